@@ -1,0 +1,280 @@
+"""The native module: private; `data_bridge` is its public face."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar, final
+
+T = TypeVar("T")
+
+__version__: str
+
+# ---- errors (error.rs): raised by this module, re-exported by the package --------------------------------------------
+
+class DataBridgeError(Exception):
+    """Base of all errors of this package."""
+
+class ConnectionFailure(DataBridgeError): ...
+
+class OperationFailure(DataBridgeError):
+    code: int
+    code_name: str
+    labels: list[str]
+
+class ServerTimeout(DataBridgeError): ...
+
+class DecodeError(DataBridgeError):
+    """Malformed BSON."""
+
+    document: int | None
+    """Position of the document in the result, from 0."""
+    id: Any
+    """The document's `_id`, or None when it could not be read."""
+    path: tuple[str | int, ...]
+    offset: int
+    """Byte offset from the start of the document."""
+
+class SchemaConflict(DataBridgeError):
+    document: int | None
+    id: Any
+    path: tuple[str | int, ...]
+    expected: str
+    found: str
+
+class InvalidQuery(DataBridgeError): ...
+
+# ---- operations (operation.rs) ---------------------------------------------------------------------------------------
+
+@final
+class Operation(Generic[T]):
+    """Work on a background thread; never touches the interpreter until it is asked for its result."""
+
+    def wait(self) -> T:
+        """Block, detached, looking for signals every 50 ms; Ctrl-C cancels the work and raises KeyboardInterrupt."""
+    def notify(self, fd: int, token: int) -> None:
+        """Write `token` (8 bytes, native order) to the file descriptor `fd` once done; at once if it is done already."""
+    def result(self) -> T:
+        """The outcome; only after it is done. The second call raises RuntimeError."""
+    def cancel(self) -> None: ...
+
+# ---- client (client.rs, session.rs) ----------------------------------------------------------------------------------
+
+@final
+class Client:
+    """One driver client; connects on first use; usable from any thread and after a fork."""
+
+    def __init__(self, uri: str) -> None: ...
+    @property
+    def default_database(self) -> str | None: ...
+    @property
+    def summary(self) -> str:
+        """Hosts and replica set, for repr; never credentials."""
+    def find(
+        self,
+        database: str,
+        collection: str,
+        filter: bytes,
+        options: bytes,
+        *,
+        session: Session | None,
+        selection: bytes,
+        timeout: float | None,
+        eager: bool,
+        codec: Codec,
+    ) -> Reader:
+        """Start a find. `options`: BSON of the driver's FindOptions (camelCase: sort, projection, batchSize, ...).
+        `selection`: BSON {readPreference?: {mode, tagSets?, maxStalenessSeconds?}, readConcern?: {level}}.
+        `timeout` in seconds; with `eager` it bounds the whole run, else each wait for the server.
+        """
+    def aggregate(
+        self,
+        database: str,
+        collection: str | None,
+        pipeline: bytes,
+        options: bytes,
+        *,
+        session: Session | None,
+        selection: bytes,
+        timeout: float | None,
+        eager: bool,
+        codec: Codec,
+    ) -> Reader:
+        """Start an aggregate; `pipeline` is the BSON document {"pipeline": [...]}; collection None runs on the database."""
+    def run_command(
+        self,
+        database: str,
+        command: bytes,
+        *,
+        session: Session | None,
+        selection: bytes,
+        timeout: float | None,
+    ) -> Operation[bytes]:
+        """Run a command; the reply as BSON bytes."""
+    def count_documents(
+        self, database: str, collection: str, filter: bytes, options: bytes, *, session: Session | None,
+        selection: bytes, timeout: float | None,
+    ) -> Operation[int]: ...
+    def estimated_document_count(
+        self, database: str, collection: str, options: bytes, *, selection: bytes, timeout: float | None
+    ) -> Operation[int]: ...
+    def distinct(
+        self, database: str, collection: str, key: str, filter: bytes, options: bytes, *, session: Session | None,
+        selection: bytes, timeout: float | None,
+    ) -> Operation[bytes]:
+        """BSON {"values": [...]}."""
+    def list_database_names(self, filter: bytes, *, session: Session | None, timeout: float | None) -> Operation[list[str]]: ...
+    def list_collection_names(
+        self, database: str, filter: bytes, *, session: Session | None, timeout: float | None
+    ) -> Operation[list[str]]: ...
+    def start_session(self, options: bytes) -> Operation[Session]:
+        """`options`: BSON {causalConsistency?: bool, snapshot?: bool}."""
+    def close(self) -> Operation[None]:
+        """Cancel what runs, kill open cursors, close connections."""
+
+@final
+class Session:
+    @property
+    def ended(self) -> bool: ...
+    def start_transaction(self, options: bytes) -> Operation[None]: ...
+    def commit_transaction(self) -> Operation[None]: ...
+    def abort_transaction(self) -> Operation[None]: ...
+    def end(self) -> Operation[None]: ...
+
+def shutdown(timeout: float) -> None:
+    """Close open cursors, waiting at most `timeout` seconds: what `atexit` calls."""
+
+def configure(threads: int | None, prefetch_bytes: int | None) -> None:
+    """Size the decode pool and the prefetch budget; before first use, or ValueError for `threads`."""
+
+def configuration() -> dict[str, int]: ...
+
+# ---- results (reader.rs, result.rs) ----------------------------------------------------------------------------------
+
+@final
+class Codec:
+    """How BSON becomes Python: the supported part of bson.codec_options.CodecOptions."""
+
+    def __init__(
+        self,
+        *,
+        tz_aware: bool,
+        tzinfo: Any,
+        uuid_representation: int,
+        datetime_conversion: int,
+        unicode_decode_error_handler: str,
+    ) -> None: ...
+
+def read_bytes(data: Any, *, codec: Codec, eager: bool) -> Reader:
+    """Documents one after the other in an object with the buffer protocol."""
+
+def read_file(path: str, *, codec: Codec, eager: bool) -> Reader: ...
+def read_iterable(buffers: Iterator[Any], *, codec: Codec, eager: bool) -> Reader:
+    """Buffers of whole documents, pulled from Python as they are needed."""
+
+@final
+class Reader:
+    """A run under way: replies come in, Chunks go out, in order. One consumer at a time."""
+
+    def documents(self) -> Iterator[Document]:
+        """Live, bounded memory: the next Document each step. Closing or dropping the iterator ends the run."""
+    def batches(self, schema: Schema | None, infer_rows: int) -> BatchReader:
+        """Live RecordBatches; `schema` None freezes what the first `infer_rows` documents show."""
+    def read_all(self) -> ResultData:
+        """Everything, eagerly; blocks detached, looks for signals."""
+    def read_all_async(self) -> Operation[ResultData]: ...
+    def next_documents_async(self) -> Operation[Iterator[Document] | None]:
+        """The documents of the next Chunk, or None at the end: what `async for` walks."""
+    def close(self) -> None: ...
+    @property
+    def progress(self) -> tuple[int, int]:
+        """(documents, bytes) so far."""
+    def report(self) -> dict[str, Any]: ...
+
+@final
+class BatchReader:
+    """Live RecordBatches of one schema."""
+
+    def __iter__(self) -> BatchReader: ...
+    def __next__(self) -> RecordBatch: ...
+    def next_async(self) -> Operation[RecordBatch | None]: ...
+    def schema_async(self) -> Operation[Schema]: ...
+    @property
+    def schema(self) -> Schema: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Moves the reader into the stream: a second call raises RuntimeError."""
+    def close(self) -> None: ...
+    def report(self) -> dict[str, Any]: ...
+
+@final
+class RecordBatch:
+    @property
+    def num_rows(self) -> int: ...
+    @property
+    def schema(self) -> Schema: ...
+    def __len__(self) -> int: ...
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class Schema:
+    """An Arrow schema."""
+
+    @staticmethod
+    def from_arrow(obj: Any) -> Schema:
+        """From any object with `__arrow_c_schema__`."""
+    @property
+    def names(self) -> list[str]: ...
+    def __len__(self) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __eq__(self, other: object) -> bool: ...
+    def __repr__(self) -> str:
+        """One field a line: name, type, extension."""
+
+@final
+class ResultData:
+    """A materialised result: Chunks, and the tables made from them."""
+
+    def __len__(self) -> int: ...
+    def document(self, index: int) -> Document: ...
+    def documents(self, start: int = 0, stop: int | None = None) -> Iterator[Document]: ...
+    def document_list(self) -> list[Document]:
+        """All Documents, built with the garbage collector paused."""
+    def to_dicts(self) -> list[dict[str, Any]]: ...
+    def schema(self, given: Schema | None = None) -> Schema: ...
+    def batches(self, given: Schema | None = None) -> list[RecordBatch]: ...
+    def arrow_stream(self, given: Schema | None = None, requested_schema: object | None = None) -> object:
+        """A C stream capsule; its batches share the result's memory; may be called any number of times."""
+    def report(self) -> dict[str, Any]:
+        """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}]"""
+
+def from_arrow(stream: Any, *, codec: Codec) -> ResultData:
+    """Documents over any object with `__arrow_c_stream__` or `__arrow_c_array__`; null reads as missing."""
+
+# ---- views (document.rs, list.rs) ------------------------------------------------------------------------------------
+
+class Document(Mapping[str, Any]):
+    """One document of a result: a read-only view that builds a value when it is asked for."""
+
+    def __getitem__(self, key: str) -> Any: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def __len__(self) -> int: ...
+    def to_dict(self) -> dict[str, Any]: ...
+    def to_json(self, *, canonical: bool = False) -> str:
+        """MongoDB Extended JSON v2, relaxed unless `canonical`."""
+    def to_bson(self) -> bytes: ...
+    def detach(self) -> Document:
+        """A copy that keeps only this document in memory."""
+    def copy(self) -> Document: ...
+
+@final
+class ListView:
+    """A list of a document: a read-only sequence that builds an item when it is asked for."""
+
+    def __getitem__(self, index: int | slice) -> Any: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def to_list(self) -> list[Any]: ...
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int: ...
+    def count(self, value: Any) -> int: ...
+
+_progress_callback = Callable[[int, int], None]

@@ -1,0 +1,240 @@
+//! One error type for every layer: a kind, and the place in the result it belongs to.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and where.
+///
+/// Boxed, so that a `Result` of it stays as small as a pointer on the hot paths.
+#[derive(Clone, Debug)]
+pub struct Error(Box<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    kind: ErrorKind,
+    location: Location,
+}
+
+/// The kinds of failure a caller can tell apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A document is not valid BSON.
+    Decode {
+        /// Byte offset from the start of the document.
+        offset: u64,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// A value does not fit the schema, or no schema can be made.
+    SchemaConflict {
+        /// The type or condition that was asked for.
+        expected: String,
+        /// What was there instead.
+        found: String,
+    },
+    /// A filter, pipeline or option that cannot be sent.
+    InvalidQuery(String),
+    /// An argument that makes no sense, said before anything runs.
+    InvalidArgument(String),
+    /// No usable connection: refused, lost, no server selected, authentication failed.
+    Connection(String),
+    /// The server answered with an error.
+    Operation {
+        /// The server's error code.
+        code: i32,
+        /// The server's name of the code, such as `"CursorNotFound"`.
+        code_name: String,
+        /// The server's message.
+        message: String,
+        /// Error labels, such as `"TransientTransactionError"`.
+        labels: Vec<String>,
+    },
+    /// A deadline passed.
+    Timeout(String),
+    /// A local file or stream could not be read.
+    Io(String),
+    /// The caller cancelled, or the client was closed.
+    Cancelled,
+    /// A bug in this crate, caught before it could abort the process.
+    Internal(String),
+}
+
+/// A place in a result.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Location {
+    /// Position of the document in the result, from 0.
+    pub document: Option<u64>,
+    /// The document's `_id`, when it was received and could be read.
+    pub id: Option<RawValue>,
+    /// Keys and list positions from the document's top level down.
+    pub path: Path,
+}
+
+/// A sequence of keys and list positions; never a dotted string.
+pub type Path = Vec<Step>;
+
+/// One step of a [`Path`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// A key of a document.
+    Key(Arc<str>),
+    /// A position in a list.
+    Index(u32),
+}
+
+/// A BSON value as its element type and bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawValue {
+    /// The BSON element type byte.
+    pub tag: u8,
+    /// The value's bytes, without type and key.
+    pub bytes: Vec<u8>,
+}
+
+impl Error {
+    /// An error of `kind` that is not tied to a place.
+    pub fn new(kind: ErrorKind) -> Self {
+        Error(Box::new(Inner {
+            kind,
+            location: Location::default(),
+        }))
+    }
+
+    /// A [`ErrorKind::Decode`] error at a byte of a document.
+    pub fn decode(offset: usize, reason: impl Into<String>) -> Self {
+        Error::new(ErrorKind::Decode {
+            offset: offset as u64,
+            reason: reason.into(),
+        })
+    }
+
+    /// A [`ErrorKind::SchemaConflict`] error.
+    pub fn conflict(expected: impl Into<String>, found: impl Into<String>) -> Self {
+        Error::new(ErrorKind::SchemaConflict {
+            expected: expected.into(),
+            found: found.into(),
+        })
+    }
+
+    /// The same error at `location`.
+    #[must_use]
+    pub fn at(mut self, location: Location) -> Self {
+        self.0.location = location;
+        self
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// Where it went wrong.
+    pub fn location(&self) -> &Location {
+        &self.0.location
+    }
+
+    /// Where it went wrong, to be completed by an outer layer.
+    pub fn location_mut(&mut self) -> &mut Location {
+        &mut self.0.location
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.kind {
+            ErrorKind::Decode { offset, reason } => {
+                write!(f, "malformed BSON: {reason} at byte {offset}")?
+            }
+            ErrorKind::SchemaConflict { expected, found } => {
+                write!(f, "schema conflict: expected {expected}, found {found}")?
+            }
+            ErrorKind::InvalidQuery(text)
+            | ErrorKind::InvalidArgument(text)
+            | ErrorKind::Connection(text)
+            | ErrorKind::Timeout(text)
+            | ErrorKind::Io(text) => f.write_str(text)?,
+            ErrorKind::Operation {
+                code,
+                code_name,
+                message,
+                ..
+            } => write!(f, "{message} (code {code}, {code_name})")?,
+            ErrorKind::Cancelled => f.write_str("the operation was cancelled")?,
+            ErrorKind::Internal(text) => write!(f, "internal error, please report it: {text}")?,
+        }
+        write!(f, "{}", self.0.location)
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = " (";
+        if let Some(document) = self.document {
+            write!(f, "{separator}document {document}")?;
+            separator = ", ";
+        }
+        if let Some(id) = &self.id {
+            write!(f, "{separator}_id {id}")?;
+            separator = ", ";
+        }
+        if !self.path.is_empty() {
+            write!(f, "{separator}path {}", PathDisplay(&self.path))?;
+            separator = ", ";
+        }
+        if separator == ", " {
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+/// Shows a path as `["key"][0]`, unambiguous for keys with dots.
+pub struct PathDisplay<'a>(pub &'a [Step]);
+
+impl fmt::Display for PathDisplay<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for step in self.0 {
+            match step {
+                Step::Key(key) => write!(f, "[{key:?}]")?,
+                Step::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for RawValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.tag, self.bytes.as_slice()) {
+            (0x02, bytes) if bytes.len() >= 5 => {
+                let text = String::from_utf8_lossy(&bytes[4..bytes.len() - 1]);
+                write!(f, "{text:?}")
+            }
+            (0x07, bytes) if bytes.len() == 12 => {
+                f.write_str("ObjectId(\"")?;
+                for byte in bytes {
+                    write!(f, "{byte:02x}")?;
+                }
+                f.write_str("\")")
+            }
+            (0x10, &[a, b, c, d]) => write!(f, "{}", i32::from_le_bytes([a, b, c, d])),
+            (0x12, bytes) if bytes.len() == 8 => {
+                let mut value = [0; 8];
+                value.copy_from_slice(bytes);
+                write!(f, "{}", i64::from_le_bytes(value))
+            }
+            (0x01, bytes) if bytes.len() == 8 => {
+                let mut value = [0; 8];
+                value.copy_from_slice(bytes);
+                write!(f, "{}", f64::from_le_bytes(value))
+            }
+            (tag, bytes) => write!(f, "of BSON type 0x{tag:02x}, {} bytes", bytes.len()),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
