@@ -1,6 +1,10 @@
 //! MongoDB results as Apache Arrow, decoded in parallel, nothing lost.
 
+pub mod chunk;
+pub mod decode;
 pub mod error;
+pub mod index;
+pub mod raw;
 pub mod reader;
 #[cfg(feature = "mongodb")]
 pub mod source;

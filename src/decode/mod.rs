@@ -1,0 +1,106 @@
+//! L4: an index becomes a Chunk: column by column, in tight loops, the types known before anything is built.
+
+mod binary;
+mod column;
+mod frame;
+mod nested;
+mod primitive;
+mod tagged;
+mod text;
+
+use std::sync::Arc;
+
+use crate::chunk::Chunk;
+use crate::error::{Error, Result};
+use crate::index::{index_piece, Limits, Node, Stop};
+use crate::raw::{document_len, normalise_document, validate, Malformed, TextPolicy};
+use frame::Frame;
+
+/// How bytes are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DecodeOptions {
+    /// What to do with text that is not UTF-8.
+    pub text: TextPolicy,
+    /// What becomes columns.
+    pub limits: Limits,
+}
+
+/// Decodes the documents that start at `offsets` in `bytes`, all or none.
+///
+/// # Errors
+/// A decode error with the place in the first document that is malformed; document numbers count from 0 in `offsets`.
+pub fn decode(bytes: &[u8], offsets: &[u32], options: &DecodeOptions) -> Result<Chunk> {
+    let starts = || offsets.iter().map(|&offset| offset as usize);
+    match index_piece(bytes, starts(), options.text, options.limits) {
+        Ok(root) => gather(bytes, root, options, 0)
+            .map_err(|malformed| explain(bytes, offsets, options.text, malformed)),
+        Err(Stop::Malformed(malformed)) => Err(explain(bytes, offsets, options.text, malformed)),
+        Err(Stop::Duplicate) => decode_normalised(bytes, offsets, options)
+            .map_err(|malformed| explain(bytes, offsets, options.text, malformed)),
+    }
+}
+
+/// The way for pieces in which a document holds a key twice: bring all into normal form first. Rare, so it may be slow.
+fn decode_normalised(
+    bytes: &[u8],
+    offsets: &[u32],
+    options: &DecodeOptions,
+) -> Result<Chunk, Malformed> {
+    let mut normal = Vec::with_capacity(bytes.len());
+    let mut starts = Vec::with_capacity(offsets.len());
+    let mut duplicates = 0;
+    for &offset in offsets {
+        starts.push(normal.len());
+        let start = offset as usize;
+        let len = document_len(bytes, start)?;
+        duplicates += normalise_document(&bytes[start..start + len], 1, options.text, &mut normal)?;
+    }
+    match index_piece(&normal, starts.into_iter(), options.text, options.limits) {
+        Ok(root) => gather(&normal, root, options, duplicates),
+        Err(Stop::Malformed(malformed)) => Err(malformed),
+        Err(Stop::Duplicate) => Err(Malformed {
+            offset: 0,
+            reason: "a key occurs twice after normalisation",
+        }),
+    }
+}
+
+fn gather(
+    bytes: &[u8],
+    root: Node,
+    options: &DecodeOptions,
+    duplicates: u64,
+) -> Result<Chunk, Malformed> {
+    let gather = Gather {
+        bytes,
+        text: options.text,
+    };
+    let frame = Frame::whole(root.rows as usize);
+    let documents = gather.documents(&root, &frame, 1)?;
+    Ok(Chunk {
+        documents: Arc::new(documents),
+        bytes: bytes.len(),
+        duplicates,
+    })
+}
+
+/// What every gather reads from.
+struct Gather<'a> {
+    bytes: &'a [u8],
+    text: TextPolicy,
+}
+
+/// Finds the first malformed document and says what is wrong with it.
+#[cold]
+fn explain(bytes: &[u8], offsets: &[u32], text: TextPolicy, malformed: Malformed) -> Error {
+    for (number, &offset) in offsets.iter().enumerate() {
+        let start = offset as usize;
+        let len = document_len(bytes, start).unwrap_or(bytes.len() - start);
+        if let Err(mut error) = validate(&bytes[start..start + len], text) {
+            error.location_mut().document = Some(number as u64);
+            return error;
+        }
+    }
+    // The fast and the slow check disagree: a bug, but still an error and not a wrong answer.
+    Error::decode(malformed.offset, malformed.reason)
+}

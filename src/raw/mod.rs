@@ -1,0 +1,17 @@
+//! L1: BSON bytes: element types, a bounds-checked walk, validation, normal form.
+//!
+//! Source: the BSON specification 1.1, <https://bsonspec.org/spec.html>. What is accepted follows PyMongo.
+
+mod element;
+mod normal;
+mod text;
+mod validate;
+mod walk;
+
+pub use element::ElementType;
+pub use normal::{normalise_document, normalise_value};
+pub use text::{InvalidText, TextPolicy};
+pub use validate::{find_id, validate};
+pub use walk::{
+    array, document_len, i32_at, key_len, value_len, Element, Elements, Malformed, MAX_DEPTH,
+};

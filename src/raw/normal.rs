@@ -1,0 +1,254 @@
+//! Normal form: the same value always as the same bytes.
+//!
+//! Cells kept as BSON must not depend on how they came to be kept so. In normal form list keys count from 0, a key occurs
+//! once in a document (at its first place, with its last value, as in PyMongo's dicts), and text is UTF-8 under the
+//! reader's policy. Writing it also validates every byte read.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::Write;
+
+use super::{i32_at, key_len, Element, ElementType, Elements, Malformed, TextPolicy, MAX_DEPTH};
+
+/// Appends the document that fills `bytes` in normal form; `depth` is its own level, 1 for a top-level one.
+///
+/// Returns how many duplicate keys were merged.
+///
+/// # Errors
+/// When `bytes` is not a valid document under `text`.
+pub fn normalise_document(
+    bytes: &[u8],
+    depth: usize,
+    text: TextPolicy,
+    out: &mut Vec<u8>,
+) -> Result<u64, Malformed> {
+    let mut writer = Writer {
+        text,
+        out,
+        duplicates: 0,
+    };
+    writer.document(bytes, depth)?;
+    Ok(writer.duplicates)
+}
+
+/// Appends a value (its bytes as in an element) in normal form; `depth` is the level of the document it stands in, from 1.
+///
+/// Returns how many duplicate keys were merged.
+///
+/// # Errors
+/// When `value` is not a valid value of type `kind` under `text`.
+pub fn normalise_value(
+    kind: ElementType,
+    value: &[u8],
+    depth: usize,
+    text: TextPolicy,
+    out: &mut Vec<u8>,
+) -> Result<u64, Malformed> {
+    let mut writer = Writer {
+        text,
+        out,
+        duplicates: 0,
+    };
+    writer.value(kind, value, depth)?;
+    Ok(writer.duplicates)
+}
+
+/// Documents with more keys than this look them up in a map.
+const FEW_KEYS: usize = 16;
+
+struct Writer<'a> {
+    text: TextPolicy,
+    out: &'a mut Vec<u8>,
+    duplicates: u64,
+}
+
+impl Writer<'_> {
+    fn document(&mut self, bytes: &[u8], depth: usize) -> Result<(), Malformed> {
+        if depth > MAX_DEPTH {
+            return Err(Malformed::new(0, "nested too deep: over 200 levels"));
+        }
+        let elements = self.unique(bytes, depth)?;
+        let start = self.begin();
+        for (key, element) in elements {
+            self.out.push(element.kind.byte());
+            self.out.extend_from_slice(key.as_bytes());
+            self.out.push(0);
+            self.value(element.kind, element.value, depth)?;
+        }
+        self.end(start);
+        Ok(())
+    }
+
+    /// Elements by first place and last value of their key.
+    fn unique<'b>(
+        &mut self,
+        bytes: &'b [u8],
+        depth: usize,
+    ) -> Result<Vec<(Cow<'b, str>, Element<'b>)>, Malformed> {
+        let mut unique: Vec<(Cow<'b, str>, Element<'b>)> = Vec::new();
+        let mut places: HashMap<Cow<'b, str>, usize> = HashMap::new();
+        for element in Elements::new(bytes)? {
+            let element = element?;
+            let key = self.decode(element.key)?;
+            let place = if unique.len() <= FEW_KEYS {
+                unique.iter().position(|(seen, _)| *seen == key)
+            } else {
+                if places.is_empty() {
+                    places.extend(
+                        unique
+                            .iter()
+                            .enumerate()
+                            .map(|(place, (key, _))| (key.clone(), place)),
+                    );
+                }
+                places.get(&key).copied()
+            };
+            match place {
+                Some(place) => {
+                    // The dropped value is part of what was received: it must be sound as well.
+                    let (_, dropped) = unique[place].clone();
+                    let mut scratch = Vec::new();
+                    normalise_value(dropped.kind, dropped.value, depth, self.text, &mut scratch)?;
+                    unique[place].1 = element;
+                    self.duplicates += 1;
+                }
+                None => {
+                    if !places.is_empty() {
+                        places.insert(key.clone(), unique.len());
+                    }
+                    unique.push((key, element));
+                }
+            }
+        }
+        Ok(unique)
+    }
+
+    fn list(&mut self, bytes: &[u8], depth: usize) -> Result<(), Malformed> {
+        if depth > MAX_DEPTH {
+            return Err(Malformed::new(0, "nested too deep: over 200 levels"));
+        }
+        let start = self.begin();
+        for (index, element) in Elements::new(bytes)?.enumerate() {
+            let element = element?;
+            self.out.push(element.kind.byte());
+            // Writing to a Vec cannot fail.
+            let _ = write!(self.out, "{index}\0");
+            self.value(element.kind, element.value, depth)?;
+        }
+        self.end(start);
+        Ok(())
+    }
+
+    fn value(&mut self, kind: ElementType, value: &[u8], depth: usize) -> Result<(), Malformed> {
+        match kind {
+            ElementType::Document => self.document(value, depth + 1)?,
+            ElementType::List => self.list(value, depth + 1)?,
+            ElementType::String | ElementType::Code | ElementType::Symbol => {
+                self.string(&value[4..value.len() - 1])?
+            }
+            ElementType::DbPointer => {
+                let id = value.len() - 12;
+                self.string(&value[4..id - 1])?;
+                self.out.extend_from_slice(&value[id..]);
+            }
+            ElementType::Regex => {
+                let pattern = key_len(value, 0)?;
+                self.cstring(&value[..pattern])?;
+                self.cstring(&value[pattern + 1..value.len() - 1])?;
+            }
+            ElementType::CodeWithScope => {
+                let code = 4 + i32_at(value, 4)? as usize;
+                let start = self.begin();
+                self.string(&value[8..4 + code - 1])?;
+                self.document(&value[4 + code..], depth + 1)?;
+                self.patch_len(start);
+            }
+            _ => self.out.extend_from_slice(value),
+        }
+        Ok(())
+    }
+
+    fn decode<'b>(&self, bytes: &'b [u8]) -> Result<Cow<'b, str>, Malformed> {
+        self.text
+            .decode(bytes)
+            .map_err(|invalid| Malformed::new(invalid.valid_up_to, "text is not UTF-8"))
+    }
+
+    fn string(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let text = self.decode(bytes)?;
+        self.out
+            .extend_from_slice(&(text.len() as i32 + 1).to_le_bytes());
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(0);
+        Ok(())
+    }
+
+    fn cstring(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let text = self.decode(bytes)?;
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(0);
+        Ok(())
+    }
+
+    fn begin(&mut self) -> usize {
+        let start = self.out.len();
+        self.out.extend_from_slice(&[0; 4]);
+        start
+    }
+
+    fn end(&mut self, start: usize) {
+        self.out.push(0);
+        self.patch_len(start);
+    }
+
+    fn patch_len(&mut self, start: usize) {
+        let len = (self.out.len() - start) as i32;
+        self.out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn duplicates_keep_the_first_place_and_the_last_value() {
+        // {a: 1, b: 2, a: 3} and lists with odd keys
+        let mut body = Vec::new();
+        for (key, value) in [(b'a', 1i32), (b'b', 2), (b'a', 3)] {
+            body.extend_from_slice(&[0x10, key, 0]);
+            body.extend_from_slice(&value.to_le_bytes());
+        }
+        let list: &[u8] = &[14, 0, 0, 0, 0x08, b'9', b'9', 0, 1, 0x0A, b'x', 0, 0x0A, 0];
+        let mut list = list.to_vec();
+        list.push(0);
+        list[0] = list.len() as u8;
+        body.extend_from_slice(&[0x04, b'l', 0]);
+        body.extend_from_slice(&list);
+        let mut bytes = (body.len() as i32 + 5).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&body);
+        bytes.push(0);
+
+        let mut out = Vec::new();
+        assert_eq!(
+            normalise_document(&bytes, 1, TextPolicy::Strict, &mut out).unwrap(),
+            1
+        );
+        let seen: Vec<_> = Elements::new(&out)
+            .unwrap()
+            .map(|element| element.unwrap())
+            .map(|element| (element.key.to_vec(), element.value.to_vec()))
+            .collect();
+        assert_eq!(seen[0], (b"a".to_vec(), 3i32.to_le_bytes().to_vec()));
+        assert_eq!(seen[1], (b"b".to_vec(), 2i32.to_le_bytes().to_vec()));
+        let keys: Vec<_> = Elements::new(&seen[2].1)
+            .unwrap()
+            .map(|element| element.unwrap().key.to_vec())
+            .collect();
+        assert_eq!(keys, [b"0", b"1", b"2"]);
+
+        let mut again = Vec::new();
+        normalise_document(&out, 1, TextPolicy::Strict, &mut again).unwrap();
+        assert_eq!(out, again);
+    }
+}

@@ -1,0 +1,253 @@
+//! Element headers: where a value starts and how long it is, every read checked against the bytes there are.
+
+use super::ElementType;
+
+/// Levels of documents, lists and scopes a document may nest, itself included: libbson's limit.
+pub const MAX_DEPTH: usize = 200;
+
+/// Bytes that are not BSON.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// Offset into the bytes that were walked.
+    pub offset: usize,
+    /// What is wrong there.
+    pub reason: &'static str,
+}
+
+impl Malformed {
+    #[cold]
+    pub(crate) fn new(offset: usize, reason: &'static str) -> Self {
+        Malformed { offset, reason }
+    }
+}
+
+/// The `N` bytes at `at`, if they are there.
+#[inline]
+pub fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
+    bytes.get(at..)?.first_chunk::<N>().copied()
+}
+
+/// The little-endian int32 at `at`.
+///
+/// # Errors
+/// When the bytes end before it does.
+#[inline]
+pub fn i32_at(bytes: &[u8], at: usize) -> Result<i32, Malformed> {
+    match array(bytes, at) {
+        Some(value) => Ok(i32::from_le_bytes(value)),
+        None => Err(Malformed::new(at, "the document ends inside a length")),
+    }
+}
+
+/// The length of the document or list at `at`: at least 5, inside `bytes`, its last byte NUL.
+///
+/// # Errors
+/// When one of these does not hold.
+#[inline]
+pub fn document_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
+    let len = i32_at(bytes, at)?;
+    if len < 5 {
+        return Err(Malformed::new(at, "a document's length is under 5"));
+    }
+    let len = len as usize;
+    if len > bytes.len() - at {
+        return Err(Malformed::new(
+            at,
+            "a document's length reaches past the bytes around it",
+        ));
+    }
+    if bytes[at + len - 1] != 0 {
+        return Err(Malformed::new(
+            at + len - 1,
+            "a document does not end in NUL",
+        ));
+    }
+    Ok(len)
+}
+
+/// The length of the NUL-terminated key at `at`, without its NUL.
+///
+/// # Errors
+/// When there is no NUL before the bytes end.
+#[inline]
+pub fn key_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
+    bytes
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|&byte| byte == 0))
+        .ok_or_else(|| Malformed::new(at, "a key or regular expression does not end"))
+}
+
+/// Length of the string at `at` with its int32 length and final NUL.
+#[inline]
+fn string_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
+    let len = i32_at(bytes, at)?;
+    if len < 1 {
+        return Err(Malformed::new(at, "a string's length is under 1"));
+    }
+    let len = len as usize;
+    if len > bytes.len() - at - 4 {
+        return Err(Malformed::new(
+            at,
+            "a string's length reaches past its document",
+        ));
+    }
+    if bytes[at + 4 + len - 1] != 0 {
+        return Err(Malformed::new(
+            at + 4 + len - 1,
+            "a string does not end in NUL",
+        ));
+    }
+    Ok(4 + len)
+}
+
+/// The length in bytes of the value of type `kind` at `at`.
+///
+/// `bytes` must end where the enclosing document's elements end (before its final NUL). Nested documents, lists and scopes
+/// are measured, not entered.
+///
+/// # Errors
+/// When the value is not whole, or its lengths contradict each other.
+#[inline]
+pub fn value_len(kind: ElementType, bytes: &[u8], at: usize) -> Result<usize, Malformed> {
+    let len = match kind {
+        ElementType::Double
+        | ElementType::DateTime
+        | ElementType::Timestamp
+        | ElementType::Int64 => 8,
+        ElementType::Int32 => 4,
+        ElementType::ObjectId => 12,
+        ElementType::Decimal128 => 16,
+        ElementType::Null | ElementType::Undefined | ElementType::MinKey | ElementType::MaxKey => 0,
+        ElementType::Boolean => match bytes.get(at) {
+            Some(0 | 1) => 1,
+            Some(_) => return Err(Malformed::new(at, "a boolean is neither 0 nor 1")),
+            None => 1,
+        },
+        ElementType::String | ElementType::Code | ElementType::Symbol => string_len(bytes, at)?,
+        ElementType::Document | ElementType::List => document_len(bytes, at)?,
+        ElementType::Binary => binary_len(bytes, at)?,
+        ElementType::Regex => {
+            let pattern = key_len(bytes, at)? + 1;
+            pattern + key_len(bytes, at + pattern)? + 1
+        }
+        ElementType::DbPointer => string_len(bytes, at)? + 12,
+        ElementType::CodeWithScope => code_with_scope_len(bytes, at)?,
+    };
+    if len > bytes.len().saturating_sub(at) {
+        return Err(Malformed::new(at, "the document ends inside a value"));
+    }
+    Ok(len)
+}
+
+fn binary_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
+    let len = i32_at(bytes, at)?;
+    if len < 0 {
+        return Err(Malformed::new(at, "a binary's length is negative"));
+    }
+    let len = len as usize;
+    let subtype = match bytes.get(at + 4) {
+        Some(&subtype) => subtype,
+        None => return Err(Malformed::new(at, "the document ends inside a binary")),
+    };
+    if len > bytes.len() - at - 5 {
+        return Err(Malformed::new(
+            at,
+            "a binary's length reaches past its document",
+        ));
+    }
+    // Subtype 2 repeats the length inside.
+    if subtype == 2 && (len < 4 || i32_at(bytes, at + 5)? as i64 != len as i64 - 4) {
+        return Err(Malformed::new(
+            at + 5,
+            "a binary of subtype 2 has two lengths that differ",
+        ));
+    }
+    Ok(5 + len)
+}
+
+fn code_with_scope_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
+    let total = i32_at(bytes, at)?;
+    if total < 14 || total as usize > bytes.len() - at {
+        return Err(Malformed::new(
+            at,
+            "a code with scope's length does not fit its document",
+        ));
+    }
+    let end = at + total as usize;
+    let code = string_len(&bytes[..end], at + 4)?;
+    let scope = document_len(&bytes[..end], at + 4 + code)?;
+    if 4 + code + scope != total as usize {
+        return Err(Malformed::new(
+            at,
+            "a code with scope's lengths do not add up",
+        ));
+    }
+    Ok(total as usize)
+}
+
+/// One element of a document or list.
+#[derive(Clone, Copy, Debug)]
+pub struct Element<'a> {
+    /// Its type.
+    pub kind: ElementType,
+    /// Its key, not checked for UTF-8.
+    pub key: &'a [u8],
+    /// Its value's bytes.
+    pub value: &'a [u8],
+    /// Offset of the value from the start of the document or list.
+    pub offset: usize,
+}
+
+/// Walks the elements of one document or list, without entering nested ones.
+///
+/// Stops after the first error.
+#[derive(Clone, Debug)]
+pub struct Elements<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Elements<'a> {
+    /// The elements of the document or list that `bytes` starts with.
+    ///
+    /// # Errors
+    /// When the length or the final NUL is wrong.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let len = document_len(bytes, 0)?;
+        Ok(Elements {
+            bytes: &bytes[..len - 1],
+            at: 4,
+        })
+    }
+
+    fn step(&mut self) -> Result<Element<'a>, Malformed> {
+        let start = self.at;
+        let kind = ElementType::from_byte(self.bytes[start])
+            .ok_or_else(|| Malformed::new(start, "an unknown element type"))?;
+        let key = key_len(self.bytes, start + 1)?;
+        let offset = start + 1 + key + 1;
+        let len = value_len(kind, self.bytes, offset)?;
+        self.at = offset + len;
+        Ok(Element {
+            kind,
+            key: &self.bytes[start + 1..start + 1 + key],
+            value: &self.bytes[offset..offset + len],
+            offset,
+        })
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<Element<'a>, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.bytes.len() {
+            return None;
+        }
+        let element = self.step();
+        if element.is_err() {
+            self.at = self.bytes.len();
+        }
+        Some(element)
+    }
+}
