@@ -138,7 +138,7 @@ impl Cells {
     /// Notes a cell at `row`, in a column whose mode takes it as it is.
     #[inline]
     pub(super) fn push(&mut self, row: u32, position: u32) -> Result<(), Stop> {
-        if self.positions.len() != row as usize {
+        if self.positions.len() != row as usize || !self.rows.is_empty() {
             self.push_row(row)?;
         }
         self.positions.push(position);

@@ -74,13 +74,22 @@ impl Walk {
         if depth > MAX_DEPTH {
             return Err(Malformed::new(base, "nested too deep: over 200 levels"));
         }
-        for (index, element) in Elements::new(bytes).map_err(shift)?.enumerate() {
+        let mut elements = Elements::new(bytes).map_err(shift)?;
+        let mut index = 0;
+        while let Some(element) = elements.next() {
+            let key = match &element {
+                Ok(element) => Some(element.key),
+                Err(_) => elements.failed_key(),
+            };
+            if let Some(key) = key {
+                self.path.push(if list {
+                    Step::Index(index)
+                } else {
+                    Step::Key(Arc::from(String::from_utf8_lossy(key).as_ref()))
+                });
+            }
             let element = element.map_err(shift)?;
-            self.path.push(if list {
-                Step::Index(index as u32)
-            } else {
-                Step::Key(Arc::from(String::from_utf8_lossy(element.key).as_ref()))
-            });
+            index += 1;
             if !list {
                 let key_at = base + element.offset - 1 - element.key.len();
                 self.text(element.key, key_at, "a key is not UTF-8")?;

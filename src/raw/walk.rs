@@ -205,6 +205,7 @@ pub struct Element<'a> {
 pub struct Elements<'a> {
     bytes: &'a [u8],
     at: usize,
+    failed: bool,
 }
 
 impl<'a> Elements<'a> {
@@ -217,7 +218,14 @@ impl<'a> Elements<'a> {
         Ok(Elements {
             bytes: &bytes[..len - 1],
             at: 4,
+            failed: false,
         })
+    }
+
+    /// The key of the element that could not be read, as far as there is one.
+    pub(super) fn failed_key(&self) -> Option<&'a [u8]> {
+        let len = key_len(self.bytes, self.at + 1).ok()?;
+        self.bytes.get(self.at + 1..self.at + 1 + len)
     }
 
     fn step(&mut self) -> Result<Element<'a>, Malformed> {
@@ -241,13 +249,11 @@ impl<'a> Iterator for Elements<'a> {
     type Item = Result<Element<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.at >= self.bytes.len() {
+        if self.failed || self.at >= self.bytes.len() {
             return None;
         }
         let element = self.step();
-        if element.is_err() {
-            self.at = self.bytes.len();
-        }
+        self.failed = element.is_err();
         Some(element)
     }
 }

@@ -1,5 +1,14 @@
 //! L6: replies in, Chunks out, in order, decoded in parallel, bounded in bytes.
 
+mod cut;
+mod memory;
+mod pipeline;
+mod pool;
 mod reply;
+mod report;
 
+pub use memory::{FileSource, ReplySource};
+pub use pipeline::{Decoded, Progress, Reader, ReaderOptions};
+pub use pool::{pool, set_threads, threads};
 pub use reply::{Arrival, Framing, Reply, Source};
+pub use report::Report;

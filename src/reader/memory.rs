@@ -1,0 +1,106 @@
+//! Sources without a server: bytes in memory and files.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use super::cut::owned_reply;
+use super::reply::{Arrival, Reply, Source};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Replies that are there already.
+pub struct ReplySource {
+    replies: std::vec::IntoIter<Reply>,
+}
+
+impl ReplySource {
+    /// Hands out `replies` in order.
+    pub fn new(replies: Vec<Reply>) -> Self {
+        ReplySource {
+            replies: replies.into_iter(),
+        }
+    }
+}
+
+impl Source for ReplySource {
+    fn poll(&mut self, _wait: Duration) -> Result<Arrival> {
+        Ok(self.replies.next().map_or(Arrival::End, Arrival::Reply))
+    }
+}
+
+/// How much of a file is read at a time, in bytes.
+const BLOCK: usize = 8 << 20;
+
+/// Documents one after the other in a file, such as one that mongodump wrote; read a block at a time.
+pub struct FileSource {
+    file: Option<File>,
+    /// The start of a document whose end has not been read yet.
+    rest: Vec<u8>,
+}
+
+impl FileSource {
+    /// Opens `path`.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|error| io(path.display(), &error))?;
+        Ok(FileSource {
+            file: Some(file),
+            rest: Vec::new(),
+        })
+    }
+
+    /// The next whole documents; at the end of the file whatever is left, whole or not.
+    fn block(&mut self, file: &mut File) -> Result<Vec<u8>> {
+        let mut bytes = std::mem::take(&mut self.rest);
+        loop {
+            let before = bytes.len();
+            bytes.reserve(BLOCK);
+            file.take(BLOCK as u64)
+                .read_to_end(&mut bytes)
+                .map_err(|error| io("the file", &error))?;
+            let end = whole_documents(&bytes);
+            if bytes.len() == before || end > 0 {
+                if end > 0 {
+                    self.rest = bytes.split_off(end);
+                }
+                return Ok(bytes);
+            }
+        }
+    }
+}
+
+/// Bytes up to the end of the last document that is there whole. A length that cannot be is left to the decoder.
+fn whole_documents(bytes: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(len) = crate::raw::array(bytes, at).map(i32::from_le_bytes) {
+        if len < 5 {
+            return bytes.len();
+        }
+        if len as usize > bytes.len() - at {
+            break;
+        }
+        at += len as usize;
+    }
+    at
+}
+
+impl Source for FileSource {
+    fn poll(&mut self, _wait: Duration) -> Result<Arrival> {
+        let Some(mut file) = self.file.take() else {
+            return Ok(Arrival::End);
+        };
+        let bytes = self.block(&mut file)?;
+        if bytes.is_empty() {
+            return Ok(Arrival::End);
+        }
+        self.file = Some(file);
+        Ok(Arrival::Reply(owned_reply(bytes)))
+    }
+}
+
+fn io(what: impl std::fmt::Display, error: &std::io::Error) -> Error {
+    Error::new(ErrorKind::Io(format!("cannot read {what}: {error}")))
+}

@@ -1,0 +1,300 @@
+//! The reader: replies are cut, pieces decode in parallel, Chunks come out in the order of the result.
+
+use std::collections::VecDeque;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::cut::{CutOptions, Cutter, Piece};
+use super::pool::pool;
+use super::reply::{Arrival, Source};
+use super::Report;
+use crate::chunk::Chunk;
+use crate::decode::{decode, DecodeOptions};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::Observed;
+
+/// What a reader hands out: the documents of one piece.
+#[derive(Debug)]
+pub struct Decoded {
+    /// Their columns.
+    pub chunk: Arc<Chunk>,
+    /// The types in them, if these were asked for.
+    pub observed: Option<Observed>,
+    /// The number of the first of them in the result.
+    pub first_row: u64,
+}
+
+/// What [`Reader::poll`] found.
+pub enum Progress {
+    /// The next Chunk.
+    Chunk(Decoded),
+    /// Nothing within the time given; ask again.
+    Pending,
+    /// There is no more.
+    End,
+}
+
+/// Settings of a [`Reader`].
+#[derive(Clone, Copy, Debug)]
+pub struct ReaderOptions {
+    /// How bytes are read.
+    pub decode: DecodeOptions,
+    /// The size of a piece, in bytes of BSON.
+    pub piece_bytes: usize,
+    /// Pieces smaller than this are decoded on the caller's thread when nothing else is under way.
+    pub inline_bytes: usize,
+    /// BSON that may be decoded ahead of the consumer, in bytes; one reply always may.
+    pub ahead_bytes: usize,
+    /// Everything will be read: gather small replies, and note the types of each Chunk.
+    pub eager: bool,
+    /// A Chunk ends after this many documents, whatever its size.
+    pub boundary: Option<u64>,
+}
+
+impl Default for ReaderOptions {
+    /// Pieces of 1 MB (the best size for the cache), inline under 64 kB, 16 MB ahead, live.
+    fn default() -> Self {
+        ReaderOptions {
+            decode: DecodeOptions::default(),
+            piece_bytes: 1 << 20,
+            inline_bytes: 64 << 10,
+            ahead_bytes: 16 << 20,
+            eager: false,
+            boundary: None,
+        }
+    }
+}
+
+/// Reads a [`Source`] to its end, one Chunk at a time.
+pub struct Reader {
+    source: Box<dyn Source>,
+    options: ReaderOptions,
+    cutter: Cutter,
+    queue: VecDeque<Job>,
+    ahead: usize,
+    exhausted: bool,
+    report: Report,
+}
+
+/// A piece under way.
+enum Job {
+    Running(usize, Receiver<Outcome>),
+    Done(usize, Outcome),
+}
+
+struct Outcome {
+    decoded: Result<Decoded>,
+    seconds: f64,
+}
+
+impl Reader {
+    /// A reader of `source`.
+    pub fn new(source: Box<dyn Source>, options: ReaderOptions) -> Self {
+        Reader {
+            source,
+            options,
+            cutter: Cutter::new(CutOptions {
+                piece_bytes: options.piece_bytes,
+                coalesce: options.eager,
+                boundary: options.boundary,
+            }),
+            queue: VecDeque::new(),
+            ahead: 0,
+            exhausted: false,
+            report: Report::default(),
+        }
+    }
+
+    /// What was read so far.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// What was read so far, to be added to by who consumes the Chunks.
+    pub fn report_mut(&mut self) -> &mut Report {
+        &mut self.report
+    }
+
+    /// The next Chunk in result order, waiting for it no longer than `wait` (plus the decoding of a small reply).
+    ///
+    /// # Errors
+    /// The first error in result order; after it there is only [`Progress::End`].
+    pub fn poll(&mut self, wait: Duration) -> Result<Progress> {
+        let started = Instant::now();
+        loop {
+            let left = wait.saturating_sub(started.elapsed());
+            self.top_up(left)?;
+            match self.queue.pop_front() {
+                Some(job) => match self.finish(job, left) {
+                    Ok(outcome) => return self.hand_out(outcome),
+                    Err(job) => {
+                        self.queue.push_front(job);
+                        return Ok(Progress::Pending);
+                    }
+                },
+                None if self.exhausted => return Ok(Progress::End),
+                None if started.elapsed() >= wait => return Ok(Progress::Pending),
+                None => {}
+            }
+        }
+    }
+
+    /// Starts as many pieces as may be under way; waits for a reply only when there are none.
+    fn top_up(&mut self, wait: Duration) -> Result<()> {
+        while !self.exhausted && (self.queue.is_empty() || self.ahead < self.options.ahead_bytes) {
+            let wait = if self.queue.is_empty() {
+                wait
+            } else {
+                Duration::ZERO
+            };
+            let asked = Instant::now();
+            let arrival = self.source.poll(wait);
+            self.report.seconds_waiting += asked.elapsed().as_secs_f64();
+            match arrival {
+                Ok(Arrival::Reply(reply)) => {
+                    self.report.replies += 1;
+                    let mut pieces = Vec::new();
+                    let cut = self.cutter.cut(&reply, |piece| pieces.push(piece));
+                    self.start(pieces)?;
+                    if let Err(error) = cut {
+                        self.fail(error);
+                    }
+                }
+                Ok(Arrival::Pending) => return Ok(()),
+                Ok(Arrival::End) => {
+                    self.exhausted = true;
+                    let mut pieces = Vec::new();
+                    self.cutter.flush(|piece| pieces.push(piece));
+                    self.start(pieces)?;
+                }
+                Err(error) => {
+                    // What came before the error is handed out before it.
+                    let mut pieces = Vec::new();
+                    self.cutter.flush(|piece| pieces.push(piece));
+                    self.start(pieces)?;
+                    self.fail(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.exhausted = true;
+        let outcome = Outcome {
+            decoded: Err(error),
+            seconds: 0.0,
+        };
+        self.queue.push_back(Job::Done(0, outcome));
+    }
+
+    fn start(&mut self, pieces: Vec<Piece>) -> Result<()> {
+        let alone = pieces.len() == 1 && self.queue.is_empty();
+        for piece in pieces {
+            let size = piece.bytes().len();
+            self.ahead += size;
+            let work = Work {
+                piece,
+                options: self.options.decode,
+                observe: self.options.eager || self.options.boundary.is_some(),
+            };
+            if alone && size < self.options.inline_bytes {
+                self.queue.push_back(Job::Done(size, work.run()));
+                continue;
+            }
+            let (sender, receiver) = sync_channel(1);
+            pool()?.spawn(move || {
+                // The reader may be gone: then nobody wants the outcome.
+                let _ = sender.send(work.run());
+            });
+            self.queue.push_back(Job::Running(size, receiver));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, job: Job, wait: Duration) -> Result<Outcome, Job> {
+        let (size, outcome) = match job {
+            Job::Done(size, outcome) => (size, outcome),
+            Job::Running(size, receiver) => match receiver.recv_timeout(wait) {
+                Ok(outcome) => (size, outcome),
+                Err(RecvTimeoutError::Timeout) => return Err(Job::Running(size, receiver)),
+                Err(RecvTimeoutError::Disconnected) => (size, lost()),
+            },
+        };
+        self.ahead -= size;
+        Ok(outcome)
+    }
+
+    fn hand_out(&mut self, outcome: Outcome) -> Result<Progress> {
+        self.report.seconds_decoding += outcome.seconds;
+        match outcome.decoded {
+            Ok(decoded) => {
+                self.report.rows += decoded.chunk.rows() as u64;
+                self.report.bytes += decoded.chunk.bytes as u64;
+                self.report.chunks += 1;
+                self.report.duplicates += decoded.chunk.duplicates;
+                Ok(Progress::Chunk(decoded))
+            }
+            Err(error) => {
+                self.exhausted = true;
+                self.queue.clear();
+                self.ahead = 0;
+                Err(error)
+            }
+        }
+    }
+}
+
+struct Work {
+    piece: Piece,
+    options: DecodeOptions,
+    observe: bool,
+}
+
+impl Work {
+    fn run(self) -> Outcome {
+        let started = Instant::now();
+        // A panic would otherwise end the process: on a rayon thread it has nowhere to go.
+        let decoded = catch_unwind(AssertUnwindSafe(|| self.decode())).unwrap_or_else(|panic| {
+            let text = panic
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| panic.downcast_ref::<&str>().copied())
+                .unwrap_or("a panic while decoding");
+            Err(Error::new(ErrorKind::Internal(text.into())))
+        });
+        Outcome {
+            decoded,
+            seconds: started.elapsed().as_secs_f64(),
+        }
+    }
+
+    fn decode(&self) -> Result<Decoded> {
+        let first_row = self.piece.first_row;
+        let chunk = decode(self.piece.bytes(), &self.piece.offsets, &self.options).map_err(
+            |mut error| {
+                if let Some(document) = &mut error.location_mut().document {
+                    *document += first_row;
+                }
+                error
+            },
+        )?;
+        let observed = self.observe.then(|| Observed::of(&chunk, first_row));
+        Ok(Decoded {
+            chunk: Arc::new(chunk),
+            observed,
+            first_row,
+        })
+    }
+}
+
+fn lost() -> Outcome {
+    Outcome {
+        decoded: Err(Error::new(ErrorKind::Internal(
+            "a decode job ended without an outcome".into(),
+        ))),
+        seconds: 0.0,
+    }
+}

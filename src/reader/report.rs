@@ -1,0 +1,26 @@
+//! What a run did.
+
+use crate::error::Error;
+
+/// Counts and times of one run.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Documents.
+    pub rows: u64,
+    /// Bytes of BSON.
+    pub bytes: u64,
+    /// Replies of the source.
+    pub replies: u64,
+    /// Chunks they were decoded to.
+    pub chunks: u64,
+    /// Keys that occurred more than once in one document.
+    pub duplicates: u64,
+    /// Seconds in which there was nothing to do but wait for the source.
+    pub seconds_waiting: f64,
+    /// Seconds spent decoding, added up over all threads.
+    pub seconds_decoding: f64,
+    /// Seconds spent making tables.
+    pub seconds_conforming: f64,
+    /// The error that ended the run.
+    pub error: Option<Error>,
+}
