@@ -1,7 +1,7 @@
 """data_bridge beside the other readers, and all of them against a bare socket: `make bench`.
 
-Every measurement is a process of its own, so that no reader pays for another's memory or imports. Rounds are interleaved:
-each round runs every job once, so that a slow minute of the machine falls on all of them. Shown is the median.
+Every measurement is a process of its own, so that no reader pays for another's memory or imports. Rounds are
+interleaved: each runs every job once, so that a slow minute of the machine falls on all of them. Shown is the median.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jobs import JOBS
 from pymongo import MongoClient
+
+from jobs import JOBS
 from shapes import DATABASE, SHAPES, load
 from socket_drain import SocketDrain, measure_documents
 

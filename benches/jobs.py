@@ -24,14 +24,13 @@ def job(group: str, reader: str) -> Callable[[Job], Job]:
     return register
 
 
-def touch_all(value: Any) -> None:
-    """Read every value of a document, however deep."""
+def touch_all(value: Any) -> int:
+    """Read every value of a document, however deep; how many there are."""
     if isinstance(value, Mapping):
-        for each in value.values():
-            touch_all(each)
-    elif isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        for each in value:
-            touch_all(each)
+        return sum(touch_all(each) for each in value.values())
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return sum(touch_all(each) for each in value)
+    return 1
 
 
 def count(documents: Iterator[Any]) -> int:
@@ -103,7 +102,7 @@ def pymongo_raw_iterate_one(uri: str, shape: str) -> Work:
 @job("iterate all", "pymongo")
 def pymongo_iterate_all(uri: str, shape: str) -> Work:
     collection = pymongo_collection(uri, shape)
-    return lambda: count(touch_all(each) for each in collection.find())
+    return lambda: sum(touch_all(each) for each in collection.find())
 
 
 # ---- PyMongoArrow ----------------------------------------------------------------------------------------------------
@@ -178,7 +177,7 @@ def our_iterate_one(uri: str, shape: str) -> Work:
 @job("iterate all", "data_bridge")
 def our_iterate_all(uri: str, shape: str) -> Work:
     collection = our_collection(uri, shape)
-    return lambda: count(touch_all(each) for each in collection.find())
+    return lambda: sum(touch_all(each) for each in collection.find())
 
 
 @job("stream", "data_bridge")

@@ -16,13 +16,31 @@ MADE = 1  # raised when a shape changes, so that it is loaded again
 START = datetime(2024, 1, 1)
 # So many different documents are encoded per shape; the rest repeat them under an `_id` of their own.
 TEMPLATES = 5_000
-WORDS = "arrow batch chunk cursor decode field index list null path query read row schema value wire zone".split()
+WORDS = [
+    "arrow",
+    "batch",
+    "chunk",
+    "cursor",
+    "decode",
+    "field",
+    "index",
+    "list",
+    "null",
+    "path",
+    "query",
+    "read",
+    "row",
+    "schema",
+    "value",
+    "wire",
+    "zone",
+]
 
 
 class Shape(NamedTuple):
     """A collection: how many documents at scale 1, what one is, and the key that "one field" reads."""
 
-    count: int
+    documents: int
     make: Callable[[random.Random, int], dict[str, Any]]
     one_key: str
 
@@ -145,7 +163,7 @@ SHAPES = {
 def load(client: MongoClient[Any], name: str, scale: float) -> tuple[int, int]:
     """Load a shape unless it is there; (documents, their bytes)."""
     shape, collection = SHAPES[name], client[DATABASE][name]
-    count = max(1, round(shape.count * scale))
+    count = max(1, round(shape.documents * scale))
     mark = {"_id": name, "count": count, "made": MADE}
     marks = client[DATABASE]["made_by_bench"]
     if marks.find_one(name) != mark or collection.estimated_document_count() != count:

@@ -1,7 +1,7 @@
 """The floor of every reader: a find over a plain socket, its replies received and dropped.
 
-It speaks OP_MSG itself, receives into one buffer that is made beforehand, and looks at nothing of a reply but its length
-and its cursor id. No reader that uses the same server and the same protocol can be faster than that by much.
+It speaks OP_MSG itself, receives into one buffer that is made beforehand, and looks at nothing of a reply but its
+length and its cursor id. No reader that uses the same server and the same protocol can be faster than that by much.
 """
 
 from __future__ import annotations

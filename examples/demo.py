@@ -11,11 +11,11 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import orders as demo_data
 import polars as pl
 import pymongo
 
 import data_bridge
+import orders as demo_data
 
 FILTER = {"status": {"$in": ["paid", "shipped", "delivered"]}}
 ROUNDS = 3
@@ -78,9 +78,8 @@ def show_documents(collection: Any) -> None:
     for document in documents[:3]:
         customer = document["customer"]
         names = ", ".join(item["name"] for item in document["items"])
-        print(
-            f"  {document['number']}  {document['placed']:%Y-%m-%d}  {document['total']!s:>8}  {customer['name']}: {names}"
-        )
+        when, total = document["placed"], str(document["total"])
+        print(f"  {document['number']}  {when:%Y-%m-%d}  {total:>8}  {customer['name']}: {names}")
     first = documents[0]
     print(f"\n  'coupon' in document: {'coupon' in first};  list(document): {list(first)}")
 

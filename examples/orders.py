@@ -1,7 +1,7 @@
 """The orders that the examples read: `python examples/orders.py --count 2000` loads them.
 
-Deterministic: the same count gives the same documents. They go to the database `data_bridge_demo`, and a collection there
-that this program did not load is never touched.
+Deterministic: the same count gives the same documents. They go to the database `data_bridge_demo`, and a collection
+there that this program did not load is never touched.
 """
 
 from __future__ import annotations
@@ -36,19 +36,20 @@ def order(rng: random.Random) -> dict[str, Any]:
     """One order. The first three keys have fixed sizes and places: see `orders`."""
     city, country = rng.choice(CITIES)
     name = rng.choice(NAMES)
-    items = []
+    items: list[dict[str, Any]] = []
+    cents = 0
     for _ in range(rng.choice([1, 1, 2, 2, 3, 5])):
-        price = rng.randrange(199, 19_999)
+        price, quantity = rng.randrange(199, 19_999), rng.randrange(1, 5)
+        cents += price * quantity
         items.append(
             {
                 "sku": f"{rng.randrange(36**6):06x}",
                 "name": rng.choice(PRODUCTS),
-                "quantity": rng.randrange(1, 5),
+                "quantity": quantity,
                 "price": Decimal128(f"{price / 100:.2f}"),
                 "tags": rng.sample(["new", "sale", "gift", "fragile"], rng.randrange(3)),
             }
         )
-    cents = sum(round(float(str(item["price"])) * 100) * item["quantity"] for item in items)
     document: dict[str, Any] = {
         "_id": ObjectId(b"\0" * 12),
         "number": 0,
