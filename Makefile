@@ -82,7 +82,7 @@ develop: $(STAMP)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist python/data_bridge/_core.*.so
-	cargo clean
+	test -n "$${CARGO_TARGET_DIR:-}" || cargo clean   # a directory given from outside may not be ours alone
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the virtual environment -----------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -52,7 +53,10 @@ def compare(rows: int, size: float, ours: float, uri: str) -> None:
         seconds, _ = timed(lambda: list(collection.find(FILTER)))
         lines.append(("PyMongo       list(find())", seconds, "a list of dicts, not yet a table"))
         if importlib.util.find_spec("pymongoarrow"):
-            from pymongoarrow.api import find_arrow_all
+            with warnings.catch_warnings():
+                # Built against another pyarrow than it meets, it says so once per array class; it works nonetheless.
+                warnings.simplefilter("ignore", RuntimeWarning)
+                from pymongoarrow.api import find_arrow_all
 
             seconds, table = timed(lambda: find_arrow_all(collection, FILTER))
             missing = sorted({"coupon", "customer", "items", "total"} - set(table.column_names))
