@@ -204,25 +204,22 @@ fn first_segments(tokens: &[(usize, String)], start: usize, found: &mut Vec<(usi
         return;
     }
     let mut level = 0;
-    for at in start..tokens.len() {
-        match word(at) {
+    let mut before = "";
+    for (line, token) in &tokens[start..] {
+        match token.as_str() {
             "{" => level += 1,
-            "}" => {
-                level -= 1;
-                if level == 0 {
-                    return;
-                }
-            }
+            "}" if level == 1 => return,
+            "}" => level -= 1,
             head if level == 1
-                && matches!(word(at - 1), "{" | ",")
+                && matches!(before, "{" | ",")
+                && head != "self"
                 && head.starts_with(|first: char| first.is_ascii_lowercase()) =>
             {
-                if head != "self" {
-                    found.push((tokens[at].0, head.to_owned()));
-                }
+                found.push((*line, head.to_owned()));
             }
             _ => {}
         }
+        before = token;
     }
 }
 
