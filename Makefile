@@ -1,0 +1,108 @@
+# What the README names and CI calls. `make demo` and `make test` set everything up: a virtual environment in .venv with
+# the test dependencies, the extension, a throw-away mongod. They need Python 3.10 or later, Rust, and a C linker.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-rust test-python test-slow bench lint stubtest format develop clean requirements
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(abspath $(VENV))/bin
+STAMP := $(VENV)/.installed
+BENCH_STAMP := $(VENV)/.installed-bench
+MONGOD := $(BIN)/python scripts/mongod.py run
+
+# rustup's own place, for shells that have not read its profile.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+# cargo and maturin must see the same interpreter and the same settings, or each rebuilds pyo3 after the other.
+export PYO3_PYTHON := $(BIN)/python
+export VIRTUAL_ENV := $(abspath $(VENV))
+export PYTHONDONTWRITEBYTECODE := 1
+export PIP_QUIET := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport CONDA_PREFIX
+
+# One profile for everything that tests: cargo test, clippy and the extension under pytest share one build of each dependency.
+FASTDEV := --profile fastdev
+
+# What maturin sets for pyo3's build scripts; without it clippy and maturin rebuild pyo3 after each other.
+AS_MATURIN = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_ENVIRONMENT_SIGNATURE=$$($(BIN)/python -c \
+  'import struct, sys; print("cpython-%d.%d-%dbit" % (*sys.version_info[:2], struct.calcsize("P") * 8))')
+
+help:
+	@echo 'make demo       load 200,000 orders into a throw-away mongod, read them, compare'
+	@echo 'make test       Rust and Python tests against a real mongod'
+	@echo 'make test-slow  what takes longer than make test may'
+	@echo 'make bench      the table of figures against other readers; ARGS="--shapes flat --rounds 3"'
+	@echo 'make lint       formatting, clippy, ruff, mypy'
+	@echo 'make clean      remove what these made'
+
+demo: $(STAMP) $(BENCH_STAMP)
+	$(BIN)/maturin develop --release
+	$(MONGOD) --cache-gb 1 -- $(BIN)/python examples/demo.py $(ARGS)
+
+test: test-rust test-python
+
+test-rust: $(STAMP)
+	$(AS_MATURIN) cargo test --workspace $(FASTDEV) --no-run
+	$(MONGOD) -- env $(AS_MATURIN) cargo test --workspace $(FASTDEV)
+
+test-python: develop
+	$(MONGOD) -- $(BIN)/python -m pytest $(ARGS)
+
+test-slow: develop
+	$(MONGOD) -- env $(AS_MATURIN) cargo test --workspace $(FASTDEV) -- --ignored
+	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
+
+bench: $(STAMP) $(BENCH_STAMP)
+	$(BIN)/maturin develop --release
+	$(MONGOD) --cache-gb 2 -- $(BIN)/python benches/compare.py $(ARGS)
+
+lint: $(STAMP)
+	cargo fmt --all --check
+	$(AS_MATURIN) cargo clippy --workspace --all-targets $(FASTDEV) -- -D warnings
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# The stub of the native module against the module itself.
+stubtest: develop
+	$(BIN)/python -m mypy.stubtest data_bridge._core --mypy-config-file pyproject.toml
+
+format: $(STAMP)
+	cargo fmt --all
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+develop: $(STAMP)
+	$(BIN)/maturin develop $(FASTDEV)
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist python/data_bridge/_core.*.so
+	test -n "$${CARGO_TARGET_DIR:-}" || cargo clean   # a directory given from outside may not be ours alone
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the virtual environment -----------------------------------------------------------------------------------------
+
+$(STAMP): pyproject.toml | requirements
+	@python=$$(scripts/find_python.sh $(PYTHON)); \
+	test -x $(BIN)/python || { echo "Making $(VENV) with $$python"; "$$python" -m venv $(VENV) || { \
+	  rm -rf $(VENV); \
+	  echo 'Python cannot make virtual environments here; on Debian and Ubuntu: apt-get install python3-venv' >&2; \
+	  exit 1; }; }
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --group dev
+	@touch $@
+
+$(BENCH_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --group bench || echo 'PyMongoArrow cannot be installed here: it is left out.' >&2
+	@touch $@
+
+requirements:
+	@command -v cargo >/dev/null || { \
+	  echo 'Rust is needed to build the extension: https://rustup.rs' >&2; exit 1; }
+	@command -v cc >/dev/null || command -v gcc >/dev/null || command -v clang >/dev/null || { \
+	  echo 'A C compiler is needed to link; on Debian and Ubuntu: apt-get install gcc libc6-dev' >&2; exit 1; }

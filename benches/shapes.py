@@ -1,0 +1,185 @@
+"""The collections that are measured. Deterministic; loaded once per server, and again only when they change."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from bson import Int64, ObjectId, encode
+from bson.raw_bson import RawBSONDocument
+from pymongo import MongoClient
+
+DATABASE = "data_bridge_bench"
+MADE = 1  # raised when a shape changes, so that it is loaded again
+START = datetime(2024, 1, 1)
+# So many different documents are encoded per shape; the rest repeat them under an `_id` of their own.
+TEMPLATES = 5_000
+WORDS = [
+    "arrow",
+    "batch",
+    "chunk",
+    "cursor",
+    "decode",
+    "field",
+    "index",
+    "list",
+    "null",
+    "path",
+    "query",
+    "read",
+    "row",
+    "schema",
+    "value",
+    "wire",
+    "zone",
+]
+
+
+class Shape(NamedTuple):
+    """A collection: how many documents at scale 1, what one is, and the key that "one field" reads."""
+
+    documents: int
+    make: Callable[[random.Random, int], dict[str, Any]]
+    one_key: str
+
+
+def flat(rng: random.Random, index: int) -> dict[str, Any]:
+    return {
+        "a": index,
+        "b": Int64(rng.getrandbits(40)),
+        "x": rng.random(),
+        "name": f"{' '.join(rng.sample(WORDS, 6))} {rng.randrange(10_000)}",
+        "ok": rng.random() < 0.5,
+        "at": START + timedelta(seconds=index),
+    }
+
+
+def nested(rng: random.Random, index: int) -> dict[str, Any]:
+    def line(position: int) -> dict[str, Any]:
+        return {
+            "sku": f"{rng.randrange(36**5):06x}",
+            "quantity": rng.randrange(1, 9),
+            "price": round(rng.uniform(1, 200), 2),
+            "size": {"w": rng.random(), "h": rng.random(), "unit": "cm"},
+            "tags": rng.sample(WORDS, 2),
+            "position": position,
+        }
+
+    return {
+        "number": index,
+        "customer": {
+            "name": " ".join(rng.sample(WORDS, 2)),
+            "address": {
+                "city": rng.choice(WORDS),
+                "zip": f"{rng.randrange(100_000):05d}",
+                "geo": [rng.random(), rng.random()],
+            },
+        },
+        "lines": [line(position) for position in range(rng.randrange(3, 6))],
+        "placed": START + timedelta(seconds=index),
+        "total": round(rng.uniform(1, 900), 2),
+        "notes": [" ".join(rng.sample(WORDS, 6)) for _ in range(3)],
+    }
+
+
+def wide(rng: random.Random, index: int) -> dict[str, Any]:
+    document: dict[str, Any] = {}
+    for column in range(12):
+        document |= {
+            f"int_{column}": index + column,
+            f"double_{column}": rng.random(),
+            f"text_{column}": rng.choice(WORDS),
+            f"flag_{column}": rng.random() < 0.5,
+        }
+    document |= {f"when_{column}": START + timedelta(hours=rng.randrange(9_000)) for column in range(6)}
+    return document | {f"long_{column}": Int64(rng.getrandbits(50)) for column in range(5)}
+
+
+def tweets(rng: random.Random, index: int) -> dict[str, Any]:
+    """Keys that come and go, nulls, empty lists, documents in lists in documents."""
+    words = rng.sample(WORDS, 8)
+    tweet: dict[str, Any] = {
+        "created_at": START + timedelta(seconds=index),
+        "id": Int64(10**18 + index),
+        "text": " ".join(words + words[:5]),
+        "source": f'<a href="https://example.com/{words[0]}">{words[1]}</a>',
+        "truncated": False,
+        "in_reply_to_status_id": Int64(rng.getrandbits(59)) if rng.random() < 0.3 else None,
+        "user": {
+            "id": Int64(rng.getrandbits(40)),
+            "name": " ".join(words[:2]).title(),
+            "screen_name": f"{words[2]}{rng.randrange(1000)}",
+            "location": words[3] if rng.random() < 0.6 else None,
+            "url": None,
+            "description": " ".join(words[2:] + words) if rng.random() < 0.9 else None,
+            "profile_image_url": f"https://images.example.com/profile/{rng.getrandbits(64):016x}/{words[5]}_normal.png",
+            "followers_count": rng.randrange(10**6),
+            "friends_count": rng.randrange(5_000),
+            "verified": rng.random() < 0.05,
+            "created_at": START - timedelta(days=rng.randrange(3_000)),
+            "lang": rng.choice(["en", "no", "pt", "ja"]),
+        },
+        "geo": None,
+        "entities": {
+            "hashtags": [
+                {"text": word, "indices": [at, at + len(word)]} for at, word in enumerate(words[: rng.randrange(4)])
+            ],
+            "urls": [
+                {"url": "https://example.com/x", "expanded_url": f"https://example.com/{word}", "indices": [1, 24]}
+                for word in words[: rng.randrange(2)]
+            ],
+            "user_mentions": [
+                {"screen_name": word, "id": Int64(rng.getrandbits(40)), "indices": [0, 9]}
+                for word in words[: rng.randrange(3)]
+            ],
+        },
+        "retweet_count": rng.randrange(500),
+        "favorite_count": rng.randrange(900),
+        "lang": "en",
+    }
+    if rng.random() < 0.1:
+        tweet["coordinates"] = {"type": "Point", "coordinates": [rng.uniform(-180, 180), rng.uniform(-90, 90)]}
+    if rng.random() < 0.2:
+        tweet["place"] = {
+            "full_name": words[4],
+            "country_code": "NO",
+            "bounding_box": {"coordinates": [[[1.5, 2.5], [3.5, 4.5]]]},
+        }
+    if rng.random() < 0.25:
+        tweet["possibly_sensitive"] = rng.random() < 0.1
+    return tweet
+
+
+SHAPES = {
+    "flat": Shape(200_000, flat, "x"),
+    "nested": Shape(100_000, nested, "total"),
+    "wide": Shape(50_000, wide, "double_3"),
+    "tweets": Shape(100_000, tweets, "retweet_count"),
+}
+
+
+def load(client: MongoClient[Any], name: str, scale: float) -> tuple[int, int]:
+    """Load a shape unless it is there; (documents, their bytes)."""
+    shape, collection = SHAPES[name], client[DATABASE][name]
+    count = max(1, round(shape.documents * scale))
+    mark = {"_id": name, "count": count, "made": MADE}
+    marks = client[DATABASE]["made_by_bench"]
+    if marks.find_one(name) != mark or collection.estimated_document_count() != count:
+        collection.drop()
+        rng = random.Random(name)
+        templates = [
+            bytearray(encode({"_id": ObjectId(b"\0" * 12)} | shape.make(rng, index)))
+            for index in range(min(count, TEMPLATES))
+        ]
+        for start in range(0, count, 10_000):
+            batch = []
+            for index in range(start, min(start + 10_000, count)):
+                document = templates[index % len(templates)]
+                document[9:21] = b"dbrg" + index.to_bytes(8, "big")
+                batch.append(RawBSONDocument(bytes(document)))
+            collection.insert_many(batch, ordered=False)
+        marks.replace_one({"_id": name}, mark, upsert=True)
+    statistics = client[DATABASE].command("collStats", name)
+    return count, int(statistics["size"])

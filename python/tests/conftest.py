@@ -1,0 +1,54 @@
+"""A real server for every test that means one, and a database of its own for each."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pymongo
+import pytest
+from pymongo.database import Database
+
+if TYPE_CHECKING:
+    import data_bridge
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def mongodb_uri() -> Iterator[str]:
+    """$MONGODB_URI, or a mongod started for this run."""
+    sys.path.insert(0, str(ROOT / "scripts"))
+    try:
+        import mongod
+    finally:
+        sys.path.pop(0)
+    with mongod.mongodb_uri() as uri:
+        yield uri
+
+
+@pytest.fixture(scope="session")
+def pymongo_client(mongodb_uri: str) -> Iterator[pymongo.MongoClient[dict[str, Any]]]:
+    """PyMongo's client: loads what tests read, and is the oracle of what they must find."""
+    with pymongo.MongoClient[dict[str, Any]](mongodb_uri) as client:
+        yield client
+
+
+@pytest.fixture
+def database(pymongo_client: pymongo.MongoClient[dict[str, Any]]) -> Iterator[Database[dict[str, Any]]]:
+    """PyMongo's view of a database that is the test's own, dropped after it."""
+    name = f"data_bridge_test_{uuid.uuid4().hex}"
+    yield pymongo_client[name]
+    pymongo_client.drop_database(name)
+
+
+@pytest.fixture
+def client(mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
+    """Our client. Imported here, so that tests of scripts run where the extension is not built."""
+    import data_bridge
+
+    with data_bridge.MongoClient(mongodb_uri) as opened:
+        yield opened

@@ -1,0 +1,98 @@
+"""What the documentation shows is run: the programs in examples/ and the Python blocks of README and guide."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+PAGES = ["README.md", "docs/guide.md"]
+COUNT = "2000"
+
+
+def python_blocks(page: str) -> str:
+    """The blocks of a page as one program, each at its own lines, so that an error names the line of the page."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    lines = [""] * text.count("\n")
+    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        first = text.count("\n", 0, block.start(1))
+        code = block.group(1).splitlines()
+        lines[first : first + len(code)] = code
+    return "\n".join(lines) + "\n"
+
+
+def run(arguments: list[str], uri: str, directory: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error::DeprecationWarning:__main__", *arguments],
+        env={**os.environ, "MONGODB_URI": uri, "PYTHONIOENCODING": "utf-8"},
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def orders(mongodb_uri: str) -> str:
+    """A server with the orders that the examples read; its URI."""
+    run([str(EXAMPLES / "orders.py"), "--count", COUNT], mongodb_uri, ROOT)
+    return mongodb_uri
+
+
+def test_loading_twice_changes_nothing(orders: str) -> None:
+    assert "there already" in run([str(EXAMPLES / "orders.py"), "--count", COUNT], orders, ROOT)
+
+
+@pytest.mark.parametrize("name", ["read_orders", "iterate", "async_read"])
+def test_example(name: str, orders: str, tmp_path: Path) -> None:
+    assert run([str(EXAMPLES / f"{name}.py")], orders, tmp_path).strip()
+
+
+def test_demo(orders: str, tmp_path: Path) -> None:
+    output = run([str(EXAMPLES / "demo.py"), "--count", COUNT], orders, tmp_path)
+    assert "documents/s" in output
+    assert "PyMongo" in output
+
+
+def test_dump_file(tmp_path: Path) -> None:
+    code = (
+        f"import sys; sys.path.insert(0, {str(EXAMPLES)!r})\n"
+        "import orders; sys.stdout.buffer.write(b''.join(each.raw for each in orders.orders(500)))"
+    )
+    dump = tmp_path / "orders.bson"
+    dump.write_bytes(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
+    output = run([str(EXAMPLES / "dump_file.py"), str(dump)], "mongodb://nowhere.invalid", tmp_path)
+    assert "500 documents" in output
+    assert "'delivered'" in output
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page(page: str, orders: str, tmp_path: Path) -> None:
+    program = tmp_path / Path(page).with_suffix(".py").name
+    program.write_text(python_blocks(page), encoding="utf-8")
+    assert program.read_text(encoding="utf-8").strip(), f"{page} has no Python block"
+    run([str(program)], orders, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/guide.md",
+        *(str(each.relative_to(ROOT)) for each in sorted((ROOT / "docs" / "design").glob("*.md"))),
+    ],
+)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", text)
+    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
