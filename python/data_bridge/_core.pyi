@@ -109,18 +109,35 @@ class Client:
     ) -> Operation[bytes]:
         """Run a command; the reply as BSON bytes."""
     def count_documents(
-        self, database: str, collection: str, filter: bytes, options: bytes, *, session: Session | None,
-        selection: bytes, timeout: float | None,
+        self,
+        database: str,
+        collection: str,
+        filter: bytes,
+        options: bytes,
+        *,
+        session: Session | None,
+        selection: bytes,
+        timeout: float | None,
     ) -> Operation[int]: ...
     def estimated_document_count(
         self, database: str, collection: str, options: bytes, *, selection: bytes, timeout: float | None
     ) -> Operation[int]: ...
     def distinct(
-        self, database: str, collection: str, key: str, filter: bytes, options: bytes, *, session: Session | None,
-        selection: bytes, timeout: float | None,
+        self,
+        database: str,
+        collection: str,
+        key: str,
+        filter: bytes,
+        options: bytes,
+        *,
+        session: Session | None,
+        selection: bytes,
+        timeout: float | None,
     ) -> Operation[bytes]:
         """BSON {"values": [...]}."""
-    def list_database_names(self, filter: bytes, *, session: Session | None, timeout: float | None) -> Operation[list[str]]: ...
+    def list_database_names(
+        self, filter: bytes, *, session: Session | None, timeout: float | None
+    ) -> Operation[list[str]]: ...
     def list_collection_names(
         self, database: str, filter: bytes, *, session: Session | None, timeout: float | None
     ) -> Operation[list[str]]: ...
