@@ -11,6 +11,7 @@ from .client_handle import ClientHandle
 from .collection_handle import CollectionHandle
 from .database_handle import DatabaseHandle
 from .session import AsyncClientSession
+from .settings import for_pymongo
 
 if TYPE_CHECKING:
     import pymongo
@@ -49,7 +50,7 @@ class AsyncCollection(CollectionHandle[AsyncQuery]):
 
     def to_pymongo(self) -> pymongo.asynchronous.collection.AsyncCollection[Any]:
         """PyMongo's asynchronous collection with the same settings."""
-        return self.database.to_pymongo().get_collection(self._name, **self._for_pymongo())
+        return self.database.to_pymongo().get_collection(self._name, **for_pymongo(self._settings))
 
 
 class AsyncDatabase(DatabaseHandle[AsyncCollection, AsyncQuery]):
@@ -82,7 +83,7 @@ class AsyncDatabase(DatabaseHandle[AsyncCollection, AsyncQuery]):
 
     def to_pymongo(self) -> pymongo.asynchronous.database.AsyncDatabase[Any]:
         """PyMongo's asynchronous database with the same settings."""
-        return self.client.to_pymongo().get_database(self._name, **self._for_pymongo())
+        return self.client.to_pymongo().get_database(self._name, **for_pymongo(self._settings))
 
 
 class AsyncMongoClient(ClientHandle[AsyncDatabase]):

@@ -11,6 +11,7 @@ from .collection_handle import CollectionHandle
 from .database_handle import DatabaseHandle
 from .query import Query
 from .session import ClientSession
+from .settings import for_pymongo
 
 if TYPE_CHECKING:
     import pymongo
@@ -85,7 +86,7 @@ class Collection(CollectionHandle[Query]):
 
     def to_pymongo(self) -> pymongo.collection.Collection[Any]:
         """PyMongo's collection with the same settings, for what we do not have: writes, indexes, change streams."""
-        return self.database.to_pymongo().get_collection(self._name, **self._for_pymongo())
+        return self.database.to_pymongo().get_collection(self._name, **for_pymongo(self._settings))
 
 
 class Database(DatabaseHandle[Collection, Query]):
@@ -137,7 +138,7 @@ class Database(DatabaseHandle[Collection, Query]):
 
     def to_pymongo(self) -> pymongo.database.Database[Any]:
         """PyMongo's database with the same settings."""
-        return self.client.to_pymongo().get_database(self._name, **self._for_pymongo())
+        return self.client.to_pymongo().get_database(self._name, **for_pymongo(self._settings))
 
 
 class MongoClient(ClientHandle[Database]):

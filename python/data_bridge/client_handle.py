@@ -10,8 +10,6 @@ import atexit
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from bson.codec_options import DatetimeConversion
-
 from . import _core, encode, names, settings, uri
 from .call import Call, same
 from .codec import from_keywords
@@ -109,7 +107,7 @@ class ClientHandle(Handle, Generic[D]):
                 "tz_aware": options.tz_aware,
                 "tzinfo": options.tzinfo,
                 "unicode_decode_error_handler": options.unicode_decode_error_handler,
-                "datetime_conversion": DatetimeConversion(options.datetime_conversion or 1).name.lower(),
+                "datetime_conversion": int(options.datetime_conversion or 1),
                 "uuidRepresentation": _UUID_NAMES[options.uuid_representation],
             }
             if self._address.deadline_ms is not None:

@@ -140,9 +140,6 @@ class DatabaseHandle(Handle, Generic[C, Q]):
             same,
         )
 
-    def _for_pymongo(self) -> dict[str, Any]:
-        return settings.for_pymongo(self._settings)
-
     def __eq__(self, other: object) -> bool:
         if isinstance(other, DatabaseHandle):
             return self._client is other._client and self._name == other._name
