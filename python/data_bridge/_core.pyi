@@ -109,18 +109,35 @@ class Client:
     ) -> Operation[bytes]:
         """Run a command; the reply as BSON bytes."""
     def count_documents(
-        self, database: str, collection: str, filter: bytes, options: bytes, *, session: Session | None,
-        selection: bytes, timeout: float | None,
+        self,
+        database: str,
+        collection: str,
+        filter: bytes,
+        options: bytes,
+        *,
+        session: Session | None,
+        selection: bytes,
+        timeout: float | None,
     ) -> Operation[int]: ...
     def estimated_document_count(
         self, database: str, collection: str, options: bytes, *, selection: bytes, timeout: float | None
     ) -> Operation[int]: ...
     def distinct(
-        self, database: str, collection: str, key: str, filter: bytes, options: bytes, *, session: Session | None,
-        selection: bytes, timeout: float | None,
+        self,
+        database: str,
+        collection: str,
+        key: str,
+        filter: bytes,
+        options: bytes,
+        *,
+        session: Session | None,
+        selection: bytes,
+        timeout: float | None,
     ) -> Operation[bytes]:
         """BSON {"values": [...]}."""
-    def list_database_names(self, filter: bytes, *, session: Session | None, timeout: float | None) -> Operation[list[str]]: ...
+    def list_database_names(
+        self, filter: bytes, *, session: Session | None, timeout: float | None
+    ) -> Operation[list[str]]: ...
     def list_collection_names(
         self, database: str, filter: bytes, *, session: Session | None, timeout: float | None
     ) -> Operation[list[str]]: ...
@@ -133,7 +150,9 @@ class Client:
 class Session:
     @property
     def ended(self) -> bool: ...
-    def start_transaction(self, options: bytes) -> Operation[None]: ...
+    def start_transaction(self, options: bytes) -> Operation[None]:
+        """`options`: BSON {readConcern?: {level}, writeConcern?: {w?, j?, wtimeout?}, maxCommitTimeMS?,
+        readPreference?: {mode, tagSets?, maxStalenessSeconds?}}."""
     def commit_transaction(self) -> Operation[None]: ...
     def abort_transaction(self) -> Operation[None]: ...
     def end(self) -> Operation[None]: ...
@@ -182,11 +201,13 @@ class Reader:
     def read_all_async(self) -> Operation[ResultData]: ...
     def next_documents_async(self) -> Operation[Iterator[Document] | None]:
         """The documents of the next Chunk, or None at the end: what `async for` walks."""
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """End the run; a second call does nothing. `report` still works."""
     @property
     def progress(self) -> tuple[int, int]:
-        """(documents, bytes) so far."""
-    def report(self) -> dict[str, Any]: ...
+        """(documents, bytes) so far; never blocks, from any thread, also while the reader is being read."""
+    def report(self) -> dict[str, Any]:
+        """As `ResultData.report`, of what was read so far."""
 
 @final
 class BatchReader:
@@ -202,7 +223,8 @@ class BatchReader:
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Moves the reader into the stream: a second call raises RuntimeError."""
     def close(self) -> None: ...
-    def report(self) -> dict[str, Any]: ...
+    def report(self) -> dict[str, Any]:
+        """As `ResultData.report`, of what was read so far; also after the reader moved into a C stream."""
 
 @final
 class RecordBatch:
@@ -245,7 +267,9 @@ class ResultData:
     def arrow_stream(self, given: Schema | None = None, requested_schema: object | None = None) -> object:
         """A C stream capsule; its batches share the result's memory; may be called any number of times."""
     def report(self) -> dict[str, Any]:
-        """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}]"""
+        """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
+        finished (no more will come: exhausted, closed, dropped or failed), error (the exception that ended it, or None).
+        """
 
 def from_arrow(stream: Any, *, codec: Codec) -> ResultData:
     """Documents over any object with `__arrow_c_stream__` or `__arrow_c_array__`; null reads as missing."""

@@ -1,0 +1,126 @@
+"""The asynchronous query."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import aio
+from . import progress as progress_
+from ._core import Document, Reader, ResultData, Schema
+from .query_base import QueryBase
+from .reading import DEFAULT_INFER_ROWS
+from .report import Report
+from .result import Result
+from .stream import AsyncStream
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+
+class AsyncQuery(QueryBase):
+    """As `Query`, for an `AsyncMongoClient`: `async for`, and terminals that are awaited.
+
+    Arrow consumers are synchronous: give them `await query.read()`.
+    """
+
+    __slots__ = ()
+
+    async def read(self) -> Result:
+        """Run the query and keep everything. As `Query.read`; cancelling the task cancels the query."""
+        reader = self._start(eager=True)
+        try:
+            data = await self._read(reader)
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
+        result = Result(data, self._given)
+        self._runs.finished(result.report)
+        return result
+
+    async def _read(self, reader: Reader) -> ResultData:
+        if self._reading.progress is None:
+            return await aio.complete(reader.read_all_async())
+        import asyncio  # not needed to import the package
+
+        with progress_.Ticker(self._reading.progress, reader) as ticker:
+            task = asyncio.ensure_future(aio.complete(reader.read_all_async()))
+            try:
+                while not task.done():
+                    await asyncio.wait([task], timeout=progress_.INTERVAL)
+                    ticker.tick()
+            finally:
+                task.cancel()
+            return task.result()
+
+    async def to_arrow(self) -> pa.Table:
+        """Run the query; the result as a pyarrow Table, without a copy."""
+        return (await self.read()).to_arrow()
+
+    async def to_polars(self) -> pl.DataFrame:
+        """Run the query; the result as a polars DataFrame."""
+        return (await self.read()).to_polars()
+
+    async def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
+        """Run the query; the result as a pandas DataFrame. As `Result.to_pandas`."""
+        return (await self.read()).to_pandas(dtype_backend=dtype_backend)
+
+    async def to_list(self) -> list[Document]:
+        """Run the query; all Documents."""
+        return (await self.read()).to_list()
+
+    async def to_dicts(self) -> list[dict[str, Any]]:
+        """Run the query; all documents as dicts, equal to what PyMongo gives."""
+        return (await self.read()).to_dicts()
+
+    async def first(self) -> Document | None:
+        """Run the query for its first document only; None when there is none."""
+        reader = (self._plan.first() or self._plan).start(self._reading.timeout, eager=True)
+        try:
+            data = await aio.complete(reader.read_all_async())
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
+        self._runs.finished(Report(data.report()))
+        return data.document(0) if len(data) else None
+
+    async def __aiter__(self) -> AsyncIterator[Document]:
+        """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run."""
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        ticker = None
+        if self._reading.progress is not None:
+            ticker = progress_.Ticker(self._reading.progress, reader)
+        try:
+            while (documents := await aio.complete(reader.next_documents_async())) is not None:
+                for document in documents:
+                    yield document
+                if ticker is not None:
+                    ticker.tick()
+        finally:
+            reader.close()
+            if ticker is not None:
+                ticker.__exit__()
+
+    def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
+        """RecordBatches as they come, for `async for`. As `Query.stream`."""
+        return AsyncStream(self._start, self._given, infer_rows, self._runs, self._reading.progress)
+
+    async def schema(self) -> Schema:
+        """The Arrow schema of the result: the one that was given, else the query is run to find it."""
+        return (await self.read()).schema if self._given is None else self._given
+
+    async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+        """The server's plan for this query. As `Query.explain`."""
+        return await self._plan.explain(verbosity, self._reading.timeout).complete()
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("an AsyncQuery is iterated with `async for`, or read with `await query.read()`")
+
+    def __arrow_c_schema__(self) -> NoReturn:
+        raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> NoReturn:
+        raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")

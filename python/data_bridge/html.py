@@ -1,0 +1,54 @@
+"""How a notebook shows a result: schema, first rows, report. What is shown was read already."""
+
+from __future__ import annotations
+
+from html import escape
+
+from ._core import ResultData, Schema
+from .errors import DataBridgeError
+from .report import Report
+
+_ROWS = 10
+_COLUMNS = 20
+_WIDTH = 80
+
+
+def page(data: ResultData, given: Schema | None, report: Report) -> str:
+    """The result as an HTML fragment; everything that comes from data is escaped."""
+    parts = [f"<p>Result: {len(data):,} documents</p>", _table(data), _schema(data, given)]
+    parts.append(f"<details><summary>report</summary><pre>{escape(str(report))}</pre></details>")
+    return f"<div>{''.join(parts)}</div>"
+
+
+def _table(data: ResultData) -> str:
+    rows = list(data.documents(0, min(_ROWS, len(data))))
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    shown = columns[:_COLUMNS]
+    head = "".join(f"<th>{escape(_short(column))}</th>" for column in shown)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{_cell(row[column]) if column in row else ''}</td>" for column in shown) + "</tr>"
+        for row in rows
+    )
+    more = []
+    if len(data) > len(rows):
+        more.append(f"{len(data) - len(rows):,} more rows")
+    if len(columns) > len(shown):
+        more.append(f"{len(columns) - len(shown):,} more columns")
+    foot = f"<p>{', '.join(more)}</p>" if more else ""
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
+
+
+def _schema(data: ResultData, given: Schema | None) -> str:
+    try:
+        text = repr(data.schema(given))
+    except DataBridgeError as error:
+        text = f"{type(error).__name__}: {error}"
+    return f"<details><summary>schema</summary><pre>{escape(text)}</pre></details>"
+
+
+def _cell(value: object) -> str:
+    return escape(_short(value if isinstance(value, str) else repr(value)))
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -1,0 +1,156 @@
+"""The synchronous query."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from . import progress as progress_
+from ._core import Document, Schema
+from .plan import Plan
+from .query_base import QueryBase
+from .reading import DEFAULT_INFER_ROWS, Reading
+from .report import Report
+from .result import Result
+from .stream import Stream
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+
+class Query(QueryBase):
+    """What `find`, `aggregate` and `read_bson` return. Nothing has run.
+
+    Iterate it for live Documents in bounded memory; `read()` it, or call a `to_*` method, for everything at once; or
+    hand it to any Arrow consumer: `polars.DataFrame(query)`, `pyarrow.table(query)`, DuckDB's `from query`.
+
+    Each of these runs the query once. DuckDB asks an object for its schema before its data: the run that answers for
+    the schema is kept for the data, so a schema that is asked for and never followed up keeps a result in memory as
+    long as the query lives.
+
+    Examples
+    --------
+    >>> orders = client.shop.orders                                    # doctest: +SKIP
+    >>> orders.find({"total": {"$gt": 25}}).sort("total", -1).limit(10).to_polars()    # doctest: +SKIP
+    """
+
+    __slots__ = ("_lock", "_pending")
+
+    def __init__(self, plan: Plan, reading: Reading) -> None:
+        super().__init__(plan, reading)
+        self._lock = threading.Lock()
+        self._pending: Result | None = None
+
+    def read(self) -> Result:
+        """Run the query and keep everything: use it to look at one answer in several ways.
+
+        Raises
+        ------
+        DataBridgeError
+            What kept the result from coming: ConnectionFailure, OperationFailure, ServerTimeout, DecodeError.
+        SchemaConflict
+            When a value does not fit the schema that was given; without one, where a table is made.
+        """
+        reader = self._start(eager=True)
+        try:
+            if self._reading.progress is None:
+                data = reader.read_all()
+            else:
+                with progress_.Ticker(self._reading.progress, reader) as ticker:
+                    data = progress_.wait(reader.read_all_async(), ticker)
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
+        result = Result(data, self._given)
+        self._runs.finished(result.report)
+        return result
+
+    def to_arrow(self) -> pa.Table:
+        """Run the query; the result as a pyarrow Table, without a copy."""
+        return self.read().to_arrow()
+
+    def to_polars(self) -> pl.DataFrame:
+        """Run the query; the result as a polars DataFrame."""
+        return self.read().to_polars()
+
+    def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
+        """Run the query; the result as a pandas DataFrame. As `Result.to_pandas`."""
+        return self.read().to_pandas(dtype_backend=dtype_backend)
+
+    def to_list(self) -> list[Document]:
+        """Run the query; all Documents."""
+        return self.read().to_list()
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Run the query; all documents as dicts, equal to what PyMongo gives."""
+        return self.read().to_dicts()
+
+    def first(self) -> Document | None:
+        """Run the query for its first document only; None when there is none."""
+        plan = self._plan.first()
+        if plan is None:
+            return next(iter(self), None)
+        reader = plan.start(self._reading.timeout, eager=True)
+        try:
+            data = reader.read_all()
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
+        self._runs.finished(Report(data.report()))
+        return data.document(0) if len(data) else None
+
+    def __iter__(self) -> Iterator[Document]:
+        """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run."""
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        if self._reading.progress is None:
+            return reader.documents()
+        return progress_.documents(reader, self._reading.progress)
+
+    def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> Stream:
+        """RecordBatches as they come, in bounded memory.
+
+        Parameters
+        ----------
+        infer_rows
+            Without a schema, the one that the first so many documents show is frozen; a later document that does not
+            fit it is a SchemaConflict.
+        """
+        return Stream(self._start, self._given, infer_rows, self._runs, self._reading.progress)
+
+    def schema(self) -> Schema:
+        """The Arrow schema of the result: the one that was given, else the query is run to find it."""
+        return self.read().schema if self._given is None else self._given
+
+    def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+        """The server's plan for this query.
+
+        Parameters
+        ----------
+        verbosity
+            "queryPlanner" (runs nothing), "executionStats" or "allPlansExecution".
+        """
+        return self._plan.explain(verbosity, self._reading.timeout).wait()
+
+    def __arrow_c_schema__(self) -> Any:
+        """The schema as a PyCapsule. Unless one was given this runs the query, for `__arrow_c_stream__` to use."""
+        if self._given is not None:
+            return self._given.__arrow_c_schema__()
+        with self._lock:
+            if self._pending is None:
+                self._pending = self.read()
+            return self._pending.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The result as a PyCapsule: live when a schema was given, else everything is read first."""
+        if self._given is not None:
+            return self.stream().__arrow_c_stream__(requested_schema)
+        with self._lock:
+            result, self._pending = self._pending, None
+        return (self.read() if result is None else result).__arrow_c_stream__(requested_schema)
+
+    def __aiter__(self) -> Any:
+        raise TypeError("this query is synchronous: use `for`, or an AsyncMongoClient")

@@ -1,0 +1,92 @@
+"""How a query is read: schema, policy, deadline, progress; and what its runs left behind."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
+
+from . import progress as progress_
+from ._core import Schema
+from .report import Report
+from .uri import check_timeout
+
+DEFAULT_INFER_ROWS = 10_000
+"""Documents whose schema a stream freezes, when none was given."""
+
+
+class Reading(NamedTuple):
+    """Choices that concern the reader, not the server."""
+
+    schema: Schema | None
+    timeout: float | None
+    progress: progress_.Progress
+
+
+def reading(schema: Any, on_conflict: str, timeout: float | None, progress: Any) -> Reading:
+    """The choices, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For what cannot be used, and for what is not available yet.
+    """
+    if on_conflict in ("rescue", "null"):
+        raise ValueError(f'on_conflict="{on_conflict}" is not available yet; only "error" is')
+    if on_conflict != "error":
+        raise ValueError(f'on_conflict must be "error", got {on_conflict!r}')
+    return Reading(given_schema(schema), check_timeout(timeout), progress_.check(progress))
+
+
+def given_schema(schema: Any) -> Schema | None:
+    """An Arrow schema from what a user gave.
+
+    Raises
+    ------
+    TypeError
+        When it has no `__arrow_c_schema__`.
+    ValueError
+        For a mapping of names to types: not available yet.
+    """
+    if schema is None or isinstance(schema, Schema):
+        return schema
+    if hasattr(schema, "__arrow_c_schema__"):
+        return Schema.from_arrow(schema)
+    if isinstance(schema, Mapping):
+        raise ValueError("a schema as a mapping of names to types is not available yet; give a pyarrow.Schema or alike")
+    raise TypeError(f"schema must have __arrow_c_schema__ (a pyarrow.Schema, say), got {type(schema).__name__}")
+
+
+class _Reporting(Protocol):
+    def report(self) -> dict[str, Any]: ...
+
+
+class Runs:
+    """The runs of one query, for its report. Keeps no rows."""
+
+    __slots__ = ("_finished", "_open")
+
+    def __init__(self) -> None:
+        self._open: deque[_Reporting] = deque(maxlen=16)
+        self._finished: Report | None = None
+
+    def started(self, run: _Reporting) -> None:
+        """A live run, whose end only the native module sees."""
+        self._open.append(run)
+
+    def finished(self, report: Report) -> None:
+        """A run that is over."""
+        self._open.clear()
+        self._finished = report
+
+    def latest(self) -> Report | None:
+        """The report of the latest run that is over."""
+        for run in reversed(self._open):
+            values = run.report()
+            if values.get("finished"):
+                while self._open and self._open[0] is not run:
+                    self._open.popleft()
+                self._open.popleft()
+                self._finished = Report(values)
+                break
+        return self._finished

@@ -1,0 +1,74 @@
+"""What a read leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class Report:
+    """How a run went: immutable, made when it finished.
+
+    Attributes
+    ----------
+    rows : int
+        Documents received.
+    bytes : int
+        Bytes of BSON received.
+    batches : int
+        Server replies, or pieces of a file.
+    seconds : dict[str, float]
+        Time by stage, in seconds.
+    duplicates : int
+        Keys that stood twice in one document; the last one was kept, as PyMongo does.
+    paths : list[dict]
+        What was widened, mixed, rescued or nulled: path (a tuple of keys), types, action, count, first_id.
+    error : Exception | None
+        What ended the run early, typed.
+    """
+
+    __slots__ = ("batches", "bytes", "duplicates", "error", "paths", "rows", "seconds")
+
+    rows: int
+    bytes: int
+    batches: int
+    seconds: dict[str, float]
+    duplicates: int
+    paths: list[dict[str, Any]]
+    error: BaseException | None
+
+    def __init__(self, values: Mapping[str, Any], error: BaseException | None = None) -> None:
+        self.rows = values.get("rows", 0)
+        self.bytes = values.get("bytes", 0)
+        self.batches = values.get("batches", 0)
+        self.seconds = dict(values.get("seconds", {}))
+        self.duplicates = values.get("duplicates", 0)
+        self.paths = list(values.get("paths", ()))
+        self.error = error if error is not None else values.get("error")
+
+    def __str__(self) -> str:
+        lines = [f"{self.rows:,} rows, {self.bytes:,} bytes, {self.batches:,} batches"]
+        if self.seconds:
+            lines.append("seconds: " + ", ".join(f"{stage} {time:.3f}" for stage, time in self.seconds.items()))
+        if self.duplicates:
+            lines.append(f"duplicate keys: {self.duplicates:,} (the last one was kept)")
+        for entry in self.paths:
+            lines.append(_line(entry))
+        if self.error is not None:
+            lines.append(f"error: {type(self.error).__name__}: {self.error}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        problems = "" if self.error is None else f", error={type(self.error).__name__}"
+        return f"Report(rows={self.rows}, bytes={self.bytes}, paths={len(self.paths)}{problems})"
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    path = "".join(f"[{step!r}]" for step in entry.get("path", ()))
+    types = " + ".join(str(name) for name in entry.get("types", ()))
+    line = f"{path}: {entry.get('action', 'changed')} ({types})"
+    if entry.get("count"):
+        line += f", {entry['count']:,} cells"
+    if entry.get("first_id") is not None:
+        line += f", first in _id {entry['first_id']!r}"
+    return line

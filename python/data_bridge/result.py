@@ -1,0 +1,182 @@
+"""A result that was read: rows, documents and tables over the same memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, overload
+
+from . import _core, html
+from ._core import Document, ResultData, Schema
+from .codec import DEFAULT, native
+from .report import Report
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+    from bson.codec_options import CodecOptions
+
+
+class Result:
+    """Everything a query found. Reading it in several ways runs nothing again, and shares memory where Arrow can.
+
+    It is a sequence of Documents, and an Arrow stream for any consumer: `polars.DataFrame(result)`,
+    `pyarrow.table(result)`, DuckDB's `from result`.
+    """
+
+    __slots__ = ("__weakref__", "_data", "_given", "_report")
+
+    def __init__(self, data: ResultData, given: Schema | None = None) -> None:
+        self._data = data
+        self._given = given
+        self._report = Report(data.report())
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Document]:
+        return self._data.documents()
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Document]: ...
+    def __getitem__(self, index: int | slice) -> Document | list[Document]:
+        """The document at a position, counted from the end when negative; a list of them for a slice."""
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self._data))
+            if step == 1:
+                return list(self._data.documents(start, max(start, stop)))
+            return [self._data.document(position) for position in range(start, stop, step)]
+        if not hasattr(index, "__index__"):
+            raise TypeError(f"a Result is indexed by int or slice, got {type(index).__name__}")
+        position = index.__index__()
+        if position < 0:
+            position += len(self._data)
+        if not 0 <= position < len(self._data):
+            raise IndexError(f"position {index} in a Result of {len(self._data)} documents")
+        return self._data.document(position)
+
+    @property
+    def schema(self) -> Schema:
+        """The Arrow schema of the table.
+
+        Raises
+        ------
+        SchemaConflict
+            When the documents make no table, or do not fit the schema that was given.
+        """
+        return self._data.schema(self._given)
+
+    @property
+    def report(self) -> Report:
+        """How the run went."""
+        return self._report
+
+    def to_list(self) -> list[Document]:
+        """All Documents."""
+        return self._data.document_list()
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """All documents as dicts, equal to what PyMongo gives."""
+        return self._data.to_dicts()
+
+    def to_arrow(self) -> pa.Table:
+        """A pyarrow Table over this result's memory.
+
+        Raises
+        ------
+        ImportError
+            When pyarrow is not installed.
+        SchemaConflict
+            As `schema`.
+        """
+        return _import("pyarrow", "to_arrow()", "arrow").table(self)
+
+    def to_polars(self) -> pl.DataFrame:
+        """A polars DataFrame; polars copies what it stores otherwise, such as strings.
+
+        Raises
+        ------
+        ImportError
+            When polars is not installed.
+        SchemaConflict
+            As `schema`.
+        """
+        frame: pl.DataFrame = _import("polars", "to_polars()", "polars").DataFrame(self)
+        return frame
+
+    def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
+        """A pandas DataFrame.
+
+        Parameters
+        ----------
+        dtype_backend
+            "pyarrow" gives ArrowDtype columns, which keep everything. "numpy" gives numpy's, and is lossy: integers
+            with nulls become floats, nested values become objects.
+
+        Raises
+        ------
+        ImportError
+            When pandas or pyarrow is not installed.
+        SchemaConflict
+            As `schema`.
+        """
+        if dtype_backend not in ("pyarrow", "numpy"):
+            raise ValueError(f'dtype_backend must be "pyarrow" or "numpy", got {dtype_backend!r}')
+        pandas = _import("pandas", "to_pandas()", "pandas")
+        table = _import("pyarrow", "to_pandas()", "pandas").table(self)
+        if dtype_backend == "numpy":
+            frame: pd.DataFrame = table.to_pandas()
+        else:
+            frame = table.to_pandas(types_mapper=pandas.ArrowDtype)
+        return frame
+
+    def __arrow_c_schema__(self) -> Any:
+        """The schema as a PyCapsule."""
+        return self.schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The table as a PyCapsule, any number of times; all of them share this result's memory."""
+        return self._data.arrow_stream(self._given, requested_schema)
+
+    def __repr__(self) -> str:
+        return f"Result({len(self._data):,} documents)"
+
+    def _repr_html_(self) -> str:
+        """Schema, first rows and report, for notebooks; never queries."""
+        return html.page(self._data, self._given, self._report)
+
+
+def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> Result:
+    """Documents over any Arrow data: a pyarrow Table, a polars DataFrame, a result read back from Parquet.
+
+    Parameters
+    ----------
+    data
+        Any object with `__arrow_c_stream__` or `__arrow_c_array__`.
+    codec_options
+        How values become Python objects.
+
+    Arrow data does not tell null from missing: null reads as missing.
+
+    Raises
+    ------
+    TypeError
+        When `data` is no Arrow data.
+    """
+    if not (hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")):
+        raise TypeError(f"from_arrow() takes an object with __arrow_c_stream__, got {type(data).__name__}")
+    return Result(_core.from_arrow(data, codec=native(codec_options or DEFAULT)))
+
+
+def _import(name: str, method: str, extra: str) -> Any:
+    from importlib import import_module
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise ImportError(
+            f"{method} needs {name}: pip install 'data-bridge[{extra}]'. Without it, read() gives a Result "
+            "that any Arrow library takes, and to_dicts() gives plain Python"
+        ) from error

@@ -1,0 +1,255 @@
+"""Client sessions: causal consistency, snapshots, transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import bson
+
+from . import _core
+from .call import Call, same
+from .settings import level, preference
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from .client_handle import ClientHandle
+
+
+class _SessionState:
+    """What both kinds of session share: the native session, and whether a transaction is open."""
+
+    def __init__(self, client: ClientHandle[Any], causal_consistency: bool | None, snapshot: bool) -> None:
+        if causal_consistency and snapshot:
+            raise ValueError("snapshot and causal_consistency exclude each other")
+        options: dict[str, Any] = {}
+        if causal_consistency is not None:
+            options["causalConsistency"] = bool(causal_consistency)
+        if snapshot:
+            options["snapshot"] = True
+        self._client = client
+        self._options = bson.encode(options)
+        self._session: _core.Session | None = None
+        self._in_transaction = False
+
+    @property
+    def client(self) -> Any:
+        """The client it belongs to."""
+        return self._client
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it was ended; nothing can use it then."""
+        return self._session is not None and self._session.ended
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        return self._in_transaction
+
+    def _native(self) -> _core.Session:
+        if self._session is None:
+            raise RuntimeError("the session has not started: use `async with` or `await` on start_session()")
+        if self._session.ended:
+            raise RuntimeError("the session has ended")
+        return self._session
+
+    def _start(self) -> Call[None]:
+        def keep(session: _core.Session) -> None:
+            self._session = session
+
+        return Call(lambda: self._client._core.start_session(self._options), keep)
+
+    def _begin(
+        self, read_concern: Any, write_concern: Any, read_preference: Any, max_commit_time_ms: int | None
+    ) -> Call[None]:
+        if self._in_transaction:
+            raise RuntimeError("a transaction is open already")
+        options: dict[str, Any] = {}
+        if read_concern is not None and (name := level(read_concern)) is not None:
+            options["readConcern"] = {"level": name}
+        if write_concern is not None:
+            options["writeConcern"] = dict(getattr(write_concern, "document", write_concern))
+        if read_preference is not None:
+            options["readPreference"] = preference(read_preference)
+        if max_commit_time_ms is not None:
+            options["maxCommitTimeMS"] = max_commit_time_ms
+        encoded = bson.encode(options)
+
+        def opened(_: None) -> None:
+            self._in_transaction = True
+
+        return Call(lambda: self._native().start_transaction(encoded), opened)
+
+    def _commit(self) -> Call[None]:
+        def closed(_: None) -> None:
+            self._in_transaction = False
+
+        return Call(lambda: self._native().commit_transaction(), closed)
+
+    def _abort(self) -> Call[None]:
+        self._in_transaction = False
+        return Call(lambda: self._native().abort_transaction(), same)
+
+    def _end(self) -> Call[None]:
+        self._in_transaction = False
+        return Call(lambda: self._native().end(), same)
+
+    def __repr__(self) -> str:
+        state = "not started" if self._session is None else "ended" if self._session.ended else "open"
+        return f"{type(self).__name__}({state})"
+
+    def __reduce__(self) -> Any:
+        raise TypeError("a session cannot be pickled")
+
+
+class ClientSession(_SessionState):
+    """A session of a `MongoClient`; a context manager that ends it.
+
+    Examples
+    --------
+    >>> with client.start_session() as session:          # doctest: +SKIP
+    ...     with session.start_transaction():
+    ...         orders.find({}, session=session).to_list()
+    """
+
+    def start_transaction(
+        self,
+        read_concern: Any = None,
+        write_concern: Any = None,
+        read_preference: Any = None,
+        max_commit_time_ms: int | None = None,
+    ) -> Transaction:
+        """Open a transaction. As a context manager it commits at the end, and aborts on an exception."""
+        self._begin(read_concern, write_concern, read_preference, max_commit_time_ms).wait()
+        return Transaction(self)
+
+    def commit_transaction(self) -> None:
+        """Commit the open transaction."""
+        self._commit().wait()
+
+    def abort_transaction(self) -> None:
+        """Abort the open transaction."""
+        self._abort().wait()
+
+    def end_session(self) -> None:
+        """End the session, and abort its open transaction; a second call does nothing."""
+        if not self.has_ended:
+            self._end().wait()
+
+    def __enter__(self) -> ClientSession:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end_session()
+
+
+class Transaction:
+    """An open transaction of a `ClientSession`."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self._session = session
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session.in_transaction:
+            if kind is None:
+                self._session.commit_transaction()
+            else:
+                self._session.abort_transaction()
+
+
+class AsyncClientSession(_SessionState):
+    """A session of an `AsyncMongoClient`: `async with client.start_session() as session`, or await it first."""
+
+    def start_transaction(
+        self,
+        read_concern: Any = None,
+        write_concern: Any = None,
+        read_preference: Any = None,
+        max_commit_time_ms: int | None = None,
+    ) -> AsyncTransaction:
+        """A transaction that opens when it is awaited or entered; as `ClientSession.start_transaction`."""
+        return AsyncTransaction(self, self._begin(read_concern, write_concern, read_preference, max_commit_time_ms))
+
+    async def commit_transaction(self) -> None:
+        """Commit the open transaction."""
+        await self._commit().complete()
+
+    async def abort_transaction(self) -> None:
+        """Abort the open transaction."""
+        await self._abort().complete()
+
+    async def end_session(self) -> None:
+        """End the session, and abort its open transaction; a second call does nothing."""
+        if self._session is not None and not self.has_ended:
+            await self._end().complete()
+
+    async def _started(self) -> AsyncClientSession:
+        if self._session is None:
+            await self._start().complete()
+        return self
+
+    def __await__(self) -> Generator[Any, None, AsyncClientSession]:
+        return self._started().__await__()
+
+    async def __aenter__(self) -> AsyncClientSession:
+        return await self._started()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.end_session()
+
+
+class AsyncTransaction:
+    """A transaction of an `AsyncClientSession`: await it, or enter it with `async with`."""
+
+    def __init__(self, session: AsyncClientSession, begin: Call[None]) -> None:
+        self._session = session
+        self._begin: Call[None] | None = begin
+
+    async def _opened(self) -> AsyncTransaction:
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            await begin.complete()
+        return self
+
+    def __await__(self) -> Generator[Any, None, AsyncTransaction]:
+        return self._opened().__await__()
+
+    async def __aenter__(self) -> AsyncTransaction:
+        return await self._opened()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session.in_transaction:
+            if kind is None:
+                await self._session.commit_transaction()
+            else:
+                await self._session.abort_transaction()
+
+
+def native(session: Any, client: ClientHandle[Any]) -> _core.Session | None:
+    """The native session of a `session=` argument.
+
+    Raises
+    ------
+    TypeError
+        When it is no session, or one of the other kind of client.
+    ValueError
+        When it belongs to another client.
+    RuntimeError
+        When it has ended or not started.
+    """
+    if session is None:
+        return None
+    if not isinstance(session, _SessionState):
+        raise TypeError(f"session must come from start_session() of this package, got {type(session).__name__}")
+    if session._client is not client:
+        raise ValueError("the session belongs to another client")
+    return session._native()

@@ -1,0 +1,142 @@
+"""Live RecordBatches, synchronous and asynchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from . import aio
+from . import progress as progress_
+from ._core import BatchReader, Reader, RecordBatch, Schema
+from .reading import Runs
+from .report import Report
+
+
+class _Start(Protocol):
+    def __call__(self, *, eager: bool) -> Reader: ...
+
+
+class _StreamBase:
+    """A run that starts at the first look, and ends when it is exhausted, closed or dropped."""
+
+    def __init__(
+        self, start: _Start, schema: Schema | None, infer_rows: int, runs: Runs, progress: progress_.Progress
+    ) -> None:
+        if not isinstance(infer_rows, int) or isinstance(infer_rows, bool):
+            raise TypeError(f"infer_rows must be an int, got {type(infer_rows).__name__}")
+        if infer_rows < 1:
+            raise ValueError(f"infer_rows must be positive, got {infer_rows}")
+        self._start: Callable[..., Reader] = start
+        self._given = schema
+        self._infer_rows = infer_rows
+        self._runs = runs
+        self._progress = progress
+        self._ticker: progress_.Ticker | None = None
+        self._reader: Reader | None = None
+        self._batches: BatchReader | None = None
+        self._closed = False
+
+    def _open(self) -> BatchReader:
+        if self._closed:
+            raise ValueError("the stream is closed")
+        if self._batches is None:
+            self._reader = self._start(eager=False)
+            self._runs.started(self._reader)
+            self._batches = self._reader.batches(self._given, self._infer_rows)
+            if self._progress is not None:
+                self._ticker = progress_.Ticker(self._progress, self._reader)
+        return self._batches
+
+    def _tick(self) -> None:
+        if self._ticker is not None:
+            self._ticker.tick()
+
+    def close(self) -> None:
+        """End the run; a second call does nothing. Batches already handed out stay valid."""
+        self._closed = True
+        ticker, self._ticker = self._ticker, None
+        if self._batches is not None:
+            self._batches.close()
+        if self._reader is not None:
+            self._reader.close()
+        if ticker is not None:
+            ticker.__exit__()
+
+    @property
+    def report(self) -> Report | None:
+        """How the run went so far; None before it started. `error` is what ended it early."""
+        return None if self._batches is None else Report(self._batches.report())
+
+
+class Stream(_StreamBase):
+    """RecordBatches of one schema, as they come: an iterator and a context manager; also an Arrow stream, once."""
+
+    def __iter__(self) -> Stream:
+        return self
+
+    def __next__(self) -> RecordBatch:
+        if self._closed:
+            raise StopIteration
+        try:
+            batch = next(self._open())
+        except BaseException:
+            self.close()
+            raise
+        self._tick()
+        return batch
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of all batches; waits for the documents it is inferred from."""
+        return self._open().schema
+
+    def __arrow_c_schema__(self) -> Any:
+        return self._open().__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The stream as a PyCapsule. It is handed out once: RuntimeError on a second call."""
+        return self._open().__arrow_c_stream__(requested_schema)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncStream(_StreamBase):
+    """RecordBatches of one schema, as they come, for `async for`; an asynchronous context manager."""
+
+    def __aiter__(self) -> AsyncStream:
+        return self
+
+    async def __anext__(self) -> RecordBatch:
+        if self._closed:
+            raise StopAsyncIteration
+        try:
+            batch = await aio.complete(self._open().next_async())
+        except BaseException:
+            self.close()
+            raise
+        if batch is None:
+            self.close()
+            raise StopAsyncIteration
+        self._tick()
+        return batch
+
+    async def schema(self) -> Schema:
+        """The schema of all batches; waits for the documents it is inferred from."""
+        return await aio.complete(self._open().schema_async())
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        self.close()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        raise TypeError("an AsyncStream cannot be read by a synchronous consumer: use `async for`, or `await q.read()`")
+
+    async def __aenter__(self) -> AsyncStream:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()

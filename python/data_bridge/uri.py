@@ -1,0 +1,285 @@
+"""From PyMongo's arguments of `MongoClient` to a URI for the driver, and what the driver does not know.
+
+Messages name options, never their values: a URI holds secrets.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import quote, unquote_plus
+
+from . import codec
+
+DEFAULT_TIMEOUT = 600.0
+"""Seconds an operation may take, or a wait for the server when streaming."""
+_SERVER_SELECTION_MS = 10_000
+
+_URI_OPTIONS = {
+    name.lower(): name
+    for name in [
+        "appName",
+        "authMechanism",
+        "authMechanismProperties",
+        "authSource",
+        "compressors",
+        "connectTimeoutMS",
+        "directConnection",
+        "enableOverloadRetargeting",
+        "heartbeatFrequencyMS",
+        "journal",
+        "loadBalanced",
+        "localThresholdMS",
+        "maxAdaptiveRetries",
+        "maxConnecting",
+        "maxIdleTimeMS",
+        "maxPoolSize",
+        "maxStalenessSeconds",
+        "minPoolSize",
+        "readConcernLevel",
+        "readPreference",
+        "readPreferenceTags",
+        "replicaSet",
+        "retryReads",
+        "retryWrites",
+        "serverMonitoringMode",
+        "serverSelectionTimeoutMS",
+        "srvMaxHosts",
+        "srvServiceName",
+        "ssl",
+        "tls",
+        "tlsAllowInvalidCertificates",
+        "tlsCAFile",
+        "tlsCertificateKeyFile",
+        "tlsCertificateKeyFilePassword",
+        "tlsInsecure",
+        "w",
+        "waitQueueTimeoutMS",
+        "wTimeoutMS",
+        "zlibCompressionLevel",
+    ]
+}
+_UNSUPPORTED = frozenset(
+    [
+        "authoidcallowedhosts",
+        "auto_encryption_opts",
+        "driver",
+        "enable_overload_retargeting",
+        "event_listeners",
+        "fsync",
+        "max_adaptive_retries",
+        "proxyhost",
+        "proxypassword",
+        "proxyport",
+        "proxyusername",
+        "server_api",
+        "server_selector",
+        "srv_host_validator",
+        "srvallowedhostssuffix",
+        "tlsallowinvalidhostnames",
+        "tlscrlfile",
+        "tlsdisableocspendpointcheck",
+        "waitqueuemultiple",
+    ]
+)
+_DEADLINES = ("timeoutms", "sockettimeoutms")  # the first one given wins
+_IGNORED = frozenset({"connect"})  # we always connect on first use
+_SCHEMES = ("mongodb://", "mongodb+srv://")
+
+
+class Address(NamedTuple):
+    """Where to connect and how; `repr` shows no secret."""
+
+    uri: str
+    """For the driver: percent-encoded, with credentials."""
+    timeout: float | None
+    """Seconds; None waits for ever."""
+    codec: dict[str, Any]
+    """Codec options by name, from keywords and URI."""
+    deadline_ms: int | None
+    """PyMongo's `timeoutMS` or `socketTimeoutMS`, when one was given."""
+
+    def __repr__(self) -> str:
+        return "Address(...)"
+
+
+def build(host: str | Iterable[str] | None, port: int | None, keywords: Mapping[str, Any]) -> Address:
+    """The address that PyMongo's arguments mean.
+
+    Raises
+    ------
+    TypeError
+        For an argument of a wrong type.
+    ValueError
+        For an unknown or unsupported option, or a URI that cannot be read.
+    """
+    scheme, userinfo, hosts, path, options = _parts(host, port)
+    keywords = dict(keywords)
+    timeout = keywords.pop("timeout", ...)
+    username, password = keywords.pop("username", None), keywords.pop("password", None)
+    if username is not None:
+        userinfo = quote(_text("username", username), safe="")
+        if password is not None:
+            userinfo += ":" + quote(_text("password", password), safe="")
+    elif password is not None:
+        raise ValueError("password was given without username")
+
+    given: dict[str, list[str]] = {}
+    codec_options: dict[str, Any] = {}
+    deadlines: dict[str, Any] = {}
+    for name, value in _named(options, keywords):
+        lower = name.lower()
+        if lower in codec.KEYWORDS:
+            codec_options[codec.KEYWORDS[lower]] = value
+        elif lower in _DEADLINES:
+            deadlines[lower] = value
+        elif lower in _URI_OPTIONS:
+            texts = [value] if isinstance(value, str) else _texts(_URI_OPTIONS[lower], value)
+            from_uri_tags = lower == "readpreferencetags" and isinstance(value, str) and lower in given
+            given[lower] = given[lower] + texts if from_uri_tags else texts
+        elif lower in _UNSUPPORTED:
+            raise ValueError(f"the option {name} is not supported")
+        elif lower not in _IGNORED:
+            raise ValueError(f"unknown option {name}" if name.isidentifier() else "unknown option in the URI")
+    if "ssl" in given:
+        given.setdefault("tls", given["ssl"])
+        del given["ssl"]
+    given.setdefault("serverselectiontimeoutms", [str(_SERVER_SELECTION_MS)])
+    query = "&".join(
+        f"{_URI_OPTIONS[name]}={quote(text, safe=':,')}" for name, texts in given.items() for text in texts
+    )
+    deadline = _deadline(deadlines)
+    uri = f"{scheme}{userinfo + '@' if userinfo else ''}{hosts}/{path}?{query}"
+    return Address(uri, _timeout(timeout, deadline), codec_options, deadline)
+
+
+def _parts(host: str | Iterable[str] | None, port: int | None) -> tuple[str, str, str, str, str]:
+    """Scheme, credentials, hosts, default database and options, all as they stand in a URI."""
+    if port is not None and (not isinstance(port, int) or isinstance(port, bool)):
+        raise TypeError(f"port must be an int, got {type(port).__name__}")
+    seeds = ["localhost"] if host is None else [host] if isinstance(host, str) else list(host)
+    if not seeds or not all(isinstance(seed, str) for seed in seeds):
+        raise TypeError("host must be a str or a list of str")
+    if any("://" in seed for seed in seeds):
+        if len(seeds) > 1:
+            raise ValueError("host must be one URI, or a list of hosts without a scheme")
+        return _split(seeds[0])
+    return "mongodb://", "", ",".join(_seed(seed, port) for seed in seeds), "", ""
+
+
+def _split(uri: str) -> tuple[str, str, str, str, str]:
+    scheme = next((scheme for scheme in _SCHEMES if uri.startswith(scheme)), None)
+    if scheme is None:
+        raise ValueError("a URI must start with mongodb:// or mongodb+srv://")
+    rest, _, options = uri[len(scheme) :].partition("?")
+    authority, slash, path = rest.partition("/")
+    if "@" in options + path and "@" not in authority:
+        # An unescaped "/" or "?" in the password: what follows is a secret, not a path.
+        raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
+    userinfo, at, hosts = authority.rpartition("@")
+    if "@" in userinfo or userinfo.count(":") > 1 or (at and not userinfo):
+        raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
+    if re.search(r"%(?![0-9a-fA-F]{2})", userinfo):
+        raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
+    if not hosts:
+        raise ValueError("a URI must name a host")
+    return scheme, userinfo, hosts, path if slash else "", options
+
+
+def _seed(seed: str, port: int | None) -> str:
+    if "@" in seed or "?" in seed:
+        raise ValueError("a host cannot contain '@' or '?': give a URI, or username= and password=")
+    if seed.endswith(".sock"):
+        return quote(seed, safe="")
+    if "/" in seed:
+        raise ValueError("a host cannot contain '/': give a URI")
+    if seed.count(":") > 1 and not seed.startswith("["):
+        seed = f"[{seed}]"  # a bare IPv6 address
+    has_port = re.search(r":\d+$", seed) and not re.fullmatch(r"\[.*\]", seed)
+    return seed if has_port else f"{seed}:{27017 if port is None else port}"
+
+
+def _named(options: str, keywords: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """Options of the URI, then those given as keywords, which win."""
+    taken = {name.lower() for name, value in keywords.items() if value is not None}
+    for pair in options.split("&") if options else []:
+        name, equals, value = pair.partition("=")
+        if not pair:
+            continue
+        if not equals:
+            raise ValueError("an option in the URI has no value")
+        if name.lower() not in taken:
+            yield name, unquote_plus(value)
+    for name, value in keywords.items():
+        if value is not None:
+            yield name, value
+
+
+def _texts(name: str, value: Any) -> list[str]:
+    """A keyword's value as the URI writes it; several for tag sets."""
+    if isinstance(value, bool):
+        return ["true" if value else "false"]
+    if isinstance(value, (int, float)):
+        return [str(value)]
+    if name == "readPreferenceTags":
+        sets = [value] if isinstance(value, Mapping) else list(value)
+        return [tags if isinstance(tags, str) else _pairs(tags) for tags in sets]
+    if isinstance(value, Mapping):
+        return [_pairs(value)]
+    if isinstance(value, (list, tuple)):
+        return [",".join(str(item) for item in value)]
+    if hasattr(value, "__fspath__"):
+        return [str(value)]
+    raise TypeError(f"{name} cannot be a {type(value).__name__}")
+
+
+def _pairs(tags: Mapping[str, Any]) -> str:
+    values = {key: str(value).lower() if isinstance(value, bool) else value for key, value in tags.items()}
+    return ",".join(f"{key}:{value}" for key, value in values.items())
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a str, got {type(value).__name__}")
+    return value
+
+
+def _deadline(deadlines: Mapping[str, Any]) -> int | None:
+    for name in _DEADLINES:
+        if name in deadlines:
+            try:
+                milliseconds = int(deadlines[name])
+            except (TypeError, ValueError):
+                raise ValueError(f"{name[:-2]}MS must be a number of milliseconds") from None
+            if milliseconds < 0:
+                raise ValueError(f"{name[:-2]}MS cannot be negative")
+            return milliseconds
+    return None
+
+
+def _timeout(timeout: Any, deadline_ms: int | None) -> float | None:
+    if timeout is ...:
+        if deadline_ms is None:
+            return DEFAULT_TIMEOUT
+        return deadline_ms / 1000 or None  # 0 means no limit to PyMongo
+    return check_timeout(timeout)
+
+
+def check_timeout(timeout: Any) -> float | None:
+    """Seconds as a float, or None.
+
+    Raises
+    ------
+    TypeError
+        When it is no number.
+    ValueError
+        When it is not positive.
+    """
+    if timeout is None:
+        return None
+    if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
+        raise TypeError(f"timeout must be a number of seconds or None, got {type(timeout).__name__}")
+    if not timeout > 0:
+        raise ValueError(f"timeout must be positive, or None for no limit, got {timeout}")
+    return float(timeout)
