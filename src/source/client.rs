@@ -16,7 +16,7 @@ use super::cursor::CursorSource;
 use super::failure::{from_driver, no_answer, text};
 use super::options::{self, Selection};
 use super::process::PerProcess;
-use super::pump::{Query, Request};
+use super::pump::{prefetch_bytes, Query, Request};
 use super::session::Session;
 use super::task::Task;
 use super::uri::{self, Address};
@@ -153,6 +153,7 @@ impl Client {
             session: read.session.cloned(),
             timeout: read.timeout,
             eager,
+            budget: prefetch_bytes(),
         })
     }
 

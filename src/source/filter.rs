@@ -177,14 +177,13 @@ mod tests {
     use mongodb::bson::{doc, oid::ObjectId, Bson, Decimal128, Regex, Timestamp};
 
     fn nested(levels: usize) -> Vec<u8> {
-        let mut bytes = vec![5, 0, 0, 0, 0];
-        for _ in 1..levels {
-            let mut outer = ((bytes.len() + 8) as i32).to_le_bytes().to_vec();
-            outer.extend([3, b'a', 0]);
-            outer.extend(&bytes);
-            outer.push(0);
-            bytes = outer;
+        let mut bytes = Vec::new();
+        for inner in (1..levels).rev() {
+            bytes.extend((5 + 8 * inner as i32).to_le_bytes());
+            bytes.extend([3, b'a', 0]);
         }
+        bytes.extend([5, 0, 0, 0, 0]);
+        bytes.resize(bytes.len() + levels - 1, 0);
         bytes
     }
 

@@ -67,6 +67,8 @@ pub(crate) struct Request {
     pub(crate) session: Option<Session>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) eager: bool,
+    /// How many bytes of replies may be ready for the reader.
+    pub(crate) budget: usize,
 }
 
 /// What to ask.
@@ -114,7 +116,6 @@ impl Output {
 
 /// Runs a query to its end, its first error, or until `stop`.
 pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<bool>) {
-    let budget = prefetch_bytes();
     let mut pump = Pump {
         client: request.client,
         output,
@@ -124,8 +125,8 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
             eager: request.eager,
             waited: Duration::ZERO,
         },
-        budget,
-        room: Arc::new(Semaphore::new(budget)),
+        budget: request.budget,
+        room: Arc::new(Semaphore::new(request.budget)),
         answering: Arc::default(),
         own_session: None,
         cursor: None,
