@@ -37,12 +37,20 @@ impl Observer {
         let status = self.admin(doc! {"serverStatus": 1});
         let metrics = status.get_document("metrics").unwrap();
         let cursor = metrics.get_document("cursor").unwrap();
-        cursor.get_document("open").unwrap().get_i64("total").unwrap()
+        cursor
+            .get_document("open")
+            .unwrap()
+            .get_i64("total")
+            .unwrap()
     }
 
     fn get_mores(&self) -> i64 {
         let status = self.admin(doc! {"serverStatus": 1});
-        status.get_document("opcounters").unwrap().get_i64("getmore").unwrap()
+        status
+            .get_document("opcounters")
+            .unwrap()
+            .get_i64("getmore")
+            .unwrap()
     }
 
     fn running(&self, comment: &str) -> bool {
@@ -63,7 +71,8 @@ struct Fault<'a>(&'a Observer);
 
 impl Drop for Fault<'_> {
     fn drop(&mut self) {
-        self.0.admin(doc! {"configureFailPoint": "failCommand", "mode": "off"});
+        self.0
+            .admin(doc! {"configureFailPoint": "failCommand", "mode": "off"});
     }
 }
 
@@ -88,7 +97,9 @@ fn stage() -> (MutexGuard<'static, ()>, &'static Observer) {
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let observer = OBSERVER.get_or_init(|| {
         let runtime = Runtime::new().unwrap();
-        let client = runtime.block_on(mongodb::Client::with_uri_str(uri())).unwrap();
+        let client = runtime
+            .block_on(mongodb::Client::with_uri_str(uri()))
+            .unwrap();
         let observer = Observer { runtime, client };
         let database = observer.client.database(DATABASE);
         observer.run(database.drop());
@@ -129,7 +140,9 @@ fn find_within(
         timeout: Some(timeout),
         ..Read::default()
     };
-    client.find(DATABASE, "rows", &bytes(filter), &read, eager).unwrap()
+    client
+        .find(DATABASE, "rows", &bytes(filter), &read, eager)
+        .unwrap()
 }
 
 /// The `_id`s of a reply's documents.
@@ -187,7 +200,15 @@ fn every_document_in_order_at_any_batch_size() {
     let (_turn, _) = stage();
     let client = client();
     let expected: Vec<_> = (0..ROWS).collect();
-    for batch_size in [None, Some(1), Some(2), Some(3), Some(1000), Some(ROWS), Some(ROWS + 1)] {
+    for batch_size in [
+        None,
+        Some(1),
+        Some(2),
+        Some(3),
+        Some(1000),
+        Some(ROWS),
+        Some(ROWS + 1),
+    ] {
         let mut options = doc! {"sort": {"_id": 1}};
         if let Some(size) = batch_size {
             options.insert("batchSize", size);
@@ -196,7 +217,11 @@ fn every_document_in_order_at_any_batch_size() {
             let mut source = find(&client, doc! {}, options.clone(), eager);
             let (seen, end) = drain(&mut source);
             end.unwrap();
-            assert!(seen == expected, "batch size {batch_size:?}: {} documents", seen.len());
+            assert!(
+                seen == expected,
+                "batch size {batch_size:?}: {} documents",
+                seen.len()
+            );
             assert!(matches!(source.poll(Duration::ZERO), Ok(Arrival::End)));
         }
     }
@@ -207,22 +232,37 @@ fn options_reach_the_server() {
     let (_turn, _) = stage();
     let client = client();
     let options = doc! {"sort": {"_id": -1}, "skip": 2, "limit": 3, "projection": {"_id": 1}, "hint": {"_id": 1},
-                        "maxTimeMS": 5000, "comment": "c", "collation": {"locale": "en"}, "let": {"x": 1}};
+    "maxTimeMS": 5000, "comment": "c", "collation": {"locale": "en"}, "let": {"x": 1}};
     let mut source = find(&client, doc! {"n": {"$gte": 0}}, options, true);
     let (seen, end) = drain(&mut source);
     end.unwrap();
     assert_eq!(seen, [ROWS - 3, ROWS - 4, ROWS - 5]);
-    assert_eq!(drain(&mut find(&client, doc! {"_id": -1}, doc! {}, true)).0, []);
+    assert_eq!(
+        drain(&mut find(&client, doc! {"_id": -1}, doc! {}, true)).0,
+        []
+    );
     let selection = bytes(doc! {
         "readPreference": {"mode": "nearest"}, "readConcern": {"level": "majority"},
     });
-    let read = Read { selection: &selection, timeout: Some(LONG), ..Read::default() };
-    let pipeline = bytes(doc! {"pipeline": [{"$match": {"_id": {"$lt": 3}}}, {"$sort": {"_id": 1}}]});
-    let mut source = client.aggregate(DATABASE, Some("rows"), &pipeline, &read, true).unwrap();
+    let read = Read {
+        selection: &selection,
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    let pipeline =
+        bytes(doc! {"pipeline": [{"$match": {"_id": {"$lt": 3}}}, {"$sort": {"_id": 1}}]});
+    let mut source = client
+        .aggregate(DATABASE, Some("rows"), &pipeline, &read, true)
+        .unwrap();
     assert_eq!(drain(&mut source).0, [0, 1, 2]);
     let pipeline = bytes(doc! {"pipeline": [{"$documents": [{"_id": 1}, {"_id": 2}]}]});
-    let read = Read { timeout: Some(LONG), ..Read::default() };
-    let mut source = client.aggregate(DATABASE, None, &pipeline, &read, true).unwrap();
+    let read = Read {
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    let mut source = client
+        .aggregate(DATABASE, None, &pipeline, &read, true)
+        .unwrap();
     assert_eq!(drain(&mut source).0, [1, 2]);
     let mut source = client.find(DATABASE, "missing", &[], &read, true).unwrap();
     assert_eq!(drain(&mut source).0, []);
@@ -232,7 +272,13 @@ fn options_reach_the_server() {
 fn refusals_of_the_server_are_operation_errors() {
     let (_turn, _) = stage();
     let error = failure(&mut find(&client(), doc! {"$nonsense": 1}, doc! {}, true));
-    let ErrorKind::Operation { code, code_name, message, .. } = error.kind() else {
+    let ErrorKind::Operation {
+        code,
+        code_name,
+        message,
+        ..
+    } = error.kind()
+    else {
         panic!("{error}");
     };
     assert_eq!((*code, code_name.as_str()), (2, "BadValue"));
@@ -245,25 +291,47 @@ fn what_cannot_be_sent_is_refused_at_once() {
     let client = client();
     let read = Read::default();
     let find = |database: &str, filter: &[u8]| {
-        client.find(database, "rows", filter, &read, true).err().unwrap()
+        client
+            .find(database, "rows", filter, &read, true)
+            .err()
+            .unwrap()
     };
-    assert!(matches!(find("a.b", &[]).kind(), ErrorKind::InvalidArgument(_)));
-    assert!(matches!(find(DATABASE, &[9, 0, 0]).kind(), ErrorKind::InvalidQuery(_)));
-    let read = Read { options: &bytes(doc! {"batch_size": 1}), ..Read::default() };
-    let error = client.find(DATABASE, "rows", &[], &read, true).err().unwrap();
+    assert!(matches!(
+        find("a.b", &[]).kind(),
+        ErrorKind::InvalidArgument(_)
+    ));
+    assert!(matches!(
+        find(DATABASE, &[9, 0, 0]).kind(),
+        ErrorKind::InvalidQuery(_)
+    ));
+    let read = Read {
+        options: &bytes(doc! {"batch_size": 1}),
+        ..Read::default()
+    };
+    let error = client
+        .find(DATABASE, "rows", &[], &read, true)
+        .err()
+        .unwrap();
     assert!(matches!(error.kind(), ErrorKind::InvalidQuery(_)));
 }
 
 #[test]
 fn a_refused_port_fails_within_server_selection() {
-    let client = Client::new("mongodb://joe:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=400").unwrap();
+    let client =
+        Client::new("mongodb://joe:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=400").unwrap();
     let begun = Instant::now();
     let error = failure(&mut find(&client, doc! {}, doc! {}, true));
     assert!(begun.elapsed() < Duration::from_secs(2));
     assert!(matches!(error.kind(), ErrorKind::Connection(_)), "{error}");
     let text = error.to_string();
-    assert!(text.contains("127.0.0.1:1") && text.contains("refused"), "{text}");
-    assert!(!text.contains("hunter2") && !text.contains("labels"), "{text}");
+    assert!(
+        text.contains("127.0.0.1:1") && text.contains("refused"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("hunter2") && !text.contains("labels"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -289,7 +357,9 @@ fn dropping_a_source_kills_its_cursor() {
         while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
         drop(source);
         let begun = Instant::now();
-        eventually("cursor killed", Duration::from_secs(2), || observer.open_cursors() == before);
+        eventually("cursor killed", Duration::from_secs(2), || {
+            observer.open_cursors() == before
+        });
         println!("killed after {:?}", begun.elapsed());
     }
     // The connection and the client are still good.
@@ -302,16 +372,32 @@ fn dropping_a_source_ends_a_query_under_way() {
     let client = client();
     let before = observer.open_cursors();
     let slow = doc! {"$where": "sleep(5) || true"};
-    let source = find(&client, slow.clone(), doc! {"comment": "slow find", "batchSize": 1000}, true);
+    let source = find(
+        &client,
+        slow.clone(),
+        doc! {"comment": "slow find", "batchSize": 1000},
+        true,
+    );
     eventually("started", LONG, || observer.running("slow find"));
     drop(source);
-    eventually("stopped", Duration::from_secs(1), || !observer.running("slow find"));
+    eventually("stopped", Duration::from_secs(1), || {
+        !observer.running("slow find")
+    });
     // The same in the middle of a getMore.
-    let mut source = find(&client, slow, doc! {"comment": "slow more", "batchSize": 2}, true);
+    let mut source = find(
+        &client,
+        slow,
+        doc! {"comment": "slow more", "batchSize": 2},
+        true,
+    );
     while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
     drop(source);
-    eventually("stopped", Duration::from_secs(1), || !observer.running("slow more"));
-    eventually("killed", Duration::from_secs(2), || observer.open_cursors() == before);
+    eventually("stopped", Duration::from_secs(1), || {
+        !observer.running("slow more")
+    });
+    eventually("killed", Duration::from_secs(2), || {
+        observer.open_cursors() == before
+    });
 }
 
 #[test]
@@ -330,14 +416,21 @@ fn a_lost_get_more_is_final() {
         assert_eq!(seen.len(), 100, "{data}: {error}");
         match error.kind() {
             ErrorKind::Connection(_) => assert!(data.contains_key("closeConnection")),
-            ErrorKind::Operation { code, .. } => assert_eq!(*code, data.get_i32("errorCode").unwrap()),
+            ErrorKind::Operation { code, .. } => {
+                assert_eq!(*code, data.get_i32("errorCode").unwrap())
+            }
             _ => panic!("{error}"),
         }
         for _ in 0..3 {
-            assert!(matches!(source.poll(Duration::from_millis(50)), Ok(Arrival::End)));
+            assert!(matches!(
+                source.poll(Duration::from_millis(50)),
+                Ok(Arrival::End)
+            ));
         }
         drop(fault);
-        eventually("killed", Duration::from_secs(3), || observer.open_cursors() == before);
+        eventually("killed", Duration::from_secs(3), || {
+            observer.open_cursors() == before
+        });
     }
 }
 
@@ -357,17 +450,24 @@ fn deadlines_pass() {
     let before = observer.open_cursors();
     for command in ["find", "getMore"] {
         for eager in [true, false] {
-            let data = doc! {"failCommands": [command], "blockConnection": true, "blockTimeMS": 2000};
+            let data =
+                doc! {"failCommands": [command], "blockConnection": true, "blockTimeMS": 2000};
             let _fault = observer.fail(doc! {"times": 1}, data);
             let limit = Duration::from_millis(500);
             let mut source = find_within(&faulty(), doc! {}, doc! {"batchSize": 10}, eager, limit);
             let begun = Instant::now();
             let error = failure(&mut source);
             assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
-            assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+            assert!(
+                begun.elapsed() < Duration::from_millis(1500),
+                "{:?}",
+                begun.elapsed()
+            );
         }
     }
-    eventually("killed", Duration::from_secs(5), || observer.open_cursors() == before);
+    eventually("killed", Duration::from_secs(5), || {
+        observer.open_cursors() == before
+    });
     let error = failure(&mut find(
         &client(),
         doc! {"$where": "sleep(5) || true"},
@@ -413,7 +513,10 @@ fn the_budget_is_in_bytes() {
     let before = observer.get_mores();
     sleep(Duration::from_millis(700));
     let fetched = observer.get_mores() - before;
-    assert!((5..=12).contains(&fetched), "{fetched} replies fetched ahead");
+    assert!(
+        (5..=12).contains(&fetched),
+        "{fetched} replies fetched ahead"
+    );
     let (seen, end) = drain(&mut source);
     end.unwrap();
     assert_eq!(seen.len() as i32, ROWS);
@@ -442,7 +545,10 @@ fn closing_a_client_ends_its_runs() {
         assert_eq!(failure(source).kind(), &ErrorKind::Cancelled);
     }
     let again = client.find(DATABASE, "rows", &[], &Read::default(), true);
-    assert!(matches!(again.err().unwrap().kind(), ErrorKind::InvalidArgument(_)));
+    assert!(matches!(
+        again.err().unwrap().kind(),
+        ErrorKind::InvalidArgument(_)
+    ));
 }
 
 #[test]
@@ -454,7 +560,11 @@ fn leaving_the_process_kills_cursors() {
     while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
     let begun = Instant::now();
     shutdown(Duration::from_secs(2));
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(observer.open_cursors(), before);
     assert!(drain(&mut source).1.is_err());
 }
@@ -463,14 +573,25 @@ fn leaving_the_process_kills_cursors() {
 fn commands_answer() {
     let (_turn, _) = stage();
     let client = client();
-    let read = Read { timeout: Some(LONG), ..Read::default() };
-    let reply = outcome(&client.run_command("admin", &bytes(doc! {"ping": 1}), &read).unwrap());
+    let read = Read {
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    let reply = outcome(
+        &client
+            .run_command("admin", &bytes(doc! {"ping": 1}), &read)
+            .unwrap(),
+    );
     let reply = Document::from_reader(reply.unwrap().as_slice()).unwrap();
     assert_eq!(reply.get_f64("ok").unwrap(), 1.0);
     let filter = bytes(doc! {"n": 3});
-    let count = client.count_documents(DATABASE, "rows", &filter, &read).unwrap();
+    let count = client
+        .count_documents(DATABASE, "rows", &filter, &read)
+        .unwrap();
     assert_eq!(outcome(&count).unwrap(), 1429);
-    let count = client.estimated_document_count(DATABASE, "rows", &read).unwrap();
+    let count = client
+        .estimated_document_count(DATABASE, "rows", &read)
+        .unwrap();
     assert_eq!(outcome(&count).unwrap(), ROWS as u64);
     let values = client.distinct(DATABASE, "rows", "n", &[], &read).unwrap();
     let values = Document::from_reader(outcome(&values).unwrap().as_slice()).unwrap();
@@ -478,11 +599,18 @@ fn commands_answer() {
     let names = client.list_database_names(&[], None, Some(LONG)).unwrap();
     assert!(outcome(&names).unwrap().contains(&DATABASE.to_owned()));
     let filter = bytes(doc! {"name": "rows"});
-    let names = client.list_collection_names(DATABASE, &filter, None, Some(LONG)).unwrap();
+    let names = client
+        .list_collection_names(DATABASE, &filter, None, Some(LONG))
+        .unwrap();
     assert_eq!(outcome(&names).unwrap(), ["rows"]);
-    let wrong = client.run_command("admin", &bytes(doc! {"noSuchCommand": 1}), &read).unwrap();
+    let wrong = client
+        .run_command("admin", &bytes(doc! {"noSuchCommand": 1}), &read)
+        .unwrap();
     let error = outcome(&wrong).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Operation { code: 59, .. }), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::Operation { code: 59, .. }),
+        "{error}"
+    );
     assert!(client.run_command("admin", &[], &read).is_err());
 }
 
@@ -491,37 +619,71 @@ fn sessions_and_transactions() {
     let (_turn, observer) = stage();
     let client = client();
     let session = outcome(&client.start_session(&[]).unwrap()).unwrap();
-    let read = Read { session: Some(&session), timeout: Some(LONG), ..Read::default() };
-    outcome(&session.start_transaction(&bytes(doc! {"readConcern": {"level": "snapshot"}})).unwrap()).unwrap();
+    let read = Read {
+        session: Some(&session),
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    outcome(
+        &session
+            .start_transaction(&bytes(doc! {"readConcern": {"level": "snapshot"}}))
+            .unwrap(),
+    )
+    .unwrap();
     let options = bytes(doc! {"batchSize": 1000});
     let mut source = client
-        .find(DATABASE, "rows", &[], &Read { options: &options, ..read }, true)
+        .find(
+            DATABASE,
+            "rows",
+            &[],
+            &Read {
+                options: &options,
+                ..read
+            },
+            true,
+        )
         .unwrap();
     let Arrival::Reply(first) = source.poll(LONG).unwrap() else {
         panic!("no reply");
     };
     // Another operation of the session while its cursor is read, and a write it must not see.
-    let rows = observer.client.database(DATABASE).collection::<Document>("rows");
+    let rows = observer
+        .client
+        .database(DATABASE)
+        .collection::<Document>("rows");
     observer.run(rows.insert_one(doc! {"_id": ROWS}));
-    let count = client.count_documents(DATABASE, "rows", &[], &read).unwrap();
+    let count = client
+        .count_documents(DATABASE, "rows", &[], &read)
+        .unwrap();
     assert_eq!(outcome(&count).unwrap(), ROWS as u64);
     let (rest, end) = drain(&mut source);
     end.unwrap();
     assert_eq!(ids(first.bytes()).len() + rest.len(), ROWS as usize);
     outcome(&session.commit_transaction()).unwrap();
-    let count = client.count_documents(DATABASE, "rows", &[], &read).unwrap();
+    let count = client
+        .count_documents(DATABASE, "rows", &[], &read)
+        .unwrap();
     assert_eq!(outcome(&count).unwrap(), ROWS as u64 + 1);
     observer.run(rows.delete_one(doc! {"_id": ROWS}));
     let error = outcome(&session.abort_transaction()).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)), "{error}");
+    assert!(
+        matches!(error.kind(), ErrorKind::InvalidArgument(_)),
+        "{error}"
+    );
 
     outcome(&session.end()).unwrap();
     assert!(session.ended());
     assert!(client.find(DATABASE, "rows", &[], &read, true).is_err());
     let other = Client::new(&uri()).unwrap();
     let session = outcome(&other.start_session(&[]).unwrap()).unwrap();
-    let read = Read { session: Some(&session), ..Read::default() };
-    let error = client.find(DATABASE, "rows", &[], &read, true).err().unwrap();
+    let read = Read {
+        session: Some(&session),
+        ..Read::default()
+    };
+    let error = client
+        .find(DATABASE, "rows", &[], &read, true)
+        .err()
+        .unwrap();
     assert!(error.to_string().contains("another client"), "{error}");
 }
 
@@ -541,5 +703,7 @@ fn many_threads_share_a_client() {
             });
         }
     });
-    eventually("killed", Duration::from_secs(2), || observer.open_cursors() == before);
+    eventually("killed", Duration::from_secs(2), || {
+        observer.open_cursors() == before
+    });
 }

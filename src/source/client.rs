@@ -261,9 +261,8 @@ impl Client {
                 });
             }
         }));
-        mongodb::Client::with_options(options).map_err(|error| {
-            Error::new(ErrorKind::InvalidArgument(text(&error)))
-        })
+        mongodb::Client::with_options(options)
+            .map_err(|error| Error::new(ErrorKind::InvalidArgument(text(&error))))
     }
 }
 
@@ -295,12 +294,19 @@ fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
 pub(crate) fn check_names(database: &str, collection: Option<&str>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidArgument(text)));
     if database.is_empty() || database.len() > 63 {
-        return invalid(format!("a database name has 1 to 63 bytes, not {}", database.len()));
+        return invalid(format!(
+            "a database name has 1 to 63 bytes, not {}",
+            database.len()
+        ));
     }
-    let forbidden = ['/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0'];
+    let forbidden = [
+        '/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0',
+    ];
     if let Some(found) = database.chars().find(|c| forbidden.contains(c)) {
         if database != "$external" {
-            return invalid(format!("a database name cannot hold {found:?}: {database:?}"));
+            return invalid(format!(
+                "a database name cannot hold {found:?}: {database:?}"
+            ));
         }
     }
     let Some(collection) = collection else {
@@ -338,7 +344,10 @@ mod tests {
             ("local", "oplog.$main"),
             ("æ", "ø å"),
         ] {
-            assert!(check_names(database, Some(collection)).is_ok(), "{database} {collection}");
+            assert!(
+                check_names(database, Some(collection)).is_ok(),
+                "{database} {collection}"
+            );
         }
         let long = "x".repeat(256);
         for (database, collection) in [
@@ -366,8 +375,15 @@ mod tests {
         let client = Client::new("mongodb://localhost:1/shop").unwrap();
         assert_eq!(client.default_database(), Some("shop"));
         assert_eq!(client.summary(), "localhost:1");
-        client.close().wait_timeout(Duration::from_secs(1)).unwrap().unwrap();
-        let error = client.find("a", "b", &[], &Read::default(), true).err().unwrap();
+        client
+            .close()
+            .wait_timeout(Duration::from_secs(1))
+            .unwrap()
+            .unwrap();
+        let error = client
+            .find("a", "b", &[], &Read::default(), true)
+            .err()
+            .unwrap();
         assert_eq!(error.to_string(), "the client is closed");
     }
 }

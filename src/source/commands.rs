@@ -54,9 +54,9 @@ impl Client {
             }
             _ => Ok(command.to_vec()),
         };
-        let command = command.and_then(RawDocumentBuf::from_bytes).map_err(|error| {
-            Error::new(ErrorKind::InvalidQuery(format!("command: {error}")))
-        })?;
+        let command = command
+            .and_then(RawDocumentBuf::from_bytes)
+            .map_err(|error| Error::new(ErrorKind::InvalidQuery(format!("command: {error}"))))?;
         let (this, session) = self.owned(read)?;
         let database = database.to_owned();
         Ok(self.task(read.timeout, async move {
@@ -87,7 +87,10 @@ impl Client {
         let place = Place::new(database, collection)?;
         Ok(self.task(read.timeout, async move {
             let collection = place.of(&this).await?;
-            in_session!(collection.count_documents(filter).with_options(options), session)
+            in_session!(
+                collection.count_documents(filter).with_options(options),
+                session
+            )
         }))
     }
 
@@ -132,8 +135,10 @@ impl Client {
         let key = key.to_owned();
         Ok(self.task(read.timeout, async move {
             let collection = place.of(&this).await?;
-            let values =
-                in_session!(collection.distinct(key, filter).with_options(options), session)?;
+            let values = in_session!(
+                collection.distinct(key, filter).with_options(options),
+                session
+            )?;
             encode(&doc! {"values": Bson::Array(values)})
         }))
     }

@@ -58,11 +58,12 @@ impl Source for CursorSource {
                 return Ok(Arrival::End);
             }
             Some(Ok(Message::Failed(error))) => error,
-            Some(Err(RecvTimeoutError::Disconnected)) => {
-                Error::new(ErrorKind::Internal("a query ended without an outcome".into()))
-            }
+            Some(Err(RecvTimeoutError::Disconnected)) => Error::new(ErrorKind::Internal(
+                "a query ended without an outcome".into(),
+            )),
             None => Error::new(ErrorKind::Connection(
-                "the query was started before a fork, and only the parent process can read it".into(),
+                "the query was started before a fork, and only the parent process can read it"
+                    .into(),
             )),
         };
         self.link = None;

@@ -22,12 +22,9 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => {
             ErrorKind::Timeout(command.message.clone())
         }
-        DriverKind::Command(command) => operation(
-            &error,
-            command.code,
-            &command.code_name,
-            &command.message,
-        ),
+        DriverKind::Command(command) => {
+            operation(&error, command.code, &command.code_name, &command.message)
+        }
         DriverKind::Write(WriteFailure::WriteConcernError(failure)) => {
             operation(&error, failure.code, &failure.code_name, &failure.message)
         }
@@ -73,7 +70,9 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::ServerSelection { message, .. } => no_server(message),
         DriverKind::Io(error) => io_text(error),
         DriverKind::ConnectionPoolCleared { message, .. } => message.replace("Kind: ", ""),
-        DriverKind::DnsResolve { message, .. } => format!("the host name was not resolved: {message}"),
+        DriverKind::DnsResolve { message, .. } => {
+            format!("the host name was not resolved: {message}")
+        }
         DriverKind::InvalidResponse { message, .. } => {
             format!("the server sent an invalid reply: {message}")
         }

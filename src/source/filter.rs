@@ -41,7 +41,10 @@ fn invalid(what: &str, reason: &str) -> Error {
 /// Checks structure, depth and text of a whole document, with a stack of our own.
 fn check(bytes: &[u8]) -> Result<(), String> {
     if bytes.len() > LARGEST {
-        return Err(format!("{} bytes are more than a server takes", bytes.len()));
+        return Err(format!(
+            "{} bytes are more than a server takes",
+            bytes.len()
+        ));
     }
     let mut reader = Bytes { bytes, at: 0 };
     let mut ends = vec![reader.frame(bytes.len())?];
@@ -49,7 +52,10 @@ fn check(bytes: &[u8]) -> Result<(), String> {
         let tag = reader.byte()?;
         if tag == 0 {
             if reader.at != end {
-                return Err(format!("a document ends before its length says, at byte {}", reader.at));
+                return Err(format!(
+                    "a document ends before its length says, at byte {}",
+                    reader.at
+                ));
             }
             ends.pop();
             continue;
@@ -59,7 +65,10 @@ fn check(bytes: &[u8]) -> Result<(), String> {
             0x06 | 0x0A | 0x7F | 0xFF => {}
             0x08 => {
                 if reader.byte()? > 1 {
-                    return Err(format!("a boolean that is neither 0 nor 1, at byte {}", reader.at - 1));
+                    return Err(format!(
+                        "a boolean that is neither 0 nor 1, at byte {}",
+                        reader.at - 1
+                    ));
                 }
             }
             0x10 => reader.skip(4)?,
@@ -86,7 +95,9 @@ fn check(bytes: &[u8]) -> Result<(), String> {
                 reader.string()?;
                 let scope = reader.frame(end)?;
                 if start.checked_add(total) != Some(scope) {
-                    return Err(format!("the length of code with scope is wrong, at byte {start}"));
+                    return Err(format!(
+                        "the length of code with scope is wrong, at byte {start}"
+                    ));
                 }
                 ends.push(scope);
             }
@@ -96,7 +107,10 @@ fn check(bytes: &[u8]) -> Result<(), String> {
             return Err(format!("nested deeper than {DEEPEST} levels"));
         }
         if reader.at >= end && ends.last() == Some(&end) {
-            return Err(format!("a value runs past its document, at byte {}", reader.at));
+            return Err(format!(
+                "a value runs past its document, at byte {}",
+                reader.at
+            ));
         }
     }
     if reader.at != bytes.len() {

@@ -108,7 +108,12 @@ pub(crate) fn transaction(bytes: &[u8]) -> Result<TransactionOptions> {
     check_names(
         &document,
         what,
-        &["readConcern", "writeConcern", "readPreference", "maxCommitTimeMS"],
+        &[
+            "readConcern",
+            "writeConcern",
+            "readPreference",
+            "maxCommitTimeMS",
+        ],
     )?;
     let max_commit_time = take_millis(&mut document, what, "maxCommitTimeMS")?;
     let mut options: TransactionOptions = read(document, what)?;
@@ -225,7 +230,9 @@ mod tests {
         assert_eq!(options.read_concern, Some(ReadConcern::majority()));
         assert!(matches!(
             options.selection_criteria,
-            Some(SelectionCriteria::ReadPreference(ReadPreference::SecondaryPreferred { .. }))
+            Some(SelectionCriteria::ReadPreference(
+                ReadPreference::SecondaryPreferred { .. }
+            ))
         ));
     }
 
@@ -236,7 +243,10 @@ mod tests {
             (doc! {"batch_size": 7}, "batch_size"),
             (doc! {"cursorType": "tailable"}, "cursorType"),
             (doc! {"readConcern": {"level": "local"}}, "readConcern"),
-            (doc! {"collation": {"locale": "nb", "strenght": 1}}, "strenght"),
+            (
+                doc! {"collation": {"locale": "nb", "strenght": 1}},
+                "strenght",
+            ),
         ] {
             let error = find(&bytes(options), &selection).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::InvalidQuery(_)));
@@ -249,25 +259,53 @@ mod tests {
             doc! {"maxTimeMS": 1.5},
             doc! {"sort": 1},
         ] {
-            assert!(find(&bytes(options.clone()), &selection).is_err(), "{options}");
+            assert!(
+                find(&bytes(options.clone()), &selection).is_err(),
+                "{options}"
+            );
         }
         assert!(Selection::parse(&bytes(doc! {"readPreference": {"mode": "fastest"}})).is_err());
-        assert!(Selection::parse(&bytes(doc! {"readPreference": {"mode": "nearest", "tags": []}})).is_err());
+        assert!(Selection::parse(&bytes(
+            doc! {"readPreference": {"mode": "nearest", "tags": []}}
+        ))
+        .is_err());
         assert!(Selection::parse(&bytes(doc! {"readPreferences": {}})).is_err());
     }
 
     #[test]
     fn reads_the_other_options() {
         let selection = Selection::default();
-        let count = count(&bytes(doc! {"limit": 3, "skip": 1, "hint": "_id_", "maxTimeMS": 9_i64}), &selection).unwrap();
+        let count = count(
+            &bytes(doc! {"limit": 3, "skip": 1, "hint": "_id_", "maxTimeMS": 9_i64}),
+            &selection,
+        )
+        .unwrap();
         assert_eq!((count.limit, count.skip), (Some(3), Some(1)));
         assert_eq!(count.hint, Some(Hint::Name("_id_".into())));
         assert_eq!(count.max_time, Some(Duration::from_millis(9)));
-        let aggregate = aggregate(&bytes(doc! {"allowDiskUse": true, "batchSize": 2, "let": {"a": 1}}), &selection).unwrap();
-        assert_eq!((aggregate.allow_disk_use, aggregate.batch_size), (Some(true), Some(2)));
-        assert!(estimated(&bytes(doc! {"maxTimeMS": 9}), &selection).unwrap().max_time.is_some());
-        assert!(distinct(&bytes(doc! {"collation": {"locale": "nb"}}), &selection).unwrap().collation.is_some());
-        assert_eq!(session(&bytes(doc! {"snapshot": true})).unwrap().snapshot, Some(true));
+        let aggregate = aggregate(
+            &bytes(doc! {"allowDiskUse": true, "batchSize": 2, "let": {"a": 1}}),
+            &selection,
+        )
+        .unwrap();
+        assert_eq!(
+            (aggregate.allow_disk_use, aggregate.batch_size),
+            (Some(true), Some(2))
+        );
+        assert!(estimated(&bytes(doc! {"maxTimeMS": 9}), &selection)
+            .unwrap()
+            .max_time
+            .is_some());
+        assert!(
+            distinct(&bytes(doc! {"collation": {"locale": "nb"}}), &selection)
+                .unwrap()
+                .collation
+                .is_some()
+        );
+        assert_eq!(
+            session(&bytes(doc! {"snapshot": true})).unwrap().snapshot,
+            Some(true)
+        );
         let transaction = transaction(&bytes(doc! {
             "readConcern": {"level": "snapshot"}, "writeConcern": {"w": "majority"},
             "readPreference": {"mode": "primary"}, "maxCommitTimeMS": 5,

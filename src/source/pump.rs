@@ -161,7 +161,12 @@ struct OpenCursor {
 }
 
 impl Pump {
-    async fn drive(&mut self, database: &str, query: Query, session: Option<Session>) -> Result<()> {
+    async fn drive(
+        &mut self,
+        database: &str,
+        query: Query,
+        session: Option<Session>,
+    ) -> Result<()> {
         let client = self.client.clone();
         let driver = match self.attend(client.driver()).await {
             Ok(driver) => driver?,
@@ -179,7 +184,9 @@ impl Pump {
             }
         };
         let opening = open(driver, database, query, &session);
-        let opened = self.attend(ANSWERING.scope(self.answering.clone(), opening)).await;
+        let opened = self
+            .attend(ANSWERING.scope(self.answering.clone(), opening))
+            .await;
         let mut cursor = match opened {
             Ok(cursor) => cursor?,
             Err(late) => {
@@ -285,17 +292,23 @@ impl Pump {
             let command = doc! {"killCursors": cursor.collection, "cursors": [cursor.id]};
             self.command(&cursor.database, command).await;
         } else if let Some(session) = self.own_session.take() {
-            self.command("admin", doc! {"killSessions": [session]}).await;
+            self.command("admin", doc! {"killSessions": [session]})
+                .await;
         }
     }
 
     /// Runs a command on the server that answered last, if any did.
     async fn command(&self, database: &str, command: Document) {
-        let answering = self.answering.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let answering = self
+            .answering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let (Some(address), Ok(driver)) = (answering, self.client.driver().await) else {
             return;
         };
-        let there = SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
+        let there =
+            SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
         let database = driver.database(database);
         let sent = database.run_command(command).selection_criteria(there);
         let _ = timeout(KILL, sent).await;
@@ -316,7 +329,11 @@ struct Patience {
 
 impl Patience {
     fn left(&self) -> Option<Duration> {
-        let waited = if self.eager { self.waited } else { Duration::ZERO };
+        let waited = if self.eager {
+            self.waited
+        } else {
+            Duration::ZERO
+        };
         self.limit.map(|limit| limit.saturating_sub(waited))
     }
 }
@@ -399,8 +416,8 @@ fn take_apart(batch: RawBatch) -> Result<Parts> {
     let (database, collection) = name.split_once('.').unwrap_or((name, ""));
     let (database, collection) = (database.to_owned(), collection.to_owned());
     let range = elements(&batch).ok_or_else(|| invalid("no documents"))?;
-    let reply = (!range.is_empty())
-        .then(|| Reply::new(Arc::new(Shared(batch)), range, Framing::List));
+    let reply =
+        (!range.is_empty()).then(|| Reply::new(Arc::new(Shared(batch)), range, Framing::List));
     Ok(Parts {
         id,
         database,

@@ -45,7 +45,9 @@ impl Session {
 
     /// Whether the session was ended, or cannot be used in this process.
     pub fn ended(&self) -> bool {
-        self.0.get().is_none_or(|inner| inner.ended.load(Ordering::Acquire))
+        self.0
+            .get()
+            .is_none_or(|inner| inner.ended.load(Ordering::Acquire))
     }
 
     /// Starts a transaction. `options`: BSON `{readConcern?, writeConcern?, readPreference?, maxCommitTimeMS?}`.
@@ -62,13 +64,17 @@ impl Session {
 
     /// Commits the transaction.
     pub fn commit_transaction(&self) -> Task<()> {
-        self.task(|session| async move { session.commit_transaction().await.map_err(from_driver) }.boxed())
+        self.task(|session| {
+            async move { session.commit_transaction().await.map_err(from_driver) }.boxed()
+        })
     }
 
     /// Aborts the transaction.
     pub fn abort_transaction(&self) -> Task<()> {
-        self.task(|session| async move { session.abort_transaction().await.map_err(from_driver) }.boxed())
-            .detached()
+        self.task(|session| {
+            async move { session.abort_transaction().await.map_err(from_driver) }.boxed()
+        })
+        .detached()
     }
 
     /// Ends the session, aborting a transaction in progress. Ending it twice is no error.
@@ -133,7 +139,9 @@ pub(crate) struct Guard<'a>(MutexGuard<'a, Option<ClientSession>>);
 
 impl Guard<'_> {
     pub(crate) fn session(&mut self) -> Result<&mut ClientSession> {
-        self.0.as_mut().ok_or_else(|| invalid("the session was ended"))
+        self.0
+            .as_mut()
+            .ok_or_else(|| invalid("the session was ended"))
     }
 }
 

@@ -260,7 +260,10 @@ mod tests {
         assert!(task.wait_timeout(Duration::from_millis(20)).is_none());
         assert!(begun.elapsed() >= Duration::from_millis(20));
         task.cancel();
-        assert_eq!(kind(task.wait_timeout(Duration::ZERO)), ErrorKind::Cancelled);
+        assert_eq!(
+            kind(task.wait_timeout(Duration::ZERO)),
+            ErrorKind::Cancelled
+        );
     }
 
     #[test]

@@ -45,7 +45,9 @@ fn agree(connection: &ConnectionString) -> mongodb::error::Result<()> {
         return Ok(());
     }
     let parsing = ClientOptions::parse(connection.clone()).into_future();
-    parsing.now_or_never().map_or(Ok(()), |parsed| parsed.map(drop))
+    parsing
+        .now_or_never()
+        .map_or(Ok(()), |parsed| parsed.map(drop))
 }
 
 /// Refuses a password that was not percent-encoded and so would be taken for hosts, options or a database: its parts
