@@ -1,1 +1,33 @@
 //! L7: MongoDB: client, cursor pump.
+//!
+//! ```text
+//!  caller's thread                       runtime (tokio workers, never attached to an interpreter)
+//!  Client::find ----- Request --------->  pump: open, then a getMore after the other
+//!  CursorSource::poll <-- Reply --------  channel bounded in bytes
+//!  drop(CursorSource) -- stop --------->  killCursors to the server that holds the cursor
+//!  Task::wait  <----- outcome ----------  count, distinct, commands, sessions
+//! ```
+//!
+//! Everything here is keyed by process: a forked child makes its own runtime, driver client and registry, and never
+//! touches what it inherited, because the threads that served it do not exist there.
+
+mod client;
+mod commands;
+mod cursor;
+mod failure;
+mod filter;
+mod options;
+mod process;
+mod pump;
+mod registry;
+mod runtime;
+mod session;
+mod task;
+mod uri;
+
+pub use client::{Client, Read};
+pub use cursor::CursorSource;
+pub use pump::{prefetch_bytes, set_prefetch_bytes};
+pub use registry::shutdown;
+pub use session::Session;
+pub use task::{StopFlag, Task};

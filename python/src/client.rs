@@ -1,0 +1,255 @@
+//! The client.
+
+use std::time::Duration;
+
+use data_bridge::error::Result;
+use data_bridge::source::{self, CursorSource, Read, Task};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use pyo3::IntoPyObjectExt;
+
+use crate::codec::Codec;
+use crate::error::to_pyerr;
+use crate::operation::Operation;
+use crate::reader::Reader;
+use crate::session::Session;
+
+/// One driver client; connects on first use; usable from any thread and after a fork.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct Client {
+    inner: source::Client,
+}
+
+#[pymethods]
+impl Client {
+    #[new]
+    fn new(py: Python<'_>, uri: &str) -> PyResult<Self> {
+        let inner = py.detach(|| source::Client::new(uri));
+        inner
+            .map(|inner| Client { inner })
+            .map_err(|error| to_pyerr(py, error))
+    }
+
+    #[getter]
+    fn default_database(&self) -> Option<&str> {
+        self.inner.default_database()
+    }
+
+    /// Hosts and replica set, for repr; never credentials.
+    #[getter]
+    fn summary(&self) -> &str {
+        self.inner.summary()
+    }
+
+    #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout, eager, codec))]
+    #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
+    fn find(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        collection: &str,
+        filter: &[u8],
+        options: &[u8],
+        session: Option<&Bound<'_, Session>>,
+        selection: &[u8],
+        timeout: Option<f64>,
+        eager: bool,
+        codec: Py<Codec>,
+    ) -> PyResult<Reader> {
+        let read = read(options, selection, session, timeout)?;
+        let source = py.detach(|| self.inner.find(database, collection, filter, &read, eager));
+        reader(py, source, codec, eager)
+    }
+
+    #[pyo3(signature = (database, collection, pipeline, options, *, session, selection, timeout, eager, codec))]
+    #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
+    fn aggregate(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        collection: Option<&str>,
+        pipeline: &[u8],
+        options: &[u8],
+        session: Option<&Bound<'_, Session>>,
+        selection: &[u8],
+        timeout: Option<f64>,
+        eager: bool,
+        codec: Py<Codec>,
+    ) -> PyResult<Reader> {
+        let read = read(options, selection, session, timeout)?;
+        let source = py.detach(|| {
+            self.inner
+                .aggregate(database, collection, pipeline, &read, eager)
+        });
+        reader(py, source, codec, eager)
+    }
+
+    #[pyo3(signature = (database, command, *, session, selection, timeout))]
+    fn run_command(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        command: &[u8],
+        session: Option<&Bound<'_, Session>>,
+        selection: &[u8],
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let read = read(&[], selection, session, timeout)?;
+        let task = py.detach(|| self.inner.run_command(database, command, &read));
+        operation(py, task, bytes)
+    }
+
+    #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout))]
+    #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
+    fn count_documents(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        collection: &str,
+        filter: &[u8],
+        options: &[u8],
+        session: Option<&Bound<'_, Session>>,
+        selection: &[u8],
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let read = read(options, selection, session, timeout)?;
+        let task = py.detach(|| {
+            self.inner
+                .count_documents(database, collection, filter, &read)
+        });
+        operation(py, task, |py, count| count.into_py_any(py))
+    }
+
+    #[pyo3(signature = (database, collection, options, *, selection, timeout))]
+    fn estimated_document_count(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        collection: &str,
+        options: &[u8],
+        selection: &[u8],
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let read = read(options, selection, None, timeout)?;
+        let task = py.detach(|| {
+            self.inner
+                .estimated_document_count(database, collection, &read)
+        });
+        operation(py, task, |py, count| count.into_py_any(py))
+    }
+
+    #[pyo3(signature = (database, collection, key, filter, options, *, session, selection, timeout))]
+    #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
+    fn distinct(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        collection: &str,
+        key: &str,
+        filter: &[u8],
+        options: &[u8],
+        session: Option<&Bound<'_, Session>>,
+        selection: &[u8],
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let read = read(options, selection, session, timeout)?;
+        let task = py.detach(|| {
+            self.inner
+                .distinct(database, collection, key, filter, &read)
+        });
+        operation(py, task, bytes)
+    }
+
+    #[pyo3(signature = (filter, *, session, timeout))]
+    fn list_database_names(
+        &self,
+        py: Python<'_>,
+        filter: &[u8],
+        session: Option<&Bound<'_, Session>>,
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let (session, timeout) = (inner(session), duration(timeout)?);
+        let task = py.detach(|| self.inner.list_database_names(filter, session, timeout));
+        operation(py, task, |py, names| names.into_py_any(py))
+    }
+
+    #[pyo3(signature = (database, filter, *, session, timeout))]
+    fn list_collection_names(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        filter: &[u8],
+        session: Option<&Bound<'_, Session>>,
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let (session, timeout) = (inner(session), duration(timeout)?);
+        let task = py.detach(|| {
+            self.inner
+                .list_collection_names(database, filter, session, timeout)
+        });
+        operation(py, task, |py, names| names.into_py_any(py))
+    }
+
+    fn start_session(&self, py: Python<'_>, options: &[u8]) -> PyResult<Operation> {
+        let task = py.detach(|| self.inner.start_session(options));
+        operation(py, task, |py, inner| Session { inner }.into_py_any(py))
+    }
+
+    /// Cancel what runs, kill open cursors, close connections.
+    fn close(&self, py: Python<'_>) -> PyResult<Operation> {
+        let task = py.detach(|| self.inner.close());
+        operation(py, Ok(task), |py, ()| Ok(py.None()))
+    }
+}
+
+fn read<'a>(
+    options: &'a [u8],
+    selection: &'a [u8],
+    session: Option<&'a Bound<'_, Session>>,
+    timeout: Option<f64>,
+) -> PyResult<Read<'a>> {
+    Ok(Read {
+        options,
+        selection,
+        session: inner(session),
+        timeout: duration(timeout)?,
+    })
+}
+
+fn inner<'a>(session: Option<&'a Bound<'_, Session>>) -> Option<&'a source::Session> {
+    session.map(|session| &session.get().inner)
+}
+
+fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    match seconds {
+        None => Ok(None),
+        Some(f64::INFINITY) => Ok(None),
+        Some(seconds) => Duration::try_from_secs_f64(seconds)
+            .map(Some)
+            .map_err(|_| PyValueError::new_err(format!("timeout cannot be {seconds} s"))),
+    }
+}
+
+fn reader(
+    py: Python<'_>,
+    source: Result<CursorSource>,
+    codec: Py<Codec>,
+    eager: bool,
+) -> PyResult<Reader> {
+    let source = source.map_err(|error| to_pyerr(py, error))?;
+    Reader::start(Box::new(source), codec, eager)
+}
+
+fn operation<T: Send + 'static>(
+    py: Python<'_>,
+    task: Result<Task<T>>,
+    convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+) -> PyResult<Operation> {
+    let task = task.map_err(|error| to_pyerr(py, error))?;
+    Ok(Operation::new(task, convert))
+}
+
+fn bytes(py: Python<'_>, bytes: Vec<u8>) -> PyResult<Py<PyAny>> {
+    Ok(PyBytes::new(py, &bytes).into_any().unbind())
+}

@@ -1,0 +1,181 @@
+//! Errors as Python sees them: one base class, a class for each kind, Python's own where one exists.
+
+use std::any::Any;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+
+use data_bridge::error::{Error, ErrorKind, Location, RawValue, Step};
+use pyo3::create_exception;
+use pyo3::exceptions::{PyException, PyOSError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyTuple};
+
+create_exception!(
+    data_bridge,
+    DataBridgeError,
+    PyException,
+    "Base of all errors of this package."
+);
+create_exception!(
+    data_bridge,
+    ConnectionFailure,
+    DataBridgeError,
+    "No usable connection: refused, lost, no suitable server, authentication failed."
+);
+create_exception!(
+    data_bridge,
+    OperationFailure,
+    DataBridgeError,
+    "The server answered with an error: `code`, `code_name`, `labels`."
+);
+create_exception!(
+    data_bridge,
+    ServerTimeout,
+    DataBridgeError,
+    "A deadline passed: `timeout` of this package, or the server's `maxTimeMS`."
+);
+create_exception!(
+    data_bridge,
+    DecodeError,
+    DataBridgeError,
+    "Malformed BSON: `document` (its position in the result), `id`, `path`, `offset`."
+);
+create_exception!(
+    data_bridge,
+    SchemaConflict,
+    DataBridgeError,
+    "A value does not fit the schema: `document`, `id`, `path`, `expected`, `found`."
+);
+create_exception!(
+    data_bridge,
+    InvalidQuery,
+    DataBridgeError,
+    "A filter, pipeline or option that cannot be sent."
+);
+
+/// Adds the classes to the module, with what their attributes are when nothing is known.
+pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    for class in [
+        py.get_type::<DataBridgeError>(),
+        py.get_type::<ConnectionFailure>(),
+        py.get_type::<OperationFailure>(),
+        py.get_type::<ServerTimeout>(),
+        py.get_type::<DecodeError>(),
+        py.get_type::<SchemaConflict>(),
+        py.get_type::<InvalidQuery>(),
+    ] {
+        module.add(class.name()?.extract::<String>()?.as_str(), &class)?;
+    }
+    let failure = py.get_type::<OperationFailure>();
+    failure.setattr("code", 0)?;
+    failure.setattr("code_name", "")?;
+    failure.setattr("labels", PyTuple::empty(py))?;
+    for class in [
+        py.get_type::<DecodeError>(),
+        py.get_type::<SchemaConflict>(),
+    ] {
+        class.setattr("document", py.None())?;
+        class.setattr("id", py.None())?;
+        class.setattr("path", PyTuple::empty(py))?;
+    }
+    py.get_type::<DecodeError>().setattr("offset", 0)?;
+    let conflict = py.get_type::<SchemaConflict>();
+    conflict.setattr("expected", "")?;
+    conflict.setattr("found", "")
+}
+
+/// The Python exception for an error of the core.
+pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
+    let text = error.to_string();
+    let made = match error.kind() {
+        ErrorKind::Decode { offset, .. } => {
+            let raised = DecodeError::new_err(text);
+            place(py, &raised, error.location())
+                .and_then(|()| raised.value(py).setattr("offset", offset))
+                .map(|()| raised)
+        }
+        ErrorKind::SchemaConflict { expected, found } => {
+            let raised = SchemaConflict::new_err(text);
+            place(py, &raised, error.location())
+                .and_then(|()| raised.value(py).setattr("expected", expected))
+                .and_then(|()| raised.value(py).setattr("found", found))
+                .map(|()| raised)
+        }
+        ErrorKind::Operation {
+            code,
+            code_name,
+            labels,
+            ..
+        } => {
+            let raised = OperationFailure::new_err(text);
+            let value = raised.value(py);
+            value
+                .setattr("code", code)
+                .and_then(|()| value.setattr("code_name", code_name))
+                .and_then(|()| value.setattr("labels", labels))
+                .map(|()| raised)
+        }
+        ErrorKind::InvalidQuery(_) => Ok(InvalidQuery::new_err(text)),
+        ErrorKind::InvalidArgument(_) => Ok(PyValueError::new_err(text)),
+        ErrorKind::Connection(_) => Ok(ConnectionFailure::new_err(text)),
+        ErrorKind::Timeout(_) => Ok(ServerTimeout::new_err(text)),
+        ErrorKind::Io(_) => Ok(PyOSError::new_err(text)),
+        _ => Ok(DataBridgeError::new_err(text)),
+    };
+    made.unwrap_or_else(|failed| failed)
+}
+
+/// Runs `work`, turning a panic into a [`DataBridgeError`]: unwinding into the interpreter would raise an exception
+/// that `except Exception` does not catch.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        Err(DataBridgeError::new_err(format!(
+            "internal error, please report it: {}",
+            said(&*panic)
+        )))
+    })
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(text), _) => text,
+        (_, Some(text)) => text,
+        _ => "a panic",
+    }
+}
+
+fn place(py: Python<'_>, raised: &PyErr, location: &Location) -> PyResult<()> {
+    let value = raised.value(py);
+    value.setattr("document", location.document)?;
+    let id = location.id.as_ref().map(|id| to_python(py, id));
+    // An `_id` that cannot be decoded is not known; the error itself matters more.
+    value.setattr("id", id.and_then(Result::ok))?;
+    let path = location.path.iter().map(|step| match step {
+        Step::Key(key) => key
+            .as_ref()
+            .into_pyobject(py)
+            .map(|key| key.into_any())
+            .map_err(PyErr::from),
+        Step::Index(index) => index
+            .into_pyobject(py)
+            .map(|index| index.into_any())
+            .map_err(PyErr::from),
+    });
+    let path = path.collect::<PyResult<Vec<_>>>()?;
+    value.setattr("path", PyTuple::new(py, path)?)
+}
+
+/// A BSON value as PyMongo decodes it, by way of the document `{"": value}`.
+fn to_python<'py>(py: Python<'py>, value: &RawValue) -> PyResult<Bound<'py, PyAny>> {
+    let length = value.bytes.len() + 7;
+    let mut document = Vec::with_capacity(length);
+    let length = i32::try_from(length).map_err(|_| PyValueError::new_err("too long"))?;
+    document.extend(length.to_le_bytes());
+    document.extend([value.tag, 0]);
+    document.extend(&value.bytes);
+    document.push(0);
+    let decoded = py
+        .import("bson")?
+        .call_method1("decode", (PyBytes::new(py, &document),))?;
+    decoded.get_item("")
+}

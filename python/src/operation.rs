@@ -1,0 +1,198 @@
+//! Work on a background thread, as Python waits for it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use data_bridge::error::Result;
+use data_bridge::source::Task;
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+use crate::error::{guarded, to_pyerr};
+
+/// How long a wait is deaf to Ctrl-C.
+const SLICE: Duration = Duration::from_millis(50);
+
+/// An outcome that still has to become a Python object, which happens on the thread that asks for it.
+type Ready = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+
+/// A task of any type.
+trait Work: Send + Sync {
+    fn wait_timeout(&self, wait: Duration) -> Option<Result<Ready>>;
+    fn on_done(&self, callback: Box<dyn FnOnce() + Send>);
+    fn cancel(&self);
+}
+
+struct Converted<T, F> {
+    task: Task<T>,
+    convert: Mutex<Option<F>>,
+}
+
+impl<T, F> Work for Converted<T, F>
+where
+    T: Send + 'static,
+    F: FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+{
+    fn wait_timeout(&self, wait: Duration) -> Option<Result<Ready>> {
+        let outcome = self.task.wait_timeout(wait)?;
+        let convert = || {
+            self.convert
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take()
+        };
+        Some(outcome.map(|value| -> Ready {
+            match convert() {
+                Some(convert) => Box::new(move |py| convert(py, value)),
+                None => Box::new(|_| Err(taken())),
+            }
+        }))
+    }
+
+    fn on_done(&self, callback: Box<dyn FnOnce() + Send>) {
+        self.task.on_done(callback);
+    }
+
+    fn cancel(&self) {
+        self.task.cancel();
+    }
+}
+
+/// Work on a background thread; never touches the interpreter until it is asked for its result.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct Operation {
+    work: Box<dyn Work>,
+    taken: AtomicBool,
+}
+
+impl Operation {
+    /// The outcome of `task`, made a Python object by `convert` on the thread that asks for it.
+    pub(crate) fn new<T, F>(task: Task<T>, convert: F) -> Self
+    where
+        T: Send + 'static,
+        F: FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+    {
+        Operation {
+            work: Box::new(Converted {
+                task,
+                convert: Mutex::new(Some(convert)),
+            }),
+            taken: AtomicBool::new(false),
+        }
+    }
+
+    fn look(&self, py: Python<'_>, wait: Duration) -> PyResult<Option<Py<PyAny>>> {
+        if self.taken.load(Ordering::Acquire) {
+            return Err(taken());
+        }
+        let Some(outcome) = py.detach(|| self.work.wait_timeout(wait)) else {
+            return Ok(None);
+        };
+        if self.taken.swap(true, Ordering::AcqRel) {
+            return Err(taken());
+        }
+        match outcome {
+            Ok(ready) => guarded(|| ready(py)).map(Some),
+            Err(error) => Err(to_pyerr(py, error)),
+        }
+    }
+}
+
+#[pymethods]
+impl Operation {
+    /// Blocks, detached, looking for signals every 50 ms; Ctrl-C cancels the work and raises KeyboardInterrupt.
+    fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        loop {
+            if let Some(value) = self.look(py, SLICE)? {
+                return Ok(value);
+            }
+            if let Err(interrupt) = py.check_signals() {
+                self.cancel(py);
+                return Err(interrupt);
+            }
+        }
+    }
+
+    /// The outcome; only after it is done. The second call raises RuntimeError.
+    fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
+        self.look(py, Duration::ZERO)?
+            .ok_or_else(|| PyRuntimeError::new_err("the operation is not done yet"))
+    }
+
+    /// Writes `token` (8 bytes, native order) to the file descriptor `fd` once done; at once if it is done already.
+    fn notify(&self, py: Python<'_>, fd: i32, token: u64) -> PyResult<()> {
+        let pipe = pipe::duplicate(fd)?;
+        py.detach(|| {
+            self.work
+                .on_done(Box::new(move || pipe::write(pipe, token)))
+        });
+        Ok(())
+    }
+
+    fn cancel(&self, py: Python<'_>) {
+        py.detach(|| self.work.cancel());
+    }
+}
+
+fn taken() -> PyErr {
+    PyRuntimeError::new_err("the result of this operation was already taken")
+}
+
+#[cfg(unix)]
+mod pipe {
+    use std::fs::File;
+    use std::io::{self, ErrorKind, Write};
+    use std::os::fd::{BorrowedFd, OwnedFd};
+    use std::thread;
+    use std::time::Duration;
+
+    /// A descriptor of our own, so that Python may close its pipe at any time.
+    pub(super) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
+        if fd < 0 {
+            return Err(io::Error::from_raw_os_error(9)); // EBADF
+        }
+        // SAFETY: the value is used for this one system call only, which fails on a descriptor that is not open;
+        // no memory depends on it, and -1, the one value that must not be borrowed, was refused.
+        #[allow(unsafe_code)]
+        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
+        borrowed.try_clone_to_owned()
+    }
+
+    /// Writes a token whole (a pipe takes 8 bytes or none). A full pipe is waited for on a thread of its own: a token
+    /// that is not written leaves its operation waiting for ever. A pipe whose reader is gone has nobody waiting.
+    pub(super) fn write(fd: OwnedFd, token: u64) {
+        let mut pipe = File::from(fd);
+        if full(&mut pipe, token) {
+            let retry = move || {
+                while full(&mut pipe, token) {
+                    thread::sleep(Duration::from_millis(1));
+                }
+            };
+            let _ = thread::Builder::new()
+                .name("data-bridge-notify".into())
+                .spawn(retry);
+        }
+    }
+
+    fn full(pipe: &mut File, token: u64) -> bool {
+        let written = pipe.write_all(&token.to_ne_bytes());
+        written.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+    }
+}
+
+#[cfg(not(unix))]
+mod pipe {
+    use std::io;
+
+    /// Never made: there are no such descriptors to select on here.
+    pub(super) enum Pipe {}
+
+    pub(super) fn duplicate(_: i32) -> io::Result<Pipe> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(super) fn write(pipe: Pipe, _: u64) {
+        match pipe {}
+    }
+}

@@ -1,0 +1,43 @@
+//! Sessions and transactions.
+
+use data_bridge::error::Result;
+use data_bridge::source::{self, Task};
+use pyo3::prelude::*;
+
+use crate::error::to_pyerr;
+use crate::operation::Operation;
+
+/// A logical session of a client.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct Session {
+    pub(crate) inner: source::Session,
+}
+
+#[pymethods]
+impl Session {
+    #[getter]
+    fn ended(&self) -> bool {
+        self.inner.ended()
+    }
+
+    fn start_transaction(&self, py: Python<'_>, options: &[u8]) -> PyResult<Operation> {
+        started(py, py.detach(|| self.inner.start_transaction(options)))
+    }
+
+    fn commit_transaction(&self, py: Python<'_>) -> PyResult<Operation> {
+        started(py, Ok(py.detach(|| self.inner.commit_transaction())))
+    }
+
+    fn abort_transaction(&self, py: Python<'_>) -> PyResult<Operation> {
+        started(py, Ok(py.detach(|| self.inner.abort_transaction())))
+    }
+
+    fn end(&self, py: Python<'_>) -> PyResult<Operation> {
+        started(py, Ok(py.detach(|| self.inner.end())))
+    }
+}
+
+fn started(py: Python<'_>, task: Result<Task<()>>) -> PyResult<Operation> {
+    let task = task.map_err(|error| to_pyerr(py, error))?;
+    Ok(Operation::new(task, |py, ()| Ok(py.None())))
+}

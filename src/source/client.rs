@@ -1,0 +1,389 @@
+//! The client: one driver client per process, made on first use.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use mongodb::bson::{Bson, Document};
+use mongodb::event::cmap::CmapEvent;
+use mongodb::event::EventHandler;
+use mongodb::options::{ClientOptions, DriverInfo, ServerAddress};
+use tokio::sync::{watch, OnceCell};
+use tokio::time::{sleep, timeout};
+
+use super::cursor::CursorSource;
+use super::failure::{from_driver, no_answer, text};
+use super::options::{self, Selection};
+use super::process::PerProcess;
+use super::pump::{prefetch_bytes, Query, Request};
+use super::session::Session;
+use super::task::Task;
+use super::uri::{self, Address};
+use super::{filter, registry};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long to look for a usable server when the connection string does not say; the driver's own 30 s is longer than
+/// anybody waits for a misspelt port.
+const SERVER_SELECTION: Duration = Duration::from_secs(10);
+
+/// How long closing a client waits for its servers to confirm that they killed its cursors.
+const CLOSING: Duration = Duration::from_secs(2);
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(0);
+
+tokio::task_local! {
+    /// Where the server that answers is noted for the operation that runs in this scope: the driver tells nobody which
+    /// server holds a cursor, but checks out the connection on the task that runs the operation.
+    pub(crate) static ANSWERING: Arc<Mutex<Option<ServerAddress>>>;
+}
+
+/// How a read is to be made.
+#[derive(Clone, Copy, Default)]
+pub struct Read<'a> {
+    /// Options by the driver's names (`sort`, `batchSize`, `maxTimeMS`, ...) as BSON; empty bytes for none.
+    pub options: &'a [u8],
+    /// BSON `{readPreference?: {mode, tagSets?, maxStalenessSeconds?}, readConcern?: {level}}`; empty bytes for none.
+    pub selection: &'a [u8],
+    /// The session to read in.
+    pub session: Option<&'a Session>,
+    /// The deadline; `None` waits without end.
+    pub timeout: Option<Duration>,
+}
+
+/// A MongoDB client: cheap to clone, usable from any thread and after a fork.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    id: u64,
+    address: Address,
+    closed: AtomicBool,
+    native: PerProcess<Connected>,
+}
+
+/// What a client has in one process.
+struct Connected {
+    driver: OnceCell<mongodb::Client>,
+    closing: watch::Sender<bool>,
+}
+
+impl Client {
+    /// Reads the connection string; nothing is looked up or connected before the first operation.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`], which never quotes user name or password.
+    pub fn new(uri: &str) -> Result<Self> {
+        Ok(Client(Arc::new(Inner {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            address: uri::parse(uri)?,
+            closed: AtomicBool::new(false),
+            native: PerProcess::new(),
+        })))
+    }
+
+    /// The database that the connection string names.
+    pub fn default_database(&self) -> Option<&str> {
+        self.0.address.connection.default_database.as_deref()
+    }
+
+    /// Hosts and replica set, without credentials.
+    pub fn summary(&self) -> &str {
+        &self.0.address.summary
+    }
+
+    /// Starts a find. Its errors, those of the server too, come with the source's first poll.
+    ///
+    /// `eager` says what the deadline bounds: all the time the run waits for the server, or else each single wait.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for what cannot be sent.
+    pub fn find(
+        &self,
+        database: &str,
+        collection: &str,
+        filter: &[u8],
+        read: &Read<'_>,
+        eager: bool,
+    ) -> Result<CursorSource> {
+        check_names(database, Some(collection))?;
+        let selection = Selection::parse(read.selection)?;
+        let query = Query::Find {
+            collection: collection.to_owned(),
+            filter: filter::document(filter, "filter")?,
+            options: Box::new(options::find(read.options, &selection)?),
+        };
+        self.start(database, query, read, eager)
+    }
+
+    /// Starts an aggregate on a collection, or on the database. `pipeline` is the BSON document `{"pipeline": [...]}`.
+    ///
+    /// # Errors
+    /// As [`Client::find`].
+    pub fn aggregate(
+        &self,
+        database: &str,
+        collection: Option<&str>,
+        pipeline: &[u8],
+        read: &Read<'_>,
+        eager: bool,
+    ) -> Result<CursorSource> {
+        check_names(database, collection)?;
+        let selection = Selection::parse(read.selection)?;
+        let query = Query::Aggregate {
+            collection: collection.map(str::to_owned),
+            pipeline: stages(pipeline)?,
+            options: Box::new(options::aggregate(read.options, &selection)?),
+        };
+        self.start(database, query, read, eager)
+    }
+
+    fn start(
+        &self,
+        database: &str,
+        query: Query,
+        read: &Read<'_>,
+        eager: bool,
+    ) -> Result<CursorSource> {
+        self.check(read.session)?;
+        CursorSource::start(Request {
+            client: self.clone(),
+            database: database.to_owned(),
+            query,
+            session: read.session.cloned(),
+            timeout: read.timeout,
+            eager,
+            budget: prefetch_bytes(),
+        })
+    }
+
+    /// Starts a session. `options`: BSON `{causalConsistency?: bool, snapshot?: bool}`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidQuery`] for options that cannot be sent.
+    pub fn start_session(&self, options: &[u8]) -> Result<Task<Session>> {
+        self.check(None)?;
+        let options = options::session(options)?;
+        let this = self.clone();
+        Ok(Task::spawn(async move {
+            let driver = this.driver().await?;
+            let session = driver.start_session().with_options(options).await;
+            Ok(Session::new(&this, session.map_err(from_driver)?))
+        }))
+    }
+
+    /// Ends what runs, kills open cursors, closes connections. Closing twice is no error; any other use afterwards is.
+    pub fn close(&self) -> Task<()> {
+        if self.0.closed.swap(true, Ordering::AcqRel) {
+            return Task::ready(Ok(()));
+        }
+        let Some(connected) = self.0.native.get() else {
+            return Task::ready(Ok(()));
+        };
+        connected.closing.send_replace(true);
+        let this = self.clone();
+        Task::spawn(async move {
+            registry::stop(Some(this.0.id), CLOSING).await;
+            if let Some(driver) = this.0.native.get().and_then(|c| c.driver.get()) {
+                // Not waiting for what still holds the driver's client: a session that Python keeps would block it.
+                let _ = timeout(CLOSING, driver.clone().shutdown().immediate(true)).await;
+            }
+            Ok(())
+        })
+        .detached()
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    /// Refuses the use of a closed client, or of a session that is not its own.
+    pub(crate) fn check(&self, session: Option<&Session>) -> Result<()> {
+        if self.0.closed.load(Ordering::Acquire) {
+            return Err(Error::new(ErrorKind::InvalidArgument(
+                "the client is closed".into(),
+            )));
+        }
+        session.map_or(Ok(()), |session| session.check(self))
+    }
+
+    /// Runs one exchange with the server, until its deadline or until the client is closed.
+    pub(crate) fn task<T: Send + 'static>(
+        &self,
+        limit: Option<Duration>,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Task<T> {
+        let this = self.clone();
+        Task::spawn(async move {
+            let mut closing = this.connected()?.closing.subscribe();
+            tokio::select! {
+                outcome = work => outcome,
+                _ = closing.wait_for(|closing| *closing) => Err(Error::new(ErrorKind::Cancelled)),
+                error = deadline(limit) => Err(error),
+            }
+        })
+    }
+
+    fn connected(&self) -> Result<&Connected> {
+        self.0.native.get_or_try_init(|| {
+            Ok(Connected {
+                driver: OnceCell::new(),
+                closing: watch::Sender::new(false),
+            })
+        })
+    }
+
+    /// This process's driver client; to be called on the runtime.
+    pub(crate) async fn driver(&self) -> Result<&mongodb::Client> {
+        let connected = self.connected()?;
+        connected.driver.get_or_try_init(|| self.connect()).await
+    }
+
+    async fn connect(&self) -> Result<mongodb::Client> {
+        let connection = self.0.address.connection.clone();
+        let limit = connection
+            .server_selection_timeout
+            .unwrap_or(SERVER_SELECTION);
+        // Only mongodb+srv waits here, for DNS.
+        let parsed = timeout(limit, ClientOptions::parse(connection)).await;
+        let mut options = parsed.map_err(|_| no_answer(limit))?.map_err(from_driver)?;
+        options.server_selection_timeout = Some(limit);
+        options.driver_info = Some(
+            DriverInfo::builder()
+                .name("data-bridge")
+                .version(env!("CARGO_PKG_VERSION").to_owned())
+                .build(),
+        );
+        options.cmap_event_handler = Some(EventHandler::callback(|event| {
+            if let CmapEvent::ConnectionCheckedOut(event) = event {
+                let _ = ANSWERING.try_with(|place| {
+                    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.address);
+                });
+            }
+        }));
+        mongodb::Client::with_options(options)
+            .map_err(|error| Error::new(ErrorKind::InvalidArgument(text(&error))))
+    }
+}
+
+/// The error of a deadline, once it passed.
+pub(crate) async fn deadline(limit: Option<Duration>) -> Error {
+    match limit {
+        Some(limit) => {
+            sleep(limit).await;
+            no_answer(limit)
+        }
+        None => std::future::pending().await,
+    }
+}
+
+fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
+    let mut document = filter::document(pipeline, "pipeline")?;
+    let invalid = |text: &str| Error::new(ErrorKind::InvalidQuery(text.into()));
+    let Some(Bson::Array(stages)) = document.remove("pipeline") else {
+        return Err(invalid("pipeline: not a list of stages"));
+    };
+    let stages = stages.into_iter().map(|stage| match stage {
+        Bson::Document(stage) => Ok(stage),
+        _ => Err(invalid("pipeline: a stage is not a document")),
+    });
+    stages.collect()
+}
+
+/// Refuses names that no server takes, before anything is sent: a NUL would cut the rest of a name off.
+pub(crate) fn check_names(database: &str, collection: Option<&str>) -> Result<()> {
+    let invalid = |text: String| Err(Error::new(ErrorKind::InvalidArgument(text)));
+    if database.is_empty() || database.len() > 63 {
+        return invalid(format!(
+            "a database name has 1 to 63 bytes, not {}",
+            database.len()
+        ));
+    }
+    let forbidden = [
+        '/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0',
+    ];
+    if let Some(found) = database.chars().find(|c| forbidden.contains(c)) {
+        if database != "$external" {
+            return invalid(format!(
+                "a database name cannot hold {found:?}: {database:?}"
+            ));
+        }
+    }
+    let Some(collection) = collection else {
+        return Ok(());
+    };
+    let system = collection.starts_with("oplog.$main") || collection.starts_with("$cmd");
+    if collection.is_empty()
+        || collection.contains('\0')
+        || collection.contains("..")
+        || collection.starts_with('.')
+        || collection.ends_with('.')
+        || (collection.contains('$') && !system)
+    {
+        return invalid(format!(
+            "a collection name is not empty, holds no NUL and no \"$\", and no dot at its ends or beside another: \
+             {collection:?}"
+        ));
+    }
+    if database.len() + 1 + collection.len() > 255 {
+        return invalid("database and collection name have more than 255 bytes together".into());
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_names() {
+        for (database, collection) in [
+            ("shop", "orders"),
+            ("shop", "a.b"),
+            ("$external", "x"),
+            ("local", "oplog.$main"),
+            ("æ", "ø å"),
+        ] {
+            assert!(
+                check_names(database, Some(collection)).is_ok(),
+                "{database} {collection}"
+            );
+        }
+        let long = "x".repeat(256);
+        for (database, collection) in [
+            ("", "c"),
+            ("a.b", "c"),
+            ("a b", "c"),
+            ("a\0", "c"),
+            ("$a", "c"),
+            (&long, "c"),
+            ("a", ""),
+            ("a", "b\0"),
+            ("a", "$b"),
+            ("a", ".b"),
+            ("a", "b."),
+            ("a", "b..c"),
+            ("a", &long),
+        ] {
+            let error = check_names(database, Some(collection)).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)));
+        }
+    }
+
+    #[test]
+    fn a_closed_client_refuses() {
+        let client = Client::new("mongodb://localhost:1/shop").unwrap();
+        assert_eq!(client.default_database(), Some("shop"));
+        assert_eq!(client.summary(), "localhost:1");
+        client
+            .close()
+            .wait_timeout(Duration::from_secs(1))
+            .unwrap()
+            .unwrap();
+        let error = client
+            .find("a", "b", &[], &Read::default(), true)
+            .err()
+            .unwrap();
+        assert_eq!(error.to_string(), "the client is closed");
+    }
+}

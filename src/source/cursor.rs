@@ -1,0 +1,72 @@
+//! A cursor's replies, for the reader to poll.
+
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::process::Native;
+use super::pump::{self, Message, Output, Request};
+use super::{registry, runtime};
+use crate::error::{Error, ErrorKind, Result};
+use crate::reader::{Arrival, Source};
+
+/// The replies of one query, fetched ahead up to a budget of bytes. Dropping it ends the query and kills its cursor.
+pub struct CursorSource {
+    link: Option<Native<Link>>,
+}
+
+struct Link {
+    messages: Receiver<Message>,
+    stop: watch::Sender<bool>,
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+impl CursorSource {
+    pub(crate) fn start(request: Request) -> Result<Self> {
+        let runtime = runtime::handle()?;
+        let (sender, messages) = channel();
+        let (stop, stopped) = watch::channel(false);
+        let ticket = registry::enter(request.client.id(), stop.clone())?;
+        runtime.spawn(async move {
+            pump::run(request, Output::new(sender), stopped).await;
+            drop(ticket);
+        });
+        Ok(CursorSource {
+            link: Some(Native::new(Link { messages, stop })),
+        })
+    }
+}
+
+impl Source for CursorSource {
+    fn poll(&mut self, wait: Duration) -> Result<Arrival> {
+        let Some(native) = &self.link else {
+            return Ok(Arrival::End);
+        };
+        let received = native.get().map(|link| link.messages.recv_timeout(wait));
+        let error = match received {
+            // The permit goes here: these bytes are the reader's now.
+            Some(Ok(Message::Reply(reply, _permit))) => return Ok(Arrival::Reply(reply)),
+            Some(Err(RecvTimeoutError::Timeout)) => return Ok(Arrival::Pending),
+            Some(Ok(Message::End)) => {
+                self.link = None;
+                return Ok(Arrival::End);
+            }
+            Some(Ok(Message::Failed(error))) => error,
+            Some(Err(RecvTimeoutError::Disconnected)) => Error::new(ErrorKind::Internal(
+                "a query ended without an outcome".into(),
+            )),
+            None => Error::new(ErrorKind::Connection(
+                "the query was started before a fork, and only the parent process can read it"
+                    .into(),
+            )),
+        };
+        self.link = None;
+        Err(error)
+    }
+}

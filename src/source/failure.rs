@@ -1,0 +1,203 @@
+//! What the driver reports, as this crate's errors.
+//!
+//! The driver's own texts carry debug dumps, and its `{:?}` once carried credentials, so every text is built here from
+//! the parts that a reader needs.
+
+use std::io;
+use std::time::Duration;
+
+use mongodb::error::{Error as DriverError, ErrorKind as DriverKind, WriteFailure};
+
+use crate::error::{Error, ErrorKind};
+
+/// The server's code for an operation that ran into its `maxTimeMS`.
+const MAX_TIME_MS_EXPIRED: i32 = 50;
+
+/// The longest text taken over from the driver: a topology of many hosts repeats itself.
+const LONGEST: usize = 600;
+
+/// A failure of an operation.
+pub(crate) fn from_driver(error: DriverError) -> Error {
+    let kind = match &*error.kind {
+        DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => {
+            ErrorKind::Timeout(command.message.clone())
+        }
+        DriverKind::Command(command) => {
+            operation(&error, command.code, &command.code_name, &command.message)
+        }
+        DriverKind::Write(WriteFailure::WriteConcernError(failure)) => {
+            operation(&error, failure.code, &failure.code_name, &failure.message)
+        }
+        DriverKind::Write(WriteFailure::WriteError(failure)) => operation(
+            &error,
+            failure.code,
+            failure.code_name.as_deref().unwrap_or_default(),
+            &failure.message,
+        ),
+        DriverKind::Authentication { .. }
+        | DriverKind::ServerSelection { .. }
+        | DriverKind::Io(_)
+        | DriverKind::ConnectionPoolCleared { .. }
+        | DriverKind::DnsResolve { .. }
+        | DriverKind::InvalidResponse { .. } => ErrorKind::Connection(text(&error)),
+        DriverKind::Bson(_) => ErrorKind::Decode {
+            offset: 0,
+            reason: text(&error),
+        },
+        DriverKind::InvalidArgument { .. }
+        | DriverKind::IncompatibleServer { .. }
+        | DriverKind::SessionsNotSupported => ErrorKind::InvalidQuery(text(&error)),
+        DriverKind::InvalidTlsConfig { .. } | DriverKind::Transaction { .. } => {
+            ErrorKind::InvalidArgument(text(&error))
+        }
+        DriverKind::Shutdown => ErrorKind::Cancelled,
+        _ => ErrorKind::Internal(text(&error)),
+    };
+    Error::new(kind)
+}
+
+/// What the driver says, short and without credentials.
+pub(crate) fn text(error: &DriverError) -> String {
+    let text = match &*error.kind {
+        DriverKind::Command(command) => command.message.clone(),
+        DriverKind::Authentication { message, .. } => {
+            // The reason the server gave is the source of the driver's error.
+            match std::error::Error::source(error).and_then(|e| e.downcast_ref::<DriverError>()) {
+                Some(cause) => format!("authentication failed: {}", text(cause)),
+                None => format!("authentication failed: {message}"),
+            }
+        }
+        DriverKind::ServerSelection { message, .. } => no_server(message),
+        DriverKind::Io(error) => io_text(error),
+        DriverKind::ConnectionPoolCleared { message, .. } => message.replace("Kind: ", ""),
+        DriverKind::DnsResolve { message, .. } => {
+            format!("the host name was not resolved: {message}")
+        }
+        DriverKind::InvalidResponse { message, .. } => {
+            format!("the server sent an invalid reply: {message}")
+        }
+        DriverKind::Bson(error) => error.to_string(),
+        DriverKind::InvalidArgument { message, .. }
+        | DriverKind::InvalidTlsConfig { message, .. }
+        | DriverKind::IncompatibleServer { message, .. }
+        | DriverKind::Transaction { message, .. }
+        | DriverKind::Internal { message, .. } => message.clone(),
+        DriverKind::SessionsNotSupported => "the server does not support sessions".into(),
+        _ => "the driver failed in a way that was not foreseen".into(),
+    };
+    shorten(scrub(before_labels(&text)))
+}
+
+/// A deadline of ours that passed.
+pub(crate) fn no_answer(timeout: Duration) -> Error {
+    Error::new(ErrorKind::Timeout(format!(
+        "no answer from the server within {} s",
+        timeout.as_secs_f64()
+    )))
+}
+
+fn operation(error: &DriverError, code: i32, code_name: &str, message: &str) -> ErrorKind {
+    let mut labels: Vec<_> = error.labels().iter().cloned().collect();
+    labels.sort();
+    ErrorKind::Operation {
+        code,
+        code_name: code_name.to_owned(),
+        message: message.to_owned(),
+        labels,
+    }
+}
+
+fn io_text(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut => "the connection timed out".into(),
+        io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
+        _ => format!("connection failed: {error}"),
+    }
+}
+
+/// The root cause for each host, out of the driver's print of the whole topology:
+/// `... { Address: h:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {}, ... }`.
+fn no_server(message: &str) -> String {
+    let mut causes = Vec::new();
+    for server in message.split("{ Address: ").skip(1) {
+        let host = server.split(',').next().unwrap_or_default();
+        match server.split_once("Error: Kind: ") {
+            Some((_, cause)) => causes.push(format!("{host}: {}", before_labels(cause))),
+            None => {
+                let role = server
+                    .split_once("Type: ")
+                    .and_then(|(_, role)| role.split([',', ' ', '}']).next())
+                    .unwrap_or("Unknown");
+                causes.push(format!("{host}: {role}"));
+            }
+        }
+    }
+    let what = if message.contains("suitable for criteria") {
+        "no server suits the read preference"
+    } else {
+        "no server can be reached"
+    };
+    if causes.is_empty() {
+        what.into()
+    } else {
+        format!("{what}: {}", causes.join("; "))
+    }
+}
+
+/// Drops the driver's trailing dump of labels, source and server response.
+fn before_labels(text: &str) -> &str {
+    text.split(", labels: ").next().unwrap_or(text)
+}
+
+/// Replaces what stands between `://` and `@`.
+fn scrub(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://") {
+        let (before, after) = rest.split_at(start + 3);
+        clean.push_str(before);
+        let end = after.find(char::is_whitespace).unwrap_or(after.len());
+        rest = match after[..end].rfind('@') {
+            Some(at) => {
+                clean.push_str("***");
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    clean.push_str(rest);
+    clean
+}
+
+fn shorten(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(LONGEST) {
+        text.truncate(end);
+        text.push_str(" ...");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_each_hosts_cause() {
+        let message = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ \
+            { Address: a:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {}, \
+            source: None, server response: None }, { Address: b:2, Type: RsSecondary } ] }";
+        assert_eq!(
+            no_server(message),
+            "no server can be reached: a:1: I/O error: Connection refused (os error 111); b:2: RsSecondary"
+        );
+        assert_eq!(no_server("changed text"), "no server can be reached");
+    }
+
+    #[test]
+    fn scrubs_userinfo() {
+        assert_eq!(
+            scrub("at mongodb://joe:p@ss@host/x and mongodb://other/ end"),
+            "at mongodb://***@host/x and mongodb://other/ end"
+        );
+    }
+}

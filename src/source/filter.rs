@@ -1,0 +1,280 @@
+//! Documents that come from a caller: filters, pipelines, options.
+//!
+//! The driver takes its own `Document`, whose parser recurses (10,000 levels overflow the stack and abort the process)
+//! and keeps only the last of equal keys. So the bytes are checked first, without recursion, and what the parser would
+//! change is refused.
+
+use mongodb::bson::{deserialize_from_slice, Document};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The deepest nesting that is sent, the top level counted as 1. A server refuses filters of more than 100 levels.
+const DEEPEST: usize = 100;
+
+/// The largest document that is sent: what a server accepts as a document, with its allowance for a command around it.
+const LARGEST: usize = (16 << 20) + (16 << 10);
+
+/// `bytes` as the driver's document; no bytes at all are an empty one. `what` names it in errors.
+pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
+    if bytes.is_empty() {
+        return Ok(Document::new());
+    }
+    check(bytes).map_err(|reason| invalid(what, &reason))?;
+    let document: Document =
+        deserialize_from_slice(bytes).map_err(|error| invalid(what, &error.to_string()))?;
+    let same_length = document
+        .to_vec()
+        .is_ok_and(|encoded| encoded.len() == bytes.len());
+    if !same_length {
+        return Err(invalid(
+            what,
+            "a key occurs twice in one document, or a list is not numbered from 0",
+        ));
+    }
+    Ok(document)
+}
+
+fn invalid(what: &str, reason: &str) -> Error {
+    Error::new(ErrorKind::InvalidQuery(format!("{what}: {reason}")))
+}
+
+/// Checks structure, depth and text of a whole document, with a stack of our own.
+fn check(bytes: &[u8]) -> Result<(), String> {
+    if bytes.len() > LARGEST {
+        return Err(format!(
+            "{} bytes are more than a server takes",
+            bytes.len()
+        ));
+    }
+    let mut reader = Bytes { bytes, at: 0 };
+    let mut ends = vec![reader.frame(bytes.len())?];
+    while let Some(&end) = ends.last() {
+        let tag = reader.byte()?;
+        if tag == 0 {
+            if reader.at != end {
+                return Err(format!(
+                    "a document ends before its length says, at byte {}",
+                    reader.at
+                ));
+            }
+            ends.pop();
+            continue;
+        }
+        reader.key()?;
+        match tag {
+            0x06 | 0x0A | 0x7F | 0xFF => {}
+            0x08 => {
+                if reader.byte()? > 1 {
+                    return Err(format!(
+                        "a boolean that is neither 0 nor 1, at byte {}",
+                        reader.at - 1
+                    ));
+                }
+            }
+            0x10 => reader.skip(4)?,
+            0x01 | 0x09 | 0x11 | 0x12 => reader.skip(8)?,
+            0x07 => reader.skip(12)?,
+            0x13 => reader.skip(16)?,
+            0x02 | 0x0D | 0x0E => reader.string()?,
+            0x05 => {
+                let length = reader.length()?;
+                reader.skip(length + 1)?;
+            }
+            0x0B => {
+                reader.key()?;
+                reader.key()?;
+            }
+            0x0C => {
+                reader.string()?;
+                reader.skip(12)?;
+            }
+            0x03 | 0x04 => ends.push(reader.frame(end)?),
+            0x0F => {
+                let start = reader.at;
+                let total = reader.length()?;
+                reader.string()?;
+                let scope = reader.frame(end)?;
+                if start.checked_add(total) != Some(scope) {
+                    return Err(format!(
+                        "the length of code with scope is wrong, at byte {start}"
+                    ));
+                }
+                ends.push(scope);
+            }
+            tag => return Err(format!("unknown type 0x{tag:02x} at byte {}", reader.at)),
+        }
+        if ends.len() > DEEPEST {
+            return Err(format!("nested deeper than {DEEPEST} levels"));
+        }
+        if reader.at >= end && ends.last() == Some(&end) {
+            return Err(format!(
+                "a value runs past its document, at byte {}",
+                reader.at
+            ));
+        }
+    }
+    if reader.at != bytes.len() {
+        return Err("bytes after the document's end".into());
+    }
+    Ok(())
+}
+
+struct Bytes<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bytes<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], String> {
+        let end = self.at.checked_add(count);
+        let taken = end.and_then(|end| self.bytes.get(self.at..end));
+        let taken = taken.ok_or_else(|| format!("truncated at byte {}", self.at))?;
+        self.at += count;
+        Ok(taken)
+    }
+
+    fn skip(&mut self, count: usize) -> Result<(), String> {
+        self.take(count).map(|_| ())
+    }
+
+    fn byte(&mut self) -> Result<u8, String> {
+        Ok(self.take(1)?[0])
+    }
+
+    fn length(&mut self) -> Result<usize, String> {
+        let at = self.at;
+        let mut four = [0; 4];
+        four.copy_from_slice(self.take(4)?);
+        usize::try_from(i32::from_le_bytes(four))
+            .map_err(|_| format!("a negative length at byte {at}"))
+    }
+
+    /// Enters a document that must end at or before `limit`; its end.
+    fn frame(&mut self, limit: usize) -> Result<usize, String> {
+        let start = self.at;
+        let length = self.length()?;
+        match start.checked_add(length) {
+            Some(end) if length >= 5 && end <= limit => Ok(end),
+            _ => Err(format!("a document's length is wrong, at byte {start}")),
+        }
+    }
+
+    fn key(&mut self) -> Result<(), String> {
+        let at = self.at;
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        let length = rest.iter().position(|byte| *byte == 0);
+        let length = length.ok_or_else(|| format!("truncated at byte {at}"))?;
+        let text = self.take(length + 1)?;
+        utf8(&text[..length], at)
+    }
+
+    fn string(&mut self) -> Result<(), String> {
+        let at = self.at;
+        let length = self.length()?;
+        match self.take(length)?.split_last() {
+            Some((0, text)) => utf8(text, at),
+            _ => Err(format!("a string without its final NUL, at byte {at}")),
+        }
+    }
+}
+
+fn utf8(bytes: &[u8], at: usize) -> Result<(), String> {
+    match simdutf8::basic::from_utf8(bytes) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(format!("invalid UTF-8 at byte {at}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson::{doc, oid::ObjectId, Bson, Decimal128, Regex, Timestamp};
+
+    fn nested(levels: usize) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for inner in (1..levels).rev() {
+            bytes.extend((5 + 8 * inner as i32).to_le_bytes());
+            bytes.extend([3, b'a', 0]);
+        }
+        bytes.extend([5, 0, 0, 0, 0]);
+        bytes.resize(bytes.len() + levels - 1, 0);
+        bytes
+    }
+
+    fn every_type() -> Document {
+        doc! {
+            "double": 1.5, "string": "gråt", "document": {"a": {}}, "list": [1, [2, {}]],
+            "binary": Bson::Binary(mongodb::bson::Binary {
+                subtype: mongodb::bson::spec::BinarySubtype::Generic, bytes: vec![1, 2, 3] }),
+            "old": Bson::Binary(mongodb::bson::Binary {
+                subtype: mongodb::bson::spec::BinarySubtype::BinaryOld, bytes: vec![1, 2, 3] }),
+            "undefined": Bson::Undefined, "id": ObjectId::new(), "bool": true,
+            "date": mongodb::bson::DateTime::MIN, "null": null,
+            "regex": Regex { pattern: "a.*".try_into().unwrap(), options: "i".try_into().unwrap() },
+            "code": Bson::JavaScriptCode("f()".into()),
+            "scoped": Bson::JavaScriptCodeWithScope(mongodb::bson::JavaScriptCodeWithScope {
+                code: "f()".into(), scope: doc! {"x": 1} }),
+            "symbol": Bson::Symbol("s".into()), "int": 1, "stamp": Timestamp { time: 1, increment: 2 },
+            "long": 1_i64, "decimal": Decimal128::from_bytes([0; 16]),
+            "min": Bson::MinKey, "max": Bson::MaxKey,
+        }
+    }
+
+    #[test]
+    fn takes_every_type_as_it_is() {
+        let given = every_type();
+        assert_eq!(document(&given.to_vec().unwrap(), "filter").unwrap(), given);
+        assert!(document(&[], "filter").unwrap().is_empty());
+    }
+
+    #[test]
+    fn caps_depth_without_recursion() {
+        assert!(document(&nested(100), "filter").is_ok());
+        for levels in [101, 10_000, 300_000] {
+            let error = document(&nested(levels), "filter").unwrap_err();
+            assert_eq!(
+                error.kind(),
+                &ErrorKind::InvalidQuery("filter: nested deeper than 100 levels".into())
+            );
+        }
+    }
+
+    #[test]
+    fn refuses_every_truncation_and_survives_every_flip() {
+        let bytes = every_type().to_vec().unwrap();
+        for end in 1..bytes.len() {
+            assert!(document(&bytes[..end], "filter").is_err(), "{end}");
+        }
+        for at in 0..bytes.len() {
+            for bit in 0..8 {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1 << bit;
+                // Whatever the check lets through, the parser must take or refuse without a panic.
+                let _ = document(&flipped, "filter");
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_parser_would_lose() {
+        let twice = [
+            19, 0, 0, 0, 0x10, b'a', 0, 1, 0, 0, 0, 0x10, b'a', 0, 2, 0, 0, 0, 0,
+        ];
+        assert!(check(&twice).is_ok());
+        let error = document(&twice, "filter").unwrap_err();
+        assert!(error.to_string().contains("twice"), "{error}");
+    }
+
+    #[test]
+    fn refuses_lies() {
+        for bytes in [
+            &[4, 0, 0, 0][..],
+            &[5, 0, 0, 0, 0, 0],
+            &[0xFF, 0xFF, 0xFF, 0xFF, 0],
+            &[9, 0, 0, 0, 8, b'b', 0, 2, 0],
+            &[14, 0, 0, 0, 2, b'b', 0, 2, 0, 0, 0, 0xFF, 0, 0],
+        ] {
+            assert!(document(bytes, "filter").is_err(), "{bytes:?}");
+        }
+    }
+}

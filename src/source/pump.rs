@@ -1,0 +1,436 @@
+//! The pump: opens a cursor and sends its replies on, as far ahead of the reader as a budget of bytes allows.
+//!
+//! The official driver's raw batch cursor hands a server reply over whole, and knows nothing else that is needed here:
+//!
+//! - It has no deadline: every wait for the server has one here.
+//! - Polled after an error it sends another getMore and skips a reply, so a cursor is finished at its first error.
+//! - A dropped cursor is killed by a command without an address, which goes to the primary; so the server that answers
+//!   is noted when its connection is checked out, and killed there, waiting for the confirmation.
+//! - A find that is dropped before its reply was read may leave a cursor that nobody knows the id of. So every run has a
+//!   session of its own, whose id is known from the start, and `killSessions` ends whatever runs or is open in it.
+//! - Sessions die after 30 idle minutes and take their cursors along: while the reader is slow, the session is refreshed.
+
+use std::future::Future;
+use std::ops::Range;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{FutureExt, StreamExt};
+use mongodb::bson::{doc, Document};
+use mongodb::options::{
+    AggregateOptions, FindOptions, SelectionCriteria, ServerAddress, SessionOptions,
+};
+use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
+use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout, Instant};
+
+use super::client::{Client, ANSWERING};
+use super::failure::{from_driver, no_answer};
+use super::session::Session;
+use super::task::panicked;
+use crate::error::{Error, ErrorKind, Result};
+use crate::reader::{Framing, Reply};
+
+/// How long a server has to confirm that it killed a cursor.
+const KILL: Duration = Duration::from_secs(2);
+
+/// How long an exchange that was ended by a kill may take to say so.
+const LATE: Duration = Duration::from_secs(1);
+
+/// How often a session is refreshed while its reader is slow; servers let sessions die after 30 minutes.
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// What a reply costs beside its bytes, so that a million tiny replies are bounded too.
+const OVERHEAD: usize = 512;
+
+static PREFETCH: AtomicUsize = AtomicUsize::new(32 << 20);
+
+/// How many bytes of replies a query may hold ready for its reader. One reply is always let through.
+pub fn prefetch_bytes() -> usize {
+    PREFETCH.load(Ordering::Relaxed)
+}
+
+/// Sets [`prefetch_bytes`] for the queries that start from now on.
+pub fn set_prefetch_bytes(bytes: usize) {
+    PREFETCH.store(bytes.clamp(1, u32::MAX as usize), Ordering::Relaxed);
+}
+
+/// A query to pump.
+pub(crate) struct Request {
+    pub(crate) client: Client,
+    pub(crate) database: String,
+    pub(crate) query: Query,
+    pub(crate) session: Option<Session>,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) eager: bool,
+    /// How many bytes of replies may be ready for the reader.
+    pub(crate) budget: usize,
+}
+
+/// What to ask.
+pub(crate) enum Query {
+    Find {
+        collection: String,
+        filter: Document,
+        options: Box<FindOptions>,
+    },
+    Aggregate {
+        collection: Option<String>,
+        pipeline: Vec<Document>,
+        options: Box<AggregateOptions>,
+    },
+}
+
+/// What the reader's side receives; after `End` or `Failed` nothing more.
+pub(crate) enum Message {
+    Reply(Reply, OwnedSemaphorePermit),
+    End,
+    Failed(Error),
+}
+
+/// The reader's end of a pump; the first outcome is the one it gets.
+pub(crate) struct Output {
+    sender: Option<Sender<Message>>,
+}
+
+impl Output {
+    pub(crate) fn new(sender: Sender<Message>) -> Self {
+        Output {
+            sender: Some(sender),
+        }
+    }
+
+    fn finish(&mut self, outcome: Result<()>) {
+        if let Some(sender) = self.sender.take() {
+            let _ = sender.send(match outcome {
+                Ok(()) => Message::End,
+                Err(error) => Message::Failed(error),
+            });
+        }
+    }
+}
+
+/// Runs a query to its end, its first error, or until `stop`.
+pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<bool>) {
+    let mut pump = Pump {
+        client: request.client,
+        output,
+        stop,
+        patience: Patience {
+            limit: request.timeout,
+            eager: request.eager,
+            waited: Duration::ZERO,
+        },
+        budget: request.budget,
+        room: Arc::new(Semaphore::new(request.budget)),
+        answering: Arc::default(),
+        own_session: None,
+        cursor: None,
+    };
+    let drive = pump.drive(&request.database, request.query, request.session);
+    let outcome = AssertUnwindSafe(drive).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    pump.output.finish(outcome);
+    // After an error the cursor may still be open.
+    pump.kill().await;
+}
+
+struct Pump {
+    client: Client,
+    output: Output,
+    stop: watch::Receiver<bool>,
+    patience: Patience,
+    budget: usize,
+    room: Arc<Semaphore>,
+    /// The server that answered last.
+    answering: Arc<Mutex<Option<ServerAddress>>>,
+    /// The id of the run's session, while it is not the caller's and a query may be under way in it.
+    own_session: Option<Document>,
+    /// The open cursor, once its first reply was read.
+    cursor: Option<OpenCursor>,
+}
+
+struct OpenCursor {
+    id: i64,
+    database: String,
+    collection: String,
+}
+
+impl Pump {
+    async fn drive(
+        &mut self,
+        database: &str,
+        query: Query,
+        session: Option<Session>,
+    ) -> Result<()> {
+        let client = self.client.clone();
+        let driver = match self.attend(client.driver()).await {
+            Ok(driver) => driver?,
+            Err(_) => return Err(Error::new(ErrorKind::Cancelled)),
+        };
+        let session = match session {
+            Some(session) => session,
+            None => {
+                // The server is asked for nothing here. Not causally consistent, as the driver's implicit sessions.
+                let options = SessionOptions::builder().causal_consistency(false).build();
+                let session = driver.start_session().with_options(options).await;
+                let session = session.map_err(from_driver)?;
+                self.own_session = Some(session.id().clone());
+                Session::new(&client, session)
+            }
+        };
+        let opening = open(driver, database, query, &session);
+        let opened = self
+            .attend(ANSWERING.scope(self.answering.clone(), opening))
+            .await;
+        let mut cursor = match opened {
+            Ok(cursor) => cursor?,
+            Err(late) => {
+                // Opened after all, while it was being killed: its first reply, which is here already, has its id.
+                if let Some(Ok(mut cursor)) = late {
+                    if let Ok(Some(batch)) = next(&mut cursor, &session).await {
+                        self.note(&take_apart(batch)?);
+                        self.kill().await;
+                    }
+                }
+                return Err(Error::new(ErrorKind::Cancelled));
+            }
+        };
+        self.own_session = None;
+        loop {
+            let Ok(batch) = self.attend(next(&mut cursor, &session)).await else {
+                return Err(Error::new(ErrorKind::Cancelled));
+            };
+            let Some(batch) = batch? else {
+                return Ok(());
+            };
+            let parts = take_apart(batch)?;
+            self.note(&parts);
+            if let Some(reply) = parts.reply {
+                self.deliver(reply, &session).await?;
+            }
+            if self.cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the server until the deadline, or until the run is stopped. Then the reader is told at once, the
+    /// query is killed, and what the wait gave in the end comes as `Err`.
+    async fn attend<F: Future>(&mut self, wait: F) -> Result<F::Output, Option<F::Output>> {
+        let mut wait = pin!(wait);
+        let begun = Instant::now();
+        let limit = self.patience.left();
+        let over = async {
+            match limit {
+                Some(limit) => sleep(limit).await,
+                None => std::future::pending().await,
+            }
+        };
+        let error = tokio::select! {
+            biased;
+            done = &mut wait => {
+                self.patience.waited += begun.elapsed();
+                return Ok(done);
+            }
+            () = stopped(&mut self.stop) => Error::new(ErrorKind::Cancelled),
+            () = over => no_answer(self.patience.limit.unwrap_or_default()),
+        };
+        self.output.finish(Err(error));
+        self.kill().await;
+        // The kill ends the exchange on the server; hearing so keeps the connection usable.
+        Err(timeout(LATE, wait).await.ok())
+    }
+
+    /// Sends a reply on as soon as the reader has room for it. Nothing the reader does counts as waiting for the server.
+    async fn deliver(&mut self, reply: Reply, session: &Session) -> Result<()> {
+        let cost = (reply.bytes().len() + OVERHEAD).min(self.budget);
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
+        let mut room = pin!(self.room.clone().acquire_many_owned(cost));
+        let permit = loop {
+            tokio::select! {
+                biased;
+                permit = &mut room => break permit,
+                () = stopped(&mut self.stop) => return Err(Error::new(ErrorKind::Cancelled)),
+                () = sleep(REFRESH) => {}
+            }
+            self.refresh(session).await;
+        };
+        let permit = permit.map_err(|_| Error::new(ErrorKind::Cancelled))?;
+        match &self.output.sender {
+            Some(sender) if sender.send(Message::Reply(reply, permit)).is_ok() => Ok(()),
+            _ => Err(Error::new(ErrorKind::Cancelled)),
+        }
+    }
+
+    /// Keeps the session alive. When it fails, the next getMore will say so.
+    async fn refresh(&self, session: &Session) {
+        let id = match session.lock().await {
+            Ok(mut guard) => guard.session().map(|session| session.id().clone()),
+            Err(error) => Err(error),
+        };
+        if let (Ok(id), true) = (id, self.cursor.is_some()) {
+            self.command("admin", doc! {"refreshSessions": [id]}).await;
+        }
+    }
+
+    fn note(&mut self, parts: &Parts) {
+        self.cursor = (parts.id != 0).then(|| OpenCursor {
+            id: parts.id,
+            database: parts.database.clone(),
+            collection: parts.collection.clone(),
+        });
+    }
+
+    /// Kills what is open on the server, or may be, and waits for the server to confirm it.
+    async fn kill(&mut self) {
+        if let Some(cursor) = self.cursor.take() {
+            let command = doc! {"killCursors": cursor.collection, "cursors": [cursor.id]};
+            self.command(&cursor.database, command).await;
+        } else if let Some(session) = self.own_session.take() {
+            self.command("admin", doc! {"killSessions": [session]})
+                .await;
+        }
+    }
+
+    /// Runs a command on the server that answered last, if any did.
+    async fn command(&self, database: &str, command: Document) {
+        let answering = self
+            .answering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (Some(address), Ok(driver)) = (answering, self.client.driver().await) else {
+            return;
+        };
+        let there =
+            SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
+        let database = driver.database(database);
+        let sent = database.run_command(command).selection_criteria(there);
+        let _ = timeout(KILL, sent).await;
+    }
+}
+
+/// Until the reader is gone, its client closed, or the process about to leave.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// How long the run may still wait for the server.
+struct Patience {
+    limit: Option<Duration>,
+    eager: bool,
+    waited: Duration,
+}
+
+impl Patience {
+    fn left(&self) -> Option<Duration> {
+        let waited = if self.eager {
+            self.waited
+        } else {
+            Duration::ZERO
+        };
+        self.limit.map(|limit| limit.saturating_sub(waited))
+    }
+}
+
+async fn open(
+    driver: &mongodb::Client,
+    database: &str,
+    query: Query,
+    session: &Session,
+) -> Result<SessionRawBatchCursor> {
+    let mut guard = session.lock().await?;
+    let session = guard.session()?;
+    let database = driver.database(database);
+    let opened = match query {
+        Query::Find {
+            collection,
+            filter,
+            options,
+        } => {
+            let collection = database.collection::<Document>(&collection);
+            let find = collection.find(filter).with_options(*options);
+            find.session(session).batch().await
+        }
+        Query::Aggregate {
+            collection: Some(collection),
+            pipeline,
+            options,
+        } => {
+            let collection = database.collection::<Document>(&collection);
+            let aggregate = collection.aggregate(pipeline).with_options(*options);
+            aggregate.session(session).batch().await
+        }
+        Query::Aggregate {
+            collection: None,
+            pipeline,
+            options,
+        } => {
+            let aggregate = database.aggregate(pipeline).with_options(*options);
+            aggregate.session(session).batch().await
+        }
+    };
+    opened.map_err(from_driver)
+}
+
+/// The next reply. The session is held for this exchange only.
+async fn next(cursor: &mut SessionRawBatchCursor, session: &Session) -> Result<Option<RawBatch>> {
+    let mut guard = session.lock().await?;
+    let batch = cursor.stream(guard.session()?).next().await;
+    batch.transpose().map_err(from_driver)
+}
+
+/// A server's reply, taken apart without copying its documents.
+struct Parts {
+    id: i64,
+    database: String,
+    collection: String,
+    /// `None` when it holds no documents.
+    reply: Option<Reply>,
+}
+
+/// Lets a [`Reply`] share the driver's buffer.
+struct Shared(RawBatch);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_raw_document().as_bytes()
+    }
+}
+
+fn take_apart(batch: RawBatch) -> Result<Parts> {
+    let invalid = |text: &str| {
+        Error::new(ErrorKind::Connection(format!(
+            "the server sent an invalid reply: {text}"
+        )))
+    };
+    let cursor = batch.as_raw_document().get_document("cursor");
+    let cursor = cursor.map_err(|_| invalid("no cursor"))?;
+    let id = cursor.get_i64("id").map_err(|_| invalid("no cursor id"))?;
+    let name = cursor.get_str("ns").unwrap_or_default();
+    let (database, collection) = name.split_once('.').unwrap_or((name, ""));
+    let (database, collection) = (database.to_owned(), collection.to_owned());
+    let range = elements(&batch).ok_or_else(|| invalid("no documents"))?;
+    let reply =
+        (!range.is_empty()).then(|| Reply::new(Arc::new(Shared(batch)), range, Framing::List));
+    Ok(Parts {
+        id,
+        database,
+        collection,
+        reply,
+    })
+}
+
+/// Where the list's elements lie in the reply: without its length of 4 bytes and its final NUL.
+fn elements(batch: &RawBatch) -> Option<Range<usize>> {
+    let whole = batch.as_raw_document().as_bytes();
+    let list = batch.doc_slices().ok()?.as_bytes();
+    let start = (list.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    let end = start.checked_add(list.len())?;
+    (list.len() >= 5 && end <= whole.len()).then(|| start + 4..end - 1)
+}

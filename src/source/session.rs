@@ -1,0 +1,150 @@
+//! Sessions and transactions.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use mongodb::ClientSession;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::client::Client;
+use super::failure::from_driver;
+use super::options;
+use super::process::Native;
+use super::task::Task;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A logical session: causal consistency, snapshots, transactions.
+///
+/// The operations of one session run one after the other. A cursor holds it only while it waits for a reply, so that
+/// other operations of the session can run while its documents are read.
+#[derive(Clone)]
+pub struct Session(Arc<Native<Inner>>);
+
+struct Inner {
+    client: Client,
+    cell: Mutex<Option<ClientSession>>,
+    ended: AtomicBool,
+}
+
+impl Session {
+    pub(crate) fn new(client: &Client, session: ClientSession) -> Self {
+        Session(Arc::new(Native::new(Inner {
+            client: client.clone(),
+            cell: Mutex::new(Some(session)),
+            ended: AtomicBool::new(false),
+        })))
+    }
+
+    fn inner(&self) -> Result<&Inner> {
+        self.0.get().ok_or_else(|| {
+            invalid("the session was started before a fork, and only the parent process can use it")
+        })
+    }
+
+    /// Whether the session was ended, or cannot be used in this process.
+    pub fn ended(&self) -> bool {
+        self.0
+            .get()
+            .is_none_or(|inner| inner.ended.load(Ordering::Acquire))
+    }
+
+    /// Starts a transaction. `options`: BSON `{readConcern?, writeConcern?, readPreference?, maxCommitTimeMS?}`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidQuery`] for options that cannot be sent.
+    pub fn start_transaction(&self, options: &[u8]) -> Result<Task<()>> {
+        let options = options::transaction(options)?;
+        Ok(self.task(move |session| {
+            let started = session.start_transaction().with_options(options);
+            async move { started.await.map_err(from_driver) }.boxed()
+        }))
+    }
+
+    /// Commits the transaction.
+    pub fn commit_transaction(&self) -> Task<()> {
+        self.task(|session| {
+            async move { session.commit_transaction().await.map_err(from_driver) }.boxed()
+        })
+    }
+
+    /// Aborts the transaction.
+    pub fn abort_transaction(&self) -> Task<()> {
+        self.task(|session| {
+            async move { session.abort_transaction().await.map_err(from_driver) }.boxed()
+        })
+        .detached()
+    }
+
+    /// Ends the session, aborting a transaction in progress. Ending it twice is no error.
+    pub fn end(&self) -> Task<()> {
+        let inner = match self.inner() {
+            Ok(inner) => inner,
+            Err(_) => return Task::ready(Ok(())),
+        };
+        if inner.ended.swap(true, Ordering::AcqRel) {
+            return Task::ready(Ok(()));
+        }
+        let this = self.clone();
+        Task::spawn(async move {
+            let mut cell = this.inner()?.cell.lock().await;
+            // Without a transaction this fails, which says nothing to the caller.
+            if let Some(session) = cell.as_mut() {
+                let _ = session.abort_transaction().await;
+            }
+            drop(cell.take());
+            Ok(())
+        })
+        .detached()
+    }
+
+    /// The driver's session, once no other operation uses it.
+    pub(crate) async fn lock(&self) -> Result<Guard<'_>> {
+        let guard = self.inner()?.cell.lock().await;
+        if guard.is_some() {
+            Ok(Guard(guard))
+        } else {
+            Err(invalid("the session was ended"))
+        }
+    }
+
+    /// Refuses a session of another client.
+    pub(crate) fn check(&self, client: &Client) -> Result<()> {
+        let inner = self.inner()?;
+        if inner.ended.load(Ordering::Acquire) {
+            return Err(invalid("the session was ended"));
+        }
+        if inner.client.id() != client.id() {
+            return Err(invalid("the session belongs to another client"));
+        }
+        Ok(())
+    }
+
+    fn task<F>(&self, work: F) -> Task<()>
+    where
+        F: for<'a> FnOnce(&'a mut ClientSession) -> BoxFuture<'a, Result<()>>,
+        F: Send + 'static,
+    {
+        let this = self.clone();
+        Task::spawn(async move {
+            let mut guard = this.lock().await?;
+            work(guard.session()?).await
+        })
+    }
+}
+
+/// A session held for one exchange with the server.
+pub(crate) struct Guard<'a>(MutexGuard<'a, Option<ClientSession>>);
+
+impl Guard<'_> {
+    pub(crate) fn session(&mut self) -> Result<&mut ClientSession> {
+        self.0
+            .as_mut()
+            .ok_or_else(|| invalid("the session was ended"))
+    }
+}
+
+fn invalid(text: &str) -> Error {
+    Error::new(ErrorKind::InvalidArgument(text.into()))
+}

@@ -1,0 +1,709 @@
+//! The source against a real server, given by `MONGODB_URI`: a replica set that allows test commands.
+#![cfg(feature = "mongodb")]
+
+use std::future::IntoFuture;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use data_bridge::error::{Error, ErrorKind, Result};
+use data_bridge::reader::{Arrival, Framing, Source};
+use data_bridge::source::{
+    prefetch_bytes, set_prefetch_bytes, shutdown, Client, CursorSource, Read, Task,
+};
+use mongodb::bson::{doc, Document, RawDocument};
+use tokio::runtime::Runtime;
+
+const DATABASE: &str = "data_bridge_source";
+const ROWS: i32 = 10_000;
+const LONG: Duration = Duration::from_secs(30);
+
+/// A second client, to set the stage and to look at the server with. Tests take turns: they count the server's cursors.
+struct Observer {
+    runtime: Runtime,
+    client: mongodb::Client,
+}
+
+impl Observer {
+    fn run<T>(&self, work: impl IntoFuture<Output = mongodb::error::Result<T>>) -> T {
+        self.runtime.block_on(async { work.await.unwrap() })
+    }
+
+    fn admin(&self, command: Document) -> Document {
+        self.run(self.client.database("admin").run_command(command))
+    }
+
+    fn open_cursors(&self) -> i64 {
+        let status = self.admin(doc! {"serverStatus": 1});
+        let metrics = status.get_document("metrics").unwrap();
+        let cursor = metrics.get_document("cursor").unwrap();
+        cursor
+            .get_document("open")
+            .unwrap()
+            .get_i64("total")
+            .unwrap()
+    }
+
+    fn get_mores(&self) -> i64 {
+        let status = self.admin(doc! {"serverStatus": 1});
+        status
+            .get_document("opcounters")
+            .unwrap()
+            .get_i64("getmore")
+            .unwrap()
+    }
+
+    fn running(&self, comment: &str) -> bool {
+        let current = self.admin(doc! {"currentOp": true, "command.comment": comment});
+        !current.get_array("inprog").unwrap().is_empty()
+    }
+
+    /// Makes commands of the clients named "faulty" fail.
+    fn fail(&self, mode: Document, data: Document) -> Fault<'_> {
+        let mut data = data;
+        data.insert("appName", "faulty");
+        self.admin(doc! {"configureFailPoint": "failCommand", "mode": mode, "data": data});
+        Fault(self)
+    }
+}
+
+struct Fault<'a>(&'a Observer);
+
+impl Drop for Fault<'_> {
+    fn drop(&mut self) {
+        self.0
+            .admin(doc! {"configureFailPoint": "failCommand", "mode": "off"});
+    }
+}
+
+fn uri() -> String {
+    std::env::var("MONGODB_URI")
+        .expect("these tests need a MongoDB server in MONGODB_URI: run them with `make test`")
+}
+
+fn with_option(option: &str) -> String {
+    let uri = uri();
+    let glue = match (uri.contains('?'), uri.matches('/').count()) {
+        (true, _) => "&",
+        (false, 2) => "/?",
+        (false, _) => "?",
+    };
+    format!("{uri}{glue}{option}")
+}
+
+fn stage() -> (MutexGuard<'static, ()>, &'static Observer) {
+    static TURN: Mutex<()> = Mutex::new(());
+    static OBSERVER: OnceLock<Observer> = OnceLock::new();
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let observer = OBSERVER.get_or_init(|| {
+        let runtime = Runtime::new().unwrap();
+        let client = runtime
+            .block_on(mongodb::Client::with_uri_str(uri()))
+            .unwrap();
+        let observer = Observer { runtime, client };
+        let database = observer.client.database(DATABASE);
+        observer.run(database.drop());
+        let rows: Vec<_> = (0..ROWS)
+            .map(|i| doc! {"_id": i, "text": "x".repeat(900), "n": i % 7})
+            .collect();
+        observer.run(database.collection("rows").insert_many(rows));
+        observer
+    });
+    (turn, observer)
+}
+
+fn client() -> Client {
+    Client::new(&uri()).unwrap()
+}
+
+fn faulty() -> Client {
+    Client::new(&with_option("appName=faulty&heartbeatFrequencyMS=500")).unwrap()
+}
+
+fn bytes(document: Document) -> Vec<u8> {
+    document.to_vec().unwrap()
+}
+
+fn find(client: &Client, filter: Document, options: Document, eager: bool) -> CursorSource {
+    find_within(client, filter, options, eager, LONG)
+}
+
+fn find_within(
+    client: &Client,
+    filter: Document,
+    options: Document,
+    eager: bool,
+    timeout: Duration,
+) -> CursorSource {
+    let read = Read {
+        options: &bytes(options),
+        timeout: Some(timeout),
+        ..Read::default()
+    };
+    client
+        .find(DATABASE, "rows", &bytes(filter), &read, eager)
+        .unwrap()
+}
+
+/// The `_id`s of a reply's documents.
+fn ids(reply: &[u8]) -> Vec<i32> {
+    let mut ids = Vec::new();
+    let mut at = 0;
+    while at < reply.len() {
+        assert_eq!(reply[at], 3, "an element that is not a document");
+        let key = reply[at + 1..].iter().position(|byte| *byte == 0).unwrap();
+        let start = at + key + 2;
+        let length = u32::from_le_bytes(reply[start..start + 4].try_into().unwrap()) as usize;
+        let document = RawDocument::from_bytes(&reply[start..start + length]).unwrap();
+        ids.push(document.get_i32("_id").unwrap());
+        at = start + length;
+    }
+    ids
+}
+
+/// Reads to the end or the first error; the `_id`s seen and how it ended.
+fn drain(source: &mut CursorSource) -> (Vec<i32>, Result<()>) {
+    let mut seen = Vec::new();
+    let begun = Instant::now();
+    loop {
+        assert!(begun.elapsed() < LONG, "neither end nor error");
+        match source.poll(Duration::from_millis(100)) {
+            Ok(Arrival::Reply(reply)) => {
+                assert_eq!(reply.framing(), Framing::List);
+                seen.extend(ids(reply.bytes()));
+            }
+            Ok(Arrival::Pending) => {}
+            Ok(Arrival::End) => return (seen, Ok(())),
+            Err(error) => return (seen, Err(error)),
+        }
+    }
+}
+
+fn failure(source: &mut CursorSource) -> Error {
+    drain(source).1.unwrap_err()
+}
+
+fn outcome<T>(task: &Task<T>) -> Result<T> {
+    task.wait_timeout(LONG).expect("no outcome in time")
+}
+
+fn eventually(what: &str, within: Duration, holds: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < within, "{what}: not within {within:?}");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn every_document_in_order_at_any_batch_size() {
+    let (_turn, _) = stage();
+    let client = client();
+    let expected: Vec<_> = (0..ROWS).collect();
+    for batch_size in [
+        None,
+        Some(1),
+        Some(2),
+        Some(3),
+        Some(1000),
+        Some(ROWS),
+        Some(ROWS + 1),
+    ] {
+        let mut options = doc! {"sort": {"_id": 1}};
+        if let Some(size) = batch_size {
+            options.insert("batchSize", size);
+        }
+        for eager in [true, false] {
+            let mut source = find(&client, doc! {}, options.clone(), eager);
+            let (seen, end) = drain(&mut source);
+            end.unwrap();
+            assert!(
+                seen == expected,
+                "batch size {batch_size:?}: {} documents",
+                seen.len()
+            );
+            assert!(matches!(source.poll(Duration::ZERO), Ok(Arrival::End)));
+        }
+    }
+}
+
+#[test]
+fn options_reach_the_server() {
+    let (_turn, _) = stage();
+    let client = client();
+    let options = doc! {"sort": {"_id": -1}, "skip": 2, "limit": 3, "projection": {"_id": 1}, "hint": {"_id": 1},
+    "maxTimeMS": 5000, "comment": "c", "collation": {"locale": "en"}, "let": {"x": 1}};
+    let mut source = find(&client, doc! {"n": {"$gte": 0}}, options, true);
+    let (seen, end) = drain(&mut source);
+    end.unwrap();
+    assert_eq!(seen, [ROWS - 3, ROWS - 4, ROWS - 5]);
+    assert_eq!(
+        drain(&mut find(&client, doc! {"_id": -1}, doc! {}, true)).0,
+        []
+    );
+    let selection = bytes(doc! {
+        "readPreference": {"mode": "nearest"}, "readConcern": {"level": "majority"},
+    });
+    let read = Read {
+        selection: &selection,
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    let pipeline =
+        bytes(doc! {"pipeline": [{"$match": {"_id": {"$lt": 3}}}, {"$sort": {"_id": 1}}]});
+    let mut source = client
+        .aggregate(DATABASE, Some("rows"), &pipeline, &read, true)
+        .unwrap();
+    assert_eq!(drain(&mut source).0, [0, 1, 2]);
+    let pipeline = bytes(doc! {"pipeline": [{"$documents": [{"_id": 1}, {"_id": 2}]}]});
+    let read = Read {
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    let mut source = client
+        .aggregate(DATABASE, None, &pipeline, &read, true)
+        .unwrap();
+    assert_eq!(drain(&mut source).0, [1, 2]);
+    let mut source = client.find(DATABASE, "missing", &[], &read, true).unwrap();
+    assert_eq!(drain(&mut source).0, []);
+}
+
+#[test]
+fn refusals_of_the_server_are_operation_errors() {
+    let (_turn, _) = stage();
+    let error = failure(&mut find(&client(), doc! {"$nonsense": 1}, doc! {}, true));
+    let ErrorKind::Operation {
+        code,
+        code_name,
+        message,
+        ..
+    } = error.kind()
+    else {
+        panic!("{error}");
+    };
+    assert_eq!((*code, code_name.as_str()), (2, "BadValue"));
+    assert!(message.contains("$nonsense"), "{message}");
+}
+
+#[test]
+fn what_cannot_be_sent_is_refused_at_once() {
+    let (_turn, _) = stage();
+    let client = client();
+    let read = Read::default();
+    let find = |database: &str, filter: &[u8]| {
+        client
+            .find(database, "rows", filter, &read, true)
+            .err()
+            .unwrap()
+    };
+    assert!(matches!(
+        find("a.b", &[]).kind(),
+        ErrorKind::InvalidArgument(_)
+    ));
+    assert!(matches!(
+        find(DATABASE, &[9, 0, 0]).kind(),
+        ErrorKind::InvalidQuery(_)
+    ));
+    let read = Read {
+        options: &bytes(doc! {"batch_size": 1}),
+        ..Read::default()
+    };
+    let error = client
+        .find(DATABASE, "rows", &[], &read, true)
+        .err()
+        .unwrap();
+    assert!(matches!(error.kind(), ErrorKind::InvalidQuery(_)));
+}
+
+#[test]
+fn a_refused_port_fails_within_server_selection() {
+    let client =
+        Client::new("mongodb://joe:hunter2@127.0.0.1:1/?serverSelectionTimeoutMS=400").unwrap();
+    let begun = Instant::now();
+    let error = failure(&mut find(&client, doc! {}, doc! {}, true));
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(matches!(error.kind(), ErrorKind::Connection(_)), "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains("127.0.0.1:1") && text.contains("refused"),
+        "{text}"
+    );
+    assert!(
+        !text.contains("hunter2") && !text.contains("labels"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_wrong_password_is_a_connection_error() {
+    let (_turn, _) = stage();
+    let uri = uri().replacen("://", "://joe:hunter2@", 1);
+    let client = Client::new(&uri).unwrap();
+    let error = failure(&mut find(&client, doc! {}, doc! {}, true));
+    let ErrorKind::Connection(text) = error.kind() else {
+        panic!("{error}");
+    };
+    assert!(text.contains("authentication failed"), "{text}");
+    assert!(!text.contains("hunter2") && !text.contains("joe"), "{text}");
+}
+
+#[test]
+fn dropping_a_source_kills_its_cursor() {
+    let (_turn, observer) = stage();
+    let client = client();
+    let before = observer.open_cursors();
+    for eager in [true, false] {
+        let mut source = find(&client, doc! {}, doc! {"batchSize": 2}, eager);
+        while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
+        drop(source);
+        let begun = Instant::now();
+        eventually("cursor killed", Duration::from_secs(2), || {
+            observer.open_cursors() == before
+        });
+        println!("killed after {:?}", begun.elapsed());
+    }
+    // The connection and the client are still good.
+    drain(&mut find(&client, doc! {}, doc! {}, true)).1.unwrap();
+}
+
+#[test]
+fn dropping_a_source_ends_a_query_under_way() {
+    let (_turn, observer) = stage();
+    let client = client();
+    let before = observer.open_cursors();
+    let slow = doc! {"$where": "sleep(5) || true"};
+    let source = find(
+        &client,
+        slow.clone(),
+        doc! {"comment": "slow find", "batchSize": 1000},
+        true,
+    );
+    eventually("started", LONG, || observer.running("slow find"));
+    drop(source);
+    eventually("stopped", Duration::from_secs(1), || {
+        !observer.running("slow find")
+    });
+    // The same in the middle of a getMore.
+    let mut source = find(
+        &client,
+        slow,
+        doc! {"comment": "slow more", "batchSize": 2},
+        true,
+    );
+    while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
+    drop(source);
+    eventually("stopped", Duration::from_secs(1), || {
+        !observer.running("slow more")
+    });
+    eventually("killed", Duration::from_secs(2), || {
+        observer.open_cursors() == before
+    });
+}
+
+#[test]
+fn a_lost_get_more_is_final() {
+    let (_turn, observer) = stage();
+    let before = observer.open_cursors();
+    for data in [
+        doc! {"failCommands": ["getMore"], "closeConnection": true},
+        doc! {"failCommands": ["getMore"], "errorCode": 11601},
+        doc! {"failCommands": ["getMore"], "errorCode": 43},
+    ] {
+        let fault = observer.fail(doc! {"times": 1}, data.clone());
+        let mut source = find(&faulty(), doc! {}, doc! {"batchSize": 100}, true);
+        let (seen, end) = drain(&mut source);
+        let error = end.unwrap_err();
+        assert_eq!(seen.len(), 100, "{data}: {error}");
+        match error.kind() {
+            ErrorKind::Connection(_) => assert!(data.contains_key("closeConnection")),
+            ErrorKind::Operation { code, .. } => {
+                assert_eq!(*code, data.get_i32("errorCode").unwrap())
+            }
+            _ => panic!("{error}"),
+        }
+        for _ in 0..3 {
+            assert!(matches!(
+                source.poll(Duration::from_millis(50)),
+                Ok(Arrival::End)
+            ));
+        }
+        drop(fault);
+        eventually("killed", Duration::from_secs(3), || {
+            observer.open_cursors() == before
+        });
+    }
+}
+
+#[test]
+fn a_lost_find_is_tried_again() {
+    let (_turn, observer) = stage();
+    let data = doc! {"failCommands": ["find"], "closeConnection": true};
+    let _fault = observer.fail(doc! {"times": 1}, data);
+    let (seen, end) = drain(&mut find(&faulty(), doc! {}, doc! {}, true));
+    end.unwrap();
+    assert_eq!(seen.len() as i32, ROWS);
+}
+
+#[test]
+fn deadlines_pass() {
+    let (_turn, observer) = stage();
+    let before = observer.open_cursors();
+    for command in ["find", "getMore"] {
+        for eager in [true, false] {
+            let data =
+                doc! {"failCommands": [command], "blockConnection": true, "blockTimeMS": 2000};
+            let _fault = observer.fail(doc! {"times": 1}, data);
+            let limit = Duration::from_millis(500);
+            let mut source = find_within(&faulty(), doc! {}, doc! {"batchSize": 10}, eager, limit);
+            let begun = Instant::now();
+            let error = failure(&mut source);
+            assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+            assert!(
+                begun.elapsed() < Duration::from_millis(1500),
+                "{:?}",
+                begun.elapsed()
+            );
+        }
+    }
+    eventually("killed", Duration::from_secs(5), || {
+        observer.open_cursors() == before
+    });
+    let error = failure(&mut find(
+        &client(),
+        doc! {"$where": "sleep(5) || true"},
+        doc! {"maxTimeMS": 100},
+        true,
+    ));
+    assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+}
+
+#[test]
+fn the_reader_may_take_its_time() {
+    let (_turn, _) = stage();
+    let budget = prefetch_bytes();
+    set_prefetch_bytes(1);
+    let limit = Duration::from_millis(400);
+    for eager in [true, false] {
+        let options = doc! {"batchSize": 10, "limit": 50};
+        let mut source = find_within(&client(), doc! {}, options, eager, limit);
+        let mut seen = 0;
+        loop {
+            match source.poll(LONG).unwrap() {
+                Arrival::Reply(reply) => {
+                    seen += ids(reply.bytes()).len();
+                    sleep(Duration::from_millis(300));
+                }
+                Arrival::Pending => {}
+                Arrival::End => break,
+            }
+        }
+        assert_eq!(seen, 50);
+    }
+    set_prefetch_bytes(budget);
+}
+
+#[test]
+fn the_budget_is_in_bytes() {
+    let (_turn, observer) = stage();
+    let budget = prefetch_bytes();
+    set_prefetch_bytes(1_000_000);
+    // A document is about 950 bytes, a reply of 100 about 95 kB: 10 replies fit.
+    let mut source = find(&client(), doc! {}, doc! {"batchSize": 100}, true);
+    set_prefetch_bytes(budget);
+    let before = observer.get_mores();
+    sleep(Duration::from_millis(700));
+    let fetched = observer.get_mores() - before;
+    assert!(
+        (5..=12).contains(&fetched),
+        "{fetched} replies fetched ahead"
+    );
+    let (seen, end) = drain(&mut source);
+    end.unwrap();
+    assert_eq!(seen.len() as i32, ROWS);
+}
+
+#[test]
+fn closing_a_client_ends_its_runs() {
+    let (_turn, observer) = stage();
+    let before = observer.open_cursors();
+    let budget = prefetch_bytes();
+    set_prefetch_bytes(1);
+    let client = client();
+    let mut sources: Vec<_> = (0..5)
+        .map(|_| find(&client, doc! {}, doc! {"batchSize": 2}, false))
+        .collect();
+    for source in &mut sources {
+        while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
+    }
+    set_prefetch_bytes(budget);
+    assert_eq!(observer.open_cursors(), before + 5);
+    let begun = Instant::now();
+    outcome(&client.close()).unwrap();
+    println!("closed after {:?}", begun.elapsed());
+    assert_eq!(observer.open_cursors(), before);
+    for source in &mut sources {
+        assert_eq!(failure(source).kind(), &ErrorKind::Cancelled);
+    }
+    let again = client.find(DATABASE, "rows", &[], &Read::default(), true);
+    assert!(matches!(
+        again.err().unwrap().kind(),
+        ErrorKind::InvalidArgument(_)
+    ));
+}
+
+#[test]
+fn leaving_the_process_kills_cursors() {
+    let (_turn, observer) = stage();
+    let before = observer.open_cursors();
+    let client = client();
+    let mut source = find(&client, doc! {}, doc! {"batchSize": 2}, false);
+    while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
+    let begun = Instant::now();
+    shutdown(Duration::from_secs(2));
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(observer.open_cursors(), before);
+    assert!(drain(&mut source).1.is_err());
+}
+
+#[test]
+fn commands_answer() {
+    let (_turn, _) = stage();
+    let client = client();
+    let read = Read {
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    let reply = outcome(
+        &client
+            .run_command("admin", &bytes(doc! {"ping": 1}), &read)
+            .unwrap(),
+    );
+    let reply = Document::from_reader(reply.unwrap().as_slice()).unwrap();
+    assert_eq!(reply.get_f64("ok").unwrap(), 1.0);
+    let filter = bytes(doc! {"n": 3});
+    let count = client
+        .count_documents(DATABASE, "rows", &filter, &read)
+        .unwrap();
+    assert_eq!(outcome(&count).unwrap(), 1429);
+    let count = client
+        .estimated_document_count(DATABASE, "rows", &read)
+        .unwrap();
+    assert_eq!(outcome(&count).unwrap(), ROWS as u64);
+    let values = client.distinct(DATABASE, "rows", "n", &[], &read).unwrap();
+    let values = Document::from_reader(outcome(&values).unwrap().as_slice()).unwrap();
+    assert_eq!(values, doc! {"values": [0, 1, 2, 3, 4, 5, 6]});
+    let names = client.list_database_names(&[], None, Some(LONG)).unwrap();
+    assert!(outcome(&names).unwrap().contains(&DATABASE.to_owned()));
+    let filter = bytes(doc! {"name": "rows"});
+    let names = client
+        .list_collection_names(DATABASE, &filter, None, Some(LONG))
+        .unwrap();
+    assert_eq!(outcome(&names).unwrap(), ["rows"]);
+    let wrong = client
+        .run_command("admin", &bytes(doc! {"noSuchCommand": 1}), &read)
+        .unwrap();
+    let error = outcome(&wrong).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::Operation { code: 59, .. }),
+        "{error}"
+    );
+    assert!(client.run_command("admin", &[], &read).is_err());
+}
+
+#[test]
+fn sessions_and_transactions() {
+    let (_turn, observer) = stage();
+    let client = client();
+    let session = outcome(&client.start_session(&[]).unwrap()).unwrap();
+    let read = Read {
+        session: Some(&session),
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    outcome(
+        &session
+            .start_transaction(&bytes(doc! {"readConcern": {"level": "snapshot"}}))
+            .unwrap(),
+    )
+    .unwrap();
+    let options = bytes(doc! {"batchSize": 1000});
+    let mut source = client
+        .find(
+            DATABASE,
+            "rows",
+            &[],
+            &Read {
+                options: &options,
+                ..read
+            },
+            true,
+        )
+        .unwrap();
+    let Arrival::Reply(first) = source.poll(LONG).unwrap() else {
+        panic!("no reply");
+    };
+    // Another operation of the session while its cursor is read, and a write it must not see.
+    let rows = observer
+        .client
+        .database(DATABASE)
+        .collection::<Document>("rows");
+    observer.run(rows.insert_one(doc! {"_id": ROWS}));
+    let count = client
+        .count_documents(DATABASE, "rows", &[], &read)
+        .unwrap();
+    assert_eq!(outcome(&count).unwrap(), ROWS as u64);
+    let (rest, end) = drain(&mut source);
+    end.unwrap();
+    assert_eq!(ids(first.bytes()).len() + rest.len(), ROWS as usize);
+    outcome(&session.commit_transaction()).unwrap();
+    let count = client
+        .count_documents(DATABASE, "rows", &[], &read)
+        .unwrap();
+    assert_eq!(outcome(&count).unwrap(), ROWS as u64 + 1);
+    observer.run(rows.delete_one(doc! {"_id": ROWS}));
+    let error = outcome(&session.abort_transaction()).unwrap_err();
+    assert!(
+        matches!(error.kind(), ErrorKind::InvalidArgument(_)),
+        "{error}"
+    );
+
+    outcome(&session.end()).unwrap();
+    assert!(session.ended());
+    assert!(client.find(DATABASE, "rows", &[], &read, true).is_err());
+    let other = Client::new(&uri()).unwrap();
+    let session = outcome(&other.start_session(&[]).unwrap()).unwrap();
+    let read = Read {
+        session: Some(&session),
+        ..Read::default()
+    };
+    let error = client
+        .find(DATABASE, "rows", &[], &read, true)
+        .err()
+        .unwrap();
+    assert!(error.to_string().contains("another client"), "{error}");
+}
+
+#[test]
+fn many_threads_share_a_client() {
+    let (_turn, observer) = stage();
+    let before = observer.open_cursors();
+    let client = client();
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let client = &client;
+            scope.spawn(move || {
+                let options = doc! {"batchSize": 50 + thread, "limit": 1000, "sort": {"_id": 1}};
+                let (seen, end) = drain(&mut find(client, doc! {}, options, true));
+                end.unwrap();
+                assert_eq!(seen, (0..1000).collect::<Vec<_>>());
+            });
+        }
+    });
+    eventually("killed", Duration::from_secs(2), || {
+        observer.open_cursors() == before
+    });
+}
