@@ -3,10 +3,11 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cut::owned_reply;
-use super::reply::{Arrival, Reply, Source};
+use super::reply::{Arrival, Framing, Reply, Source};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Replies that are there already.
@@ -29,8 +30,41 @@ impl Source for ReplySource {
     }
 }
 
-/// How much of a file is read at a time, in bytes.
+/// How much of a file or buffer is handed on at a time, in bytes.
 const BLOCK: usize = 8 << 20;
+
+/// Documents one after the other in memory, handed on a block at a time.
+pub struct BytesSource {
+    bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
+    at: usize,
+}
+
+impl BytesSource {
+    /// The documents in `bytes`.
+    pub fn new(bytes: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
+        BytesSource { bytes, at: 0 }
+    }
+}
+
+impl Source for BytesSource {
+    fn poll(&mut self, _wait: Duration) -> Result<Arrival> {
+        let rest = &(*self.bytes).as_ref()[self.at..];
+        if rest.is_empty() {
+            return Ok(Arrival::End);
+        }
+        let mut len = whole_documents(&rest[..rest.len().min(BLOCK)]);
+        if len == 0 {
+            // A document larger than a block, or one that is not whole.
+            let claimed = crate::raw::array(rest, 0).map_or(0, i32::from_le_bytes);
+            len = rest.len().min(claimed.max(0) as usize);
+            len = if len == 0 { rest.len() } else { len };
+        }
+        let range = self.at..self.at + len;
+        self.at += len;
+        let bytes = Arc::clone(&self.bytes);
+        Ok(Arrival::Reply(Reply::new(bytes, range, Framing::Concatenated)))
+    }
+}
 
 /// Documents one after the other in a file, such as one that mongodump wrote; read a block at a time.
 pub struct FileSource {

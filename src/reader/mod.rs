@@ -1,14 +1,18 @@
 //! L6: replies in, Chunks out, in order, decoded in parallel, bounded in bytes.
 
+mod batches;
 mod cut;
 mod memory;
 mod pipeline;
 mod pool;
 mod reply;
 mod report;
+mod result_set;
 
-pub use memory::{FileSource, ReplySource};
+pub use batches::{BatchProgress, BatchStream};
+pub use memory::{BytesSource, FileSource, ReplySource};
 pub use pipeline::{Decoded, Progress, Reader, ReaderOptions};
 pub use pool::{pool, set_threads, threads};
 pub use reply::{Arrival, Framing, Reply, Source};
 pub use report::Report;
+pub use result_set::{ResultSet, ResultSetBuilder};

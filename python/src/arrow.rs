@@ -1,0 +1,136 @@
+//! Arrow schemas and RecordBatches, as Python holds them: thin handles with the PyCapsule interface.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, RecordBatch as ArrowBatch, StructArray};
+use arrow_schema::{DataType, Field, SchemaRef};
+use data_bridge::schema::extension_name;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyTuple};
+use pyo3_arrow::error::PyArrowError;
+use pyo3_arrow::ffi::{to_array_pycapsules, to_schema_pycapsule};
+use pyo3_arrow::{PySchema, PyTable};
+
+/// An Arrow schema.
+#[pyclass(frozen, eq, module = "data_bridge._core")]
+#[derive(PartialEq)]
+pub(crate) struct Schema(pub SchemaRef);
+
+#[pymethods]
+impl Schema {
+    /// From any object with `__arrow_c_schema__`.
+    #[staticmethod]
+    fn from_arrow(object: PySchema) -> Self {
+        Schema(object.into_inner())
+    }
+
+    #[getter]
+    fn names(&self) -> Vec<&str> {
+        let fields = self.0.fields().iter();
+        fields.map(|field| field.name().as_str()).collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.fields().len()
+    }
+
+    pub(crate) fn __arrow_c_schema__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
+        to_schema_pycapsule(py, self.0.as_ref())
+    }
+
+    /// One field a line: name, type, extension.
+    fn __repr__(&self) -> String {
+        let fields = self.0.fields().iter();
+        let lines: Vec<_> = fields
+            .map(|field| {
+                let extension = extension_name(field).map(|name| format!(" ({name})"));
+                format!(
+                    "{}: {}{}",
+                    field.name(),
+                    field.data_type(),
+                    extension.unwrap_or_default()
+                )
+            })
+            .collect();
+        lines.join("\n")
+    }
+}
+
+/// Rows of one schema.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct RecordBatch(pub ArrowBatch);
+
+#[pymethods]
+impl RecordBatch {
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    #[getter]
+    fn schema(&self) -> Schema {
+        Schema(self.0.schema())
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "RecordBatch({} rows, {} columns)",
+            self.0.num_rows(),
+            self.0.num_columns()
+        )
+    }
+
+    fn __arrow_c_schema__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
+        to_schema_pycapsule(py, self.0.schema().as_ref())
+    }
+
+    // A requested schema may be ignored by the protocol, and is: Arrow's cast would turn what overflows into null.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> Result<Bound<'py, PyTuple>, PyArrowError> {
+        drop(requested_schema);
+        let schema = self.0.schema();
+        let rows = StructArray::from(self.0.clone());
+        let field = Field::new("", DataType::Struct(schema.fields().clone()), false)
+            .with_metadata(schema.metadata().clone());
+        to_array_pycapsules(py, Arc::new(field), &rows as &dyn Array, None)
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
+        drop(requested_schema);
+        stream(py, vec![self.0.clone()], self.0.schema())
+    }
+}
+
+/// Batches as a C stream.
+pub(crate) fn stream<'py>(
+    py: Python<'py>,
+    batches: Vec<ArrowBatch>,
+    schema: SchemaRef,
+) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
+    PyTable::to_stream_pycapsule(py, batches, schema, None)
+}
+
+/// An error of Arrow's own, as Python's.
+pub(crate) fn arrow_error(error: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}

@@ -1,0 +1,141 @@
+//! Iterators over Documents: of one Chunk, of a whole result, or live.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use data_bridge::chunk::Chunk;
+use pyo3::prelude::*;
+
+use crate::codec::Codec;
+use crate::document::Document;
+use crate::node::Node;
+use crate::result::Rows;
+use crate::run::{lock, Run};
+
+/// An iterator over Documents. Threads may share it: each document then goes to one of them.
+#[pyclass(frozen, module = "data_bridge._core", name = "DocumentIterator")]
+pub(crate) struct Documents {
+    /// Rows at hand; more than one entry only where threads asked for more at the same time.
+    queue: Mutex<VecDeque<ChunkRows>>,
+    more: More,
+}
+
+/// Rows of one Chunk.
+struct ChunkRows {
+    node: Arc<Node>,
+    rows: Range<u32>,
+}
+
+/// Where the next Chunk comes from.
+enum More {
+    Nothing,
+    Live(Arc<Run>, Codec),
+    Result(Arc<Rows>, Mutex<Range<u64>>),
+}
+
+impl Documents {
+    /// The documents of `run` as they come.
+    pub fn live(run: Arc<Run>, codec: Codec) -> Self {
+        Self::new(VecDeque::new(), More::Live(run, codec))
+    }
+
+    /// The documents of one Chunk.
+    pub fn of_chunk(py: Python<'_>, chunk: &Chunk, codec: &Codec) -> Self {
+        let queue = VecDeque::from([ChunkRows::whole(py, chunk, codec)]);
+        Self::new(queue, More::Nothing)
+    }
+
+    /// The documents of `rows` in `range`.
+    pub fn of_rows(rows: Arc<Rows>, range: Range<u64>) -> Self {
+        Self::new(VecDeque::new(), More::Result(rows, Mutex::new(range)))
+    }
+
+    fn new(queue: VecDeque<ChunkRows>, more: More) -> Self {
+        Documents {
+            queue: Mutex::new(queue),
+            more,
+        }
+    }
+
+    /// The next row at hand. The lock is held for this only, never while waiting.
+    fn step(&self) -> Option<(Arc<Node>, u32)> {
+        let mut queue = lock(&self.queue);
+        loop {
+            let first = queue.front_mut()?;
+            if let Some(row) = first.rows.next() {
+                return Some((Arc::clone(&first.node), row));
+            }
+            // The Chunk may go, even if nobody asks for more.
+            queue.pop_front();
+        }
+    }
+
+    fn next_chunk(&self, py: Python<'_>) -> PyResult<Option<ChunkRows>> {
+        match &self.more {
+            More::Nothing => Ok(None),
+            More::Live(run, codec) => {
+                let decoded = run.wait(py, || run.look())?;
+                Ok(decoded.map(|decoded| ChunkRows::whole(py, &decoded.chunk, codec)))
+            }
+            More::Result(rows, range) => {
+                let mut range = lock(range);
+                if range.is_empty() {
+                    return Ok(None);
+                }
+                let (chunk, row) = rows.set().locate(range.start);
+                let there = rows.set().chunks()[chunk].rows() - row;
+                let taken = (range.end - range.start).min(there as u64);
+                range.start += taken;
+                Ok(Some(ChunkRows {
+                    node: rows.node(py, chunk),
+                    rows: row as u32..row as u32 + taken as u32,
+                }))
+            }
+        }
+    }
+}
+
+impl ChunkRows {
+    fn whole(py: Python<'_>, chunk: &Chunk, codec: &Codec) -> Self {
+        ChunkRows {
+            node: Node::new(py, Arc::clone(&chunk.documents), codec.clone()),
+            rows: 0..chunk.rows() as u32,
+        }
+    }
+}
+
+#[pymethods]
+impl Documents {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<Document>>> {
+        loop {
+            if let Some((node, row)) = self.step() {
+                return Document::view(py, &node, row).map(Some);
+            }
+            match self.next_chunk(py)? {
+                Some(rows) => lock(&self.queue).push_back(rows),
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Ends the run of a live iterator.
+    fn close(&self) {
+        if let More::Live(run, _) = &self.more {
+            run.close();
+        }
+        lock(&self.queue).clear();
+    }
+}
+
+impl Drop for Documents {
+    fn drop(&mut self) {
+        if let More::Live(run, _) = &self.more {
+            run.close();
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! A run, as Python holds it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use data_bridge::reader::{BytesSource, FileSource, ReaderOptions, ResultSetBuilder, Source};
+use data_bridge::source::Task;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::arrow::Schema;
+use crate::batches::BatchReader;
+use crate::codec::Codec;
+use crate::documents::Documents;
+use crate::error::to_pyerr;
+use crate::feed::{self, Feed};
+use crate::operation::Operation;
+use crate::report;
+use crate::result::ResultData;
+use crate::run::Run;
+
+/// BSON decoded ahead of a live consumer: enough for every core, little beside the replies themselves.
+const LIVE_AHEAD: usize = 8 << 20;
+
+/// A run under way: replies come in, Chunks go out, in order. One consumer at a time.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct Reader {
+    run: Arc<Run>,
+    codec: Codec,
+}
+
+impl Reader {
+    pub(crate) fn start(source: Box<dyn Source>, codec: Codec, eager: bool) -> Reader {
+        Self::with_feed(source, codec, eager, None)
+    }
+
+    fn with_feed(
+        source: Box<dyn Source>,
+        codec: Codec,
+        eager: bool,
+        feed: Option<Feed>,
+    ) -> Reader {
+        let mut options = ReaderOptions {
+            decode: codec.decode_options(),
+            eager,
+            ..ReaderOptions::default()
+        };
+        if !eager {
+            options.ahead_bytes = LIVE_AHEAD;
+        }
+        let run = Arc::new(Run::new(source, options, feed));
+        Reader { run, codec }
+    }
+}
+
+#[pymethods]
+impl Reader {
+    /// Live, bounded memory: the next Document each step. Closing or dropping the iterator ends the run.
+    fn documents(&self) -> Documents {
+        Documents::live(Arc::clone(&self.run), self.codec.clone())
+    }
+
+    /// Live RecordBatches; `schema` None freezes what the first `infer_rows` documents show.
+    fn batches(
+        &self,
+        py: Python<'_>,
+        schema: Option<&Schema>,
+        infer_rows: u64,
+    ) -> PyResult<BatchReader> {
+        BatchReader::new(py, Arc::clone(&self.run), schema, infer_rows)
+    }
+
+    /// Everything, eagerly; blocks detached, looks for signals.
+    fn read_all(&self, py: Python<'_>) -> PyResult<ResultData> {
+        let mut builder = ResultSetBuilder::default();
+        while let Some(decoded) = self.run.wait(py, || self.run.look())? {
+            builder.push(decoded);
+        }
+        let set = builder.finish(self.run.report());
+        Ok(ResultData::new(set, self.codec.clone()))
+    }
+
+    fn read_all_async(&self, py: Python<'_>) -> PyResult<Operation> {
+        self.run.drain_feed(py)?;
+        let run = Arc::clone(&self.run);
+        let task = Task::spawn_blocking(move |stop| {
+            let mut builder = ResultSetBuilder::default();
+            while let Some(decoded) = run.wait_unattached(|| run.look(), || stop.is_set())? {
+                builder.push(decoded);
+            }
+            Ok(builder.finish(run.report()))
+        });
+        let codec = self.codec.clone();
+        Ok(Operation::new(task, move |py, set| {
+            let data = ResultData::new(set, codec);
+            Ok(Py::new(py, data)?.into_any())
+        }))
+    }
+
+    /// The documents of the next Chunk, or None at the end: what `async for` walks.
+    fn next_documents_async(&self, py: Python<'_>) -> PyResult<Operation> {
+        self.run.drain_feed(py)?;
+        let run = Arc::clone(&self.run);
+        let task = Task::spawn_blocking(move |stop| {
+            run.wait_unattached(|| run.look(), || stop.is_set())
+        });
+        let codec = self.codec.clone();
+        Ok(Operation::new(task, move |py, decoded| match decoded {
+            Some(decoded) => {
+                let documents = Documents::of_chunk(py, &decoded.chunk, &codec);
+                Ok(Py::new(py, documents)?.into_any())
+            }
+            None => Ok(py.None()),
+        }))
+    }
+
+    /// End the run; a second call does nothing. `report` still works.
+    fn close(&self) {
+        self.run.close();
+    }
+
+    /// (documents, bytes) so far; never blocks.
+    #[getter]
+    fn progress(&self) -> (u64, u64) {
+        self.run.progress()
+    }
+
+    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        report::to_dict(py, &self.run.report(), None, self.run.finished())
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        // An iterator or a stream may go on without this handle.
+        if Arc::strong_count(&self.run) == 1 {
+            self.run.close();
+        }
+    }
+}
+
+/// Documents one after the other in an object with the buffer protocol.
+#[pyfunction]
+#[pyo3(signature = (data, *, codec, eager))]
+pub(crate) fn read_bytes(data: &Bound<'_, PyAny>, codec: Codec, eager: bool) -> PyResult<Reader> {
+    let source = BytesSource::new(feed::buffer(data)?);
+    Ok(Reader::start(Box::new(source), codec, eager))
+}
+
+/// Documents one after the other in a file.
+#[pyfunction]
+#[pyo3(signature = (path, *, codec, eager))]
+pub(crate) fn read_file(
+    py: Python<'_>,
+    path: PathBuf,
+    codec: Codec,
+    eager: bool,
+) -> PyResult<Reader> {
+    // The file is opened by the standard way of Python, so that its own exceptions are raised.
+    py.import("os")?.call_method1("stat", (&path,))?;
+    let source = FileSource::open(&path).map_err(|error| to_pyerr(py, error))?;
+    Ok(Reader::start(Box::new(source), codec, eager))
+}
+
+/// Buffers of whole documents, pulled from Python as they are needed.
+#[pyfunction]
+#[pyo3(signature = (buffers, *, codec, eager))]
+pub(crate) fn read_iterable(
+    buffers: &Bound<'_, PyAny>,
+    codec: Codec,
+    eager: bool,
+) -> PyResult<Reader> {
+    let (feed, source) = feed::feed(buffers.try_iter()?.into_any());
+    Ok(Reader::with_feed(Box::new(source), codec, eager, Some(feed)))
+}

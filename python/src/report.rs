@@ -1,0 +1,59 @@
+//! What a run did, as a dict that the package turns into a Report.
+
+use data_bridge::reader::Report;
+use data_bridge::schema::{Finding, Kind, Limits, Observed, Part};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyEllipsis, PyList, PyTuple};
+
+use crate::error::{to_pyerr, value_of};
+
+pub(crate) fn to_dict<'py>(
+    py: Python<'py>,
+    report: &Report,
+    observed: Option<&Observed>,
+    finished: bool,
+) -> PyResult<Bound<'py, PyDict>> {
+    let values = PyDict::new(py);
+    values.set_item("rows", report.rows)?;
+    values.set_item("bytes", report.bytes)?;
+    values.set_item("batches", report.replies.max(report.chunks.min(1)))?;
+    let seconds = PyDict::new(py);
+    seconds.set_item("waiting", report.seconds_waiting)?;
+    seconds.set_item("decoding", report.seconds_decoding)?;
+    seconds.set_item("conforming", report.seconds_conforming)?;
+    values.set_item("seconds", seconds)?;
+    values.set_item("duplicates", report.duplicates)?;
+    let paths = PyList::empty(py);
+    let findings = observed.map(|observed| observed.findings(&Limits::default()));
+    for finding in findings.unwrap_or_default() {
+        paths.append(entry(py, &finding)?)?;
+    }
+    values.set_item("paths", paths)?;
+    values.set_item("finished", finished)?;
+    let error = report.error.clone();
+    values.set_item("error", error.map(|error| to_pyerr(py, error)))?;
+    Ok(values)
+}
+
+/// One path: where, what it was, what it became.
+fn entry<'py>(py: Python<'py>, finding: &Finding) -> PyResult<Bound<'py, PyDict>> {
+    let steps = finding.path.iter().map(|part| match part {
+        Part::Key(key) => Ok(key.as_ref().into_pyobject(py)?.into_any()),
+        // Any item: no number, and no text that a key could be.
+        Part::Items => Ok(PyEllipsis::get(py).to_owned().into_any()),
+    });
+    let values = PyDict::new(py);
+    values.set_item("path", PyTuple::new(py, steps.collect::<PyResult<Vec<_>>>()?)?)?;
+    let types: Vec<_> = finding.types.iter().map(|seen| seen.kind.name()).collect();
+    values.set_item("types", PyTuple::new(py, types)?)?;
+    let action = if finding.kind == Kind::Mixed { "mixed" } else { "widened" };
+    values.set_item("action", action)?;
+    let others = finding.types.iter().skip(1);
+    values.set_item("count", others.map(|seen| seen.count).sum::<u64>())?;
+    // Where it first differed from what the first document showed.
+    let first = finding.types.get(1).or(finding.types.first());
+    let id = first.and_then(|seen| seen.first.as_ref()?.id.as_ref());
+    values.set_item("first_id", id.map(|id| value_of(py, id)).transpose()?)?;
+    Ok(values)
+}
+

@@ -1,0 +1,225 @@
+//! A materialised result.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use arrow_array::RecordBatch as ArrowBatch;
+use arrow_schema::SchemaRef;
+use data_bridge::conform::{chunk_from_batch, Policy, UnknownKeys};
+use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
+use data_bridge::schema::TableSchema;
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict, PyList};
+use pyo3_arrow::input::AnyRecordBatch;
+
+use crate::arrow::{self, arrow_error, RecordBatch, Schema};
+use crate::codec::Codec;
+use crate::document::Document;
+use crate::documents::Documents;
+use crate::error::to_pyerr;
+use crate::node::{append_dicts, with_gc_paused, Node};
+use crate::report;
+use crate::run::lock;
+
+/// The documents of a result, with what Python keeps of each Chunk, made when it is first touched.
+pub(crate) struct Rows {
+    set: ResultSet,
+    nodes: Vec<OnceLock<Arc<Node>>>,
+    codec: Codec,
+}
+
+impl Rows {
+    pub fn set(&self) -> &ResultSet {
+        &self.set
+    }
+
+    pub fn node(&self, py: Python<'_>, chunk: usize) -> Arc<Node> {
+        let node = self.nodes[chunk].get_or_init(|| {
+            let documents = Arc::clone(&self.set.chunks()[chunk].documents);
+            Node::new(py, documents, self.codec.clone())
+        });
+        Arc::clone(node)
+    }
+}
+
+/// A table made from a result.
+#[derive(Clone)]
+struct Table {
+    schema: SchemaRef,
+    batches: Vec<ArrowBatch>,
+}
+
+/// A materialised result: Chunks, and the tables made from them.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct ResultData {
+    rows: Arc<Rows>,
+    /// The table with the types that were found; made once.
+    table: Mutex<Option<Table>>,
+    seconds_conforming: Mutex<f64>,
+}
+
+impl ResultData {
+    pub fn new(set: ResultSet, codec: Codec) -> Self {
+        let nodes = set.chunks().iter().map(|_| OnceLock::new()).collect();
+        ResultData {
+            rows: Arc::new(Rows { set, nodes, codec }),
+            table: Mutex::new(None),
+            seconds_conforming: Mutex::new(0.0),
+        }
+    }
+
+    fn table(&self, py: Python<'_>, given: Option<&Schema>) -> PyResult<Table> {
+        let made = py.detach(|| match given {
+            Some(given) => {
+                let policy = Policy {
+                    unknown: UnknownKeys::Skip,
+                };
+                self.make(TableSchema::given(&given.0)?, &policy)
+            }
+            None => {
+                let mut table = lock(&self.table);
+                if let Some(table) = &*table {
+                    return Ok(table.clone());
+                }
+                let made = self.make(self.rows.set.schema()?, &Policy::default())?;
+                Ok(table.insert(made).clone())
+            }
+        });
+        made.map_err(|error| to_pyerr(py, error))
+    }
+
+    fn make(&self, schema: TableSchema, policy: &Policy) -> data_bridge::error::Result<Table> {
+        let (batches, seconds) = self.rows.set.batches(&schema, policy)?;
+        *lock(&self.seconds_conforming) += seconds;
+        Ok(Table {
+            schema: schema.arrow().clone(),
+            batches,
+        })
+    }
+}
+
+#[pymethods]
+impl ResultData {
+    fn __len__(&self) -> usize {
+        self.rows.set.rows() as usize
+    }
+
+    fn document(&self, py: Python<'_>, index: u64) -> PyResult<Py<Document>> {
+        if index >= self.rows.set.rows() {
+            return Err(PyIndexError::new_err("no such document in the result"));
+        }
+        let (chunk, row) = self.rows.set.locate(index);
+        Document::view(py, &self.rows.node(py, chunk), row as u32)
+    }
+
+    #[pyo3(signature = (start=0, stop=None))]
+    fn documents(&self, start: u64, stop: Option<u64>) -> Documents {
+        let rows = self.rows.set.rows();
+        let stop = stop.unwrap_or(rows).min(rows);
+        Documents::of_rows(Arc::clone(&self.rows), start.min(stop)..stop)
+    }
+
+    /// All Documents, built with the garbage collector paused.
+    fn document_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        with_gc_paused(py, || {
+            let list = PyList::empty(py);
+            for (number, chunk) in self.rows.set.chunks().iter().enumerate() {
+                let node = self.rows.node(py, number);
+                for row in 0..chunk.rows() {
+                    list.append(Document::view(py, &node, row as u32)?)?;
+                }
+                py.check_signals()?;
+            }
+            Ok(list)
+        })
+    }
+
+    fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        with_gc_paused(py, || {
+            let list = PyList::empty(py);
+            for number in 0..self.rows.set.chunks().len() {
+                append_dicts(&self.rows.node(py, number), &list)?;
+                py.check_signals()?;
+            }
+            Ok(list)
+        })
+    }
+
+    #[pyo3(signature = (given=None))]
+    fn schema(&self, py: Python<'_>, given: Option<&Schema>) -> PyResult<Schema> {
+        match given {
+            Some(given) => TableSchema::given(&given.0),
+            None => match &*lock(&self.table) {
+                Some(table) => return Ok(Schema(table.schema.clone())),
+                None => self.rows.set.schema(),
+            },
+        }
+        .map(|schema| Schema(schema.arrow().clone()))
+        .map_err(|error| to_pyerr(py, error))
+    }
+
+    #[pyo3(signature = (given=None))]
+    fn batches(&self, py: Python<'_>, given: Option<&Schema>) -> PyResult<Vec<RecordBatch>> {
+        let table = self.table(py, given)?;
+        Ok(table.batches.into_iter().map(RecordBatch).collect())
+    }
+
+    /// A C stream capsule; its batches share the result's memory; may be called any number of times.
+    #[pyo3(signature = (given=None, requested_schema=None))]
+    fn arrow_stream<'py>(
+        &self,
+        py: Python<'py>,
+        given: Option<&Schema>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        drop(requested_schema);
+        let table = self.table(py, given)?;
+        Ok(arrow::stream(py, table.batches, table.schema)?)
+    }
+
+    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let set = &self.rows.set;
+        let mut report = set.report().clone();
+        report.seconds_conforming += *lock(&self.seconds_conforming);
+        report::to_dict(py, &report, Some(set.observed()), true)
+    }
+}
+
+/// Documents over any object with `__arrow_c_stream__` or `__arrow_c_array__`; null reads as missing.
+#[pyfunction]
+#[pyo3(signature = (stream, *, codec))]
+pub(crate) fn from_arrow(
+    py: Python<'_>,
+    stream: AnyRecordBatch,
+    codec: Codec,
+) -> PyResult<ResultData> {
+    let reader = stream.into_reader()?;
+    let schema = reader.schema();
+    let mut builder = ResultSetBuilder::default();
+    let mut batches = Vec::new();
+    let mut report = Report::default();
+    for batch in reader {
+        let batch = batch.map_err(arrow_error)?;
+        let first_row = report.rows;
+        let mut chunk = chunk_from_batch(&batch).map_err(|mut error| {
+            if let Some(document) = &mut error.location_mut().document {
+                *document += first_row;
+            }
+            to_pyerr(py, error)
+        })?;
+        chunk.bytes = batch.get_array_memory_size();
+        report.rows += batch.num_rows() as u64;
+        report.bytes += chunk.bytes as u64;
+        report.chunks += 1;
+        builder.push(Decoded {
+            chunk: Arc::new(chunk),
+            observed: None,
+            first_row,
+        });
+        batches.push(batch);
+    }
+    let data = ResultData::new(builder.finish(report), codec);
+    // What came as a table leaves as that table.
+    *lock(&data.table) = Some(Table { schema, batches });
+    Ok(data)
+}

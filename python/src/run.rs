@@ -1,0 +1,191 @@
+//! A run under way, shared by the handle Python holds and what walks its documents.
+//!
+//! The reader is only ever locked by a thread that is detached from the interpreter: a thread that holds the interpreter
+//! while it waits for the lock would stop the one that holds the lock and needs the interpreter.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use data_bridge::error::{Error, ErrorKind, Result};
+use data_bridge::reader::{Decoded, Progress, Reader, ReaderOptions, Report, Source};
+use pyo3::prelude::*;
+
+use crate::error::to_pyerr;
+use crate::feed::Feed;
+
+/// How long a wait is deaf to Ctrl-C, cancellation and closing.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+
+pub(crate) struct Run {
+    reader: Mutex<Slot>,
+    /// Buffers that Python hands in, for a run that reads an iterable.
+    feed: Option<Feed>,
+    closed: AtomicBool,
+    finished: AtomicBool,
+    rows: AtomicU64,
+    bytes: AtomicU64,
+    report: Mutex<Report>,
+}
+
+enum Slot {
+    /// Not started: a boundary may still be set.
+    Waiting(Box<dyn Source>, ReaderOptions),
+    Reading(Box<Reader>),
+    Over,
+}
+
+/// What one look at a run found.
+pub(crate) enum Look<T> {
+    Found(T),
+    Pending,
+    End,
+}
+
+impl Run {
+    pub fn new(source: Box<dyn Source>, options: ReaderOptions, feed: Option<Feed>) -> Self {
+        Run {
+            reader: Mutex::new(Slot::Waiting(source, options)),
+            feed,
+            closed: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            rows: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            report: Mutex::new(Report::default()),
+        }
+    }
+
+    /// Puts a Chunk boundary behind the document numbered `rows`; before anything was read.
+    pub fn set_boundary(&self, rows: u64) {
+        if let Slot::Waiting(_, options) = &mut *lock(&self.reader) {
+            options.boundary = Some(rows);
+        }
+    }
+
+    /// Lets `step` ask the reader for something. Waits for whoever is reading: call it detached.
+    pub fn with<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Look<T>>) -> Result<Look<T>> {
+        let mut slot = lock(&self.reader);
+        if self.closed.load(Ordering::Acquire) {
+            *slot = Slot::Over;
+        }
+        if let Slot::Waiting(..) = &*slot {
+            if let Slot::Waiting(source, options) = std::mem::replace(&mut *slot, Slot::Over) {
+                *slot = Slot::Reading(Box::new(Reader::new(source, options)));
+            }
+        }
+        let Slot::Reading(reader) = &mut *slot else {
+            return Ok(Look::End);
+        };
+        let outcome = step(reader);
+        let report = reader.report();
+        self.rows.store(report.rows, Ordering::Relaxed);
+        self.bytes.store(report.bytes, Ordering::Relaxed);
+        lock(&self.report).clone_from(report);
+        match &outcome {
+            Ok(Look::End) => self.end(&mut slot, None),
+            Err(error) => self.end(&mut slot, Some(error.clone())),
+            Ok(_) => {}
+        }
+        outcome
+    }
+
+    fn end(&self, slot: &mut Slot, error: Option<Error>) {
+        // Dropping the reader ends the server's cursor.
+        *slot = Slot::Over;
+        if !self.finished.swap(true, Ordering::AcqRel) {
+            lock(&self.report).error = error;
+        }
+    }
+
+    /// The next Chunk, waiting for it one slice.
+    pub fn look(&self) -> Result<Look<Decoded>> {
+        self.with(|reader| {
+            Ok(match reader.poll(SLICE)? {
+                Progress::Chunk(decoded) => Look::Found(decoded),
+                Progress::Pending => Look::Pending,
+                Progress::End => Look::End,
+            })
+        })
+    }
+
+    /// Waits, detached, until `look` finds something or the run is over; Ctrl-C ends the run.
+    pub fn wait<T: Send>(
+        &self,
+        py: Python<'_>,
+        look: impl Fn() -> Result<Look<T>> + Sync,
+    ) -> PyResult<Option<T>> {
+        loop {
+            if let Some(feed) = &self.feed {
+                if let Err(error) = feed.fill(py) {
+                    self.close();
+                    return Err(error);
+                }
+            }
+            match py.detach(&look) {
+                Ok(Look::Found(found)) => return Ok(Some(found)),
+                Ok(Look::End) => return Ok(None),
+                Ok(Look::Pending) => {
+                    if let Err(interrupt) = py.check_signals() {
+                        self.close();
+                        return Err(interrupt);
+                    }
+                }
+                Err(error) => return Err(to_pyerr(py, error)),
+            }
+        }
+    }
+
+    /// Waits on a thread that Python does not know, until `look` finds something, the run is over or `stopped`.
+    pub fn wait_unattached<T>(
+        &self,
+        look: impl Fn() -> Result<Look<T>>,
+        stopped: impl Fn() -> bool,
+    ) -> Result<Option<T>> {
+        loop {
+            match look()? {
+                Look::Found(found) => return Ok(Some(found)),
+                Look::End => return Ok(None),
+                Look::Pending if stopped() => {
+                    self.close();
+                    return Err(Error::new(ErrorKind::Cancelled));
+                }
+                Look::Pending => {}
+            }
+        }
+    }
+
+    /// Takes in all that an iterable has: what follows runs where Python cannot be asked for more.
+    pub fn drain_feed(&self, py: Python<'_>) -> PyResult<()> {
+        self.feed.as_ref().map_or(Ok(()), |feed| feed.drain(py))
+    }
+
+    /// Ends the run, at once or, when another thread is reading, at its next look. Never blocks.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+        self.finished.store(true, Ordering::Release);
+        match self.reader.try_lock() {
+            Ok(mut slot) => *slot = Slot::Over,
+            Err(TryLockError::Poisoned(slot)) => *slot.into_inner() = Slot::Over,
+            Err(TryLockError::WouldBlock) => {}
+        }
+    }
+
+    pub fn finished(&self) -> bool {
+        self.finished.load(Ordering::Acquire)
+    }
+
+    /// Documents and bytes so far.
+    pub fn progress(&self) -> (u64, u64) {
+        let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (load(&self.rows), load(&self.bytes))
+    }
+
+    pub fn report(&self) -> Report {
+        lock(&self.report).clone()
+    }
+}
+
+/// Locks, also after a panic elsewhere: no invariant spans more than one statement.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

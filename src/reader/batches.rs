@@ -1,0 +1,137 @@
+//! Live RecordBatches of one schema: given, or frozen from what the first documents show.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+
+use super::pipeline::{Decoded, Progress, Reader};
+use super::result_set::shifted;
+use crate::conform::{conform, Policy, UnknownKeys};
+use crate::error::Result;
+use crate::schema::{Limits, Observed, TableSchema};
+
+/// Makes RecordBatches of one schema from the Chunks of a [`Reader`] as they come.
+pub struct BatchStream {
+    schema: Option<TableSchema>,
+    policy: Policy,
+    /// Chunks of the documents the schema is inferred from.
+    prefix: VecDeque<Decoded>,
+    observed: Observed,
+    infer_rows: u64,
+}
+
+/// What [`BatchStream::poll`] found.
+pub enum BatchProgress {
+    /// The next RecordBatch.
+    Batch(RecordBatch),
+    /// Nothing within the time given; ask again.
+    Pending,
+    /// There is no more.
+    End,
+}
+
+impl BatchStream {
+    /// Batches of `schema`, which the user gave: keys it does not name are skipped.
+    pub fn given(schema: TableSchema) -> Self {
+        BatchStream {
+            schema: Some(schema),
+            policy: Policy {
+                unknown: UnknownKeys::Skip,
+            },
+            prefix: VecDeque::new(),
+            observed: Observed::default(),
+            infer_rows: 0,
+        }
+    }
+
+    /// Batches of the schema that the first `infer_rows` documents show; what does not fit it later is a conflict.
+    ///
+    /// The reader must end a Chunk after that many documents ([`ReaderOptions::boundary`](super::ReaderOptions)), so that
+    /// the answer does not depend on replies.
+    pub fn inferred(infer_rows: u64) -> Self {
+        BatchStream {
+            schema: None,
+            policy: Policy {
+                unknown: UnknownKeys::Conflict,
+            },
+            prefix: VecDeque::new(),
+            observed: Observed::default(),
+            infer_rows,
+        }
+    }
+
+    /// The schema, waiting no longer than `wait` for the documents it is inferred from; `None` when that was too short.
+    ///
+    /// # Errors
+    /// What kept these documents from coming; `SchemaConflict` when there are too many top-level keys.
+    pub fn poll_schema(
+        &mut self,
+        reader: &mut Reader,
+        wait: Duration,
+    ) -> Result<Option<&TableSchema>> {
+        let started = Instant::now();
+        while self.schema.is_none() {
+            let left = wait.saturating_sub(started.elapsed());
+            match reader.poll(left)? {
+                Progress::Chunk(decoded) => {
+                    let seen = match &decoded.observed {
+                        Some(observed) => observed.clone(),
+                        None => Observed::of(&decoded.chunk, decoded.first_row),
+                    };
+                    self.observed.join(seen);
+                    let rows = decoded.first_row + decoded.chunk.rows() as u64;
+                    self.prefix.push_back(decoded);
+                    if rows >= self.infer_rows {
+                        self.freeze()?;
+                    }
+                }
+                Progress::Pending => return Ok(None),
+                Progress::End => self.freeze()?,
+            }
+        }
+        Ok(self.schema.as_ref())
+    }
+
+    /// The schema, if it is known yet.
+    pub fn schema(&self) -> Option<&TableSchema> {
+        self.schema.as_ref()
+    }
+
+    /// What was seen in the documents the schema was inferred from.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    fn freeze(&mut self) -> Result<()> {
+        self.schema = Some(self.observed.resolve(&Limits::default())?);
+        Ok(())
+    }
+
+    /// The next RecordBatch, waiting for it no longer than `wait`.
+    ///
+    /// # Errors
+    /// The first error in result order; `SchemaConflict` for the first cell that does not fit.
+    pub fn poll(&mut self, reader: &mut Reader, wait: Duration) -> Result<BatchProgress> {
+        let started = Instant::now();
+        if self.poll_schema(reader, wait)?.is_none() {
+            return Ok(BatchProgress::Pending);
+        }
+        let decoded = match self.prefix.pop_front() {
+            Some(decoded) => decoded,
+            None => match reader.poll(wait.saturating_sub(started.elapsed()))? {
+                Progress::Chunk(decoded) => decoded,
+                Progress::Pending => return Ok(BatchProgress::Pending),
+                Progress::End => return Ok(BatchProgress::End),
+            },
+        };
+        let Some(schema) = &self.schema else {
+            return Ok(BatchProgress::Pending);
+        };
+        let started = Instant::now();
+        let batch = conform(&decoded.chunk, schema, &self.policy)
+            .map_err(|error| shifted(error, decoded.first_row))?;
+        reader.report_mut().seconds_conforming += started.elapsed().as_secs_f64();
+        Ok(BatchProgress::Batch(batch))
+    }
+}

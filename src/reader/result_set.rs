@@ -1,0 +1,157 @@
+//! A result read to its end: Chunks, and the tables made from them.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow_array::RecordBatch;
+use rayon::prelude::*;
+
+use super::pipeline::{Decoded, Progress, Reader};
+use super::pool::pool;
+use super::Report;
+use crate::chunk::Chunk;
+use crate::conform::{conform, Policy};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::{Limits, Observed, TableSchema};
+
+/// All Chunks of a result.
+#[derive(Debug)]
+pub struct ResultSet {
+    chunks: Vec<Arc<Chunk>>,
+    /// The number of the first row of each Chunk, and behind them the number of rows.
+    starts: Vec<u64>,
+    observed: Observed,
+    report: Report,
+}
+
+impl ResultSet {
+    /// Reads `reader` to its end; `stopped` is asked every 50 ms whether to give up.
+    ///
+    /// # Errors
+    /// The first error in result order; [`ErrorKind::Cancelled`] when stopped.
+    pub fn read(reader: &mut Reader, stopped: impl Fn() -> bool) -> Result<Self> {
+        let mut builder = ResultSetBuilder::default();
+        loop {
+            match reader.poll(Duration::from_millis(50))? {
+                Progress::Chunk(decoded) => builder.push(decoded),
+                Progress::End => return Ok(builder.finish(reader.report().clone())),
+                Progress::Pending if stopped() => return Err(Error::new(ErrorKind::Cancelled)),
+                Progress::Pending => {}
+            }
+        }
+    }
+
+    /// The Chunks in result order.
+    pub fn chunks(&self) -> &[Arc<Chunk>] {
+        &self.chunks
+    }
+
+    /// The number of documents.
+    pub fn rows(&self) -> u64 {
+        self.starts.last().copied().unwrap_or_default()
+    }
+
+    /// The number of the first row of the Chunk numbered `chunk`.
+    pub fn start(&self, chunk: usize) -> u64 {
+        self.starts[chunk]
+    }
+
+    /// The Chunk a row is in and its row there.
+    ///
+    /// # Panics
+    /// When there is no such row.
+    pub fn locate(&self, row: u64) -> (usize, usize) {
+        assert!(row < self.rows());
+        let chunk = self.starts.partition_point(|&start| start <= row) - 1;
+        (chunk, (row - self.starts[chunk]) as usize)
+    }
+
+    /// Types seen at each path.
+    pub fn observed(&self) -> &Observed {
+        &self.observed
+    }
+
+    /// What the run did.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// The table that holds everything.
+    ///
+    /// # Errors
+    /// `SchemaConflict` when there are too many top-level keys.
+    pub fn schema(&self) -> Result<TableSchema> {
+        self.observed.resolve(&Limits::default())
+    }
+
+    /// A RecordBatch a Chunk, made in parallel, and the seconds that took.
+    ///
+    /// # Errors
+    /// `SchemaConflict` for the first cell in result order that does not fit.
+    pub fn batches(
+        &self,
+        schema: &TableSchema,
+        policy: &Policy,
+    ) -> Result<(Vec<RecordBatch>, f64)> {
+        let started = Instant::now();
+        let make = |(chunk, &start): (&Arc<Chunk>, &u64)| {
+            conform(chunk, schema, policy).map_err(|error| shifted(error, start))
+        };
+        let batches: Vec<_> = if self.chunks.len() == 1 {
+            self.chunks.iter().zip(&self.starts).map(make).collect()
+        } else {
+            pool()?.install(|| {
+                self.chunks
+                    .par_iter()
+                    .zip(&self.starts[..self.chunks.len()])
+                    .map(make)
+                    .collect()
+            })
+        };
+        // In result order, so that the error is the first one there.
+        let batches = batches.into_iter().collect::<Result<_>>()?;
+        Ok((batches, started.elapsed().as_secs_f64()))
+    }
+}
+
+/// Puts a [`ResultSet`] together, Chunk by Chunk.
+#[derive(Debug, Default)]
+pub struct ResultSetBuilder {
+    chunks: Vec<Arc<Chunk>>,
+    starts: Vec<u64>,
+    rows: u64,
+    observed: Observed,
+}
+
+impl ResultSetBuilder {
+    /// Appends what a reader handed out.
+    pub fn push(&mut self, decoded: Decoded) {
+        let observed = decoded
+            .observed
+            .unwrap_or_else(|| Observed::of(&decoded.chunk, decoded.first_row));
+        self.observed.join(observed);
+        self.observed.prune(&Limits::default());
+        self.starts.push(self.rows);
+        self.rows += decoded.chunk.rows() as u64;
+        self.chunks.push(decoded.chunk);
+    }
+
+    /// The result, after the last Chunk.
+    pub fn finish(mut self, report: Report) -> ResultSet {
+        self.starts.push(self.rows);
+        ResultSet {
+            chunks: self.chunks,
+            starts: self.starts,
+            observed: self.observed,
+            report,
+        }
+    }
+}
+
+/// An error of a Chunk, counted from the start of the result.
+pub(super) fn shifted(mut error: Error, first_row: u64) -> Error {
+    if let Some(document) = &mut error.location_mut().document {
+        *document += first_row;
+    }
+    error
+}
