@@ -1,0 +1,104 @@
+"""What a read leaves behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bson
+import pytest
+from pymongo.database import Database
+
+from data_bridge import DecodeError, MongoClient, Report, read_bson
+
+Mongo = Database[dict[str, Any]]
+
+
+def test_of_a_read(client: MongoClient, database: Mongo) -> None:
+    database.c.insert_many([{"_id": i} for i in range(300)])
+    query = client[database.name].c.find(batch_size=100)
+    assert query.report is None
+    result = query.read()
+    report = query.report
+    assert report is not None
+    assert report.rows == result.report.rows == 300
+    assert report.bytes >= 300 * len(bson.encode({"_id": 1}))
+    assert report.batches >= 3
+    assert all(seconds >= 0 for seconds in report.seconds.values())
+    assert report.error is None
+    assert "300 rows" in str(report)
+    assert "rows=300" in repr(report)
+    assert query.limit(3).report is None
+
+
+def test_of_live_runs(client: MongoClient, database: Mongo) -> None:
+    database.c.insert_many([{"_id": i} for i in range(300)])
+    query = client[database.name].c.find(batch_size=100)
+    assert len(list(query)) == 300
+    assert query.report is not None
+    assert query.report.rows == 300
+    list(query.limit(5).stream())
+    assert query.report.rows == 300
+    with query.stream() as stream:
+        next(stream)
+    assert stream.report is not None
+    assert stream.report.rows >= 1
+
+
+def test_duplicate_keys_are_counted() -> None:
+    def pair(key: bytes, value: int) -> bytes:
+        return b"\x10" + key + b"\0" + value.to_bytes(4, "little")
+
+    body = pair(b"a", 1) + pair(b"b", 2) + pair(b"a", 3)
+    document = (len(body) + 5).to_bytes(4, "little") + body + b"\0"
+    query = read_bson(document + bson.encode({"a": 9, "b": 8}))
+    assert query.to_dicts() == [bson.decode(document), {"a": 9, "b": 8}]
+    assert query.report is not None
+    assert query.report.duplicates == 1
+    assert "duplicate" in str(query.report)
+
+
+def test_mixed_and_widened_paths_are_listed() -> None:
+    documents: list[dict[str, Any]] = [{"_id": 0, "m": 1, "w": 1}, {"_id": 1, "m": "x", "w": bson.Int64(2)}]
+    result = read_bson(b"".join(bson.encode(document) for document in documents)).read()
+    assert result.to_dicts() == documents
+    result.to_arrow()
+    paths = {tuple(entry["path"]): entry["action"] for entry in read_bson_report(documents).paths}
+    assert paths[("m",)] == "mixed"
+    assert paths[("w",)] == "widened"
+
+
+def read_bson_report(documents: list[dict[str, Any]]) -> Report:
+    return read_bson(b"".join(bson.encode(document) for document in documents)).read().report
+
+
+def test_errors_are_kept() -> None:
+    query = read_bson(bson.encode({"a": 1}) + b"\x07\0\0\0\xff\0\0")
+    with pytest.raises(DecodeError) as caught:
+        query.read()
+    assert query.report is not None
+    assert query.report.error is caught.value
+    assert "DecodeError" in str(query.report)
+    with pytest.raises(DecodeError):
+        list(query)
+    assert isinstance(query.report.error, DecodeError)
+
+
+def test_text_without_a_server() -> None:
+    report = Report(
+        {
+            "rows": 2,
+            "bytes": 30,
+            "batches": 1,
+            "seconds": {"decode": 0.5},
+            "duplicates": 1,
+            "paths": [
+                {"path": ("a", "b.c"), "types": ["int32", "string"], "action": "mixed", "count": 2, "first_id": 7}
+            ],
+        }
+    )
+    assert str(report).splitlines() == [
+        "2 rows, 30 bytes, 1 batches",
+        "seconds: decode 0.500",
+        "duplicate keys: 1 (the last one was kept)",
+        "['a']['b.c']: mixed (int32 + string), 2 cells, first in _id 7",
+    ]
