@@ -55,7 +55,7 @@ impl Client {
         selection: &[u8],
         timeout: Option<f64>,
         eager: bool,
-        codec: Py<Codec>,
+        codec: Codec,
     ) -> PyResult<Reader> {
         let read = read(options, selection, session, timeout)?;
         let source = py.detach(|| self.inner.find(database, collection, filter, &read, eager));
@@ -75,7 +75,7 @@ impl Client {
         selection: &[u8],
         timeout: Option<f64>,
         eager: bool,
-        codec: Py<Codec>,
+        codec: Codec,
     ) -> PyResult<Reader> {
         let read = read(options, selection, session, timeout)?;
         let source = py.detach(|| {
@@ -234,7 +234,7 @@ fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
 fn reader(
     py: Python<'_>,
     source: Result<CursorSource>,
-    codec: Py<Codec>,
+    codec: Codec,
     eager: bool,
 ) -> PyResult<Reader> {
     let source = source.map_err(|error| to_pyerr(py, error))?;

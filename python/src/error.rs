@@ -136,6 +136,12 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     })
 }
 
+/// As [`guarded`], for work of the core on a thread that may not be attached.
+pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|panic| Err(Error::new(ErrorKind::Internal(said(&*panic).into()))))
+}
+
 fn said(panic: &(dyn Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
@@ -147,7 +153,7 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 fn place(py: Python<'_>, raised: &PyErr, location: &Location) -> PyResult<()> {
     let value = raised.value(py);
     value.setattr("document", location.document)?;
-    let id = location.id.as_ref().map(|id| to_python(py, id));
+    let id = location.id.as_ref().map(|id| value_of(py, id));
     // An `_id` that cannot be decoded is not known; the error itself matters more.
     value.setattr("id", id.and_then(Result::ok))?;
     let path = location.path.iter().map(|step| match step {
@@ -166,7 +172,7 @@ fn place(py: Python<'_>, raised: &PyErr, location: &Location) -> PyResult<()> {
 }
 
 /// A BSON value as PyMongo decodes it, by way of the document `{"": value}`.
-fn to_python<'py>(py: Python<'py>, value: &RawValue) -> PyResult<Bound<'py, PyAny>> {
+pub(crate) fn value_of<'py>(py: Python<'py>, value: &RawValue) -> PyResult<Bound<'py, PyAny>> {
     let length = value.bytes.len() + 7;
     let mut document = Vec::with_capacity(length);
     let length = i32::try_from(length).map_err(|_| PyValueError::new_err("too long"))?;

@@ -1,11 +1,26 @@
 //! The native module of the Python package: converts, maps errors, detaches. No decoding logic.
 
+mod arrow;
+mod batches;
+mod bson_types;
 mod client;
 mod codec;
+mod document;
+mod documents;
 mod error;
+mod feed;
+mod ffi;
+mod list;
+mod node;
 mod operation;
 mod reader;
+mod report;
+mod result;
+mod run;
 mod session;
+mod settings;
+mod show;
+mod value;
 
 use pyo3::prelude::*;
 
@@ -17,10 +32,22 @@ static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     error::register(module)?;
+    document::register(module)?;
     module.add_class::<client::Client>()?;
     module.add_class::<operation::Operation>()?;
     module.add_class::<session::Session>()?;
-    module.add_class::<codec::Codec>()?;
     module.add_class::<reader::Reader>()?;
+    module.add_class::<batches::BatchReader>()?;
+    module.add_class::<arrow::RecordBatch>()?;
+    module.add_class::<arrow::Schema>()?;
+    module.add_class::<result::ResultData>()?;
+    module.add_class::<documents::Documents>()?;
+    module.add_function(wrap_pyfunction!(reader::read_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(reader::read_file, module)?)?;
+    module.add_function(wrap_pyfunction!(reader::read_iterable, module)?)?;
+    module.add_function(wrap_pyfunction!(result::from_arrow, module)?)?;
+    module.add_function(wrap_pyfunction!(settings::configure, module)?)?;
+    module.add_function(wrap_pyfunction!(settings::configuration, module)?)?;
+    module.add_function(wrap_pyfunction!(settings::shutdown, module)?)?;
     Ok(())
 }

@@ -1,0 +1,279 @@
+//! `Document`: a row of a Chunk as a read-only mapping.
+
+use std::sync::Arc;
+
+use data_bridge::chunk::encode_document;
+use pyo3::basic::CompareOp;
+use pyo3::exceptions::PyKeyError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PySequence, PyTuple};
+
+use crate::codec::Codec;
+use crate::list::ListView;
+use crate::node::Node;
+use crate::show;
+
+/// One document of a result: a read-only mapping that builds a value when it is asked for.
+///
+/// Embedded documents and lists are views too. A Document keeps the rows it came with in memory; `detach()` gives one that
+/// does not.
+#[pyclass(frozen, subclass, mapping, module = "data_bridge")]
+pub struct Document {
+    node: Arc<Node>,
+    row: u32,
+}
+
+impl Document {
+    /// The document at `row`.
+    #[inline]
+    pub fn view(py: Python<'_>, node: &Arc<Node>, row: u32) -> PyResult<Py<Document>> {
+        let node = Arc::clone(node);
+        Py::new(py, Document { node, row })
+    }
+
+    fn row(&self) -> usize {
+        self.row as usize
+    }
+
+    fn bson(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        encode_document(&self.node.cell(self.row()), &mut bytes);
+        bytes
+    }
+
+    fn alone(&self, py: Python<'_>) -> PyResult<Document> {
+        let node = Node::from_bson(py, &self.bson(), self.node.codec())?;
+        Ok(Document { node, row: 0 })
+    }
+
+    fn is_same(&self, other: &Document) -> bool {
+        Arc::ptr_eq(&self.node, &other.node) && self.row == other.row
+    }
+
+    /// `other` as a dict, or `None` when it is no mapping or has another number of keys.
+    fn comparable<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let py = other.py();
+        let dict = match other.cast::<PyDict>() {
+            Ok(dict) => dict.clone(),
+            Err(_) => py.get_type::<PyDict>().call1((other,))?.cast_into()?,
+        };
+        Ok((dict.len() == self.__len__()).then_some(dict))
+    }
+}
+
+#[pymethods]
+impl Document {
+    /// A view of the same document, for subclasses; or a document made of a mapping.
+    #[new]
+    #[pyo3(signature = (source, /))]
+    fn new(source: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if let Ok(document) = source.cast::<Document>() {
+            let document = document.get();
+            return Ok(Document {
+                node: Arc::clone(&document.node),
+                row: document.row,
+            });
+        }
+        let py = source.py();
+        let bytes = py
+            .import(intern!(py, "bson"))?
+            .call_method1(intern!(py, "encode"), (source,))?;
+        let bytes = bytes.cast::<PyBytes>()?.as_bytes();
+        let node = Node::from_bson(py, bytes, &Codec::exact(py)?)?;
+        Ok(Document { node, row: 0 })
+    }
+
+    #[inline]
+    fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match self.node.get(self.row(), key)? {
+            Some(value) => Ok(value),
+            None => Err(PyKeyError::new_err(key.clone().unbind())),
+        }
+    }
+
+    /// The value under `key`, or `default`.
+    #[pyo3(signature = (key, default=None, /))]
+    fn get<'py>(
+        &self,
+        key: &Bound<'py, PyAny>,
+        default: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        Ok(self.node.get(self.row(), key)?.or(default))
+    }
+
+    fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.node.contains(self.row(), key)
+    }
+
+    fn __len__(&self) -> usize {
+        self.node.len(self.row())
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.node.keys(py, self.row())?.try_iter()
+    }
+
+    fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.node
+            .keys(py, self.row())?
+            .call_method0(intern!(py, "__reversed__"))
+    }
+
+    /// The keys, as a dict's.
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.node
+            .keys(py, self.row())?
+            .call_method0(intern!(py, "keys"))
+    }
+
+    /// The values, as a dict's; they are built by this call, embedded documents and lists as views.
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.node
+            .lazy_dict(py, self.row())?
+            .call_method0(intern!(py, "values"))
+    }
+
+    /// Keys and values, as a dict's; they are built by this call, embedded documents and lists as views.
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.node
+            .lazy_dict(py, self.row())?
+            .call_method0(intern!(py, "items"))
+    }
+
+    /// A dict, with dicts and lists inside: what PyMongo gives.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        self.node.dict(py, self.row())
+    }
+
+    /// MongoDB Extended JSON v2, relaxed unless `canonical`. It shows what is stored, whatever the codec options.
+    #[pyo3(signature = (*, canonical=false))]
+    fn to_json<'py>(&self, py: Python<'py>, canonical: bool) -> PyResult<Bound<'py, PyAny>> {
+        let dict = if self.node.codec().is_exact() {
+            self.to_dict(py)?
+        } else {
+            Node::from_bson(py, &self.bson(), &Codec::exact(py)?)?.dict(py, 0)?
+        };
+        let json_util = py.import(intern!(py, "bson.json_util"))?;
+        let options = json_util.getattr(if canonical {
+            intern!(py, "CANONICAL_JSON_OPTIONS")
+        } else {
+            intern!(py, "RELAXED_JSON_OPTIONS")
+        })?;
+        let named = PyDict::new(py);
+        named.set_item("json_options", options)?;
+        json_util.call_method(intern!(py, "dumps"), (dict,), Some(&named))
+    }
+
+    /// The document as BSON.
+    fn to_bson<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.bson())
+    }
+
+    /// A copy that keeps only this document in memory.
+    fn detach(&self, py: Python<'_>) -> PyResult<Document> {
+        self.alone(py)
+    }
+
+    /// The document itself: it cannot be changed.
+    fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        let (py, class) = (slf.py(), slf.get_type());
+        if class.is(py.get_type::<Document>()) {
+            return Ok(slf.clone().into_any());
+        }
+        // A subclass may have attributes, which a copy must not share.
+        class.call1((slf,))
+    }
+
+    fn __copy__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        Document::copy(slf)
+    }
+
+    fn __deepcopy__<'py>(
+        slf: &Bound<'py, Self>,
+        _memo: &Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        Document::copy(slf)
+    }
+
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, class) = (slf.py(), slf.get_type());
+        let base = py.get_type::<Document>();
+        let this = slf.get();
+        if class.is(&base) {
+            let maker = slf
+                .py()
+                .import(intern!(py, "data_bridge._core"))?
+                .getattr(intern!(py, "_document_from_bson"))?;
+            let codec = this.node.codec().clone();
+            return Ok((maker, (this.to_bson(py), codec).into_pyobject(py)?));
+        }
+        let plain = Document::view(py, &this.node, this.row)?;
+        Ok((class.into_any(), (plain,).into_pyobject(py)?))
+    }
+
+    fn __richcmp__<'py>(
+        &self,
+        other: &Bound<'py, PyAny>,
+        op: CompareOp,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = other.py();
+        let wanted = match op {
+            CompareOp::Eq => true,
+            CompareOp::Ne => false,
+            _ => return Ok(py.NotImplemented().into_bound(py)),
+        };
+        let equal = if let Ok(other) = other.cast::<Document>() {
+            let other = other.get();
+            self.is_same(other)
+                || self.__len__() == other.__len__() && self.to_dict(py)?.eq(other.to_dict(py)?)?
+        } else if other.cast::<PyMapping>().is_ok() {
+            match self.comparable(other)? {
+                Some(other) => self.to_dict(py)?.eq(other)?,
+                None => false,
+            }
+        } else {
+            return Ok(py.NotImplemented().into_bound(py));
+        };
+        Ok((equal == wanted).into_pyobject(py)?.to_owned().into_any())
+    }
+
+    fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
+        let this = slf.get();
+        let name = slf.get_type().name()?;
+        let shown = show::document(slf.py(), this.node.codec(), &this.node.cell(this.row()))?;
+        Ok(format!("{name}({shown})"))
+    }
+
+    /// How PyMongo knows that it can take `raw` as it is when it encodes.
+    #[classattr]
+    fn _type_marker() -> i32 {
+        101
+    }
+
+    /// `to_bson()`, under the name PyMongo looks for when it encodes a Document.
+    #[getter]
+    fn raw<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        self.to_bson(py)
+    }
+}
+
+/// A Document of its own: what pickle and tests call.
+#[pyfunction]
+fn _document_from_bson(py: Python<'_>, data: &[u8], codec: Codec) -> PyResult<Document> {
+    let node = Node::from_bson(py, data, &codec)?;
+    Ok(Document { node, row: 0 })
+}
+
+/// Adds Codec and the views, the views known to `collections.abc` and so to `isinstance` and `match`.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    module.add_class::<Codec>()?;
+    module.add_class::<Document>()?;
+    module.add_class::<ListView>()?;
+    module.add_function(wrap_pyfunction!(_document_from_bson, module)?)?;
+    PyMapping::register::<Document>(py)?;
+    PySequence::register::<ListView>(py)
+}

@@ -1,0 +1,402 @@
+//! What Documents share: the columns of one Chunk, or of the documents at one path in it, made ready for Python.
+//!
+//! Work per Chunk is done here once, and only for what is touched: interned keys, a template dict per shape, children.
+
+use std::sync::{Arc, OnceLock};
+
+use data_bridge::chunk::{Cell, Column, DocumentCell, Documents, ListCell};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString};
+
+use crate::codec::Codec;
+use crate::document::Document;
+use crate::list::ListView;
+use crate::value;
+
+/// Fields whose keys are compared by pointer before the dict of positions is asked.
+const COMPARED: usize = 16;
+
+/// Nodes with more fields do not intern their keys: such documents are maps, and some Pythons never free an interned string.
+const INTERNED: usize = 256;
+
+/// Documents as columns, with what Python needs to read them.
+pub struct Node {
+    documents: Arc<Documents>,
+    codec: Codec,
+    fields: Vec<FieldNode>,
+    /// Every row has every field.
+    uniform: bool,
+    /// Some row may be a DBRef.
+    dbrefs: bool,
+    /// Key -> position in `fields`. A dict, so that lookups treat keys just as a dict does.
+    positions: PyOnceLock<Py<PyDict>>,
+    /// By shape: its keys, each with None. Empty where there are nearly as many shapes as rows.
+    templates: Vec<PyOnceLock<Py<PyDict>>>,
+}
+
+struct FieldNode {
+    key: Py<PyString>,
+    column: ColumnNode,
+}
+
+/// A column, with what Python needs to read it.
+pub struct ColumnNode {
+    column: Arc<Column>,
+    /// The documents its cells are.
+    documents: OnceLock<Arc<Node>>,
+    /// The items of the lists its cells are.
+    items: OnceLock<Arc<Items>>,
+}
+
+/// The items of lists: what a `ListView` shows a range of.
+pub struct Items {
+    pub codec: Codec,
+    pub column: ColumnNode,
+}
+
+impl Node {
+    /// Documents to be read with `codec`.
+    pub fn new(py: Python<'_>, documents: Arc<Documents>, codec: Codec) -> Arc<Node> {
+        let count = documents.fields().len();
+        let fields: Vec<FieldNode> = documents
+            .fields()
+            .iter()
+            .map(|field| FieldNode {
+                key: if count <= INTERNED {
+                    PyString::intern(py, &field.name).unbind()
+                } else {
+                    PyString::new(py, &field.name).unbind()
+                },
+                column: ColumnNode::new(Arc::clone(&field.column)),
+            })
+            .collect();
+        let shapes = documents.shapes().count();
+        let reused = shapes == 1 || shapes * 4 <= documents.len();
+        Arc::new(Node {
+            uniform: shapes == 1 && documents.shape(0).len() == count,
+            dbrefs: documents.position("$ref").is_some() && documents.position("$id").is_some(),
+            templates: (0..if reused { shapes } else { 0 })
+                .map(|_| PyOnceLock::new())
+                .collect(),
+            positions: PyOnceLock::new(),
+            documents,
+            codec,
+            fields,
+        })
+    }
+
+    /// The first document of `bytes`, in a Node of its own.
+    pub fn from_bson(py: Python<'_>, bytes: &[u8], codec: &Codec) -> PyResult<Arc<Node>> {
+        let chunk = data_bridge::decode::decode(bytes, &[0], &codec.decode_options())
+            .map_err(|error| crate::error::to_pyerr(py, error))?;
+        Ok(Node::new(py, chunk.documents, codec.clone()))
+    }
+
+    pub fn codec(&self) -> &Codec {
+        &self.codec
+    }
+
+    /// The number of rows.
+    pub fn rows(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// The number of keys of the document at `row`.
+    pub fn len(&self, row: usize) -> usize {
+        self.documents.shape(row).len()
+    }
+
+    /// The document at `row` as a cell.
+    pub fn cell(&self, row: usize) -> DocumentCell<'_> {
+        DocumentCell::Row {
+            documents: &self.documents,
+            row,
+        }
+    }
+
+    /// The value under `key`, documents and lists as views; `None` where the document has no such key.
+    #[inline]
+    pub fn get<'py>(
+        &self,
+        row: usize,
+        key: &Bound<'py, PyAny>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(field) = self.find(key)? else {
+            return Ok(None);
+        };
+        let py = key.py();
+        let value = self.fields[field].column.lazy(py, &self.codec, row)?;
+        // A value that is there needs no look at the shape: only null may be missing.
+        if value.is_none() && !self.holds(row, field) {
+            return Ok(None);
+        }
+        Ok(Some(value))
+    }
+
+    /// Whether the document at `row` has `key`.
+    pub fn contains(&self, row: usize, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        Ok(self.find(key)?.is_some_and(|field| self.holds(row, field)))
+    }
+
+    #[inline]
+    fn holds(&self, row: usize, field: usize) -> bool {
+        self.uniform || self.documents.shape(row).contains(&(field as u32))
+    }
+
+    #[inline]
+    fn find(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        let found = self
+            .fields
+            .iter()
+            .take(COMPARED)
+            .position(|field| field.key.as_ptr() == key.as_ptr());
+        match found {
+            Some(field) => Ok(Some(field)),
+            None => self.look_up(key),
+        }
+    }
+
+    #[inline(never)]
+    fn look_up(&self, key: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        let py = key.py();
+        let positions = match self.positions.get(py) {
+            Some(positions) => positions,
+            None => {
+                let positions = PyDict::new(py);
+                for (position, field) in self.fields.iter().enumerate() {
+                    positions.set_item(&field.key, position)?;
+                }
+                // Making a dict may run the collector and so code that comes here again: nothing is locked meanwhile.
+                self.positions.get_or_init(py, || positions.unbind())
+            }
+        };
+        let found = positions.bind(py).get_item(key)?;
+        found.map(|position| position.extract()).transpose()
+    }
+
+    /// The keys of the document at `row` in a dict of unspecified values, which must not be changed.
+    pub fn keys<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyDict>> {
+        match self.template(py, row)? {
+            Some(template) => Ok(template.clone()),
+            None => self.new_keys(py, row),
+        }
+    }
+
+    #[inline]
+    fn template<'a, 'py>(
+        &'a self,
+        py: Python<'py>,
+        row: usize,
+    ) -> PyResult<Option<&'a Bound<'py, PyDict>>> {
+        let Some(template) = self.templates.get(self.documents.shapes().id(row)) else {
+            return Ok(None);
+        };
+        let template = match template.get(py) {
+            Some(template) => template,
+            None => {
+                let keys = self.new_keys(py, row)?;
+                template.get_or_init(py, || keys.unbind())
+            }
+        };
+        Ok(Some(template.bind(py)))
+    }
+
+    fn new_keys<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyDict>> {
+        let keys = PyDict::new(py);
+        for &field in self.documents.shape(row) {
+            keys.set_item(&self.fields[field as usize].key, py.None())?;
+        }
+        Ok(keys)
+    }
+
+    /// The document at `row` as a dict whose documents and lists are views.
+    pub fn lazy_dict<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyDict>> {
+        self.dict_of(py, row, |column| column.lazy(py, &self.codec, row))
+    }
+
+    /// The document at `row` as a dict, all the way down.
+    pub fn dict<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyDict>> {
+        self.dict_of(py, row, |column| column.plain(py, &self.codec, row))
+    }
+
+    #[inline]
+    fn dict_of<'py>(
+        &self,
+        py: Python<'py>,
+        row: usize,
+        value: impl Fn(&ColumnNode) -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let dict = match self.template(py, row)? {
+            Some(template) => template.copy()?,
+            None => PyDict::new(py),
+        };
+        for &field in self.documents.shape(row) {
+            let field = &self.fields[field as usize];
+            dict.set_item(field.key.bind(py), value(&field.column)?)?;
+        }
+        Ok(dict)
+    }
+
+    /// The embedded document at `row`: a dict, or the DBRef it stands for.
+    fn embedded<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
+        let dict = self.dict(py, row)?;
+        if self.dbrefs {
+            return value::dbref_hook(self.codec.types, dict);
+        }
+        Ok(dict.into_any())
+    }
+
+    /// The embedded document at `row`: a view, or the DBRef it stands for.
+    fn view<'py>(self: &Arc<Self>, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
+        if self.dbrefs && value::may_be_dbref(&self.cell(row)) {
+            let value = self.embedded(py, row)?;
+            if !value.is_instance_of::<PyDict>() {
+                return Ok(value);
+            }
+        }
+        Ok(Document::view(py, self, row as u32)?
+            .into_bound(py)
+            .into_any())
+    }
+}
+
+impl ColumnNode {
+    pub fn new(column: Arc<Column>) -> Self {
+        ColumnNode {
+            column,
+            documents: OnceLock::new(),
+            items: OnceLock::new(),
+        }
+    }
+
+    pub fn column(&self) -> &Arc<Column> {
+        &self.column
+    }
+
+    /// The value at `row`, documents and lists as views.
+    #[inline]
+    pub fn lazy<'py>(
+        &self,
+        py: Python<'py>,
+        codec: &Codec,
+        row: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.column.cell(row) {
+            Cell::Document(document) => self.lazy_document(py, codec, document),
+            Cell::List(list) => self.lazy_list(py, codec, list),
+            cell => value::scalar(py, codec, &cell),
+        }
+    }
+
+    #[inline(never)]
+    fn lazy_document<'py>(
+        &self,
+        py: Python<'py>,
+        codec: &Codec,
+        document: DocumentCell<'_>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match document {
+            DocumentCell::Row { documents, row } => {
+                self.documents(py, codec, documents).view(py, row)
+            }
+            DocumentCell::Bson(bytes) => Node::from_bson(py, bytes, codec)?.view(py, 0),
+        }
+    }
+
+    #[inline(never)]
+    fn lazy_list<'py>(
+        &self,
+        py: Python<'py>,
+        codec: &Codec,
+        list: ListCell<'_>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match list {
+            ListCell::Range { items, start, end } => {
+                let items = self.items(codec, items);
+                let view = ListView::view(py, items, start as u32, end as u32)?;
+                Ok(view.into_bound(py).into_any())
+            }
+            ListCell::Bson(_) => ListView::from_bson(py, codec, &Cell::List(list)),
+        }
+    }
+
+    /// The value at `row`, documents as dicts and lists as lists.
+    #[inline]
+    pub fn plain<'py>(
+        &self,
+        py: Python<'py>,
+        codec: &Codec,
+        row: usize,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.column.cell(row) {
+            Cell::Document(DocumentCell::Row { documents, row }) => {
+                self.documents(py, codec, documents).embedded(py, row)
+            }
+            Cell::List(ListCell::Range { items, start, end }) => {
+                let list = self.items(codec, items).plain(py, start, end)?;
+                Ok(list.into_any())
+            }
+            cell => value::scalar(py, codec, &cell),
+        }
+    }
+
+    #[inline]
+    fn documents(&self, py: Python<'_>, codec: &Codec, documents: &Arc<Documents>) -> &Arc<Node> {
+        // Only strings are made inside: no collector, no Python code, so no way to come back to the lock.
+        self.documents
+            .get_or_init(|| Node::new(py, Arc::clone(documents), codec.clone()))
+    }
+
+    #[inline]
+    fn items(&self, codec: &Codec, items: &Arc<Column>) -> &Arc<Items> {
+        self.items.get_or_init(|| {
+            Arc::new(Items {
+                codec: codec.clone(),
+                column: ColumnNode::new(Arc::clone(items)),
+            })
+        })
+    }
+}
+
+impl Items {
+    /// The items from `start` to `end` as a list, all the way down.
+    pub fn plain<'py>(
+        &self,
+        py: Python<'py>,
+        start: usize,
+        end: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for row in start..end {
+            list.append(self.column.plain(py, &self.codec, row)?)?;
+        }
+        Ok(list)
+    }
+}
+
+/// Appends the document of every row of `node` to `list`, as dicts.
+pub fn append_dicts(node: &Node, list: &Bound<'_, PyList>) -> PyResult<()> {
+    for row in 0..node.rows() {
+        list.append(node.dict(list.py(), row)?)?;
+    }
+    Ok(())
+}
+
+/// Runs `build` with the garbage collector paused: what it allocates is kept, so looking through it finds nothing.
+pub fn with_gc_paused<T>(py: Python<'_>, build: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
+    struct Resume<'py>(Bound<'py, PyModule>);
+    impl Drop for Resume<'_> {
+        fn drop(&mut self) {
+            // `gc.enable()` cannot fail.
+            let _ = self.0.call_method0("enable");
+        }
+    }
+    let gc = py.import("gc")?;
+    if !gc.call_method0("isenabled")?.is_truthy()? {
+        return build();
+    }
+    gc.call_method0("disable")?;
+    let _resume = Resume(gc);
+    build()
+}
