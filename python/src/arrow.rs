@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow_array::{Array, RecordBatch as ArrowBatch, StructArray};
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_array::{Array, ArrayRef, RecordBatch as ArrowBatch, StructArray};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, SchemaRef};
 use data_bridge::schema::extension_name;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 use pyo3_arrow::error::PyArrowError;
-use pyo3_arrow::ffi::{to_array_pycapsules, to_schema_pycapsule};
-use pyo3_arrow::{PySchema, PyTable};
+use pyo3_arrow::ffi::{
+    to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule, ArrayIterator,
+};
+use pyo3_arrow::PySchema;
 
 /// An Arrow schema.
 #[pyclass(frozen, eq, module = "data_bridge._core")]
@@ -105,9 +107,7 @@ impl RecordBatch {
         drop(requested_schema);
         let schema = self.0.schema();
         let rows = StructArray::from(self.0.clone());
-        let field = Field::new("", DataType::Struct(schema.fields().clone()), false)
-            .with_metadata(schema.metadata().clone());
-        to_array_pycapsules(py, Arc::new(field), &rows as &dyn Array, None)
+        to_array_pycapsules(py, struct_field(&schema), &rows as &dyn Array, None)
     }
 
     #[pyo3(signature = (requested_schema=None))]
@@ -117,17 +117,25 @@ impl RecordBatch {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
         drop(requested_schema);
-        stream(py, vec![self.0.clone()], self.0.schema())
+        stream(py, std::iter::once(Ok(self.0.clone())), self.0.schema())
     }
 }
 
 /// Batches as a C stream.
 pub(crate) fn stream<'py>(
     py: Python<'py>,
-    batches: Vec<ArrowBatch>,
+    batches: impl Iterator<Item = Result<ArrowBatch, ArrowError>> + Send + 'static,
     schema: SchemaRef,
 ) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
-    PyTable::to_stream_pycapsule(py, batches, schema, None)
+    let rows = batches.map(|batch| Ok(Arc::new(StructArray::from(batch?)) as ArrayRef));
+    let rows = ArrayIterator::new(rows, struct_field(&schema));
+    to_stream_pycapsule(py, Box::new(rows), None)
+}
+
+/// A schema as the field of the struct its rows are.
+fn struct_field(schema: &SchemaRef) -> FieldRef {
+    let fields = DataType::Struct(schema.fields().clone());
+    Arc::new(Field::new("", fields, false).with_metadata(schema.metadata().clone()))
 }
 
 /// An error of Arrow's own, as Python's.

@@ -2,20 +2,18 @@
 
 use std::sync::{Arc, Mutex};
 
-use arrow_array::{RecordBatch as ArrowBatch, RecordBatchReader};
+use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::{ArrowError, SchemaRef};
-use data_bridge::error::{Error, Result};
+use data_bridge::error::Result;
 use data_bridge::reader::{BatchProgress, BatchStream};
 use data_bridge::schema::TableSchema;
 use data_bridge::source::Task;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
-use pyo3_arrow::error::PyArrowError;
-use pyo3_arrow::PyRecordBatchReader;
 
-use crate::arrow::{RecordBatch, Schema};
-use crate::error::to_pyerr;
+use crate::arrow::{self, RecordBatch, Schema};
+use crate::error::{caught, to_pyerr};
 use crate::operation::Operation;
 use crate::report;
 use crate::run::{lock, Look, Run, SLICE};
@@ -163,10 +161,7 @@ impl BatchReader {
         let schema = self.0.schema(py)?;
         *lock(&self.0.handed_out) = true;
         let batches = Arc::clone(&self.0);
-        let live = Box::new(LiveStream { batches, schema });
-        let capsule: std::result::Result<_, PyArrowError> =
-            PyRecordBatchReader::to_stream_pycapsule(py, live, None);
-        Ok(capsule?)
+        Ok(arrow::stream(py, LiveStream(batches), schema)?)
     }
 
     fn close(&self) {
@@ -187,25 +182,16 @@ impl Drop for Batches {
 }
 
 /// What a C stream pulls from. Its consumer may or may not hold the interpreter: this never asks for it.
-struct LiveStream {
-    batches: Arc<Batches>,
-    schema: SchemaRef,
-}
+struct LiveStream(Arc<Batches>);
 
 impl Iterator for LiveStream {
     type Item = std::result::Result<ArrowBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batches = &self.batches;
-        let next = crate::error::caught(|| batches.run.wait_unattached(|| batches.look(), || false));
+        let batches = &self.0;
+        let next = caught(|| batches.run.wait_unattached(|| batches.look(), || false));
         // Our message is all that gets through a C stream; the report keeps the typed error.
-        next.map_err(|error: Error| ArrowError::ExternalError(Box::new(error)))
+        next.map_err(|error| ArrowError::ExternalError(Box::new(error)))
             .transpose()
-    }
-}
-
-impl RecordBatchReader for LiveStream {
-    fn schema(&self) -> SchemaRef {
-        self.schema.clone()
     }
 }

@@ -238,7 +238,7 @@ fn reader(
     eager: bool,
 ) -> PyResult<Reader> {
     let source = source.map_err(|error| to_pyerr(py, error))?;
-    Reader::start(Box::new(source), codec, eager)
+    Ok(Reader::start(Box::new(source), codec, eager))
 }
 
 fn operation<T: Send + 'static>(

@@ -174,7 +174,11 @@ impl ResultData {
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
         let table = self.table(py, given)?;
-        Ok(arrow::stream(py, table.batches, table.schema)?)
+        Ok(arrow::stream(
+            py,
+            table.batches.into_iter().map(Ok),
+            table.schema,
+        )?)
     }
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
