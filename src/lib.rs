@@ -6,5 +6,6 @@ pub mod error;
 pub mod index;
 pub mod raw;
 pub mod reader;
+pub mod schema;
 #[cfg(feature = "mongodb")]
 pub mod source;

@@ -1,0 +1,158 @@
+//! From what was seen to the types of a table.
+
+use std::sync::Arc;
+
+use super::observed::{Observed, Seen};
+use super::table::{Kind, TableSchema};
+use crate::chunk::Marker;
+use crate::error::{Error, Result};
+use crate::raw::ElementType;
+
+/// Bounds on what becomes columns of a table.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bounds on nested paths, the same as those the Chunks were decoded with; past them a path is mixed.
+    pub nested: crate::index::Limits,
+    /// Top-level keys; past them there is no table.
+    pub max_top_level_keys: usize,
+}
+
+impl Default for Limits {
+    /// 10,000 columns: far above collections that are meant as tables, and few enough for every consumer of Arrow.
+    fn default() -> Self {
+        Limits {
+            nested: Default::default(),
+            max_top_level_keys: 10_000,
+        }
+    }
+}
+
+const DOCUMENT: u32 = 1 << ElementType::Document as u32;
+const LIST: u32 = 1 << ElementType::List as u32;
+const DOUBLE: u32 = 1 << ElementType::Double as u32;
+const INTS: u32 = 1 << ElementType::Int32 as u32 | 1 << ElementType::Int64 as u32;
+
+impl Observed {
+    /// The table that holds everything seen.
+    ///
+    /// # Errors
+    /// `SchemaConflict` when there are too many top-level keys for one.
+    pub fn resolve(&self, limits: &Limits) -> Result<TableSchema> {
+        let fields = self.keys.fields();
+        if fields.len() > limits.max_top_level_keys {
+            return Err(Error::conflict(
+                format!("at most {} top-level keys", limits.max_top_level_keys),
+                format!(
+                    "{} of them: name the ones you want in a projection or a schema, or iterate documents",
+                    fields.len()
+                ),
+            ));
+        }
+        let fields = fields
+            .iter()
+            .map(|(name, seen)| (Arc::clone(name), seen.kind(1, limits)))
+            .collect();
+        Ok(TableSchema::new(fields))
+    }
+
+    /// Forgets what lies below paths that will be mixed whatever follows, so that joining stays small.
+    ///
+    /// The answer of [`Observed::resolve`] under the same limits stays the same.
+    pub fn prune(&mut self, limits: &Limits) {
+        for seen in self.keys.fields_mut() {
+            seen.prune(1, limits);
+        }
+    }
+}
+
+impl Seen {
+    /// The type of a column at this path, `level` Arrow levels down; top-level columns are on level 1.
+    pub(super) fn kind(&self, level: u32, limits: &Limits) -> Kind {
+        if self.surely_mixed(level, limits) {
+            return Kind::Mixed;
+        }
+        match self.types.as_slice() {
+            [] => Kind::Null,
+            [only] => self.uniform(only.kind, level, limits),
+            // Only numbers are left: int32 and int64, or with doubles and all of them exact.
+            _ if self.type_bits() & DOUBLE == 0 => Kind::Int64,
+            _ => Kind::Double,
+        }
+    }
+
+    /// Whether nothing that could still be seen here would make it other than mixed.
+    fn surely_mixed(&self, level: u32, limits: &Limits) -> bool {
+        let types = self.type_bits();
+        let several = types.count_ones() > 1;
+        let nests = types & (DOCUMENT | LIST) != 0;
+        let keys = self.keys.as_ref().map_or(0, |keys| keys.fields().len());
+        self.forced
+            || (several && types & !(INTS | DOUBLE) != 0)
+            || (several && types & DOUBLE != 0 && self.inexact)
+            || (nests && level >= limits.nested.max_levels)
+            || keys > limits.nested.max_keys
+    }
+
+    fn uniform(&self, kind: ElementType, level: u32, limits: &Limits) -> Kind {
+        match kind {
+            ElementType::Double => Kind::Double,
+            ElementType::String => Kind::String,
+            ElementType::Document => {
+                let keys = self.keys.as_ref().map_or(&[][..], |keys| keys.fields());
+                if keys.is_empty() {
+                    // Arrow consumers do not agree on structs without fields, and {} must not read as null.
+                    return Kind::Mixed;
+                }
+                let field = |(name, seen): &(Arc<str>, Seen)| {
+                    (Arc::clone(name), seen.kind(level + 1, limits))
+                };
+                Kind::Document(keys.iter().map(field).collect())
+            }
+            ElementType::List => {
+                let items = self.items.as_ref();
+                let kind = items.map_or(Kind::Null, |items| items.kind(level + 1, limits));
+                Kind::List(Box::new(kind))
+            }
+            ElementType::Binary => {
+                let generic = self.subtypes[1..] == [0; 3] && self.subtypes[0] & !1 == 0;
+                match (generic, self.not_uuid) {
+                    (true, _) => Kind::Binary,
+                    (false, false) => Kind::Uuid,
+                    (false, true) => Kind::Subtyped,
+                }
+            }
+            ElementType::Undefined => Kind::Marker(Marker::Undefined),
+            ElementType::ObjectId => Kind::ObjectId,
+            ElementType::Boolean => Kind::Boolean,
+            ElementType::DateTime => Kind::DateTime,
+            ElementType::Null => Kind::Null,
+            ElementType::Regex => Kind::Regex,
+            ElementType::DbPointer => Kind::DbPointer,
+            ElementType::Code => Kind::Code,
+            ElementType::Symbol => Kind::Symbol,
+            ElementType::CodeWithScope => Kind::CodeWithScope,
+            ElementType::Int32 => Kind::Int32,
+            ElementType::Timestamp => Kind::Timestamp,
+            ElementType::Int64 => Kind::Int64,
+            ElementType::Decimal128 => Kind::Decimal128,
+            ElementType::MaxKey => Kind::Marker(Marker::MaxKey),
+            ElementType::MinKey => Kind::Marker(Marker::MinKey),
+        }
+    }
+
+    fn prune(&mut self, level: u32, limits: &Limits) {
+        if self.surely_mixed(level, limits) {
+            self.forced = true;
+            self.keys = None;
+            self.items = None;
+            return;
+        }
+        if let Some(keys) = &mut self.keys {
+            keys.fields_mut()
+                .for_each(|seen| seen.prune(level + 1, limits));
+        }
+        if let Some(items) = &mut self.items {
+            items.prune(level + 1, limits);
+        }
+    }
+}

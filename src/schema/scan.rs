@@ -1,0 +1,238 @@
+//! A Chunk's columns, read for what they show: work per column, and per cell only where types were mixed.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use arrow_array::{Array, Int64Array};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use hashbrown::HashMap;
+
+use super::exact::int_to_double;
+use super::observed::{First, Keys, Observed, Seen, TypeSeen};
+use crate::chunk::{encode_cell, Chunk, Column, Documents, Marker, Placement, Tagged, Values};
+use crate::error::RawValue;
+use crate::raw::{array, i32_at, ElementType};
+
+pub(super) fn observe(chunk: &Chunk, first_row: u64) -> Observed {
+    let scan = Scan {
+        documents: &chunk.documents,
+        id: chunk.documents.position("_id"),
+        first_row,
+        ids: RefCell::default(),
+    };
+    Observed {
+        rows: chunk.rows() as u64,
+        keys: scan.keys(&chunk.documents, &Rows::Top),
+    }
+}
+
+/// From a slot to the top-level row it belongs to.
+enum Rows<'a> {
+    /// They are the same.
+    Top,
+    /// The slots of a sparse column.
+    Sparse(&'a [u32], &'a Rows<'a>),
+    /// The items of lists.
+    Items(&'a OffsetBuffer<i32>, &'a Rows<'a>),
+}
+
+impl Rows<'_> {
+    fn row(&self, slot: usize) -> usize {
+        match self {
+            Rows::Top => slot,
+            Rows::Sparse(rows, outer) => outer.row(rows[slot] as usize),
+            Rows::Items(offsets, outer) => {
+                let after = offsets.partition_point(|&offset| offset as usize <= slot);
+                outer.row(after.saturating_sub(1))
+            }
+        }
+    }
+}
+
+struct Scan<'a> {
+    documents: &'a Documents,
+    id: Option<usize>,
+    first_row: u64,
+    /// Most columns start in the same row: its `_id` is copied once.
+    ids: RefCell<HashMap<usize, Option<Arc<RawValue>>>>,
+}
+
+impl Scan<'_> {
+    fn keys(&self, documents: &Documents, rows: &Rows<'_>) -> Keys {
+        let fields = documents.fields().iter();
+        Keys::new(
+            fields
+                .map(|field| (Arc::clone(&field.name), self.column(&field.column, rows)))
+                .collect(),
+        )
+    }
+
+    fn column(&self, column: &Column, rows: &Rows<'_>) -> Seen {
+        match column.placement() {
+            Placement::Dense => self.values(column.values(), rows),
+            Placement::Sparse { rows: at, .. } => {
+                self.values(column.values(), &Rows::Sparse(at, rows))
+            }
+        }
+    }
+
+    fn values(&self, values: &Values, rows: &Rows<'_>) -> Seen {
+        let mut seen = Seen::default();
+        let (kind, nulls) = match values {
+            Values::Null(_) => return seen,
+            Values::Tagged(tagged) => return self.tagged(tagged, rows),
+            Values::Double(array) => (ElementType::Double, array.nulls()),
+            Values::String(array) => (ElementType::String, array.nulls()),
+            Values::Code(array) => (ElementType::Code, array.nulls()),
+            Values::Symbol(array) => (ElementType::Symbol, array.nulls()),
+            Values::Document { nulls, documents } => {
+                seen.keys = Some(Box::new(self.keys(documents, rows)));
+                (ElementType::Document, nulls.as_ref())
+            }
+            Values::List {
+                nulls,
+                offsets,
+                items,
+            } => {
+                let items = self.column(items, &Rows::Items(offsets, rows));
+                seen.items = Some(Box::new(items));
+                (ElementType::List, nulls.as_ref())
+            }
+            Values::Binary(array) => {
+                if array.null_count() < array.len() {
+                    seen.note_binary(0, 0);
+                }
+                (ElementType::Binary, array.nulls())
+            }
+            Values::Subtyped { subtypes, bytes } => {
+                for slot in (0..bytes.len()).filter(|&slot| bytes.is_valid(slot)) {
+                    seen.note_binary(subtypes.value(slot), bytes.value_length(slot) as usize);
+                }
+                (ElementType::Binary, bytes.nulls())
+            }
+            Values::Uuid(array) => {
+                seen.note_binary(4, 16);
+                (ElementType::Binary, array.nulls())
+            }
+            Values::ObjectId(array) => (ElementType::ObjectId, array.nulls()),
+            Values::Decimal128(array) => (ElementType::Decimal128, array.nulls()),
+            Values::Boolean(array) => (ElementType::Boolean, array.nulls()),
+            Values::DateTime(array) => (ElementType::DateTime, array.nulls()),
+            Values::Regex { pattern, .. } => (ElementType::Regex, pattern.nulls()),
+            Values::DbPointer { id, .. } => (ElementType::DbPointer, id.nulls()),
+            Values::CodeWithScope { code, .. } => (ElementType::CodeWithScope, code.nulls()),
+            Values::Int32(array) => (ElementType::Int32, array.nulls()),
+            Values::Timestamp(array) => (ElementType::Timestamp, array.nulls()),
+            Values::Int64(array) => {
+                seen.inexact = !all_exact(array);
+                (ElementType::Int64, array.nulls())
+            }
+            Values::Marker(marker, array) => (marker_type(*marker), array.nulls()),
+        };
+        seen.types.push(self.typed(kind, nulls, values.len(), rows));
+        seen
+    }
+
+    fn typed(
+        &self,
+        kind: ElementType,
+        nulls: Option<&NullBuffer>,
+        len: usize,
+        rows: &Rows<'_>,
+    ) -> TypeSeen {
+        let first = match nulls {
+            Some(nulls) => nulls.valid_indices().next(),
+            None => (len > 0).then_some(0),
+        };
+        TypeSeen {
+            kind,
+            count: (len - nulls.map_or(0, NullBuffer::null_count)) as u64,
+            first: first.map(|slot| self.first(slot, rows)),
+        }
+    }
+
+    fn tagged(&self, tagged: &Tagged, rows: &Rows<'_>) -> Seen {
+        let mut seen = Seen::default();
+        let values = (0..tagged.len()).filter_map(|slot| Some((slot, tagged.get(slot)?)));
+        for (slot, (kind, bytes)) in values {
+            match kind {
+                ElementType::Null => continue,
+                ElementType::Int64 => {
+                    let value = i64::from_le_bytes(array(bytes, 0).unwrap_or_default());
+                    seen.inexact |= int_to_double(value).is_none();
+                }
+                ElementType::Binary => {
+                    let len = i32_at(bytes, 0).unwrap_or_default();
+                    let subtype = bytes.get(4).copied().unwrap_or_default();
+                    seen.note_binary(subtype, len as usize);
+                }
+                // These have no columns below them here, so there is nothing to join: they stay BSON everywhere.
+                ElementType::Document | ElementType::List => seen.forced = true,
+                _ => {}
+            }
+            match seen.types.iter_mut().find(|known| known.kind == kind) {
+                Some(known) => known.count += 1,
+                None => seen.types.push(TypeSeen {
+                    kind,
+                    count: 1,
+                    first: Some(self.first(slot, rows)),
+                }),
+            }
+        }
+        seen
+    }
+
+    fn first(&self, slot: usize, rows: &Rows<'_>) -> First {
+        let row = rows.row(slot);
+        let mut ids = self.ids.borrow_mut();
+        let id = ids
+            .entry(row)
+            .or_insert_with(|| document_id(self.documents, self.id, row).map(Arc::new));
+        First {
+            row: self.first_row + row as u64,
+            id: id.clone(),
+        }
+    }
+}
+
+impl Seen {
+    fn note_binary(&mut self, subtype: u8, len: usize) {
+        self.subtypes[subtype as usize / 64] |= 1 << (subtype % 64);
+        self.not_uuid |= subtype != 4 || len != 16;
+    }
+}
+
+/// The `_id` of the document at `row`, if it has one; `field` is where the `_id` column stands.
+fn document_id(documents: &Documents, field: Option<usize>, row: usize) -> Option<RawValue> {
+    let field = field?;
+    let there = documents.shape(row).contains(&(field as u32));
+    there.then(|| {
+        let cell = documents.fields()[field].column.cell(row);
+        let mut bytes = Vec::new();
+        encode_cell(&cell, &mut bytes);
+        RawValue {
+            tag: cell.element_type().byte(),
+            bytes,
+        }
+    })
+}
+
+/// Whether every value is the same number as a double.
+fn all_exact(array: &Int64Array) -> bool {
+    /// Up to here every integer is.
+    const SURELY: u64 = 1 << 53;
+    // One loop without branches; values under nulls may be anything, which only costs the slow look.
+    let largest = array
+        .values()
+        .iter()
+        .fold(0, |largest: u64, value| largest.max(value.unsigned_abs()));
+    largest <= SURELY || array.iter().flatten().all(|v| int_to_double(v).is_some())
+}
+
+fn marker_type(marker: Marker) -> ElementType {
+    match marker {
+        Marker::Undefined => ElementType::Undefined,
+        Marker::MinKey => ElementType::MinKey,
+        Marker::MaxKey => ElementType::MaxKey,
+    }
+}

@@ -1,0 +1,137 @@
+//! The resolved types of a table.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow_schema::{Field, Schema, SchemaRef};
+
+use super::extension;
+use crate::chunk::Marker;
+use crate::error::Result;
+
+/// The type all values under one path have in a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only nulls.
+    Null,
+    /// double
+    Double,
+    /// int32
+    Int32,
+    /// int64
+    Int64,
+    /// bool
+    Boolean,
+    /// string
+    String,
+    /// date
+    DateTime,
+    /// ObjectId
+    ObjectId,
+    /// decimal128
+    Decimal128,
+    /// Binary, all of subtype 4 and 16 bytes.
+    Uuid,
+    /// Binary, all of subtype 0.
+    Binary,
+    /// Binary of any subtypes.
+    Subtyped,
+    /// Regular expression
+    Regex,
+    /// dbPointer
+    DbPointer,
+    /// JavaScript
+    Code,
+    /// symbol
+    Symbol,
+    /// JavaScript with a scope
+    CodeWithScope,
+    /// Internal timestamp
+    Timestamp,
+    /// undefined, minKey or maxKey
+    Marker(Marker),
+    /// Documents with these keys.
+    Document(Vec<(Arc<str>, Kind)>),
+    /// Lists of this.
+    List(Box<Kind>),
+    /// Several types: each cell as BSON.
+    Mixed,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Kind::Null => "null",
+            Kind::Double => "double",
+            Kind::Int32 => "int32",
+            Kind::Int64 => "int64",
+            Kind::Boolean => "bool",
+            Kind::String => "string",
+            Kind::DateTime => "date",
+            Kind::ObjectId => "objectId",
+            Kind::Decimal128 => "decimal128",
+            Kind::Uuid => "uuid (binary of subtype 4, 16 bytes)",
+            Kind::Binary => "binary of subtype 0",
+            Kind::Subtyped => "binary of any subtype",
+            Kind::Regex => "regex",
+            Kind::DbPointer => "dbPointer",
+            Kind::Code => "javascript",
+            Kind::Symbol => "symbol",
+            Kind::CodeWithScope => "javascriptWithScope",
+            Kind::Timestamp => "timestamp",
+            Kind::Marker(Marker::Undefined) => "undefined",
+            Kind::Marker(Marker::MinKey) => "minKey",
+            Kind::Marker(Marker::MaxKey) => "maxKey",
+            Kind::Document(_) => "document",
+            Kind::List(_) => "list",
+            Kind::Mixed => "mixed",
+        })
+    }
+}
+
+/// The columns of a table and their types, with the Arrow schema they make.
+#[derive(Clone, Debug)]
+pub struct TableSchema {
+    fields: Vec<(Arc<str>, Kind)>,
+    arrow: SchemaRef,
+}
+
+impl TableSchema {
+    /// A schema of these columns, in this order. Names must differ.
+    pub fn new(fields: Vec<(Arc<str>, Kind)>) -> Self {
+        let arrow: Vec<Field> = fields
+            .iter()
+            .map(|(name, kind)| extension::to_field(name, kind))
+            .collect();
+        TableSchema {
+            fields,
+            arrow: Arc::new(Schema::new(arrow)),
+        }
+    }
+
+    /// The schema that a user gave as an Arrow schema.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the path of the first field whose type is not supported.
+    pub fn given(schema: &Schema) -> Result<Self> {
+        Ok(TableSchema::new(extension::from_fields(schema.fields())?))
+    }
+
+    /// The columns.
+    pub fn fields(&self) -> &[(Arc<str>, Kind)] {
+        &self.fields
+    }
+
+    /// The same as an Arrow schema; always the same `Arc`.
+    pub fn arrow(&self) -> &SchemaRef {
+        &self.arrow
+    }
+}
+
+impl PartialEq for TableSchema {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
+}
+
+impl Eq for TableSchema {}
