@@ -1,6 +1,7 @@
 //! MongoDB results as Apache Arrow, decoded in parallel, nothing lost.
 
 pub mod chunk;
+pub mod conform;
 pub mod decode;
 pub mod error;
 pub mod index;

@@ -1,0 +1,19 @@
+//! Binary columns whose subtype is kept beside the bytes.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, BinaryArray, UInt8Array};
+use arrow_schema::Field;
+
+use super::column::parts;
+use super::Made;
+
+/// A column of subtype 0 among others: the bytes are shared.
+pub(super) fn with_subtype(array: &BinaryArray, field: &Field) -> Made<ArrayRef> {
+    let subtypes = UInt8Array::new(vec![0; array.len()].into(), array.nulls().cloned());
+    parts(
+        field,
+        vec![Arc::new(subtypes), Arc::new(array.clone())],
+        array.nulls(),
+    )
+}

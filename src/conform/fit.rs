@@ -1,0 +1,96 @@
+//! Which value fits which type, and as what. The columns and the search for conflicts both ask here.
+
+use crate::chunk::Cell;
+use crate::schema::{double_to_int, int_to_double};
+
+pub(super) fn double(cell: &Cell<'_>) -> Option<f64> {
+    match *cell {
+        Cell::Double(value) => Some(value),
+        Cell::Int32(value) => Some(value.into()),
+        Cell::Int64(value) => int_to_double(value),
+        _ => None,
+    }
+}
+
+pub(super) fn int64(cell: &Cell<'_>) -> Option<i64> {
+    match *cell {
+        Cell::Int32(value) => Some(value.into()),
+        Cell::Int64(value) => Some(value),
+        Cell::Double(value) => double_to_int(value),
+        _ => None,
+    }
+}
+
+pub(super) fn int32(cell: &Cell<'_>) -> Option<i32> {
+    int64(cell).and_then(|value| value.try_into().ok())
+}
+
+pub(super) fn boolean(cell: &Cell<'_>) -> Option<bool> {
+    match *cell {
+        Cell::Boolean(value) => Some(value),
+        _ => None,
+    }
+}
+
+pub(super) fn string<'a>(cell: &Cell<'a>) -> Option<&'a str> {
+    match *cell {
+        Cell::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+pub(super) fn code<'a>(cell: &Cell<'a>) -> Option<&'a str> {
+    match *cell {
+        Cell::Code(text) => Some(text),
+        _ => None,
+    }
+}
+
+pub(super) fn symbol<'a>(cell: &Cell<'a>) -> Option<&'a str> {
+    match *cell {
+        Cell::Symbol(text) => Some(text),
+        _ => None,
+    }
+}
+
+pub(super) fn date(cell: &Cell<'_>) -> Option<i64> {
+    match *cell {
+        Cell::DateTime(value) => Some(value),
+        _ => None,
+    }
+}
+
+pub(super) fn object_id(cell: &Cell<'_>) -> Option<[u8; 12]> {
+    match *cell {
+        Cell::ObjectId(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+pub(super) fn decimal(cell: &Cell<'_>) -> Option<[u8; 16]> {
+    match *cell {
+        Cell::Decimal128(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+pub(super) fn uuid(cell: &Cell<'_>) -> Option<[u8; 16]> {
+    match *cell {
+        Cell::Binary { subtype: 4, bytes } => bytes.try_into().ok(),
+        _ => None,
+    }
+}
+
+pub(super) fn binary<'a>(cell: &Cell<'a>) -> Option<&'a [u8]> {
+    match *cell {
+        Cell::Binary { subtype: 0, bytes } => Some(bytes),
+        _ => None,
+    }
+}
+
+pub(super) fn subtyped<'a>(cell: &Cell<'a>) -> Option<(u8, &'a [u8])> {
+    match *cell {
+        Cell::Binary { subtype, bytes } => Some((subtype, bytes)),
+        _ => None,
+    }
+}

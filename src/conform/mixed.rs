@@ -1,0 +1,40 @@
+//! Mixed columns: each cell the BSON document `{"": value}`.
+
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, BinaryArray};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+
+use super::cells::Slots;
+use super::{Failure, Made};
+use crate::chunk::{encode_wrapped, Cell};
+use crate::error::{Error, ErrorKind};
+
+/// The cells of `slots`, encoded; null where a cell is null or missing.
+pub(super) fn encode(slots: &Slots<'_>) -> Made<ArrayRef> {
+    let len = slots.len();
+    let mut bytes = Vec::new();
+    let mut offsets: Vec<i32> = Vec::with_capacity(len + 1);
+    offsets.push(0);
+    let mut valid = Vec::with_capacity(len);
+    for slot in 0..len {
+        let cell = slots.get(slot);
+        let there = !matches!(cell, Cell::Null);
+        if there {
+            encode_wrapped(&cell, &mut bytes);
+        }
+        valid.push(there);
+        offsets.push(offset(bytes.len())?);
+    }
+    let nulls = Some(NullBuffer::from(valid)).filter(|nulls| nulls.null_count() > 0);
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    let array = BinaryArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?;
+    Ok(Arc::new(array))
+}
+
+pub(super) fn offset(len: usize) -> Made<i32> {
+    i32::try_from(len).map_err(|_| {
+        let text = "a column of one batch would hold over 2 GiB; read with a smaller batch size";
+        Failure::Error(Error::new(ErrorKind::InvalidArgument(text.into())))
+    })
+}

@@ -1,0 +1,128 @@
+//! Documents as structs, lists as lists: columns of columns.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::{new_null_array, Array, ArrayRef, ListArray};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_schema::{DataType, Field, Fields};
+
+use super::column::{column, parts};
+use super::{internal, Failure, Made, Policy, UnknownKeys};
+use crate::chunk::{Column, Documents};
+use crate::schema::Kind;
+
+/// A struct of `documents`, null where `nulls` is.
+pub(super) fn document(
+    documents: &Documents,
+    nulls: Option<&NullBuffer>,
+    fields: &[(Arc<str>, Kind)],
+    field: &Field,
+    policy: &Policy,
+) -> Made<ArrayRef> {
+    let DataType::Struct(arrow) = field.data_type() else {
+        return Err(Failure::Error(internal("a struct was expected")));
+    };
+    parts(field, children(documents, fields, arrow, policy)?, nulls)
+}
+
+/// An array for each of `fields`; null where no document has the key.
+pub(super) fn children(
+    documents: &Documents,
+    fields: &[(Arc<str>, Kind)],
+    arrow: &Fields,
+    policy: &Policy,
+) -> Made<Vec<ArrayRef>> {
+    let mut places = Places::new(documents);
+    let mut known = vec![false; documents.fields().len()];
+    let mut arrays = Vec::with_capacity(fields.len());
+    for ((name, kind), field) in fields.iter().zip(arrow) {
+        arrays.push(match places.of(name) {
+            Some(place) => {
+                known[place] = true;
+                column(&documents.fields()[place].column, kind, field, policy)?
+            }
+            None => new_null_array(field.data_type(), documents.len()),
+        });
+    }
+    if policy.unknown == UnknownKeys::Conflict && has_unknown(documents, &known) {
+        return Err(Failure::Misfit);
+    }
+    Ok(arrays)
+}
+
+/// Whether some document has a key that is not known; one that is null counts too.
+fn has_unknown(documents: &Documents, known: &[bool]) -> bool {
+    let shapes = documents.shapes();
+    !documents.is_empty()
+        && known.contains(&false)
+        && (0..shapes.count()).any(|id| shapes.get(id).iter().any(|&field| !known[field as usize]))
+}
+
+/// Where keys stand among the fields of documents; mostly where the schema has them.
+struct Places<'a> {
+    documents: &'a Documents,
+    expected: usize,
+    /// Filled when a key is not where it is expected.
+    by_name: HashMap<&'a str, usize>,
+}
+
+impl<'a> Places<'a> {
+    fn new(documents: &'a Documents) -> Self {
+        Places {
+            documents,
+            expected: 0,
+            by_name: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, name: &str) -> Option<usize> {
+        let fields = self.documents.fields();
+        let place = match fields.get(self.expected) {
+            Some(field) if *field.name == *name => self.expected,
+            _ => {
+                if self.by_name.is_empty() {
+                    let names = fields.iter().map(|field| &*field.name);
+                    self.by_name = names.zip(0..).collect();
+                }
+                *self.by_name.get(name)?
+            }
+        };
+        self.expected = place + 1;
+        Some(place)
+    }
+}
+
+/// A list array over the same offsets.
+pub(super) fn list(
+    items: &Column,
+    offsets: &OffsetBuffer<i32>,
+    nulls: Option<&NullBuffer>,
+    kind: &Kind,
+    field: &Field,
+    policy: &Policy,
+) -> Made<ArrayRef> {
+    let item = item_field(field)?;
+    let items = column(items, kind, item, policy)?;
+    list_of(field, offsets.clone(), items, nulls.cloned())
+}
+
+/// The field of the items of the list `field`.
+pub(super) fn item_field(field: &Field) -> Made<&Arc<Field>> {
+    match field.data_type() {
+        DataType::List(item) => Ok(item),
+        _ => Err(Failure::Error(internal("a list was expected"))),
+    }
+}
+
+pub(super) fn list_of(
+    field: &Field,
+    offsets: OffsetBuffer<i32>,
+    items: ArrayRef,
+    nulls: Option<NullBuffer>,
+) -> Made<ArrayRef> {
+    let item = Arc::clone(item_field(field)?);
+    let list = ListArray::try_new(item, offsets, items, nulls)?;
+    debug_assert_eq!(list.data_type(), field.data_type());
+    Ok(Arc::new(list))
+}
