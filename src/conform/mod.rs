@@ -8,8 +8,11 @@ mod cells;
 mod column;
 mod conflict;
 mod fit;
+mod from_arrow;
 mod mixed;
 mod nested;
+
+pub use from_arrow::chunk_from_batch;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;

@@ -1,0 +1,235 @@
+//! Our extension types back to their BSON types, over any storage that other tools turn theirs into.
+
+use std::sync::Arc;
+
+use arrow_array::types::{UInt32Type, UInt8Type};
+use arrow_array::{
+    cast::AsArray, Array, ArrayRef, BinaryArray, BooleanArray, PrimitiveArray, StringArray,
+    UInt64Array,
+};
+use arrow_buffer::NullBuffer;
+use arrow_schema::DataType;
+
+use super::{push_null, Reading};
+use crate::chunk::{Marker, Tagged, Values};
+use crate::error::{Error, Result};
+use crate::raw::{normalise_document, normalise_value, Elements, Malformed, TextPolicy};
+use crate::schema::{
+    ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER, DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID,
+    REGEX, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
+};
+
+impl Reading {
+    /// The values of an extension type; `None` for one that is not ours: it is read as its storage.
+    pub(super) fn extension(&mut self, name: &str, array: &ArrayRef) -> Result<Option<Values>> {
+        Ok(Some(match name {
+            OBJECT_ID => Values::ObjectId(self.fixed(name, array, 12)?),
+            DECIMAL128 => Values::Decimal128(self.fixed(name, array, 16)?),
+            ARROW_UUID => Values::Uuid(self.fixed(name, array, 16)?),
+            CODE => Values::Code(self.text(array)?),
+            SYMBOL => Values::Symbol(self.text(array)?),
+            UNDEFINED => Values::Marker(Marker::Undefined, self.marker(name, array)?),
+            MIN_KEY => Values::Marker(Marker::MinKey, self.marker(name, array)?),
+            MAX_KEY => Values::Marker(Marker::MaxKey, self.marker(name, array)?),
+            MIXED => self.mixed(&self.bytes(array)?)?,
+            SUBTYPED => {
+                let [subtypes, bytes] = self.parts(name, array, ["subtype", "data"])?;
+                let subtypes = self.cast(&subtypes, &DataType::UInt8)?;
+                let subtypes: &PrimitiveArray<UInt8Type> = subtypes.as_primitive();
+                Values::Subtyped {
+                    subtypes: subtypes.clone(),
+                    bytes: self.bytes(&bytes)?,
+                }
+            }
+            REGEX => {
+                let [pattern, options] = self.parts(name, array, ["pattern", "options"])?;
+                let (pattern, options) = (self.text(&pattern)?, self.text(&options)?);
+                self.no_nul(&pattern)?;
+                self.no_nul(&options)?;
+                Values::Regex { pattern, options }
+            }
+            DBPOINTER => {
+                let [namespace, id] = self.parts(name, array, ["namespace", "id"])?;
+                Values::DbPointer {
+                    namespace: self.text(&namespace)?,
+                    id: self.fixed(name, &id, 12)?,
+                }
+            }
+            CODE_WITH_SCOPE => {
+                let [code, scope] = self.parts(name, array, ["code", "scope"])?;
+                Values::CodeWithScope {
+                    code: self.text(&code)?,
+                    scope: self.scopes(&self.bytes(&scope)?)?,
+                }
+            }
+            TIMESTAMP => {
+                let [time, increment] = self.parts(name, array, ["time", "increment"])?;
+                Values::Timestamp(self.timestamps(&time, &increment)?)
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    fn fixed(
+        &self,
+        name: &str,
+        array: &ArrayRef,
+        width: i32,
+    ) -> Result<arrow_array::FixedSizeBinaryArray> {
+        if array.data_type() == &DataType::FixedSizeBinary(width) {
+            return Ok(array.as_fixed_size_binary().clone());
+        }
+        let bytes = self.bytes(array)?;
+        let wrong = (0..bytes.len())
+            .find(|&slot| bytes.is_valid(slot) && bytes.value(slot).len() != width as usize);
+        if let Some(slot) = wrong {
+            let text = format!(
+                "{name} holds {width} bytes, not {}",
+                bytes.value(slot).len()
+            );
+            return Err(self.value_error(slot, text));
+        }
+        let array: ArrayRef = Arc::new(bytes);
+        let cast = self.cast(&array, &DataType::FixedSizeBinary(width))?;
+        Ok(cast.as_fixed_size_binary().clone())
+    }
+
+    fn text(&self, array: &ArrayRef) -> Result<StringArray> {
+        let array = self.unpacked(array)?;
+        Ok(self.cast(&array, &DataType::Utf8)?.as_string().clone())
+    }
+
+    fn bytes(&self, array: &ArrayRef) -> Result<BinaryArray> {
+        let array = self.unpacked(array)?;
+        Ok(self.cast(&array, &DataType::Binary)?.as_binary().clone())
+    }
+
+    /// True is a value; false, which we never write, is none.
+    fn marker(&self, name: &str, array: &ArrayRef) -> Result<BooleanArray> {
+        let DataType::Boolean = array.data_type() else {
+            return Err(self.refuse(format!("{name} over {}", array.data_type())));
+        };
+        let array = array.as_boolean();
+        if array.false_count() == 0 {
+            return Ok(array.clone());
+        }
+        let there = NullBuffer::new(array.values().clone());
+        let nulls = NullBuffer::union(array.nulls(), Some(&there));
+        Ok(BooleanArray::new(array.values().clone(), nulls))
+    }
+
+    /// The named parts of a struct, null where it is null and only there.
+    fn parts(&self, name: &str, array: &ArrayRef, names: [&str; 2]) -> Result<[ArrayRef; 2]> {
+        let found = array.as_struct_opt().and_then(|array| {
+            let [first, second] = names.map(|name| array.column_by_name(name));
+            Some((array, first?, second?))
+        });
+        let Some((array, first, second)) = found else {
+            let [first, second] = names;
+            return Err(self.refuse(format!(
+                "{name} is a struct of {first} and {second}, not {}",
+                array.data_type()
+            )));
+        };
+        let mask = |part: &ArrayRef| {
+            let part = super::masked(&self.unpacked(part)?, array.nulls())?;
+            let hole = (0..part.len()).find(|&slot| part.is_null(slot) && array.is_valid(slot));
+            match hole {
+                Some(slot) => Err(self.value_error(slot, format!("a part of {name} is null"))),
+                None => Ok(part),
+            }
+        };
+        Ok([mask(first)?, mask(second)?])
+    }
+
+    fn no_nul(&self, array: &StringArray) -> Result<()> {
+        let slots = (0..array.len()).filter(|&slot| array.is_valid(slot));
+        match slots
+            .into_iter()
+            .find(|&slot| array.value(slot).contains('\0'))
+        {
+            Some(slot) => Err(self.value_error(slot, "a BSON regular expression cannot hold NUL")),
+            None => Ok(()),
+        }
+    }
+
+    fn timestamps(&self, time: &ArrayRef, increment: &ArrayRef) -> Result<UInt64Array> {
+        let time = self.cast(time, &DataType::UInt32)?;
+        let increment = self.cast(increment, &DataType::UInt32)?;
+        let time: &PrimitiveArray<UInt32Type> = time.as_primitive();
+        let increment: &PrimitiveArray<UInt32Type> = increment.as_primitive();
+        let values: Vec<u64> = time
+            .values()
+            .iter()
+            .zip(increment.values())
+            .map(|(&time, &increment)| u64::from(time) << 32 | u64::from(increment))
+            .collect();
+        Ok(UInt64Array::new(values.into(), time.nulls().cloned()))
+    }
+
+    /// Each cell is `{"": value}`: checked, and put into the form that a Chunk keeps.
+    fn mixed(&self, cells: &BinaryArray) -> Result<Values> {
+        let in_list = self.in_list();
+        let depth = self.path.len().max(1);
+        let mut tagged = Tagged::with_capacity(cells.len());
+        for slot in 0..cells.len() {
+            if cells.is_null(slot) {
+                push_null(&mut tagged, in_list);
+            } else {
+                unwrap(cells.value(slot), depth, &mut tagged)
+                    .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;
+            }
+        }
+        Ok(Values::Tagged(tagged))
+    }
+
+    fn scopes(&self, scopes: &BinaryArray) -> Result<BinaryArray> {
+        let depth = self.path.len() + 1;
+        let mut builder = arrow_array::builder::BinaryBuilder::new();
+        let mut scratch = Vec::new();
+        for slot in 0..scopes.len() {
+            if scopes.is_null(slot) {
+                builder.append_null();
+                continue;
+            }
+            scratch.clear();
+            document(scopes.value(slot), depth, &mut scratch)
+                .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;
+            builder.append_value(&scratch);
+        }
+        Ok(builder.finish())
+    }
+}
+
+fn document(bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    whole(bytes)?;
+    normalise_document(bytes, depth, TextPolicy::Strict, out).map(drop)
+}
+
+/// Whether the document at the start of `bytes` is all there is.
+fn whole(bytes: &[u8]) -> Result<(), Malformed> {
+    match crate::raw::document_len(bytes, 0)? {
+        len if len == bytes.len() => Ok(()),
+        len => Err(Malformed {
+            offset: len,
+            reason: "there are bytes after the document",
+        }),
+    }
+}
+
+/// Appends the value of the document `{"": value}`.
+fn unwrap(bytes: &[u8], depth: usize, tagged: &mut Tagged) -> Result<(), Malformed> {
+    let wrong = |offset| Malformed {
+        offset,
+        reason: "a mixed cell is a document with the one key \"\"",
+    };
+    whole(bytes)?;
+    let mut elements = Elements::new(bytes)?;
+    let element = elements.next().ok_or_else(|| wrong(4))??;
+    if !element.key.is_empty() || elements.next().is_some() {
+        return Err(wrong(4));
+    }
+    tagged.push_with(element.kind.byte(), |out| {
+        normalise_value(element.kind, element.value, depth, TextPolicy::Strict, out).map(drop)
+    })
+}

@@ -1,0 +1,67 @@
+//! Flat columns without an extension type.
+
+use arrow_array::types::{ArrowPrimitiveType, Int64Type, UInt64Type};
+use arrow_array::{cast::AsArray, Array, ArrayRef, PrimitiveArray};
+use arrow_schema::DataType;
+
+use super::Reading;
+use crate::chunk::Values;
+use crate::error::Result;
+
+impl Reading {
+    pub(super) fn leaf(&self, array: &ArrayRef) -> Result<Values> {
+        use DataType::*;
+        Ok(match array.data_type() {
+            Null => Values::Null(array.len()),
+            Boolean => Values::Boolean(array.as_boolean().clone()),
+            Int8 | Int16 | Int32 | UInt8 | UInt16 => {
+                Values::Int32(self.cast(array, &Int32)?.as_primitive().clone())
+            }
+            Int64 | UInt32 => Values::Int64(self.cast(array, &Int64)?.as_primitive().clone()),
+            UInt64 => Values::Int64(self.from_unsigned(array.as_primitive())?),
+            Float16 | Float32 | Float64 => {
+                Values::Double(self.cast(array, &Float64)?.as_primitive().clone())
+            }
+            Utf8 | LargeUtf8 | Utf8View => {
+                Values::String(self.cast(array, &Utf8)?.as_string().clone())
+            }
+            Binary | LargeBinary | BinaryView => {
+                Values::Binary(self.cast(array, &Binary)?.as_binary().clone())
+            }
+            FixedSizeBinary(12) => Values::ObjectId(array.as_fixed_size_binary().clone()),
+            FixedSizeBinary(_) => Values::Binary(self.cast(array, &Binary)?.as_binary().clone()),
+            Date32 | Date64 | Timestamp(_, _) => Values::DateTime(self.dates(array)?),
+            Decimal32(_, scale) => self.decimals(&self.wide(array)?, *scale)?,
+            Decimal64(_, scale) => self.decimals(&self.wide(array)?, *scale)?,
+            Decimal128(_, scale) => self.decimals(array, *scale)?,
+            Decimal256(_, scale) => self.decimals(&self.wide(array)?, *scale)?,
+            other => return Err(self.unsupported(other)),
+        })
+    }
+
+    fn from_unsigned(
+        &self,
+        array: &PrimitiveArray<UInt64Type>,
+    ) -> Result<PrimitiveArray<Int64Type>> {
+        self.each(array, |value| {
+            i64::try_from(value).map_err(|_| format!("{value} is over the largest int64"))
+        })
+    }
+
+    /// Each value through `read`; an error names the first that cannot be read.
+    pub(super) fn each<T: ArrowPrimitiveType, U: ArrowPrimitiveType>(
+        &self,
+        array: &PrimitiveArray<T>,
+        read: impl Fn(T::Native) -> std::result::Result<U::Native, String>,
+    ) -> Result<PrimitiveArray<U>> {
+        let failed = |_| {
+            let values = (0..array.len()).filter(|&slot| array.is_valid(slot));
+            let mut errors = values.filter_map(|slot| Some((slot, read(array.value(slot)).err()?)));
+            match errors.next() {
+                Some((slot, text)) => self.value_error(slot, text),
+                None => crate::conform::internal("a value can be read only the second time"),
+            }
+        };
+        array.try_unary::<_, U, String>(&read).map_err(failed)
+    }
+}

@@ -1,0 +1,197 @@
+//! The inverse of `conform`: Documents over any Arrow data, such as a result read back from Parquet.
+//!
+//! Arrow knows one null: in a document it reads as a missing key, in a list as null. Types that BSON has no exact
+//! counterpart of are refused by path, values that do not fit by row and path as well.
+
+mod decimal;
+mod extension;
+mod leaf;
+mod map;
+mod nested;
+mod time;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use arrow_array::{cast::AsArray, AnyDictionaryArray, Array, ArrayRef, RecordBatch};
+use arrow_buffer::NullBuffer;
+use arrow_schema::{ArrowError, DataType, Field};
+
+use super::internal;
+use crate::chunk::{Chunk, Column, Tagged, Values};
+use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
+use crate::raw::{ElementType, MAX_DEPTH};
+use crate::schema::extension_name;
+
+/// The rows of `batch` as documents. Columns of types that a Chunk has keep their buffers.
+///
+/// # Errors
+/// `InvalidArgument` naming the path, and the row where it is a value's fault, for what BSON cannot hold exactly;
+/// a decode error for a cell of our extension types that is not the BSON it should be.
+pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
+    let mut reading = Reading {
+        path: Vec::new(),
+        rows: Rows::Top,
+    };
+    let schema = batch.schema();
+    let documents = reading.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
+    Ok(Chunk {
+        documents: Arc::new(documents),
+        bytes: batch.get_array_memory_size(),
+        duplicates: 0,
+    })
+}
+
+/// From a slot to its row in the batch, to name it in an error.
+#[derive(Clone)]
+enum Rows {
+    /// They are the same.
+    Top,
+    /// The items of lists with these offsets.
+    Items(arrow_buffer::OffsetBuffer<i32>, Arc<Rows>),
+}
+
+/// Where the reading stands.
+struct Reading {
+    path: Path,
+    rows: Rows,
+}
+
+impl Reading {
+    /// The column `field` with the cells of `array`; in lists there are no missing cells, only null ones.
+    fn column(&mut self, field: &Field, array: &ArrayRef) -> Result<Arc<Column>> {
+        if self.path.len() > MAX_DEPTH {
+            return Err(self.refuse("more than 200 levels of nesting".into()));
+        }
+        let array = self.unpacked(array)?;
+        let extension = extension_name(field).map(|name| self.extension(name, &array));
+        let values = match extension.transpose()?.flatten() {
+            Some(values) => values,
+            None => self.plain(&array)?,
+        };
+        Ok(Arc::new(Column::dense(values)))
+    }
+
+    /// Without dictionary or run-end encoding.
+    fn unpacked(&self, array: &ArrayRef) -> Result<ArrayRef> {
+        match array.data_type() {
+            DataType::Dictionary(_, _) => {
+                let dictionary: &dyn AnyDictionaryArray = array.as_any_dictionary();
+                let plain = arrow_select::take::take(dictionary.values(), dictionary.keys(), None);
+                self.unpacked(&plain.map_err(internal)?)
+            }
+            DataType::RunEndEncoded(_, values) => self.cast(array, values.data_type()),
+            _ => Ok(Arc::clone(array)),
+        }
+    }
+
+    fn plain(&mut self, array: &ArrayRef) -> Result<Values> {
+        Ok(match array.data_type() {
+            DataType::Struct(fields) => {
+                let array = array.as_struct();
+                self.struct_values(fields, array)?
+            }
+            DataType::List(item) => self.list_values(item, array.as_list())?,
+            DataType::LargeList(item)
+            | DataType::FixedSizeList(item, _)
+            | DataType::ListView(item)
+            | DataType::LargeListView(item) => {
+                let list = self.cast(array, &DataType::List(Arc::clone(item)))?;
+                self.list_values(item, list.as_list())?
+            }
+            DataType::Map(_, _) => self.map_values(array.as_map())?,
+            _ => self.leaf(array)?,
+        })
+    }
+
+    /// `array` as `wanted`, by a cast that cannot change a value.
+    fn cast(&self, array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
+        if array.data_type() == wanted {
+            return Ok(Arc::clone(array));
+        }
+        let options = arrow_cast::CastOptions {
+            safe: false,
+            ..Default::default()
+        };
+        arrow_cast::cast_with_options(array, wanted, &options).map_err(|error: ArrowError| {
+            self.refuse(format!("{} cannot be read: {error}", array.data_type()))
+        })
+    }
+
+    /// Whether the column being read holds items of lists.
+    fn in_list(&self) -> bool {
+        matches!(self.path.last(), Some(Step::Index(_)))
+    }
+
+    /// Reads what lies below `step`.
+    fn inside<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.path.push(step);
+        let outcome = read(self);
+        self.path.pop();
+        outcome
+    }
+
+    /// An argument that cannot be read, here.
+    fn refuse(&self, text: String) -> Error {
+        Error::new(ErrorKind::InvalidArgument(text)).at(Location {
+            path: self.path.clone(),
+            ..Location::default()
+        })
+    }
+
+    fn unsupported(&self, found: &DataType) -> Error {
+        self.refuse(format!(
+            "a column of type {found} has no counterpart in BSON"
+        ))
+    }
+
+    /// `error` at `slot`: its row, and list positions instead of "any item".
+    fn at(&self, slot: usize, error: Error) -> Error {
+        let mut path = self.path.clone();
+        let mut rows = &self.rows;
+        let mut slot = slot;
+        let mut steps = path.iter_mut().rev();
+        while let Rows::Items(offsets, outer) = rows {
+            let list = offsets
+                .partition_point(|&offset| offset as usize <= slot)
+                .saturating_sub(1);
+            let position = slot - offsets[list] as usize;
+            if let Some(step) = steps.find(|step| matches!(step, Step::Index(_))) {
+                *step = Step::Index(position as u32);
+            }
+            slot = list;
+            rows = outer;
+        }
+        error.at(Location {
+            document: Some(slot as u64),
+            id: None,
+            path,
+        })
+    }
+
+    fn value_error(&self, slot: usize, text: impl Into<String>) -> Error {
+        self.at(slot, Error::new(ErrorKind::InvalidArgument(text.into())))
+    }
+}
+
+/// Appends Arrow's null: missing in documents, null in lists.
+fn push_null(tagged: &mut Tagged, in_list: bool) {
+    if in_list {
+        let _ = tagged.push_with(ElementType::Null.byte(), |_| Ok::<_, Infallible>(()));
+    } else {
+        tagged.push_missing();
+    }
+}
+
+/// `array`, null also where `outer` is: a value under a null parent is no value.
+fn masked(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
+    let Some(outer) = outer.filter(|outer| outer.null_count() > 0) else {
+        return Ok(Arc::clone(array));
+    };
+    // These have no validity of their own: one is null anyway, the other is refused next.
+    if matches!(array.data_type(), DataType::Null | DataType::Union(_, _)) {
+        return Ok(Arc::clone(array));
+    }
+    let absent = arrow_array::BooleanArray::new(!outer.inner(), None);
+    arrow_select::nullif::nullif(array, &absent).map_err(internal)
+}

@@ -1,0 +1,56 @@
+//! Dates and timestamps as BSON dates: milliseconds since 1970 in UTC.
+
+use arrow_array::types::{
+    Date32Type, Date64Type, TimestampMicrosecondType, TimestampMillisecondType,
+    TimestampNanosecondType, TimestampSecondType,
+};
+use arrow_array::{cast::AsArray, ArrayRef, TimestampMillisecondArray};
+use arrow_schema::{DataType, TimeUnit};
+
+use super::Reading;
+use crate::error::Result;
+
+const UTC: &str = "UTC";
+const DAY: i64 = 86_400_000;
+
+impl Reading {
+    /// Timestamps with a time zone are instants already; those without one, and dates, are read as UTC.
+    pub(super) fn dates(&self, array: &ArrayRef) -> Result<TimestampMillisecondArray> {
+        let dates = match array.data_type() {
+            DataType::Date32 => array
+                .as_primitive::<Date32Type>()
+                .unary(|days| i64::from(days) * DAY),
+            DataType::Date64 => array.as_primitive::<Date64Type>().unary(|value| value),
+            DataType::Timestamp(TimeUnit::Second, _) => {
+                self.each(array.as_primitive::<TimestampSecondType>(), |value| {
+                    let scaled = value.checked_mul(1000);
+                    scaled.ok_or_else(|| format!("{value} seconds are out of a date's range"))
+                })?
+            }
+            DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                let array = array.as_primitive::<TimestampMillisecondType>();
+                array.clone()
+            }
+            DataType::Timestamp(TimeUnit::Microsecond, _) => self
+                .each(array.as_primitive::<TimestampMicrosecondType>(), |value| {
+                    whole(value, 1000, "microseconds")
+                })?,
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => self
+                .each(array.as_primitive::<TimestampNanosecondType>(), |value| {
+                    whole(value, 1_000_000, "nanoseconds")
+                })?,
+            other => return Err(self.unsupported(other)),
+        };
+        Ok(dates.with_timezone(UTC))
+    }
+}
+
+/// `value` in milliseconds, if that is exact.
+fn whole(value: i64, unit: i64, name: &str) -> std::result::Result<i64, String> {
+    match value % unit {
+        0 => Ok(value / unit),
+        _ => Err(format!(
+            "a BSON date holds whole milliseconds, not {value} {name}; cast the column first"
+        )),
+    }
+}
