@@ -8,6 +8,7 @@ use arrow_array::{cast::AsArray, types::*, Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use data_bridge::chunk::Values;
 use data_bridge::conform::{conform, Policy, UnknownKeys};
+use data_bridge::decode::DecodeOptions;
 use data_bridge::error::{Error, ErrorKind, Step};
 use data_bridge::schema::{Kind, Limits, Observed, TableSchema};
 use schema_documents::*;
@@ -180,7 +181,7 @@ fn given_schemas_cast_only_what_is_exact() {
     ] {
         // Alone in its piece and among others: typed columns and tagged ones agree.
         for documents in [
-            documents(&[value.clone()]),
+            documents(std::slice::from_ref(&value)),
             documents(&[int(1), value.clone()]),
         ] {
             let error = batch(&documents, &schema).unwrap_err();
@@ -237,6 +238,32 @@ fn a_given_schema_is_a_projection_at_every_level() {
     assert_eq!(z, [Some(2), Some(3), None, None]);
     assert!(a.is_valid(1) && a.is_null(2) && a.is_null(3));
     assert_eq!(whole.column(2).null_count(), 4);
+}
+
+/// Documents kept as BSON (here: too many keys for columns) are read into a given struct as those in columns are.
+#[test]
+fn a_given_struct_reads_documents_kept_as_bson() {
+    let each = one_of_each();
+    let documents: Vec<_> = (0..40)
+        .map(|i| {
+            let keys = [i % 7, 7 + i % 6, 13 + i % 8];
+            let fields = keys.map(|k| (format!("k{k:02}"), each[k].clone()));
+            bytes(&[
+                ("m", document(&fields)),
+                ("l", list(&[document(&fields), null()])),
+            ])
+        })
+        .collect();
+    let (schema, wide) = table(&documents, 40, &Limits::default());
+    let mut options = DecodeOptions::default();
+    options.limits.max_keys = 3;
+    let narrow = chunk_with(&documents, &options);
+    let Values::Tagged(_) = narrow.documents.fields()[0].column.values() else {
+        panic!()
+    };
+    let batch = conform(&narrow, &schema, &Policy::default()).unwrap();
+    validate(&batch);
+    assert_eq!(batch, wide);
 }
 
 #[test]
@@ -317,12 +344,13 @@ fn conflicts_do_not_depend_on_the_cut() {
                         Err(error) => {
                             let place = error.location();
                             let row = (number * size) as u64 + place.document.unwrap();
-                            return Err((
+                            let place = (
                                 row,
                                 place.id.clone(),
                                 place.path.clone(),
                                 error.kind().clone(),
-                            ));
+                            );
+                            return Err(Box::new(place));
                         }
                     }
                 }
@@ -331,7 +359,8 @@ fn conflicts_do_not_depend_on_the_cut() {
             };
             let whole = outcome(24);
             conflicts += usize::from(whole.is_err());
-            if let Err((row, _, path, kind)) = &whole {
+            if let Err(place) = &whole {
+                let (row, _, path, kind) = &**place;
                 assert!(*row >= 8, "round {round}: {path:?} {kind:?}");
             }
             for size in [1, 2, 3, 5] {
