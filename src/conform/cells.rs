@@ -42,14 +42,18 @@ impl<'a> Slots<'a> {
         }
     }
 
+    fn iter(&self) -> impl Iterator<Item = Cell<'a>> + '_ {
+        (0..self.len()).map(|slot| self.get(slot))
+    }
+
     /// Hands each cell to `append`, read by `read`; a misfit when that gives nothing for a value.
     fn each<T>(
         &self,
         read: impl Fn(&Cell<'a>) -> Option<T>,
         mut append: impl FnMut(Option<T>),
     ) -> Made<()> {
-        for slot in 0..self.len() {
-            match self.get(slot) {
+        for cell in self.iter() {
+            match cell {
                 Cell::Null => append(None),
                 cell => append(Some(read(&cell).ok_or(Failure::Misfit)?)),
             }
@@ -224,8 +228,8 @@ fn documents(
     let len = slots.len();
     let mut columns = vec![vec![Cell::Null; len]; fields.len()];
     let mut valid = Vec::with_capacity(len);
-    for slot in 0..len {
-        match slots.get(slot) {
+    for (slot, cell) in slots.iter().enumerate() {
+        match cell {
             Cell::Null => valid.push(false),
             Cell::Document(document) => {
                 valid.push(true);
@@ -256,8 +260,8 @@ fn lists(slots: &Slots<'_>, kind: &Kind, field: &Field, policy: &Policy) -> Made
     let mut offsets = Vec::with_capacity(len + 1);
     offsets.push(0);
     let mut valid = Vec::with_capacity(len);
-    for slot in 0..len {
-        match slots.get(slot) {
+    for cell in slots.iter() {
+        match cell {
             Cell::Null => valid.push(false),
             Cell::List(list) => {
                 valid.push(true);

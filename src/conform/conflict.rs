@@ -55,8 +55,16 @@ impl Search<'_> {
         document: &DocumentCell<'_>,
         fields: &[(Arc<str>, Kind)],
     ) -> Result<(), Conflict> {
+        let mut expected = 0;
         for (key, cell) in document.entries() {
-            let kind = fields.iter().find(|(name, _)| **name == *key);
+            // Keys mostly come where the schema has them.
+            let named = |(_, (name, _)): &(usize, &(Arc<str>, Kind))| **name == *key;
+            let there = fields.iter().enumerate().skip(expected).take(1).find(named);
+            let place = there.or_else(|| fields.iter().enumerate().find(named));
+            let kind = place.map(|(place, field)| {
+                expected = place + 1;
+                field
+            });
             match kind {
                 Some((name, kind)) => {
                     self.path.push(Step::Key(Arc::clone(name)));

@@ -6,6 +6,7 @@
 mod exact;
 mod extension;
 mod findings;
+mod given;
 mod observed;
 mod resolve;
 mod scan;

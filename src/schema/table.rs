@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{Field, Schema, SchemaRef};
 
-use super::extension;
+use super::{extension, given};
 use crate::chunk::Marker;
 use crate::error::Result;
 
@@ -114,7 +114,7 @@ impl TableSchema {
     /// # Errors
     /// `InvalidArgument` naming the path of the first field whose type is not supported.
     pub fn given(schema: &Schema) -> Result<Self> {
-        Ok(TableSchema::new(extension::from_fields(schema.fields())?))
+        Ok(TableSchema::new(given::from_fields(schema.fields())?))
     }
 
     /// The columns.

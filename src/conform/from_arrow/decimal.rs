@@ -22,11 +22,10 @@ impl Reading {
         let wide: Decimal128Array = match array.data_type() {
             DataType::Decimal32(_, _) => array.as_primitive::<Decimal32Type>().unary(i128::from),
             DataType::Decimal64(_, _) => array.as_primitive::<Decimal64Type>().unary(i128::from),
-            DataType::Decimal256(_, _) => {
-                self.each(array.as_primitive::<Decimal256Type>(), |value| {
+            DataType::Decimal256(_, _) => self
+                .each(array.as_primitive::<Decimal256Type>(), |value| {
                     value.to_i128().ok_or_else(too_long)
-                })?
-            }
+                })?,
             other => return Err(self.unsupported(other)),
         };
         Ok(Arc::new(wide))
@@ -53,7 +52,9 @@ impl Reading {
         }
         let values = Buffer::from_vec(values.into_flattened());
         let nulls = array.nulls().cloned();
-        Ok(Values::Decimal128(FixedSizeBinaryArray::new(16, values, nulls)))
+        Ok(Values::Decimal128(FixedSizeBinaryArray::new(
+            16, values, nulls,
+        )))
     }
 }
 

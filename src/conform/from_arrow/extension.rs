@@ -10,12 +10,10 @@ use arrow_array::{
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
-use super::Reading;
+use super::{push_null, Reading};
 use crate::chunk::{Marker, Tagged, Values};
-use crate::error::{Error, Result, Step};
-use crate::raw::{
-    normalise_document, normalise_value, ElementType, Elements, Malformed, TextPolicy,
-};
+use crate::error::{Error, Result};
+use crate::raw::{normalise_document, normalise_value, Elements, Malformed, TextPolicy};
 use crate::schema::{
     ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER, DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID,
     REGEX, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
@@ -85,7 +83,10 @@ impl Reading {
         let wrong = (0..bytes.len())
             .find(|&slot| bytes.is_valid(slot) && bytes.value(slot).len() != width as usize);
         if let Some(slot) = wrong {
-            let text = format!("{name} holds {width} bytes, not {}", bytes.value(slot).len());
+            let text = format!(
+                "{name} holds {width} bytes, not {}",
+                bytes.value(slot).len()
+            );
             return Err(self.value_error(slot, text));
         }
         let array: ArrayRef = Arc::new(bytes);
@@ -143,7 +144,10 @@ impl Reading {
 
     fn no_nul(&self, array: &StringArray) -> Result<()> {
         let slots = (0..array.len()).filter(|&slot| array.is_valid(slot));
-        match slots.into_iter().find(|&slot| array.value(slot).contains('\0')) {
+        match slots
+            .into_iter()
+            .find(|&slot| array.value(slot).contains('\0'))
+        {
             Some(slot) => Err(self.value_error(slot, "a BSON regular expression cannot hold NUL")),
             None => Ok(()),
         }
@@ -165,15 +169,12 @@ impl Reading {
 
     /// Each cell is `{"": value}`: checked, and put into the form that a Chunk keeps.
     fn mixed(&self, cells: &BinaryArray) -> Result<Values> {
-        let in_list = matches!(self.path.last(), Some(Step::Index(_)));
+        let in_list = self.in_list();
         let depth = self.path.len().max(1);
         let mut tagged = Tagged::with_capacity(cells.len());
         for slot in 0..cells.len() {
-            if cells.is_null(slot) && in_list {
-                let null = ElementType::Null.byte();
-                tagged.push_with(null, |_| Ok::<_, Error>(()))?;
-            } else if cells.is_null(slot) {
-                tagged.push_missing();
+            if cells.is_null(slot) {
+                push_null(&mut tagged, in_list);
             } else {
                 unwrap(cells.value(slot), depth, &mut tagged)
                     .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;

@@ -18,7 +18,7 @@ impl Reading {
                 Values::Int32(self.cast(array, &Int32)?.as_primitive().clone())
             }
             Int64 | UInt32 => Values::Int64(self.cast(array, &Int64)?.as_primitive().clone()),
-            UInt64 => Values::Int64(self.from_unsigned(array.as_primitive())?),
+            UInt64 => Values::Int64(self.signed(array.as_primitive())?),
             Float16 | Float32 | Float64 => {
                 Values::Double(self.cast(array, &Float64)?.as_primitive().clone())
             }
@@ -39,7 +39,7 @@ impl Reading {
         })
     }
 
-    fn from_unsigned(&self, array: &PrimitiveArray<UInt64Type>) -> Result<PrimitiveArray<Int64Type>> {
+    fn signed(&self, array: &PrimitiveArray<UInt64Type>) -> Result<PrimitiveArray<Int64Type>> {
         self.each(array, |value| {
             i64::try_from(value).map_err(|_| format!("{value} is over the largest int64"))
         })

@@ -1,51 +1,49 @@
 //! Maps as documents: their keys differ by row, so they stay BSON and not a column each.
 
-use arrow_array::{cast::AsArray, Array, MapArray};
+use arrow_array::{cast::AsArray, Array, ListArray, MapArray, StringArray};
 use arrow_schema::DataType;
 
-use super::Reading;
+use super::{nested, push_null, Reading};
 use crate::chunk::{encode_cell, Tagged, Values};
-use crate::error::{Error, Result, Step};
+use crate::error::{Error, Result};
 use crate::raw::{normalise_document, ElementType, TextPolicy};
 
 impl Reading {
     pub(super) fn map_values(&mut self, map: &MapArray) -> Result<Values> {
-        let (key_field, value_field) = map.entries_fields();
-        let key_array = self.unpacked(map.keys())?;
+        let (offsets, entries) = nested::items(&ListArray::from(map.clone()))?;
+        let entries = entries.as_struct();
+        let keys = self.unpacked(entries.column(0))?;
         if !matches!(
-            key_array.data_type(),
+            keys.data_type(),
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
         ) {
             return Err(self.refuse(format!(
                 "a map's keys must be strings to be BSON keys, not {}",
-                key_field.data_type()
+                keys.data_type()
             )));
         }
-        let keys = self.cast(&key_array, &DataType::Utf8)?;
-        let keys = keys.as_string::<i32>();
-        let outer = std::sync::Arc::new(self.rows.clone());
-        self.rows = super::Rows::Items(map.offsets().clone(), outer.clone());
-        let values = self.inside(Step::Index(0), |reading| {
-            reading.column(value_field, map.values())
-        });
-        self.rows = (*outer).clone();
-        let values = values?;
+        let keys = self.cast(&keys, &DataType::Utf8)?;
+        let keys: &StringArray = keys.as_string();
+        let (_, field) = map.entries_fields();
+        let values = self.items(&offsets, |reading| reading.column(field, entries.column(1)))?;
 
+        let in_list = self.in_list();
+        let depth = self.path.len() + 1;
         let mut tagged = Tagged::with_capacity(map.len());
         let mut scratch = Vec::new();
         for row in 0..map.len() {
             if map.is_null(row) {
-                tagged.push_missing();
+                push_null(&mut tagged, in_list);
                 continue;
             }
             scratch.clear();
             scratch.extend_from_slice(&[0; 4]);
-            for entry in map.offsets()[row] as usize..map.offsets()[row + 1] as usize {
-                let cell = values.cell(entry);
+            for entry in offsets[row] as usize..offsets[row + 1] as usize {
                 let key = keys.value(entry);
                 if key.contains('\0') {
                     return Err(self.value_error(row, "a BSON key cannot hold NUL"));
                 }
+                let cell = values.cell(entry);
                 scratch.push(cell.element_type().byte());
                 scratch.extend_from_slice(key.as_bytes());
                 scratch.push(0);
@@ -56,10 +54,9 @@ impl Reading {
                 .map_err(|_| self.value_error(row, "a document of over 2 GiB"))?;
             scratch[..4].copy_from_slice(&len.to_le_bytes());
             // A key that occurs twice is merged: the last value wins, as everywhere.
-            let level = self.path.len();
             tagged
                 .push_with(ElementType::Document.byte(), |out| {
-                    normalise_document(&scratch, level + 1, TextPolicy::Strict, out).map(drop)
+                    normalise_document(&scratch, depth, TextPolicy::Strict, out).map(drop)
                 })
                 .map_err(|bad| self.at(row, Error::decode(bad.offset, bad.reason)))?;
         }

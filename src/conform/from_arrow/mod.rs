@@ -10,16 +10,17 @@ mod map;
 mod nested;
 mod time;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, AnyDictionaryArray, RecordBatch, cast::AsArray};
+use arrow_array::{cast::AsArray, AnyDictionaryArray, Array, ArrayRef, RecordBatch};
 use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field};
 
 use super::internal;
-use crate::chunk::{Chunk, Column, Values};
+use crate::chunk::{Chunk, Column, Tagged, Values};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
-use crate::raw::MAX_DEPTH;
+use crate::raw::{ElementType, MAX_DEPTH};
 use crate::schema::extension_name;
 
 /// The rows of `batch` as documents. Columns of types that a Chunk has keep their buffers.
@@ -33,8 +34,7 @@ pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
         rows: Rows::Top,
     };
     let schema = batch.schema();
-    let documents =
-        reading.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
+    let documents = reading.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
     Ok(Chunk {
         documents: Arc::new(documents),
         bytes: batch.get_array_memory_size(),
@@ -118,7 +118,12 @@ impl Reading {
         })
     }
 
-    /// The step into `key`, read by `read`.
+    /// Whether the column being read holds items of lists.
+    fn in_list(&self) -> bool {
+        matches!(self.path.last(), Some(Step::Index(_)))
+    }
+
+    /// Reads what lies below `step`.
     fn inside<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.path.push(step);
         let outcome = read(self);
@@ -135,7 +140,9 @@ impl Reading {
     }
 
     fn unsupported(&self, found: &DataType) -> Error {
-        self.refuse(format!("a column of type {found} has no counterpart in BSON"))
+        self.refuse(format!(
+            "a column of type {found} has no counterpart in BSON"
+        ))
     }
 
     /// `error` at `slot`: its row, and list positions instead of "any item".
@@ -167,12 +174,22 @@ impl Reading {
     }
 }
 
+/// Appends Arrow's null: missing in documents, null in lists.
+fn push_null(tagged: &mut Tagged, in_list: bool) {
+    if in_list {
+        let _ = tagged.push_with(ElementType::Null.byte(), |_| Ok::<_, Infallible>(()));
+    } else {
+        tagged.push_missing();
+    }
+}
+
 /// `array`, null also where `outer` is: a value under a null parent is no value.
 fn masked(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
     let Some(outer) = outer.filter(|outer| outer.null_count() > 0) else {
         return Ok(Arc::clone(array));
     };
-    if array.data_type().is_null() {
+    // These have no validity of their own: one is null anyway, the other is refused next.
+    if matches!(array.data_type(), DataType::Null | DataType::Union(_, _)) {
         return Ok(Arc::clone(array));
     }
     let absent = arrow_array::BooleanArray::new(!outer.inner(), None);

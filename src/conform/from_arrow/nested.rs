@@ -8,7 +8,7 @@ use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{FieldRef, Fields};
 
 use super::{masked, Reading, Rows};
-use crate::chunk::{Column, Documents, Field, Shapes, Tagged, Values};
+use crate::chunk::{Documents, Field, Shapes, Tagged, Values};
 use crate::conform::internal;
 use crate::error::{Result, Step};
 
@@ -32,7 +32,8 @@ impl Reading {
                 if name.contains('\0') {
                     return Err(reading.refuse("a BSON key cannot hold NUL".into()));
                 }
-                reading.column(field, &masked(array, nulls)?)
+                let array = reading.unpacked(array)?;
+                reading.column(field, &masked(&array, nulls)?)
             })?;
             columns.push(Field { name, column });
         }
@@ -41,8 +42,7 @@ impl Reading {
     }
 
     pub(super) fn struct_values(&mut self, fields: &Fields, array: &StructArray) -> Result<Values> {
-        let documents =
-            self.documents(fields, array.columns(), array.len(), array.nulls())?;
+        let documents = self.documents(fields, array.columns(), array.len(), array.nulls())?;
         Ok(Values::Document {
             nulls: array.nulls().cloned(),
             documents: Arc::new(documents),
@@ -50,34 +50,49 @@ impl Reading {
     }
 
     pub(super) fn list_values(&mut self, item: &FieldRef, array: &ListArray) -> Result<Values> {
-        let array = compact(array)?;
-        let offsets = array.offsets();
-        let (first, last) = (offsets[0], offsets[array.len()]);
-        let items = array.values().slice(first as usize, (last - first) as usize);
-        let offsets = match first {
-            0 => offsets.clone(),
-            _ => {
-                let moved: Vec<i32> = offsets.iter().map(|offset| offset - first).collect();
-                OffsetBuffer::new(ScalarBuffer::from(moved))
-            }
-        };
-        let outer = Arc::new(self.rows.clone());
-        self.rows = Rows::Items(offsets.clone(), Arc::clone(&outer));
-        let items = self.inside(Step::Index(0), |reading| reading.column(item, &items));
-        self.rows = (*outer).clone();
+        let (offsets, items) = items(array)?;
+        let items = self.items(&offsets, |reading| reading.column(item, &items))?;
         Ok(Values::List {
             nulls: array.nulls().cloned(),
             offsets,
-            items: items?,
+            items,
         })
     }
+
+    /// Reads the items of lists with these offsets.
+    pub(super) fn items<T>(
+        &mut self,
+        offsets: &OffsetBuffer<i32>,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let outer = self.rows.clone();
+        self.rows = Rows::Items(offsets.clone(), Arc::new(outer.clone()));
+        let outcome = self.inside(Step::Index(0), read);
+        self.rows = outer;
+        outcome
+    }
+}
+
+/// The items of lists, only those that are in one, and offsets into them from 0.
+pub(super) fn items(array: &ListArray) -> Result<(OffsetBuffer<i32>, ArrayRef)> {
+    let array = compact(array)?;
+    let offsets = array.offsets();
+    let (first, last) = (offsets[0], offsets[array.len()]);
+    let items = array
+        .values()
+        .slice(first as usize, (last - first) as usize);
+    if first == 0 {
+        return Ok((offsets.clone(), items));
+    }
+    let moved: Vec<i32> = offsets.iter().map(|offset| offset - first).collect();
+    Ok((OffsetBuffer::new(ScalarBuffer::from(moved)), items))
 }
 
 /// `array` without items under null lists.
 fn compact(array: &ListArray) -> Result<ListArray> {
     let offsets = array.offsets();
-    let hidden = (0..array.len())
-        .any(|list| array.is_null(list) && offsets[list] != offsets[list + 1]);
+    let hidden =
+        (0..array.len()).any(|list| array.is_null(list) && offsets[list] != offsets[list + 1]);
     if !hidden {
         return Ok(array.clone());
     }
@@ -173,9 +188,4 @@ fn shapes(fields: &[Field], len: usize) -> Shapes {
         true => Shapes::uniform(Vec::new()),
         false => Shapes::new(all.into_iter().map(|(shape, _)| shape), of_row),
     }
-}
-
-/// A column of BSON documents or other values, already in normal form.
-pub(super) fn tagged_column(tagged: Tagged) -> Column {
-    Column::dense(Values::Tagged(tagged))
 }

@@ -31,16 +31,14 @@ impl Reading {
                 let array = array.as_primitive::<TimestampMillisecondType>();
                 array.clone()
             }
-            DataType::Timestamp(TimeUnit::Microsecond, _) => {
-                self.each(array.as_primitive::<TimestampMicrosecondType>(), |value| {
+            DataType::Timestamp(TimeUnit::Microsecond, _) => self
+                .each(array.as_primitive::<TimestampMicrosecondType>(), |value| {
                     whole(value, 1000, "microseconds")
-                })?
-            }
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => {
-                self.each(array.as_primitive::<TimestampNanosecondType>(), |value| {
+                })?,
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => self
+                .each(array.as_primitive::<TimestampNanosecondType>(), |value| {
                     whole(value, 1_000_000, "nanoseconds")
-                })?
-            }
+                })?,
             other => return Err(self.unsupported(other)),
         };
         Ok(dates.with_timezone(UTC))

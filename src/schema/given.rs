@@ -1,0 +1,185 @@
+//! Schemas that users give: which Arrow types are accepted, and what kinds they stand for.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use arrow_schema::{DataType, Field, Fields, TimeUnit};
+
+use super::extension::{extension_name, name_of, storage, EXTENSIONS, UTC};
+use super::table::Kind;
+use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
+use crate::raw::MAX_DEPTH;
+
+/// The columns of a given schema.
+pub(super) fn from_fields(fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
+    Given { path: Vec::new() }.fields(fields)
+}
+
+/// Walks a given schema; `path` is where it stands, items of a list as `[0]`.
+struct Given {
+    path: Path,
+}
+
+impl Given {
+    fn fields(&mut self, fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
+        let mut names = HashSet::new();
+        let mut kinds = Vec::with_capacity(fields.len());
+        for field in fields {
+            let name: Arc<str> = field.name().as_str().into();
+            self.path.push(Step::Key(Arc::clone(&name)));
+            if !names.insert(Arc::clone(&name)) {
+                return Err(self.refuse("this name occurs twice in the given schema".into()));
+            }
+            let kind = self.field(field)?;
+            self.path.pop();
+            kinds.push((name, kind));
+        }
+        Ok(kinds)
+    }
+
+    fn field(&mut self, field: &Field) -> Result<Kind> {
+        if !field.is_nullable() {
+            return Err(self.refuse(
+                "a given field must be nullable: any document may lack a key or hold null".into(),
+            ));
+        }
+        match extension_name(field) {
+            Some(name) => self.extension(name, field.data_type()),
+            None => self.plain(field.data_type()),
+        }
+    }
+
+    fn extension(&self, name: &str, found: &DataType) -> Result<Kind> {
+        let known = EXTENSIONS.iter().find(|kind| name_of(kind) == Some(name));
+        let Some(kind) = known else {
+            return Err(self.unsupported(&format!("extension {name:?}")));
+        };
+        let wanted = storage(kind);
+        if !same_storage(&wanted, found) {
+            return Err(self.unsupported(&format!(
+                "extension {name:?} over {found} (it is defined over {wanted})"
+            )));
+        }
+        Ok(kind.clone())
+    }
+
+    fn plain(&mut self, found: &DataType) -> Result<Kind> {
+        Ok(match found {
+            DataType::Null => Kind::Null,
+            DataType::Float64 => Kind::Double,
+            DataType::Int32 => Kind::Int32,
+            DataType::Int64 => Kind::Int64,
+            DataType::Boolean => Kind::Boolean,
+            DataType::Utf8 => Kind::String,
+            DataType::Binary => Kind::Binary,
+            DataType::FixedSizeBinary(12) => Kind::ObjectId,
+            DataType::Timestamp(TimeUnit::Millisecond, Some(zone)) if &**zone == UTC => {
+                Kind::DateTime
+            }
+            DataType::Struct(fields) if !fields.is_empty() && self.path.len() < MAX_DEPTH => {
+                Kind::Document(self.fields(fields)?)
+            }
+            DataType::List(item) if self.path.len() < MAX_DEPTH => {
+                self.path.push(Step::Index(0));
+                let kind = self.field(item)?;
+                self.path.pop();
+                Kind::List(Box::new(kind))
+            }
+            other => return Err(self.unsupported(&other.to_string())),
+        })
+    }
+
+    fn unsupported(&self, what: &str) -> Error {
+        self.refuse(format!(
+            "a given schema cannot hold {what} yet; accepted are null, bool, int32, int64, float64, utf8, binary, \
+             fixed_size_binary(12) as ObjectId, timestamp(ms, UTC), structs with fields, lists, arrow.uuid, \
+             pymongoarrow.objectid and .decimal128, and the data_bridge.* extension types"
+        ))
+    }
+
+    fn refuse(&self, text: String) -> Error {
+        Error::new(ErrorKind::InvalidArgument(text)).at(Location {
+            path: self.path.clone(),
+            ..Location::default()
+        })
+    }
+}
+
+/// The same type but for nullability and metadata of a struct's parts.
+fn same_storage(wanted: &DataType, found: &DataType) -> bool {
+    match (wanted, found) {
+        (DataType::Struct(wanted), DataType::Struct(found)) => {
+            wanted.len() == found.len()
+                && wanted.iter().zip(found).all(|(wanted, found)| {
+                    wanted.name() == found.name() && wanted.data_type() == found.data_type()
+                })
+        }
+        _ => wanted == found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
+
+    use super::super::extension::to_field;
+    use super::*;
+
+    #[test]
+    fn every_kind_survives_its_field() {
+        let mut kinds = EXTENSIONS.to_vec();
+        kinds.extend([
+            Kind::Null,
+            Kind::Double,
+            Kind::Int32,
+            Kind::Int64,
+            Kind::Boolean,
+            Kind::String,
+            Kind::DateTime,
+            Kind::Binary,
+        ]);
+        for kind in kinds.clone() {
+            kinds.push(Kind::List(Box::new(kind.clone())));
+            kinds.push(Kind::Document(vec![
+                ("a.b".into(), kind.clone()),
+                ("".into(), kind),
+            ]));
+        }
+        for kind in kinds {
+            let fields = Fields::from(vec![to_field("x", &kind)]);
+            assert_eq!(from_fields(&fields).unwrap(), [("x".into(), kind)]);
+        }
+    }
+
+    #[test]
+    fn what_is_refused_is_named_by_path() {
+        let item = Field::new("element", DataType::LargeUtf8, true);
+        let list = Field::new("b", DataType::List(Arc::new(item)), true);
+        let outer = Field::new("a", DataType::Struct(vec![list].into()), true);
+        let error = from_fields(&vec![outer].into()).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)));
+        let path = [Step::Key("a".into()), Step::Key("b".into()), Step::Index(0)];
+        assert_eq!(error.location().path, path);
+        assert!(error.to_string().contains("LargeUtf8"), "{error}");
+
+        let twice = vec![Field::new("a", DataType::Int32, true); 2];
+        assert!(from_fields(&twice.into()).is_err());
+        let required = vec![Field::new("a", DataType::Int32, false)];
+        assert!(from_fields(&required.into()).is_err());
+    }
+
+    #[test]
+    fn pymongoarrow_names_are_read() {
+        let field = |name: &str, width| {
+            Field::new("x", DataType::FixedSizeBinary(width), true).with_metadata(HashMap::from([
+                (EXTENSION_TYPE_NAME_KEY.into(), name.into()),
+            ]))
+        };
+        let fields = vec![field("pymongoarrow.objectid", 12)].into();
+        assert_eq!(from_fields(&fields).unwrap()[0].1, Kind::ObjectId);
+        let fields = vec![field("pymongoarrow.decimal128", 16)].into();
+        assert_eq!(from_fields(&fields).unwrap()[0].1, Kind::Decimal128);
+    }
+}
