@@ -9,7 +9,7 @@ use mongodb::event::cmap::CmapEvent;
 use mongodb::event::EventHandler;
 use mongodb::options::{ClientOptions, DriverInfo, ServerAddress};
 use tokio::sync::{watch, OnceCell};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, Instant};
 
 use super::cursor::CursorSource;
 use super::failure::{from_driver, no_answer, text};
@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// anybody waits for a misspelt port.
 const SERVER_SELECTION: Duration = Duration::from_secs(10);
 
-/// How long closing a client waits for its servers to confirm that they killed its cursors.
+/// How long closing a client waits for its servers to confirm that they killed its cursors and ended its sessions.
 const CLOSING: Duration = Duration::from_secs(2);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -183,10 +183,12 @@ impl Client {
         connected.closing.send_replace(true);
         let this = self.clone();
         Task::spawn(async move {
+            let begun = Instant::now();
             registry::stop(Some(this.0.id), CLOSING).await;
             if let Some(driver) = this.0.native.get().and_then(|c| c.driver.get()) {
                 // Not waiting for what still holds the driver's client: a session that Python keeps would block it.
-                let _ = timeout(CLOSING, driver.clone().shutdown().immediate(true)).await;
+                let left = CLOSING.saturating_sub(begun.elapsed()).max(CLOSING / 4);
+                let _ = timeout(left, driver.clone().shutdown().immediate(true)).await;
             }
             Ok(())
         })
