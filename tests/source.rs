@@ -53,6 +53,15 @@ impl Observer {
             .unwrap()
     }
 
+    /// How often a command was run.
+    fn count(&self, command: &str) -> i64 {
+        let status = self.admin(doc! {"serverStatus": 1});
+        let metrics = status.get_document("metrics").unwrap();
+        let commands = metrics.get_document("commands").unwrap();
+        let counts = commands.get_document(command).unwrap();
+        counts.get_i64("total").unwrap()
+    }
+
     fn running(&self, comment: &str) -> bool {
         let current = self.admin(doc! {"currentOp": true, "command.comment": comment});
         !current.get_array("inprog").unwrap().is_empty()
@@ -270,7 +279,8 @@ fn options_reach_the_server() {
 
 #[test]
 fn refusals_of_the_server_are_operation_errors() {
-    let (_turn, _) = stage();
+    let (_turn, observer) = stage();
+    let kills = observer.count("killSessions");
     let error = failure(&mut find(&client(), doc! {"$nonsense": 1}, doc! {}, true));
     let ErrorKind::Operation {
         code,
@@ -283,6 +293,9 @@ fn refusals_of_the_server_are_operation_errors() {
     };
     assert_eq!((*code, code_name.as_str()), (2, "BadValue"));
     assert!(message.contains("$nonsense"), "{message}");
+    // Nothing is left to kill, and the session is in use by others again.
+    sleep(Duration::from_millis(100));
+    assert_eq!(observer.count("killSessions"), kills);
 }
 
 #[test]
@@ -330,6 +343,42 @@ fn a_refused_port_fails_within_server_selection() {
     );
     assert!(
         !text.contains("hunter2") && !text.contains("labels"),
+        "{text}"
+    );
+}
+
+#[test]
+fn stopping_does_not_wait_for_a_connection() {
+    let client = Client::new("mongodb://127.0.0.1:1/").unwrap();
+    let mut source = find(&client, doc! {}, doc! {}, true);
+    assert!(matches!(
+        source.poll(Duration::from_millis(50)),
+        Ok(Arrival::Pending)
+    ));
+    let begun = Instant::now();
+    outcome(&client.close()).unwrap();
+    assert!(
+        begun.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(failure(&mut source).kind(), &ErrorKind::Cancelled);
+}
+
+#[test]
+fn a_wrong_set_name_is_said() {
+    let (_turn, _) = stage();
+    let (hosts, _) = uri()
+        .split_once("/?")
+        .map(|(hosts, rest)| (hosts.to_owned(), rest.to_owned()))
+        .unwrap_or((uri(), String::new()));
+    let client = Client::new(&format!(
+        "{hosts}/?replicaSet=wrong&serverSelectionTimeoutMS=500"
+    ))
+    .unwrap();
+    let text = failure(&mut find(&client, doc! {}, doc! {}, true)).to_string();
+    assert!(
+        text.contains("no host belongs to the replica set \"wrong\""),
         "{text}"
     );
 }

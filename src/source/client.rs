@@ -5,29 +5,29 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use mongodb::bson::{Bson, Document};
 use mongodb::event::cmap::CmapEvent;
 use mongodb::event::EventHandler;
 use mongodb::options::{ClientOptions, DriverInfo, ServerAddress};
 use tokio::sync::{watch, OnceCell};
-use tokio::time::{sleep, timeout};
+use tokio::time::{sleep, timeout, Instant};
 
 use super::cursor::CursorSource;
 use super::failure::{from_driver, no_answer, text};
 use super::options::{self, Selection};
 use super::process::PerProcess;
-use super::pump::{prefetch_bytes, Query, Request};
+use super::pump::{prefetch_bytes, Request};
+use super::query::{stages, Query};
 use super::session::Session;
 use super::task::Task;
 use super::uri::{self, Address};
-use super::{filter, registry};
+use super::{filter, names, registry};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long to look for a usable server when the connection string does not say; the driver's own 30 s is longer than
 /// anybody waits for a misspelt port.
 const SERVER_SELECTION: Duration = Duration::from_secs(10);
 
-/// How long closing a client waits for its servers to confirm that they killed its cursors.
+/// How long closing a client waits for its servers to confirm that they killed its cursors and ended its sessions.
 const CLOSING: Duration = Duration::from_secs(2);
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
@@ -106,7 +106,7 @@ impl Client {
         read: &Read<'_>,
         eager: bool,
     ) -> Result<CursorSource> {
-        check_names(database, Some(collection))?;
+        names::check(database, Some(collection))?;
         let selection = Selection::parse(read.selection)?;
         let query = Query::Find {
             collection: collection.to_owned(),
@@ -128,7 +128,7 @@ impl Client {
         read: &Read<'_>,
         eager: bool,
     ) -> Result<CursorSource> {
-        check_names(database, collection)?;
+        names::check(database, collection)?;
         let selection = Selection::parse(read.selection)?;
         let query = Query::Aggregate {
             collection: collection.map(str::to_owned),
@@ -183,10 +183,12 @@ impl Client {
         connected.closing.send_replace(true);
         let this = self.clone();
         Task::spawn(async move {
+            let begun = Instant::now();
             registry::stop(Some(this.0.id), CLOSING).await;
             if let Some(driver) = this.0.native.get().and_then(|c| c.driver.get()) {
                 // Not waiting for what still holds the driver's client: a session that Python keeps would block it.
-                let _ = timeout(CLOSING, driver.clone().shutdown().immediate(true)).await;
+                let left = CLOSING.saturating_sub(begun.elapsed()).max(CLOSING / 4);
+                let _ = timeout(left, driver.clone().shutdown().immediate(true)).await;
             }
             Ok(())
         })
@@ -277,98 +279,9 @@ pub(crate) async fn deadline(limit: Option<Duration>) -> Error {
     }
 }
 
-fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
-    let mut document = filter::document(pipeline, "pipeline")?;
-    let invalid = |text: &str| Error::new(ErrorKind::InvalidQuery(text.into()));
-    let Some(Bson::Array(stages)) = document.remove("pipeline") else {
-        return Err(invalid("pipeline: not a list of stages"));
-    };
-    let stages = stages.into_iter().map(|stage| match stage {
-        Bson::Document(stage) => Ok(stage),
-        _ => Err(invalid("pipeline: a stage is not a document")),
-    });
-    stages.collect()
-}
-
-/// Refuses names that no server takes, before anything is sent: a NUL would cut the rest of a name off.
-pub(crate) fn check_names(database: &str, collection: Option<&str>) -> Result<()> {
-    let invalid = |text: String| Err(Error::new(ErrorKind::InvalidArgument(text)));
-    if database.is_empty() || database.len() > 63 {
-        return invalid(format!(
-            "a database name has 1 to 63 bytes, not {}",
-            database.len()
-        ));
-    }
-    let forbidden = [
-        '/', '\\', '.', ' ', '"', '$', '*', '<', '>', ':', '|', '?', '\0',
-    ];
-    if let Some(found) = database.chars().find(|c| forbidden.contains(c)) {
-        if database != "$external" {
-            return invalid(format!(
-                "a database name cannot hold {found:?}: {database:?}"
-            ));
-        }
-    }
-    let Some(collection) = collection else {
-        return Ok(());
-    };
-    let system = collection.starts_with("oplog.$main") || collection.starts_with("$cmd");
-    if collection.is_empty()
-        || collection.contains('\0')
-        || collection.contains("..")
-        || collection.starts_with('.')
-        || collection.ends_with('.')
-        || (collection.contains('$') && !system)
-    {
-        return invalid(format!(
-            "a collection name is not empty, holds no NUL and no \"$\", and no dot at its ends or beside another: \
-             {collection:?}"
-        ));
-    }
-    if database.len() + 1 + collection.len() > 255 {
-        return invalid("database and collection name have more than 255 bytes together".into());
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn checks_names() {
-        for (database, collection) in [
-            ("shop", "orders"),
-            ("shop", "a.b"),
-            ("$external", "x"),
-            ("local", "oplog.$main"),
-            ("æ", "ø å"),
-        ] {
-            assert!(
-                check_names(database, Some(collection)).is_ok(),
-                "{database} {collection}"
-            );
-        }
-        let long = "x".repeat(256);
-        for (database, collection) in [
-            ("", "c"),
-            ("a.b", "c"),
-            ("a b", "c"),
-            ("a\0", "c"),
-            ("$a", "c"),
-            (&long, "c"),
-            ("a", ""),
-            ("a", "b\0"),
-            ("a", "$b"),
-            ("a", ".b"),
-            ("a", "b."),
-            ("a", "b..c"),
-            ("a", &long),
-        ] {
-            let error = check_names(database, Some(collection)).unwrap_err();
-            assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)));
-        }
-    }
 
     #[test]
     fn a_closed_client_refuses() {

@@ -5,12 +5,12 @@ use std::time::Duration;
 use mongodb::bson::{doc, Bson, Document, RawDocumentBuf};
 use mongodb::Collection;
 
-use super::client::{check_names, Client, Read};
+use super::client::{Client, Read};
 use super::failure::from_driver;
-use super::filter;
 use super::options::{self, Selection};
 use super::session::Session;
 use super::task::Task;
+use super::{filter, names};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Awaits a driver's action, in the session if there is one.
@@ -39,7 +39,7 @@ impl Client {
         command: &[u8],
         read: &Read<'_>,
     ) -> Result<Task<Vec<u8>>> {
-        check_names(database, None)?;
+        names::check(database, None)?;
         let selection = Selection::parse(read.selection)?;
         let mut document = filter::document(command, "command")?;
         if document.is_empty() {
@@ -173,7 +173,7 @@ impl Client {
         session: Option<&Session>,
         timeout: Option<Duration>,
     ) -> Result<Task<Vec<String>>> {
-        check_names(database, None)?;
+        names::check(database, None)?;
         let filter = filter::document(filter, "filter")?;
         self.check(session)?;
         let (this, session) = (self.clone(), session.cloned());
@@ -198,7 +198,7 @@ struct Place {
 
 impl Place {
     fn new(database: &str, collection: &str) -> Result<Self> {
-        check_names(database, Some(collection))?;
+        names::check(database, Some(collection))?;
         Ok(Place {
             database: database.to_owned(),
             collection: collection.to_owned(),

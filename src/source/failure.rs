@@ -137,10 +137,14 @@ fn no_server(message: &str) -> String {
     } else {
         "no server can be reached"
     };
-    if causes.is_empty() {
-        what.into()
-    } else {
-        format!("{what}: {}", causes.join("; "))
+    // Hosts that answer but are of another set are dropped from the topology.
+    let set = message
+        .split_once("Set Name: ")
+        .and_then(|(_, set)| set.split([',', ' ', '}']).next());
+    match (causes.is_empty(), set) {
+        (false, _) => format!("{what}: {}", causes.join("; ")),
+        (true, Some(set)) => format!("{what}: no host belongs to the replica set {set:?}"),
+        (true, None) => what.into(),
     }
 }
 
@@ -189,6 +193,10 @@ mod tests {
         assert_eq!(
             no_server(message),
             "no server can be reached: a:1: I/O error: Connection refused (os error 111); b:2: RsSecondary"
+        );
+        assert_eq!(
+            no_server("... Topology: { Type: ReplicaSetNoPrimary, Set Name: s, Servers: [ ] }"),
+            "no server can be reached: no host belongs to the replica set \"s\""
         );
         assert_eq!(no_server("changed text"), "no server can be reached");
     }

@@ -11,14 +11,17 @@
 //! Everything here is keyed by process: a forked child makes its own runtime, driver client and registry, and never
 //! touches what it inherited, because the threads that served it do not exist there.
 
+mod batch;
 mod client;
 mod commands;
 mod cursor;
 mod failure;
 mod filter;
+mod names;
 mod options;
 mod process;
 mod pump;
+mod query;
 mod registry;
 mod runtime;
 mod session;

@@ -11,7 +11,6 @@
 //! - Sessions die after 30 idle minutes and take their cursors along: while the reader is slow, the session is refreshed.
 
 use std::future::Future;
-use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,27 +18,29 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::{FutureExt, StreamExt};
+use futures_util::FutureExt;
 use mongodb::bson::{doc, Document};
-use mongodb::options::{
-    AggregateOptions, FindOptions, SelectionCriteria, ServerAddress, SessionOptions,
-};
-use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
+use mongodb::options::{SelectionCriteria, ServerAddress, SessionOptions};
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout, Instant};
 
+use super::batch::{take_apart, Parts};
 use super::client::{Client, ANSWERING};
 use super::failure::{from_driver, no_answer};
+use super::query::{next, open, Query};
 use super::session::Session;
 use super::task::panicked;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reader::{Framing, Reply};
+use crate::reader::Reply;
 
 /// How long a server has to confirm that it killed a cursor.
 const KILL: Duration = Duration::from_secs(2);
 
 /// How long an exchange that was ended by a kill may take to say so.
 const LATE: Duration = Duration::from_secs(1);
+
+/// How long a session stays unused after its kill was not confirmed.
+const QUARANTINE: Duration = Duration::from_secs(60);
 
 /// How often a session is refreshed while its reader is slow; servers let sessions die after 30 minutes.
 const REFRESH: Duration = Duration::from_secs(300);
@@ -69,20 +70,6 @@ pub(crate) struct Request {
     pub(crate) eager: bool,
     /// How many bytes of replies may be ready for the reader.
     pub(crate) budget: usize,
-}
-
-/// What to ask.
-pub(crate) enum Query {
-    Find {
-        collection: String,
-        filter: Document,
-        options: Box<FindOptions>,
-    },
-    Aggregate {
-        collection: Option<String>,
-        pipeline: Vec<Document>,
-        options: Box<AggregateOptions>,
-    },
 }
 
 /// What the reader's side receives; after `End` or `Failed` nothing more.
@@ -148,8 +135,8 @@ struct Pump {
     room: Arc<Semaphore>,
     /// The server that answered last.
     answering: Arc<Mutex<Option<ServerAddress>>>,
-    /// The id of the run's session, while it is not the caller's and a query may be under way in it.
-    own_session: Option<Document>,
+    /// The run's session, while it is not the caller's and the query was not answered: killing it kills the query.
+    own_session: Option<Session>,
     /// The open cursor, once its first reply was read.
     cursor: Option<OpenCursor>,
 }
@@ -179,14 +166,19 @@ impl Pump {
                 let options = SessionOptions::builder().causal_consistency(false).build();
                 let session = driver.start_session().with_options(options).await;
                 let session = session.map_err(from_driver)?;
-                self.own_session = Some(session.id().clone());
-                Session::new(&client, session)
+                let session = Session::new(&client, session);
+                self.own_session = Some(session.clone());
+                session
             }
         };
         let opening = open(driver, database, query, &session);
         let opened = self
             .attend(ANSWERING.scope(self.answering.clone(), opening))
             .await;
+        if opened.is_ok() {
+            // Answered: what is open now has an id of its own, and the session goes back to the driver's pool.
+            self.own_session = None;
+        }
         let mut cursor = match opened {
             Ok(cursor) => cursor?,
             Err(late) => {
@@ -200,7 +192,6 @@ impl Pump {
                 return Err(Error::new(ErrorKind::Cancelled));
             }
         };
-        self.own_session = None;
         loop {
             let Ok(batch) = self.attend(next(&mut cursor, &session)).await else {
                 return Err(Error::new(ErrorKind::Cancelled));
@@ -241,7 +232,9 @@ impl Pump {
             () = over => no_answer(self.patience.limit.unwrap_or_default()),
         };
         self.output.finish(Err(error));
-        self.kill().await;
+        if !self.kill().await {
+            return Err(None);
+        }
         // The kill ends the exchange on the server; hearing so keeps the connection usable.
         Err(timeout(LATE, wait).await.ok())
     }
@@ -269,12 +262,10 @@ impl Pump {
 
     /// Keeps the session alive. When it fails, the next getMore will say so.
     async fn refresh(&self, session: &Session) {
-        let id = match session.lock().await {
-            Ok(mut guard) => guard.session().map(|session| session.id().clone()),
-            Err(error) => Err(error),
-        };
-        if let (Ok(id), true) = (id, self.cursor.is_some()) {
-            self.command("admin", doc! {"refreshSessions": [id]}).await;
+        let open = self.cursor.is_some();
+        if let (true, Ok(id), Some(address)) = (open, session.id(), self.address()) {
+            let command = doc! {"refreshSessions": [id]};
+            self.command(address, "admin", command).await;
         }
     }
 
@@ -286,32 +277,51 @@ impl Pump {
         });
     }
 
-    /// Kills what is open on the server, or may be, and waits for the server to confirm it.
-    async fn kill(&mut self) {
+    /// Kills what is open on the server, or may be, and waits for it to be confirmed; whether it was.
+    async fn kill(&mut self) -> bool {
+        // Nothing was sent before a server was found. The driver may then still be connecting, in the very wait that
+        // was broken off, and must not be waited for.
+        let Some(address) = self.address() else {
+            return false;
+        };
         if let Some(cursor) = self.cursor.take() {
             let command = doc! {"killCursors": cursor.collection, "cursors": [cursor.id]};
-            self.command(&cursor.database, command).await;
-        } else if let Some(session) = self.own_session.take() {
-            self.command("admin", doc! {"killSessions": [session]})
-                .await;
+            return self.command(address, &cursor.database, command).await;
         }
+        let Some(session) = self.own_session.take() else {
+            return false;
+        };
+        let Ok(id) = session.id() else {
+            return false;
+        };
+        let command = doc! {"killSessions": [id]};
+        let confirmed = self.command(address, "admin", command).await;
+        if !confirmed {
+            // The command may still arrive, and must not meet another operation that was given this session.
+            tokio::spawn(async move {
+                sleep(QUARANTINE).await;
+                drop(session);
+            });
+        }
+        confirmed
     }
 
-    /// Runs a command on the server that answered last, if any did.
-    async fn command(&self, database: &str, command: Document) {
-        let answering = self
-            .answering
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let (Some(address), Ok(driver)) = (answering, self.client.driver().await) else {
-            return;
+    /// The server that answered last, if any did.
+    fn address(&self) -> Option<ServerAddress> {
+        let answering = self.answering.lock();
+        answering.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Runs a command on one server; whether it was carried out.
+    async fn command(&self, address: ServerAddress, database: &str, command: Document) -> bool {
+        let Ok(driver) = self.client.driver().await else {
+            return false;
         };
         let there =
             SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
         let database = driver.database(database);
         let sent = database.run_command(command).selection_criteria(there);
-        let _ = timeout(KILL, sent).await;
+        matches!(timeout(KILL, sent).await, Ok(Ok(_)))
     }
 }
 
@@ -336,101 +346,4 @@ impl Patience {
         };
         self.limit.map(|limit| limit.saturating_sub(waited))
     }
-}
-
-async fn open(
-    driver: &mongodb::Client,
-    database: &str,
-    query: Query,
-    session: &Session,
-) -> Result<SessionRawBatchCursor> {
-    let mut guard = session.lock().await?;
-    let session = guard.session()?;
-    let database = driver.database(database);
-    let opened = match query {
-        Query::Find {
-            collection,
-            filter,
-            options,
-        } => {
-            let collection = database.collection::<Document>(&collection);
-            let find = collection.find(filter).with_options(*options);
-            find.session(session).batch().await
-        }
-        Query::Aggregate {
-            collection: Some(collection),
-            pipeline,
-            options,
-        } => {
-            let collection = database.collection::<Document>(&collection);
-            let aggregate = collection.aggregate(pipeline).with_options(*options);
-            aggregate.session(session).batch().await
-        }
-        Query::Aggregate {
-            collection: None,
-            pipeline,
-            options,
-        } => {
-            let aggregate = database.aggregate(pipeline).with_options(*options);
-            aggregate.session(session).batch().await
-        }
-    };
-    opened.map_err(from_driver)
-}
-
-/// The next reply. The session is held for this exchange only.
-async fn next(cursor: &mut SessionRawBatchCursor, session: &Session) -> Result<Option<RawBatch>> {
-    let mut guard = session.lock().await?;
-    let batch = cursor.stream(guard.session()?).next().await;
-    batch.transpose().map_err(from_driver)
-}
-
-/// A server's reply, taken apart without copying its documents.
-struct Parts {
-    id: i64,
-    database: String,
-    collection: String,
-    /// `None` when it holds no documents.
-    reply: Option<Reply>,
-}
-
-/// Lets a [`Reply`] share the driver's buffer.
-struct Shared(RawBatch);
-
-impl AsRef<[u8]> for Shared {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_raw_document().as_bytes()
-    }
-}
-
-fn take_apart(batch: RawBatch) -> Result<Parts> {
-    let invalid = |text: &str| {
-        Error::new(ErrorKind::Connection(format!(
-            "the server sent an invalid reply: {text}"
-        )))
-    };
-    let cursor = batch.as_raw_document().get_document("cursor");
-    let cursor = cursor.map_err(|_| invalid("no cursor"))?;
-    let id = cursor.get_i64("id").map_err(|_| invalid("no cursor id"))?;
-    let name = cursor.get_str("ns").unwrap_or_default();
-    let (database, collection) = name.split_once('.').unwrap_or((name, ""));
-    let (database, collection) = (database.to_owned(), collection.to_owned());
-    let range = elements(&batch).ok_or_else(|| invalid("no documents"))?;
-    let reply =
-        (!range.is_empty()).then(|| Reply::new(Arc::new(Shared(batch)), range, Framing::List));
-    Ok(Parts {
-        id,
-        database,
-        collection,
-        reply,
-    })
-}
-
-/// Where the list's elements lie in the reply: without its length of 4 bytes and its final NUL.
-fn elements(batch: &RawBatch) -> Option<Range<usize>> {
-    let whole = batch.as_raw_document().as_bytes();
-    let list = batch.doc_slices().ok()?.as_bytes();
-    let start = (list.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
-    let end = start.checked_add(list.len())?;
-    (list.len() >= 5 && end <= whole.len()).then(|| start + 4..end - 1)
 }

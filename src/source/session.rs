@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::FutureExt;
+use mongodb::bson::Document;
 use mongodb::ClientSession;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -24,6 +25,7 @@ pub struct Session(Arc<Native<Inner>>);
 
 struct Inner {
     client: Client,
+    id: Document,
     cell: Mutex<Option<ClientSession>>,
     ended: AtomicBool,
 }
@@ -32,6 +34,7 @@ impl Session {
     pub(crate) fn new(client: &Client, session: ClientSession) -> Self {
         Session(Arc::new(Native::new(Inner {
             client: client.clone(),
+            id: session.id().clone(),
             cell: Mutex::new(Some(session)),
             ended: AtomicBool::new(false),
         })))
@@ -97,6 +100,11 @@ impl Session {
             Ok(())
         })
         .detached()
+    }
+
+    /// The id that the server knows the session by.
+    pub(crate) fn id(&self) -> Result<&Document> {
+        Ok(&self.inner()?.id)
     }
 
     /// The driver's session, once no other operation uses it.

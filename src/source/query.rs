@@ -1,0 +1,90 @@
+//! What is asked of a server: a find or an aggregate, opened as the driver's raw batch cursor.
+
+use futures_util::StreamExt;
+use mongodb::bson::{Bson, Document};
+use mongodb::options::{AggregateOptions, FindOptions};
+use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
+
+use super::failure::from_driver;
+use super::filter;
+use super::session::Session;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What to ask.
+pub(crate) enum Query {
+    Find {
+        collection: String,
+        filter: Document,
+        options: Box<FindOptions>,
+    },
+    Aggregate {
+        collection: Option<String>,
+        pipeline: Vec<Document>,
+        options: Box<AggregateOptions>,
+    },
+}
+
+/// The stages of `{"pipeline": [...]}`.
+pub(crate) fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
+    let mut document = filter::document(pipeline, "pipeline")?;
+    let invalid = |text: &str| Error::new(ErrorKind::InvalidQuery(text.into()));
+    let Some(Bson::Array(stages)) = document.remove("pipeline") else {
+        return Err(invalid("pipeline: not a list of stages"));
+    };
+    let stages = stages.into_iter().map(|stage| match stage {
+        Bson::Document(stage) => Ok(stage),
+        _ => Err(invalid("pipeline: a stage is not a document")),
+    });
+    stages.collect()
+}
+
+/// Sends the query; its first reply waits in the cursor.
+pub(crate) async fn open(
+    driver: &mongodb::Client,
+    database: &str,
+    query: Query,
+    session: &Session,
+) -> Result<SessionRawBatchCursor> {
+    let mut guard = session.lock().await?;
+    let session = guard.session()?;
+    let database = driver.database(database);
+    let opened = match query {
+        Query::Find {
+            collection,
+            filter,
+            options,
+        } => {
+            let collection = database.collection::<Document>(&collection);
+            let find = collection.find(filter).with_options(*options);
+            find.session(session).batch().await
+        }
+        Query::Aggregate {
+            collection: Some(collection),
+            pipeline,
+            options,
+        } => {
+            let collection = database.collection::<Document>(&collection);
+            let aggregate = collection.aggregate(pipeline).with_options(*options);
+            aggregate.session(session).batch().await
+        }
+        Query::Aggregate {
+            collection: None,
+            pipeline,
+            options,
+        } => {
+            let aggregate = database.aggregate(pipeline).with_options(*options);
+            aggregate.session(session).batch().await
+        }
+    };
+    opened.map_err(from_driver)
+}
+
+/// The next reply. The session is held for this exchange only.
+pub(crate) async fn next(
+    cursor: &mut SessionRawBatchCursor,
+    session: &Session,
+) -> Result<Option<RawBatch>> {
+    let mut guard = session.lock().await?;
+    let batch = cursor.stream(guard.session()?).next().await;
+    batch.transpose().map_err(from_driver)
+}
