@@ -1,0 +1,190 @@
+"""Hypothesis strategies of BSON documents: every type, odd keys, what looks alike.
+
+`bson.encode` cannot write some of the old types (undefined, symbol, dbPointer), regular expressions with odd options, keys
+that occur twice: `raw_documents` writes these itself.
+"""
+
+from __future__ import annotations
+
+import datetime
+import struct
+import uuid
+from typing import Any
+
+from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from hypothesis import strategies as st
+
+INT64 = (-(2**63), 2**63 - 1)
+INT32 = (-(2**31), 2**31 - 1)
+# datetime.min and datetime.max in milliseconds, and a day more on either side, where time zones matter.
+DATES = (-62_135_596_800_000, 253_402_300_799_999)
+DAY = 86_400_000
+
+ODD_KEYS = ["", "a", "A", "a.b", "a.0", "0", "1", "$x", "$ref", "$id", "$db", "$date", "items", "get", "_id", "ä", "𝄞", "[0]", "a b"]
+TEXTS = st.one_of(st.sampled_from(["", "x", "ä", "𝄞", "nul\0inside", "z" * 300]), st.text(max_size=12))
+KEYS = st.one_of(
+    st.sampled_from(ODD_KEYS), st.text(max_size=6).filter(lambda key: "\0" not in key), st.sampled_from("abcdefgh")
+)
+OBJECT_IDS = st.binary(min_size=12, max_size=12).map(ObjectId)
+DOUBLES = st.one_of(
+    st.sampled_from([0.0, -0.0, 1.0, float("nan"), float("inf"), float("-inf"), 5e-324, 2.0**53, 2.0**53 + 2]), st.floats()
+)
+MILLISECONDS = st.one_of(
+    st.sampled_from([0, -1, 1, 999, -999, *DATES, DATES[0] - 1, DATES[1] + 1, *INT64, DATES[0] + DAY // 2, DATES[1] - DAY // 2]),
+    st.integers(*INT64).filter(lambda millis: millis != INT64[0]),
+    st.integers(*DATES),
+    st.integers(-(10**13), 10**13),
+)
+DECIMALS = st.one_of(
+    st.sampled_from(
+        ["NaN", "-NaN", "sNaN", "Infinity", "-Infinity", "0", "-0", "0E-6176", "1E+6111", "9.999999999999999999999999999999999E+6144",
+         "1.10", "1.1", "-1.5E-10"]
+    ).map(Decimal128),
+    # Also those no arithmetic gives: more than 34 digits, bits without a meaning.
+    st.binary(min_size=16, max_size=16).map(Decimal128.from_bid),
+)
+SUBTYPES = st.one_of(st.sampled_from([0, 1, 2, 5, 6, 7, 8, 9, 0x80, 0xFF]), st.integers(0, 255))
+
+
+@st.composite
+def binaries(draw: st.DrawFn, broken_uuids: bool = True) -> Binary:
+    subtype = draw(SUBTYPES)
+    exact = subtype in (3, 4) and not broken_uuids
+    return Binary(draw(st.binary(min_size=16 if exact else 0, max_size=16 if exact else 20)), subtype)
+
+
+def scalars(*, dates: st.SearchStrategy[int] = MILLISECONDS, broken_uuids: bool = True) -> st.SearchStrategy[Any]:
+    """Values without documents or lists in them, all of which `bson.encode` takes."""
+    uuids = st.binary(min_size=16, max_size=16)
+    return st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(*INT32),
+        st.integers(*INT64).map(Int64),
+        st.sampled_from([*INT64, *INT32, 0, 2**53, 2**53 + 1]).map(Int64),
+        DOUBLES,
+        TEXTS,
+        OBJECT_IDS,
+        dates.map(DatetimeMS),
+        binaries(broken_uuids),
+        uuids.map(lambda data: Binary(data, 4)),
+        uuids.map(lambda data: Binary(data, 3)),
+        DECIMALS,
+        st.builds(Timestamp, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
+        st.builds(Regex, TEXTS.map(lambda text: text.replace("\0", "")), st.integers(0, 127).map(lambda flags: flags & 0b1111110)),
+        TEXTS.map(Code),
+        st.just(MinKey()),
+        st.just(MaxKey()),
+    )
+
+
+def values(leaves: st.SearchStrategy[Any] | None = None, max_leaves: int = 12) -> st.SearchStrategy[Any]:
+    """Values of all kinds, with documents, lists, DBRefs and scopes in them."""
+    leaves = scalars() if leaves is None else leaves
+
+    def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        documents = st.dictionaries(KEYS, inner, max_size=5)
+        return st.one_of(
+            documents,
+            st.lists(inner, max_size=5),
+            st.lists(documents, max_size=3),
+            # A DBRef, and what looks like one: $id missing, $ref of another type, $db of another type, other keys and order.
+            st.builds(DBRef, TEXTS, inner, st.none() | TEXTS),
+            st.builds(lambda ref, rest: {**rest, "$ref": ref}, TEXTS, documents),
+            st.builds(lambda ref, id, rest: {"$id": id, **rest, "$ref": ref}, st.one_of(TEXTS, TEXTS.map(Code), inner), inner, documents),
+            st.builds(lambda ref, id, db: {"$ref": ref, "$id": id, "$db": db}, TEXTS, inner, inner),
+            st.builds(Code, TEXTS, documents),
+        )
+
+    return st.recursive(leaves, containers, max_leaves=max_leaves)
+
+
+def documents(leaves: st.SearchStrategy[Any] | None = None, max_leaves: int = 12) -> st.SearchStrategy[dict[str, Any]]:
+    """Documents for `bson.encode`."""
+    return st.dictionaries(KEYS, values(leaves, max_leaves), max_size=8)
+
+
+@st.composite
+def results(draw: st.DrawFn, leaves: st.SearchStrategy[Any] | None = None, max_size: int = 12) -> list[dict[str, Any]]:
+    """Documents that have much in common, as those of one collection: few keys, columns of one type that now and then hold
+    another, keys that come and go."""
+    names = draw(st.lists(KEYS, min_size=1, max_size=5, unique=True))
+    usual = {name: draw(values(leaves, 4)) for name in names}
+    made = []
+    for _ in range(draw(st.integers(0, max_size))):
+        change = draw(st.sampled_from(["same", "same", "drop", "null", "other", "order", "add"]))
+        document = dict(usual)
+        name = draw(st.sampled_from(names))
+        if change == "drop":
+            del document[name]
+        elif change == "null":
+            document[name] = None
+        elif change == "other":
+            document[name] = draw(values(leaves, 4))
+        elif change == "order":
+            document = {key: document[key] for key in draw(st.permutations(names))}
+        elif change == "add":
+            document[draw(KEYS)] = draw(values(leaves, 4))
+        made.append(document)
+    return made
+
+
+# ---- written byte by byte: what bson.encode cannot write -------------------------------------------------------------
+
+
+def cstring(text: str) -> bytes:
+    return text.encode().replace(b"\0", b"") + b"\0"
+
+
+def string(text: str) -> bytes:
+    data = text.encode() + b"\0"
+    return struct.pack("<i", len(data)) + data
+
+
+def framed(elements: list[tuple[int, str, bytes]]) -> bytes:
+    body = b"".join(bytes([kind]) + cstring(key) + value for kind, key, value in elements) + b"\0"
+    return struct.pack("<i", len(body) + 4) + body
+
+
+def raw_scalars() -> st.SearchStrategy[tuple[int, bytes]]:
+    """(type byte, bytes)"""
+    ids = st.binary(min_size=12, max_size=12)
+    return st.one_of(
+        st.sampled_from([(0x06, b""), (0x0A, b""), (0x7F, b""), (0xFF, b"")]),
+        TEXTS.map(lambda text: (0x0E, string(text))),
+        TEXTS.map(lambda text: (0x02, string(text))),
+        st.builds(lambda text, id: (0x0C, string(text) + id), TEXTS, ids),
+        st.builds(lambda text, options: (0x0B, cstring(text) + cstring(options)), TEXTS, st.text("ilmsuxgä", max_size=8)),
+        st.binary(max_size=20).map(lambda data: (0x05, struct.pack("<iBi", len(data) + 4, 2, len(data)) + data)),
+        st.integers(*INT32).map(lambda value: (0x10, struct.pack("<i", value))),
+        st.booleans().map(lambda value: (0x08, bytes([value]))),
+    )
+
+
+def raw_values(max_leaves: int = 10) -> st.SearchStrategy[tuple[int, bytes]]:
+    def containers(inner: st.SearchStrategy[tuple[int, bytes]]) -> st.SearchStrategy[tuple[int, bytes]]:
+        elements = st.lists(st.tuples(KEYS, inner), max_size=4).map(
+            lambda pairs: framed([(kind, key, data) for key, (kind, data) in pairs])
+        )
+        scopes = st.builds(lambda code, scope: string(code) + scope, TEXTS, elements)
+        return st.one_of(
+            elements.map(lambda data: (0x03, data)),
+            # The keys of a list may be anything.
+            elements.map(lambda data: (0x04, data)),
+            scopes.map(lambda data: (0x0F, struct.pack("<i", len(data) + 4) + data)),
+        )
+
+    return st.recursive(raw_scalars(), containers, max_leaves=max_leaves)
+
+
+def raw_documents() -> st.SearchStrategy[bytes]:
+    """BSON of old types, odd options, keys that occur twice, lists with odd keys."""
+    return st.lists(st.tuples(KEYS, raw_values()), max_size=6).map(
+        lambda pairs: framed([(kind, key, data) for key, (kind, data) in pairs])
+    )
+
+
+TIME_ZONES = st.sampled_from(
+    [datetime.timezone.utc, datetime.timezone(datetime.timedelta(hours=14)), datetime.timezone(-datetime.timedelta(hours=11, minutes=30))]
+)
+UUIDS = st.binary(min_size=16, max_size=16).map(lambda data: uuid.UUID(bytes=data))
