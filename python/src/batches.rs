@@ -91,7 +91,8 @@ impl Batches {
             return Ok(schema.arrow().clone());
         }
         let schema = self.run.wait(py, || self.look_schema())?;
-        schema.ok_or_else(|| PyRuntimeError::new_err("the stream ended before its schema was known"))
+        schema
+            .ok_or_else(|| PyRuntimeError::new_err("the stream ended before its schema was known"))
     }
 }
 
@@ -129,7 +130,9 @@ impl BatchReader {
                 return Ok(Some(schema.arrow().clone()));
             }
             let stopped = || stop.is_set();
-            batches.run.wait_unattached(|| batches.look_schema(), stopped)
+            batches
+                .run
+                .wait_unattached(|| batches.look_schema(), stopped)
         });
         Ok(Operation::new(task, |py, schema| match schema {
             Some(schema) => Ok(Py::new(py, Schema(schema))?.into_any()),

@@ -7,7 +7,7 @@ use data_bridge::error::{Error, ErrorKind, Location, RawValue, Step};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 create_exception!(
     data_bridge,
@@ -180,8 +180,16 @@ pub(crate) fn value_of<'py>(py: Python<'py>, value: &RawValue) -> PyResult<Bound
     document.extend([value.tag, 0]);
     document.extend(&value.bytes);
     document.push(0);
+    // Dates of any year, as everywhere here.
+    let codec_options = py.import("bson.codec_options")?;
+    let auto = codec_options
+        .getattr("DatetimeConversion")?
+        .getattr("DATETIME_AUTO")?;
+    let options = PyDict::new(py);
+    options.set_item("datetime_conversion", auto)?;
+    let options = codec_options.call_method("CodecOptions", (), Some(&options))?;
     let decoded = py
         .import("bson")?
-        .call_method1("decode", (PyBytes::new(py, &document),))?;
+        .call_method1("decode", (PyBytes::new(py, &document), options))?;
     decoded.get_item("")
 }

@@ -67,7 +67,10 @@ impl Feed {
             let bytes = buffer(&object?)?;
             let len = (*bytes).as_ref().len();
             pulled += len;
-            if sender.send(Reply::new(bytes, 0..len, Framing::Concatenated)).is_err() {
+            if sender
+                .send(Reply::new(bytes, 0..len, Framing::Concatenated))
+                .is_err()
+            {
                 return Ok(());
             }
         }

@@ -34,12 +34,7 @@ impl Reader {
         Self::with_feed(source, codec, eager, None)
     }
 
-    fn with_feed(
-        source: Box<dyn Source>,
-        codec: Codec,
-        eager: bool,
-        feed: Option<Feed>,
-    ) -> Reader {
+    fn with_feed(source: Box<dyn Source>, codec: Codec, eager: bool, feed: Option<Feed>) -> Reader {
         let mut options = ReaderOptions {
             decode: codec.decode_options(),
             eager,
@@ -101,9 +96,8 @@ impl Reader {
     fn next_documents_async(&self, py: Python<'_>) -> PyResult<Operation> {
         self.run.drain_feed(py)?;
         let run = Arc::clone(&self.run);
-        let task = Task::spawn_blocking(move |stop| {
-            run.wait_unattached(|| run.look(), || stop.is_set())
-        });
+        let task =
+            Task::spawn_blocking(move |stop| run.wait_unattached(|| run.look(), || stop.is_set()));
         let codec = self.codec.clone();
         Ok(Operation::new(task, move |py, decoded| match decoded {
             Some(decoded) => {
@@ -171,5 +165,10 @@ pub(crate) fn read_iterable(
     eager: bool,
 ) -> PyResult<Reader> {
     let (feed, source) = feed::feed(buffers.try_iter()?.into_any());
-    Ok(Reader::with_feed(Box::new(source), codec, eager, Some(feed)))
+    Ok(Reader::with_feed(
+        Box::new(source),
+        codec,
+        eager,
+        Some(feed),
+    ))
 }

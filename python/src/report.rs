@@ -43,10 +43,17 @@ fn entry<'py>(py: Python<'py>, finding: &Finding) -> PyResult<Bound<'py, PyDict>
         Part::Items => Ok(PyEllipsis::get(py).to_owned().into_any()),
     });
     let values = PyDict::new(py);
-    values.set_item("path", PyTuple::new(py, steps.collect::<PyResult<Vec<_>>>()?)?)?;
+    values.set_item(
+        "path",
+        PyTuple::new(py, steps.collect::<PyResult<Vec<_>>>()?)?,
+    )?;
     let types: Vec<_> = finding.types.iter().map(|seen| seen.kind.name()).collect();
     values.set_item("types", PyTuple::new(py, types)?)?;
-    let action = if finding.kind == Kind::Mixed { "mixed" } else { "widened" };
+    let action = if finding.kind == Kind::Mixed {
+        "mixed"
+    } else {
+        "widened"
+    };
     values.set_item("action", action)?;
     let others = finding.types.iter().skip(1);
     values.set_item("count", others.map(|seen| seen.count).sum::<u64>())?;
@@ -56,4 +63,3 @@ fn entry<'py>(py: Python<'py>, finding: &Finding) -> PyResult<Bound<'py, PyDict>
     values.set_item("first_id", id.map(|id| value_of(py, id)).transpose()?)?;
     Ok(values)
 }
-

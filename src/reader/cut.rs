@@ -60,7 +60,6 @@ impl Cutter {
         }
     }
 
-
     /// Hands the pieces of `reply` to `take`, after what was gathered before.
     ///
     /// # Errors

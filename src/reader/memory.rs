@@ -62,7 +62,11 @@ impl Source for BytesSource {
         let range = self.at..self.at + len;
         self.at += len;
         let bytes = Arc::clone(&self.bytes);
-        Ok(Arrival::Reply(Reply::new(bytes, range, Framing::Concatenated)))
+        Ok(Arrival::Reply(Reply::new(
+            bytes,
+            range,
+            Framing::Concatenated,
+        )))
     }
 }
 
