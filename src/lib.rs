@@ -1,4 +1,44 @@
 //! MongoDB results as Apache Arrow, decoded in parallel, nothing lost.
+//!
+//! ```text
+//!  source    cursor on tokio, prefetch bounded in bytes        (IO, no CPU work)
+//!    |         Reply: one server reply, never copied per document
+//!  reader    cuts replies into pieces of about 1 MB            }
+//!    |                                                         }
+//!  index     one scan: shape of each document,                 } rayon, in parallel,
+//!    |         type + position of each cell                    } out in order
+//!  decode    column by column, tight loops                     }
+//!    |                                                         }
+//!  Chunk     columns in wire types, shapes, tags  ---------------> documents: rows of a Chunk, read through `Cell`
+//!    |
+//!  schema    types seen, joined over the whole result
+//!  conform   (Chunk, schema, policy) -> RecordBatch  ------------> tables
+//! ```
+//!
+//! Imports go down only: `error` <- `raw` <- `index` <- `chunk` <- `decode`, `schema` <- `conform` <- `reader` <- `source`. A
+//! [`Chunk`](chunk::Chunk) holds exactly what came over the wire; documents read Chunks, tables are made from them, and
+//! neither depends on the other.
+//!
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use data_bridge::reader::{BytesSource, Reader, ReaderOptions, ResultSet};
+//! use data_bridge::conform::Policy;
+//!
+//! // {"a": 1} and {"a": 2.5}
+//! let bytes = [
+//!     &b"\x0c\0\0\0\x10a\0\x01\0\0\0\0"[..],
+//!     &b"\x10\0\0\0\x01a\0\0\0\0\0\0\0\x04\x40\0"[..],
+//! ]
+//! .concat();
+//! let mut reader = Reader::new(Box::new(BytesSource::new(Arc::new(bytes))), ReaderOptions::default());
+//! let result = ResultSet::read(&mut reader, || false)?;
+//! let schema = result.schema()?;
+//! let (batches, _) = result.batches(&schema, &Policy::default())?;
+//! assert_eq!(batches[0].num_rows(), 2);
+//! assert_eq!(schema.arrow().field(0).data_type().to_string(), "Float64");
+//! # Ok::<(), data_bridge::error::Error>(())
+//! ```
+#![warn(missing_docs)]
 
 pub mod chunk;
 pub mod conform;

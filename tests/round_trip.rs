@@ -1,4 +1,5 @@
 //! Every document that goes into a Chunk comes out again, byte for byte in normal form, however the input was cut.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod generate;
 

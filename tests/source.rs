@@ -1,4 +1,5 @@
 //! The source against a real server, given by `MONGODB_URI`: a replica set that allows test commands.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 #![cfg(feature = "mongodb")]
 
 use std::future::IntoFuture;

@@ -142,22 +142,12 @@ fn taken() -> PyErr {
 #[cfg(unix)]
 mod pipe {
     use std::fs::File;
-    use std::io::{self, ErrorKind, Write};
-    use std::os::fd::{BorrowedFd, OwnedFd};
+    use std::io::{ErrorKind, Write};
+    use std::os::fd::OwnedFd;
     use std::thread;
     use std::time::Duration;
 
-    /// A descriptor of our own, so that Python may close its pipe at any time.
-    pub(super) fn duplicate(fd: i32) -> io::Result<OwnedFd> {
-        if fd < 0 {
-            return Err(io::Error::from_raw_os_error(9)); // EBADF
-        }
-        // SAFETY: the value is used for this one system call only, which fails on a descriptor that is not open;
-        // no memory depends on it, and -1, the one value that must not be borrowed, was refused.
-        #[allow(unsafe_code)]
-        let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-        borrowed.try_clone_to_owned()
-    }
+    pub(super) use crate::ffi::duplicate;
 
     /// Writes a token whole (a pipe takes 8 bytes or none). A full pipe is waited for on a thread of its own: a token
     /// that is not written leaves its operation waiting for ever. A pipe whose reader is gone has nobody waiting.
