@@ -3,8 +3,10 @@
 mod arrow;
 mod batches;
 mod bson_types;
+mod bulk;
 mod client;
 mod codec;
+mod column_node;
 mod document;
 mod documents;
 mod error;

@@ -10,8 +10,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyTuple};
 
 use crate::codec::Codec;
+use crate::column_node::Items;
 use crate::document::Document;
-use crate::node::{Items, Node};
+use crate::node::Node;
 use crate::show;
 
 /// A list of a document: a read-only sequence that builds an item when it is asked for.

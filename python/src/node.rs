@@ -2,16 +2,16 @@
 //!
 //! Work per Chunk is done here once, and only for what is touched: interned keys, a template dict per shape, children.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use data_bridge::chunk::{Cell, Column, DocumentCell, Documents, ListCell};
+use data_bridge::chunk::{DocumentCell, Documents};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::types::{PyDict, PyString};
 
 use crate::codec::Codec;
+use crate::column_node::ColumnNode;
 use crate::document::Document;
-use crate::list::ListView;
 use crate::value;
 
 /// Fields whose keys are compared by pointer before the dict of positions is asked.
@@ -38,21 +38,6 @@ pub struct Node {
 struct FieldNode {
     key: Py<PyString>,
     column: ColumnNode,
-}
-
-/// A column, with what Python needs to read it.
-pub struct ColumnNode {
-    column: Arc<Column>,
-    /// The documents its cells are.
-    documents: OnceLock<Arc<Node>>,
-    /// The items of the lists its cells are.
-    items: OnceLock<Arc<Items>>,
-}
-
-/// The items of lists: what a `ListView` shows a range of.
-pub struct Items {
-    pub codec: Codec,
-    pub column: ColumnNode,
 }
 
 impl Node {
@@ -239,7 +224,7 @@ impl Node {
     }
 
     /// The embedded document at `row`: a dict, or the DBRef it stands for.
-    fn embedded<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
+    pub fn embedded<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
         let dict = self.dict(py, row)?;
         if self.dbrefs {
             return value::dbref_hook(self.codec.types, dict);
@@ -248,7 +233,7 @@ impl Node {
     }
 
     /// The embedded document at `row`: a view, or the DBRef it stands for.
-    fn view<'py>(self: &Arc<Self>, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
+    pub fn view<'py>(self: &Arc<Self>, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
         if self.dbrefs && value::may_be_dbref(&self.cell(row)) {
             let value = self.embedded(py, row)?;
             if !value.is_instance_of::<PyDict>() {
@@ -259,144 +244,4 @@ impl Node {
             .into_bound(py)
             .into_any())
     }
-}
-
-impl ColumnNode {
-    pub fn new(column: Arc<Column>) -> Self {
-        ColumnNode {
-            column,
-            documents: OnceLock::new(),
-            items: OnceLock::new(),
-        }
-    }
-
-    pub fn column(&self) -> &Arc<Column> {
-        &self.column
-    }
-
-    /// The value at `row`, documents and lists as views.
-    #[inline]
-    pub fn lazy<'py>(
-        &self,
-        py: Python<'py>,
-        codec: &Codec,
-        row: usize,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match self.column.cell(row) {
-            Cell::Document(document) => self.lazy_document(py, codec, document),
-            Cell::List(list) => self.lazy_list(py, codec, list),
-            cell => value::scalar(py, codec, &cell),
-        }
-    }
-
-    #[inline(never)]
-    fn lazy_document<'py>(
-        &self,
-        py: Python<'py>,
-        codec: &Codec,
-        document: DocumentCell<'_>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match document {
-            DocumentCell::Row { documents, row } => {
-                self.documents(py, codec, documents).view(py, row)
-            }
-            DocumentCell::Bson(bytes) => Node::from_bson(py, bytes, codec)?.view(py, 0),
-        }
-    }
-
-    #[inline(never)]
-    fn lazy_list<'py>(
-        &self,
-        py: Python<'py>,
-        codec: &Codec,
-        list: ListCell<'_>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match list {
-            ListCell::Range { items, start, end } => {
-                let items = self.items(codec, items);
-                let view = ListView::view(py, items, start as u32, end as u32)?;
-                Ok(view.into_bound(py).into_any())
-            }
-            ListCell::Bson(_) => ListView::from_bson(py, codec, &Cell::List(list)),
-        }
-    }
-
-    /// The value at `row`, documents as dicts and lists as lists.
-    #[inline]
-    pub fn plain<'py>(
-        &self,
-        py: Python<'py>,
-        codec: &Codec,
-        row: usize,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        match self.column.cell(row) {
-            Cell::Document(DocumentCell::Row { documents, row }) => {
-                self.documents(py, codec, documents).embedded(py, row)
-            }
-            Cell::List(ListCell::Range { items, start, end }) => {
-                let list = self.items(codec, items).plain(py, start, end)?;
-                Ok(list.into_any())
-            }
-            cell => value::scalar(py, codec, &cell),
-        }
-    }
-
-    #[inline]
-    fn documents(&self, py: Python<'_>, codec: &Codec, documents: &Arc<Documents>) -> &Arc<Node> {
-        // Only strings are made inside: no collector, no Python code, so no way to come back to the lock.
-        self.documents
-            .get_or_init(|| Node::new(py, Arc::clone(documents), codec.clone()))
-    }
-
-    #[inline]
-    fn items(&self, codec: &Codec, items: &Arc<Column>) -> &Arc<Items> {
-        self.items.get_or_init(|| {
-            Arc::new(Items {
-                codec: codec.clone(),
-                column: ColumnNode::new(Arc::clone(items)),
-            })
-        })
-    }
-}
-
-impl Items {
-    /// The items from `start` to `end` as a list, all the way down.
-    pub fn plain<'py>(
-        &self,
-        py: Python<'py>,
-        start: usize,
-        end: usize,
-    ) -> PyResult<Bound<'py, PyList>> {
-        let list = PyList::empty(py);
-        for row in start..end {
-            list.append(self.column.plain(py, &self.codec, row)?)?;
-        }
-        Ok(list)
-    }
-}
-
-/// Appends the document of every row of `node` to `list`, as dicts.
-pub fn append_dicts(node: &Node, list: &Bound<'_, PyList>) -> PyResult<()> {
-    for row in 0..node.rows() {
-        list.append(node.dict(list.py(), row)?)?;
-    }
-    Ok(())
-}
-
-/// Runs `build` with the garbage collector paused: what it allocates is kept, so looking through it finds nothing.
-pub fn with_gc_paused<T>(py: Python<'_>, build: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
-    struct Resume<'py>(Bound<'py, PyModule>);
-    impl Drop for Resume<'_> {
-        fn drop(&mut self) {
-            // `gc.enable()` cannot fail.
-            let _ = self.0.call_method0("enable");
-        }
-    }
-    let gc = py.import("gc")?;
-    if !gc.call_method0("isenabled")?.is_truthy()? {
-        return build();
-    }
-    gc.call_method0("disable")?;
-    let _resume = Resume(gc);
-    build()
 }

@@ -13,11 +13,12 @@ use pyo3::types::{PyCapsule, PyDict, PyList};
 use pyo3_arrow::input::AnyRecordBatch;
 
 use crate::arrow::{self, arrow_error, RecordBatch, Schema};
+use crate::bulk::{append_dicts, with_gc_paused};
 use crate::codec::Codec;
 use crate::document::Document;
 use crate::documents::Documents;
 use crate::error::to_pyerr;
-use crate::node::{append_dicts, with_gc_paused, Node};
+use crate::node::Node;
 use crate::report;
 use crate::run::lock;
 
