@@ -11,6 +11,7 @@ use pyo3::types::{PyList, PySlice, PyTuple};
 
 use crate::codec::Codec;
 use crate::document::Document;
+use crate::ffi;
 use crate::node::{Items, Node};
 use crate::show;
 
@@ -32,7 +33,7 @@ impl ListView {
         end: u32,
     ) -> PyResult<Py<ListView>> {
         let items = Arc::clone(items);
-        Py::new(py, ListView { items, start, end })
+        Ok(ffi::untracked(py, ListView { items, start, end })?.unbind())
     }
 
     fn len(&self) -> usize {
