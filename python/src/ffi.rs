@@ -26,7 +26,7 @@ unsafe impl Leaf for ListView {}
 /// A new instance, not tracked by the collector.
 ///
 /// PyO3 makes every class a tracked one. A result kept as 500,000 rows would then be walked by each full collection:
-/// measured, 116 ns to make a row in a kept list, 35 untracked.
+/// measured, 116 ns to make a row in a kept list, 31 untracked.
 #[inline]
 #[allow(private_bounds)]
 pub fn untracked<'py, T>(py: Python<'py>, value: T) -> PyResult<Bound<'py, T>>
@@ -45,7 +45,8 @@ where
 /// Invariant: `object.__new__` does nothing for such a class but give out zeroed memory, which is what
 /// `PyType_GenericAlloc` does; slots without a value read as unset, so an instance is valid from the start.
 ///
-/// Measured for an ObjectId, one of which stands in nearly every document: constructor 159 ns, this and a slot written 60.
+/// Measured for an ObjectId, one of which stands in nearly every document: called from Python its constructor takes
+/// 303 ns; reading an `_id` takes about 75 ns more than reading a bool, which bounds what this and a slot written take.
 #[derive(Debug)]
 pub struct PlainClass(Py<PyType>);
 
