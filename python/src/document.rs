@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PySequence, PyTuple};
 
 use crate::codec::Codec;
+use crate::ffi;
 use crate::list::ListView;
 use crate::node::Node;
 use crate::show;
@@ -29,7 +30,7 @@ impl Document {
     #[inline]
     pub fn view(py: Python<'_>, node: &Arc<Node>, row: u32) -> PyResult<Py<Document>> {
         let node = Arc::clone(node);
-        Py::new(py, Document { node, row })
+        Ok(ffi::untracked(py, Document { node, row })?.unbind())
     }
 
     fn row(&self) -> usize {

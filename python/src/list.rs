@@ -12,6 +12,7 @@ use pyo3::types::{PyList, PySlice, PyTuple};
 use crate::codec::Codec;
 use crate::column_node::Items;
 use crate::document::Document;
+use crate::ffi;
 use crate::node::Node;
 use crate::show;
 
@@ -33,7 +34,7 @@ impl ListView {
         end: u32,
     ) -> PyResult<Py<ListView>> {
         let items = Arc::clone(items);
-        Py::new(py, ListView { items, start, end })
+        Ok(ffi::untracked(py, ListView { items, start, end })?.unbind())
     }
 
     fn len(&self) -> usize {

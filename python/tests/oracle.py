@@ -9,7 +9,7 @@ from bson import Binary, Code, DBRef
 
 
 def assert_same(actual: Any, expected: Any, path: str = "$") -> None:
-    """Fail unless both are the same value of the same type, dicts in the same order, NaN like NaN, -0.0 not like 0.0."""
+    """Fail unless both are the same value of the same type: dicts in one order, NaN like NaN, -0.0 not like 0.0."""
     assert type(actual) is type(expected), (
         f"{path}: {type(actual).__qualname__} {actual!r:.200}, expected {type(expected).__qualname__} {expected!r:.200}"
     )
@@ -24,7 +24,9 @@ def assert_same(actual: Any, expected: Any, path: str = "$") -> None:
             assert_same(actual[position], value, f"{path}[{position}]")
     elif isinstance(expected, float):
         same = math.isnan(actual) if math.isnan(expected) else actual == expected
-        assert same and math.copysign(1, actual) == math.copysign(1, expected), f"{path}: {actual!r}, expected {expected!r}"
+        signs = math.copysign(1, actual) == math.copysign(1, expected)
+        assert same, f"{path}: {actual!r}, expected {expected!r}"
+        assert signs, f"{path}: {actual!r}, expected {expected!r}"
     elif isinstance(expected, DBRef):
         assert_same(actual.collection, expected.collection, f"{path}.collection")
         assert_same(actual.id, expected.id, f"{path}.id")

@@ -1,12 +1,12 @@
 """Hypothesis strategies of BSON documents: every type, odd keys, what looks alike.
 
-`bson.encode` cannot write some of the old types (undefined, symbol, dbPointer), regular expressions with odd options, keys
-that occur twice: `raw_documents` writes these itself.
+`bson.encode` cannot write some of the old types (undefined, symbol, dbPointer), regular expressions with odd options,
+keys that occur twice: `raw_documents` writes these itself.
 """
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import struct
 import uuid
 from typing import Any
@@ -20,25 +20,61 @@ INT32 = (-(2**31), 2**31 - 1)
 DATES = (-62_135_596_800_000, 253_402_300_799_999)
 DAY = 86_400_000
 
-ODD_KEYS = ["", "a", "A", "a.b", "a.0", "0", "1", "$x", "$ref", "$id", "$db", "$date", "items", "get", "_id", "ä", "𝄞", "[0]", "a b"]
+ODD_KEYS = [
+    "",
+    "a",
+    "A",
+    "a.b",
+    "a.0",
+    "0",
+    "1",
+    "$x",
+    "$ref",
+    "$id",
+    "$db",
+    "$date",
+    "items",
+    "get",
+    "_id",
+    "ä",
+    "𝄞",
+    "[0]",
+    "a b",
+]
 TEXTS = st.one_of(st.sampled_from(["", "x", "ä", "𝄞", "nul\0inside", "z" * 300]), st.text(max_size=12))
 KEYS = st.one_of(
     st.sampled_from(ODD_KEYS), st.text(max_size=6).filter(lambda key: "\0" not in key), st.sampled_from("abcdefgh")
 )
 OBJECT_IDS = st.binary(min_size=12, max_size=12).map(ObjectId)
 DOUBLES = st.one_of(
-    st.sampled_from([0.0, -0.0, 1.0, float("nan"), float("inf"), float("-inf"), 5e-324, 2.0**53, 2.0**53 + 2]), st.floats()
+    st.sampled_from([0.0, -0.0, 1.0, float("nan"), float("inf"), float("-inf"), 5e-324, 2.0**53, 2.0**53 + 2]),
+    st.floats(),
 )
 MILLISECONDS = st.one_of(
-    st.sampled_from([0, -1, 1, 999, -999, *DATES, DATES[0] - 1, DATES[1] + 1, *INT64, DATES[0] + DAY // 2, DATES[1] - DAY // 2]),
+    st.sampled_from(
+        [0, -1, 1, 999, -999, *DATES, DATES[0] - 1, DATES[1] + 1, *INT64, DATES[0] + DAY // 2, DATES[1] - DAY // 2]
+    ),
     st.integers(*INT64).filter(lambda millis: millis != INT64[0]),
     st.integers(*DATES),
     st.integers(-(10**13), 10**13),
 )
 DECIMALS = st.one_of(
     st.sampled_from(
-        ["NaN", "-NaN", "sNaN", "Infinity", "-Infinity", "0", "-0", "0E-6176", "1E+6111", "9.999999999999999999999999999999999E+6144",
-         "1.10", "1.1", "-1.5E-10"]
+        [
+            "NaN",
+            "-NaN",
+            "sNaN",
+            "Infinity",
+            "-Infinity",
+            "0",
+            "-0",
+            "0E-6176",
+            "1E+6111",
+            "9.999999999999999999999999999999999E+6144",
+            "1.10",
+            "1.1",
+            "-1.5E-10",
+        ]
     ).map(Decimal128),
     # Also those no arithmetic gives: more than 34 digits, bits without a meaning.
     st.binary(min_size=16, max_size=16).map(Decimal128.from_bid),
@@ -71,7 +107,11 @@ def scalars(*, dates: st.SearchStrategy[int] = MILLISECONDS, broken_uuids: bool 
         uuids.map(lambda data: Binary(data, 3)),
         DECIMALS,
         st.builds(Timestamp, st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1)),
-        st.builds(Regex, TEXTS.map(lambda text: text.replace("\0", "")), st.integers(0, 127).map(lambda flags: flags & 0b1111110)),
+        st.builds(
+            Regex,
+            TEXTS.map(lambda text: text.replace("\0", "")),
+            st.integers(0, 127).map(lambda flags: flags & 0b1111110),
+        ),
         TEXTS.map(Code),
         st.just(MinKey()),
         st.just(MaxKey()),
@@ -88,11 +128,16 @@ def values(leaves: st.SearchStrategy[Any] | None = None, max_leaves: int = 12) -
             documents,
             st.lists(inner, max_size=5),
             st.lists(documents, max_size=3),
-            # A DBRef, and what looks like one: $id missing, $ref of another type, $db of another type, other keys and order.
+            # A DBRef, and what looks like one: no $id, $ref or $db of another type, other keys, another order.
             st.builds(DBRef, TEXTS, inner, st.none() | TEXTS),
             st.builds(lambda ref, rest: {**rest, "$ref": ref}, TEXTS, documents),
-            st.builds(lambda ref, id, rest: {"$id": id, **rest, "$ref": ref}, st.one_of(TEXTS, TEXTS.map(Code), inner), inner, documents),
-            st.builds(lambda ref, id, db: {"$ref": ref, "$id": id, "$db": db}, TEXTS, inner, inner),
+            st.builds(
+                lambda ref, oid, rest: {"$id": oid, **rest, "$ref": ref},
+                st.one_of(TEXTS, TEXTS.map(Code), inner),
+                inner,
+                documents,
+            ),
+            st.builds(lambda ref, oid, db: {"$ref": ref, "$id": oid, "$db": db}, TEXTS, inner, inner),
             st.builds(Code, TEXTS, documents),
         )
 
@@ -106,7 +151,7 @@ def documents(leaves: st.SearchStrategy[Any] | None = None, max_leaves: int = 12
 
 @st.composite
 def results(draw: st.DrawFn, leaves: st.SearchStrategy[Any] | None = None, max_size: int = 12) -> list[dict[str, Any]]:
-    """Documents that have much in common, as those of one collection: few keys, columns of one type that now and then hold
+    """Documents with much in common, as in one collection: few keys, columns of one type that now and then hold
     another, keys that come and go."""
     names = draw(st.lists(KEYS, min_size=1, max_size=5, unique=True))
     usual = {name: draw(values(leaves, 4)) for name in names}
@@ -153,8 +198,10 @@ def raw_scalars() -> st.SearchStrategy[tuple[int, bytes]]:
         st.sampled_from([(0x06, b""), (0x0A, b""), (0x7F, b""), (0xFF, b"")]),
         TEXTS.map(lambda text: (0x0E, string(text))),
         TEXTS.map(lambda text: (0x02, string(text))),
-        st.builds(lambda text, id: (0x0C, string(text) + id), TEXTS, ids),
-        st.builds(lambda text, options: (0x0B, cstring(text) + cstring(options)), TEXTS, st.text("ilmsuxgä", max_size=8)),
+        st.builds(lambda text, oid: (0x0C, string(text) + oid), TEXTS, ids),
+        st.builds(
+            lambda text, options: (0x0B, cstring(text) + cstring(options)), TEXTS, st.text("ilmsuxgä", max_size=8)
+        ),
         st.binary(max_size=20).map(lambda data: (0x05, struct.pack("<iBi", len(data) + 4, 2, len(data)) + data)),
         st.integers(*INT32).map(lambda value: (0x10, struct.pack("<i", value))),
         st.booleans().map(lambda value: (0x08, bytes([value]))),
@@ -185,6 +232,10 @@ def raw_documents() -> st.SearchStrategy[bytes]:
 
 
 TIME_ZONES = st.sampled_from(
-    [datetime.timezone.utc, datetime.timezone(datetime.timedelta(hours=14)), datetime.timezone(-datetime.timedelta(hours=11, minutes=30))]
+    [
+        dt.timezone.utc,
+        dt.timezone(dt.timedelta(hours=14)),
+        dt.timezone(-dt.timedelta(hours=11, minutes=30)),
+    ]
 )
 UUIDS = st.binary(min_size=16, max_size=16).map(lambda data: uuid.UUID(bytes=data))
