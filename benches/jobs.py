@@ -6,6 +6,7 @@ A job is a function that makes the work: what the work needs beforehand (imports
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 from shapes import DATABASE, SHAPES
@@ -143,23 +144,25 @@ def our_collection(uri: str, shape: str) -> Any:
     return client[DATABASE][shape]
 
 
-def by_method(name: str) -> Job:
+def by_method(name: str, needs: str | None) -> Job:
     def make(uri: str, shape: str) -> Work:
+        if needs is not None:
+            import_module(needs)  # PyMongoArrow's jobs have these imported as well
         collection = our_collection(uri, shape)
         return lambda: getattr(collection.find(), name)()
 
     return make
 
 
-for group, method in {
-    "read": "read",
-    "arrow": "to_arrow",
-    "polars": "to_polars",
-    "pandas": "to_pandas",
-    "list": "to_list",
-    "dicts": "to_dicts",
-}.items():
-    job(group, "data_bridge")(by_method(method))
+for group, method, needs in (
+    ("read", "read", None),
+    ("arrow", "to_arrow", "pyarrow"),
+    ("polars", "to_polars", "polars"),
+    ("pandas", "to_pandas", "pandas"),
+    ("list", "to_list", None),
+    ("dicts", "to_dicts", None),
+):
+    job(group, "data_bridge")(by_method(method, needs))
 
 
 @job("iterate 0", "data_bridge")
