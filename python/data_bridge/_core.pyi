@@ -1,9 +1,42 @@
 """The native module: private; `data_bridge` is its public face."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, final
 
-T = TypeVar("T")
+from typing_extensions import Self, disjoint_base
+
+__all__ = [
+    "BatchReader",
+    "Client",
+    "Codec",
+    "ConnectionFailure",
+    "DataBridgeError",
+    "DecodeError",
+    "Document",
+    "DocumentIterator",
+    "InvalidQuery",
+    "ListView",
+    "Operation",
+    "OperationFailure",
+    "Reader",
+    "RecordBatch",
+    "ResultData",
+    "Schema",
+    "SchemaConflict",
+    "ServerTimeout",
+    "Session",
+    "__version__",
+    "_document_from_bson",
+    "configuration",
+    "configure",
+    "from_arrow",
+    "read_bytes",
+    "read_file",
+    "read_iterable",
+    "shutdown",
+]
+
+_T = TypeVar("_T")
 
 __version__: str
 
@@ -17,7 +50,7 @@ class ConnectionFailure(DataBridgeError): ...
 class OperationFailure(DataBridgeError):
     code: int
     code_name: str
-    labels: list[str]
+    labels: Sequence[str]
 
 class ServerTimeout(DataBridgeError): ...
 
@@ -44,14 +77,14 @@ class InvalidQuery(DataBridgeError): ...
 # ---- operations (operation.rs) ---------------------------------------------------------------------------------------
 
 @final
-class Operation(Generic[T]):
+class Operation(Generic[_T]):
     """Work on a background thread; never touches the interpreter until it is asked for its result."""
 
-    def wait(self) -> T:
+    def wait(self) -> _T:
         """Block, detached, looking for signals every 50 ms; Ctrl-C cancels the work and raises KeyboardInterrupt."""
     def notify(self, fd: int, token: int) -> None:
         """Write `token` (8 bytes, native order) to the file descriptor `fd` once done; at once if it is done already."""
-    def result(self) -> T:
+    def result(self) -> _T:
         """The outcome; only after it is done. The second call raises RuntimeError."""
     def cancel(self) -> None: ...
 
@@ -61,7 +94,7 @@ class Operation(Generic[T]):
 class Client:
     """One driver client; connects on first use; usable from any thread and after a fork."""
 
-    def __init__(self, uri: str) -> None: ...
+    def __new__(cls, uri: str) -> Self: ...
     @property
     def default_database(self) -> str | None: ...
     @property
@@ -171,15 +204,26 @@ def configuration() -> dict[str, int]: ...
 class Codec:
     """How BSON becomes Python: the supported part of bson.codec_options.CodecOptions."""
 
-    def __init__(
-        self,
+    def __new__(
+        cls,
         *,
         tz_aware: bool,
         tzinfo: Any,
         uuid_representation: int,
         datetime_conversion: int,
         unicode_decode_error_handler: str,
-    ) -> None: ...
+    ) -> Self: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
+        """What pickle gives back to the constructor."""
+
+@final
+class DocumentIterator:
+    """Documents, one by one."""
+
+    def __iter__(self) -> DocumentIterator: ...
+    def __next__(self) -> Document: ...
+    def close(self) -> None:
+        """End the run of a live iterator."""
 
 def read_bytes(data: Any, *, codec: Codec, eager: bool) -> Reader:
     """Documents one after the other in an object with the buffer protocol."""
@@ -192,14 +236,14 @@ def read_iterable(buffers: Iterator[Any], *, codec: Codec, eager: bool) -> Reade
 class Reader:
     """A run under way: replies come in, Chunks go out, in order. One consumer at a time."""
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self) -> DocumentIterator:
         """Live, bounded memory: the next Document each step. Closing or dropping the iterator ends the run."""
     def batches(self, schema: Schema | None, infer_rows: int) -> BatchReader:
         """Live RecordBatches; `schema` None freezes what the first `infer_rows` documents show."""
     def read_all(self) -> ResultData:
         """Everything, eagerly; blocks detached, looks for signals."""
     def read_all_async(self) -> Operation[ResultData]: ...
-    def next_documents_async(self) -> Operation[Iterator[Document] | None]:
+    def next_documents_async(self) -> Operation[DocumentIterator | None]:
         """The documents of the next Chunk, or None at the end: what `async for` walks."""
     def close(self) -> None:
         """End the run; a second call does nothing. `report` still works."""
@@ -248,7 +292,7 @@ class Schema:
     def names(self) -> list[str]: ...
     def __len__(self) -> int: ...
     def __arrow_c_schema__(self) -> object: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, other: object, /) -> bool: ...
     def __repr__(self) -> str:
         """One field a line: name, type, extension."""
 
@@ -258,7 +302,7 @@ class ResultData:
 
     def __len__(self) -> int: ...
     def document(self, index: int) -> Document: ...
-    def documents(self, start: int = 0, stop: int | None = None) -> Iterator[Document]: ...
+    def documents(self, start: int = 0, stop: int | None = None) -> DocumentIterator: ...
     def document_list(self) -> list[Document]:
         """All Documents, built with the garbage collector paused."""
     def to_dicts(self) -> list[dict[str, Any]]: ...
@@ -276,29 +320,46 @@ def from_arrow(stream: Any, *, codec: Codec) -> ResultData:
 
 # ---- views (document.rs, list.rs) ------------------------------------------------------------------------------------
 
+@disjoint_base
 class Document(Mapping[str, Any]):
     """One document of a result: a read-only view that builds a value when it is asked for."""
 
-    def __getitem__(self, key: str) -> Any: ...
+    def __new__(cls, source: Mapping[str, Any], /) -> Self:
+        """A view of the same document, for subclasses; or a document made of a mapping."""
+    def __getitem__(self, key: str, /) -> Any: ...
     def __iter__(self) -> Iterator[str]: ...
     def __len__(self) -> int: ...
+    def __reversed__(self) -> Iterator[str]: ...
+    def get(self, key: str, default: Any = None, /) -> Any: ...
     def to_dict(self) -> dict[str, Any]: ...
     def to_json(self, *, canonical: bool = False) -> str:
         """MongoDB Extended JSON v2, relaxed unless `canonical`."""
     def to_bson(self) -> bytes: ...
     def detach(self) -> Document:
         """A copy that keeps only this document in memory."""
-    def copy(self) -> Document: ...
+    @property
+    def raw(self) -> bytes:
+        """`to_bson()`, under the name PyMongo looks for when it encodes a Document."""
+    def copy(self) -> Self:
+        """The document itself: it cannot be changed."""
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any) -> Self: ...
+
+def _document_from_bson(data: bytes, codec: Codec) -> Document:
+    """A Document of its own: what pickle and tests call."""
 
 @final
 class ListView:
     """A list of a document: a read-only sequence that builds an item when it is asked for."""
 
-    def __getitem__(self, index: int | slice) -> Any: ...
+    def __getitem__(self, key: int | slice, /) -> Any: ...
     def __iter__(self) -> Iterator[Any]: ...
     def __len__(self) -> int: ...
+    def __reversed__(self) -> Iterator[Any]: ...
     def to_list(self) -> list[Any]: ...
-    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int: ...
+    def index(self, value: Any, start: int = 0, stop: int | None = None, /) -> int: ...
     def count(self, value: Any) -> int: ...
-
-_progress_callback = Callable[[int, int], None]
+    def copy(self) -> Self:
+        """The list itself: it cannot be changed."""
+    def __copy__(self) -> Self: ...
+    def __deepcopy__(self, _memo: Any) -> Self: ...

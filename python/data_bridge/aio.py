@@ -139,9 +139,12 @@ class _Watch:
             if not loop.is_closed() and self.pipe.receive >= 0:
                 loop.remove_reader(self.pipe.receive)
         self.pipe.close()
+        if self.pipe.receive < 0:  # else something never came back: looked at again when the next pipe is made
+            with _lock, contextlib.suppress(ValueError):
+                _all.remove(self)
 
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch] = weakref.WeakKeyDictionary()
 _all: list[_Watch] = []
 _thread_pipe: _Pipe | None = None
@@ -154,7 +157,6 @@ def _pipe_of(loop: asyncio.AbstractEventLoop) -> _Pipe:
     with _lock:
         for ended in [watch for watch in _all if watch.ended()]:
             ended.close()
-        _all[:] = [watch for watch in _all if watch.pipe.receive >= 0]
     if getattr(loop, "_asyncgens_shutdown_called", False):
         return _shared_pipe()  # this late nothing would close a pipe of the loop's own
     try:

@@ -112,7 +112,7 @@ class CollectionHandle(Handle, Generic[Q]):
         filter
             What documents must match; None for all.
         projection
-            Keys to return: a list of them, or a projection document.
+            Keys to return: a list of them, or a projection document. An empty one returns all, as PyMongo's does.
         skip, limit
             How many documents to leave out, and to return at most; 0 returns all.
         no_cursor_timeout

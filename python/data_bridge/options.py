@@ -131,7 +131,7 @@ def pairs(name: str, keys: Any, direction: int | None = None) -> dict[str, Any]:
 
 
 def projection_of(projection: Any) -> dict[str, Any]:
-    """A projection as a document: a mapping as it is, a list of keys as those to return; an empty list gives `_id`."""
+    """A projection as a document: a mapping as it is, a list of keys as those to return; an empty one returns all."""
     if isinstance(projection, Mapping):
         return dict(projection)
     if isinstance(projection, (str, bytes)) or not isinstance(projection, Iterable):
@@ -140,7 +140,7 @@ def projection_of(projection: Any) -> dict[str, Any]:
     for key in keys:
         if not isinstance(key, str):
             raise TypeError(f"projection must be a list of str, got {type(key).__name__} in it")
-    return dict.fromkeys(keys, 1) or {"_id": 1}
+    return dict.fromkeys(keys, 1)
 
 
 def collation_of(collation: Any) -> dict[str, Any]:

@@ -22,7 +22,8 @@ class Report:
     duplicates : int
         Keys that stood twice in one document; the last one was kept, as PyMongo does.
     paths : list[dict]
-        What was widened, mixed, rescued or nulled: path (a tuple of keys), types, action, count, first_id.
+        What was widened or mixed: path, types, action, count, first_id. A path is a tuple of keys, with `...` for any
+        item of a list.
     error : Exception | None
         What ended the run early, typed.
     """
@@ -64,7 +65,7 @@ class Report:
 
 
 def _line(entry: Mapping[str, Any]) -> str:
-    path = "".join(f"[{step!r}]" for step in entry.get("path", ()))
+    path = "".join("[...]" if step is ... else f"[{step!r}]" for step in entry.get("path", ()))
     types = " + ".join(str(name) for name in entry.get("types", ()))
     line = f"{path}: {entry.get('action', 'changed')} ({types})"
     if entry.get("count"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pymongo
 import pytest
 from pymongo.database import Database
+
+import mongod
 
 if TYPE_CHECKING:
     import data_bridge
@@ -21,11 +22,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="session")
 def mongodb_uri() -> Iterator[str]:
     """$MONGODB_URI, or a mongod started for this run."""
-    sys.path.insert(0, str(ROOT / "scripts"))
-    try:
-        import mongod
-    finally:
-        sys.path.pop(0)
     with mongod.mongodb_uri() as uri:
         yield uri
 

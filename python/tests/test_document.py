@@ -53,7 +53,10 @@ def check(data: bytes, options: CodecOptions = OPTIONS) -> None:
     try:
         expected = bson.decode_all(data, options)
     except InvalidBSON as error:
-        with pytest.raises(InvalidBSON, match=f"^{re.escape(str(error))}$"):
+        message = re.escape(str(error))
+        # PyMongo's arithmetic overflows on the earliest second of an int64, and names the year of the latest.
+        message = message.replace("year 292278994", "year (292278994|-292275055)")
+        with pytest.raises(InvalidBSON, match=f"^{message}$"):
             read_bson(data, codec_options=options).to_dicts()
         return
     assert_same(read_bson(data, codec_options=options).to_dicts(), expected)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import socket
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 import bson
+import pyarrow as pa
+import pymongo
 import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
 import data_bridge
+import mongod
 from data_bridge import (
     ConnectionFailure,
     DataBridgeError,
@@ -62,6 +66,24 @@ def test_wrong_password_shows_no_secret(mongodb_uri: str) -> None:
     shown = "".join(traceback.format_exception(caught.value)) + repr(client) + str(client.a.b.find())
     assert SECRET not in shown
     client.close()
+
+
+def test_wrong_password_on_a_server_that_asks_for_one() -> None:
+    with mongod.embedded_mongod("--auth", replica_set=False) as uri:
+        with pymongo.MongoClient[dict[str, Any]](uri) as admin:  # the first user may be made without one
+            admin.admin.command("createUser", "keeper", pwd="right", roles=["root"])
+        with pymongo.MongoClient[dict[str, Any]](uri, username="keeper", password="right") as keeper:
+            keeper.shop.orders.insert_one({"_id": 1})
+        with MongoClient(uri, username="keeper", password=SECRET, serverSelectionTimeoutMS=5000) as wrong:
+            for _ in range(2):
+                with pytest.raises(ConnectionFailure, match=r"[Aa]uthentication") as caught:
+                    wrong.shop.orders.find().read()
+                assert SECRET not in "".join(traceback.format_exception(caught.value)) + repr(wrong)
+        with MongoClient(uri) as nobody, pytest.raises(OperationFailure) as refused:
+            nobody.shop.orders.find().read()
+        assert refused.value.code == 13
+        with MongoClient(uri, username="keeper", password="right") as right:
+            assert right.shop.orders.find().to_dicts() == [{"_id": 1}]
 
 
 @pytest.mark.parametrize(
@@ -202,6 +224,23 @@ def test_server_errors_are_typed(client: MongoClient, database: Mongo) -> None:
     with pytest.raises(OperationFailure):
         list(client[database.name].c.aggregate([{"$nope": {}}]).stream())
     assert client[database.name].c.count_documents({}) == 1
+
+
+def test_the_client_works_after_each_failure(client: MongoClient, database: Mongo) -> None:
+    database.c.insert_one({"_id": 1})
+    ours = client[database.name].c
+    failing: list[tuple[type[Exception], Callable[[], object]]] = [
+        (TypeError, lambda: ours.find([])),  # type: ignore[arg-type]
+        (InvalidQuery, lambda: ours.find(deep(20_000))),
+        (OperationFailure, lambda: ours.find({"$nope": 1}).read()),
+        (OperationFailure, lambda: list(ours.find({"$nope": 1}))),
+        (ServerTimeout, lambda: ours.find({"$where": "sleep(1000) || true"}, timeout=0.1).read()),
+        (data_bridge.SchemaConflict, lambda: ours.find(schema=pa.schema({"_id": pa.string()})).to_arrow()),
+    ]
+    for kind, fail in failing:
+        with pytest.raises(kind, match=r"."):
+            fail()
+        assert ours.find().to_dicts() == [{"_id": 1}]
 
 
 def test_malformed_bson_says_where() -> None:

@@ -27,10 +27,14 @@ def python_blocks(page: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+# Examples import their neighbours, from the directory that PYTHONSAFEPATH leaves out.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+
+
 def run(arguments: list[str], uri: str, directory: Path) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", *arguments],
-        env={**os.environ, "MONGODB_URI": uri, "PYTHONIOENCODING": "utf-8"},
+        env={**ENVIRONMENT, "MONGODB_URI": uri, "PYTHONIOENCODING": "utf-8"},
         cwd=directory,
         capture_output=True,
         text=True,

@@ -12,6 +12,8 @@ from pathlib import Path
 import pymongo
 import pytest
 
+import mongod
+
 SCRIPT = Path(__file__).parents[2] / "scripts" / "mongod.py"
 # Prints its own server's URI and directory, then waits to be killed.
 HOLD = f"""
@@ -102,10 +104,7 @@ def test_nothing_is_left_behind(number: signal.Signals) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_server_that_dies_leaves_its_directory_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    import mongod
-
+def test_a_server_that_dies_leaves_its_directory_to_the_end() -> None:
     with mongod.embedded_mongod() as uri, pymongo.MongoClient(uri) as client:
         directory = directory_of(servers(uri))
         os.kill(client.admin.command("serverStatus")["pid"], signal.SIGKILL)
@@ -113,10 +112,7 @@ def test_a_server_that_dies_leaves_its_directory_to_the_end(monkeypatch: pytest.
     assert not directory.exists()
 
 
-def test_a_server_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    import mongod
-
+def test_a_server_that_cannot_start_says_why() -> None:
     with pytest.raises(mongod.MongodUnavailable, match="no-such-option"), mongod.embedded_mongod("--no-such-option"):
         pass
 
@@ -137,9 +133,6 @@ def test_without_a_server_the_message_names_what_mends_it(tmp_path: Path) -> Non
 def test_missing_libraries_are_named_with_the_line_that_mends_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    import mongod
-
     for name, text in {
         "mongod": "#!/bin/sh\n",
         "ldd": "#!/bin/sh\necho '\tlibcurl.so.4 => not found'\necho '\tlibldap.so.2 => not found'\n",

@@ -46,13 +46,12 @@ FINDS: list[dict[str, Any]] = [
     {"filter": {"name": "n3"}, "projection": {"_id": 0, "name": 1}, "skip": 3},
     {"projection": ["total"], "batch_size": 11},
     {"projection": []},
-    {"sort": "total", "limit": 3},
     {"sort": {"name": 1, "_id": -1}, "limit": 30, "allow_disk_use": True},
     {"filter": {"name": "n3"}, "hint": "name_1", "comment": "hello", "max_time_ms": 60_000},
     {"filter": {"name": "n3"}, "hint": [("name", 1)]},
     {"filter": {"name": "N3"}, "collation": Collation("en", strength=2)},
     {"filter": {"$expr": {"$eq": ["$name", "$$wanted"]}}, "let": {"wanted": "n2"}},
-    {"hint": [("_id", 1)], "min": [("_id", 10)], "max": [("_id", 20)]},
+    {"hint": [("_id", 1)], "min": {"_id": 10}, "max": {"_id": 20}},
     {"hint": "name_1", "return_key": True, "limit": 2},
     {"show_record_id": True, "limit": 2},
     {"limit": -5},
@@ -67,6 +66,13 @@ def test_find_as_pymongo(orders: Collection, database: Mongo, arguments: dict[st
     assert query.to_dicts() == expected
     assert [document.to_dict() for document in query] == expected
     assert query.read().to_arrow().num_rows == len(expected)
+
+
+def test_shorter_arguments_than_pymongo_takes(orders: Collection, database: Mongo) -> None:
+    assert orders.find(sort="total", limit=3).to_dicts() == list(database.orders.find().sort("total").limit(3))
+    bounded = orders.find(hint=[("_id", 1)], min=[("_id", 10)], max=[("_id", 20)])
+    expected = database.orders.find().hint([("_id", 1)]).min([("_id", 10)]).max([("_id", 20)])
+    assert bounded.to_dicts() == list(expected)
 
 
 def test_chaining_replaces_and_leaves_the_first_query_alone(orders: Collection, database: Mongo) -> None:

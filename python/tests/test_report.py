@@ -67,12 +67,18 @@ def test_mixed_and_widened_paths_are_listed() -> None:
     assert paths[("w",)] == "widened"
 
 
+def test_items_of_a_list_are_one_path() -> None:
+    report = read_bson_report([{"l": [{"v": 1}, {"v": "x"}]}])
+    assert [entry["path"] for entry in report.paths] == [("l", ..., "v")]
+    assert "['l'][...]['v']: mixed" in str(report)
+
+
 def read_bson_report(documents: list[dict[str, Any]]) -> Report:
     return read_bson(b"".join(bson.encode(document) for document in documents)).read().report
 
 
 def test_errors_are_kept() -> None:
-    query = read_bson(bson.encode({"a": 1}) + b"\x07\0\0\0\xff\0\0")
+    query = read_bson(bson.encode({"a": 1}) + b"\x08\0\0\0\x99b\0\0")  # no type has the number 0x99
     with pytest.raises(DecodeError) as caught:
         query.read()
     assert query.report is not None
@@ -92,7 +98,8 @@ def test_text_without_a_server() -> None:
             "seconds": {"decode": 0.5},
             "duplicates": 1,
             "paths": [
-                {"path": ("a", "b.c"), "types": ["int32", "string"], "action": "mixed", "count": 2, "first_id": 7}
+                {"path": ("a", "b.c"), "types": ["int32", "string"], "action": "mixed", "count": 2, "first_id": 7},
+                {"path": ("l", ..., "..."), "types": ["int32", "int64"], "action": "widened", "count": 1},
             ],
         }
     )
@@ -101,4 +108,5 @@ def test_text_without_a_server() -> None:
         "seconds: decode 0.500",
         "duplicate keys: 1 (the last one was kept)",
         "['a']['b.c']: mixed (int32 + string), 2 cells, first in _id 7",
+        "['l'][...]['...']: widened (int32 + int64), 1 cells",
     ]
