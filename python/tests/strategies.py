@@ -294,8 +294,11 @@ def one_of_each() -> dict[str, tuple[int, bytes]]:
 
 
 def collection(seed: int, count: int) -> list[bytes]:
-    """So many documents of about 1 kB, the same ones for a seed: columns of every type, keys that come and go, and from the
-    middle on now and then a value of another type or a new key, so that parts of the result differ in their types."""
+    """So many documents of about 1 kB, the same ones for a seed.
+
+    There are columns of every type, keys that come and go, and from the middle on now and then a value of another type
+    or a new key, so that parts of the result differ in their types.
+    """
     source = random.Random(seed)
     letters = "abcdefghij ä𝄞"
 
@@ -379,7 +382,9 @@ def collection(seed: int, count: int) -> list[bytes]:
         names = list(usual)
         if source.random() < 0.1:
             source.shuffle(names)
-        found = [(usual[name] if source.random() < 0.97 else usual["null"], name) for name in names if source.random() < 0.9]
+        found = [
+            (usual[name] if source.random() < 0.97 else usual["null"], name) for name in names if source.random() < 0.9
+        ]
         if row > count // 2 and source.random() < 0.02:
             found.append((usual[source.choice(names)], source.choice([*names[::3], f"new {row % 7}"])))
         made.append(framed([_swap(name, make()) for make, name in found]))

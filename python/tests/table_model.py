@@ -1,10 +1,10 @@
 """A second, slow implementation of docs/types.md: from BSON documents to the schema and cells their table must have.
 
-It shares nothing with the package, and reads BSON itself, because PyMongo's decoder makes one type of several (symbol and
-string, undefined and null, dbPointer and DBRef).
+It shares nothing with the package, and reads BSON itself, because PyMongo's decoder makes one type of several (symbol
+and string, undefined and null, dbPointer and DBRef).
 
-A value is (type byte, payload): a dict of values for a document, a list of values for a list, the bytes of the value for all
-others, but (code, scope) for code with scope. Null and missing are both None in a column.
+A value is (type byte, payload): a dict of values for a document, a list of values for a list, (code, scope) for code
+with scope, the bytes of the value for all others. Null and missing are both None in a column.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MAX_KEYS = 1_000
 # ---- BSON ------------------------------------------------------------------------------------------------------------
 
 WIDTHS = {
-    DOUBLE: 8, UNDEFINED: 0, OBJECT_ID: 12, BOOLEAN: 1, DATE: 8, NULL: 0, INT32: 4, TIMESTAMP: 8, INT64: 8, DECIMAL128: 16,
-    MAX_KEY: 0, MIN_KEY: 0,
+    DOUBLE: 8, UNDEFINED: 0, OBJECT_ID: 12, BOOLEAN: 1, DATE: 8, NULL: 0, INT32: 4, TIMESTAMP: 8, INT64: 8,
+    DECIMAL128: 16, MAX_KEY: 0, MIN_KEY: 0,
 }  # fmt: skip
 
 
