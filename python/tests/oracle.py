@@ -7,6 +7,8 @@ from typing import Any
 
 from bson import Binary, Code, DBRef
 
+from data_bridge import Document, ListView
+
 
 def assert_same(actual: Any, expected: Any, path: str = "$") -> None:
     """Fail unless both are the same value of the same type: dicts in one order, NaN like NaN, -0.0 not like 0.0."""
@@ -41,3 +43,12 @@ def assert_same(actual: Any, expected: Any, path: str = "$") -> None:
         assert actual == expected, f"{path}: {actual!r}, expected {expected!r}"
         for name in ("tzinfo", "fold"):
             assert getattr(actual, name, None) == getattr(expected, name, None), f"{path}.{name}"
+
+
+def plain(value: Any) -> Any:
+    """A lazy value, all the way down, by its own item access."""
+    if type(value) is Document:
+        return {key: plain(value[key]) for key in value}
+    if type(value) is ListView:
+        return [plain(item) for item in value]
+    return value

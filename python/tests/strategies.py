@@ -7,8 +7,10 @@ keys that occur twice: `raw_documents` writes these itself.
 from __future__ import annotations
 
 import datetime as dt
+import random
 import struct
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
@@ -239,3 +241,155 @@ TIME_ZONES = st.sampled_from(
     ]
 )
 UUIDS = st.binary(min_size=16, max_size=16).map(lambda data: uuid.UUID(bytes=data))
+
+
+# ---- edited as bytes -------------------------------------------------------------------------------------------------
+
+
+def elements(document: bytes) -> bytes:
+    """A document without its frame."""
+    return document[4:-1]
+
+
+def document_of(*parts: bytes) -> bytes:
+    """A document of these elements."""
+    body = b"".join(parts)
+    return struct.pack("<i", len(body) + 5) + body + b"\0"
+
+
+def one_of_each() -> dict[str, tuple[int, bytes]]:
+    """A small value of each type, by a name for it: (type byte, bytes)."""
+    object_id, number = bytes(range(1, 13)), struct.pack("<i", 1)
+    scoped = string("f") + framed([(0x10, "x", number)])
+    return {
+        "double": (0x01, struct.pack("<d", 1.5)),
+        "string": (0x02, string("aä")),
+        "document": (0x03, framed([(0x10, "x", number), (0x02, "y", string("q"))])),
+        "dbref": (0x03, framed([(0x02, "$ref", string("c")), (0x10, "$id", number), (0x02, "$db", string("d"))])),
+        "list": (0x04, framed([(0x10, "0", number), (0x08, "1", b"\1")])),
+        "binary": (0x05, b"\2\0\0\0\0ab"),
+        "old binary": (0x05, b"\6\0\0\0\2\2\0\0\0ab"),
+        "uuid": (0x05, b"\x10\0\0\0\4" + bytes(range(16))),
+        "user binary": (0x05, b"\2\0\0\0\x80ab"),
+        "undefined": (0x06, b""),
+        "object id": (0x07, object_id),
+        "bool": (0x08, b"\0"),
+        "date": (0x09, struct.pack("<q", 1_700_000_000_000)),
+        "null": (0x0A, b""),
+        "regex": (0x0B, b"a+\0im\0"),
+        "dbpointer": (0x0C, string("db.c") + object_id),
+        "code": (0x0D, string("f()")),
+        "symbol": (0x0E, string("sy")),
+        "code with scope": (0x0F, struct.pack("<i", len(scoped) + 4) + scoped),
+        "int32": (0x10, number),
+        "timestamp": (0x11, struct.pack("<II", 3, 4)),
+        "int64": (0x12, struct.pack("<q", 77)),
+        "decimal128": (0x13, Decimal128("1.25").bid),
+        "maxkey": (0x7F, b""),
+        "minkey": (0xFF, b""),
+    }
+
+
+# ---- many, from a seed -----------------------------------------------------------------------------------------------
+
+
+def collection(seed: int, count: int) -> list[bytes]:
+    """So many documents of about 1 kB, the same ones for a seed.
+
+    There are columns of every type, keys that come and go, and from the middle on now and then a value of another type
+    or a new key, so that parts of the result differ in their types.
+    """
+    source = random.Random(seed)
+    letters = "abcdefghij ä𝄞"
+
+    def text(longest: int = 60) -> str:
+        return "".join(source.choices(letters, k=source.randrange(longest)))
+
+    def number() -> tuple[int, bytes]:
+        return (0x10, struct.pack("<i", source.randint(*INT32)))
+
+    def long() -> tuple[int, bytes]:
+        return (0x12, struct.pack("<q", source.choice([source.randint(*INT64), source.randrange(1000)])))
+
+    def double() -> tuple[int, bytes]:
+        return (0x01, struct.pack("<d", source.choice([source.gauss(0, 1e6), float("nan"), -0.0, 3.0, float("inf")])))
+
+    def binary(*subtypes: int) -> Callable[[], tuple[int, bytes]]:
+        def made() -> tuple[int, bytes]:
+            subtype = source.choice(subtypes)
+            data = source.randbytes(16 if subtype in (3, 4) else source.randrange(40))
+            inner = struct.pack("<i", len(data)) if subtype == 2 else b""
+            return (0x05, struct.pack("<iB", len(data) + len(inner), subtype) + inner + data)
+
+        return made
+
+    def listed(items: Callable[[], tuple[int, bytes]], most: int = 6) -> Callable[[], tuple[int, bytes]]:
+        def made() -> tuple[int, bytes]:
+            found = [items() if source.random() < 0.95 else (0x0A, b"") for _ in range(source.randrange(most))]
+            return (0x04, framed([(kind, str(at), data) for at, (kind, data) in enumerate(found)]))
+
+        return made
+
+    def nested(fields: dict[str, Callable[[], tuple[int, bytes]]]) -> Callable[[], tuple[int, bytes]]:
+        return lambda: (0x03, framed([_swap(key, make()) for key, make in fields.items() if source.random() < 0.9]))
+
+    def fixed(kind: int, size: int) -> Callable[[], tuple[int, bytes]]:
+        return lambda: (kind, source.randbytes(size))
+
+    def texts(kind: int) -> Callable[[], tuple[int, bytes]]:
+        return lambda: (kind, string(text()))
+
+    def scoped() -> tuple[int, bytes]:
+        data = string(text()) + framed([(0x10, "x", number()[1])])
+        return (0x0F, struct.pack("<i", len(data) + 4) + data)
+
+    inner: dict[str, Callable[[], tuple[int, bytes]]] = {"city": texts(0x02), "zip": number, "at": fixed(0x09, 8)}
+    usual: dict[str, Callable[[], tuple[int, bytes]]] = {
+        "int": number,
+        "long": long,
+        "double": double,
+        "float or int": lambda: source.choice([double, number])(),
+        "int or long": lambda: source.choice([number, long])(),
+        "text": texts(0x02),
+        "": texts(0x02),
+        "flag": lambda: (0x08, source.choice([b"\0", b"\1"])),
+        "id": fixed(0x07, 12),
+        "date": lambda: (0x09, struct.pack("<q", source.choice([source.randint(*DATES), source.randint(*INT64)]))),
+        "uuid": binary(4),
+        "bytes": binary(0),
+        "any bytes": binary(0, 2, 3, 4, 0x80),
+        "decimal": fixed(0x13, 16),
+        "time": fixed(0x11, 8),
+        "code": texts(0x0D),
+        "symbol": texts(0x0E),
+        "scoped": scoped,
+        "regex": lambda: (0x0B, cstring(text(9)) + cstring(source.choice(["", "i", "imsx"]))),
+        "pointer": lambda: (0x0C, string(text()) + source.randbytes(12)),
+        "undefined": lambda: (0x06, b""),
+        "min": lambda: (0xFF, b""),
+        "max": lambda: (0x7F, b""),
+        "null": lambda: (0x0A, b""),
+        "address": nested(inner),
+        "empty": lambda: (0x03, b"\5\0\0\0\0"),
+        "list": listed(number),
+        "lists": listed(listed(double)),
+        "items": listed(nested(inner)),
+        "mixed list": listed(lambda: source.choice([number, texts(0x02), double])()),
+        "reference": nested({"$ref": texts(0x02), "$id": fixed(0x07, 12), "$db": texts(0x02)}),
+    }
+    made = []
+    for row in range(count):
+        names = list(usual)
+        if source.random() < 0.1:
+            source.shuffle(names)
+        found = [
+            (usual[name] if source.random() < 0.97 else usual["null"], name) for name in names if source.random() < 0.9
+        ]
+        if row > count // 2 and source.random() < 0.02:
+            found.append((usual[source.choice(names)], source.choice([*names[::3], f"new {row % 7}"])))
+        made.append(framed([_swap(name, make()) for make, name in found]))
+    return made
+
+
+def _swap(key: str, value: tuple[int, bytes]) -> tuple[int, str, bytes]:
+    return value[0], key, value[1]

@@ -23,7 +23,7 @@ from bson.codec_options import DatetimeConversion
 from bson.errors import InvalidBSON
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import assert_same
+from oracle import assert_same, plain
 from strategies import DATES, TIME_ZONES, documents, framed, raw_documents, results, scalars, values
 
 from data_bridge import Document, ListView, read_bson
@@ -37,15 +37,6 @@ def views(data: bytes, options: CodecOptions = OPTIONS) -> list[Document]:
 
 def view(document: dict[str, Any], options: CodecOptions = OPTIONS) -> Document:
     return views(bson.encode(document), options)[0]
-
-
-def plain(value: Any) -> Any:
-    """A lazy value, all the way down, by its own item access."""
-    if type(value) is Document:
-        return {key: plain(value[key]) for key in value}
-    if type(value) is ListView:
-        return [plain(item) for item in value]
-    return value
 
 
 def check(data: bytes, options: CodecOptions = OPTIONS) -> None:
