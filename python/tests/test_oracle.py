@@ -55,9 +55,9 @@ BATCH_SIZES = [1, 2, 3, 1000, None]
 ALL = 1_000_000
 
 
-def examples(count: int) -> settings:
+def examples(count: int, most: int = 1_000_000) -> settings:
     return settings(
-        max_examples=int(os.environ.get("DATA_BRIDGE_EXAMPLES", count)),
+        max_examples=min(int(os.environ.get("DATA_BRIDGE_EXAMPLES", count)), most),
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
@@ -153,7 +153,7 @@ def test_bytes_however_they_are_cut(made: list[bytes]) -> None:
 PADDING = document_of(*[elements(framed([(0x05, "padding", struct.pack("<iB", 1 << 20, 0) + bytes(1 << 20))]))])
 
 
-@examples(15)
+@examples(15, most=200)
 @given(RESULTS)
 def test_documents_decoded_apart(made: list[bytes]) -> None:
     """With 1 MB in each document, each is a piece of its own, and several are decoded at a time."""
@@ -713,6 +713,6 @@ def test_changed_documents(data: bytes, changes: list[tuple[int, int]]) -> None:
 
 @pytest.mark.slow
 def test_all_of_this_with_more_examples(mongodb_uri: str) -> None:
-    environment = {**os.environ, "DATA_BRIDGE_EXAMPLES": "3000", "MONGODB_URI": mongodb_uri}
+    environment = {**os.environ, "DATA_BRIDGE_EXAMPLES": "1000", "MONGODB_URI": mongodb_uri}
     arguments = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", __file__]
     assert subprocess.run(arguments, env=environment, check=False).returncode == 0
