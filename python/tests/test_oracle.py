@@ -12,6 +12,7 @@ import io
 import itertools
 import json
 import os
+import random
 import struct
 import subprocess
 import sys
@@ -25,6 +26,7 @@ import pyarrow as pa
 import pymongo
 import pytest
 from bson import CodecOptions
+from bson.binary import ALL_UUID_REPRESENTATIONS
 from bson.codec_options import DatetimeConversion
 from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
@@ -53,9 +55,9 @@ BATCH_SIZES = [1, 2, 3, 1000, None]
 ALL = 1_000_000
 
 
-def examples(count: int) -> settings:
+def examples(count: int, most: int = 1_000_000) -> settings:
     return settings(
-        max_examples=int(os.environ.get("DATA_BRIDGE_EXAMPLES", count)),
+        max_examples=min(int(os.environ.get("DATA_BRIDGE_EXAMPLES", count)), most),
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
@@ -151,7 +153,7 @@ def test_bytes_however_they_are_cut(made: list[bytes]) -> None:
 PADDING = document_of(*[elements(framed([(0x05, "padding", struct.pack("<iB", 1 << 20, 0) + bytes(1 << 20))]))])
 
 
-@examples(15)
+@examples(15, most=200)
 @given(RESULTS)
 def test_documents_decoded_apart(made: list[bytes]) -> None:
     """With 1 MB in each document, each is a piece of its own, and several are decoded at a time."""
@@ -248,6 +250,37 @@ def test_many_keys() -> None:
     for make in cuts(made).values():
         with pytest.raises(SchemaConflict):
             make().to_arrow()
+
+
+def sparse(seed: int, count: int, keys: int, most: int) -> list[bytes]:
+    """Documents that each have a few of many keys, at every level: what is stored by occupied cell."""
+    source = random.Random(seed)
+    values = list(one_of_each().values())
+    usual = [source.choice(values) for _ in range(keys)]
+
+    def level(depth: int) -> bytes:
+        found = []
+        for key in source.sample(range(keys), source.randrange(most)):
+            kind, data = usual[key] if source.random() < 0.97 else source.choice(values)
+            found.append((kind, f"k{key}", data))
+        if depth and source.random() < 0.5:
+            found.append((0x03, "d", level(depth - 1)))
+        if depth and source.random() < 0.5:
+            items = [(0x03, str(at), level(depth - 1)) for at in range(source.randrange(4))]
+            found.append((0x04, "l", framed(items)))
+            found.append((0x04, "ll", framed([(0x04, "0", framed(items)), (0x04, "1", framed(items[:1]))])))
+        source.shuffle(found)
+        return framed(found)
+
+    return [level(2) for _ in range(count)]
+
+
+@pytest.mark.parametrize(("count", "keys", "most"), [(40, 300, 8), (60, 900, 4), (20, 20, 10), (15, 1500, 60)])
+def test_sparse(count: int, keys: int, most: int) -> None:
+    made = sparse(count, count, keys, most)
+    expected, wanted = [bson.decode(data, OPTIONS) for data in made], columns(made)
+    for name in ("bytes", "one by one", "three by three"):
+        check(cuts(made)[name], made, expected, wanted)
 
 
 NUMBERS = [
@@ -381,6 +414,19 @@ def test_through_a_server(stored: Any, ours: Any, made: list[bytes], ids: Callab
     for size in BATCH_SIZES:
         check(lambda size=size: ours.find(batch_size=size), there, expected, wanted)  # type: ignore[misc]
     check(lambda: ours.aggregate([], batch_size=2), there, expected, wanted)
+
+
+@pytest.mark.parametrize("uuids", ALL_UUID_REPRESENTATIONS)
+def test_codec_options_through_a_server(stored: Any, ours: Any, uuids: int) -> None:
+    made = [framed([(kind, name, data)]) for name, (kind, data) in one_of_each().items()]
+    made += [framed([(0x05, "u", b"\x10\0\0\0" + subtype + bytes(range(16)))]) for subtype in (b"\3", b"\4")]
+    there = load(stored, made, number_id)
+    assert len(there) == len(made)
+    options = OPTIONS.with_options(tz_aware=True, uuid_representation=uuids)
+    expected = list(stored.with_options(codec_options=options).find())
+    for size in BATCH_SIZES:
+        query = ours.with_options(codec_options=options).find(batch_size=size)
+        check(lambda query=query: query, there, expected, columns(there))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, None])
@@ -570,6 +616,26 @@ def test_malformed_documents_are_named(what: str) -> None:
         assert errors.pop()[:4] == (position, 77, path, 4 + len(before) + at)
 
 
+@pytest.mark.parametrize(
+    ("length", "last", "offset"),
+    [(4, 0, 0), (0, 0, 0), (-5, 0, 0), (2**31 - 1, 0, 0), (22, 0, 21), (25, 1, 24)],
+)
+def test_documents_with_a_wrong_frame_are_named(length: int, last: int, offset: int) -> None:
+    """Not with lengths that reach into the next document: what is there depends on the cut."""
+    sound = document_of(number_id(77), elements(framed([(0x02, "t", string("abc"))])))
+    assert len(sound) == 25
+    bad = struct.pack("<i", length) + sound[4:-1] + bytes([last])
+    for position in (0, 2, 4):
+        good = [document_of(number_id(number)) for number in range(4)]
+        errors = set()
+        for make in cuts([*good[:position], bad, *good[position:]]).values():
+            for read in READS.values():
+                with pytest.raises(DecodeError) as caught:
+                    read(make())
+                errors.add((caught.value.document, caught.value.path, caught.value.offset))
+        assert errors == {(position, (), offset)}
+
+
 @pytest.mark.parametrize("what", broken())
 def test_documents_before_a_malformed_one(what: str) -> None:
     good = [framed([(0x10, "n", struct.pack("<i", number))]) for number in range(5)]
@@ -647,6 +713,6 @@ def test_changed_documents(data: bytes, changes: list[tuple[int, int]]) -> None:
 
 @pytest.mark.slow
 def test_all_of_this_with_more_examples(mongodb_uri: str) -> None:
-    environment = {**os.environ, "DATA_BRIDGE_EXAMPLES": "3000", "MONGODB_URI": mongodb_uri}
+    environment = {**os.environ, "DATA_BRIDGE_EXAMPLES": "1000", "MONGODB_URI": mongodb_uri}
     arguments = [sys.executable, "-m", "pytest", "-q", "-m", "not slow", __file__]
     assert subprocess.run(arguments, env=environment, check=False).returncode == 0
