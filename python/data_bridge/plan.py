@@ -61,6 +61,14 @@ class _ServerPlan:
     def codec(self) -> Codec:
         return self.target.settings.codec
 
+    def _changed(self, name: str, value: Any) -> dict[str, Any]:
+        """The options with one changed, or without it when `value` is None."""
+        key = CHAINED[name]
+        options = {**self.options, key: check_option(key, value)}
+        if value is None:
+            del options[key]
+        return options
+
     def _selection(self) -> bytes:
         return self.target.selection(self.session)
 
@@ -109,17 +117,14 @@ class FindPlan(_ServerPlan):
             codec=self.codec,
         )
 
-    def with_option(self, name: str, value: Any) -> FindPlan:
-        key = CHAINED[name]
-        options = {**self.options, key: check_option(key, value)}
-        if value is None:
-            del options[key]
+    def _with(self, options: Mapping[str, Any]) -> FindPlan:
         return FindPlan(self.target, self.filter, options, self.session)
 
+    def with_option(self, name: str, value: Any) -> FindPlan:
+        return self._with(self._changed(name, value))
+
     def sort(self, keys: Any, direction: int | None) -> FindPlan:
-        return FindPlan(
-            self.target, self.filter, {**self.options, "sort": pairs("sort", keys, direction)}, self.session
-        )
+        return self._with({**self.options, "sort": pairs("sort", keys, direction)})
 
     def skip(self, count: int) -> FindPlan:
         return self.with_option("skip", count)
@@ -128,12 +133,11 @@ class FindPlan(_ServerPlan):
         return self.with_option("limit", count)
 
     def project(self, projection: Any) -> FindPlan:
-        options = {**self.options, "projection": projection_of(projection)}
-        return FindPlan(self.target, self.filter, options, self.session)
+        return self._with({**self.options, "projection": projection_of(projection)})
 
     def first(self) -> FindPlan:
         # A negative limit asks for one reply and no cursor.
-        return FindPlan(self.target, self.filter, {**self.options, "limit": -1}, self.session)
+        return self._with({**self.options, "limit": -1})
 
     def explain(self, verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
         from bson.raw_bson import RawBSONDocument
@@ -178,11 +182,7 @@ class AggregatePlan(_ServerPlan):
         return AggregatePlan(self.target, [*self.stages, stage], self.options, self.session)
 
     def with_option(self, name: str, value: Any) -> AggregatePlan:
-        key = CHAINED[name]
-        options = {**self.options, key: check_option(key, value)}
-        if value is None:
-            del options[key]
-        return AggregatePlan(self.target, self.stages, options, self.session)
+        return AggregatePlan(self.target, self.stages, self._changed(name, value), self.session)
 
     def sort(self, keys: Any, direction: int | None) -> AggregatePlan:
         return self._append({"$sort": pairs("sort", keys, direction)})
