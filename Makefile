@@ -47,14 +47,14 @@ demo: $(STAMP) $(BENCH_STAMP)
 test: test-rust test-python
 
 test-rust: $(STAMP)
-	$(AS_MATURIN) cargo test --workspace $(FASTDEV) --no-run
-	$(MONGOD) -- env $(AS_MATURIN) cargo test --workspace $(FASTDEV)
+	$(AS_MATURIN) cargo test $(FASTDEV) --no-run
+	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV)
 
 test-python: develop
 	$(MONGOD) -- $(BIN)/python -m pytest $(ARGS)
 
 test-slow: develop
-	$(MONGOD) -- env $(AS_MATURIN) cargo test --workspace $(FASTDEV) -- --ignored
+	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV) -- --ignored
 	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
 
 bench: $(STAMP) $(BENCH_STAMP)
@@ -63,7 +63,8 @@ bench: $(STAMP) $(BENCH_STAMP)
 
 lint: $(STAMP)
 	cargo fmt --all --check
-	$(AS_MATURIN) cargo clippy --workspace --all-targets $(FASTDEV) -- -D warnings
+	$(AS_MATURIN) cargo clippy --all-targets $(FASTDEV) -- -D warnings
+	cargo clippy -p data-bridge-benches --all-targets $(FASTDEV) -- -D warnings
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

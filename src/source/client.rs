@@ -202,11 +202,18 @@ impl Client {
     /// Refuses the use of a closed client, or of a session that is not its own.
     pub(crate) fn check(&self, session: Option<&Session>) -> Result<()> {
         if self.0.closed.load(Ordering::Acquire) {
-            return Err(Error::new(ErrorKind::InvalidArgument(
-                "the client is closed".into(),
-            )));
+            return Err(self.interrupted());
         }
         session.map_or(Ok(()), |session| session.check(self))
+    }
+
+    /// Why an exchange was broken off: its client was closed, or else nobody wants its outcome.
+    pub(crate) fn interrupted(&self) -> Error {
+        Error::new(if self.0.closed.load(Ordering::Acquire) {
+            ErrorKind::Connection("the client is closed".into())
+        } else {
+            ErrorKind::Cancelled
+        })
     }
 
     /// Runs one exchange with the server, until its deadline or until the client is closed.
@@ -220,7 +227,7 @@ impl Client {
             let mut closing = this.connected()?.closing.subscribe();
             tokio::select! {
                 outcome = work => outcome,
-                _ = closing.wait_for(|closing| *closing) => Err(Error::new(ErrorKind::Cancelled)),
+                _ = closing.wait_for(|closing| *closing) => Err(this.interrupted()),
                 error = deadline(limit) => Err(error),
             }
         })

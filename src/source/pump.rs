@@ -228,7 +228,7 @@ impl Pump {
                 self.patience.waited += begun.elapsed();
                 return Ok(done);
             }
-            () = stopped(&mut self.stop) => Error::new(ErrorKind::Cancelled),
+            () = stopped(&mut self.stop) => self.client.interrupted(),
             () = over => no_answer(self.patience.limit.unwrap_or_default()),
         };
         self.output.finish(Err(error));
