@@ -75,8 +75,7 @@ impl Writer<'_> {
             self.out.push(0);
             self.value(element.kind, element.value, depth)?;
         }
-        self.end(start);
-        Ok(())
+        self.end(start)
     }
 
     /// Elements by first place and last value of their key.
@@ -135,8 +134,7 @@ impl Writer<'_> {
             let _ = write!(self.out, "{index}\0");
             self.value(element.kind, element.value, depth)?;
         }
-        self.end(start);
-        Ok(())
+        self.end(start)
     }
 
     fn value(&mut self, kind: ElementType, value: &[u8], depth: usize) -> Result<(), Malformed> {
@@ -161,7 +159,7 @@ impl Writer<'_> {
                 let start = self.begin();
                 self.string(&value[8..4 + code - 1])?;
                 self.document(&value[4 + code..], depth + 1)?;
-                self.patch_len(start);
+                self.patch_len(start)?;
             }
             _ => self.out.extend_from_slice(value),
         }
@@ -177,7 +175,7 @@ impl Writer<'_> {
     fn string(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         let text = self.decode(bytes)?;
         self.out
-            .extend_from_slice(&(text.len() as i32 + 1).to_le_bytes());
+            .extend_from_slice(&length(text.len() + 1)?.to_le_bytes());
         self.out.extend_from_slice(text.as_bytes());
         self.out.push(0);
         Ok(())
@@ -196,15 +194,22 @@ impl Writer<'_> {
         start
     }
 
-    fn end(&mut self, start: usize) {
+    fn end(&mut self, start: usize) -> Result<(), Malformed> {
         self.out.push(0);
-        self.patch_len(start);
+        self.patch_len(start)
     }
 
-    fn patch_len(&mut self, start: usize) {
-        let len = (self.out.len() - start) as i32;
+    fn patch_len(&mut self, start: usize) -> Result<(), Malformed> {
+        let len = length(self.out.len() - start)?;
         self.out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+        Ok(())
     }
+}
+
+/// `len` as BSON writes it. Normal form may be longer than what was read: list keys are written out, and U+FFFD takes three
+/// bytes where one was invalid.
+fn length(len: usize) -> Result<i32, Malformed> {
+    i32::try_from(len).map_err(|_| Malformed::new(0, "over 2 GiB in normal form"))
 }
 
 #[cfg(test)]
