@@ -9,8 +9,10 @@ mod schema_documents;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_bridge::chunk::Cell;
 use data_bridge::decode::{decode, DecodeOptions};
 use data_bridge::error::{Error, ErrorKind, PathDisplay, Step};
+use data_bridge::raw::TextPolicy;
 use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
 use schema_documents::{bytes, document, int, list, one_of_each, text, Value};
 
@@ -310,17 +312,17 @@ fn a_length_that_lies_is_refused() {
 
 /// `levels` documents, lists or scopes inside each other; written from both ends, because copying would be quadratic.
 fn nested(levels: usize, kind: fn(usize) -> u8) -> Vec<u8> {
-    let mut lengths = vec![5];
+    let mut lengths = vec![5i32];
     for level in (1..levels).rev() {
         let scope = if kind(level) == 0x0F { 9 } else { 0 };
         lengths.push(lengths[lengths.len() - 1] + 8 + scope);
     }
     let mut out = Vec::new();
     for (level, len) in (1..levels).zip(lengths.iter().rev()) {
-        out.extend_from_slice(&(*len as i32).to_le_bytes());
+        out.extend_from_slice(&len.to_le_bytes());
         out.extend_from_slice(&[kind(level), b'0', 0]);
         if kind(level) == 0x0F {
-            out.extend_from_slice(&(*len as i32 - 8).to_le_bytes());
+            out.extend_from_slice(&(len - 8).to_le_bytes());
             out.extend_from_slice(b"\x01\0\0\0\0");
         }
     }
@@ -395,4 +397,50 @@ fn four_gigabytes_in_one_piece_are_refused() {
             .rows(),
         1
     );
+}
+
+/// Keys that are not UTF-8 may read as one: then they are one, and the last value wins.
+#[test]
+fn keys_that_read_alike_are_one_key() {
+    let int = |key: &[u8], value: u8| [&[0x10], key, &[0, value, 0, 0, 0]].concat();
+    let framed = |body: Vec<Vec<u8>>| {
+        let body = body.concat();
+        [&(body.len() as i32 + 5).to_le_bytes()[..], &body, &[0]].concat()
+    };
+    let replaced = "\u{FFFD}".as_bytes();
+    let documents = [
+        framed(vec![int(b"\xff", 1)]),
+        framed(vec![int(b"\xfe", 2), int(replaced, 3), int(b"\xff", 4)]),
+        framed(vec![int(replaced, 5)]),
+    ];
+    let expected = |text| match text {
+        TextPolicy::Replace => (vec!["\u{FFFD}"], 2),
+        _ => (vec!["", "\u{FFFD}"], 1),
+    };
+    for text in [TextPolicy::Replace, TextPolicy::Ignore] {
+        let options = DecodeOptions {
+            text,
+            ..DecodeOptions::default()
+        };
+        let chunk = schema_documents::chunk_with(&documents, &options);
+        let names: Vec<_> = chunk
+            .documents
+            .fields()
+            .iter()
+            .map(|field| field.name.to_string())
+            .collect();
+        assert_eq!(
+            (names.iter().map(String::as_str).collect(), chunk.duplicates),
+            expected(text)
+        );
+        let Cell::Int32(last) = chunk.documents.fields()[0].column.cell(1) else {
+            panic!("no int32")
+        };
+        assert_eq!(last, 4);
+        let settings = if text == TextPolicy::Replace { 1 } else { 2 };
+        let data = [&[settings, 0, 1][..], &documents.concat()].concat();
+        checks::check_decode(&data);
+        checks::check_table(&data);
+        checks::check_view(&data);
+    }
 }

@@ -161,3 +161,14 @@ fn offset(len: usize) -> Result<i32, Malformed> {
         reason: "over 2 GiB of text or bytes in one column of a piece",
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::offset;
+
+    #[test]
+    fn offsets_end_at_two_gigabytes() {
+        assert_eq!(offset(i32::MAX as usize), Ok(i32::MAX));
+        assert!(offset(i32::MAX as usize + 1).is_err());
+    }
+}

@@ -275,4 +275,33 @@ mod tests {
         normalise_document(&out, 1, TextPolicy::Strict, &mut again).unwrap();
         assert_eq!(out, again);
     }
+
+    #[test]
+    fn a_length_past_two_gigabytes_is_an_error() {
+        assert_eq!(length(i32::MAX as usize), Ok(i32::MAX));
+        assert!(length(i32::MAX as usize + 1).is_err());
+    }
+
+    #[test]
+    fn many_keys_are_merged_as_few_are() {
+        for keys in [1, 15, 16, 17, 18, 40, 500] {
+            let body: Vec<u8> = (0..3 * keys)
+                .flat_map(|n: i32| {
+                    let key = format!("k{}", n % keys);
+                    [&[0x10], key.as_bytes(), &[0], &n.to_le_bytes()].concat()
+                })
+                .collect();
+            let len = (body.len() as i32 + 5).to_le_bytes();
+            let bytes = [&len[..], &body, &[0]].concat();
+            let mut out = Vec::new();
+            let merged = normalise_document(&bytes, 1, TextPolicy::Strict, &mut out).unwrap();
+            assert_eq!(merged, 2 * keys as u64);
+            let seen: Vec<_> = Elements::new(&out).unwrap().map(Result::unwrap).collect();
+            assert_eq!(seen.len(), keys as usize);
+            for (n, element) in (0..keys).zip(seen) {
+                assert_eq!(element.key, format!("k{n}").as_bytes());
+                assert_eq!(element.value, (2 * keys + n).to_le_bytes());
+            }
+        }
+    }
 }
