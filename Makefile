@@ -4,11 +4,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow bench lint stubtest format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow fuzz bench lint stubtest format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+TARGETS ?= decode table view
+FUZZ_SECONDS ?= 60
 
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
@@ -36,6 +38,7 @@ help:
 	@echo 'make demo       load 200,000 orders into a throw-away mongod, read them, compare'
 	@echo 'make test       Rust and Python tests against a real mongod'
 	@echo 'make test-slow  what takes longer than make test may'
+	@echo 'make fuzz       fuzz the decoder; TARGETS="decode table view", FUZZ_SECONDS=60 each'
 	@echo 'make bench      the table of figures against other readers; ARGS="--shapes flat --rounds 3"'
 	@echo 'make lint       formatting, clippy, ruff, mypy'
 	@echo 'make clean      remove what these made'
@@ -56,6 +59,18 @@ test-python: develop
 test-slow: develop
 	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV) -- --ignored
 	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
+
+# cargo-fuzz passes flags of nightly compilers; RUSTC_BOOTSTRAP=1 lets a stable one take them. No sanitizer: the core has no
+# unsafe code of its own, and overflow and debug assertions are on. What is new goes to fuzz/corpus, what fails to
+# fuzz/artifacts: copy that to fuzz/seeds, where `make test` replays it.
+fuzz: export RUSTC_BOOTSTRAP := 1
+fuzz:
+	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
+	cd fuzz && for target in $(TARGETS); do \
+	  mkdir -p corpus/$$target; \
+	  cargo fuzz run --sanitizer none $$target corpus/$$target seeds -- \
+	    -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -timeout=20 $(ARGS); \
+	done
 
 bench: $(STAMP) $(BENCH_STAMP)
 	$(BIN)/maturin develop --release

@@ -159,6 +159,11 @@ impl Tagged {
         self.tags.is_empty()
     }
 
+    /// The size of all cells in bytes; the offsets between them take 32 bits.
+    pub fn byte_len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Appends a slot: `write` appends the value's bytes in normal form.
     ///
     /// # Errors

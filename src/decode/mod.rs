@@ -8,10 +8,11 @@ mod primitive;
 mod tagged;
 mod text;
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::chunk::Chunk;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::index::{index_piece, Limits, Node, Stop};
 use crate::raw::{document_len, normalise_document, validate, Malformed, TextPolicy};
 use frame::Frame;
@@ -29,7 +30,12 @@ pub struct DecodeOptions {
 ///
 /// # Errors
 /// A decode error with the place in the first document that is malformed; document numbers count from 0 in `offsets`.
+/// `InvalidArgument` for 4 GiB of `bytes` or more: positions are 32 bits wide.
 pub fn decode(bytes: &[u8], offsets: &[u32], options: &DecodeOptions) -> Result<Chunk> {
+    if bytes.len() >= u32::MAX as usize {
+        let text = "4 GiB or more cannot be decoded as one piece";
+        return Err(Error::new(ErrorKind::InvalidArgument(text.into())));
+    }
     let starts = || offsets.iter().map(|&offset| offset as usize);
     match index_piece(bytes, starts(), options.text, options.limits) {
         Ok(root) => gather(bytes, root, options, 0)
@@ -54,6 +60,12 @@ fn decode_normalised(
         let start = offset as usize;
         let len = document_len(bytes, start)?;
         duplicates += normalise_document(&bytes[start..start + len], 1, options.text, &mut normal)?;
+        if normal.len() >= u32::MAX as usize {
+            return Err(Malformed {
+                offset: 0,
+                reason: "4 GiB or more in normal form in one piece",
+            });
+        }
     }
     match index_piece(&normal, starts.into_iter(), options.text, options.limits) {
         Ok(root) => gather(&normal, root, options, duplicates),
@@ -74,13 +86,14 @@ fn gather(
     let gather = Gather {
         bytes,
         text: options.text,
+        duplicates: Cell::new(duplicates),
     };
     let frame = Frame::whole(root.rows as usize);
     let documents = gather.documents(&root, &frame, 1)?;
     Ok(Chunk {
         documents: Arc::new(documents),
         bytes: bytes.len(),
-        duplicates,
+        duplicates: gather.duplicates.get(),
     })
 }
 
@@ -88,6 +101,14 @@ fn gather(
 struct Gather<'a> {
     bytes: &'a [u8],
     text: TextPolicy,
+    /// Keys merged so far: those in cells kept as BSON are seen here only.
+    duplicates: Cell<u64>,
+}
+
+impl Gather<'_> {
+    fn count_duplicates(&self, more: u64) {
+        self.duplicates.set(self.duplicates.get() + more);
+    }
 }
 
 /// Finds the first malformed document and says what is wrong with it.
@@ -95,8 +116,9 @@ struct Gather<'a> {
 fn explain(bytes: &[u8], offsets: &[u32], text: TextPolicy, malformed: Malformed) -> Error {
     for (number, &offset) in offsets.iter().enumerate() {
         let start = offset as usize;
-        let len = document_len(bytes, start).unwrap_or(bytes.len() - start);
-        if let Err(mut error) = validate(&bytes[start..start + len], text) {
+        let there = bytes.get(start..).unwrap_or_default();
+        let len = document_len(there, 0).unwrap_or(there.len());
+        if let Err(mut error) = validate(&there[..len], text) {
             error.location_mut().document = Some(number as u64);
             return error;
         }

@@ -20,8 +20,15 @@ impl Gather<'_> {
                     let len = value_len(kind, self.bytes, start)?;
                     let value = &self.bytes[start..start + len];
                     tagged.push_with(tag, |out| {
-                        normalise_value(kind, value, level, self.text, out).map(drop)
+                        normalise_value(kind, value, level, self.text, out)
+                            .map(|duplicates| self.count_duplicates(duplicates))
                     })?;
+                    if u32::try_from(tagged.byte_len()).is_err() {
+                        return Err(Malformed {
+                            offset: 0,
+                            reason: "over 4 GiB of values of several types in one piece",
+                        });
+                    }
                 }
                 Some(_) => tagged.push_with(tag, |_| Ok::<_, Malformed>(()))?,
                 None => tagged.push_missing(),

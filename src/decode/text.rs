@@ -48,17 +48,25 @@ impl Gather<'_> {
         positions: &Positions<'_>,
         range: impl Fn(usize) -> Result<std::ops::Range<usize>, Malformed>,
     ) -> Result<StringArray, Malformed> {
-        let text = |&at: &u32| -> Result<Option<_>, Malformed> {
-            if at == NULL_POSITION {
-                return Ok(None);
-            }
-            let text = self.text.decode(&self.bytes[range(at as usize)?]);
-            text.map(Some).map_err(|invalid| Malformed {
-                offset: invalid.valid_up_to,
-                reason: "a string is not UTF-8",
-            })
+        let not_utf8 = |offset| Malformed {
+            offset,
+            reason: "a string is not UTF-8",
         };
-        positions.at.iter().map(text).collect()
+        // Not through arrow's builder: U+FFFD is three bytes for one, and past 2 GiB a builder panics.
+        let mut offsets: Vec<i32> = Vec::with_capacity(positions.at.len() + 1);
+        offsets.push(0);
+        let mut bytes = Vec::new();
+        for &at in positions.at.iter() {
+            if at != NULL_POSITION {
+                let text = self.text.decode(&self.bytes[range(at as usize)?]);
+                let text = text.map_err(|invalid| not_utf8(invalid.valid_up_to))?;
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            offsets.push(offset(bytes.len())?);
+        }
+        let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+        StringArray::try_new(offsets, Buffer::from_vec(bytes), positions.nulls())
+            .map_err(|_| not_utf8(0))
     }
 
     /// Copies the byte ranges that `range` finds, one after the other.
@@ -76,12 +84,7 @@ impl Gather<'_> {
             }
             offsets.push(total as i32);
         }
-        if i32::try_from(total).is_err() {
-            return Err(Malformed {
-                offset: 0,
-                reason: "over 2 GiB of text in one piece",
-            });
-        }
+        offset(total)?;
         let mut bytes: Vec<u8> = Vec::with_capacity(total);
         for &at in positions.at.iter() {
             if at != NULL_POSITION {
@@ -138,7 +141,7 @@ impl Gather<'_> {
                 let wrapped = &self.bytes[scope..end];
                 self.scope(wrapped, level, &mut scopes)?;
             }
-            offsets.push(scopes.len() as i32);
+            offsets.push(offset(scopes.len())?);
         }
         let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
         let scope = BinaryArray::new(offsets, Buffer::from_vec(scopes), positions.nulls());
@@ -146,6 +149,26 @@ impl Gather<'_> {
     }
 
     fn scope(&self, bytes: &[u8], level: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
-        normalise_document(bytes, level + 1, self.text, out).map(drop)
+        normalise_document(bytes, level + 1, self.text, out)
+            .map(|duplicates| self.count_duplicates(duplicates))
+    }
+}
+
+/// `len` as an offset in an Arrow array.
+fn offset(len: usize) -> Result<i32, Malformed> {
+    i32::try_from(len).map_err(|_| Malformed {
+        offset: 0,
+        reason: "over 2 GiB of text or bytes in one column of a piece",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::offset;
+
+    #[test]
+    fn offsets_end_at_two_gigabytes() {
+        assert_eq!(offset(i32::MAX as usize), Ok(i32::MAX));
+        assert!(offset(i32::MAX as usize + 1).is_err());
     }
 }

@@ -2,12 +2,14 @@
 
 use super::cells::{Cells, ListIndex, Mode, Node};
 use super::shapes::{Match, NO_STATE};
-use crate::raw::{array, document_len, key_len, value_len, ElementType, Malformed, TextPolicy};
+use crate::raw::{
+    array, document_len, key_len, value_len, ElementType, Malformed, TextPolicy, MAX_DEPTH,
+};
 
 /// Bounds on what becomes columns; past them cells stay BSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Arrow levels (structs and lists) a path may nest.
+    /// Arrow levels (structs and lists) a path may nest; never more than documents may.
     pub max_levels: u32,
     /// Different keys of the documents at one nested path.
     pub max_keys: usize,
@@ -60,7 +62,8 @@ pub fn index_piece(
         limits,
     };
     for offset in offsets {
-        scan.document(&mut root, bytes, offset, 0)?;
+        // At the top any number of keys become columns, so this is never cut short.
+        let _ = scan.document(&mut root, bytes, offset, 0)?;
     }
     Ok(root)
 }
@@ -73,20 +76,25 @@ struct Scan<'a> {
 
 impl Scan<'_> {
     /// Indexes the document at `at`, which must end inside `within`; returns its end.
+    ///
+    /// `None`: documents under this path have more keys than may be columns. Found at the first key too many, because a key
+    /// costs some hundred bytes here and five on the wire.
     fn document(
         &self,
         node: &mut Node,
         within: &[u8],
         at: usize,
         level: u32,
-    ) -> Result<usize, Stop> {
+    ) -> Result<Option<usize>, Stop> {
         let end = at + document_len(within, at)? - 1;
         let body = &within[..end];
         let row = node.rows;
         let mut state = 0;
         let mut at = at + 4;
         while at < end {
-            let (next, kind, value) = self.field(node, state, body, at)?;
+            let Some((next, kind, value)) = self.field(node, state, body, at, level)? else {
+                return Ok(None);
+            };
             state = next;
             let field = node.shapes.state(state).field;
             at = self.cell(
@@ -100,10 +108,10 @@ impl Scan<'_> {
         }
         node.states.push(state);
         node.rows += 1;
-        Ok(end + 1)
+        Ok(Some(end + 1))
     }
 
-    /// The state after the element at `at`, the element's type, and where its value starts.
+    /// The state after the element at `at`, the element's type, and where its value starts; `None` for a key too many.
     #[inline]
     fn field(
         &self,
@@ -111,15 +119,16 @@ impl Scan<'_> {
         state: u32,
         body: &[u8],
         at: usize,
-    ) -> Result<(u32, ElementType, usize), Stop> {
+        level: u32,
+    ) -> Result<Option<(u32, ElementType, usize)>, Stop> {
         let predicted = node.shapes.state(state).predicted;
         if let (Some(word), true) = (array::<16>(self.bytes, at), predicted != NO_STATE) {
             let word = u128::from_le_bytes(word);
             if let Some(found) = self.try_state(node, predicted, word, body, at)? {
-                return Ok(found);
+                return Ok(Some(found));
             }
         }
-        self.field_slow(node, state, body, at)
+        self.field_slow(node, state, body, at, level)
     }
 
     /// `candidate`, if the header at `at` is the one that leads there.
@@ -156,7 +165,8 @@ impl Scan<'_> {
         state: u32,
         body: &[u8],
         at: usize,
-    ) -> Result<(u32, ElementType, usize), Stop> {
+        level: u32,
+    ) -> Result<Option<(u32, ElementType, usize)>, Stop> {
         // Near the end of the piece there are fewer than 16 bytes to compare.
         let mut padded = [0; 16];
         let there = self.bytes.len().min(at + 16) - at;
@@ -173,7 +183,7 @@ impl Scan<'_> {
             if child != NO_STATE && (child != predicted || there < 16) {
                 if let Some(found) = self.try_state(node, child, word, body, at)? {
                     node.shapes.state_mut(state).predicted = found.0;
-                    return Ok(found);
+                    return Ok(Some(found));
                 }
             }
         }
@@ -190,7 +200,11 @@ impl Scan<'_> {
                     Malformed::new(at + 1 + invalid.valid_up_to, "a key is not UTF-8")
                 })?;
                 let exact = name.as_bytes() == key;
-                (node.add(key, &name, exact), exact)
+                let field = node.add(key, &name, exact);
+                if level > 0 && node.fields.len() > self.limits.max_keys {
+                    return Ok(None);
+                }
+                (field, exact)
             }
         };
         let header_len = key.len() as u32 + 2;
@@ -199,7 +213,7 @@ impl Scan<'_> {
             node.shapes.grow(state, field, word, header_len)
         });
         node.shapes.state_mut(state).predicted = next;
-        Ok((next, kind, at + header_len as usize))
+        Ok(Some((next, kind, at + header_len as usize)))
     }
 
     /// Notes the cell whose value starts at `at`; returns its end.
@@ -224,11 +238,11 @@ impl Scan<'_> {
             Mode::Typed(ElementType::Document) => {
                 cells.push(row, at as u32)?;
                 let child = cells.documents.get_or_insert_default();
-                let end = self.document(child, body, at, level)?;
-                if child.fields.len() > self.limits.max_keys {
-                    cells.make_tagged();
+                if let Some(end) = self.document(child, body, at, level)? {
+                    return Ok(end);
                 }
-                Ok(end)
+                cells.make_tagged();
+                Ok(at + document_len(body, at)?)
             }
             Mode::Typed(ElementType::List) => {
                 cells.push(row, at as u32)?;
@@ -252,7 +266,9 @@ impl Scan<'_> {
     #[cold]
     fn change_mode(&self, cells: &mut Cells, kind: ElementType, level: u32) {
         let nests = matches!(kind, ElementType::Document | ElementType::List);
-        if cells.mode == Mode::Null && !(nests && level >= self.limits.max_levels) {
+        // One level is left for the document itself: what is deeper than documents may nest is found when cells are copied.
+        let max_levels = self.limits.max_levels.min(MAX_DEPTH as u32 - 1);
+        if cells.mode == Mode::Null && !(nests && level >= max_levels) {
             cells.mode = Mode::Typed(kind);
         } else {
             cells.make_tagged();

@@ -5,10 +5,12 @@
 //! reader's policy. Writing it also validates every byte read.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::io::Write;
 
-use super::{i32_at, key_len, Element, ElementType, Elements, Malformed, TextPolicy, MAX_DEPTH};
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::{i32_at, key_len, ElementType, Elements, Malformed, TextPolicy, MAX_DEPTH};
 
 /// Appends the document that fills `bytes` in normal form; `depth` is its own level, 1 for a top-level one.
 ///
@@ -53,7 +55,7 @@ pub fn normalise_value(
     Ok(writer.duplicates)
 }
 
-/// Documents with more keys than this look them up in a map.
+/// Documents with more keys than this look them up in a table.
 const FEW_KEYS: usize = 16;
 
 struct Writer<'a> {
@@ -67,60 +69,76 @@ impl Writer<'_> {
         if depth > MAX_DEPTH {
             return Err(Malformed::new(0, "nested too deep: over 200 levels"));
         }
-        let elements = self.unique(bytes, depth)?;
+        let order = self.order(bytes, depth)?;
         let start = self.begin();
-        for (key, element) in elements {
+        let elements = Elements::new(bytes)?;
+        for at in order {
+            let element = elements.read(at as usize)?;
+            let key = self.decode(element.key)?;
             self.out.push(element.kind.byte());
             self.out.extend_from_slice(key.as_bytes());
             self.out.push(0);
             self.value(element.kind, element.value, depth)?;
         }
-        self.end(start);
-        Ok(())
+        self.end(start)
     }
 
-    /// Elements by first place and last value of their key.
-    fn unique<'b>(
-        &mut self,
-        bytes: &'b [u8],
-        depth: usize,
-    ) -> Result<Vec<(Cow<'b, str>, Element<'b>)>, Malformed> {
-        let mut unique: Vec<(Cow<'b, str>, Element<'b>)> = Vec::new();
-        let mut places: HashMap<Cow<'b, str>, usize> = HashMap::new();
-        for element in Elements::new(bytes)? {
+    /// Where the element with the last value of each key starts, by first place of the key.
+    ///
+    /// Some keys' names, and of all others positions only: a document of a million keys would else take 25 times its size.
+    fn order(&mut self, bytes: &[u8], depth: usize) -> Result<Vec<u32>, Malformed> {
+        let elements = Elements::new(bytes)?;
+        let mut order: Vec<u32> = Vec::new();
+        let mut few: Vec<Cow<'_, str>> = Vec::new();
+        let mut places: HashTable<u32> = HashTable::new();
+        let hasher = DefaultHashBuilder::default();
+        let hash = |key: &str| hasher.hash_one(key);
+        for element in elements.clone() {
             let element = element?;
+            let at = (element.offset - element.key.len() - 2) as u32;
             let key = self.decode(element.key)?;
-            let place = if unique.len() <= FEW_KEYS {
-                unique.iter().position(|(seen, _)| *seen == key)
+            let name = |place: u32| {
+                let seen = elements.key_at(order[place as usize] as usize);
+                self.text.decode(seen).unwrap_or_default()
+            };
+            let place = if order.len() <= FEW_KEYS {
+                few.iter().position(|seen| *seen == key)
             } else {
                 if places.is_empty() {
-                    places.extend(
-                        unique
-                            .iter()
-                            .enumerate()
-                            .map(|(place, (key, _))| (key.clone(), place)),
-                    );
+                    for place in 0..order.len() as u32 {
+                        places.insert_unique(hash(&name(place)), place, |&p| hash(&name(p)));
+                    }
                 }
-                places.get(&key).copied()
+                let found = places.find(hash(&key), |&place| name(place) == key);
+                found.map(|&place| place as usize)
             };
             match place {
                 Some(place) => {
                     // The dropped value is part of what was received: it must be sound as well.
-                    let (_, dropped) = unique[place].clone();
+                    let dropped = elements.read(order[place] as usize)?;
                     let mut scratch = Vec::new();
                     normalise_value(dropped.kind, dropped.value, depth, self.text, &mut scratch)?;
-                    unique[place].1 = element;
+                    order[place] = at;
                     self.duplicates += 1;
                 }
                 None => {
-                    if !places.is_empty() {
-                        places.insert(key.clone(), unique.len());
+                    let place = order.len() as u32;
+                    let hash_of_key = hash(&key);
+                    order.push(at);
+                    if order.len() <= FEW_KEYS + 1 {
+                        few.push(key);
                     }
-                    unique.push((key, element));
+                    if !places.is_empty() {
+                        let name = |place: u32| {
+                            let seen = elements.key_at(order[place as usize] as usize);
+                            self.text.decode(seen).unwrap_or_default()
+                        };
+                        places.insert_unique(hash_of_key, place, |&p| hash(&name(p)));
+                    }
                 }
             }
         }
-        Ok(unique)
+        Ok(order)
     }
 
     fn list(&mut self, bytes: &[u8], depth: usize) -> Result<(), Malformed> {
@@ -135,8 +153,7 @@ impl Writer<'_> {
             let _ = write!(self.out, "{index}\0");
             self.value(element.kind, element.value, depth)?;
         }
-        self.end(start);
-        Ok(())
+        self.end(start)
     }
 
     fn value(&mut self, kind: ElementType, value: &[u8], depth: usize) -> Result<(), Malformed> {
@@ -161,7 +178,7 @@ impl Writer<'_> {
                 let start = self.begin();
                 self.string(&value[8..4 + code - 1])?;
                 self.document(&value[4 + code..], depth + 1)?;
-                self.patch_len(start);
+                self.patch_len(start)?;
             }
             _ => self.out.extend_from_slice(value),
         }
@@ -177,7 +194,7 @@ impl Writer<'_> {
     fn string(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
         let text = self.decode(bytes)?;
         self.out
-            .extend_from_slice(&(text.len() as i32 + 1).to_le_bytes());
+            .extend_from_slice(&length(text.len() + 1)?.to_le_bytes());
         self.out.extend_from_slice(text.as_bytes());
         self.out.push(0);
         Ok(())
@@ -196,15 +213,22 @@ impl Writer<'_> {
         start
     }
 
-    fn end(&mut self, start: usize) {
+    fn end(&mut self, start: usize) -> Result<(), Malformed> {
         self.out.push(0);
-        self.patch_len(start);
+        self.patch_len(start)
     }
 
-    fn patch_len(&mut self, start: usize) {
-        let len = (self.out.len() - start) as i32;
+    fn patch_len(&mut self, start: usize) -> Result<(), Malformed> {
+        let len = length(self.out.len() - start)?;
         self.out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+        Ok(())
     }
+}
+
+/// `len` as BSON writes it. Normal form may be longer than what was read: list keys are written out, and U+FFFD takes three
+/// bytes where one was invalid.
+fn length(len: usize) -> Result<i32, Malformed> {
+    i32::try_from(len).map_err(|_| Malformed::new(0, "over 2 GiB in normal form"))
 }
 
 #[cfg(test)]
@@ -250,5 +274,34 @@ mod tests {
         let mut again = Vec::new();
         normalise_document(&out, 1, TextPolicy::Strict, &mut again).unwrap();
         assert_eq!(out, again);
+    }
+
+    #[test]
+    fn a_length_past_two_gigabytes_is_an_error() {
+        assert_eq!(length(i32::MAX as usize), Ok(i32::MAX));
+        assert!(length(i32::MAX as usize + 1).is_err());
+    }
+
+    #[test]
+    fn many_keys_are_merged_as_few_are() {
+        for keys in [1, 15, 16, 17, 18, 40, 500] {
+            let body: Vec<u8> = (0..3 * keys)
+                .flat_map(|n: i32| {
+                    let key = format!("k{}", n % keys);
+                    [&[0x10], key.as_bytes(), &[0], &n.to_le_bytes()].concat()
+                })
+                .collect();
+            let len = (body.len() as i32 + 5).to_le_bytes();
+            let bytes = [&len[..], &body, &[0]].concat();
+            let mut out = Vec::new();
+            let merged = normalise_document(&bytes, 1, TextPolicy::Strict, &mut out).unwrap();
+            assert_eq!(merged, 2 * keys as u64);
+            let seen: Vec<_> = Elements::new(&out).unwrap().map(Result::unwrap).collect();
+            assert_eq!(seen.len(), keys as usize);
+            for (n, element) in (0..keys).zip(seen) {
+                assert_eq!(element.key, format!("k{n}").as_bytes());
+                assert_eq!(element.value, (2 * keys + n).to_le_bytes());
+            }
+        }
     }
 }

@@ -228,14 +228,19 @@ impl<'a> Elements<'a> {
         self.bytes.get(self.at + 1..self.at + 1 + len)
     }
 
-    fn step(&mut self) -> Result<Element<'a>, Malformed> {
-        let start = self.at;
+    /// The key of the element at `start`, one that was read before.
+    pub(super) fn key_at(&self, start: usize) -> &'a [u8] {
+        let len = key_len(self.bytes, start + 1).unwrap_or_default();
+        &self.bytes[start + 1..start + 1 + len]
+    }
+
+    /// The element at `start`, where one starts.
+    pub(super) fn read(&self, start: usize) -> Result<Element<'a>, Malformed> {
         let kind = ElementType::from_byte(self.bytes[start])
             .ok_or_else(|| Malformed::new(start, "an unknown element type"))?;
         let key = key_len(self.bytes, start + 1)?;
         let offset = start + 1 + key + 1;
         let len = value_len(kind, self.bytes, offset)?;
-        self.at = offset + len;
         Ok(Element {
             kind,
             key: &self.bytes[start + 1..start + 1 + key],
@@ -252,8 +257,11 @@ impl<'a> Iterator for Elements<'a> {
         if self.failed || self.at >= self.bytes.len() {
             return None;
         }
-        let element = self.step();
-        self.failed = element.is_err();
+        let element = self.read(self.at);
+        match &element {
+            Ok(element) => self.at = element.offset + element.value.len(),
+            Err(_) => self.failed = true,
+        }
         Some(element)
     }
 }

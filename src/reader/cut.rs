@@ -31,6 +31,9 @@ impl Piece {
     }
 }
 
+/// No piece of several documents is larger: what is under one path then fits an Arrow array with 32-bit offsets.
+const MAX_PIECE: usize = i32::MAX as usize;
+
 /// How replies become pieces.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CutOptions {
@@ -82,6 +85,13 @@ impl Cutter {
                     break;
                 }
             };
+            if !offsets.is_empty() && end - start > MAX_PIECE {
+                take(self.piece(
+                    Bytes::Shared(reply.clone(), start..at),
+                    std::mem::take(&mut offsets),
+                ));
+                start = at;
+            }
             offsets.push((document - start) as u32);
             self.rows += 1;
             at = end;
@@ -155,7 +165,8 @@ impl Cutter {
                 let start = document.unwrap_or(at).min(bytes.len());
                 Error::decode(malformed.offset - start, malformed.reason).at(Location {
                     document: Some(self.rows),
-                    id: find_id(&bytes[start..]),
+                    // Where no document starts there is no `_id`, whatever the bytes look like.
+                    id: document.ok().and_then(|_| find_id(&bytes[start..])),
                     path: Vec::new(),
                 })
             })

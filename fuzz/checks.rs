@@ -1,0 +1,269 @@
+//! What holds for any bytes. The fuzz targets call these, and `tests/fuzz_seeds.rs` for the seeds and what once failed.
+#![allow(dead_code)] // each target uses its own part
+
+#[path = "grow.rs"]
+mod grow;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use data_bridge::chunk::{encode_cell, encode_document, Cell, Chunk, DocumentCell, ListCell};
+use data_bridge::conform::{conform, Policy};
+use data_bridge::decode::{decode, DecodeOptions};
+use data_bridge::raw::{document_len, normalise_document, validate, TextPolicy};
+use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
+use data_bridge::schema::{Limits, Observed};
+
+/// One input: how to read, and documents.
+pub struct Input {
+    pub options: DecodeOptions,
+    /// A place among the documents, not bounded by their number.
+    pub cut: usize,
+    /// The last one may be what no document could be framed from.
+    pub documents: Vec<Vec<u8>>,
+}
+
+/// Three bytes of settings, then documents as they are on the wire, or the bytes to grow some from.
+pub fn input(data: &[u8]) -> Option<Input> {
+    let (&[settings, limits, cut], rest) = data.split_first_chunk::<3>()?;
+    let mut options = DecodeOptions {
+        text: match settings % 4 {
+            1 => TextPolicy::Replace,
+            2 => TextPolicy::Ignore,
+            _ => TextPolicy::Strict,
+        },
+        ..DecodeOptions::default()
+    };
+    // Small limits, so that small inputs reach them.
+    if limits & 1 == 1 {
+        options.limits.max_levels = 1 + u32::from(limits >> 1 & 3);
+        options.limits.max_keys = 1 + usize::from(limits >> 3 & 7);
+    }
+    let documents = if settings & 4 == 4 {
+        grow::documents(rest)
+    } else {
+        split(rest)
+    };
+    Some(Input {
+        options,
+        cut: cut.into(),
+        documents,
+    })
+}
+
+fn split(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut documents = Vec::new();
+    while !bytes.is_empty() {
+        let len = document_len(bytes, 0).unwrap_or(bytes.len());
+        documents.push(bytes[..len].to_vec());
+        bytes = &bytes[len..];
+    }
+    documents
+}
+
+fn chunk(documents: &[Vec<u8>], options: &DecodeOptions) -> data_bridge::error::Result<Chunk> {
+    let mut offsets = Vec::new();
+    let mut at = 0;
+    for document in documents {
+        offsets.push(at);
+        at += document.len() as u32;
+    }
+    decode(&documents.concat(), &offsets, options)
+}
+
+fn rows(chunk: &Chunk) -> Vec<Vec<u8>> {
+    let documents = &chunk.documents;
+    (0..chunk.rows())
+        .map(|row| {
+            let mut out = Vec::new();
+            encode_document(&DocumentCell::Row { documents, row }, &mut out);
+            out
+        })
+        .collect()
+}
+
+/// Decoding accepts what the exact check accepts, gives back the normal form, and names the first document it does not accept.
+pub fn check_decode(data: &[u8]) {
+    let Some(input) = input(data) else { return };
+    let text = input.options.text;
+    let mut expected = Vec::new();
+    let mut duplicates = 0;
+    let mut first = None;
+    for (number, document) in input.documents.iter().enumerate() {
+        let mut normal = Vec::new();
+        let outcome = validate(document, text);
+        let normalised = normalise_document(document, 1, text, &mut normal);
+        // Normal form reads one document from the start of the bytes; that there are more bytes is for the caller to see.
+        let whole = document_len(document, 0) == Ok(document.len());
+        assert_eq!(outcome.is_ok(), whole && normalised.is_ok(), "{outcome:?}");
+        match outcome {
+            Ok(()) => expected.push(normal),
+            Err(error) => {
+                first = first.or(Some((number, error)));
+            }
+        }
+        duplicates += normalised.unwrap_or_default();
+    }
+    match (chunk(&input.documents, &input.options), &first) {
+        (Ok(chunk), None) => {
+            assert_eq!(rows(&chunk), expected);
+            assert_eq!(chunk.duplicates, duplicates);
+        }
+        (Err(error), Some((number, slow))) => {
+            let mut slow = slow.clone();
+            slow.location_mut().document = Some(*number as u64);
+            assert_eq!(error.kind(), slow.kind());
+            assert_eq!(error.location(), slow.location());
+        }
+        (Ok(_), Some((number, error))) => panic!("document {number} was accepted: {error}"),
+        (Err(error), None) => panic!("sound documents were refused: {error}"),
+    }
+    let bad = first.map(|(number, _)| number as u64);
+    for framing in [Framing::Concatenated, Framing::List] {
+        check_reader(&input, framing, &expected, bad);
+    }
+    // Bytes that were never documents of a list.
+    read(data[3..].to_vec(), Framing::List, &input.options)
+        .1
+        .ok();
+}
+
+fn check_reader(input: &Input, framing: Framing, expected: &[Vec<u8>], bad: Option<u64>) {
+    let mut bytes = Vec::new();
+    for (index, document) in input.documents.iter().enumerate() {
+        if framing == Framing::List {
+            bytes.push(3);
+            bytes.extend_from_slice(index.to_string().as_bytes());
+            bytes.push(0);
+        }
+        bytes.extend_from_slice(document);
+    }
+    let (found, outcome) = read(bytes, framing, &input.options);
+    match (outcome, bad) {
+        (Ok(()), None) => assert_eq!(found, expected),
+        (Err(error), Some(bad)) => {
+            assert_eq!(error.location().document, Some(bad), "{error}");
+            // A piece is all or nothing; only whole pieces before the bad document come out.
+            assert!(found.len() as u64 <= bad);
+            assert_eq!(found, expected[..found.len()]);
+        }
+        (outcome, bad) => panic!("{outcome:?}, but the first bad document is {bad:?}"),
+    }
+}
+
+fn read(
+    bytes: Vec<u8>,
+    framing: Framing,
+    decode: &DecodeOptions,
+) -> (Vec<Vec<u8>>, data_bridge::error::Result<()>) {
+    let len = bytes.len();
+    let reply = Reply::new(Arc::new(bytes), 0..len, framing);
+    let options = ReaderOptions {
+        decode: *decode,
+        piece_bytes: 64,
+        inline_bytes: usize::MAX, // no threads: a run is one thread's work, and can be repeated
+        ..ReaderOptions::default()
+    };
+    let mut reader = Reader::new(Box::new(ReplySource::new(vec![reply])), options);
+    let mut found = Vec::new();
+    loop {
+        match reader.poll(Duration::from_secs(10)) {
+            Ok(Progress::Chunk(decoded)) => found.extend(rows(&decoded.chunk)),
+            Ok(Progress::Pending) => panic!("nothing to wait for"),
+            Ok(Progress::End) => return (found, Ok(())),
+            Err(error) => {
+                let internal = matches!(error.kind(), data_bridge::error::ErrorKind::Internal(_));
+                assert!(!internal, "{error}");
+                return (found, Err(error));
+            }
+        }
+    }
+}
+
+/// Documents that decode make a table, valid to the last offset, whose schema and cells do not depend on how they were cut.
+pub fn check_table(data: &[u8]) {
+    let Some(input) = input(data) else { return };
+    let Ok(whole) = chunk(&input.documents, &input.options) else {
+        return;
+    };
+    let limits = Limits {
+        nested: input.options.limits,
+        ..Limits::default()
+    };
+    let observed = Observed::of(&whole, 0);
+    let Ok(schema) = observed.resolve(&limits) else {
+        return;
+    };
+    let table = conform(&whole, &schema, &Policy::default()).unwrap();
+    for column in table.columns() {
+        column.to_data().validate_full().unwrap();
+    }
+
+    let cut = input.cut % (input.documents.len() + 1);
+    let (head, tail) = input.documents.split_at(cut);
+    let head = chunk(head, &input.options).unwrap();
+    let tail = chunk(tail, &input.options).unwrap();
+    assert_eq!(head.duplicates + tail.duplicates, whole.duplicates);
+    let mut joined = Observed::of(&head, 0);
+    joined.prune(&limits);
+    joined.join(Observed::of(&tail, cut as u64));
+    joined.prune(&limits);
+    let again = joined.resolve(&limits).unwrap();
+    assert_eq!(schema.arrow(), again.arrow(), "cut at {cut}");
+    for (part, start) in [(head, 0), (tail, cut)] {
+        let part = conform(&part, &schema, &Policy::default()).unwrap();
+        for (column, all) in part.columns().iter().zip(table.columns()) {
+            let part = column.to_data();
+            part.validate_full().unwrap();
+            assert_eq!(part, all.slice(start, part.len()).to_data());
+        }
+    }
+}
+
+/// Every value can be read one by one, and put together again these are the document.
+pub fn check_view(data: &[u8]) {
+    let Some(input) = input(data) else { return };
+    let Ok(chunk) = chunk(&input.documents, &input.options) else {
+        return;
+    };
+    let documents = &chunk.documents;
+    for (row, document) in input.documents.iter().enumerate() {
+        let mut normal = Vec::new();
+        normalise_document(document, 1, input.options.text, &mut normal).unwrap();
+        let row = DocumentCell::Row { documents, row };
+        assert_eq!(rebuilt(&row), normal);
+        assert_eq!(rebuilt(&DocumentCell::Bson(&normal)), normal);
+    }
+}
+
+/// The document by way of its cells, without the shortcuts of `encode_document`.
+fn rebuilt(document: &DocumentCell<'_>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (key, cell) in document.entries() {
+        element(key, &cell, &mut body);
+    }
+    grow::framed(&body)
+}
+
+fn element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) {
+    out.push(cell.element_type().byte());
+    out.extend_from_slice(key.as_bytes());
+    out.push(0);
+    match cell {
+        Cell::Document(document) => out.extend(rebuilt(document)),
+        Cell::List(list) => out.extend(rebuilt_list(list)),
+        Cell::CodeWithScope { scope, .. } => {
+            assert_eq!(rebuilt(&DocumentCell::Bson(scope)), *scope);
+            encode_cell(cell, out);
+        }
+        cell => encode_cell(cell, out),
+    }
+}
+
+fn rebuilt_list(list: &ListCell<'_>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (index, cell) in list.items().enumerate() {
+        element(&index.to_string(), &cell, &mut body);
+    }
+    grow::framed(&body)
+}
