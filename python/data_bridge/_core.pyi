@@ -244,6 +244,9 @@ class Schema:
     @staticmethod
     def from_arrow(obj: Any) -> Schema:
         """From any object with `__arrow_c_schema__`."""
+    @staticmethod
+    def from_mapping(mapping: Mapping[str, Any]) -> Schema:
+        """From names and types: Python types, names of types, objects with `__arrow_c_schema__`, [T], mappings."""
     @property
     def names(self) -> list[str]: ...
     def __len__(self) -> int: ...

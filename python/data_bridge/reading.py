@@ -44,17 +44,21 @@ def given_schema(schema: Any) -> Schema | None:
     Raises
     ------
     TypeError
-        When it has no `__arrow_c_schema__`.
+        When it is neither a mapping of names to types nor has `__arrow_c_schema__`, or for a type in a mapping that is
+        none.
     ValueError
-        For a mapping of names to types: not available yet.
+        For a mapping that asks for what no column can be.
     """
     if schema is None or isinstance(schema, Schema):
         return schema
     if hasattr(schema, "__arrow_c_schema__"):
         return Schema.from_arrow(schema)
     if isinstance(schema, Mapping):
-        raise ValueError("a schema as a mapping of names to types is not available yet; give a pyarrow.Schema or alike")
-    raise TypeError(f"schema must have __arrow_c_schema__ (a pyarrow.Schema, say), got {type(schema).__name__}")
+        return Schema.from_mapping(schema)
+    raise TypeError(
+        "schema must be a mapping of names to types or have __arrow_c_schema__ (a pyarrow.Schema, say), "
+        f"got {type(schema).__name__}"
+    )
 
 
 class _Reporting(Protocol):

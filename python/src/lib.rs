@@ -12,6 +12,7 @@ mod documents;
 mod error;
 mod feed;
 mod ffi;
+mod given;
 mod list;
 mod node;
 mod operation;

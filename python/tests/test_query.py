@@ -207,7 +207,7 @@ def test_given_schema(orders: Collection) -> None:
     wrong = orders.find({}, schema=pa.schema({"name": pa.int32()}))
     with pytest.raises(SchemaConflict):
         wrong.to_arrow()
-    for bad, error in (({"a": int}, ValueError), (3, TypeError), ("int", TypeError)):
+    for bad, error in (({"a": complex}, TypeError), (3, TypeError), ("int", TypeError)):
         with pytest.raises(error):
             orders.find(schema=bad)
     for policy in ("rescue", "null", "guess"):

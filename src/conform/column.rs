@@ -11,7 +11,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 
 use super::cells::{self, Slots};
-use super::{binary, mixed, nested, Failure, Made, Policy};
+use super::{binary, mixed, nested, plain, Failure, Made, Policy};
 use crate::chunk::{Column, Placement, Values};
 use crate::schema::{int_to_double, Kind};
 
@@ -97,6 +97,15 @@ fn values(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<
         }
         (
             Kind::List(kind),
+            Values::List {
+                nulls,
+                offsets,
+                items,
+            },
+        ) => nested::list(items, offsets, nulls.as_ref(), kind, field, policy)?,
+        (Kind::Plain(to), values) => plain::column(values, to, field)?,
+        (
+            Kind::LargeList(kind),
             Values::List {
                 nulls,
                 offsets,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{fit, internal, Policy, UnknownKeys};
+use super::{decimal, fit, internal, Policy, UnknownKeys};
 use crate::chunk::{encode_cell, Cell, DocumentCell, Documents};
 use crate::error::{Error, Location, Path, RawValue, Step};
 use crate::schema::{Kind, TableSchema};
@@ -84,13 +84,23 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn cell(&mut self, cell: &Cell<'_>, kind: &Kind) -> Result<(), Conflict> {
-        let fits = match (kind, cell) {
-            (_, Cell::Null) | (Kind::Mixed, _) => true,
+    fn cell(&mut self, cell: &Cell<'_>, outer: &Kind) -> Result<(), Conflict> {
+        match (outer, cell) {
             (Kind::Document(fields), Cell::Document(document)) => {
                 return self.document(document, fields)
             }
-            (Kind::List(kind), Cell::List(list)) => {
+            (Kind::Map(kind), Cell::Document(document)) => {
+                for (key, cell) in document.entries() {
+                    self.path.push(Step::Key(key.into()));
+                    self.cell(&cell, kind)?;
+                    self.path.pop();
+                }
+                return Ok(());
+            }
+            (
+                Kind::List(kind) | Kind::LargeList(kind) | Kind::FixedSizeList(kind, _),
+                Cell::List(list),
+            ) if fit::fits(outer, cell) => {
                 for (position, item) in (0..).zip(list.items()) {
                     self.path.push(Step::Index(position));
                     self.cell(&item, kind)?;
@@ -98,31 +108,13 @@ impl Search<'_> {
                 }
                 return Ok(());
             }
-            (Kind::Document(_) | Kind::List(_) | Kind::Null, _) => false,
-            (Kind::Double, cell) => fit::double(cell).is_some(),
-            (Kind::Int32, cell) => fit::int32(cell).is_some(),
-            (Kind::Int64, cell) => fit::int64(cell).is_some(),
-            (Kind::Boolean, cell) => fit::boolean(cell).is_some(),
-            (Kind::String, cell) => fit::string(cell).is_some(),
-            (Kind::Code, cell) => fit::code(cell).is_some(),
-            (Kind::Symbol, cell) => fit::symbol(cell).is_some(),
-            (Kind::DateTime, cell) => fit::date(cell).is_some(),
-            (Kind::ObjectId, cell) => fit::object_id(cell).is_some(),
-            (Kind::Decimal128, cell) => fit::decimal(cell).is_some(),
-            (Kind::Uuid, cell) => fit::uuid(cell).is_some(),
-            (Kind::Binary, cell) => fit::binary(cell).is_some(),
-            (Kind::Subtyped, cell) => fit::subtyped(cell).is_some(),
-            (Kind::Regex, cell) => matches!(cell, Cell::Regex { .. }),
-            (Kind::DbPointer, cell) => matches!(cell, Cell::DbPointer { .. }),
-            (Kind::CodeWithScope, cell) => matches!(cell, Cell::CodeWithScope { .. }),
-            (Kind::Timestamp, cell) => matches!(cell, Cell::Timestamp { .. }),
-            (Kind::Marker(wanted), cell) => matches!(cell, Cell::Marker(found) if found == wanted),
-        };
-        if fits {
+            _ => {}
+        }
+        if fit::fits(outer, cell) {
             return Ok(());
         }
         Err(Conflict {
-            expected: kind.to_string(),
+            expected: outer.to_string(),
             found: describe(cell),
         })
     }
@@ -135,6 +127,12 @@ fn describe(cell: &Cell<'_>) -> String {
         Cell::Double(value) => format!("{name} {value:?}"),
         Cell::Int32(value) => format!("{name} {value}"),
         Cell::Int64(value) => format!("{name} {value}"),
+        Cell::DateTime(value) => format!("{name} of {value} ms since 1970"),
+        Cell::Decimal128(bytes) => match decimal::parts(*bytes) {
+            Some(value) => format!("{name} {value}"),
+            None => format!("{name} that is no finite number"),
+        },
+        Cell::List(list) => format!("{name} of {} items", list.items().count()),
         Cell::Binary { subtype, bytes } => {
             format!("{name} of subtype {subtype}, {} bytes", bytes.len())
         }

@@ -7,10 +7,13 @@ mod binary;
 mod cells;
 mod column;
 mod conflict;
+mod decimal;
 mod fit;
 mod from_arrow;
 mod mixed;
 mod nested;
+mod picked;
+mod plain;
 
 pub use from_arrow::chunk_from_batch;
 

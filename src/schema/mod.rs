@@ -7,6 +7,7 @@ mod exact;
 mod extension;
 mod findings;
 mod given;
+mod named;
 mod observed;
 mod resolve;
 mod scan;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::{extension, given};
 use crate::chunk::Marker;
@@ -56,10 +56,24 @@ pub enum Kind {
     List(Box<Kind>),
     /// Several types: each cell as BSON.
     Mixed,
+    /// Values in another Arrow type than the one they are found in; only schemas that were given ask for these.
+    Plain(DataType),
+    /// Lists of this behind 64-bit offsets; only given.
+    LargeList(Box<Kind>),
+    /// Lists of exactly so many of this; only given.
+    FixedSizeList(Box<Kind>, i32),
+    /// Documents of any keys, each holding this; only given.
+    Map(Box<Kind>),
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // What fits may depend on precision, unit or width: say them.
+            Kind::Plain(plain) => return plain.fmt(f),
+            Kind::FixedSizeList(_, size) => return write!(f, "list of {size} items"),
+            _ => {}
+        }
         f.write_str(match self {
             Kind::Null => "null",
             Kind::Double => "double",
@@ -82,10 +96,18 @@ impl fmt::Display for Kind {
             Kind::Marker(Marker::Undefined) => "undefined",
             Kind::Marker(Marker::MinKey) => "minKey",
             Kind::Marker(Marker::MaxKey) => "maxKey",
-            Kind::Document(_) => "document",
-            Kind::List(_) => "list",
+            Kind::Document(_) | Kind::Map(_) => "document",
+            Kind::List(_) | Kind::LargeList(_) | Kind::FixedSizeList(..) => "list",
+            Kind::Plain(_) => "another Arrow type",
             Kind::Mixed => "mixed",
         })
+    }
+}
+
+impl Kind {
+    /// The Arrow field of a column of this kind.
+    pub fn field(&self, name: &str) -> Field {
+        extension::to_field(name, self)
     }
 }
 
