@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow_array::{cast::AsArray, types::*, Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use data_bridge::chunk::Values;
-use data_bridge::conform::{conform, Policy, UnknownKeys};
+use data_bridge::conform::{conform, OnConflict, Policy, UnknownKeys};
 use data_bridge::decode::DecodeOptions;
 use data_bridge::error::{Error, ErrorKind, Step};
 use data_bridge::schema::{Kind, Limits, Observed, TableSchema};
@@ -16,6 +16,7 @@ use schema_documents::*;
 
 const PROJECTION: Policy = Policy {
     unknown: UnknownKeys::Skip,
+    on_conflict: OnConflict::Error,
 };
 
 fn given(fields: &[(&str, Kind)]) -> TableSchema {

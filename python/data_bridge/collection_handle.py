@@ -138,10 +138,13 @@ class CollectionHandle(Handle, Generic[Q]):
         read_preference, read_concern
             Other than the collection's: PyMongo's objects, or their names.
         schema
-            The Arrow schema of the table: anything with `__arrow_c_schema__`. Every value is checked against it, and
-            keys that it does not name are left out. Without it the schema is inferred from the whole result.
+            The schema of the table: anything with `__arrow_c_schema__`, or a mapping of names to types. Every value is
+            checked against it, and keys that it does not name are left out. Without it the schema is inferred from the
+            whole result.
         on_conflict
-            What to do with a value that does not fit the schema: "error" raises SchemaConflict.
+            What to do with a value that does not fit a given schema, or the one a stream inferred: "error" raises
+            SchemaConflict. "rescue" makes its cell null and keeps the value, exact, in a trailing column `_rescued`:
+            a list of {path, value}. "null" makes its cell null and loses the value. The report counts both.
         timeout
             Seconds: for eager reads of the whole operation, else of each wait for the server. None for no limit; the
             default is the client's.

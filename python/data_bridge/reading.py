@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from . import progress as progress_
-from ._core import Schema
+from ._core import Form, Schema
 from .report import Report
 from .uri import check_timeout
 
@@ -18,7 +18,7 @@ DEFAULT_INFER_ROWS = 10_000
 class Reading(NamedTuple):
     """Choices that concern the reader, not the server."""
 
-    schema: Schema | None
+    form: Form
     timeout: float | None
     progress: progress_.Progress
 
@@ -29,13 +29,9 @@ def reading(schema: Any, on_conflict: str, timeout: float | None, progress: Any)
     Raises
     ------
     TypeError, ValueError
-        For what cannot be used, and for what is not available yet.
+        For what cannot be used.
     """
-    if on_conflict in ("rescue", "null"):
-        raise ValueError(f'on_conflict="{on_conflict}" is not available yet; only "error" is')
-    if on_conflict != "error":
-        raise ValueError(f'on_conflict must be "error", got {on_conflict!r}')
-    return Reading(given_schema(schema), check_timeout(timeout), progress_.check(progress))
+    return Reading(Form(given_schema(schema), on_conflict), check_timeout(timeout), progress_.check(progress))
 
 
 def given_schema(schema: Any) -> Schema | None:

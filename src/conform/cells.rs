@@ -13,7 +13,7 @@ use arrow_array::{new_null_array, Array, ArrayRef};
 use arrow_schema::{DataType, Field};
 
 use super::column::parts;
-use super::{fit, mixed, picked, plain, Failure, Made, Policy};
+use super::{fit, mixed, picked, plain, Failure, Made, OnConflict, Policy};
 use crate::chunk::{Cell, Values};
 use crate::schema::Kind;
 
@@ -67,6 +67,17 @@ pub(super) fn build(
     field: &Field,
     policy: &Policy,
 ) -> Made<ArrayRef> {
+    let fitting;
+    let slots = if policy.on_conflict == OnConflict::Error {
+        slots
+    } else {
+        let cells = slots.iter().map(|cell| match fit::fits(kind, &cell) {
+            true => cell,
+            false => Cell::Null,
+        });
+        fitting = Slots::Cells(cells.collect());
+        &fitting
+    };
     Ok(match kind {
         Kind::Null => {
             slots.each(|_| None::<()>, |_| ())?;

@@ -21,4 +21,4 @@ pub use extension::{
 pub use findings::{Finding, Part};
 pub use observed::{First, Keys, Observed, Seen, TypeSeen};
 pub use resolve::Limits;
-pub use table::{Kind, TableSchema};
+pub use table::{Kind, TableSchema, RESCUED};

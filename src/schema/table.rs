@@ -7,7 +7,7 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::{extension, given};
 use crate::chunk::Marker;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// The type all values under one path have in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,6 +118,9 @@ pub struct TableSchema {
     arrow: SchemaRef,
 }
 
+/// The name of the column of values that did not fit.
+pub const RESCUED: &str = "_rescued";
+
 impl TableSchema {
     /// A schema of these columns, in this order. Names must differ.
     pub fn new(fields: Vec<(Arc<str>, Kind)>) -> Self {
@@ -139,7 +142,26 @@ impl TableSchema {
         Ok(TableSchema::new(given::from_fields(schema.fields())?))
     }
 
-    /// The columns.
+    /// The same with one more column in Arrow, of values that do not fit: a list of paths (keys, and list positions as
+    /// decimal text) and values.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a column has its name.
+    pub fn with_rescued(mut self) -> Result<Self> {
+        if self.fields.iter().any(|(name, _)| **name == *RESCUED) {
+            let text = format!("a column is called {RESCUED:?}, as the one that values which do not fit are rescued to");
+            return Err(Error::new(ErrorKind::InvalidArgument(text)));
+        }
+        let path = Kind::List(Box::new(Kind::String));
+        let parts = vec![("path".into(), path), ("value".into(), Kind::Mixed)];
+        let rescued = Kind::List(Box::new(Kind::Document(parts)));
+        let mut arrow = self.arrow.fields().to_vec();
+        arrow.push(Arc::new(rescued.field(RESCUED)));
+        self.arrow = Arc::new(Schema::new(arrow));
+        Ok(self)
+    }
+
+    /// The columns, but for that of [`with_rescued`](Self::with_rescued).
     pub fn fields(&self) -> &[(Arc<str>, Kind)] {
         &self.fields
     }
@@ -152,7 +174,7 @@ impl TableSchema {
 
 impl PartialEq for TableSchema {
     fn eq(&self, other: &Self) -> bool {
-        self.fields == other.fields
+        self.fields == other.fields && self.arrow == other.arrow
     }
 }
 
