@@ -23,7 +23,16 @@ class Reading(NamedTuple):
     progress: progress_.Progress
 
 
-def reading(schema: Any, on_conflict: str, timeout: float | None, progress: Any) -> Reading:
+def reading(
+    schema: Any,
+    on_conflict: str,
+    timeout: float | None,
+    progress: Any,
+    *,
+    objectid: str = "extension",
+    uuid: str = "extension",
+    strings: str = "utf8",
+) -> Reading:
     """The choices, checked.
 
     Raises
@@ -31,7 +40,8 @@ def reading(schema: Any, on_conflict: str, timeout: float | None, progress: Any)
     TypeError, ValueError
         For what cannot be used.
     """
-    return Reading(Form(given_schema(schema), on_conflict), check_timeout(timeout), progress_.check(progress))
+    form = Form(given_schema(schema), on_conflict, objectid=objectid, uuid=uuid, strings=strings)
+    return Reading(form, check_timeout(timeout), progress_.check(progress))
 
 
 def given_schema(schema: Any) -> Schema | None:

@@ -72,7 +72,7 @@ impl ResultData {
     }
 
     fn table(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Table> {
-        let made = py.detach(|| match form.filter(|form| form.is_given()) {
+        let made = py.detach(|| match form.filter(|form| !form.is_default()) {
             Some(form) => self.make(form),
             None => {
                 let mut table = lock(&self.table);
@@ -148,7 +148,7 @@ impl ResultData {
 
     #[pyo3(signature = (form=None))]
     fn schema(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Schema> {
-        match form.filter(|form| form.is_given()) {
+        match form.filter(|form| !form.is_default()) {
             Some(form) => form.of_result(&self.rows.set).map(|(schema, _)| schema),
             None => match &*lock(&self.table) {
                 Some(table) => return Ok(Schema(table.schema.clone())),

@@ -180,3 +180,31 @@ def test_mapping_errors_name_their_place() -> None:
     ]:
         with pytest.raises(error, match=text):
             query([], schema)
+
+
+def test_representation() -> None:
+    oid, uid = bson.ObjectId("0123456789abcdef01234567"), uuid.UUID("01234567-89ab-cdef-0123-456789abcdef")
+    documents: list[dict[str, Any]] = [
+        {"o": oid, "u": bson.Binary.from_uuid(uid), "s": "a", "l": [{"o": oid, "s": "b"}]},
+        {"o": None, "l": [None, {"o": None}]},
+    ]
+    for schema in (None, {"o": bson.ObjectId, "u": uuid.UUID, "s": str, "l": [{"o": bson.ObjectId, "s": str}]}):
+        made = query(documents, schema, objectid="hex", uuid="string", strings="large")
+        for table in (made.to_arrow(), pa.Table.from_batches([pa.record_batch(batch) for batch in made.stream()])):
+            table.validate(full=True)
+            text = pa.large_string()
+            assert table.schema.types[:3] == [text, text, text]
+            assert table.schema.field("l").type == pa.list_(pa.struct([("o", text), ("s", text)]))
+            assert table.to_pylist() == [
+                {"o": str(oid), "u": str(uid), "s": "a", "l": [{"o": str(oid), "s": "b"}]},
+                {"o": None, "u": None, "s": None, "l": [None, {"o": None, "s": None}]},
+            ]
+        table = query(documents, schema, objectid="binary", uuid="binary", strings="view").to_arrow()
+        assert table.schema.types[:3] == [pa.binary(12), pa.binary(16), pa.string_view()]
+        assert not table.schema.field("u").metadata
+        assert table.column("u").to_pylist() == [uid.bytes, None]
+    mixed = query([{"o": 1}], {"o": bson.ObjectId}, objectid="hex", on_conflict="rescue").to_arrow()
+    assert mixed.column("o").to_pylist() == [None]
+    for option in ("objectid", "uuid", "strings"):
+        with pytest.raises(ValueError, match=option):
+            query(documents, None, **{option: "guess"})

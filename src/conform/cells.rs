@@ -13,7 +13,7 @@ use arrow_array::{new_null_array, Array, ArrayRef};
 use arrow_schema::{DataType, Field};
 
 use super::column::parts;
-use super::{fit, mixed, picked, plain, Failure, Made, OnConflict, Policy};
+use super::{fit, mixed, picked, plain, shown, Failure, Made, OnConflict, Policy};
 use crate::chunk::{Cell, Values};
 use crate::schema::Kind;
 
@@ -163,6 +163,10 @@ pub(super) fn build(
             picked::fixed_lists(slots, items, *size, field, policy)?
         }
         Kind::Map(values) => picked::maps(slots, values, field, policy)?,
+        Kind::Shown(shown) => {
+            let base = shown.base();
+            shown::show(build(slots, &base, &base.field(""), policy)?, shown)?
+        }
         Kind::Plain(to) => plain::build(slots, to, field)?,
     })
 }

@@ -11,7 +11,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 
 use super::cells::{self, Slots};
-use super::{binary, mixed, nested, plain, Failure, Made, OnConflict, Policy};
+use super::{binary, mixed, nested, plain, shown, Failure, Made, OnConflict, Policy};
 use crate::chunk::{Column, Placement, Values};
 use crate::schema::{int_to_double, Kind};
 
@@ -113,6 +113,10 @@ fn whole(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<A
                 items,
             },
         ) => nested::list(items, offsets, nulls.as_ref(), kind, field, policy)?,
+        (Kind::Shown(shown), values) => {
+            let base = shown.base();
+            shown::show(whole(values, &base, &base.field(""), policy)?, shown)?
+        }
         (Kind::Plain(to), values) => plain::column(values, to, field)?,
         (
             Kind::LargeList(kind),

@@ -16,6 +16,7 @@ pub(super) fn fits(kind: &Kind, cell: &Cell<'_>) -> bool {
             _ => false,
         },
         (Kind::Plain(to), cell) => plain::fits(to, cell),
+        (Kind::Shown(shown), cell) => fits(&shown.base(), cell),
         (Kind::Double, cell) => double(cell).is_some(),
         (Kind::Int32, cell) => int32(cell).is_some(),
         (Kind::Int64, cell) => int64(cell).is_some(),

@@ -16,6 +16,7 @@ mod nested;
 mod picked;
 mod plain;
 mod rescue;
+mod shown;
 
 pub use from_arrow::chunk_from_batch;
 pub use misfits::{Misfit, Misfits};

@@ -9,7 +9,7 @@ use super::pipeline::{Decoded, Progress, Reader};
 use super::result_set::shifted;
 use crate::conform::{conform_noting, OnConflict, Policy, UnknownKeys};
 use crate::error::Result;
-use crate::schema::{Limits, Observed, TableSchema};
+use crate::schema::{Limits, Observed, Representation, TableSchema};
 
 /// Makes RecordBatches of one schema from the Chunks of a [`Reader`] as they come.
 pub struct BatchStream {
@@ -19,6 +19,8 @@ pub struct BatchStream {
     prefix: VecDeque<Decoded>,
     observed: Observed,
     infer_rows: u64,
+    /// Of an inferred schema; a given one has it already.
+    representation: Representation,
 }
 
 /// What [`BatchStream::poll`] found.
@@ -45,6 +47,7 @@ impl BatchStream {
             prefix: VecDeque::new(),
             observed: Observed::default(),
             infer_rows: 0,
+            representation: Representation::default(),
         }
     }
 
@@ -52,7 +55,11 @@ impl BatchStream {
     ///
     /// The reader must end a Chunk after that many documents ([`ReaderOptions::boundary`](super::ReaderOptions)), so that
     /// the answer does not depend on replies.
-    pub fn inferred(infer_rows: u64, on_conflict: OnConflict) -> Self {
+    pub fn inferred(
+        infer_rows: u64,
+        on_conflict: OnConflict,
+        representation: Representation,
+    ) -> Self {
         BatchStream {
             schema: None,
             policy: Policy {
@@ -62,6 +69,7 @@ impl BatchStream {
             prefix: VecDeque::new(),
             observed: Observed::default(),
             infer_rows,
+            representation,
         }
     }
 
@@ -109,6 +117,7 @@ impl BatchStream {
 
     fn freeze(&mut self) -> Result<()> {
         let schema = self.observed.resolve(&Limits::default())?;
+        let schema = schema.represented(&self.representation);
         self.schema = Some(match self.policy.on_conflict {
             OnConflict::Rescue => schema.with_rescued()?,
             OnConflict::Error | OnConflict::Null => schema,

@@ -139,6 +139,7 @@ pub(super) fn storage(kind: &Kind) -> DataType {
             DataType::Map(Arc::new(Field::new("entries", entry, false)), false)
         }
         Kind::Plain(plain) => plain.clone(),
+        Kind::Shown(shown) => shown.storage().clone(),
     }
 }
 

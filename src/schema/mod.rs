@@ -11,6 +11,7 @@ mod named;
 mod observed;
 mod resolve;
 mod scan;
+mod shown;
 mod table;
 
 pub use exact::{double_to_int, int_to_double};
@@ -21,4 +22,5 @@ pub use extension::{
 pub use findings::{Finding, Part};
 pub use observed::{First, Keys, Observed, Seen, TypeSeen};
 pub use resolve::Limits;
+pub use shown::{Representation, Shown, Store, Strings};
 pub use table::{Kind, TableSchema, RESCUED};

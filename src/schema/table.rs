@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use super::shown::Shown;
 use super::{extension, given};
 use crate::chunk::Marker;
 use crate::error::{Error, ErrorKind, Result};
@@ -58,6 +59,8 @@ pub enum Kind {
     Mixed,
     /// Values in another Arrow type than the one they are found in; only schemas that were given ask for these.
     Plain(DataType),
+    /// Values of an extension type in a plain Arrow type; only asked for.
+    Shown(Shown),
     /// Lists of this behind 64-bit offsets; only given.
     LargeList(Box<Kind>),
     /// Lists of exactly so many of this; only given.
@@ -71,6 +74,7 @@ impl fmt::Display for Kind {
         match self {
             // What fits may depend on precision, unit or width: say them.
             Kind::Plain(plain) => return plain.fmt(f),
+            Kind::Shown(shown) => return shown.base().fmt(f),
             Kind::FixedSizeList(_, size) => return write!(f, "list of {size} items"),
             _ => {}
         }
@@ -98,7 +102,7 @@ impl fmt::Display for Kind {
             Kind::Marker(Marker::MaxKey) => "maxKey",
             Kind::Document(_) | Kind::Map(_) => "document",
             Kind::List(_) | Kind::LargeList(_) | Kind::FixedSizeList(..) => "list",
-            Kind::Plain(_) => "another Arrow type",
+            Kind::Plain(_) | Kind::Shown(_) => "another Arrow type",
             Kind::Mixed => "mixed",
         })
     }
