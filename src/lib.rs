@@ -33,8 +33,8 @@
 //! let mut reader = Reader::new(Box::new(BytesSource::new(Arc::new(bytes))), ReaderOptions::default());
 //! let result = ResultSet::read(&mut reader, || false)?;
 //! let schema = result.schema()?;
-//! let (batches, _) = result.batches(&schema, &Policy::default())?;
-//! assert_eq!(batches[0].num_rows(), 2);
+//! let table = result.batches(&schema, &Policy::default())?;
+//! assert_eq!(table.batches[0].num_rows(), 2);
 //! assert_eq!(schema.arrow().field(0).data_type().to_string(), "Float64");
 //! # Ok::<(), data_bridge::error::Error>(())
 //! ```

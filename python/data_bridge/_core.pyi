@@ -238,8 +238,8 @@ class Reader:
 
     def documents(self) -> DocumentIterator:
         """Live, bounded memory: the next Document each step. Closing or dropping the iterator ends the run."""
-    def batches(self, schema: Schema | None, infer_rows: int) -> BatchReader:
-        """Live RecordBatches; `schema` None freezes what the first `infer_rows` documents show."""
+    def batches(self, form: Form, infer_rows: int) -> BatchReader:
+        """Live RecordBatches; without a given schema, freezes what the first `infer_rows` documents show."""
     def read_all(self) -> ResultData:
         """Everything, eagerly; blocks detached, looks for signals."""
     def read_all_async(self) -> Operation[ResultData]: ...
@@ -288,6 +288,9 @@ class Schema:
     @staticmethod
     def from_arrow(obj: Any) -> Schema:
         """From any object with `__arrow_c_schema__`."""
+    @staticmethod
+    def from_mapping(mapping: Mapping[str, Any]) -> Schema:
+        """From names and types: Python types, names of types, objects with `__arrow_c_schema__`, [T], mappings."""
     @property
     def names(self) -> list[str]: ...
     def __len__(self) -> int: ...
@@ -295,6 +298,15 @@ class Schema:
     def __eq__(self, other: object, /) -> bool: ...
     def __repr__(self) -> str:
         """One field a line: name, type, extension."""
+
+@final
+class Form:
+    """How a table is made: the schema that was given, what becomes of values that do not fit it, how types are stored."""
+
+    def __new__(cls, schema: Schema | None, on_conflict: str, *, objectid: str, uuid: str, strings: str) -> Form: ...
+    @property
+    def schema(self) -> Schema | None:
+        """The schema of tables, if one was given."""
 
 @final
 class ResultData:
@@ -306,9 +318,9 @@ class ResultData:
     def document_list(self) -> list[Document]:
         """All Documents, built with the garbage collector paused."""
     def to_dicts(self) -> list[dict[str, Any]]: ...
-    def schema(self, given: Schema | None = None) -> Schema: ...
-    def batches(self, given: Schema | None = None) -> list[RecordBatch]: ...
-    def arrow_stream(self, given: Schema | None = None, requested_schema: object | None = None) -> object:
+    def schema(self, form: Form | None = None) -> Schema: ...
+    def batches(self, form: Form | None = None) -> list[RecordBatch]: ...
+    def arrow_stream(self, form: Form | None = None, requested_schema: object | None = None) -> object:
         """A C stream capsule; its batches share the result's memory; may be called any number of times."""
     def report(self) -> dict[str, Any]:
         """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],

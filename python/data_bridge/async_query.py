@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from . import aio
 from . import progress as progress_
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+T = TypeVar("T")
 
 
 class AsyncQuery(QueryBase):
@@ -36,7 +38,7 @@ class AsyncQuery(QueryBase):
         except BaseException as error:
             self._failed(reader, error)
             raise
-        result = Result(data, self._given)
+        result = Result(data, self._reading.form)
         self._runs.finished(result.report)
         return result
 
@@ -57,15 +59,22 @@ class AsyncQuery(QueryBase):
 
     async def to_arrow(self) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy."""
-        return (await self.read()).to_arrow()
+        return await self._table(Result.to_arrow)
 
     async def to_polars(self) -> pl.DataFrame:
         """Run the query; the result as a polars DataFrame."""
-        return (await self.read()).to_polars()
+        return await self._table(Result.to_polars)
 
     async def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
         """Run the query; the result as a pandas DataFrame. As `Result.to_pandas`."""
-        return (await self.read()).to_pandas(dtype_backend=dtype_backend)
+        return await self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
+
+    async def _table(self, make: Callable[[Result], T]) -> T:
+        result = await self.read()
+        table = make(result)
+        # Again: what did not fit is known once there is a table.
+        self._runs.finished(result.report)
+        return table
 
     async def to_list(self) -> list[Document]:
         """Run the query; all Documents."""
@@ -106,11 +115,12 @@ class AsyncQuery(QueryBase):
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
-        return AsyncStream(self._start, self._given, infer_rows, self._runs, self._reading.progress)
+        return AsyncStream(self._start, self._reading.form, infer_rows, self._runs, self._reading.progress)
 
     async def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""
-        return (await self.read()).schema if self._given is None else self._given
+        given = self._given
+        return (await self.read()).schema if given is None else given
 
     async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
         """The server's plan for this query. As `Query.explain`."""

@@ -102,6 +102,9 @@ class CollectionHandle(Handle, Generic[Q]):
         read_concern: Any = None,
         schema: Any = None,
         on_conflict: str = "error",
+        objectid: str = "extension",
+        uuid: str = "extension",
+        strings: str = "utf8",
         timeout: Any = ...,
         progress: Any = None,
     ) -> Q:
@@ -138,10 +141,18 @@ class CollectionHandle(Handle, Generic[Q]):
         read_preference, read_concern
             Other than the collection's: PyMongo's objects, or their names.
         schema
-            The Arrow schema of the table: anything with `__arrow_c_schema__`. Every value is checked against it, and
-            keys that it does not name are left out. Without it the schema is inferred from the whole result.
+            The schema of the table: anything with `__arrow_c_schema__`, or a mapping of names to types. Every value is
+            checked against it, and keys that it does not name are left out. Without it the schema is inferred from the
+            whole result.
         on_conflict
-            What to do with a value that does not fit the schema: "error" raises SchemaConflict.
+            What to do with a value that does not fit a given schema, or the one a stream inferred: "error" raises
+            SchemaConflict. "rescue" makes its cell null and keeps the value, exact, in a trailing column `_rescued`:
+            a list of {path, value}. "null" makes its cell null and loses the value. The report counts both.
+        objectid, uuid
+            How they are stored in a table: "extension", "binary" (the bytes, without the extension's name), or as text:
+            objectid "hex", uuid "string".
+        strings
+            How strings are laid out in a table: "utf8", "large" or "view".
         timeout
             Seconds: for eager reads of the whole operation, else of each wait for the server. None for no limit; the
             default is the client's.
@@ -181,7 +192,8 @@ class CollectionHandle(Handle, Generic[Q]):
         encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
         plan = FindPlan(self._target(replaced), encoded, options, session)
         seconds = replaced.timeout if timeout is ... else timeout
-        return self._query_type(plan, reading(schema, on_conflict, seconds, progress))
+        choices = reading(schema, on_conflict, seconds, progress, objectid=objectid, uuid=uuid, strings=strings)
+        return self._query_type(plan, choices)
 
     def aggregate(
         self,
@@ -202,7 +214,8 @@ class CollectionHandle(Handle, Generic[Q]):
             A list of stages. One that ends in `$out` or `$merge` writes each time the query is read.
         options
             allow_disk_use, batch_size, bypass_document_validation, collation, comment, hint, let, max_time_ms,
-            read_preference, read_concern; as for `find`. PyMongo's spelling (allowDiskUse, maxTimeMS, ...) works too.
+            read_preference, read_concern, objectid, uuid, strings; as for `find`. PyMongo's spelling (allowDiskUse,
+            maxTimeMS, ...) works too.
         session, schema, on_conflict, timeout, progress
             As for `find`.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from ._core import ResultData, Schema
+from ._core import Form, ResultData
 from .errors import DataBridgeError
 from .report import Report
 
@@ -13,9 +13,9 @@ _COLUMNS = 20
 _WIDTH = 80
 
 
-def page(data: ResultData, given: Schema | None, report: Report) -> str:
+def page(data: ResultData, form: Form | None, report: Report) -> str:
     """The result as an HTML fragment; everything that comes from data is escaped."""
-    parts = [f"<p>Result: {len(data):,} documents</p>", _table(data), _schema(data, given)]
+    parts = [f"<p>Result: {len(data):,} documents</p>", _table(data), _schema(data, form)]
     parts.append(f"<details><summary>report</summary><pre>{escape(str(report))}</pre></details>")
     return f"<div>{''.join(parts)}</div>"
 
@@ -38,9 +38,9 @@ def _table(data: ResultData) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
 
 
-def _schema(data: ResultData, given: Schema | None) -> str:
+def _schema(data: ResultData, form: Form | None) -> str:
     try:
-        text = repr(data.schema(given))
+        text = repr(data.schema(form))
     except DataBridgeError as error:
         text = f"{type(error).__name__}: {error}"
     return f"<details><summary>schema</summary><pre>{escape(text)}</pre></details>"

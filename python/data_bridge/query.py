@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from . import progress as progress_
 from ._core import Document, Schema
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+
+T = TypeVar("T")
 
 
 class Query(QueryBase):
@@ -64,21 +66,28 @@ class Query(QueryBase):
         except BaseException as error:
             self._failed(reader, error)
             raise
-        result = Result(data, self._given)
+        result = Result(data, self._reading.form)
         self._runs.finished(result.report)
         return result
 
     def to_arrow(self) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy."""
-        return self.read().to_arrow()
+        return self._table(Result.to_arrow)
 
     def to_polars(self) -> pl.DataFrame:
         """Run the query; the result as a polars DataFrame."""
-        return self.read().to_polars()
+        return self._table(Result.to_polars)
 
     def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
         """Run the query; the result as a pandas DataFrame. As `Result.to_pandas`."""
-        return self.read().to_pandas(dtype_backend=dtype_backend)
+        return self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
+
+    def _table(self, make: Callable[[Result], T]) -> T:
+        result = self.read()
+        table = make(result)
+        # Again: what did not fit is known once there is a table.
+        self._runs.finished(result.report)
+        return table
 
     def to_list(self) -> list[Document]:
         """Run the query; all Documents."""
@@ -116,14 +125,15 @@ class Query(QueryBase):
         Parameters
         ----------
         infer_rows
-            Without a schema, the one that the first so many documents show is frozen; a later document that does not
-            fit it is a SchemaConflict.
+            Without a schema, the one that the first so many documents show is frozen; what a later document has beyond
+            it is a conflict, handled as `on_conflict` says.
         """
-        return Stream(self._start, self._given, infer_rows, self._runs, self._reading.progress)
+        return Stream(self._start, self._reading.form, infer_rows, self._runs, self._reading.progress)
 
     def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""
-        return self.read().schema if self._given is None else self._given
+        given = self._given
+        return self.read().schema if given is None else given
 
     def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
         """The server's plan for this query.
@@ -137,8 +147,9 @@ class Query(QueryBase):
 
     def __arrow_c_schema__(self) -> Any:
         """The schema as a PyCapsule. Unless one was given this runs the query, for `__arrow_c_stream__` to use."""
-        if self._given is not None:
-            return self._given.__arrow_c_schema__()
+        given = self._given
+        if given is not None:
+            return given.__arrow_c_schema__()
         with self._lock:
             if self._pending is None:
                 self._pending = self.read()

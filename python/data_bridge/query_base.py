@@ -88,7 +88,7 @@ class QueryBase:
 
     @property
     def _given(self) -> Schema | None:
-        return self._reading.schema
+        return self._reading.form.schema
 
     def _failed(self, reader: Reader, error: BaseException) -> None:
         reader.close()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 from . import progress as progress_
-from ._core import Schema
+from ._core import Form, Schema
 from .report import Report
 from .uri import check_timeout
 
@@ -18,24 +18,30 @@ DEFAULT_INFER_ROWS = 10_000
 class Reading(NamedTuple):
     """Choices that concern the reader, not the server."""
 
-    schema: Schema | None
+    form: Form
     timeout: float | None
     progress: progress_.Progress
 
 
-def reading(schema: Any, on_conflict: str, timeout: float | None, progress: Any) -> Reading:
+def reading(
+    schema: Any,
+    on_conflict: str,
+    timeout: float | None,
+    progress: Any,
+    *,
+    objectid: str = "extension",
+    uuid: str = "extension",
+    strings: str = "utf8",
+) -> Reading:
     """The choices, checked.
 
     Raises
     ------
     TypeError, ValueError
-        For what cannot be used, and for what is not available yet.
+        For what cannot be used.
     """
-    if on_conflict in ("rescue", "null"):
-        raise ValueError(f'on_conflict="{on_conflict}" is not available yet; only "error" is')
-    if on_conflict != "error":
-        raise ValueError(f'on_conflict must be "error", got {on_conflict!r}')
-    return Reading(given_schema(schema), check_timeout(timeout), progress_.check(progress))
+    form = Form(given_schema(schema), on_conflict, objectid=objectid, uuid=uuid, strings=strings)
+    return Reading(form, check_timeout(timeout), progress_.check(progress))
 
 
 def given_schema(schema: Any) -> Schema | None:
@@ -44,17 +50,21 @@ def given_schema(schema: Any) -> Schema | None:
     Raises
     ------
     TypeError
-        When it has no `__arrow_c_schema__`.
+        When it is neither a mapping of names to types nor has `__arrow_c_schema__`, or for a type in a mapping that is
+        none.
     ValueError
-        For a mapping of names to types: not available yet.
+        For a mapping that asks for what no column can be.
     """
     if schema is None or isinstance(schema, Schema):
         return schema
     if hasattr(schema, "__arrow_c_schema__"):
         return Schema.from_arrow(schema)
     if isinstance(schema, Mapping):
-        raise ValueError("a schema as a mapping of names to types is not available yet; give a pyarrow.Schema or alike")
-    raise TypeError(f"schema must have __arrow_c_schema__ (a pyarrow.Schema, say), got {type(schema).__name__}")
+        return Schema.from_mapping(schema)
+    raise TypeError(
+        "schema must be a mapping of names to types or have __arrow_c_schema__ (a pyarrow.Schema, say), "
+        f"got {type(schema).__name__}"
+    )
 
 
 class _Reporting(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, overload
 
 from . import _core, html
-from ._core import Document, ResultData, Schema
+from ._core import Document, Form, ResultData, Schema
 from .codec import DEFAULT, native
 from .report import Report
 
@@ -24,12 +24,11 @@ class Result:
     `pyarrow.table(result)`, DuckDB's `from result`.
     """
 
-    __slots__ = ("__weakref__", "_data", "_given", "_report")
+    __slots__ = ("__weakref__", "_data", "_form")
 
-    def __init__(self, data: ResultData, given: Schema | None = None) -> None:
+    def __init__(self, data: ResultData, form: Form | None = None) -> None:
         self._data = data
-        self._given = given
-        self._report = Report(data.report())
+        self._form = form
 
     def __len__(self) -> int:
         return len(self._data)
@@ -66,12 +65,12 @@ class Result:
         SchemaConflict
             When the documents make no table, or do not fit the schema that was given.
         """
-        return self._data.schema(self._given)
+        return self._data.schema(self._form)
 
     @property
     def report(self) -> Report:
-        """How the run went."""
-        return self._report
+        """How the run went, and what became of values that did not fit, once a table was made."""
+        return Report(self._data.report())
 
     def to_list(self) -> list[Document]:
         """All Documents."""
@@ -138,14 +137,14 @@ class Result:
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         """The table as a PyCapsule, any number of times; all of them share this result's memory."""
-        return self._data.arrow_stream(self._given, requested_schema)
+        return self._data.arrow_stream(self._form, requested_schema)
 
     def __repr__(self) -> str:
         return f"Result({len(self._data):,} documents)"
 
     def _repr_html_(self) -> str:
         """Schema, first rows and report, for notebooks; never queries."""
-        return html.page(self._data, self._given, self._report)
+        return html.page(self._data, self._form, self.report)
 
 
 def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> Result:

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from . import aio
 from . import progress as progress_
-from ._core import BatchReader, Reader, RecordBatch, Schema
+from ._core import BatchReader, Form, Reader, RecordBatch, Schema
 from .reading import Runs
 from .report import Report
 
@@ -19,15 +19,13 @@ class _Start(Protocol):
 class _StreamBase:
     """A run that starts at the first look, and ends when it is exhausted, closed or dropped."""
 
-    def __init__(
-        self, start: _Start, schema: Schema | None, infer_rows: int, runs: Runs, progress: progress_.Progress
-    ) -> None:
+    def __init__(self, start: _Start, form: Form, infer_rows: int, runs: Runs, progress: progress_.Progress) -> None:
         if not isinstance(infer_rows, int) or isinstance(infer_rows, bool):
             raise TypeError(f"infer_rows must be an int, got {type(infer_rows).__name__}")
         if infer_rows < 1:
             raise ValueError(f"infer_rows must be positive, got {infer_rows}")
         self._start: Callable[..., Reader] = start
-        self._given = schema
+        self._form = form
         self._infer_rows = infer_rows
         self._runs = runs
         self._progress = progress
@@ -42,7 +40,7 @@ class _StreamBase:
         if self._batches is None:
             self._reader = self._start(eager=False)
             self._runs.started(self._reader)
-            self._batches = self._reader.batches(self._given, self._infer_rows)
+            self._batches = self._reader.batches(self._form, self._infer_rows)
             if self._progress is not None:
                 self._ticker = progress_.Ticker(self._progress, self._reader)
         return self._batches

@@ -7,12 +7,14 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef, SchemaRef};
 use data_bridge::schema::extension_name;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyTuple};
+use pyo3::types::{PyCapsule, PyMapping, PyTuple};
 use pyo3_arrow::error::PyArrowError;
 use pyo3_arrow::ffi::{
     to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule, ArrayIterator,
 };
 use pyo3_arrow::PySchema;
+
+use crate::given;
 
 /// An Arrow schema.
 #[pyclass(frozen, eq, module = "data_bridge._core")]
@@ -25,6 +27,12 @@ impl Schema {
     #[staticmethod]
     fn from_arrow(object: PySchema) -> Self {
         Schema(object.into_inner())
+    }
+
+    /// From a mapping of names to types.
+    #[staticmethod]
+    fn from_mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Self> {
+        given::from_mapping(mapping)
     }
 
     #[getter]

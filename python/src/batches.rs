@@ -6,14 +6,14 @@ use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::{ArrowError, SchemaRef};
 use data_bridge::error::Result;
 use data_bridge::reader::{BatchProgress, BatchStream};
-use data_bridge::schema::TableSchema;
 use data_bridge::source::Task;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
 use crate::arrow::{self, RecordBatch, Schema};
-use crate::error::{caught, to_pyerr};
+use crate::error::caught;
+use crate::form::Form;
 use crate::operation::Operation;
 use crate::report;
 use crate::run::{lock, Look, Run, SLICE};
@@ -31,27 +31,15 @@ struct Batches {
 }
 
 impl BatchReader {
-    pub fn new(
-        py: Python<'_>,
-        run: Arc<Run>,
-        schema: Option<&Schema>,
-        infer_rows: u64,
-    ) -> PyResult<Self> {
-        let stream = match schema {
-            Some(schema) => {
-                let given = TableSchema::given(&schema.0);
-                BatchStream::given(given.map_err(|error| to_pyerr(py, error))?)
-            }
-            None => {
-                run.set_boundary(infer_rows);
-                BatchStream::inferred(infer_rows)
-            }
-        };
-        Ok(BatchReader(Arc::new(Batches {
+    pub fn new(run: Arc<Run>, form: &Form, infer_rows: u64) -> Self {
+        if !form.is_given() {
+            run.set_boundary(infer_rows);
+        }
+        BatchReader(Arc::new(Batches {
             run,
-            stream: Mutex::new(stream),
+            stream: Mutex::new(form.stream(infer_rows)),
             handed_out: Mutex::new(false),
-        })))
+        }))
     }
 
     fn own(&self) -> PyResult<&Batches> {

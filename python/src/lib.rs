@@ -12,6 +12,8 @@ mod documents;
 mod error;
 mod feed;
 mod ffi;
+mod form;
+mod given;
 mod list;
 mod node;
 mod operation;
@@ -42,6 +44,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<batches::BatchReader>()?;
     module.add_class::<arrow::RecordBatch>()?;
     module.add_class::<arrow::Schema>()?;
+    module.add_class::<form::Form>()?;
     module.add_class::<result::ResultData>()?;
     module.add_class::<documents::Documents>()?;
     module.add_function(wrap_pyfunction!(reader::read_bytes, module)?)?;

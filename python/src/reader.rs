@@ -8,12 +8,12 @@ use data_bridge::source::Task;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use crate::arrow::Schema;
 use crate::batches::BatchReader;
 use crate::codec::Codec;
 use crate::documents::Documents;
 use crate::error::to_pyerr;
 use crate::feed::{self, Feed};
+use crate::form::Form;
 use crate::operation::Operation;
 use crate::report;
 use crate::result::ResultData;
@@ -55,14 +55,9 @@ impl Reader {
         Documents::live(Arc::clone(&self.run), self.codec.clone())
     }
 
-    /// Live RecordBatches; `schema` None freezes what the first `infer_rows` documents show.
-    fn batches(
-        &self,
-        py: Python<'_>,
-        schema: Option<&Schema>,
-        infer_rows: u64,
-    ) -> PyResult<BatchReader> {
-        BatchReader::new(py, Arc::clone(&self.run), schema, infer_rows)
+    /// Live RecordBatches; without a given schema, what the first `infer_rows` documents show is frozen.
+    fn batches(&self, form: &Form, infer_rows: u64) -> BatchReader {
+        BatchReader::new(Arc::clone(&self.run), form, infer_rows)
     }
 
     /// Everything, eagerly; blocks detached, looks for signals.

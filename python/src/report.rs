@@ -1,7 +1,7 @@
 //! What a run did, as a dict that the package turns into a Report.
 
 use data_bridge::reader::Report;
-use data_bridge::schema::{Finding, Kind, Limits, Observed, Part};
+use data_bridge::schema::{Finding, Kind, Limits, Observed, Part, TypeSeen};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyList, PyTuple};
 
@@ -28,6 +28,18 @@ pub(crate) fn to_dict<'py>(
     for finding in findings.unwrap_or_default() {
         paths.append(entry(py, &finding)?)?;
     }
+    for misfit in report.misfits.found() {
+        let action = if misfit.rescued { "rescued" } else { "nulled" };
+        let first = misfit.types.first();
+        paths.append(row(
+            py,
+            &misfit.path,
+            &misfit.types,
+            action,
+            &misfit.types,
+            first,
+        )?)?;
+    }
     values.set_item("paths", paths)?;
     values.set_item("finished", finished)?;
     let error = report.error.clone();
@@ -35,30 +47,38 @@ pub(crate) fn to_dict<'py>(
     Ok(values)
 }
 
-/// One path: where, what it was, what it became.
+/// A path that was widened or is mixed; counted is what differs from the first type.
 fn entry<'py>(py: Python<'py>, finding: &Finding) -> PyResult<Bound<'py, PyDict>> {
-    let steps = finding.path.iter().map(|part| match part {
+    let mixed = finding.kind == Kind::Mixed;
+    let action = if mixed { "mixed" } else { "widened" };
+    let others = finding.types.get(1..).unwrap_or_default();
+    // Where it first differed from what the first document showed.
+    let first = finding.types.get(1).or(finding.types.first());
+    row(py, &finding.path, &finding.types, action, others, first)
+}
+
+/// One path: where, what it was, what became of it.
+fn row<'py>(
+    py: Python<'py>,
+    path: &[Part],
+    types: &[TypeSeen],
+    action: &str,
+    counted: &[TypeSeen],
+    first: Option<&TypeSeen>,
+) -> PyResult<Bound<'py, PyDict>> {
+    let steps = path.iter().map(|part| match part {
         Part::Key(key) => Ok(key.as_ref().into_pyobject(py)?.into_any()),
         // Any item: no number, and no text that a key could be.
         Part::Items => Ok(PyEllipsis::get(py).to_owned().into_any()),
     });
+    let steps = steps.collect::<PyResult<Vec<_>>>()?;
     let values = PyDict::new(py);
-    values.set_item(
-        "path",
-        PyTuple::new(py, steps.collect::<PyResult<Vec<_>>>()?)?,
-    )?;
-    let types: Vec<_> = finding.types.iter().map(|seen| seen.kind.name()).collect();
+    values.set_item("path", PyTuple::new(py, steps)?)?;
+    let types: Vec<_> = types.iter().map(|seen| seen.kind.name()).collect();
     values.set_item("types", PyTuple::new(py, types)?)?;
-    let action = if finding.kind == Kind::Mixed {
-        "mixed"
-    } else {
-        "widened"
-    };
     values.set_item("action", action)?;
-    let others = finding.types.iter().skip(1);
-    values.set_item("count", others.map(|seen| seen.count).sum::<u64>())?;
-    // Where it first differed from what the first document showed.
-    let first = finding.types.get(1).or(finding.types.first());
+    let count = counted.iter().map(|seen| seen.count).sum::<u64>();
+    values.set_item("count", count)?;
     let id = first.and_then(|seen| seen.first.as_ref()?.id.as_ref());
     values.set_item("first_id", id.map(|id| value_of(py, id)).transpose()?)?;
     Ok(values)

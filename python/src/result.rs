@@ -4,9 +4,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::SchemaRef;
-use data_bridge::conform::{chunk_from_batch, Policy, UnknownKeys};
+use data_bridge::conform::{chunk_from_batch, Misfits};
 use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
-use data_bridge::schema::TableSchema;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
@@ -18,6 +17,7 @@ use crate::codec::Codec;
 use crate::document::Document;
 use crate::documents::Documents;
 use crate::error::to_pyerr;
+use crate::form::Form;
 use crate::node::Node;
 use crate::report;
 use crate::run::lock;
@@ -57,6 +57,7 @@ pub(crate) struct ResultData {
     /// The table with the types that were found; made once.
     table: Mutex<Option<Table>>,
     seconds_conforming: Mutex<f64>,
+    misfits: Mutex<Misfits>,
 }
 
 impl ResultData {
@@ -66,35 +67,34 @@ impl ResultData {
             rows: Arc::new(Rows { set, nodes, codec }),
             table: Mutex::new(None),
             seconds_conforming: Mutex::new(0.0),
+            misfits: Mutex::default(),
         }
     }
 
-    fn table(&self, py: Python<'_>, given: Option<&Schema>) -> PyResult<Table> {
-        let made = py.detach(|| match given {
-            Some(given) => {
-                let policy = Policy {
-                    unknown: UnknownKeys::Skip,
-                };
-                self.make(TableSchema::given(&given.0)?, &policy)
-            }
+    fn table(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Table> {
+        let made = py.detach(|| match form.filter(|form| !form.is_default()) {
+            Some(form) => self.make(form),
             None => {
                 let mut table = lock(&self.table);
                 if let Some(table) = &*table {
                     return Ok(table.clone());
                 }
-                let made = self.make(self.rows.set.schema()?, &Policy::default())?;
+                let made = self.make(&Form::default())?;
                 Ok(table.insert(made).clone())
             }
         });
         made.map_err(|error| to_pyerr(py, error))
     }
 
-    fn make(&self, schema: TableSchema, policy: &Policy) -> data_bridge::error::Result<Table> {
-        let (batches, seconds) = self.rows.set.batches(&schema, policy)?;
-        *lock(&self.seconds_conforming) += seconds;
+    fn make(&self, form: &Form) -> data_bridge::error::Result<Table> {
+        let (schema, policy) = form.of_result(&self.rows.set)?;
+        let made = self.rows.set.batches(&schema, &policy)?;
+        *lock(&self.seconds_conforming) += made.seconds;
+        // Of the latest table: made twice, the same misfits would count twice.
+        *lock(&self.misfits) = made.misfits;
         Ok(Table {
             schema: schema.arrow().clone(),
-            batches,
+            batches: made.batches,
         })
     }
 }
@@ -146,10 +146,10 @@ impl ResultData {
         })
     }
 
-    #[pyo3(signature = (given=None))]
-    fn schema(&self, py: Python<'_>, given: Option<&Schema>) -> PyResult<Schema> {
-        match given {
-            Some(given) => TableSchema::given(&given.0),
+    #[pyo3(signature = (form=None))]
+    fn schema(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Schema> {
+        match form.filter(|form| !form.is_default()) {
+            Some(form) => form.of_result(&self.rows.set).map(|(schema, _)| schema),
             None => match &*lock(&self.table) {
                 Some(table) => return Ok(Schema(table.schema.clone())),
                 None => self.rows.set.schema(),
@@ -159,22 +159,22 @@ impl ResultData {
         .map_err(|error| to_pyerr(py, error))
     }
 
-    #[pyo3(signature = (given=None))]
-    fn batches(&self, py: Python<'_>, given: Option<&Schema>) -> PyResult<Vec<RecordBatch>> {
-        let table = self.table(py, given)?;
+    #[pyo3(signature = (form=None))]
+    fn batches(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Vec<RecordBatch>> {
+        let table = self.table(py, form)?;
         Ok(table.batches.into_iter().map(RecordBatch).collect())
     }
 
     /// A C stream capsule; its batches share the result's memory; may be called any number of times.
-    #[pyo3(signature = (given=None, requested_schema=None))]
+    #[pyo3(signature = (form=None, requested_schema=None))]
     fn arrow_stream<'py>(
         &self,
         py: Python<'py>,
-        given: Option<&Schema>,
+        form: Option<&Form>,
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        let table = self.table(py, given)?;
+        let table = self.table(py, form)?;
         Ok(arrow::stream(
             py,
             table.batches.into_iter().map(Ok),
@@ -186,6 +186,7 @@ impl ResultData {
         let set = &self.rows.set;
         let mut report = set.report().clone();
         report.seconds_conforming += *lock(&self.seconds_conforming);
+        report.misfits = lock(&self.misfits).clone();
         report::to_dict(py, &report, Some(set.observed()), true)
     }
 }

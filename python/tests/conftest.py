@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pymongo
 import pytest
+from hypothesis import HealthCheck, settings
 from pymongo.database import Database
 
 import mongod
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     import data_bridge
 
 ROOT = Path(__file__).parents[2]
+
+# How fast a machine draws and checks examples says nothing about the code.
+settings.register_profile(
+    "data_bridge", deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("data_bridge")
 
 
 @pytest.fixture(scope="session")

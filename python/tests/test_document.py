@@ -21,7 +21,7 @@ from bson import Binary, Code, CodecOptions, DatetimeMS, DBRef, Int64, ObjectId,
 from bson.binary import ALL_UUID_REPRESENTATIONS
 from bson.codec_options import DatetimeConversion
 from bson.errors import InvalidBSON
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from oracle import assert_same, plain
 from strategies import DATES, TIME_ZONES, documents, framed, raw_documents, results, scalars, values
@@ -392,7 +392,3 @@ def test_nan_equals_itself_only_in_place() -> None:
     document = view({"a": math.nan, "id": ObjectId()})
     assert document == document
     assert document != document.detach()
-
-
-settings.register_profile("data_bridge", deadline=None)
-settings.load_profile("data_bridge")

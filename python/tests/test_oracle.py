@@ -30,7 +30,7 @@ from bson.binary import ALL_UUID_REPRESENTATIONS
 from bson.codec_options import DatetimeConversion
 from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from oracle import assert_same, plain
 from pymongo.errors import BulkWriteError
@@ -56,11 +56,7 @@ ALL = 1_000_000
 
 
 def examples(count: int, most: int = 1_000_000) -> settings:
-    return settings(
-        max_examples=min(int(os.environ.get("DATA_BRIDGE_EXAMPLES", count)), most),
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-    )
+    return settings(max_examples=min(int(os.environ.get("DATA_BRIDGE_EXAMPLES", count)), most))
 
 
 # Half of them have much in common, as the documents of one collection; the others nothing.

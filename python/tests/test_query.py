@@ -213,12 +213,11 @@ def test_given_schema(orders: Collection) -> None:
     wrong = orders.find({}, schema=pa.schema({"name": pa.int32()}))
     with pytest.raises(SchemaConflict):
         wrong.to_arrow()
-    for bad, error in (({"a": int}, ValueError), (3, TypeError), ("int", TypeError)):
+    for bad, error in (({"a": complex}, TypeError), (3, TypeError), ("int", TypeError)):
         with pytest.raises(error):
             orders.find(schema=bad)
-    for policy in ("rescue", "null", "guess"):
-        with pytest.raises(ValueError, match="on_conflict"):
-            orders.find(on_conflict=policy)
+    with pytest.raises(ValueError, match="on_conflict"):
+        orders.find(on_conflict="guess")
 
 
 def test_explain(orders: Collection) -> None:

@@ -1,6 +1,5 @@
 //! The way for columns that are not stored as the schema wants them: cell by cell, any value into any type it fits.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -11,11 +10,10 @@ use arrow_array::types::{
     ArrowPrimitiveType, Float64Type, Int32Type, Int64Type, TimestampMillisecondType,
 };
 use arrow_array::{new_null_array, Array, ArrayRef};
-use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 
 use super::column::parts;
-use super::{fit, internal, mixed, nested, Failure, Made, Policy, UnknownKeys};
+use super::{fit, mixed, picked, plain, shown, Failure, Made, OnConflict, Policy};
 use crate::chunk::{Cell, Values};
 use crate::schema::Kind;
 
@@ -42,12 +40,12 @@ impl<'a> Slots<'a> {
         }
     }
 
-    fn iter(&self) -> impl Iterator<Item = Cell<'a>> + '_ {
+    pub(super) fn iter(&self) -> impl Iterator<Item = Cell<'a>> + '_ {
         (0..self.len()).map(|slot| self.get(slot))
     }
 
     /// Hands each cell to `append`, read by `read`; a misfit when that gives nothing for a value.
-    fn each<T>(
+    pub(super) fn each<T>(
         &self,
         read: impl Fn(&Cell<'a>) -> Option<T>,
         mut append: impl FnMut(Option<T>),
@@ -69,6 +67,17 @@ pub(super) fn build(
     field: &Field,
     policy: &Policy,
 ) -> Made<ArrayRef> {
+    let fitting;
+    let slots = if policy.on_conflict == OnConflict::Error {
+        slots
+    } else {
+        let cells = slots.iter().map(|cell| match fit::fits(kind, &cell) {
+            true => cell,
+            false => Cell::Null,
+        });
+        fitting = Slots::Cells(cells.collect());
+        &fitting
+    };
     Ok(match kind {
         Kind::Null => {
             slots.each(|_| None::<()>, |_| ())?;
@@ -148,8 +157,17 @@ pub(super) fn build(
                 Arc::new(increments.finish()),
             )?
         }
-        Kind::Document(fields) => documents(slots, fields, field, policy)?,
-        Kind::List(items) => lists(slots, items, field, policy)?,
+        Kind::Document(fields) => picked::documents(slots, fields, field, policy)?,
+        Kind::List(items) | Kind::LargeList(items) => picked::lists(slots, items, field, policy)?,
+        Kind::FixedSizeList(items, size) => {
+            picked::fixed_lists(slots, items, *size, field, policy)?
+        }
+        Kind::Map(values) => picked::maps(slots, values, field, policy)?,
+        Kind::Shown(shown) => {
+            let base = shown.base();
+            shown::show(build(slots, &base, &base.field(""), policy)?, shown)?
+        }
+        Kind::Plain(to) => plain::build(slots, to, field)?,
     })
 }
 
@@ -159,7 +177,7 @@ fn together(field: &Field, first: ArrayRef, second: ArrayRef) -> Made<ArrayRef> 
     parts(field, vec![first, second], nulls.as_ref())
 }
 
-fn primitive<T: ArrowPrimitiveType>(
+pub(super) fn primitive<T: ArrowPrimitiveType>(
     slots: &Slots<'_>,
     read: impl Fn(&Cell<'_>) -> Option<T::Native>,
     field: &Field,
@@ -195,7 +213,10 @@ fn fixed<const N: usize>(
 }
 
 /// Text of cells; the 2 GiB that 32-bit offsets reach are checked before anything is copied.
-fn strings<'a>(slots: &Slots<'a>, read: impl Fn(&Cell<'a>) -> Option<&'a str>) -> Made<ArrayRef> {
+pub(super) fn strings<'a>(
+    slots: &Slots<'a>,
+    read: impl Fn(&Cell<'a>) -> Option<&'a str>,
+) -> Made<ArrayRef> {
     let mut total = 0;
     slots.each(&read, |value| total += value.map_or(0, str::len))?;
     mixed::offset(total)?;
@@ -205,78 +226,14 @@ fn strings<'a>(slots: &Slots<'a>, read: impl Fn(&Cell<'a>) -> Option<&'a str>) -
 }
 
 /// As [`strings`], for bytes.
-fn binary<'a>(slots: &Slots<'a>, read: impl Fn(&Cell<'a>) -> Option<&'a [u8]>) -> Made<ArrayRef> {
+pub(super) fn binary<'a>(
+    slots: &Slots<'a>,
+    read: impl Fn(&Cell<'a>) -> Option<&'a [u8]>,
+) -> Made<ArrayRef> {
     let mut total = 0;
     slots.each(&read, |value| total += value.map_or(0, <[u8]>::len))?;
     mixed::offset(total)?;
     let mut builder = BinaryBuilder::with_capacity(slots.len(), total);
     slots.each(read, |value| builder.append_option(value))?;
     Ok(Arc::new(builder.finish()))
-}
-
-/// Documents as a struct: the cells of each key are picked out first.
-fn documents(
-    slots: &Slots<'_>,
-    fields: &[(Arc<str>, Kind)],
-    field: &Field,
-    policy: &Policy,
-) -> Made<ArrayRef> {
-    let DataType::Struct(arrow) = field.data_type() else {
-        return Err(Failure::Error(internal("a struct was expected")));
-    };
-    let places: HashMap<&str, usize> = fields.iter().map(|(name, _)| &**name).zip(0..).collect();
-    let len = slots.len();
-    let mut columns = vec![vec![Cell::Null; len]; fields.len()];
-    let mut valid = Vec::with_capacity(len);
-    for (slot, cell) in slots.iter().enumerate() {
-        match cell {
-            Cell::Null => valid.push(false),
-            Cell::Document(document) => {
-                valid.push(true);
-                for (key, cell) in document.entries() {
-                    match places.get(key) {
-                        Some(&place) => columns[place][slot] = cell,
-                        None if policy.unknown == UnknownKeys::Conflict => {
-                            return Err(Failure::Misfit)
-                        }
-                        None => {}
-                    }
-                }
-            }
-            _ => return Err(Failure::Misfit),
-        }
-    }
-    let mut children = Vec::with_capacity(fields.len());
-    for ((cells, (_, kind)), field) in columns.into_iter().zip(fields).zip(arrow) {
-        children.push(build(&Slots::Cells(cells), kind, field, policy)?);
-    }
-    parts(field, children, Some(&NullBuffer::from(valid)))
-}
-
-/// Lists of any items: all items are picked out first.
-fn lists(slots: &Slots<'_>, kind: &Kind, field: &Field, policy: &Policy) -> Made<ArrayRef> {
-    let len = slots.len();
-    let mut items = Vec::new();
-    let mut offsets = Vec::with_capacity(len + 1);
-    offsets.push(0);
-    let mut valid = Vec::with_capacity(len);
-    for cell in slots.iter() {
-        match cell {
-            Cell::Null => valid.push(false),
-            Cell::List(list) => {
-                valid.push(true);
-                items.extend(list.items());
-            }
-            _ => return Err(Failure::Misfit),
-        }
-        offsets.push(mixed::offset(items.len())?);
-    }
-    let items = build(
-        &Slots::Cells(items),
-        kind,
-        nested::item_field(field)?,
-        policy,
-    )?;
-    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
-    nested::list_of(field, offsets, items, Some(NullBuffer::from(valid)))
 }

@@ -11,7 +11,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 
 use super::cells::{self, Slots};
-use super::{binary, mixed, nested, Failure, Made, Policy};
+use super::{binary, mixed, nested, plain, shown, Failure, Made, OnConflict, Policy};
 use crate::chunk::{Column, Placement, Values};
 use crate::schema::{int_to_double, Kind};
 
@@ -48,6 +48,16 @@ fn spread(slots: &ArrayRef, rows: &[u32], len: usize) -> Made<ArrayRef> {
 }
 
 fn values(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<ArrayRef> {
+    match whole(values, kind, field, policy) {
+        // Some value does not fit, and the others are wanted.
+        Err(Failure::Misfit) if policy.on_conflict != OnConflict::Error => {
+            cells::build(&Slots::Values(values), kind, field, policy)
+        }
+        made => made,
+    }
+}
+
+fn whole(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<ArrayRef> {
     Ok(match (kind, values) {
         (_, Values::Null(len)) => new_null_array(field.data_type(), *len),
         (Kind::Mixed, values) => mixed::encode(&Slots::Values(values))?,
@@ -97,6 +107,19 @@ fn values(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<
         }
         (
             Kind::List(kind),
+            Values::List {
+                nulls,
+                offsets,
+                items,
+            },
+        ) => nested::list(items, offsets, nulls.as_ref(), kind, field, policy)?,
+        (Kind::Shown(shown), values) => {
+            let base = shown.base();
+            shown::show(whole(values, &base, &base.field(""), policy)?, shown)?
+        }
+        (Kind::Plain(to), values) => plain::column(values, to, field)?,
+        (
+            Kind::LargeList(kind),
             Values::List {
                 nulls,
                 offsets,

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{fit, internal, Policy, UnknownKeys};
+use arrow_array::ArrayRef;
+
+use super::rescue::Rescue;
+use super::{decimal, fit, internal, Failure, Misfits, OnConflict, Policy, UnknownKeys};
 use crate::chunk::{encode_cell, Cell, DocumentCell, Documents};
 use crate::error::{Error, Location, Path, RawValue, Step};
 use crate::schema::{Kind, TableSchema};
@@ -13,18 +16,64 @@ pub(super) fn first(documents: &Arc<Documents>, schema: &TableSchema, policy: &P
     let mut search = Search {
         policy,
         path: Vec::new(),
+        all: None,
     };
     for row in 0..documents.len() {
         let document = DocumentCell::Row { documents, row };
-        if let Err(conflict) = search.document(&document, schema.fields()) {
-            return Error::conflict(conflict.expected, conflict.found).at(Location {
-                document: Some(row as u64),
-                id: id(&document),
-                path: search.path,
-            });
-        }
+        let conflict = match search.document(&document, schema.fields()) {
+            Ok(()) => continue,
+            Err(Stop::Error(error)) => return error,
+            Err(Stop::Conflict { expected, found }) => Error::conflict(expected, found),
+        };
+        return conflict.at(Location {
+            document: Some(row as u64),
+            id: id(&document),
+            path: search.path,
+        });
     }
     internal("a column does not fit its schema, but every cell does")
+}
+
+/// All conflicts: counted by path, and the column they are rescued to when they are.
+#[cold]
+pub(super) fn all(
+    documents: &Arc<Documents>,
+    schema: &TableSchema,
+    policy: &Policy,
+) -> crate::error::Result<(Misfits, Option<ArrayRef>)> {
+    let rescue = policy.on_conflict == OnConflict::Rescue;
+    let mut search = Search {
+        policy,
+        path: Vec::new(),
+        all: Some(All {
+            documents,
+            row: 0,
+            misfits: Misfits::default(),
+            rescue: rescue.then(Rescue::default),
+        }),
+    };
+    for row in 0..documents.len() {
+        if let Some(all) = &mut search.all {
+            all.row = row;
+        }
+        let document = DocumentCell::Row { documents, row };
+        let done = search.document(&document, schema.fields());
+        let rescue = search.all.as_mut().and_then(|all| all.rescue.as_mut());
+        done.and_then(|()| Ok(rescue.map_or(Ok(()), Rescue::end_row)?))
+            .map_err(Stop::into_error)?;
+    }
+    let Some(All {
+        misfits, rescue, ..
+    }) = search.all
+    else {
+        return Ok(Default::default());
+    };
+    let field = schema.arrow().fields().get(schema.fields().len());
+    let rescued = match (rescue, field) {
+        (Some(rescue), Some(field)) => Some(rescue.finish(field).map_err(Failure::into_error)?),
+        _ => None,
+    };
+    Ok((misfits, rescued))
 }
 
 /// The `_id` of a document, if it has one.
@@ -38,14 +87,41 @@ fn id(document: &DocumentCell<'_>) -> Option<RawValue> {
     })
 }
 
-struct Conflict {
-    expected: String,
-    found: String,
+/// Why a search ends early.
+enum Stop {
+    /// The first conflict is all that is asked for.
+    Conflict { expected: String, found: String },
+    /// Anything else.
+    Error(Error),
+}
+
+impl Stop {
+    fn into_error(self) -> Error {
+        match self {
+            Stop::Conflict { expected, found } => Error::conflict(expected, found),
+            Stop::Error(error) => error,
+        }
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Error(failure.into_error())
+    }
 }
 
 struct Search<'a> {
     policy: &'a Policy,
     path: Path,
+    /// Where conflicts go; without it the first one ends the search.
+    all: Option<All<'a>>,
+}
+
+struct All<'a> {
+    documents: &'a Arc<Documents>,
+    row: usize,
+    misfits: Misfits,
+    rescue: Option<Rescue>,
 }
 
 impl Search<'_> {
@@ -54,7 +130,7 @@ impl Search<'_> {
         &mut self,
         document: &DocumentCell<'_>,
         fields: &[(Arc<str>, Kind)],
-    ) -> Result<(), Conflict> {
+    ) -> Result<(), Stop> {
         let mut expected = 0;
         for (key, cell) in document.entries() {
             // Keys mostly come where the schema has them.
@@ -73,10 +149,11 @@ impl Search<'_> {
                 }
                 None if self.policy.unknown == UnknownKeys::Conflict => {
                     self.path.push(Step::Key(key.into()));
-                    return Err(Conflict {
+                    self.conflict(&cell, || Stop::Conflict {
                         expected: "only keys that the schema has".into(),
                         found: format!("a new key holding {}", describe(&cell)),
-                    });
+                    })?;
+                    self.path.pop();
                 }
                 None => {}
             }
@@ -84,13 +161,23 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn cell(&mut self, cell: &Cell<'_>, kind: &Kind) -> Result<(), Conflict> {
-        let fits = match (kind, cell) {
-            (_, Cell::Null) | (Kind::Mixed, _) => true,
+    fn cell(&mut self, cell: &Cell<'_>, outer: &Kind) -> Result<(), Stop> {
+        match (outer, cell) {
             (Kind::Document(fields), Cell::Document(document)) => {
                 return self.document(document, fields)
             }
-            (Kind::List(kind), Cell::List(list)) => {
+            (Kind::Map(kind), Cell::Document(document)) => {
+                for (key, cell) in document.entries() {
+                    self.path.push(Step::Key(key.into()));
+                    self.cell(&cell, kind)?;
+                    self.path.pop();
+                }
+                return Ok(());
+            }
+            (
+                Kind::List(kind) | Kind::LargeList(kind) | Kind::FixedSizeList(kind, _),
+                Cell::List(list),
+            ) if fit::fits(outer, cell) => {
                 for (position, item) in (0..).zip(list.items()) {
                     self.path.push(Step::Index(position));
                     self.cell(&item, kind)?;
@@ -98,33 +185,31 @@ impl Search<'_> {
                 }
                 return Ok(());
             }
-            (Kind::Document(_) | Kind::List(_) | Kind::Null, _) => false,
-            (Kind::Double, cell) => fit::double(cell).is_some(),
-            (Kind::Int32, cell) => fit::int32(cell).is_some(),
-            (Kind::Int64, cell) => fit::int64(cell).is_some(),
-            (Kind::Boolean, cell) => fit::boolean(cell).is_some(),
-            (Kind::String, cell) => fit::string(cell).is_some(),
-            (Kind::Code, cell) => fit::code(cell).is_some(),
-            (Kind::Symbol, cell) => fit::symbol(cell).is_some(),
-            (Kind::DateTime, cell) => fit::date(cell).is_some(),
-            (Kind::ObjectId, cell) => fit::object_id(cell).is_some(),
-            (Kind::Decimal128, cell) => fit::decimal(cell).is_some(),
-            (Kind::Uuid, cell) => fit::uuid(cell).is_some(),
-            (Kind::Binary, cell) => fit::binary(cell).is_some(),
-            (Kind::Subtyped, cell) => fit::subtyped(cell).is_some(),
-            (Kind::Regex, cell) => matches!(cell, Cell::Regex { .. }),
-            (Kind::DbPointer, cell) => matches!(cell, Cell::DbPointer { .. }),
-            (Kind::CodeWithScope, cell) => matches!(cell, Cell::CodeWithScope { .. }),
-            (Kind::Timestamp, cell) => matches!(cell, Cell::Timestamp { .. }),
-            (Kind::Marker(wanted), cell) => matches!(cell, Cell::Marker(found) if found == wanted),
-        };
-        if fits {
+            _ => {}
+        }
+        if fit::fits(outer, cell) {
             return Ok(());
         }
-        Err(Conflict {
-            expected: kind.to_string(),
+        self.conflict(cell, || Stop::Conflict {
+            expected: outer.to_string(),
             found: describe(cell),
         })
+    }
+
+    /// A value at `self.path` that does not fit.
+    fn conflict(&mut self, cell: &Cell<'_>, stop: impl FnOnce() -> Stop) -> Result<(), Stop> {
+        let Some(all) = &mut self.all else {
+            return Err(stop());
+        };
+        let (documents, row) = (all.documents, all.row);
+        let id = || id(&DocumentCell::Row { documents, row });
+        let rescued = all.rescue.is_some();
+        all.misfits
+            .note(&self.path, cell.element_type(), row, rescued, id);
+        if let Some(rescue) = &mut all.rescue {
+            rescue.push(&self.path, cell)?;
+        }
+        Ok(())
     }
 }
 
@@ -135,6 +220,12 @@ fn describe(cell: &Cell<'_>) -> String {
         Cell::Double(value) => format!("{name} {value:?}"),
         Cell::Int32(value) => format!("{name} {value}"),
         Cell::Int64(value) => format!("{name} {value}"),
+        Cell::DateTime(value) => format!("{name} of {value} ms since 1970"),
+        Cell::Decimal128(bytes) => match decimal::parts(*bytes) {
+            Some(value) => format!("{name} {value}"),
+            None => format!("{name} that is no finite number"),
+        },
+        Cell::List(list) => format!("{name} of {} items", list.items().count()),
         Cell::Binary { subtype, bytes } => {
             format!("{name} of subtype {subtype}, {} bytes", bytes.len())
         }

@@ -1,7 +1,42 @@
 //! Which value fits which type, and as what. The columns and the search for conflicts both ask here.
 
+use super::plain;
 use crate::chunk::Cell;
-use crate::schema::{double_to_int, int_to_double};
+use crate::schema::{double_to_int, int_to_double, Kind};
+
+/// Whether a value can stand in a column of `kind`; of documents and lists, not what they hold.
+pub(super) fn fits(kind: &Kind, cell: &Cell<'_>) -> bool {
+    match (kind, cell) {
+        (_, Cell::Null) | (Kind::Mixed, _) => true,
+        (Kind::Null, _) => false,
+        (Kind::Document(_) | Kind::Map(_), cell) => matches!(cell, Cell::Document(_)),
+        (Kind::List(_) | Kind::LargeList(_), cell) => matches!(cell, Cell::List(_)),
+        (Kind::FixedSizeList(_, size), cell) => match cell {
+            Cell::List(list) => list.items().count() == *size as usize,
+            _ => false,
+        },
+        (Kind::Plain(to), cell) => plain::fits(to, cell),
+        (Kind::Shown(shown), cell) => fits(&shown.base(), cell),
+        (Kind::Double, cell) => double(cell).is_some(),
+        (Kind::Int32, cell) => int32(cell).is_some(),
+        (Kind::Int64, cell) => int64(cell).is_some(),
+        (Kind::Boolean, cell) => boolean(cell).is_some(),
+        (Kind::String, cell) => string(cell).is_some(),
+        (Kind::Code, cell) => code(cell).is_some(),
+        (Kind::Symbol, cell) => symbol(cell).is_some(),
+        (Kind::DateTime, cell) => date(cell).is_some(),
+        (Kind::ObjectId, cell) => object_id(cell).is_some(),
+        (Kind::Decimal128, cell) => decimal(cell).is_some(),
+        (Kind::Uuid, cell) => uuid(cell).is_some(),
+        (Kind::Binary, cell) => binary(cell).is_some(),
+        (Kind::Subtyped, cell) => subtyped(cell).is_some(),
+        (Kind::Regex, cell) => matches!(cell, Cell::Regex { .. }),
+        (Kind::DbPointer, cell) => matches!(cell, Cell::DbPointer { .. }),
+        (Kind::CodeWithScope, cell) => matches!(cell, Cell::CodeWithScope { .. }),
+        (Kind::Timestamp, cell) => matches!(cell, Cell::Timestamp { .. }),
+        (Kind::Marker(wanted), cell) => matches!(cell, Cell::Marker(found) if found == wanted),
+    }
+}
 
 pub(super) fn double(cell: &Cell<'_>) -> Option<f64> {
     match *cell {

@@ -7,14 +7,21 @@ mod binary;
 mod cells;
 mod column;
 mod conflict;
+mod decimal;
 mod fit;
 mod from_arrow;
+mod misfits;
 mod mixed;
 mod nested;
+mod picked;
+mod plain;
+mod rescue;
+mod shown;
 
 pub use from_arrow::chunk_from_batch;
+pub use misfits::{Misfit, Misfits};
 
-use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_array::{new_null_array, RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;
 
 use crate::chunk::Chunk;
@@ -31,11 +38,25 @@ pub enum UnknownKeys {
     Skip,
 }
 
+/// What becomes of a value that does not fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnConflict {
+    /// It is an error.
+    #[default]
+    Error,
+    /// Its cell is null, and the value stands in the column that [`TableSchema::with_rescued`] adds.
+    Rescue,
+    /// Its cell is null, and the value is lost.
+    Null,
+}
+
 /// How what does not fit the schema is handled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policy {
     /// Keys the schema does not name.
     pub unknown: UnknownKeys,
+    /// Values that do not fit, and keys that are conflicts.
+    pub on_conflict: OnConflict,
 }
 
 /// `chunk` as a table of `schema`.
@@ -44,16 +65,52 @@ pub struct Policy {
 /// `SchemaConflict` for the first cell, by row and then by key order of its document, that does not fit. The row number
 /// counts from 0 in the chunk.
 pub fn conform(chunk: &Chunk, schema: &TableSchema, policy: &Policy) -> Result<RecordBatch> {
+    conform_noting(chunk, schema, policy).map(|(batch, _)| batch)
+}
+
+/// As [`conform`], with what did not fit and was rescued or nulled.
+///
+/// # Errors
+/// As [`conform`]; with another policy than [`OnConflict::Error`] no value is a conflict.
+pub fn conform_noting(
+    chunk: &Chunk,
+    schema: &TableSchema,
+    policy: &Policy,
+) -> Result<(RecordBatch, Misfits)> {
     let documents = &chunk.documents;
     let arrow = schema.arrow();
-    let columns = nested::children(documents, schema.fields(), arrow.fields(), policy);
-    let columns = match columns {
-        Ok(columns) => columns,
-        Err(Failure::Misfit) => return Err(conflict::first(documents, schema, policy)),
-        Err(Failure::Error(error)) => return Err(error),
+    let mut misfits = Misfits::default();
+    let strict = Policy {
+        on_conflict: OnConflict::Error,
+        ..*policy
     };
+    let columns = nested::children(documents, schema.fields(), arrow.fields(), &strict);
+    let mut columns = match columns {
+        Ok(columns) => columns,
+        Err(Failure::Error(error)) => return Err(error),
+        Err(Failure::Misfit) if policy.on_conflict == OnConflict::Error => {
+            return Err(conflict::first(documents, schema, policy))
+        }
+        Err(Failure::Misfit) => {
+            // Which values do not fit is asked one by one, so that it does not depend on how columns are stored.
+            let (found, rescued) = conflict::all(documents, schema, policy)?;
+            misfits = found;
+            let lenient = Policy {
+                unknown: UnknownKeys::Skip,
+                ..*policy
+            };
+            let columns = nested::children(documents, schema.fields(), arrow.fields(), &lenient);
+            let mut columns = columns.map_err(Failure::into_error)?;
+            columns.extend(rescued);
+            columns
+        }
+    };
+    if let Some(missing) = arrow.fields().get(columns.len()) {
+        columns.push(new_null_array(missing.data_type(), documents.len()));
+    }
     let options = RecordBatchOptions::new().with_row_count(Some(documents.len()));
-    RecordBatch::try_new_with_options(arrow.clone(), columns, &options).map_err(internal)
+    let batch = RecordBatch::try_new_with_options(arrow.clone(), columns, &options);
+    Ok((batch.map_err(internal)?, misfits))
 }
 
 /// Why a column could not be made.
@@ -62,6 +119,15 @@ enum Failure {
     Misfit,
     /// Anything else.
     Error(Error),
+}
+
+impl Failure {
+    fn into_error(self) -> Error {
+        match self {
+            Failure::Misfit => internal("a cell that fits no schema was not replaced"),
+            Failure::Error(error) => error,
+        }
+    }
 }
 
 impl From<ArrowError> for Failure {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_array::{new_null_array, Array, ArrayRef, ListArray};
+use arrow_array::{new_null_array, Array, ArrayRef, LargeListArray, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Fields};
 
@@ -110,7 +110,9 @@ pub(super) fn list(
 /// The field of the items of the list `field`.
 pub(super) fn item_field(field: &Field) -> Made<&Arc<Field>> {
     match field.data_type() {
-        DataType::List(item) => Ok(item),
+        DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
+            Ok(item)
+        }
         _ => Err(Failure::Error(internal("a list was expected"))),
     }
 }
@@ -122,7 +124,13 @@ pub(super) fn list_of(
     nulls: Option<NullBuffer>,
 ) -> Made<ArrayRef> {
     let item = Arc::clone(item_field(field)?);
-    let list = ListArray::try_new(item, offsets, items, nulls)?;
+    let list: ArrayRef = if matches!(field.data_type(), DataType::LargeList(_)) {
+        let wide: Vec<i64> = offsets.iter().map(|&offset| offset.into()).collect();
+        let offsets = OffsetBuffer::new(wide.into());
+        Arc::new(LargeListArray::try_new(item, offsets, items, nulls)?)
+    } else {
+        Arc::new(ListArray::try_new(item, offsets, items, nulls)?)
+    };
     debug_assert_eq!(list.data_type(), field.data_type());
-    Ok(Arc::new(list))
+    Ok(list)
 }

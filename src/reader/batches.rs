@@ -7,9 +7,9 @@ use arrow_array::RecordBatch;
 
 use super::pipeline::{Decoded, Progress, Reader};
 use super::result_set::shifted;
-use crate::conform::{conform, Policy, UnknownKeys};
+use crate::conform::{conform_noting, OnConflict, Policy, UnknownKeys};
 use crate::error::Result;
-use crate::schema::{Limits, Observed, TableSchema};
+use crate::schema::{Limits, Observed, Representation, TableSchema};
 
 /// Makes RecordBatches of one schema from the Chunks of a [`Reader`] as they come.
 pub struct BatchStream {
@@ -19,6 +19,8 @@ pub struct BatchStream {
     prefix: VecDeque<Decoded>,
     observed: Observed,
     infer_rows: u64,
+    /// Of an inferred schema; a given one has it already.
+    representation: Representation,
 }
 
 /// What [`BatchStream::poll`] found.
@@ -33,15 +35,19 @@ pub enum BatchProgress {
 
 impl BatchStream {
     /// Batches of `schema`, which the user gave: keys it does not name are skipped.
-    pub fn given(schema: TableSchema) -> Self {
+    ///
+    /// With [`OnConflict::Rescue`] the schema must have its column.
+    pub fn given(schema: TableSchema, on_conflict: OnConflict) -> Self {
         BatchStream {
             schema: Some(schema),
             policy: Policy {
                 unknown: UnknownKeys::Skip,
+                on_conflict,
             },
             prefix: VecDeque::new(),
             observed: Observed::default(),
             infer_rows: 0,
+            representation: Representation::default(),
         }
     }
 
@@ -49,15 +55,21 @@ impl BatchStream {
     ///
     /// The reader must end a Chunk after that many documents ([`ReaderOptions::boundary`](super::ReaderOptions)), so that
     /// the answer does not depend on replies.
-    pub fn inferred(infer_rows: u64) -> Self {
+    pub fn inferred(
+        infer_rows: u64,
+        on_conflict: OnConflict,
+        representation: Representation,
+    ) -> Self {
         BatchStream {
             schema: None,
             policy: Policy {
                 unknown: UnknownKeys::Conflict,
+                on_conflict,
             },
             prefix: VecDeque::new(),
             observed: Observed::default(),
             infer_rows,
+            representation,
         }
     }
 
@@ -104,7 +116,12 @@ impl BatchStream {
     }
 
     fn freeze(&mut self) -> Result<()> {
-        self.schema = Some(self.observed.resolve(&Limits::default())?);
+        let schema = self.observed.resolve(&Limits::default())?;
+        let schema = schema.represented(&self.representation);
+        self.schema = Some(match self.policy.on_conflict {
+            OnConflict::Rescue => schema.with_rescued()?,
+            OnConflict::Error | OnConflict::Null => schema,
+        });
         Ok(())
     }
 
@@ -129,9 +146,11 @@ impl BatchStream {
             return Ok(BatchProgress::Pending);
         };
         let started = Instant::now();
-        let batch = conform(&decoded.chunk, schema, &self.policy)
+        let (batch, misfits) = conform_noting(&decoded.chunk, schema, &self.policy)
             .map_err(|error| shifted(error, decoded.first_row))?;
-        reader.report_mut().seconds_conforming += started.elapsed().as_secs_f64();
+        let report = reader.report_mut();
+        report.misfits.join(misfits, decoded.first_row);
+        report.seconds_conforming += started.elapsed().as_secs_f64();
         Ok(BatchProgress::Batch(batch))
     }
 }

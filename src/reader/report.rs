@@ -1,5 +1,6 @@
 //! What a run did.
 
+use crate::conform::Misfits;
 use crate::error::Error;
 
 /// Counts and times of one run.
@@ -21,6 +22,8 @@ pub struct Report {
     pub seconds_decoding: f64,
     /// Seconds spent making tables.
     pub seconds_conforming: f64,
+    /// Values that did not fit a schema and were rescued or nulled.
+    pub misfits: Misfits,
     /// The error that ended the run.
     pub error: Option<Error>,
 }

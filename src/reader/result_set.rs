@@ -10,7 +10,7 @@ use super::pipeline::{Decoded, Progress, Reader};
 use super::pool::pool;
 use super::Report;
 use crate::chunk::Chunk;
-use crate::conform::{conform, Policy};
+use crate::conform::{conform_noting, Misfits, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Limits, Observed, TableSchema};
 
@@ -84,18 +84,14 @@ impl ResultSet {
         self.observed.resolve(&Limits::default())
     }
 
-    /// A RecordBatch a Chunk, made in parallel, and the seconds that took.
+    /// A RecordBatch a Chunk, made in parallel.
     ///
     /// # Errors
     /// `SchemaConflict` for the first cell in result order that does not fit.
-    pub fn batches(
-        &self,
-        schema: &TableSchema,
-        policy: &Policy,
-    ) -> Result<(Vec<RecordBatch>, f64)> {
+    pub fn batches(&self, schema: &TableSchema, policy: &Policy) -> Result<Table> {
         let started = Instant::now();
         let make = |(chunk, &start): (&Arc<Chunk>, &u64)| {
-            conform(chunk, schema, policy).map_err(|error| shifted(error, start))
+            conform_noting(chunk, schema, policy).map_err(|error| shifted(error, start))
         };
         let batches: Vec<_> = if self.chunks.len() == 1 {
             self.chunks.iter().zip(&self.starts).map(make).collect()
@@ -109,9 +105,26 @@ impl ResultSet {
             })
         };
         // In result order, so that the error is the first one there.
-        let batches = batches.into_iter().collect::<Result<_>>()?;
-        Ok((batches, started.elapsed().as_secs_f64()))
+        let mut table = Table::default();
+        for (made, &start) in batches.into_iter().zip(&self.starts) {
+            let (batch, misfits) = made?;
+            table.batches.push(batch);
+            table.misfits.join(misfits, start);
+        }
+        table.seconds = started.elapsed().as_secs_f64();
+        Ok(table)
     }
+}
+
+/// A table made from a result.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// A RecordBatch a Chunk.
+    pub batches: Vec<RecordBatch>,
+    /// What did not fit, unless that is an error.
+    pub misfits: Misfits,
+    /// Seconds it took.
+    pub seconds: f64,
 }
 
 /// Puts a [`ResultSet`] together, Chunk by Chunk.

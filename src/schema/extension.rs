@@ -129,6 +129,17 @@ pub(super) fn storage(kind: &Kind) -> DataType {
             DataType::Struct(fields.iter().map(field).collect())
         }
         Kind::List(items) => DataType::List(Arc::new(to_field(ITEM, items))),
+        Kind::LargeList(items) => DataType::LargeList(Arc::new(to_field(ITEM, items))),
+        Kind::FixedSizeList(items, size) => {
+            DataType::FixedSizeList(Arc::new(to_field(ITEM, items)), *size)
+        }
+        Kind::Map(values) => {
+            let key = Field::new("key", DataType::Utf8, false);
+            let entry = DataType::Struct(vec![key, to_field("value", values)].into());
+            DataType::Map(Arc::new(Field::new("entries", entry, false)), false)
+        }
+        Kind::Plain(plain) => plain.clone(),
+        Kind::Shown(shown) => shown.storage().clone(),
     }
 }
 

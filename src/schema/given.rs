@@ -79,21 +79,46 @@ impl Given {
             DataType::Struct(fields) if !fields.is_empty() && self.path.len() < MAX_DEPTH => {
                 Kind::Document(self.fields(fields)?)
             }
-            DataType::List(item) if self.path.len() < MAX_DEPTH => {
-                self.path.push(Step::Index(0));
-                let kind = self.field(item)?;
-                self.path.pop();
-                Kind::List(Box::new(kind))
+            DataType::List(item) => Kind::List(self.below(item)?),
+            DataType::LargeList(item) => Kind::LargeList(self.below(item)?),
+            DataType::FixedSizeList(item, size) => Kind::FixedSizeList(self.below(item)?, *size),
+            DataType::Map(entries, _) => match entries.data_type() {
+                DataType::Struct(parts)
+                    if parts.len() == 2 && parts[0].data_type() == &DataType::Utf8 =>
+                {
+                    Kind::Map(self.below(&parts[1])?)
+                }
+                _ => return Err(self.unsupported("a map whose keys are not utf8")),
+            },
+            plain if converted(plain) => Kind::Plain(plain.clone()),
+            DataType::Dictionary(..) => {
+                return Err(self.unsupported(&format!(
+                    "{found}: dictionaries hold strings, behind indexes of 32 or 64 bits (smaller ones could \
+                     overflow in one batch and not in another)"
+                )))
             }
             other => return Err(self.unsupported(&other.to_string())),
         })
     }
 
+    /// The kind of the items of a list, or the values of a map.
+    fn below(&mut self, item: &Field) -> Result<Box<Kind>> {
+        if self.path.len() >= MAX_DEPTH {
+            return Err(self.refuse("this schema is nested too deep".into()));
+        }
+        self.path.push(Step::Index(0));
+        let kind = self.field(item)?;
+        self.path.pop();
+        Ok(Box::new(kind))
+    }
+
     fn unsupported(&self, what: &str) -> Error {
         self.refuse(format!(
-            "a given schema cannot hold {what} yet; accepted are null, bool, int32, int64, float64, utf8, binary, \
-             fixed_size_binary(12) as ObjectId, timestamp(ms, UTC), structs with fields, lists, arrow.uuid, \
-             pymongoarrow.objectid and .decimal128, and the data_bridge.* extension types"
+            "a given schema cannot hold {what}; accepted are null, bool, all integers, float32, float64, decimal32, \
+             decimal64, decimal128, strings and binary (also large, view and fixed-size; fixed_size_binary(12) is an \
+             ObjectId), dictionaries of strings, date32, date64, timestamps, structs with fields, lists (also large \
+             and fixed-size), maps with utf8 keys, arrow.uuid, pymongoarrow.objectid and .decimal128, and the \
+             data_bridge.* extension types"
         ))
     }
 
@@ -102,6 +127,22 @@ impl Given {
             path: self.path.clone(),
             ..Location::default()
         })
+    }
+}
+
+/// Types that values are converted to, when that is exact: no column is found in these.
+fn converted(to: &DataType) -> bool {
+    use DataType::*;
+    match to {
+        Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 => true,
+        Decimal32(..) | Decimal64(..) | Decimal128(..) => true,
+        LargeUtf8 | Utf8View | LargeBinary | BinaryView | FixedSizeBinary(_) => true,
+        Date32 | Date64 | Timestamp(..) => true,
+        Dictionary(index, values) => {
+            matches!(**index, Int32 | Int64 | UInt32 | UInt64)
+                && matches!(**values, Utf8 | LargeUtf8 | Utf8View)
+        }
+        _ => false,
     }
 }
 
@@ -139,6 +180,12 @@ mod tests {
             Kind::String,
             Kind::DateTime,
             Kind::Binary,
+            Kind::LargeList(Box::new(Kind::Int32)),
+            Kind::FixedSizeList(Box::new(Kind::Uuid), 2),
+            Kind::Map(Box::new(Kind::Mixed)),
+            Kind::Plain(DataType::UInt64),
+            Kind::Plain(DataType::Decimal128(10, -2)),
+            Kind::Plain(DataType::Timestamp(TimeUnit::Nanosecond, None)),
         ]);
         for kind in kinds.clone() {
             kinds.push(Kind::List(Box::new(kind.clone())));
@@ -155,14 +202,14 @@ mod tests {
 
     #[test]
     fn what_is_refused_is_named_by_path() {
-        let item = Field::new("element", DataType::LargeUtf8, true);
+        let item = Field::new("element", DataType::Float16, true);
         let list = Field::new("b", DataType::List(Arc::new(item)), true);
         let outer = Field::new("a", DataType::Struct(vec![list].into()), true);
         let error = from_fields(&vec![outer].into()).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)));
         let path = [Step::Key("a".into()), Step::Key("b".into()), Step::Index(0)];
         assert_eq!(error.location().path, path);
-        assert!(error.to_string().contains("LargeUtf8"), "{error}");
+        assert!(error.to_string().contains("Float16"), "{error}");
 
         let twice = vec![Field::new("a", DataType::Int32, true); 2];
         assert!(from_fields(&twice.into()).is_err());

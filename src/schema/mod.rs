@@ -7,9 +7,11 @@ mod exact;
 mod extension;
 mod findings;
 mod given;
+mod named;
 mod observed;
 mod resolve;
 mod scan;
+mod shown;
 mod table;
 
 pub use exact::{double_to_int, int_to_double};
@@ -20,4 +22,5 @@ pub use extension::{
 pub use findings::{Finding, Part};
 pub use observed::{First, Keys, Observed, Seen, TypeSeen};
 pub use resolve::Limits;
-pub use table::{Kind, TableSchema};
+pub use shown::{Representation, Shown, Store, Strings};
+pub use table::{Kind, TableSchema, RESCUED};

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow_schema::{Field, Schema, SchemaRef};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
+use super::shown::Shown;
 use super::{extension, given};
 use crate::chunk::Marker;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// The type all values under one path have in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +57,27 @@ pub enum Kind {
     List(Box<Kind>),
     /// Several types: each cell as BSON.
     Mixed,
+    /// Values in another Arrow type than the one they are found in; only schemas that were given ask for these.
+    Plain(DataType),
+    /// Values of an extension type in a plain Arrow type; only asked for.
+    Shown(Shown),
+    /// Lists of this behind 64-bit offsets; only given.
+    LargeList(Box<Kind>),
+    /// Lists of exactly so many of this; only given.
+    FixedSizeList(Box<Kind>, i32),
+    /// Documents of any keys, each holding this; only given.
+    Map(Box<Kind>),
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // What fits may depend on precision, unit or width: say them.
+            Kind::Plain(plain) => return plain.fmt(f),
+            Kind::Shown(shown) => return shown.base().fmt(f),
+            Kind::FixedSizeList(_, size) => return write!(f, "list of {size} items"),
+            _ => {}
+        }
         f.write_str(match self {
             Kind::Null => "null",
             Kind::Double => "double",
@@ -82,10 +100,18 @@ impl fmt::Display for Kind {
             Kind::Marker(Marker::Undefined) => "undefined",
             Kind::Marker(Marker::MinKey) => "minKey",
             Kind::Marker(Marker::MaxKey) => "maxKey",
-            Kind::Document(_) => "document",
-            Kind::List(_) => "list",
+            Kind::Document(_) | Kind::Map(_) => "document",
+            Kind::List(_) | Kind::LargeList(_) | Kind::FixedSizeList(..) => "list",
+            Kind::Plain(_) | Kind::Shown(_) => "another Arrow type",
             Kind::Mixed => "mixed",
         })
+    }
+}
+
+impl Kind {
+    /// The Arrow field of a column of this kind.
+    pub fn field(&self, name: &str) -> Field {
+        extension::to_field(name, self)
     }
 }
 
@@ -95,6 +121,9 @@ pub struct TableSchema {
     fields: Vec<(Arc<str>, Kind)>,
     arrow: SchemaRef,
 }
+
+/// The name of the column of values that did not fit.
+pub const RESCUED: &str = "_rescued";
 
 impl TableSchema {
     /// A schema of these columns, in this order. Names must differ.
@@ -117,7 +146,26 @@ impl TableSchema {
         Ok(TableSchema::new(given::from_fields(schema.fields())?))
     }
 
-    /// The columns.
+    /// The same with one more column in Arrow, of values that do not fit: a list of paths (keys, and list positions as
+    /// decimal text) and values.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a column has its name.
+    pub fn with_rescued(mut self) -> Result<Self> {
+        if self.fields.iter().any(|(name, _)| **name == *RESCUED) {
+            let text = format!("a column is called {RESCUED:?}, as the one that values which do not fit are rescued to");
+            return Err(Error::new(ErrorKind::InvalidArgument(text)));
+        }
+        let path = Kind::List(Box::new(Kind::String));
+        let parts = vec![("path".into(), path), ("value".into(), Kind::Mixed)];
+        let rescued = Kind::List(Box::new(Kind::Document(parts)));
+        let mut arrow = self.arrow.fields().to_vec();
+        arrow.push(Arc::new(rescued.field(RESCUED)));
+        self.arrow = Arc::new(Schema::new(arrow));
+        Ok(self)
+    }
+
+    /// The columns, but for that of [`with_rescued`](Self::with_rescued).
     pub fn fields(&self) -> &[(Arc<str>, Kind)] {
         &self.fields
     }
@@ -130,7 +178,7 @@ impl TableSchema {
 
 impl PartialEq for TableSchema {
     fn eq(&self, other: &Self) -> bool {
-        self.fields == other.fields
+        self.fields == other.fields && self.arrow == other.arrow
     }
 }
 

@@ -1,0 +1,126 @@
+//! How a table is made, beside what is in it.
+
+use data_bridge::conform::{OnConflict, Policy, UnknownKeys};
+use data_bridge::error::Result;
+use data_bridge::reader::{BatchStream, ResultSet};
+use data_bridge::schema::{Representation, Store, Strings, TableSchema};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+use crate::arrow::Schema;
+use crate::error::to_pyerr;
+
+/// The schema that was given, and what becomes of values that do not fit it.
+#[pyclass(frozen, module = "data_bridge._core")]
+#[derive(Default)]
+pub(crate) struct Form {
+    given: Option<TableSchema>,
+    on_conflict: OnConflict,
+    representation: Representation,
+}
+
+impl Form {
+    /// The schema and the policy for a table of all of `set`.
+    pub fn of_result(&self, set: &ResultSet) -> Result<(TableSchema, Policy)> {
+        Ok(match &self.given {
+            Some(given) => (
+                given.clone(),
+                Policy {
+                    unknown: UnknownKeys::Skip,
+                    on_conflict: self.on_conflict,
+                },
+            ),
+            None => (
+                set.schema()?.represented(&self.representation),
+                Policy::default(),
+            ),
+        })
+    }
+
+    /// Whether tables are as they are when nothing is asked for.
+    pub fn is_default(&self) -> bool {
+        self.given.is_none() && self.representation == Representation::default()
+    }
+
+    pub fn is_given(&self) -> bool {
+        self.given.is_some()
+    }
+
+    /// Batches of the given schema, or of the one that `infer_rows` documents show.
+    pub fn stream(&self, infer_rows: u64) -> BatchStream {
+        match &self.given {
+            Some(given) => BatchStream::given(given.clone(), self.on_conflict),
+            None => BatchStream::inferred(infer_rows, self.on_conflict, self.representation),
+        }
+    }
+}
+
+#[pymethods]
+impl Form {
+    #[new]
+    #[pyo3(signature = (schema, on_conflict, *, objectid, uuid, strings))]
+    fn new(
+        py: Python<'_>,
+        schema: Option<&Schema>,
+        on_conflict: &str,
+        objectid: &str,
+        uuid: &str,
+        strings: &str,
+    ) -> PyResult<Self> {
+        let representation = Representation {
+            object_id: store("objectid", objectid, "hex")?,
+            uuid: store("uuid", uuid, "string")?,
+            strings: match strings {
+                "utf8" => Strings::Utf8,
+                "large" => Strings::Large,
+                "view" => Strings::View,
+                other => {
+                    return Err(PyValueError::new_err(format!(
+                        "strings must be \"utf8\", \"large\" or \"view\", got {other:?}"
+                    )))
+                }
+            },
+        };
+        let on_conflict = match on_conflict {
+            "error" => OnConflict::Error,
+            "rescue" => OnConflict::Rescue,
+            "null" => OnConflict::Null,
+            other => {
+                return Err(PyValueError::new_err(format!(
+                    "on_conflict must be \"error\", \"rescue\" or \"null\", got {other:?}"
+                )))
+            }
+        };
+        let given = schema.map(|schema| {
+            let given = TableSchema::given(&schema.0)?.represented(&representation);
+            match on_conflict {
+                OnConflict::Rescue => given.with_rescued(),
+                OnConflict::Error | OnConflict::Null => Ok(given),
+            }
+        });
+        let given = given.transpose().map_err(|error| to_pyerr(py, error))?;
+        Ok(Form {
+            given,
+            on_conflict,
+            representation,
+        })
+    }
+
+    /// The schema of tables, if one was given.
+    #[getter]
+    fn schema(&self) -> Option<Schema> {
+        let given = self.given.as_ref()?;
+        Some(Schema(given.arrow().clone()))
+    }
+}
+
+fn store(option: &str, value: &str, text: &str) -> PyResult<Store> {
+    match value {
+        "extension" => Ok(Store::Extension),
+        "binary" => Ok(Store::Bytes),
+        value if value == text => Ok(Store::Text),
+        other => Err(PyValueError::new_err(format!(
+            "{option} must be \"extension\", \"binary\" or {text:?}, got {other:?}"
+        ))),
+    }
+}

@@ -1,0 +1,125 @@
+//! Schemas as mappings of names to types, without pyarrow.
+
+use arrow_schema::{Field, Schema as ArrowSchema};
+use data_bridge::chunk::Marker;
+use data_bridge::schema::{Kind, TableSchema};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyList, PyMapping, PyString, PyType};
+use pyo3_arrow::PyField;
+
+use crate::arrow::Schema;
+use crate::error::to_pyerr;
+
+/// The schema that `mapping` describes: Python types, names of types, objects with `__arrow_c_schema__`, `[T]` for lists of T,
+/// mappings for documents.
+pub(crate) fn from_mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Schema> {
+    let mut path = Vec::new();
+    let fields = fields(mapping, &mut path)?;
+    // Checked here, where the line that wrote it is still on the stack.
+    let schema = TableSchema::given(&ArrowSchema::new(fields));
+    let schema = schema.map_err(|error| to_pyerr(mapping.py(), error))?;
+    Ok(Schema(schema.arrow().clone()))
+}
+
+fn fields(mapping: &Bound<'_, PyMapping>, path: &mut Vec<String>) -> PyResult<Vec<Field>> {
+    let mut fields = Vec::new();
+    for item in mapping.items()? {
+        let (name, kind): (Bound<'_, PyAny>, Bound<'_, PyAny>) = item.extract()?;
+        let Ok(name) = name.cast::<PyString>() else {
+            return Err(PyTypeError::new_err(format!(
+                "names in a schema are str, got {}",
+                name.get_type().name()?
+            )));
+        };
+        let name = name.to_str()?;
+        path.push(format!("[{name:?}]"));
+        fields.push(field(name, &kind, path)?);
+        path.pop();
+    }
+    Ok(fields)
+}
+
+fn field(name: &str, given: &Bound<'_, PyAny>, path: &mut Vec<String>) -> PyResult<Field> {
+    if path.len() > 100 {
+        return Err(PyValueError::new_err("a schema is nested too deep"));
+    }
+    if let Ok(class) = given.cast::<PyType>() {
+        return match of_class(class)? {
+            Some(kind) => Ok(kind.field(name)),
+            None => Err(unknown(given, path)),
+        };
+    }
+    if let Ok(text) = given.cast::<PyString>() {
+        return match Kind::named(text.to_str()?) {
+            Some(kind) => Ok(kind.field(name)),
+            None => Err(PyValueError::new_err(format!(
+                "no type is called {:?} (schema path {})",
+                text.to_str()?,
+                path.concat()
+            ))),
+        };
+    }
+    if given.hasattr("__arrow_c_schema__")? {
+        let field = given.extract::<PyField>()?.into_inner();
+        return Ok(field.as_ref().clone().with_name(name));
+    }
+    if let Ok(list) = given.cast::<PyList>() {
+        if list.len() != 1 {
+            return Err(PyValueError::new_err(format!(
+                "a list in a schema holds the one type of its items, got {} (schema path {})",
+                list.len(),
+                path.concat()
+            )));
+        }
+        path.push("[...]".into());
+        let item = field("item", &list.get_item(0)?, path)?;
+        path.pop();
+        return Ok(Field::new_list(name, item, true));
+    }
+    if let Ok(mapping) = given.cast::<PyMapping>() {
+        return Ok(Field::new_struct(name, fields(mapping, path)?, true));
+    }
+    Err(unknown(given, path))
+}
+
+fn unknown(given: &Bound<'_, PyAny>, path: &[String]) -> PyErr {
+    let text = given.repr().map(|text| text.to_string());
+    PyTypeError::new_err(format!(
+        "a type in a schema is a Python type such as int, a name such as \"int64\", an object with __arrow_c_schema__, \
+         [T], or a mapping; got {} (schema path {})",
+        text.unwrap_or_default(),
+        path.concat()
+    ))
+}
+
+/// What a class stands for. Once a schema, so nothing is kept.
+fn of_class(class: &Bound<'_, PyType>) -> PyResult<Option<Kind>> {
+    let known = [
+        ("builtins", "int", Kind::Int64),
+        ("builtins", "float", Kind::Double),
+        ("builtins", "str", Kind::String),
+        ("builtins", "bool", Kind::Boolean),
+        ("builtins", "bytes", Kind::Binary),
+        ("datetime", "datetime", Kind::DateTime),
+        ("decimal", "Decimal", Kind::Decimal128),
+        ("uuid", "UUID", Kind::Uuid),
+        ("bson", "ObjectId", Kind::ObjectId),
+        ("bson", "Decimal128", Kind::Decimal128),
+        ("bson", "Int64", Kind::Int64),
+        ("bson", "Binary", Kind::Subtyped),
+        ("bson", "Regex", Kind::Regex),
+        ("bson", "Timestamp", Kind::Timestamp),
+        ("bson", "MinKey", Kind::Marker(Marker::MinKey)),
+        ("bson", "MaxKey", Kind::Marker(Marker::MaxKey)),
+    ];
+    for (module, name, kind) in known {
+        if class.is(&class.py().import(module)?.getattr(name)?) {
+            return Ok(Some(kind));
+        }
+    }
+    if class.is(&class.py().import("datetime")?.getattr("date")?) {
+        return Ok(Kind::named("date32"));
+    }
+    Ok(None)
+}

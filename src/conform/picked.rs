@@ -1,0 +1,167 @@
+//! Documents and lists read cell by cell: what they hold is picked out first, then built as columns of its own.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::{ArrayRef, FixedSizeListArray, MapArray, StructArray};
+use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::{DataType, Field};
+
+use super::cells::{build, Slots};
+use super::column::parts;
+use super::{internal, mixed, nested, Failure, Made, Policy, UnknownKeys};
+use crate::chunk::Cell;
+use crate::schema::Kind;
+
+/// Documents as a struct: the cells of each key are picked out first.
+pub(super) fn documents(
+    slots: &Slots<'_>,
+    fields: &[(Arc<str>, Kind)],
+    field: &Field,
+    policy: &Policy,
+) -> Made<ArrayRef> {
+    let DataType::Struct(arrow) = field.data_type() else {
+        return Err(Failure::Error(internal("a struct was expected")));
+    };
+    let places: HashMap<&str, usize> = fields.iter().map(|(name, _)| &**name).zip(0..).collect();
+    let len = slots.len();
+    let mut columns = vec![vec![Cell::Null; len]; fields.len()];
+    let mut valid = Vec::with_capacity(len);
+    for (slot, cell) in slots.iter().enumerate() {
+        match cell {
+            Cell::Null => valid.push(false),
+            Cell::Document(document) => {
+                valid.push(true);
+                for (key, cell) in document.entries() {
+                    match places.get(key) {
+                        Some(&place) => columns[place][slot] = cell,
+                        None if policy.unknown == UnknownKeys::Conflict => {
+                            return Err(Failure::Misfit)
+                        }
+                        None => {}
+                    }
+                }
+            }
+            _ => return Err(Failure::Misfit),
+        }
+    }
+    let mut children = Vec::with_capacity(fields.len());
+    for ((cells, (_, kind)), field) in columns.into_iter().zip(fields).zip(arrow) {
+        children.push(build(&Slots::Cells(cells), kind, field, policy)?);
+    }
+    parts(field, children, Some(&NullBuffer::from(valid)))
+}
+
+/// Lists of any items: all items are picked out first.
+pub(super) fn lists(
+    slots: &Slots<'_>,
+    kind: &Kind,
+    field: &Field,
+    policy: &Policy,
+) -> Made<ArrayRef> {
+    let len = slots.len();
+    let mut items = Vec::new();
+    let mut offsets = Vec::with_capacity(len + 1);
+    offsets.push(0);
+    let mut valid = Vec::with_capacity(len);
+    for cell in slots.iter() {
+        match cell {
+            Cell::Null => valid.push(false),
+            Cell::List(list) => {
+                valid.push(true);
+                items.extend(list.items());
+            }
+            _ => return Err(Failure::Misfit),
+        }
+        offsets.push(mixed::offset(items.len())?);
+    }
+    let items = build(
+        &Slots::Cells(items),
+        kind,
+        nested::item_field(field)?,
+        policy,
+    )?;
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    nested::list_of(field, offsets, items, Some(NullBuffer::from(valid)))
+}
+
+/// Lists that must all be of one length.
+pub(super) fn fixed_lists(
+    slots: &Slots<'_>,
+    kind: &Kind,
+    size: i32,
+    field: &Field,
+    policy: &Policy,
+) -> Made<ArrayRef> {
+    let width = size as usize;
+    let mut items = Vec::with_capacity(slots.len().saturating_mul(width));
+    let mut valid = Vec::with_capacity(slots.len());
+    for cell in slots.iter() {
+        let before = items.len();
+        match cell {
+            Cell::Null => valid.push(false),
+            Cell::List(list) => {
+                valid.push(true);
+                items.extend(list.items());
+                if items.len() != before + width {
+                    return Err(Failure::Misfit);
+                }
+            }
+            _ => return Err(Failure::Misfit),
+        }
+        // Under a null there are as many items as anywhere else.
+        items.resize(before + width, Cell::Null);
+    }
+    let item = nested::item_field(field)?;
+    let items = build(&Slots::Cells(items), kind, item, policy)?;
+    let nulls = Some(NullBuffer::from(valid));
+    let len = slots.len();
+    let list = FixedSizeListArray::try_new_with_length(Arc::clone(item), size, items, nulls, len)?;
+    Ok(Arc::new(list))
+}
+
+/// Documents as maps from their keys, in key order.
+pub(super) fn maps(
+    slots: &Slots<'_>,
+    kind: &Kind,
+    field: &Field,
+    policy: &Policy,
+) -> Made<ArrayRef> {
+    let (entries, keys_and_values) = match field.data_type() {
+        DataType::Map(entries, _) => match entries.data_type() {
+            DataType::Struct(parts) if parts.len() == 2 => (entries, parts),
+            _ => return Err(Failure::Error(internal("keys and values were expected"))),
+        },
+        _ => return Err(Failure::Error(internal("a map was expected"))),
+    };
+    let mut keys = StringBuilder::new();
+    let mut text = 0;
+    let mut values = Vec::new();
+    let mut offsets = Vec::with_capacity(slots.len() + 1);
+    offsets.push(0);
+    let mut valid = Vec::with_capacity(slots.len());
+    for cell in slots.iter() {
+        match cell {
+            Cell::Null => valid.push(false),
+            Cell::Document(document) => {
+                valid.push(true);
+                for (key, cell) in document.entries() {
+                    text += key.len();
+                    mixed::offset(text)?;
+                    keys.append_value(key);
+                    values.push(cell);
+                }
+            }
+            _ => return Err(Failure::Misfit),
+        }
+        offsets.push(mixed::offset(values.len())?);
+    }
+    let values = build(&Slots::Cells(values), kind, &keys_and_values[1], policy)?;
+    let columns: Vec<ArrayRef> = vec![Arc::new(keys.finish()), values];
+    let columns = StructArray::try_new(keys_and_values.clone(), columns, None)?;
+    let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
+    let nulls = Some(NullBuffer::from(valid));
+    let map = MapArray::try_new(Arc::clone(entries), offsets, columns, nulls, false)?;
+    Ok(Arc::new(map))
+}
