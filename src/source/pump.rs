@@ -248,7 +248,7 @@ impl Pump {
             tokio::select! {
                 biased;
                 permit = &mut room => break permit,
-                () = stopped(&mut self.stop) => return Err(Error::new(ErrorKind::Cancelled)),
+                () = stopped(&mut self.stop) => return Err(self.client.interrupted()),
                 () = sleep(REFRESH) => {}
             }
             self.refresh(session).await;
