@@ -14,9 +14,10 @@ use pyo3::types::{PyCapsule, PyDict};
 use crate::arrow::{self, RecordBatch, Schema};
 use crate::error::caught;
 use crate::form::Form;
+use crate::lock::lock;
 use crate::operation::Operation;
 use crate::report;
-use crate::run::{lock, Look, Run, SLICE};
+use crate::run::{Look, Run, SLICE};
 
 /// Live RecordBatches of one schema.
 #[pyclass(frozen, module = "data_bridge._core")]

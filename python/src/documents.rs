@@ -9,9 +9,10 @@ use pyo3::prelude::*;
 
 use crate::codec::Codec;
 use crate::document::Document;
+use crate::lock::lock;
 use crate::node::Node;
-use crate::result::Rows;
-use crate::run::{lock, Run};
+use crate::rows::Rows;
+use crate::run::Run;
 
 /// An iterator over Documents. Threads may share it: each document then goes to one of them.
 #[pyclass(frozen, module = "data_bridge._core", name = "DocumentIterator")]

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::{PyBytes, PyIterator};
 
-use crate::run::lock;
+use crate::lock::lock;
 
 /// Bytes handed over before the reader is asked again: enough to keep the decode threads busy.
 const AT_A_TIME: usize = 4 << 20;

@@ -1,6 +1,6 @@
 //! A materialised result.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::SchemaRef;
@@ -18,30 +18,9 @@ use crate::document::Document;
 use crate::documents::Documents;
 use crate::error::to_pyerr;
 use crate::form::Form;
-use crate::node::Node;
+use crate::lock::lock;
 use crate::report;
-use crate::run::lock;
-
-/// The documents of a result, with what Python keeps of each Chunk, made when it is first touched.
-pub(crate) struct Rows {
-    set: ResultSet,
-    nodes: Vec<OnceLock<Arc<Node>>>,
-    codec: Codec,
-}
-
-impl Rows {
-    pub fn set(&self) -> &ResultSet {
-        &self.set
-    }
-
-    pub fn node(&self, py: Python<'_>, chunk: usize) -> Arc<Node> {
-        let node = self.nodes[chunk].get_or_init(|| {
-            let documents = Arc::clone(&self.set.chunks()[chunk].documents);
-            Node::new(py, documents, self.codec.clone())
-        });
-        Arc::clone(node)
-    }
-}
+use crate::rows::Rows;
 
 /// A table made from a result.
 #[derive(Clone)]
@@ -62,9 +41,8 @@ pub(crate) struct ResultData {
 
 impl ResultData {
     pub fn new(set: ResultSet, codec: Codec) -> Self {
-        let nodes = set.chunks().iter().map(|_| OnceLock::new()).collect();
         ResultData {
-            rows: Arc::new(Rows { set, nodes, codec }),
+            rows: Arc::new(Rows::new(set, codec)),
             table: Mutex::new(None),
             seconds_conforming: Mutex::new(0.0),
             misfits: Mutex::default(),
@@ -87,8 +65,8 @@ impl ResultData {
     }
 
     fn make(&self, form: &Form) -> data_bridge::error::Result<Table> {
-        let (schema, policy) = form.of_result(&self.rows.set)?;
-        let made = self.rows.set.batches(&schema, &policy)?;
+        let (schema, policy) = form.of_result(self.rows.set())?;
+        let made = self.rows.set().batches(&schema, &policy)?;
         *lock(&self.seconds_conforming) += made.seconds;
         // Of the latest table: made twice, the same misfits would count twice.
         *lock(&self.misfits) = made.misfits;
@@ -102,20 +80,20 @@ impl ResultData {
 #[pymethods]
 impl ResultData {
     fn __len__(&self) -> usize {
-        self.rows.set.rows() as usize
+        self.rows.set().rows() as usize
     }
 
     fn document(&self, py: Python<'_>, index: u64) -> PyResult<Py<Document>> {
-        if index >= self.rows.set.rows() {
+        if index >= self.rows.set().rows() {
             return Err(PyIndexError::new_err("no such document in the result"));
         }
-        let (chunk, row) = self.rows.set.locate(index);
+        let (chunk, row) = self.rows.set().locate(index);
         Document::view(py, &self.rows.node(py, chunk), row as u32)
     }
 
     #[pyo3(signature = (start=0, stop=None))]
     fn documents(&self, start: u64, stop: Option<u64>) -> Documents {
-        let rows = self.rows.set.rows();
+        let rows = self.rows.set().rows();
         let stop = stop.unwrap_or(rows).min(rows);
         Documents::of_rows(Arc::clone(&self.rows), start.min(stop)..stop)
     }
@@ -124,7 +102,7 @@ impl ResultData {
     fn document_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         with_gc_paused(py, || {
             let list = PyList::empty(py);
-            for (number, chunk) in self.rows.set.chunks().iter().enumerate() {
+            for (number, chunk) in self.rows.set().chunks().iter().enumerate() {
                 let node = self.rows.node(py, number);
                 for row in 0..chunk.rows() {
                     list.append(Document::view(py, &node, row as u32)?)?;
@@ -138,7 +116,7 @@ impl ResultData {
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         with_gc_paused(py, || {
             let list = PyList::empty(py);
-            for number in 0..self.rows.set.chunks().len() {
+            for number in 0..self.rows.set().chunks().len() {
                 append_dicts(&self.rows.node(py, number), &list)?;
                 py.check_signals()?;
             }
@@ -148,14 +126,17 @@ impl ResultData {
 
     #[pyo3(signature = (form=None))]
     fn schema(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Schema> {
-        match form.filter(|form| !form.is_default()) {
-            Some(form) => form.of_result(&self.rows.set).map(|(schema, _)| schema),
+        // Detached: the table may be in the making on another thread, which holds its lock meanwhile.
+        py.detach(|| match form.filter(|form| !form.is_default()) {
+            Some(form) => {
+                let (schema, _) = form.of_result(self.rows.set())?;
+                Ok(Schema(schema.arrow().clone()))
+            }
             None => match &*lock(&self.table) {
-                Some(table) => return Ok(Schema(table.schema.clone())),
-                None => self.rows.set.schema(),
+                Some(table) => Ok(Schema(table.schema.clone())),
+                None => Ok(Schema(self.rows.set().schema()?.arrow().clone())),
             },
-        }
-        .map(|schema| Schema(schema.arrow().clone()))
+        })
         .map_err(|error| to_pyerr(py, error))
     }
 
@@ -183,7 +164,7 @@ impl ResultData {
     }
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let set = &self.rows.set;
+        let set = self.rows.set();
         let mut report = set.report().clone();
         report.seconds_conforming += *lock(&self.seconds_conforming);
         report.misfits = lock(&self.misfits).clone();

@@ -4,7 +4,7 @@
 //! while it waits for the lock would stop the one that holds the lock and needs the interpreter.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
 
 use data_bridge::error::{Error, ErrorKind, Result};
@@ -13,6 +13,7 @@ use pyo3::prelude::*;
 
 use crate::error::to_pyerr;
 use crate::feed::Feed;
+use crate::lock::lock;
 
 /// How long a wait is deaf to Ctrl-C, cancellation and closing.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
@@ -183,9 +184,4 @@ impl Run {
     pub fn report(&self) -> Report {
         lock(&self.report).clone()
     }
-}
-
-/// Locks, also after a panic elsewhere: no invariant spans more than one statement.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
