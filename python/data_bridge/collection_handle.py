@@ -9,7 +9,7 @@ import bson
 
 from . import build, encode, names
 from .call import Call, same
-from .handle import Handle
+from .handle import ConfiguredHandle
 from .options import check_option, collect, pairs, projection_of
 from .plan import FindPlan
 from .query_base import QueryBase
@@ -29,7 +29,7 @@ _DISTINCT_OPTIONS = _ESTIMATE_OPTIONS | {"hint", "collation"}
 _COUNT_OPTIONS = _DISTINCT_OPTIONS | {"skip", "limit"}
 
 
-class CollectionHandle(Handle, Generic[Q]):
+class CollectionHandle(ConfiguredHandle, Generic[Q]):
     """Both collections: queries and counts."""
 
     _kind = "collection"
@@ -50,21 +50,6 @@ class CollectionHandle(Handle, Generic[Q]):
     def full_name(self) -> str:
         """Its namespace: database and collection."""
         return f"{self._database.name}.{self._name}"
-
-    @property
-    def codec_options(self) -> CodecOptions[Any]:
-        """How values become Python objects."""
-        return self._settings.codec_options
-
-    @property
-    def read_preference(self) -> Any:
-        """The read preference as it was given; None for the client's."""
-        return self._settings.read_preference
-
-    @property
-    def read_concern(self) -> Any:
-        """The read concern as it was given; None for the client's."""
-        return self._settings.read_concern
 
     def with_options(
         self,

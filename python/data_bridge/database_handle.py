@@ -12,7 +12,7 @@ from ._core import InvalidQuery
 from .build import aggregate
 from .call import Call, same
 from .codec import check
-from .handle import Handle
+from .handle import ConfiguredHandle
 from .query_base import QueryBase
 from .session import native as native_session
 from .settings import Settings
@@ -28,7 +28,7 @@ C = TypeVar("C", bound="CollectionHandle[Any]")
 Q = TypeVar("Q", bound=QueryBase)
 
 
-class DatabaseHandle(Handle, Generic[C, Q]):
+class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
     """Both databases: the way to collections, commands."""
 
     _kind = "database"
@@ -44,21 +44,6 @@ class DatabaseHandle(Handle, Generic[C, Q]):
     def name(self) -> str:
         """Its name."""
         return self._name
-
-    @property
-    def codec_options(self) -> CodecOptions[Any]:
-        """How values become Python objects."""
-        return self._settings.codec_options
-
-    @property
-    def read_preference(self) -> Any:
-        """The read preference as it was given; None for the client's."""
-        return self._settings.read_preference
-
-    @property
-    def read_concern(self) -> Any:
-        """The read concern as it was given; None for the client's."""
-        return self._settings.read_concern
 
     def with_options(
         self,

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+if TYPE_CHECKING:
+    from bson.codec_options import CodecOptions
+
+    from .settings import Settings
 
 
 class Handle:
@@ -18,3 +23,24 @@ class Handle:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(f"a {self._kind} cannot be pickled: it holds connections and credentials")
+
+
+class ConfiguredHandle(Handle):
+    """A database or collection: settings of its own, where a client has its URI's."""
+
+    _settings: Settings
+
+    @property
+    def codec_options(self) -> CodecOptions[Any]:
+        """How values become Python objects."""
+        return self._settings.codec_options
+
+    @property
+    def read_preference(self) -> Any:
+        """The read preference as it was given; None for the client's."""
+        return self._settings.read_preference
+
+    @property
+    def read_concern(self) -> Any:
+        """The read concern as it was given; None for the client's."""
+        return self._settings.read_concern
