@@ -66,7 +66,7 @@ def pipeline(stages: Any, options: CodecOptions[Any]) -> bytes:
 
 
 def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str) -> bytes:
-    if _check_depth(value, what):
+    if check_depth(value, what):
         value = _plain(value)
     try:
         return bson.encode(value, codec_options=options)
@@ -102,7 +102,7 @@ def _values(value: Any) -> Collection[Any]:
     return [child for _, child in _children(value)]
 
 
-def _check_depth(value: Any, what: str) -> bool:
+def check_depth(value: Any, what: str) -> bool:
     """Refuse what is too deep or too large; True when some view has to be made plain before it can be encoded."""
     views = isinstance(value, ListView)
     seen = 0

@@ -33,6 +33,11 @@ impl Document {
         Ok(ffi::untracked(py, Document { node, row })?.unbind())
     }
 
+    /// What it shows: a row of a node.
+    pub fn parts(&self) -> (&Arc<Node>, usize) {
+        (&self.node, self.row())
+    }
+
     fn row(&self) -> usize {
         self.row as usize
     }

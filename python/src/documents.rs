@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use crate::codec::Codec;
 use crate::document::Document;
 use crate::lock::lock;
+use crate::model::{ModelClass, ModelView};
 use crate::node::Node;
 use crate::rows::Rows;
 use crate::run::Run;
@@ -106,6 +107,21 @@ impl ChunkRows {
     }
 }
 
+impl Documents {
+    /// The next row; at the end `None`.
+    fn next_row(&self, py: Python<'_>) -> PyResult<Option<(Arc<Node>, u32)>> {
+        loop {
+            if let Some(next) = self.step() {
+                return Ok(Some(next));
+            }
+            match self.next_chunk(py)? {
+                Some(rows) => lock(&self.queue).push_back(rows),
+                None => return Ok(None),
+            }
+        }
+    }
+}
+
 #[pymethods]
 impl Documents {
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
@@ -113,14 +129,16 @@ impl Documents {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<Document>>> {
-        loop {
-            if let Some((node, row)) = self.step() {
-                return Document::view(py, &node, row).map(Some);
-            }
-            match self.next_chunk(py)? {
-                Some(rows) => lock(&self.queue).push_back(rows),
-                None => return Ok(None),
-            }
+        self.next_row(py)?
+            .map(|(node, row)| Document::view(py, &node, row))
+            .transpose()
+    }
+
+    /// The same documents as instances of a model. Both iterators take from the same rows.
+    fn instances(slf: Py<Self>, class: Py<ModelClass>) -> Instances {
+        Instances {
+            documents: slf,
+            class,
         }
     }
 
@@ -138,5 +156,31 @@ impl Drop for Documents {
         if let More::Live(run, _) = &self.more {
             run.close();
         }
+    }
+}
+
+/// An iterator over instances of a model.
+#[pyclass(frozen, module = "data_bridge._core", name = "InstanceIterator")]
+pub(crate) struct Instances {
+    documents: Py<Documents>,
+    class: Py<ModelClass>,
+}
+
+#[pymethods]
+impl Instances {
+    fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, ModelView>>> {
+        match self.documents.get().next_row(py)? {
+            Some((node, row)) => self.class.get().make(py, &node, row as usize).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Ends the run of a live iterator.
+    fn close(&self) {
+        self.documents.get().close();
     }
 }

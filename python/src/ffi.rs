@@ -8,13 +8,15 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 use pyo3::PyClass;
 
 use crate::document::Document;
 use crate::list::ListView;
+use crate::model::ModelView;
 
 /// Classes whose instances own nothing that could lead back to them, so that the garbage collector need not visit them.
 ///
@@ -78,6 +80,46 @@ impl PlainClass {
         unsafe {
             let object = ffi::PyType_GenericAlloc(self.0.as_ptr().cast(), 0);
             Bound::from_owned_ptr_or_err(py, object)
+        }
+    }
+}
+
+/// A class derived from `ModelView`.
+///
+/// Invariant: `ModelView`'s own `tp_new` may be called with it, as `ModelView.__new__(class)` does: it allocates through the
+/// class, writes a `ModelView` and runs no Python code. PyO3 offers this for `ModelView` itself only.
+pub struct Subclass(Py<PyType>);
+
+impl Subclass {
+    /// `class`, when it keeps the invariant.
+    pub fn of(class: &Bound<'_, PyType>) -> PyResult<Option<Subclass>> {
+        let derived = class.is_subclass_of::<ModelView>()?;
+        Ok(derived.then(|| Subclass(class.clone().unbind())))
+    }
+
+    /// The class.
+    pub fn class(&self) -> &Py<PyType> {
+        &self.0
+    }
+
+    /// A new, empty instance; `__init__` is not called.
+    #[inline]
+    pub fn instance<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, ModelView>> {
+        let base = py.get_type::<ModelView>();
+        let arguments = PyTuple::empty(py);
+        // SAFETY: attached, as `py` shows; both classes are live. `tp_new` of a class made from `#[new]` is never null, and is
+        // asked for all the same. It gets a subtype of its own class (the invariant), an empty tuple and no keywords, and gives
+        // a new reference to an instance of that subtype, or null with an exception set; so the cast holds.
+        unsafe {
+            let Some(new) = (*base.as_type_ptr()).tp_new else {
+                return Err(PyTypeError::new_err("ModelView has no constructor"));
+            };
+            let object = new(
+                self.0.as_ptr().cast(),
+                arguments.as_ptr(),
+                std::ptr::null_mut(),
+            );
+            Ok(Bound::from_owned_ptr_or_err(py, object)?.cast_into_unchecked())
         }
     }
 }

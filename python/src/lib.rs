@@ -12,10 +12,12 @@ mod documents;
 mod error;
 mod feed;
 mod ffi;
+mod field_slot;
 mod form;
 mod given;
 mod list;
 mod lock;
+mod model;
 mod node;
 mod operation;
 mod reader;
@@ -39,6 +41,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     error::register(module)?;
     document::register(module)?;
+    model::register(module)?;
     module.add_class::<client::Client>()?;
     module.add_class::<operation::Operation>()?;
     module.add_class::<session::Session>()?;
@@ -49,6 +52,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<form::Form>()?;
     module.add_class::<result::ResultData>()?;
     module.add_class::<documents::Documents>()?;
+    module.add_class::<documents::Instances>()?;
     module.add_function(wrap_pyfunction!(reader::read_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(reader::read_file, module)?)?;
     module.add_function(wrap_pyfunction!(reader::read_iterable, module)?)?;

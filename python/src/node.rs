@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use data_bridge::chunk::{DocumentCell, Documents};
+use data_bridge::chunk::{Cell, DocumentCell, Documents};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
@@ -117,6 +117,17 @@ impl Node {
             return Ok(None);
         }
         Ok(Some(value))
+    }
+
+    /// The cell under `key`; `None` where the document at `row` has no such key.
+    #[inline]
+    pub fn cell_at(&self, row: usize, key: &Bound<'_, PyAny>) -> PyResult<Option<Cell<'_>>> {
+        let Some(field) = self.find(key)? else {
+            return Ok(None);
+        };
+        let cell = self.fields[field].column.column().cell(row);
+        let there = !matches!(cell, Cell::Null) || self.holds(row, field);
+        Ok(there.then_some(cell))
     }
 
     /// Whether the document at `row` has `key`.

@@ -17,8 +17,10 @@ use crate::codec::Codec;
 use crate::document::Document;
 use crate::documents::Documents;
 use crate::error::to_pyerr;
+use crate::field_slot::FieldSlot;
 use crate::form::Form;
 use crate::lock::lock;
+use crate::model::ModelClass;
 use crate::report;
 use crate::rows::Rows;
 
@@ -111,6 +113,42 @@ impl ResultData {
             }
             Ok(list)
         })
+    }
+
+    /// All documents as instances of a model, built with the garbage collector paused.
+    fn instances<'py>(
+        &self,
+        py: Python<'py>,
+        class: &Bound<'py, ModelClass>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        with_gc_paused(py, || {
+            let list = PyList::empty(py);
+            for (number, chunk) in self.rows.set().chunks().iter().enumerate() {
+                let node = self.rows.node(py, number);
+                for row in 0..chunk.rows() {
+                    list.append(class.get().make(py, &node, row)?)?;
+                }
+                py.check_signals()?;
+            }
+            Ok(list)
+        })
+    }
+
+    /// The positions of documents with a value in `field` that access does not take as it is: those still to be looked at.
+    fn unproven(&self, py: Python<'_>, field: &Bound<'_, FieldSlot>) -> PyResult<Vec<u64>> {
+        let mut found = Vec::new();
+        let mut first = 0;
+        for (number, chunk) in self.rows.set().chunks().iter().enumerate() {
+            let node = self.rows.node(py, number);
+            for row in 0..chunk.rows() {
+                if !field.get().is_direct(py, &node, row)? {
+                    found.push(first + row as u64);
+                }
+            }
+            first += chunk.rows() as u64;
+            py.check_signals()?;
+        }
+        Ok(found)
     }
 
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {

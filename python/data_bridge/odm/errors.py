@@ -1,0 +1,86 @@
+"""What models raise beside the errors of the package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import DataBridgeError
+
+_SHOWN = 60
+"""Characters of a value that a message shows."""
+
+
+class ValidationError(DataBridgeError, ValueError):
+    """A value does not fit the annotation of its field.
+
+    Attributes
+    ----------
+    id
+        The `_id` of the stored document; None for an instance made by hand.
+    path
+        Where the value stands: keys, and positions in lists.
+    expected, found
+        What the annotation asks for, and what is there.
+    errors
+        All of them, where several were looked for at once; else this one.
+    """
+
+    def __init__(
+        self, path: tuple[str | int, ...], expected: str, found: str, id: Any = None, model: str | None = None
+    ) -> None:
+        self.path = path
+        self.expected = expected
+        self.found = found
+        self.id = id
+        self.errors: Sequence[ValidationError] = (self,)
+        place = ".".join(str(step) for step in path)
+        of = "" if model is None else f"{model}: "
+        where = f" in the document with _id {id!r}" if id is not None else ""
+        super().__init__(f"{of}{place or 'value'}: expected {expected}, found {found}{where}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.expected, self.found, self.id), {"args": self.args, "errors": self.errors}
+
+
+class Mismatch(ValueError):
+    """A ValidationError in the making: each level it passes prepends its key."""
+
+    def __init__(self, expected: str, value: Any, *, found: str | None = None) -> None:
+        super().__init__(expected)
+        self.expected = expected
+        self.found = describe(value) if found is None else found
+        self.path: list[str | int] = []
+
+    def under(self, key: str | int) -> Mismatch:
+        """The same, one level up."""
+        self.path.insert(0, key)
+        return self
+
+    def error(self, *, id: Any = None, before: tuple[str | int, ...] = (), model: str | None = None) -> ValidationError:
+        """The error for the user."""
+        return ValidationError((*before, *self.path), self.expected, self.found, id, model)
+
+
+class NotInitialized(DataBridgeError, RuntimeError):
+    """The model has no collection yet: `init(database, [Model])` was not called."""
+
+
+class DocumentNotFound(DataBridgeError, LookupError):
+    """The document is not in the collection (any more)."""
+
+
+class RevisionConflict(DataBridgeError):
+    """Somebody else has written the document since it was read."""
+
+
+class PartlyRead(DataBridgeError):
+    """The operation would delete keys of the document that were not read."""
+
+
+def describe(value: Any) -> str:
+    """A value for messages: its type, and the start of its repr."""
+    shown = repr(value)
+    if len(shown) > _SHOWN:
+        shown = shown[:_SHOWN] + "..."
+    return f"{type(value).__name__} {shown}"

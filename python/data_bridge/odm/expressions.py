@@ -1,0 +1,261 @@
+"""Fields as expressions: what `User.age` is, and what comparing it gives.
+
+Names without an underscore in front belong to the fields of models, so that `User.address.size` is always a field;
+operators that are no Python operators live in `operators`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, NoReturn
+
+from bson.regex import Regex
+
+from ..errors import InvalidQuery
+from . import trust
+from .errors import Mismatch, describe
+from .plans import AnyPlan, Plan
+
+
+class Sort(NamedTuple):
+    """A key and a direction: what `-User.age` gives."""
+
+    key: str
+    direction: int
+
+
+class Expression:
+    """A condition on documents. Combine with `&`, `|` and `~`; `and`, `or`, `not` and chained comparisons raise."""
+
+    __slots__ = ("document",)
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        self.document = document
+        """The filter as it is sent."""
+
+    def __and__(self, other: Any) -> Expression:
+        return Expression(all_of([self, other]))
+
+    def __rand__(self, other: Any) -> Expression:
+        return Expression(all_of([other, self]))
+
+    def __or__(self, other: Any) -> Expression:
+        return Expression({"$or": [self.document, as_filter(other)]})
+
+    def __ror__(self, other: Any) -> Expression:
+        return Expression({"$or": [as_filter(other), self.document]})
+
+    def __invert__(self) -> Expression:
+        return Expression({"$nor": [self.document]})
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "a condition has no truth value: use & for and, | for or, ~ for not, and two comparisons for a range"
+        )
+
+    def __repr__(self) -> str:
+        return f"Expression({self.document!r})"
+
+
+class FieldPath:
+    """A declared field, or one within it. Nothing but declared names resolves."""
+
+    __slots__ = ("_below", "_key", "_label", "_source")
+
+    def __init__(self, label: str, key: str, source: Any) -> None:
+        self._label = label
+        self._key = key
+        self._source = source
+        self._below: dict[str, FieldPath] = {}
+
+    @property
+    def _plan(self) -> Plan:
+        # A field of a model knows its plan once its annotation can be resolved.
+        source = self._source
+        return source if isinstance(source, Plan) else source.plan
+
+    def __getattr__(self, name: str) -> FieldPath:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        # The same object each time: paths may be keys of a dict, which compares by identity first.
+        if name not in self._below:
+            found = self._plan.attribute(name)
+            if found is None:
+                hint = f'; use {self._label}["{name}"]' if self._plan.free or self._plan.keyed else ""
+                raise AttributeError(f"{self._label} ({self._plan.name}) declares no field {name!r}{hint}")
+            key, source = found
+            self._below[name] = FieldPath(f"{self._label}.{name}", f"{self._key}.{key}", source)
+        return self._below[name]
+
+    def __getitem__(self, step: int | str) -> Any:
+        plan = self._plan
+        if isinstance(step, bool) or not isinstance(step, (int, str)):
+            raise TypeError(f"{self._label} is indexed by a position or a key, got {type(step).__name__}")
+        if isinstance(step, int):
+            if step < 0:
+                raise InvalidQuery(f"{self._label}[{step}]: positions are counted from the start")
+            fits = plan.free or (plan.item is not None and not plan.keyed)
+        else:
+            check_key(step)
+            fits = plan.free or plan.keyed
+        if not fits:
+            raise TypeError(f"{self._label} ({plan.name}) has no {'positions' if isinstance(step, int) else 'keys'}")
+        return FieldPath(f"{self._label}[{step!r}]", f"{self._key}.{step}", plan.item or AnyPlan())
+
+    def __iter__(self) -> NoReturn:
+        # `__getitem__` would otherwise make it iterable, without end.
+        raise TypeError(f"{self._label} is a field of a model, not a value")
+
+    __contains__ = None
+
+    def _operand(self, value: Any) -> Any:
+        if isinstance(value, (FieldPath, Expression)):
+            raise TypeError(f"{self._label} cannot be compared with another field: use operators.Expr")
+        if value is None:
+            return None
+        try:
+            return self._plan.operand(value)
+        except Mismatch as mismatch:
+            place = "".join(f"[{step!r}]" for step in mismatch.path)
+            raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
+
+    def _compared(self, operator: str, value: Any) -> Expression:
+        return Expression({self._key: {operator: self._operand(value)}})
+
+    def __eq__(self, value: object) -> Expression:  # type: ignore[override]
+        operand = self._operand(value)
+        # Bare, these would be conditions: operators, or a pattern to match.
+        if isinstance(operand, (Mapping, Regex, re.Pattern)):
+            return Expression({self._key: {"$eq": operand}})
+        return Expression({self._key: operand})
+
+    def __ne__(self, value: object) -> Expression:  # type: ignore[override]
+        return self._compared("$ne", value)
+
+    def __lt__(self, value: Any) -> Expression:
+        return self._compared("$lt", value)
+
+    def __le__(self, value: Any) -> Expression:
+        return self._compared("$lte", value)
+
+    def __gt__(self, value: Any) -> Expression:
+        return self._compared("$gt", value)
+
+    def __ge__(self, value: Any) -> Expression:
+        return self._compared("$gte", value)
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+    def __neg__(self) -> Sort:
+        return Sort(self._key, -1)
+
+    def __pos__(self) -> Sort:
+        return Sort(self._key, 1)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{self._label} is a field of a model, not a value: compare it with one")
+
+    def __repr__(self) -> str:
+        return self._label
+
+
+def path(field: Any) -> Any:
+    """The same field, for type checkers of any type: `path(User.address).city` where `address` may be None."""
+    return field
+
+
+def as_filter(value: Any) -> Mapping[str, Any]:
+    """The filter of an expression or mapping.
+
+    Raises
+    ------
+    TypeError
+        For anything else: a `bool`, say, means that a comparison has not become an expression.
+    InvalidQuery
+        For a mapping that holds operators which run code and is not trusted.
+    """
+    if isinstance(value, Expression):
+        return value.document
+    if isinstance(value, Mapping):
+        trust.check(value, "filter")
+        return value
+    raise TypeError(
+        f"a filter must be an expression such as User.age > 25, or a mapping, got {describe(value)}; nothing was sent"
+    )
+
+
+def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:
+    """One filter of several."""
+    clauses: list[Mapping[str, Any]] = []
+    for each in filters:
+        document = as_filter(each)
+        if not document:
+            continue
+        if set(document) == {"$and"} and not isinstance(document, trust.Trusted):
+            clauses.extend(document["$and"])
+        else:
+            clauses.append(document)
+    if len(clauses) == 1:
+        return clauses[0]
+    return {"$and": clauses} if clauses else {}
+
+
+def check_key(key: str) -> str:
+    """A key that can be part of a dotted path and is no operator.
+
+    Raises
+    ------
+    InvalidQuery
+        For any other.
+    """
+    if not key or "." in key or key.startswith("$") or "\0" in key:
+        raise InvalidQuery(f"{key!r} cannot stand in a path: no dots, no NUL, no $ in front, not empty")
+    return key
+
+
+def resolve(model: Any, field: Any) -> FieldPath:
+    """A field of `model`, from a path or from its dotted name.
+
+    Raises
+    ------
+    AttributeError
+        For a name that is not declared.
+    TypeError
+        For what is neither.
+    """
+    if isinstance(field, FieldPath):
+        return field
+    if not isinstance(field, str):
+        raise TypeError(f"a field must be given as {model.__name__}.name or by its name, got {describe(field)}")
+    first, *rest = field.split(".")
+    found = model.__odm__.path(first)
+    for step in rest:
+        plan = found._plan
+        if step.isdigit() and not plan.keyed:
+            found = found[int(step)]
+        elif plan.keyed or plan.free:
+            found = found[step]
+        else:
+            found = getattr(found, step)
+    return found  # type: ignore[no-any-return]
+
+
+def sort_keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, int]]:
+    """Keys and directions: from `-User.age`, `User.age`, "-age", ("age", -1), or lists of them."""
+    result: list[tuple[str, int]] = []
+    for key in keys:
+        if isinstance(key, Sort):
+            result.append((key.key, key.direction))
+        elif isinstance(key, str) and key[:1] in ("-", "+"):
+            result.append((resolve(model, key[1:])._key, -1 if key[0] == "-" else 1))
+        elif isinstance(key, tuple) and len(key) == 2 and key[1] in (1, -1) and not isinstance(key[1], bool):
+            result.append((resolve(model, key[0])._key, key[1]))
+        elif isinstance(key, list):
+            result.extend(sort_keys(model, key))
+        else:
+            result.append((resolve(model, key)._key, 1))
+    if len({key for key, _ in result}) < len(result):
+        raise InvalidQuery(f"a key to sort by is named twice: {', '.join(key for key, _ in result)}")
+    return result

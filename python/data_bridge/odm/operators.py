@@ -1,0 +1,248 @@
+"""Operators for filters and updates, under the names Beanie gives them.
+
+They are functions of fields, not methods, so that a field may be called `size` or `type`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bson.regex import Regex
+
+from ..errors import InvalidQuery
+from . import trust
+from .expressions import Expression, FieldPath, all_of, as_filter
+from .updates import (
+    AddToSet,
+    CurrentDate,
+    Each,
+    Inc,
+    Max,
+    Min,
+    Mul,
+    Pop,
+    Pull,
+    PullAll,
+    Push,
+    Rename,
+    Set,
+    SetOnInsert,
+    Unset,
+    Update,
+)
+
+__all__ = [
+    "AddToSet", "All", "And", "BitsAllClear", "BitsAllSet", "BitsAnyClear", "BitsAnySet", "CurrentDate", "Each",
+    "ElemMatch", "Eq", "Exists", "Expr", "GeoIntersects", "GeoWithin", "Gt", "Gte", "In", "Inc", "Lt", "Lte", "Max",
+    "Min", "Mod", "Mul", "Ne", "Near", "Nor", "Not", "NotIn", "Or", "Pop", "Pull", "PullAll", "Push", "RegEx", "Rename",
+    "Set", "SetOnInsert", "Size", "Text", "Type", "Unset", "Update",
+]  # fmt: skip
+
+
+def Eq(field: Any, value: Any) -> Expression:
+    """`field == value`."""
+    return _path(field) == value
+
+
+def Ne(field: Any, value: Any) -> Expression:
+    """`field != value`."""
+    return _path(field) != value
+
+
+def Gt(field: Any, value: Any) -> Expression:
+    """`field > value`."""
+    return _path(field) > value
+
+
+def Gte(field: Any, value: Any) -> Expression:
+    """`field >= value`."""
+    return _path(field) >= value
+
+
+def Lt(field: Any, value: Any) -> Expression:
+    """`field < value`."""
+    return _path(field) < value
+
+
+def Lte(field: Any, value: Any) -> Expression:
+    """`field <= value`."""
+    return _path(field) <= value
+
+
+def In(field: Any, values: Iterable[Any]) -> Expression:
+    """The field, or one of its items, is one of `values`."""
+    return _several(field, "$in", values)
+
+
+def NotIn(field: Any, values: Iterable[Any]) -> Expression:
+    """The field is none of `values`; also where it is missing."""
+    return _several(field, "$nin", values)
+
+
+def All(field: Any, values: Iterable[Any]) -> Expression:
+    """The list holds all of `values`."""
+    return _several(field, "$all", values)
+
+
+def And(*filters: Any) -> Expression:
+    """All conditions hold."""
+    return Expression(all_of(filters))
+
+
+def Or(*filters: Any) -> Expression:
+    """One condition holds."""
+    return Expression({"$or": _some("Or", filters)})
+
+
+def Nor(*filters: Any) -> Expression:
+    """No condition holds."""
+    return Expression({"$nor": _some("Nor", filters)})
+
+
+def Not(condition: Any) -> Expression:
+    """The condition does not hold: `~condition`."""
+    return Nor(condition)
+
+
+def Exists(field: Any, exists: bool = True) -> Expression:
+    """The document has the field, be it null; with False: it has not."""
+    return _condition(field, "$exists", _is(bool, exists))
+
+
+def Type(field: Any, kind: str | int | list[str | int]) -> Expression:
+    """The stored type: BSON's alias or number, or several."""
+    kinds = kind if isinstance(kind, list) else [kind]
+    return _condition(field, "$type", [_is((str, int), each) for each in kinds])
+
+
+def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str = "") -> Expression:
+    """The string matches. `options`: the server's letters, i, m, s, x; a compiled pattern brings its own."""
+    if isinstance(pattern, (re.Pattern, Regex)):
+        if options:
+            raise TypeError("options go with a pattern that is a str")
+        return Expression({_path(field)._key: {"$regex": pattern}})
+    condition = {"$regex": _is(str, pattern)}
+    if options:
+        condition["$options"] = _is(str, options)
+    return Expression({_path(field)._key: condition})
+
+
+def ElemMatch(field: Any, *filters: Any) -> Expression:
+    """One item of the list fulfils all of `filters`: expressions of the item's model, or a mapping."""
+    return _condition(field, "$elemMatch", all_of(filters))
+
+
+def Size(field: Any, size: int) -> Expression:
+    """The list has so many items."""
+    return _condition(field, "$size", _is(int, size))
+
+
+def Mod(field: Any, divisor: int, remainder: int) -> Expression:
+    """The number leaves `remainder` when divided."""
+    return _condition(field, "$mod", [_is(int, divisor), _is(int, remainder)])
+
+
+def BitsAllSet(field: Any, mask: int | list[int]) -> Expression:
+    """All bits are set: a mask, or positions."""
+    return _bits(field, "$bitsAllSet", mask)
+
+
+def BitsAnySet(field: Any, mask: int | list[int]) -> Expression:
+    """Some bit is set."""
+    return _bits(field, "$bitsAnySet", mask)
+
+
+def BitsAllClear(field: Any, mask: int | list[int]) -> Expression:
+    """All bits are clear."""
+    return _bits(field, "$bitsAllClear", mask)
+
+
+def BitsAnyClear(field: Any, mask: int | list[int]) -> Expression:
+    """Some bit is clear."""
+    return _bits(field, "$bitsAnyClear", mask)
+
+
+def Text(search: str, *, language: str | None = None, case_sensitive: bool = False) -> Expression:
+    """A search in the collection's text index."""
+    condition: dict[str, Any] = {"$search": _is(str, search)}
+    if language is not None:
+        condition["$language"] = _is(str, language)
+    if case_sensitive:
+        condition["$caseSensitive"] = True
+    return Expression({"$text": condition})
+
+
+def Near(
+    field: Any,
+    longitude: float,
+    latitude: float,
+    *,
+    max_distance: float | None = None,
+    min_distance: float | None = None,
+    sphere: bool = True,
+) -> Expression:
+    """Nearest first; distances in metres. It needs a 2dsphere index."""
+    condition: dict[str, Any] = {"$geometry": {"type": "Point", "coordinates": [float(longitude), float(latitude)]}}
+    if max_distance is not None:
+        condition["$maxDistance"] = float(max_distance)
+    if min_distance is not None:
+        condition["$minDistance"] = float(min_distance)
+    return _condition(field, "$nearSphere" if sphere else "$near", condition)
+
+
+def GeoWithin(field: Any, kind: str, coordinates: list[Any]) -> Expression:
+    """Within a GeoJSON geometry: `kind` is "Polygon" or "MultiPolygon"."""
+    return _condition(field, "$geoWithin", {"$geometry": {"type": _is(str, kind), "coordinates": coordinates}})
+
+
+def GeoIntersects(field: Any, kind: str, coordinates: list[Any]) -> Expression:
+    """Meets a GeoJSON geometry."""
+    return _condition(field, "$geoIntersects", {"$geometry": {"type": _is(str, kind), "coordinates": coordinates}})
+
+
+def Expr(expression: Mapping[str, Any]) -> Expression:
+    """An aggregation expression: what compares fields with each other."""
+    if not isinstance(expression, Mapping):
+        raise TypeError(f"Expr takes a mapping, got {type(expression).__name__}")
+    trust.check(expression, "Expr")
+    return Expression({"$expr": expression})
+
+
+def _path(field: Any) -> FieldPath:
+    if isinstance(field, FieldPath):
+        return field
+    raise TypeError(f"an operator takes a field of a model, such as User.age, got {type(field).__name__}")
+
+
+def _condition(field: Any, operator: str, value: Any) -> Expression:
+    return Expression({_path(field)._key: {operator: value}})
+
+
+def _several(field: Any, operator: str, values: Iterable[Any]) -> Expression:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise TypeError(f"{operator} takes a list of values, got {type(values).__name__}")
+    operands = [_path(field)._operand(value) for value in values]
+    for operand in operands:
+        # `$elemMatch` in `$all` and patterns in `$in` are conditions, not values.
+        if isinstance(operand, Mapping) and any(str(key).startswith("$") for key in operand):
+            raise InvalidQuery(f"{operator} takes values, got a mapping with operators: {operand!r}")
+    return _condition(field, operator, operands)
+
+
+def _some(name: str, filters: tuple[Any, ...]) -> list[Mapping[str, Any]]:
+    if not filters:
+        raise TypeError(f"{name} takes at least one condition")
+    return [as_filter(each) for each in filters]
+
+
+def _bits(field: Any, operator: str, mask: int | list[int]) -> Expression:
+    return _condition(field, operator, [_is(int, each) for each in mask] if isinstance(mask, list) else _is(int, mask))
+
+
+def _is(kind: Any, value: Any) -> Any:
+    """`value`, which decides what an operator does and so must be no mapping from outside."""
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise TypeError(f"expected {getattr(kind, '__name__', 'str or int')}, got {type(value).__name__}")
+    return value

@@ -1,0 +1,344 @@
+"""How values of one annotation convert: from what is stored, from what a user gives, to what is stored.
+
+A plan is made once per annotation and class. The native module takes values of the types in `direct` as they are; all
+others pass through `load`.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import enum
+import uuid
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from bson.binary import Binary
+from bson.decimal128 import Decimal128
+from bson.objectid import ObjectId
+
+from .._core import Document, ListView
+from .errors import Mismatch
+
+# As in field_slot.rs.
+NULL, STRING, INT32, INT64, DOUBLE, BOOLEAN, OBJECT_ID, DATE, BINARY = (1 << bit for bit in range(9))
+
+DIRECT: dict[type, int] = {
+    str: STRING,
+    int: INT32 | INT64,
+    float: DOUBLE,
+    bool: BOOLEAN,
+    ObjectId: OBJECT_ID,
+    dt.datetime: DATE,
+    bytes: BINARY,
+}
+
+
+class Plan:
+    """The base of all plans. Each method raises Mismatch for what does not fit."""
+
+    name: str
+    """The annotation, for messages."""
+    direct: int = 0
+    """Types on the wire that need no conversion."""
+    keeps: bool = False
+    """Values can be changed in place."""
+    deep: bool = False
+    """Values hold instances of models, which have to know where they are."""
+    nullable: bool = False
+    model: Any = None
+    """The model of embedded documents, whose fields a path goes on with."""
+    item: Plan | None = None
+    """The plan of what a list or mapping holds."""
+    keyed: bool = False
+    """Items are found by key, not by position."""
+    virtual: bool = False
+    """Nothing is stored: the value is found by a query."""
+    free: bool = False
+    """Anything may be below: no declared fields."""
+    links: Any = None
+    """What a link refers to: see `links`."""
+
+    def for_field(self, field: Any) -> Plan:
+        """The plan within a field, whose options it may depend on."""
+        return self
+
+    def attribute(self, name: str) -> tuple[str, Any] | None:
+        """The stored key, and what has the plan, of a name below this one; None where nothing of that name is declared."""
+        if self.model is not None:
+            field = self.model.__odm__.fields.get(name)
+            return None if field is None else (field.key, field)
+        # As the server does, a name goes through a list to its items.
+        return self.item.attribute(name) if self.item is not None and not self.keyed else None
+
+    def load(self, stored: Any, place: Any) -> Any:
+        """The value for Python. `place` is a document, or a pair: the place of what holds the value, and its key."""
+        raise NotImplementedError
+
+    def accept(self, value: Any) -> Any:
+        """What a user gives, as it is kept."""
+        raise NotImplementedError
+
+    def dump(self, value: Any) -> Any:
+        """The value as it is stored; it is checked once more, as lists and dicts may have been changed in place."""
+        return self.accept(value)
+
+    def operand(self, value: Any) -> Any:
+        """The value in a filter or update, as it is stored."""
+        return self.dump(self.accept(value))
+
+    def exact(self, value: Any) -> bool:
+        """Whether a Union should take this plan for a value before it tries others."""
+        return False
+
+    def fail(self, value: Any) -> Mismatch:
+        return Mismatch(self.name, value)
+
+
+class NonePlan(Plan):
+    """None."""
+
+    name = "None"
+    direct = NULL
+    nullable = True
+
+    def load(self, stored: Any, place: Any) -> None:
+        return self.accept(stored)
+
+    def accept(self, value: Any) -> None:
+        if value is not None:
+            raise self.fail(value)
+
+    def exact(self, value: Any) -> bool:
+        return value is None
+
+
+class ScalarPlan(Plan):
+    """A type that BSON stores and PyMongo gives as it is."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+        self.name = kind.__name__
+        self.direct = DIRECT.get(kind, 0)
+
+    def load(self, stored: Any, place: Any) -> Any:
+        kind = self.kind
+        if isinstance(stored, kind) and (kind is not int or type(stored) is not bool):
+            return stored
+        # Numbers written by a shell are doubles; other programs write 3 where 3.0 is meant. Only what is exact passes.
+        if kind is int and type(stored) is float and stored.is_integer():
+            return int(stored)
+        return self._float(stored)
+
+    def _float(self, value: Any) -> float:
+        if self.kind is float and isinstance(value, int) and type(value) is not bool:
+            try:
+                number = float(value)
+            except OverflowError:
+                raise self.fail(value) from None
+            if number == value:
+                return number
+        raise self.fail(value)
+
+    def accept(self, value: Any) -> Any:
+        kind = self.kind
+        if isinstance(value, kind) and (kind is not int or type(value) is not bool):
+            return value
+        if kind is ObjectId and isinstance(value, str) and ObjectId.is_valid(value):
+            return ObjectId(value)
+        return self._float(value)
+
+    def operand(self, value: Any) -> Any:
+        # An int field may be compared with 2.5: the server compares numbers of all types.
+        if self.kind in (int, float) and isinstance(value, (int, float, Decimal128)) and type(value) is not bool:
+            return value
+        return super().operand(value)
+
+    def exact(self, value: Any) -> bool:
+        return type(value) is self.kind or (type(value) is not bool and isinstance(value, self.kind))
+
+
+class ConvertedPlan(Plan):
+    """A type of Python's that is stored as another one."""
+
+    kinds: ClassVar[dict[type, type[ConvertedPlan]]] = {}
+    kind: type
+
+    def __init__(self) -> None:
+        self.name = self.kind.__name__
+
+    def __init_subclass__(cls) -> None:
+        ConvertedPlan.kinds[cls.kind] = cls
+
+    def accept(self, value: Any) -> Any:
+        if isinstance(value, self.kind):
+            return value
+        raise self.fail(value)
+
+    def exact(self, value: Any) -> bool:
+        return isinstance(value, self.kind)
+
+
+class UuidPlan(ConvertedPlan):
+    """UUID: binary of subtype 4, or what the codec options say."""
+
+    kind = uuid.UUID
+
+    def load(self, stored: Any, place: Any) -> uuid.UUID:
+        if isinstance(stored, uuid.UUID):
+            return stored
+        if isinstance(stored, Binary) and stored.subtype == 4 and len(stored) == 16:
+            return uuid.UUID(bytes=bytes(stored))
+        raise self.fail(stored)
+
+    def accept(self, value: Any) -> uuid.UUID:
+        if isinstance(value, str):
+            try:
+                return uuid.UUID(value)
+            except ValueError:
+                raise self.fail(value) from None
+        return super().accept(value)  # type: ignore[no-any-return]
+
+
+class DecimalPlan(ConvertedPlan):
+    """Decimal: decimal128."""
+
+    kind = decimal.Decimal
+
+    def load(self, stored: Any, place: Any) -> decimal.Decimal:
+        if isinstance(stored, Decimal128):
+            return stored.to_decimal()
+        if isinstance(stored, int) and type(stored) is not bool:
+            return decimal.Decimal(stored)
+        raise self.fail(stored)
+
+    def accept(self, value: Any) -> decimal.Decimal:
+        if isinstance(value, int) and type(value) is not bool:
+            return decimal.Decimal(value)
+        return super().accept(value)  # type: ignore[no-any-return]
+
+    def dump(self, value: Any) -> Decimal128:
+        value = self.accept(value)
+        try:
+            return Decimal128(value)
+        except decimal.DecimalException:
+            raise Mismatch("a Decimal of at most 34 digits", value) from None
+
+
+class DatePlan(ConvertedPlan):
+    """date: midnight in UTC."""
+
+    kind = dt.date
+
+    def load(self, stored: Any, place: Any) -> dt.date:
+        if isinstance(stored, dt.datetime):
+            if stored.tzinfo is not None:
+                stored = stored.astimezone(dt.timezone.utc)
+            if stored.time() == dt.time():
+                return stored.date()
+            raise Mismatch("date (midnight in UTC)", stored)
+        raise self.fail(stored)
+
+    def accept(self, value: Any) -> dt.date:
+        if isinstance(value, dt.datetime):
+            raise Mismatch("date without a time", value)
+        return super().accept(value)  # type: ignore[no-any-return]
+
+    def dump(self, value: Any) -> dt.datetime:
+        return dt.datetime.combine(self.accept(value), dt.time())
+
+    def exact(self, value: Any) -> bool:
+        return type(value) is dt.date
+
+
+class ChoicePlan(Plan):
+    """One of a few values: Literal, or the values of an Enum. 1, 1.0 and True are three values."""
+
+    def __init__(self, name: str, members: list[tuple[Any, Any]]) -> None:
+        self.name = name
+        self._stored = members
+
+    @classmethod
+    def of_enum(cls, kind: type[enum.Enum]) -> ChoicePlan:
+        return cls(f"{kind.__name__} ({_options(each.value for each in kind)})", [(each.value, each) for each in kind])
+
+    @classmethod
+    def of_literal(cls, values: tuple[Any, ...]) -> ChoicePlan:
+        pairs = [(each.value if isinstance(each, enum.Enum) else each, each) for each in values]
+        return cls(f"one of {_options(values)}", pairs)
+
+    def load(self, stored: Any, place: Any) -> Any:
+        for known, member in self._stored:
+            if _same(known, stored):
+                return member
+        raise self.fail(stored)
+
+    def accept(self, value: Any) -> Any:
+        for _, member in self._stored:
+            if value is member:
+                return member
+        return self.load(value, None)
+
+    def dump(self, value: Any) -> Any:
+        member = self.accept(value)
+        return next(known for known, each in self._stored if each is member)
+
+    def exact(self, value: Any) -> bool:
+        return any(value is member or _same(known, value) for known, member in self._stored)
+
+
+class AnyPlan(Plan):
+    """Any: what PyMongo gives; documents as dicts and lists as lists, which may be changed."""
+
+    name = "Any"
+    nullable = True
+    free = True
+    keeps = True
+    # Not int64: Int64 is more than its value.
+    direct = NULL | STRING | INT32 | DOUBLE | BOOLEAN | OBJECT_ID | DATE | BINARY
+
+    def load(self, stored: Any, place: Any) -> Any:
+        return plain(stored)
+
+    def accept(self, value: Any) -> Any:
+        return value
+
+    def dump(self, value: Any) -> Any:
+        return dump_any(value)
+
+
+def plain(stored: Any) -> Any:
+    """A view as dicts and lists."""
+    if isinstance(stored, Document):
+        return stored.to_dict()
+    return stored.to_list() if isinstance(stored, ListView) else stored
+
+
+def dump_any(value: Any) -> Any:
+    """A value without a declared type as it is stored: models as documents, enums as their values."""
+    dump = getattr(type(value), "_dump", None)
+    if dump is not None:
+        return dump(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, Mapping) and not isinstance(getattr(value, "raw", None), bytes):
+        return {key: dump_any(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [dump_any(each) for each in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((dump_any(each) for each in value), key=repr)
+    if isinstance(value, decimal.Decimal):
+        return Decimal128(value)
+    if type(value) is dt.date:
+        return dt.datetime.combine(value, dt.time())
+    return value
+
+
+def _same(known: Any, value: Any) -> bool:
+    if isinstance(known, (bool, float)) or isinstance(value, (bool, float)):
+        return type(known) is type(value) and known == value
+    return bool(known == value)
+
+
+def _options(values: Any) -> str:
+    return ", ".join(repr(each) for each in values)

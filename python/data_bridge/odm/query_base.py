@@ -1,0 +1,268 @@
+"""What queries over models share: everything but waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
+
+from ..errors import InvalidQuery
+from . import trust
+from .binding import collection_of
+from .errors import ValidationError
+from .expressions import Sort, all_of, resolve, sort_keys
+from .model import Model, raise_all
+from .steps import Steps
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from .._core import ModelClass
+
+T = TypeVar("T")
+
+FETCHED_AT_A_TIME = 1000
+"""Instances of a live iteration whose links are fetched by one query."""
+
+
+class Asked(NamedTuple):
+    """What a query asks for."""
+
+    filters: tuple[Any, ...] = ()
+    sort: tuple[tuple[str, int], ...] = ()
+    skip: int = 0
+    limit: int = 0
+    view: Any = None
+    keys: Any = None
+    with_children: bool = False
+    fetch_links: bool = False
+    options: Mapping[str, Any] = {}
+
+
+class ModelQueryBase(Generic[T]):
+    """A query for instances of a model, which has not run: immutable, may be run any number of times.
+
+    Chained methods return a new query. The filter is checked when the query is made, so that a mistake is raised before
+    anything is sent.
+    """
+
+    __slots__ = ("_asked", "_filter", "_model")
+
+    def __init__(self, model: Any, asked: Asked) -> None:
+        self._model = model
+        self._asked = asked
+        self._filter = all_of([*asked.filters, model.__odm__.class_filter(asked.with_children)])
+
+    def _with(self, **changes: Any) -> Self:
+        return type(self)(self._model, self._asked._replace(**changes))
+
+    # ---- chained ----------------------------------------------------------------------------------------------------
+
+    def find(self, *filters: Any, **options: Any) -> Self:
+        """More conditions, all of which must hold; `options` as for `Document.find`."""
+        asked = self._asked
+        return self._with(filters=(*asked.filters, *filters), **split(options, asked.options))
+
+    def sort(self, *keys: Any) -> Self:
+        """Order: `-User.age`, `User.age`, "-age", ("age", -1), or a list of these."""
+        return self._with(sort=tuple(sort_keys(self._model, keys)))
+
+    def skip(self, count: int) -> Self:
+        """Leave out the first `count` documents."""
+        return self._with(skip=count)
+
+    def limit(self, count: int) -> Self:
+        """No more than `count` documents; 0 means all."""
+        return self._with(limit=count)
+
+    def with_children(self, with_children: bool = True) -> Self:
+        """Also documents of classes derived from the model, each as an instance of its class."""
+        return self._with(with_children=with_children)
+
+    def fetch_links(self, fetch_links: bool = True) -> Self:
+        """Also the documents that links refer to: one more query for each field of links, however many documents."""
+        return self._with(fetch_links=fetch_links)
+
+    def _projected(self, view: Any) -> dict[str, Any]:
+        if isinstance(view, type) and issubclass(view, Model):
+            return {"view": view, "keys": None}
+        if isinstance(view, Mapping):
+            trust.check(view, "projection")
+            return {"view": None, "keys": dict(view)}
+        if isinstance(view, Iterable) and not isinstance(view, (str, bytes)):
+            return {"view": None, "keys": [resolve(self._model, each)._key for each in view]}
+        raise TypeError(f"project takes a model, a list of fields or a projection, got {type(view).__name__}")
+
+    # ---- what is sent -----------------------------------------------------------------------------------------------
+
+    def get_filter_query(self) -> Mapping[str, Any]:
+        """The filter as it is sent."""
+        return self._filter
+
+    def __repr__(self) -> str:
+        return f"{self._model.__name__}.find({dict(self._filter)!r})"
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a query has no truth value: use exists(), count(), or to_list()")
+
+    @property
+    def _collection(self) -> Any:
+        return collection_of(self._model)
+
+    @property
+    def _session(self) -> Any:
+        return self._asked.options.get("session")
+
+    @property
+    def _native(self) -> Any:
+        """The query below: documents and tables."""
+        asked = self._asked
+        shape = asked.keys
+        if shape is None:
+            target = self._model if asked.view is None else asked.view
+            shape = target.__odm__.projection(asked.with_children and asked.view is None)
+        return self._collection.find(
+            self._filter,
+            shape,
+            asked.skip,
+            asked.limit,
+            sort=list(asked.sort) or None,
+            **asked.options,
+        )
+
+    @property
+    def _maker(self) -> ModelClass | None:
+        """What makes instances; None where a projection gives plain documents."""
+        asked = self._asked
+        if asked.keys is not None:
+            return None
+        if asked.view is not None:
+            maker: ModelClass = asked.view.__odm__.maker(False)
+            return maker
+        info = self._model.__odm__
+        made: ModelClass = info.maker(info.settings.read_whole, asked.with_children)
+        return made
+
+    def _unbounded(self, what: str) -> None:
+        asked = self._asked
+        if asked.skip or asked.limit or asked.sort:
+            raise InvalidQuery(f"{what} does not know sort, skip and limit: it concerns all documents that match")
+        if asked.view is not None or asked.keys is not None:
+            raise InvalidQuery(f"{what} gives no documents: there is nothing to project")
+
+    # ---- operations, as steps ---------------------------------------------------------------------------------------
+
+    def _list(self) -> Steps[list[Any]]:
+        result = yield self._native.read()
+        maker = self._maker
+        instances = result.to_list() if maker is None else result._data.instances(maker)
+        yield from self._fetch(instances)
+        return instances  # type: ignore[no-any-return]
+
+    def _first(self) -> Steps[Any]:
+        document = yield self._native.first()
+        if document is None:
+            return None
+        maker = self._maker
+        instance = document if maker is None else maker.instance(document)
+        yield from self._fetch([instance])
+        return instance
+
+    def _fetch(self, instances: list[Any]) -> Steps[None]:
+        if self._asked.fetch_links:
+            from .links import fetch
+
+            yield from fetch(self._asked.view or self._model, instances, self._session)
+
+    def _validated(self) -> Steps[list[Any]]:
+        result = yield self._native.read()
+        maker = self._maker
+        if maker is None:
+            raise InvalidQuery("validate() needs a model: a projection on keys gives plain documents")
+        instances = result._data.instances(maker)
+        doubtful: set[int] = set()
+        for cls in {type(each) for each in instances}:
+            for field in cls.__odm__.fields.values():
+                # Column by column: values that access takes as they are need no object to be looked at.
+                doubtful.update(result._data.unproven(field.slot))
+        errors: list[ValidationError] = []
+        for position in sorted(doubtful):
+            errors.extend(instances[position]._faults())
+        raise_all(errors)
+        return instances  # type: ignore[no-any-return]
+
+    def _count(self) -> Steps[int]:
+        options: dict[str, Any] = {"session": self._session}
+        if self._asked.skip:
+            options["skip"] = self._asked.skip
+        if self._asked.limit:
+            options["limit"] = self._asked.limit
+        count = yield self._collection.count_documents(self._filter, **options)
+        return count  # type: ignore[no-any-return]
+
+    def _exists(self) -> Steps[bool]:
+        document = yield self._collection.find(
+            self._filter, {"_id": 1}, self._asked.skip, session=self._session
+        ).first()
+        return document is not None
+
+    def _distinct(self, field: Any) -> Steps[list[Any]]:
+        found = resolve(self._model, field)
+        values = yield self._collection.distinct(found._key, self._filter, self._session)
+        plan = found._plan if found._plan.item is None or found._plan.keyed else found._plan.item
+        return [_loaded(plan, value) for value in values]
+
+    def _pipeline(self, stages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        stages = list(stages)
+        trust.check(stages, "pipeline")
+        asked = self._asked
+        before: list[Mapping[str, Any]] = [{"$match": self._filter}] if self._filter else []
+        if asked.sort:
+            before.append({"$sort": dict(asked.sort)})
+        if asked.skip:
+            before.append({"$skip": asked.skip})
+        if asked.limit:
+            before.append({"$limit": asked.limit})
+        return before + stages
+
+    def _aggregate(self, stages: Iterable[Mapping[str, Any]]) -> Any:
+        return self._collection.aggregate(self._pipeline(stages), **self._asked.options)
+
+    def _folded(self, operator: str, field: Any) -> Steps[Any]:
+        found = resolve(self._model, field)
+        stage = {"$group": {"_id": None, "value": {operator: f"${found._key}"}}}
+        document = yield self._aggregate([stage]).first()
+        if document is None:
+            return None
+        value = document["value"]
+        # The least of something is one of it; sums and averages are numbers of their own type.
+        return _loaded(found._plan, value) if operator in ("$min", "$max") else _number(value)
+
+
+def _loaded(plan: Any, value: Any) -> Any:
+    from .._core import Document
+    from .errors import Mismatch
+
+    if value is None:
+        return None
+    try:
+        return plan.load(Document({"": value})[""] if isinstance(value, (dict, list)) else value, None)
+    except Mismatch:
+        return value
+
+
+def _number(value: Any) -> Any:
+    from bson import Decimal128, Int64
+
+    if isinstance(value, Decimal128):
+        return value.to_decimal()
+    return int(value) if isinstance(value, Int64) else value
+
+
+def split(options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What `find(...)` was given by keyword: parts of the query, and options of the collection's `find`."""
+    parts = {name: options[name] for name in ("skip", "limit", "with_children", "fetch_links") if name in options}
+    rest = {name: value for name, value in options.items() if name not in parts}
+    return {**parts, "options": {**(before or {}), **rest}}
+
+
+__all__ = ["Asked", "ModelQueryBase", "Sort", "split"]

@@ -1,0 +1,55 @@
+"""The inner class `Settings` of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+
+class ModelSettings(NamedTuple):
+    """What `class Settings` of a model says.
+
+    Attributes
+    ----------
+    name
+        The collection; the name of the class by default.
+    indexes
+        Names of fields, (name, direction) pairs, lists of these for one index, or PyMongo's IndexModel. `init` makes them.
+    is_root
+        Classes derived from this one share its collection, and documents name their class.
+    use_revision
+        Writes check that nobody else wrote since the document was read.
+    read_whole
+        Queries read all keys of documents, not only the declared ones: `m["key"]` finds them, and `replace()` keeps them.
+    projection
+        What a query reads instead, for models that are views: `{"city": "$address.city"}`.
+    """
+
+    name: str
+    indexes: Sequence[Any] = ()
+    is_root: bool = False
+    use_revision: bool = False
+    read_whole: bool = False
+    projection: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(cls, model: type, inherited: ModelSettings | None) -> ModelSettings:
+        """The settings of a model class.
+
+        Raises
+        ------
+        TypeError
+            For a name that is no setting.
+        """
+        values: dict[str, Any] = {"name": model.__name__}
+        if inherited is not None:
+            kept = {"name", "is_root"} if inherited.is_root else set()
+            values.update({key: getattr(inherited, key) for key in (*kept, "use_revision", "read_whole")})
+        declared = model.__dict__.get("Settings")
+        for key, value in vars(declared).items() if declared is not None else ():
+            if key.startswith("__"):
+                continue
+            if key not in cls._fields:
+                raise TypeError(f"{model.__name__}.Settings.{key} is no setting; there are {', '.join(cls._fields)}")
+            values[key] = value
+        return cls(**values)

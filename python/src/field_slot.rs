@@ -1,0 +1,238 @@
+//! `FieldSlot`: the descriptor of a declared field. On the class it gives the field's expression, on an instance its value.
+
+use std::sync::OnceLock;
+
+use data_bridge::chunk::Cell;
+use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDateTime, PyString, PyTuple};
+
+use crate::model::{ModelView, Source};
+use crate::value;
+
+/// The types on the wire that need no conversion for some annotation; their sum says which a field takes as they are.
+const NULL: u32 = 1;
+const STRING: u32 = 2;
+const INT32: u32 = 4;
+const INT64: u32 = 8;
+const DOUBLE: u32 = 16;
+const BOOLEAN: u32 = 32;
+const OBJECT_ID: u32 = 64;
+const DATE: u32 = 128;
+const BINARY: u32 = 256;
+
+/// A declared field. How it converts is known once its annotation can be resolved, which a forward reference may delay.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub struct FieldSlot {
+    name: Py<PyString>,
+    key: Py<PyString>,
+    /// What class access gives.
+    expression: Py<PyAny>,
+    /// Called without arguments when a value is wanted and there is no plan: calls `_plan`.
+    resolve: Py<PyAny>,
+    plan: OnceLock<Plan>,
+}
+
+struct Plan {
+    /// Types on the wire that are taken as they are.
+    direct: u32,
+    /// `load(stored, place)` for the others.
+    load: Py<PyAny>,
+    /// What `load` gives can be changed in place, so that it is kept.
+    keeps: bool,
+    /// `accept(value)`: what an assignment stores, or an error.
+    accept: Py<PyAny>,
+    /// `missing(instance)`: the default of a field that the document does not have, or an error.
+    missing: Py<PyAny>,
+}
+
+impl FieldSlot {
+    fn plan(&self, py: Python<'_>) -> PyResult<&Plan> {
+        if let Some(plan) = self.plan.get() {
+            return Ok(plan);
+        }
+        self.resolve.bind(py).call0()?;
+        self.plan
+            .get()
+            .ok_or_else(|| PyRuntimeError::new_err("the field has no plan"))
+    }
+
+    /// The value in the stored document; `None` where it has no such key.
+    #[inline]
+    fn stored<'py>(
+        &self,
+        view: &ModelView,
+        source: &Source,
+        plan: &Plan,
+        key: &Bound<'py, PyString>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = key.py();
+        let Some(cell) = source.node.cell_at(source.row, key.as_any())? else {
+            return Ok(None);
+        };
+        if direct(&cell) & plan.direct != 0 {
+            if let Cell::Int64(number) = cell {
+                return Ok(Some(number.into_pyobject(py)?.into_any()));
+            }
+            let value = value::scalar(py, source.node.codec(), &cell)?;
+            // A date that no datetime can be comes as something else.
+            if !matches!(cell, Cell::DateTime(_)) || value.is_instance_of::<PyDateTime>() {
+                return Ok(Some(value));
+            }
+        }
+        self.converted(view, source, plan, key)
+    }
+
+    #[inline(never)]
+    fn converted<'py>(
+        &self,
+        view: &ModelView,
+        source: &Source,
+        plan: &Plan,
+        key: &Bound<'py, PyString>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = key.py();
+        let Some(stored) = source.node.get(source.row, key.as_any())? else {
+            return Ok(None);
+        };
+        let place = PyTuple::new(py, [view.place(py)?, key.clone().into_any()])?;
+        let value = plan.load.bind(py).call1((stored, place))?;
+        if plan.keeps {
+            view.keep(self.name.bind(py), &value)?;
+        }
+        Ok(Some(value))
+    }
+
+    /// Whether the value at `row` is one that access takes as it is; a missing one is not.
+    pub fn is_direct(
+        &self,
+        py: Python<'_>,
+        node: &crate::node::Node,
+        row: usize,
+    ) -> PyResult<bool> {
+        let plan = self.plan(py)?;
+        let cell = node.cell_at(row, self.key.bind(py).as_any())?;
+        Ok(cell.is_some_and(|cell| {
+            let (first, last) = node.codec().date_bounds;
+            let fits = match cell {
+                Cell::DateTime(millis) => (first..=last).contains(&millis),
+                _ => true,
+            };
+            fits && direct(&cell) & plan.direct != 0
+        }))
+    }
+}
+
+fn direct(cell: &Cell<'_>) -> u32 {
+    match cell {
+        Cell::Null => NULL,
+        Cell::String(_) => STRING,
+        Cell::Int32(_) => INT32,
+        Cell::Int64(_) => INT64,
+        Cell::Double(_) => DOUBLE,
+        Cell::Boolean(_) => BOOLEAN,
+        Cell::ObjectId(_) => OBJECT_ID,
+        Cell::DateTime(_) => DATE,
+        Cell::Binary { subtype: 0, .. } => BINARY,
+        _ => 0,
+    }
+}
+
+#[pymethods]
+impl FieldSlot {
+    #[new]
+    fn new(
+        py: Python<'_>,
+        name: &str,
+        key: &str,
+        expression: Py<PyAny>,
+        resolve: Py<PyAny>,
+    ) -> Self {
+        FieldSlot {
+            // Interned, as the keys of a Chunk are: most lookups compare pointers.
+            name: PyString::intern(py, name).unbind(),
+            key: PyString::intern(py, key).unbind(),
+            expression,
+            resolve,
+            plan: OnceLock::new(),
+        }
+    }
+
+    /// How the field converts; the first call counts.
+    fn _plan(
+        &self,
+        direct: u32,
+        load: Py<PyAny>,
+        keeps: bool,
+        accept: Py<PyAny>,
+        missing: Py<PyAny>,
+    ) {
+        let plan = Plan {
+            direct,
+            load,
+            keeps,
+            accept,
+            missing,
+        };
+        let _ = self.plan.set(plan);
+    }
+
+    fn __get__<'py>(
+        &self,
+        py: Python<'py>,
+        instance: Option<&Bound<'py, PyAny>>,
+        _owner: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let Some(instance) = instance else {
+            return Ok(self.expression.bind(py).clone());
+        };
+        let view = instance.cast::<ModelView>()?.get();
+        let name = self.name.bind(py);
+        if let Some(value) = view.held(name)? {
+            return Ok(value);
+        }
+        let plan = self.plan(py)?;
+        let key = self.key.bind(py);
+        let stored = view.with_source(|source| match source {
+            Some(source) => self.stored(view, source, plan, key),
+            None => Ok(None),
+        })?;
+        match stored {
+            Some(value) => Ok(value),
+            None => {
+                let value = plan.missing.bind(py).call1((instance,))?;
+                view.keep(name, &value)?;
+                Ok(value)
+            }
+        }
+    }
+
+    fn __set__<'py>(
+        &self,
+        instance: &Bound<'py, PyAny>,
+        value: &Bound<'py, PyAny>,
+    ) -> PyResult<()> {
+        let py = instance.py();
+        let view = instance.cast::<ModelView>()?.get();
+        let value = self.plan(py)?.accept.bind(py).call1((value,))?;
+        view.assign(self.name.bind(py), &value)
+    }
+
+    fn __delete__(&self, _instance: &Bound<'_, PyAny>) -> PyResult<()> {
+        Err(PyAttributeError::new_err(
+            "a field cannot be deleted: assign None, or use update(Unset(...))",
+        ))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.expression)?;
+        visit.call(&self.resolve)?;
+        if let Some(plan) = self.plan.get() {
+            visit.call(&plan.load)?;
+            visit.call(&plan.accept)?;
+            visit.call(&plan.missing)?;
+        }
+        Ok(())
+    }
+}

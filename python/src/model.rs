@@ -1,0 +1,315 @@
+//! `ModelView`: what instances of ODM models are below: a row of a Chunk, and what was read from it or changed since.
+
+use std::sync::{Arc, Mutex, OnceLock};
+
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple, PyType};
+
+use crate::document::Document;
+use crate::ffi::Subclass;
+use crate::lock::lock;
+use crate::node::Node;
+
+/// The base of models. An instance that a query made holds a row and nothing else before a value has to be kept.
+#[pyclass(frozen, subclass, weakref, module = "data_bridge._core")]
+pub struct ModelView {
+    /// The row it was made of; `None` for one made by hand.
+    origin: OnceLock<Source>,
+    touched: OnceLock<Box<Touched>>,
+}
+
+/// Where the stored values are.
+#[derive(Clone)]
+pub struct Source {
+    pub node: Arc<Node>,
+    pub row: usize,
+    /// The document was read with all its keys.
+    pub whole: bool,
+}
+
+/// What an instance has beside its row. Both dicts are by the names of fields.
+struct Touched {
+    /// Values made from stored ones and kept: lists, dicts, embedded models, which may be changed in place.
+    kept: Py<PyDict>,
+    /// Values that were assigned.
+    assigned: Py<PyDict>,
+    /// For messages: what holds this embedded instance and under which key, as nested pairs.
+    place: OnceLock<Py<PyAny>>,
+    /// The document as it was last written, which replaces the row.
+    written: Mutex<Option<Source>>,
+}
+
+impl ModelView {
+    /// Makes an empty instance one of `row`.
+    pub fn fill(&self, node: &Arc<Node>, row: usize, whole: bool) -> PyResult<()> {
+        let node = Arc::clone(node);
+        self.origin
+            .set(Source { node, row, whole })
+            .map_err(|_| PyRuntimeError::new_err("the instance has a row already"))
+    }
+
+    /// The value of a field that was assigned or kept.
+    #[inline]
+    pub fn held<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(touched) = self.touched.get() else {
+            return Ok(None);
+        };
+        let py = name.py();
+        match touched.assigned.bind(py).get_item(name)? {
+            Some(value) => Ok(Some(value)),
+            None => touched.kept.bind(py).get_item(name),
+        }
+    }
+
+    /// Calls `read` with where the stored values are.
+    #[inline]
+    pub fn with_source<T>(&self, read: impl FnOnce(Option<&Source>) -> T) -> T {
+        if let Some(touched) = self.touched.get() {
+            // Cloned: `read` may run Python code, and must find no lock held.
+            let written = lock(&touched.written).clone();
+            if let Some(written) = written {
+                return read(Some(&written));
+            }
+        }
+        read(self.origin.get())
+    }
+
+    /// Keeps the value of a field, so that changes in place are seen.
+    pub fn keep(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let touched = self.touched(name.py());
+        touched.kept.bind(name.py()).set_item(name, value)
+    }
+
+    /// Assigns to a field.
+    pub fn assign(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+        let touched = self.touched(name.py());
+        touched.assigned.bind(name.py()).set_item(name, value)
+    }
+
+    fn touched(&self, py: Python<'_>) -> &Touched {
+        if let Some(touched) = self.touched.get() {
+            return touched;
+        }
+        // Made before it is stored: making a dict may run the collector, and so code that comes here again.
+        let made = Box::new(Touched {
+            kept: PyDict::new(py).unbind(),
+            assigned: PyDict::new(py).unbind(),
+            place: OnceLock::new(),
+            written: Mutex::new(None),
+        });
+        self.touched.get_or_init(|| made)
+    }
+
+    /// Where this instance stands: what it was given for an embedded one, else the document itself.
+    pub fn place<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match self.touched.get().and_then(|touched| touched.place.get()) {
+            Some(place) => Ok(place.bind(py).clone()),
+            None => Ok(self._document(py)?.into_pyobject(py)?.into_any()),
+        }
+    }
+}
+
+#[pymethods]
+impl ModelView {
+    /// An empty instance, whatever the arguments: they are for `__init__`.
+    #[new]
+    #[pyo3(signature = (*_args, **_kwargs))]
+    fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
+        ModelView {
+            origin: OnceLock::new(),
+            touched: OnceLock::new(),
+        }
+    }
+
+    /// Makes an empty instance one of `document`'s row; `place` says where it is embedded.
+    #[pyo3(signature = (document, whole, place=None))]
+    fn _fill(
+        &self,
+        document: &Bound<'_, Document>,
+        whole: bool,
+        place: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let (node, row) = document.get().parts();
+        self.fill(node, row, whole)?;
+        if let Some(place) = place {
+            // Set once, as the row is.
+            let _ = self.touched(document.py()).place.set(place);
+        }
+        Ok(())
+    }
+
+    /// Reads from `document` from now on: what was written. Assigned values are kept values from then on, or with all
+    /// others forgotten.
+    fn _written(&self, document: &Bound<'_, Document>, whole: bool, keep: bool) -> PyResult<()> {
+        let py = document.py();
+        let (node, row) = document.get().parts();
+        let touched = self.touched(py);
+        let (kept, assigned) = (touched.kept.bind(py), touched.assigned.bind(py));
+        if keep {
+            kept.update(assigned.as_mapping())?;
+        } else {
+            kept.clear();
+        }
+        assigned.clear();
+        let source = Source {
+            node: Arc::clone(node),
+            row,
+            whole,
+        };
+        // The one before is dropped after the lock is let go.
+        let before = lock(&touched.written).replace(source);
+        drop(before);
+        Ok(())
+    }
+
+    /// The stored document; None for an instance that is not stored.
+    fn _document(&self, py: Python<'_>) -> PyResult<Option<Py<Document>>> {
+        self.with_source(|source| {
+            source
+                .map(|source| Document::view(py, &source.node, source.row as u32))
+                .transpose()
+        })
+    }
+
+    /// For messages: the document, or a pair of what this instance is embedded in and its key.
+    fn _place<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        self.place(py)
+    }
+
+    /// Whether anything was assigned, or made of stored values and kept.
+    #[getter]
+    fn _is_touched(&self, py: Python<'_>) -> bool {
+        self.touched.get().is_some_and(|touched| {
+            !touched.kept.bind(py).is_empty() || !touched.assigned.bind(py).is_empty()
+        })
+    }
+
+    /// Whether there is a stored document, and it was read with all its keys.
+    #[getter]
+    fn _is_whole(&self) -> bool {
+        self.with_source(|source| source.is_some_and(|source| source.whole))
+    }
+
+    /// Whether there is a stored document.
+    #[getter]
+    fn _is_stored(&self) -> bool {
+        self.with_source(|source| source.is_some())
+    }
+
+    /// The values made from stored ones and kept, by field.
+    #[getter]
+    fn _kept<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        self.touched(py).kept.bind(py).clone()
+    }
+
+    /// The values that were assigned, by field.
+    #[getter]
+    fn _assigned<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
+        self.touched(py).assigned.bind(py).clone()
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        // The dicts clear themselves, which breaks any cycle through here; a row leads to no object that could.
+        if let Some(touched) = self.touched.get() {
+            visit.call(&touched.kept)?;
+            visit.call(&touched.assigned)?;
+            if let Some(place) = touched.place.get() {
+                visit.call(place)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A model of which instances are made in bulk; for a tree of models, the class of each document.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub struct ModelClass {
+    class: Subclass,
+    whole: bool,
+    /// The key that names the class, and the `ModelClass` of each name; documents that name none are of `class`.
+    tree: Option<(Py<PyString>, Py<PyDict>)>,
+}
+
+#[pymethods]
+impl ModelClass {
+    /// `whole`: documents are read with all their keys. `tree`: the key that names a class, and ModelClasses by name.
+    #[new]
+    #[pyo3(signature = (class, whole, tree=None))]
+    fn new(
+        class: &Bound<'_, PyType>,
+        whole: bool,
+        tree: Option<(Bound<'_, PyString>, Bound<'_, PyDict>)>,
+    ) -> PyResult<Self> {
+        let Some(class) = Subclass::of(class)? else {
+            return Err(PyTypeError::new_err("a model must derive from ModelView"));
+        };
+        Ok(ModelClass {
+            class,
+            whole,
+            tree: tree.map(|(key, classes)| {
+                let key = PyString::intern(key.py(), &key.to_string_lossy());
+                (key.unbind(), classes.unbind())
+            }),
+        })
+    }
+
+    /// The instance of one document.
+    fn instance<'py>(&self, document: &Bound<'py, Document>) -> PyResult<Bound<'py, ModelView>> {
+        let (node, row) = document.get().parts();
+        self.make(document.py(), node, row)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.class.class())?;
+        if let Some((_, classes)) = &self.tree {
+            visit.call(classes)?;
+        }
+        Ok(())
+    }
+}
+
+impl ModelClass {
+    /// The instance of one row: one allocation.
+    #[inline]
+    pub fn make<'py>(
+        &self,
+        py: Python<'py>,
+        node: &Arc<Node>,
+        row: usize,
+    ) -> PyResult<Bound<'py, ModelView>> {
+        if let Some((key, classes)) = &self.tree {
+            if let Some(name) = node.get(row, key.bind(py).as_any())? {
+                // What is no name (a list, say) may not be hashable, and is of no class.
+                if name.is_instance_of::<PyString>() {
+                    if let Some(class) = classes.bind(py).get_item(name)? {
+                        let class = class.cast_into::<ModelClass>()?;
+                        return class.get().own(py, node, row);
+                    }
+                }
+            }
+        }
+        self.own(py, node, row)
+    }
+
+    #[inline]
+    fn own<'py>(
+        &self,
+        py: Python<'py>,
+        node: &Arc<Node>,
+        row: usize,
+    ) -> PyResult<Bound<'py, ModelView>> {
+        let made = self.class.instance(py)?;
+        made.get().fill(node, row, self.whole)?;
+        Ok(made)
+    }
+}
+
+/// Adds the base of models and what makes them.
+pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add_class::<ModelView>()?;
+    module.add_class::<ModelClass>()?;
+    module.add_class::<crate::field_slot::FieldSlot>()?;
+    Ok(())
+}
