@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._core import Document
+from .async_collection_writes import AsyncCollectionWrites
 from .async_query import AsyncQuery
 from .client_handle import ClientHandle
 from .collection_handle import CollectionHandle
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
 
 
-class AsyncCollection(CollectionHandle[AsyncQuery]):
+class AsyncCollection(CollectionHandle[AsyncQuery], AsyncCollectionWrites):
     """As `Collection`, awaited."""
 
     _query_type = AsyncQuery

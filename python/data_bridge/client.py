@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ._core import Document
 from .client_handle import ClientHandle
 from .collection_handle import CollectionHandle
+from .collection_writes import CollectionWrites
 from .database_handle import DatabaseHandle
 from .query import Query
 from .session import ClientSession
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
 
 
-class Collection(CollectionHandle[Query]):
+class Collection(CollectionHandle[Query], CollectionWrites):
     """A collection: `client.shop.orders`, `client["shop"]["orders"]`. It holds nothing and costs nothing."""
 
     _query_type = Query
@@ -85,7 +86,7 @@ class Collection(CollectionHandle[Query]):
         return self._distinct(key, filter, session, options).wait()
 
     def to_pymongo(self) -> pymongo.collection.Collection[Any]:
-        """PyMongo's collection with the same settings, for what we do not have: writes, indexes, change streams."""
+        """PyMongo's collection with the same settings, for what we do not have: change streams, search indexes, ..."""
         return self.database.to_pymongo().get_collection(self._name, **for_pymongo(self._settings))
 
 

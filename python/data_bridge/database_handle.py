@@ -49,10 +49,11 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         self,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: Any = None,
+        write_concern: Any = None,
         read_concern: Any = None,
     ) -> Self:
         """The same database with other settings."""
-        replaced = self._settings.replace(codec_options, read_preference, read_concern)
+        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern)
         return type(self)(self._client, self._name, replaced)
 
     def get_collection(
@@ -60,10 +61,13 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         name: str,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: Any = None,
+        write_concern: Any = None,
         read_concern: Any = None,
     ) -> C:
         """A collection, with other settings than the database's where they are given."""
-        return self._collection_type(self, name, self._settings.replace(codec_options, read_preference, read_concern))
+        return self._collection_type(
+            self, name, self._settings.replace(codec_options, read_preference, write_concern, read_concern)
+        )
 
     def aggregate(
         self,
