@@ -175,7 +175,7 @@ class AsyncCollectionWrites(WritesHandle):
         comment: Any = None,
         **kwargs: Any,
     ) -> Document | None:
-        """Update the first document that matches, and return it; None when there is none. As `Collection.find_one_and_update`."""
+        """Update the first document that matches, and return it. As `Collection.find_one_and_update`."""
         change = statement.changes("update", update, self._settings.codec_options, replace=False)
         return await self._find_and_modify(
             filter,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 from . import aio
-from ._core import Operation
+from ._core import DataBridgeError, Operation
 
 T = TypeVar("T")
 
@@ -35,7 +35,7 @@ class Call(Generic[T]):
 class Steps(Generic[T]):
     """As a Call, of several operations: a generator that yields each operation and is sent its outcome.
 
-    An operation's error is raised in the generator, where it was yielded.
+    An error of this package is raised in the generator, where the operation was yielded; any other ends both.
     """
 
     __slots__ = ("_run",)
@@ -51,7 +51,7 @@ class Steps(Generic[T]):
             while True:
                 try:
                     outcome = operation.wait()
-                except BaseException as error:
+                except DataBridgeError as error:
                     operation = steps.throw(error)
                 else:
                     operation = steps.send(outcome)
@@ -66,7 +66,7 @@ class Steps(Generic[T]):
             while True:
                 try:
                     outcome = await aio.complete(operation)
-                except BaseException as error:
+                except DataBridgeError as error:
                     operation = steps.throw(error)
                 else:
                     operation = steps.send(outcome)

@@ -10,6 +10,7 @@ import bson
 from . import build, encode, names
 from .call import Call, same
 from .handle import ConfiguredHandle
+from .indexes import IndexesHandle
 from .options import check_option, collect, pairs, projection_of
 from .plan import FindPlan
 from .query_base import QueryBase
@@ -29,7 +30,7 @@ _DISTINCT_OPTIONS = _ESTIMATE_OPTIONS | {"hint", "collation"}
 _COUNT_OPTIONS = _DISTINCT_OPTIONS | {"skip", "limit"}
 
 
-class CollectionHandle(ConfiguredHandle, Generic[Q]):
+class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
     """Both collections: queries and counts."""
 
     _kind = "collection"

@@ -21,6 +21,7 @@ def check(reply: Mapping[str, Any]) -> None:
         With the server's code, and its description as `details`.
     """
     errors = reply.get("writeErrors")
+    kind: type[OperationFailure]
     if errors:
         error = errors[-1]
         kind = DuplicateKeyError if error.get("code") in _DUPLICATE_KEY else WriteError
@@ -33,7 +34,7 @@ def check(reply: Mapping[str, Any]) -> None:
         raise made(kind, text, concern.get("code", 0), concern, _labels(reply), concern.get("codeName", ""))
 
 
-def bulk(details: dict[str, Any], labels: tuple[str, ...]) -> BulkWriteError:
+def bulk(details: dict[str, Any], labels: tuple[str, ...]) -> OperationFailure:
     """The error of many writes, some of which failed. Its message names the first, and shows no document."""
     errors, concerns = details["writeErrors"], details["writeConcernErrors"]
     errors.sort(key=lambda error: error["index"])
@@ -55,10 +56,17 @@ def concern_error(reply: Mapping[str, Any]) -> dict[str, Any] | None:
     return {**concern, "errorLabels": labels} if labels else dict(concern)
 
 
-def made(kind: type[Any], text: str, code: int, details: Any, labels: tuple[str, ...] = (), code_name: str = "") -> Any:
+def made(
+    kind: type[OperationFailure],
+    text: str,
+    code: int,
+    details: Any,
+    labels: tuple[str, ...] = (),
+    code_name: str = "",
+) -> OperationFailure:
     """An OperationFailure of `kind` with its attributes."""
     name = f", {code_name}" if code_name else ""
-    error: OperationFailure = kind(text if kind is BulkWriteError else f"{text} (code {code}{name})")
+    error = kind(text if kind is BulkWriteError else f"{text} (code {code}{name})")
     error.code, error.code_name, error.labels, error.details = code, code_name, labels, details
     return error
 

@@ -49,7 +49,7 @@ def insert(document: Any, options: CodecOptions[Any], what: str = "document") ->
     if not isinstance(document, Mapping):
         raise TypeError(f"{what} must be a mapping, got {type(document).__name__}")
     if isinstance(document, RawBSONDocument):
-        encoded, key = document.raw, None
+        encoded, key = bytes(document.raw), None
     else:
         prefix = b""
         if "_id" in document:

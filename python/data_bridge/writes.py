@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import bson
@@ -47,7 +47,7 @@ class WritesHandle:
     ) -> Steps[InsertManyResult]:
         if isinstance(documents, (Mapping, str, bytes)) or not isinstance(documents, Iterable):
             raise TypeError(f"documents must be an iterable of mappings, got {type(documents).__name__}")
-        if hasattr(documents, "__len__") and len(documents) == 0:
+        if isinstance(documents, Sized) and not len(documents):
             raise TypeError("documents cannot be empty")
         ids: list[Any] = []
         options = self._settings.codec_options
