@@ -1,6 +1,6 @@
 """The native module: private; `data_bridge` is its public face."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
@@ -16,9 +16,13 @@ __all__ = [
     "Document",
     "DocumentIterator",
     "DuplicateKeyError",
+    "FieldSlot",
+    "InstanceIterator",
     "InvalidOperation",
     "InvalidQuery",
     "ListView",
+    "ModelClass",
+    "ModelView",
     "Operation",
     "OperationFailure",
     "Reader",
@@ -240,6 +244,17 @@ class DocumentIterator:
 
     def __iter__(self) -> DocumentIterator: ...
     def __next__(self) -> Document: ...
+    def instances(self, class_: ModelClass, /) -> InstanceIterator:
+        """The same documents as instances of a model. Both iterators take from the same rows."""
+    def close(self) -> None:
+        """End the run of a live iterator."""
+
+@final
+class InstanceIterator:
+    """Instances of a model, one by one."""
+
+    def __iter__(self) -> InstanceIterator: ...
+    def __next__(self) -> Any: ...
     def close(self) -> None:
         """End the run of a live iterator."""
 
@@ -335,6 +350,10 @@ class ResultData:
     def documents(self, start: int = 0, stop: int | None = None) -> DocumentIterator: ...
     def document_list(self) -> list[Document]:
         """All Documents, built with the garbage collector paused."""
+    def instances(self, class_: ModelClass, /) -> list[Any]:
+        """All documents as instances of a model, built with the garbage collector paused."""
+    def unproven(self, field: FieldSlot) -> list[int]:
+        """The positions of documents with a value in `field` that access does not take as it is."""
     def to_dicts(self) -> list[dict[str, Any]]: ...
     def schema(self, form: Form | None = None) -> Schema: ...
     def batches(self, form: Form | None = None) -> list[RecordBatch]: ...
@@ -393,3 +412,58 @@ class ListView:
         """The list itself: it cannot be changed."""
     def __copy__(self) -> Self: ...
     def __deepcopy__(self, _memo: Any) -> Self: ...
+
+# ---- models (model.rs, field_slot.rs) --------------------------------------------------------------------------------
+
+@disjoint_base
+class ModelView:
+    """The base of models: a row, and what was read from it or changed since."""
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        """An empty instance, whatever the arguments: they are for `__init__`."""
+    def _fill(self, document: Document, whole: bool, place: Any = None) -> None:
+        """Make an empty instance one of `document`'s row; `place` says where it is embedded."""
+    def _written(self, document: Document, whole: bool, keep: bool) -> None:
+        """Read from `document` from now on. Assigned values are kept values from then on, or with all others forgotten."""
+    def _document(self) -> Document | None:
+        """The stored document; None for an instance that is not stored."""
+    def _place(self) -> Any:
+        """For messages: the document, or a pair of what this instance is embedded in and its key."""
+    @property
+    def _is_touched(self) -> bool: ...
+    @property
+    def _is_whole(self) -> bool:
+        """Whether there is a stored document, and it was read with all its keys."""
+    @property
+    def _is_stored(self) -> bool: ...
+    @property
+    def _kept(self) -> dict[str, Any]: ...
+    @property
+    def _assigned(self) -> dict[str, Any]: ...
+
+@final
+class ModelClass:
+    """A model of which instances are made in bulk; for a tree of models, the class of each document."""
+
+    def __new__(
+        cls, class_: type[ModelView], whole: bool, tree: tuple[str, dict[str, ModelClass]] | None = None
+    ) -> Self: ...
+    def instance(self, document: Document) -> Any: ...
+
+@final
+class FieldSlot:
+    """A declared field: on the class its expression, on an instance its value."""
+
+    def __new__(cls, name: str, key: str, expression: Any, resolve: Callable[[], object]) -> Self: ...
+    def _plan(
+        self,
+        direct: int,
+        load: Callable[[Any, Any], Any],
+        keeps: bool,
+        accept: Callable[[Any], Any],
+        missing: Callable[[Any], Any],
+    ) -> None:
+        """How the field converts; the first call counts."""
+    def __get__(self, instance: Any, owner: Any = None, /) -> Any: ...
+    def __set__(self, instance: Any, value: Any, /) -> None: ...
+    def __delete__(self, instance: Any, /) -> None: ...

@@ -14,29 +14,45 @@ from . import operators
 from .async_document import AsyncDocument
 from .async_model_query import AsyncModelQuery
 from .binding import init
+from .bulk_writer import AsyncBulkWriter, BulkWriter
 from .document import Document
-from .errors import DocumentNotFound, NotInitialized, PartlyRead, RevisionConflict, ValidationError
+from .errors import (
+    DocumentNotFound,
+    NotFetched,
+    NotInitialized,
+    PartlyRead,
+    RevisionConflict,
+    UnsavedChanges,
+    ValidationError,
+)
 from .expressions import Expression, Sort, path
 from .fields import Field
 from .hooks import Event, after_event, before_event
+from .link import BackLink, Link
 from .model import EmbeddedDocument
 from .model_query import ModelQuery
 from .trust import trusted
 
 __all__ = [
+    "AsyncBulkWriter",
     "AsyncDocument",
     "AsyncModelQuery",
+    "BackLink",
+    "BulkWriter",
     "Document",
     "DocumentNotFound",
     "EmbeddedDocument",
     "Event",
     "Expression",
     "Field",
+    "Link",
     "ModelQuery",
+    "NotFetched",
     "NotInitialized",
     "PartlyRead",
     "RevisionConflict",
     "Sort",
+    "UnsavedChanges",
     "ValidationError",
     "after_event",
     "before_event",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import inspect
 import sys
 import types
 import typing
@@ -20,8 +21,9 @@ from bson.min_key import MinKey
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
-from .containers import DictPlan, EmbeddedPlan, ListPlan, TuplePlan, UnionPlan
-from .plans import DIRECT, AnyPlan, ChoicePlan, ConvertedPlan, NonePlan, Plan, ScalarPlan
+from .choices import ChoicePlan
+from .containers import DictPlan, ListPlan, TuplePlan, UnionPlan
+from .plans import DIRECT, AnyPlan, ConvertedPlan, NonePlan, Plan, ScalarPlan
 
 _SCALARS = {
     *DIRECT, bson.Int64, Binary, Code, DatetimeMS, DBRef, Decimal128, MaxKey, MinKey, Regex, Timestamp
@@ -37,7 +39,7 @@ def own_annotations(cls: type) -> dict[str, Any]:
         import annotationlib
 
         return dict(annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF))
-    return dict(cls.__dict__.get("__annotations__", {}))
+    return inspect.get_annotations(cls)
 
 
 def is_class_variable(annotation: Any) -> bool:
@@ -124,6 +126,3 @@ class _Names(dict[str, Any]):
 
     def __missing__(self, name: str) -> Any:
         return self._names[name]
-
-
-__all__ = ["EmbeddedPlan", "is_class_variable", "own_annotations", "plan_of"]

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
+from . import writes
 from .async_model_query import AsyncModelQuery
+from .bulk_writer import AsyncBulkWriter
 from .collection_model import CollectionModel
+from .steps import run_async
 
 if TYPE_CHECKING:
     from ..async_query import AsyncQuery
+    from ..results import DeleteResult, UpdateResult
 
 
 class AsyncDocument(CollectionModel):
@@ -54,3 +58,101 @@ class AsyncDocument(CollectionModel):
     def aggregate(cls, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
         """A pipeline over the documents: a data_bridge AsyncQuery of plain Documents and tables."""
         return cls.find(**options).aggregate(pipeline)
+
+    # ---- writes -----------------------------------------------------------------------------------------------------
+
+    async def insert(self, *, session: Any = None) -> Self:
+        """Insert a document made of the instance, which gets an ObjectId if it has no `_id`.
+
+        Raises
+        ------
+        DuplicateKeyError
+            When a unique index has its key already.
+        ValidationError
+            When a value does not fit its field.
+        """
+        return await run_async(writes.insert(self, session))
+
+    async def save(self, *, session: Any = None) -> Self:
+        """Send what changed since the document was read or written; insert what is not stored yet.
+
+        Lists, dicts and embedded models that were changed in place are found by comparing them with what is stored.
+
+        Raises
+        ------
+        DocumentNotFound
+            When the document was deleted meanwhile.
+        RevisionConflict
+            With `Settings.use_revision`: when somebody else wrote the document meanwhile.
+        """
+        return await run_async(writes.save(self, session))
+
+    async def replace(self, *, overwrite: bool = False, session: Any = None) -> Self:
+        """Write the whole document.
+
+        Raises
+        ------
+        PartlyRead
+            When the instance was read for its declared fields only: keys that were not read would be deleted, as
+            `overwrite=True` does.
+        DocumentNotFound, RevisionConflict
+            As `save`.
+        """
+        return await run_async(writes.replace(self, overwrite, session))
+
+    async def update(self, *updates: Any, session: Any = None) -> Self:
+        """Run update operators on the document, and read it again.
+
+        Raises
+        ------
+        UnsavedChanges
+            When the instance was changed and not saved.
+        DocumentNotFound, RevisionConflict
+            As `save`.
+        """
+        return await run_async(writes.update(self, updates, session))
+
+    async def delete(self, *, session: Any = None) -> DeleteResult:
+        """Delete the document."""
+        return await run_async(writes.delete(self, session))
+
+    async def reload(self, *, session: Any = None) -> Self:
+        """Read the document again; what was changed and not saved is forgotten."""
+        return await run_async(writes.reload(self, session))
+
+    @classmethod
+    async def insert_one(cls, instance: Self, *, session: Any = None) -> Self:
+        """Insert a document made of an instance. As `insert`."""
+        return await instance.insert(session=session)
+
+    @classmethod
+    async def insert_many(cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None) -> list[Self]:
+        """Insert documents made of instances, in as few commands as they fit in.
+
+        Raises
+        ------
+        BulkWriteError
+            When some were not inserted.
+        """
+        return await run_async(writes.insert_many(cls, instances, ordered, session))
+
+    @classmethod
+    async def delete_many(cls, *filters: Any, session: Any = None) -> DeleteResult:
+        """Delete the documents that fulfil all conditions, of which there must be one."""
+        cls._required_filter(filters, "delete_many")
+        return await cls.find(*filters, session=session).delete()
+
+    @classmethod
+    async def delete_all(cls, *, session: Any = None) -> DeleteResult:
+        """Delete all documents of the model."""
+        return await cls.find(session=session).delete()
+
+    @classmethod
+    async def update_all(cls, *updates: Any, session: Any = None) -> UpdateResult:
+        """Update all documents of the model."""
+        return await cls.find(session=session).update(*updates)
+
+    @classmethod
+    def bulk_writer(cls, *, ordered: bool = True, session: Any = None) -> AsyncBulkWriter:
+        """Many writes in as few commands as they fit in: `async with User.bulk_writer() as bulk: bulk.save(user)`."""
+        return AsyncBulkWriter(cls, ordered, session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
+from . import query_writes
 from .query_base import FETCHED_AT_A_TIME, ModelQueryBase
 from .steps import run_async
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from .._core import Document as StoredDocument
     from ..async_query import AsyncQuery
     from ..result import Result
+    from ..results import DeleteResult, UpdateResult
     from ..stream import AsyncStream
     from .model import Model
 
@@ -42,7 +44,7 @@ class AsyncModelQuery(ModelQueryBase[T]):
 
     async def first_or_none(self) -> T | None:
         """Run the query for its first document only."""
-        return await run_async(self._first())  # type: ignore[no-any-return]
+        return await run_async(self._first())
 
     async def __aiter__(self) -> AsyncIterator[T]:
         """Run the query; instances as they come, in bounded memory. Leaving the loop ends the run."""
@@ -140,3 +142,46 @@ class AsyncModelQuery(ModelQueryBase[T]):
     def stream(self, **arguments: Any) -> AsyncStream:
         """As `AsyncQuery.stream`."""
         return self.to_query().stream(**arguments)
+
+    # ---- writes -----------------------------------------------------------------------------------------------------
+
+    async def update(self, *updates: Any) -> UpdateResult:
+        """Update all documents that match: `Set({User.age: 5})`, other operators, mappings."""
+        return await run_async(query_writes.update(self, updates, many=True))
+
+    async def update_one(self, *updates: Any) -> UpdateResult:
+        """Update one document that matches."""
+        return await run_async(query_writes.update(self, updates, many=False))
+
+    async def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
+        """Update one document that matches, or insert `on_insert`, updated, where none does; all in one command.
+
+        A key that the update or an equality of the filter sets is left to them.
+        """
+        return await run_async(query_writes.upsert(self, updates, on_insert))
+
+    async def delete(self) -> DeleteResult:
+        """Delete all documents that match; all there are where the query has no condition."""
+        return await run_async(query_writes.delete(self, many=True))
+
+    async def delete_one(self) -> DeleteResult:
+        """Delete one document that matches."""
+        return await run_async(query_writes.delete(self, many=False))
+
+    async def find_one_and_update(self, *updates: Any, **options: Any) -> T | None:
+        """Update the first document that matches, in the order of `sort`, and return it as it was.
+
+        Parameters
+        ----------
+        options
+            As for `Collection.find_one_and_update`: return_document, upsert, array_filters, ...
+        """
+        return await run_async(query_writes.find_one_and(self, "update", updates, options))
+
+    async def find_one_and_replace(self, replacement: T, **options: Any) -> T | None:
+        """Replace the first document that matches, all its keys, and return it as it was."""
+        return await run_async(query_writes.find_one_and(self, "replace", replacement, options))
+
+    async def find_one_and_delete(self, **options: Any) -> T | None:
+        """Delete the first document that matches, and return it."""
+        return await run_async(query_writes.find_one_and(self, "delete", None, options))

@@ -9,6 +9,7 @@ from bson.binary import UuidRepresentation
 
 from ..async_client import AsyncDatabase
 from ..client import Database
+from ..operations import IndexModel
 from .errors import NotInitialized
 from .expressions import Sort, sort_keys
 
@@ -93,22 +94,20 @@ def _check(database: Any, model: Any) -> None:
 
 
 def indexes_of(model: Any) -> list[Any]:
-    """PyMongo IndexModels of what a model declares.
+    """IndexModels of what a model declares.
 
     Raises
     ------
     TypeError, AttributeError
         For what is no index, or names a field that is not declared.
     """
-    from pymongo import IndexModel
-
     indexes = []
     for field in model.__odm__.fields.values():
         if field.options.index or field.options.unique:
             kind = 1 if field.options.index in (True, False) else field.options.index
             indexes.append(IndexModel([(field.key, kind)], unique=field.options.unique))
     for index in model.__odm__.settings.indexes:
-        if isinstance(index, IndexModel):
+        if hasattr(index, "document"):  # an IndexModel, this package's or PyMongo's
             indexes.append(index)
         elif isinstance(index, (str, tuple, Sort)) and not _is_pairs(index):
             indexes.append(IndexModel(_keys(model, [index])))

@@ -18,7 +18,7 @@ class ListPlan(Plan):
     def __init__(self, kind: type, item: Plan) -> None:
         self.kind = kind
         self.item: Plan = item
-        self.deep = item.deep
+        self.deep, self.virtual, self.links = item.deep, item.virtual, item.links
         self.name = f"{kind.__name__}[{item.name}{', ...' if kind is tuple else ''}]"
         self._takes = (list, tuple) if kind in (list, tuple) else (set, frozenset, list, tuple)
 
@@ -43,6 +43,9 @@ class ListPlan(Plan):
         if type(value) is self.kind and all(new is old for new, old in zip(items, value, strict=True)):
             return value
         return self._make(items)
+
+    def for_field(self, field: Any) -> Plan:
+        return ListPlan(self.kind, self.item.for_field(field))
 
     def _make(self, items: list[Any]) -> Any:
         if self.kind is list:
@@ -202,9 +205,13 @@ class UnionPlan(Plan):
         if self._alone is not None:
             self.direct = self._alone.direct | (NULL if self.nullable else 0)
             self.model, self.item, self.keyed = self._alone.model, self._alone.item, self._alone.keyed
+            self.virtual = self._alone.virtual
             self.free, self.links, self.attribute = self._alone.free, self._alone.links, self._alone.attribute  # type: ignore[method-assign]
         elif all(isinstance(each, (NonePlan, ScalarPlan)) or each.keeps for each in members):
             self.direct = sum(each.direct for each in members)
+
+    def for_field(self, field: Any) -> Plan:
+        return UnionPlan([each.for_field(field) for each in self.members])
 
     def load(self, stored: Any, place: Any) -> Any:
         if stored is None and self.nullable:

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from typing_extensions import Self
 
+from . import writes
+from .bulk_writer import BulkWriter
 from .collection_model import CollectionModel
 from .model_query import ModelQuery
+from .steps import run
 
 if TYPE_CHECKING:
     from ..query import Query
+    from ..results import DeleteResult, UpdateResult
 
 
 class Document(CollectionModel):
@@ -37,8 +41,8 @@ class Document(CollectionModel):
         filters
             Expressions such as `User.age > 25`, or mappings in the server's language.
         options
-            skip, limit, with_children, fetch_links, and what `Collection.find` takes: session, hint, collation, batch_size,
-            max_time_ms, comment, schema, on_conflict, ...
+            skip, limit, with_children, fetch_links, and what `Collection.find` takes: session, hint, collation,
+            batch_size, max_time_ms, comment, schema, on_conflict, ...
 
         Raises
         ------
@@ -78,3 +82,101 @@ class Document(CollectionModel):
     def aggregate(cls, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> Query:
         """A pipeline over the documents: a data_bridge Query of plain Documents and tables."""
         return cls.find(**options).aggregate(pipeline)
+
+    # ---- writes -----------------------------------------------------------------------------------------------------
+
+    def insert(self, *, session: Any = None) -> Self:
+        """Insert a document made of the instance, which gets an ObjectId if it has no `_id`.
+
+        Raises
+        ------
+        DuplicateKeyError
+            When a unique index has its key already.
+        ValidationError
+            When a value does not fit its field.
+        """
+        return run(writes.insert(self, session))  # type: ignore[no-any-return]
+
+    def save(self, *, session: Any = None) -> Self:
+        """Send what changed since the document was read or written; insert what is not stored yet.
+
+        Lists, dicts and embedded models that were changed in place are found by comparing them with what is stored.
+
+        Raises
+        ------
+        DocumentNotFound
+            When the document was deleted meanwhile.
+        RevisionConflict
+            With `Settings.use_revision`: when somebody else wrote the document meanwhile.
+        """
+        return run(writes.save(self, session))  # type: ignore[no-any-return]
+
+    def replace(self, *, overwrite: bool = False, session: Any = None) -> Self:
+        """Write the whole document.
+
+        Raises
+        ------
+        PartlyRead
+            When the instance was read for its declared fields only: keys that were not read would be deleted, as
+            `overwrite=True` does.
+        DocumentNotFound, RevisionConflict
+            As `save`.
+        """
+        return run(writes.replace(self, overwrite, session))  # type: ignore[no-any-return]
+
+    def update(self, *updates: Any, session: Any = None) -> Self:
+        """Run update operators on the document, and read it again.
+
+        Raises
+        ------
+        UnsavedChanges
+            When the instance was changed and not saved.
+        DocumentNotFound, RevisionConflict
+            As `save`.
+        """
+        return run(writes.update(self, updates, session))  # type: ignore[no-any-return]
+
+    def delete(self, *, session: Any = None) -> DeleteResult:
+        """Delete the document."""
+        return run(writes.delete(self, session))  # type: ignore[no-any-return]
+
+    def reload(self, *, session: Any = None) -> Self:
+        """Read the document again; what was changed and not saved is forgotten."""
+        return run(writes.reload(self, session))  # type: ignore[no-any-return]
+
+    @classmethod
+    def insert_one(cls, instance: Self, *, session: Any = None) -> Self:
+        """Insert a document made of an instance. As `insert`."""
+        return instance.insert(session=session)
+
+    @classmethod
+    def insert_many(cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None) -> list[Self]:
+        """Insert documents made of instances, in as few commands as they fit in.
+
+        Raises
+        ------
+        BulkWriteError
+            When some were not inserted.
+        """
+        return run(writes.insert_many(cls, instances, ordered, session))
+
+    @classmethod
+    def delete_many(cls, *filters: Any, session: Any = None) -> DeleteResult:
+        """Delete the documents that fulfil all conditions, of which there must be one."""
+        cls._required_filter(filters, "delete_many")
+        return cls.find(*filters, session=session).delete()
+
+    @classmethod
+    def delete_all(cls, *, session: Any = None) -> DeleteResult:
+        """Delete all documents of the model."""
+        return cls.find(session=session).delete()
+
+    @classmethod
+    def update_all(cls, *updates: Any, session: Any = None) -> UpdateResult:
+        """Update all documents of the model."""
+        return cls.find(session=session).update(*updates)
+
+    @classmethod
+    def bulk_writer(cls, *, ordered: bool = True, session: Any = None) -> BulkWriter:
+        """Many writes in as few commands as they fit in: `with User.bulk_writer() as bulk: bulk.save(user)`."""
+        return BulkWriter(cls, ordered, session)

@@ -74,6 +74,14 @@ class RevisionConflict(DataBridgeError):
     """Somebody else has written the document since it was read."""
 
 
+class UnsavedChanges(DataBridgeError):
+    """The operation would lose changes of the instance that were not written."""
+
+
+class NotFetched(DataBridgeError, AttributeError):
+    """What a link refers to was not read: `fetch_links`, or the link's own `fetch()`, reads it."""
+
+
 class PartlyRead(DataBridgeError):
     """The operation would delete keys of the document that were not read."""
 

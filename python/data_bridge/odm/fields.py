@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from .._core import FieldSlot
 from .annotations import plan_of
-from .errors import Mismatch, ValidationError
+from .errors import Mismatch, NotFetched, ValidationError
 from .expressions import FieldPath, check_key
 from .plans import Plan
 
@@ -151,6 +151,8 @@ class FieldInfo:
             raise mismatch.under(self.name).error(model=self._owner) from None
 
     def _missing(self, instance: Any) -> Any:
+        if self.plan.virtual:
+            raise NotFetched(f"{self._owner}.{self.name} is found by a query: use fetch_links")
         if self.required:
             document = instance._document()
             place = (instance._place(), self.key)
@@ -178,8 +180,8 @@ def located(mismatch: Mismatch, place: Any, model: str) -> ValidationError:
     while isinstance(place, tuple):
         place, step = place
         path.insert(0, step)
-    id = place.get("_id") if place is not None else None
-    return mismatch.error(id=id, before=tuple(path), model=model)
+    root = place.get("_id") if place is not None else None
+    return mismatch.error(id=root, before=tuple(path), model=model)
 
 
 def options_of(default: Any, annotation: Any) -> FieldOptions:

@@ -13,6 +13,7 @@ from .._core import ModelView
 from .containers import EmbeddedPlan
 from .errors import Mismatch, ValidationError
 from .fields import MISSING
+from .link import Link
 from .model_class import CLASS_KEY, ModelInfo, ModelMeta
 from .plans import Plan, plain
 
@@ -142,7 +143,9 @@ class Model(ModelView, metaclass=ModelMeta):
     def _faults(self) -> list[ValidationError]:
         """What does not fit, in all fields and in all that is embedded."""
         errors: list[ValidationError] = []
-        for name in type(self).__odm__.fields:
+        for name, field in type(self).__odm__.fields.items():
+            if field.plan.virtual:
+                continue
             try:
                 value = getattr(self, name)
             except ValidationError as error:
@@ -212,7 +215,8 @@ class Model(ModelView, metaclass=ModelMeta):
             return NotImplemented
         if self is other:
             return True
-        return all(getattr(self, name) == getattr(other, name) for name in type(self).__odm__.fields)
+        fields = type(self).__odm__.fields.items()
+        return all(getattr(self, name) == getattr(other, name) for name, field in fields if not field.plan.virtual)
 
     def __repr__(self) -> str:
         shown = []
@@ -280,10 +284,12 @@ def _models_in(value: Any) -> Iterator[Model]:
 def _dumped(value: Any, by_alias: bool, exclude_none: bool) -> Any:
     if isinstance(value, Model):
         return value.model_dump(by_alias=by_alias, exclude_none=exclude_none)
+    if isinstance(value, Link):
+        return value.id
     if isinstance(value, dict):
         return {key: _dumped(each, by_alias, exclude_none) for key, each in value.items()}
     if isinstance(value, list):
         return [_dumped(each, by_alias, exclude_none) for each in value]
-    if isinstance(value, (set, frozenset, tuple)) and any(isinstance(each, Model) for each in value):
+    if isinstance(value, (set, frozenset, tuple)) and any(isinstance(each, (Model, Link)) for each in value):
         return [_dumped(each, by_alias, exclude_none) for each in value]
     return copy.copy(value) if isinstance(value, (set, frozenset)) else value

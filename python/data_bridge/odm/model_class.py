@@ -32,7 +32,7 @@ class ModelInfo:
             self.fields.update(base.fields)
         self.parent: ModelInfo | None = next((base for base in bases if base.cls._is_collection), None)
         self.children: list[ModelInfo] = []
-        self.settings = ModelSettings.of(cls, self.parent.settings if self.parent else None)
+        self.settings: ModelSettings = ModelSettings.of(cls, self.parent.settings if self.parent else None)
         self.hooks = Hooks.of(cls)
         self.collection: Any = None
         """Where the documents are; set by `init`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from . import query_writes
 from .query_base import FETCHED_AT_A_TIME, ModelQueryBase
 from .steps import run
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from .._core import Document as StoredDocument
     from ..query import Query
     from ..result import Result
+    from ..results import DeleteResult, UpdateResult
     from ..stream import Stream
     from .model import Model
 
@@ -147,3 +149,46 @@ class ModelQuery(ModelQueryBase[T]):
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
         return self.to_query().__arrow_c_stream__(requested_schema)
+
+    # ---- writes -----------------------------------------------------------------------------------------------------
+
+    def update(self, *updates: Any) -> UpdateResult:
+        """Update all documents that match: `Set({User.age: 5})`, other operators, mappings."""
+        return run(query_writes.update(self, updates, many=True))  # type: ignore[no-any-return]
+
+    def update_one(self, *updates: Any) -> UpdateResult:
+        """Update one document that matches."""
+        return run(query_writes.update(self, updates, many=False))  # type: ignore[no-any-return]
+
+    def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
+        """Update one document that matches, or insert `on_insert`, updated, where none does; all in one command.
+
+        A key that the update or an equality of the filter sets is left to them.
+        """
+        return run(query_writes.upsert(self, updates, on_insert))  # type: ignore[no-any-return]
+
+    def delete(self) -> DeleteResult:
+        """Delete all documents that match; all there are where the query has no condition."""
+        return run(query_writes.delete(self, many=True))  # type: ignore[no-any-return]
+
+    def delete_one(self) -> DeleteResult:
+        """Delete one document that matches."""
+        return run(query_writes.delete(self, many=False))  # type: ignore[no-any-return]
+
+    def find_one_and_update(self, *updates: Any, **options: Any) -> T | None:
+        """Update the first document that matches, in the order of `sort`, and return it as it was.
+
+        Parameters
+        ----------
+        options
+            As for `Collection.find_one_and_update`: return_document, upsert, array_filters, ...
+        """
+        return run(query_writes.find_one_and(self, "update", updates, options))  # type: ignore[no-any-return]
+
+    def find_one_and_replace(self, replacement: T, **options: Any) -> T | None:
+        """Replace the first document that matches, all its keys, and return it as it was."""
+        return run(query_writes.find_one_and(self, "replace", replacement, options))  # type: ignore[no-any-return]
+
+    def find_one_and_delete(self, **options: Any) -> T | None:
+        """Delete the first document that matches, and return it."""
+        return run(query_writes.find_one_and(self, "delete", None, options))  # type: ignore[no-any-return]

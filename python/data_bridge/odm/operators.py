@@ -43,32 +43,32 @@ __all__ = [
 
 def Eq(field: Any, value: Any) -> Expression:
     """`field == value`."""
-    return _path(field) == value
+    return _expression(_path(field) == value)
 
 
 def Ne(field: Any, value: Any) -> Expression:
     """`field != value`."""
-    return _path(field) != value
+    return _expression(_path(field) != value)
 
 
 def Gt(field: Any, value: Any) -> Expression:
     """`field > value`."""
-    return _path(field) > value
+    return _expression(_path(field) > value)
 
 
 def Gte(field: Any, value: Any) -> Expression:
     """`field >= value`."""
-    return _path(field) >= value
+    return _expression(_path(field) >= value)
 
 
 def Lt(field: Any, value: Any) -> Expression:
     """`field < value`."""
-    return _path(field) < value
+    return _expression(_path(field) < value)
 
 
 def Lte(field: Any, value: Any) -> Expression:
     """`field <= value`."""
-    return _path(field) <= value
+    return _expression(_path(field) <= value)
 
 
 def In(field: Any, values: Iterable[Any]) -> Expression:
@@ -208,6 +208,12 @@ def Expr(expression: Mapping[str, Any]) -> Expression:
         raise TypeError(f"Expr takes a mapping, got {type(expression).__name__}")
     trust.check(expression, "Expr")
     return Expression({"$expr": expression})
+
+
+def _expression(condition: Any) -> Expression:
+    # Type checkers take what `==` gives for a bool.
+    made: Expression = condition
+    return made
 
 
 def _path(field: Any) -> FieldPath:

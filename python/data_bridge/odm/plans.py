@@ -64,7 +64,7 @@ class Plan:
         return self
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
-        """The stored key, and what has the plan, of a name below this one; None where nothing of that name is declared."""
+        """The stored key and the owner of the plan of a name below this one; None where no such name is declared."""
         if self.model is not None:
             field = self.model.__odm__.fields.get(name)
             return None if field is None else (field.key, field)
@@ -235,7 +235,8 @@ class DatePlan(ConvertedPlan):
             if stored.tzinfo is not None:
                 stored = stored.astimezone(dt.timezone.utc)
             if stored.time() == dt.time():
-                return stored.date()
+                day: dt.date = stored.date()
+            return day
             raise Mismatch("date (midnight in UTC)", stored)
         raise self.fail(stored)
 
@@ -249,42 +250,6 @@ class DatePlan(ConvertedPlan):
 
     def exact(self, value: Any) -> bool:
         return type(value) is dt.date
-
-
-class ChoicePlan(Plan):
-    """One of a few values: Literal, or the values of an Enum. 1, 1.0 and True are three values."""
-
-    def __init__(self, name: str, members: list[tuple[Any, Any]]) -> None:
-        self.name = name
-        self._stored = members
-
-    @classmethod
-    def of_enum(cls, kind: type[enum.Enum]) -> ChoicePlan:
-        return cls(f"{kind.__name__} ({_options(each.value for each in kind)})", [(each.value, each) for each in kind])
-
-    @classmethod
-    def of_literal(cls, values: tuple[Any, ...]) -> ChoicePlan:
-        pairs = [(each.value if isinstance(each, enum.Enum) else each, each) for each in values]
-        return cls(f"one of {_options(values)}", pairs)
-
-    def load(self, stored: Any, place: Any) -> Any:
-        for known, member in self._stored:
-            if _same(known, stored):
-                return member
-        raise self.fail(stored)
-
-    def accept(self, value: Any) -> Any:
-        for _, member in self._stored:
-            if value is member:
-                return member
-        return self.load(value, None)
-
-    def dump(self, value: Any) -> Any:
-        member = self.accept(value)
-        return next(known for known, each in self._stored if each is member)
-
-    def exact(self, value: Any) -> bool:
-        return any(value is member or _same(known, value) for known, member in self._stored)
 
 
 class AnyPlan(Plan):
@@ -332,13 +297,3 @@ def dump_any(value: Any) -> Any:
     if type(value) is dt.date:
         return dt.datetime.combine(value, dt.time())
     return value
-
-
-def _same(known: Any, value: Any) -> bool:
-    if isinstance(known, (bool, float)) or isinstance(value, (bool, float)):
-        return type(known) is type(value) and known == value
-    return bool(known == value)
-
-
-def _options(values: Any) -> str:
-    return ", ".join(repr(each) for each in values)

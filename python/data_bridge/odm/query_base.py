@@ -169,7 +169,7 @@ class ModelQueryBase(Generic[T]):
 
     def _fetch(self, instances: list[Any]) -> Steps[None]:
         if self._asked.fetch_links:
-            from .links import fetch
+            from .fetching import fetch
 
             yield from fetch(self._asked.view or self._model, instances, self._session)
 

@@ -14,13 +14,13 @@ class ModelSettings(NamedTuple):
     name
         The collection; the name of the class by default.
     indexes
-        Names of fields, (name, direction) pairs, lists of these for one index, or PyMongo's IndexModel. `init` makes them.
+        Names of fields, (name, direction) pairs, lists of these for one index, or IndexModels. `init` makes them.
     is_root
         Classes derived from this one share its collection, and documents name their class.
     use_revision
         Writes check that nobody else wrote since the document was read.
     read_whole
-        Queries read all keys of documents, not only the declared ones: `m["key"]` finds them, and `replace()` keeps them.
+        Queries read all keys of documents, not only declared ones: `m["key"]` finds them, `replace()` keeps them.
     projection
         What a query reads instead, for models that are views: `{"city": "$address.city"}`.
     """

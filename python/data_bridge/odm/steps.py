@@ -32,7 +32,7 @@ async def run_async(steps: Steps[T]) -> T:
             if inspect.isawaitable(value):
                 try:
                     value = await value
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001
                     value = steps.throw(error)
                     continue
             value = steps.send(value)

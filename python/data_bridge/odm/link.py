@@ -1,0 +1,180 @@
+"""Links between documents of different collections, stored as DBRefs."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from bson.dbref import DBRef
+
+from .errors import Mismatch, NotFetched
+from .plans import Plan
+
+T = TypeVar("T")
+
+
+class Link(Generic[T]):
+    """A reference to a document of another model.
+
+    `link.id` is its `_id`. Once it was fetched, `link.document` is the document and all other attributes are its own;
+    `link.document` is None where the collection has no such document.
+
+    Parameters
+    ----------
+    target
+        An instance, or a model with the `_id` as the second argument.
+    """
+
+    __slots__ = ("_document", "_fetched", "id", "model")
+
+    def __init__(self, target: T | type[T], id: Any = None) -> None:
+        self._document: T | None = None
+        self._fetched = False
+        if isinstance(target, type):
+            self.model: Any = target
+            self.id: Any = self.model.__odm__.fields["id"].plan.accept(id)
+        else:
+            self.model, self.id = type(target), target.id  # type: ignore[attr-defined]
+            self._resolved(target)
+
+    def _resolved(self, document: T | None) -> None:
+        self._document, self._fetched = document, True
+
+    @property
+    def document(self) -> T | None:
+        """What it refers to; None where there is no such document.
+
+        Raises
+        ------
+        NotFetched
+            Before it was fetched.
+        """
+        if not self._fetched:
+            raise NotFetched(f"{self!r} was not fetched: use fetch_links, or its fetch()")
+        return self._document
+
+    def fetch(self, session: Any = None) -> Any:
+        """Read the document, or None where there is none; awaited for AsyncDocuments."""
+        if not self.model._is_async:
+            self._resolved(self.model.get(self.id, with_children=True, session=session))
+            return self._document
+        return self._fetch_async(session)
+
+    async def _fetch_async(self, session: Any) -> T | None:
+        self._resolved(await self.model.get(self.id, with_children=True, session=session))
+        return self._document
+
+    def to_ref(self) -> DBRef:
+        """As it is stored."""
+        if self.id is None:
+            raise Mismatch(f"a {self.model.__name__} that was inserted", None, found="one without an _id")
+        return DBRef(self.model.__odm__.settings.name, self.id)
+
+    def __getattr__(self, name: str) -> Any:
+        # Copy and pickle look for their own names before the slots are filled.
+        if name.startswith("_") or name in ("id", "model"):
+            raise AttributeError(name)
+        document = self.document
+        if document is None:
+            raise AttributeError(f"{self!r} refers to a document that does not exist: {name!r} cannot be read")
+        return getattr(document, name)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Link):
+            same: bool = self.model.__odm__.settings.name == other.model.__odm__.settings.name and self.id == other.id
+            return same
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model.__name__}, {self.id!r})"
+
+    def __reduce__(self) -> Any:
+        return _restored, (type(self), self.model, self.id, self._document, self._fetched)
+
+    @classmethod
+    def _plan_of(cls, arguments: list[Any]) -> Plan:
+        if len(arguments) != 1 or not getattr(arguments[0], "_is_collection", False):
+            raise TypeError(f"a {cls.__name__} names one Document or AsyncDocument: {cls.__name__}[Author]")
+        return LinkPlan(arguments[0]) if cls is Link else BackLinkPlan(arguments[0])
+
+
+class BackLink(Link[T]):
+    """The other end of a Link: documents of another model that link to this one. Nothing is stored for it.
+
+    `books: list[BackLink[Book]] = Field(original_field="author")`; `fetch_links` finds them.
+    """
+
+    __slots__ = ()
+
+
+class LinkPlan(Plan):
+    """Link[T]: a DBRef; a bare `_id` is read too."""
+
+    keeps = True
+
+    def __init__(self, model: Any) -> None:
+        self.target = model
+        self.links = self
+        self.name = f"Link[{model.__name__}]"
+        self.original: str | None = None
+
+    @property
+    def _id_plan(self) -> Plan:
+        plan: Plan = self.target.__odm__.fields["id"].plan
+        return plan
+
+    def attribute(self, name: str) -> tuple[str, Any] | None:
+        return ("$id", self._id_plan) if name == "id" else None
+
+    def load(self, stored: Any, place: Any) -> Link[Any]:
+        key = stored
+        if isinstance(stored, DBRef):
+            if stored.collection != self.target.__odm__.settings.name:
+                raise self.fail(stored)
+            key = stored.id
+        try:
+            return _restored(Link, self.target, self._id_plan.load(key, place), None, False)  # type: ignore[no-any-return]
+        except Mismatch:
+            raise self.fail(stored) from None
+
+    def accept(self, value: Any) -> Link[Any]:
+        if isinstance(value, Link) and value.model.__odm__.settings.name == self.target.__odm__.settings.name:
+            return value
+        if isinstance(value, self.target):
+            return Link(value)
+        if value is None:
+            raise self.fail(value)
+        return self.load(value, None)
+
+    def dump(self, value: Any) -> DBRef:
+        return self.accept(value).to_ref()
+
+    def exact(self, value: Any) -> bool:
+        return isinstance(value, (Link, DBRef, self.target))
+
+
+class BackLinkPlan(LinkPlan):
+    """BackLink[T]: found by a query, never stored."""
+
+    virtual = True
+
+    def __init__(self, model: Any, original: str | None = None) -> None:
+        super().__init__(model)
+        self.name = f"BackLink[{model.__name__}]"
+        self.original = original
+
+    def attribute(self, name: str) -> None:
+        return None
+
+    def for_field(self, field: Any) -> Plan:
+        if field.options.original_field is None:
+            raise TypeError("a BackLink needs the name of the field that links here: Field(original_field=...)")
+        return BackLinkPlan(self.target, field.options.original_field)
+
+
+def _restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool) -> Any:
+    made = cls.__new__(cls)
+    made.model, made.id, made._document, made._fetched = model, id, document, fetched
+    return made

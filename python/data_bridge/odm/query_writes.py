@@ -1,0 +1,77 @@
+"""Writes of what a query matches, as steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InvalidQuery
+from .steps import Steps
+from .writes import new_document, update_of
+
+if TYPE_CHECKING:
+    from .query_base import ModelQueryBase
+
+
+def update(query: ModelQueryBase[Any], updates: Iterable[Any], *, many: bool) -> Steps[Any]:
+    """Update all documents that match, or one of them."""
+    query._unbounded("update()")
+    change = update_of(query._model, updates)
+    collection = query._collection
+    method = collection.update_many if many else collection.update_one
+    result = yield method(query._filter, change, session=query._session)
+    return result
+
+
+def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -> Steps[Any]:
+    """Update one document that matches, or insert `on_insert` where none does."""
+    query._unbounded("upsert()")
+    if not isinstance(on_insert, query._model):
+        raise TypeError(f"on_insert takes a {query._model.__name__}, got {type(on_insert).__name__}")
+    change = update_of(query._model, updates)
+    document = new_document(on_insert)
+    changed = {key.split(".")[0] for keys in change.values() for key in keys}
+    asked_for = {key for key in query._filter if not key.startswith("$")}
+    # One command, so that nothing comes between. What the update or the filter sets, the server adds to the document.
+    inserts = {key: value for key, value in document.items() if key not in changed | asked_for or key == "_id"}
+    if "_id" in asked_for:
+        del inserts["_id"]
+    change = {**change, "$setOnInsert": {**inserts, **change.get("$setOnInsert", {})}}
+    result = yield query._collection.update_one(query._filter, change, upsert=True, session=query._session)
+    return result
+
+
+def delete(query: ModelQueryBase[Any], *, many: bool) -> Steps[Any]:
+    """Delete all documents that match, or one of them."""
+    query._unbounded("delete()")
+    collection = query._collection
+    method = collection.delete_many if many else collection.delete_one
+    result = yield method(query._filter, session=query._session)
+    return result
+
+
+def find_one_and(query: ModelQueryBase[Any], action: str, change: Any, options: dict[str, Any]) -> Steps[Any]:
+    """`find_one_and_update`, `_replace` and `_delete`: the instance before or after."""
+    asked = query._asked
+    if asked.skip or asked.limit:
+        raise InvalidQuery(f"find_one_and_{action}() concerns the first document: skip and limit make no sense")
+    if action == "update":
+        arguments = [update_of(query._model, change)]
+    elif action == "replace":
+        if not isinstance(change, query._model):
+            raise TypeError(f"a replacement must be a {query._model.__name__}, got {type(change).__name__}")
+        arguments = [change._dump()]
+    else:
+        arguments = []
+    info = query._model.__odm__
+    method = getattr(query._collection, f"find_one_and_{action}")
+    found = yield method(
+        query._filter,
+        *arguments,
+        projection=info.projection(asked.with_children),
+        sort=list(asked.sort) or None,
+        session=query._session,
+        **options,
+    )
+    maker = query._maker
+    return found if found is None or maker is None else maker.instance(found)
