@@ -66,7 +66,7 @@ def plan_of(annotation: Any, names: Namespace) -> Plan:
     TypeError
         For an annotation that no stored value could have.
     """
-    annotation = _evaluated(annotation, names)
+    annotation = evaluated(annotation, names)
     if annotation is Any or annotation is object:
         return AnyPlan()
     if annotation is None or annotation is type(None):
@@ -90,7 +90,7 @@ def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotati
     # A class may bring its own plan: models, links.
     own = getattr(kind, "_plan_of", None)
     if own is not None:
-        return own([_evaluated(each, names) for each in arguments])  # type: ignore[no-any-return]
+        return own([evaluated(each, names) for each in arguments])  # type: ignore[no-any-return]
     if kind in _LISTS:
         return ListPlan(_LISTS[kind], plan_of(arguments[0] if arguments else Any, names))
     if kind is tuple:
@@ -98,7 +98,7 @@ def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotati
             return ListPlan(tuple, plan_of(arguments[0] if arguments else Any, names))
         return TuplePlan([plan_of(each, names) for each in arguments])
     if kind is dict:
-        if arguments and _evaluated(arguments[0], names) is not str:
+        if arguments and evaluated(arguments[0], names) is not str:
             raise TypeError(f"the keys of {annotation!r} must be str, as BSON's are")
         return DictPlan(plan_of(arguments[1] if arguments else Any, names))
     if kind in ConvertedPlan.kinds:
@@ -110,7 +110,14 @@ def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotati
     raise TypeError(f"the annotation {annotation!r} is not supported; use Any for values of any type")
 
 
-def _evaluated(annotation: Any, names: Namespace) -> Any:
+def evaluated(annotation: Any, names: Namespace) -> Any:
+    """The annotation that a string stands for; any other as it is.
+
+    Raises
+    ------
+    NameError
+        For a name that is not there (yet).
+    """
     while isinstance(annotation, (str, ForwardRef)):
         text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
         # What annotations are for: the class statement's author wrote it, as typing.get_type_hints trusts too.

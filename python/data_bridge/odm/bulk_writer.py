@@ -50,6 +50,7 @@ class _Queue:
             whole = instance._is_whole
             return UpdateOne(found_by, update), lambda: written(instance, document, whole=whole)
 
+        self._check(instance)
         id_of(instance)
         self._add(Event.SAVE, instance, request)
 
@@ -64,6 +65,7 @@ class _Queue:
 
     def delete(self, instance: Any) -> None:
         """As the instance's `delete`."""
+        self._check(instance)
         found_by = {"_id": id_of(instance)}
         self._add(Event.DELETE, instance, lambda: (DeleteOne(found_by), _nothing))
 

@@ -26,7 +26,7 @@ class CollectionModel(Model):
 
     @classmethod
     def _query(cls, filters: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        return cls._query_type(cls, Asked(filters, **split(options)))
+        return cls._query_type(cls, Asked(filters, **split(cls, options)))
 
     @classmethod
     def _by_id(cls, id: Any, options: dict[str, Any]) -> Any:

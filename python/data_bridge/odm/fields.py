@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, get_args, get_origin
 
 from .._core import FieldSlot
-from .annotations import plan_of
+from .annotations import evaluated, plan_of
 from .errors import Mismatch, NotFetched, ValidationError
 from .expressions import FieldPath, check_key
 from .plans import Plan
@@ -184,8 +184,10 @@ def located(mismatch: Mismatch, place: Any, model: str) -> ValidationError:
     return mismatch.error(id=root, before=tuple(path), model=model)
 
 
-def options_of(default: Any, annotation: Any) -> FieldOptions:
+def options_of(default: Any, annotation: Any, names: Mapping[str, Any]) -> FieldOptions:
     """The options of a field from its default and annotation: `Field(...)` stands in either."""
+    if isinstance(annotation, str) and "Annotated" in annotation:
+        annotation = evaluated(annotation, names)
     if isinstance(default, FieldOptions):
         return default
     if get_origin(annotation) is Annotated:

@@ -29,12 +29,13 @@ class Link(Generic[T]):
     def __init__(self, target: T | type[T], id: Any = None) -> None:
         self._document: T | None = None
         self._fetched = False
+        given: Any = target
         if isinstance(target, type):
-            self.model: Any = target
-            self.id: Any = self.model.__odm__.fields["id"].plan.accept(id)
+            self.model: Any = given
+            self.id: Any = given.__odm__.fields["id"].plan.accept(id)
         else:
-            self.model, self.id = type(target), target.id  # type: ignore[attr-defined]
-            self._resolved(target)
+            self.model, self.id = type(given), given.id
+            self._resolved(given)
 
     def _resolved(self, document: T | None) -> None:
         self._document, self._fetched = document, True
@@ -48,6 +49,9 @@ class Link(Generic[T]):
         NotFetched
             Before it was fetched.
         """
+        return self._value()
+
+    def _value(self) -> T | None:
         if not self._fetched:
             raise NotFetched(f"{self!r} was not fetched: use fetch_links, or its fetch()")
         return self._document
@@ -73,7 +77,9 @@ class Link(Generic[T]):
         # Copy and pickle look for their own names before the slots are filled.
         if name.startswith("_") or name in ("id", "model"):
             raise AttributeError(name)
-        document = self.document
+        document = self._value()
+        if name == "document":
+            return document  # its own lookup has failed: the line above said why
         if document is None:
             raise AttributeError(f"{self!r} refers to a document that does not exist: {name!r} cannot be read")
         return getattr(document, name)

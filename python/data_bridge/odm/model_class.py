@@ -146,7 +146,7 @@ class ModelMeta(type):
                 continue
             default = namespace.get(field_name, MISSING)
             _check_name(cls, bases, field_name)
-            field = FieldInfo(name, field_name, annotation, options_of(default, annotation), names)
+            field = FieldInfo(name, field_name, annotation, options_of(default, annotation, names), names)
             info.declare(field)
             type.__setattr__(cls, field_name, field.slot)
         for attribute, value in namespace.items():

@@ -17,8 +17,12 @@ from bson.binary import Binary
 from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 
+from .. import encode
 from .._core import Document, ListView
 from .errors import Mismatch
+
+MAX_STORED_DEPTH = 180
+"""Levels of documents and lists the server stores."""
 
 # As in field_slot.rs.
 NULL, STRING, INT32, INT64, DOUBLE, BOOLEAN, OBJECT_ID, DATE, BINARY = (1 << bit for bit in range(9))
@@ -236,7 +240,7 @@ class DatePlan(ConvertedPlan):
                 stored = stored.astimezone(dt.timezone.utc)
             if stored.time() == dt.time():
                 day: dt.date = stored.date()
-            return day
+                return day
             raise Mismatch("date (midnight in UTC)", stored)
         raise self.fail(stored)
 
@@ -269,6 +273,9 @@ class AnyPlan(Plan):
         return value
 
     def dump(self, value: Any) -> Any:
+        if isinstance(value, (Mapping, list, tuple)):
+            # Looked at without recursion, before it is walked with it.
+            encode.check_depth(value, "value", MAX_STORED_DEPTH)
         return dump_any(value)
 
 

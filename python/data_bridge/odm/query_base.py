@@ -60,7 +60,7 @@ class ModelQueryBase(Generic[T]):
     def find(self, *filters: Any, **options: Any) -> Self:
         """More conditions, all of which must hold; `options` as for `Document.find`."""
         asked = self._asked
-        return self._with(filters=(*asked.filters, *filters), **split(options, asked.options))
+        return self._with(filters=(*asked.filters, *filters), **split(self._model, options, asked.options))
 
     def sort(self, *keys: Any) -> Self:
         """Order: `-User.age`, `User.age`, "-age", ("age", -1), or a list of these."""
@@ -258,10 +258,13 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, Int64) else value
 
 
-def split(options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """What `find(...)` was given by keyword: parts of the query, and options of the collection's `find`."""
     parts = {name: options[name] for name in ("skip", "limit", "with_children", "fetch_links") if name in options}
-    rest = {name: value for name, value in options.items() if name not in parts}
+    rest = {name: value for name, value in options.items() if name not in parts and name != "sort"}
+    if options.get("sort") is not None:
+        keys = options["sort"]
+        parts["sort"] = tuple(sort_keys(model, keys if isinstance(keys, list) else [keys]))
     return {**parts, "options": {**(before or {}), **rest}}
 
 

@@ -1,0 +1,33 @@
+"""Models in a database of the test's own."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pymongo.database import Database
+
+# Models that several files share.
+sys.path.insert(0, str(Path(__file__).parent))
+
+if TYPE_CHECKING:
+    import data_bridge
+
+
+@pytest.fixture
+def ours(client: data_bridge.MongoClient, database: Database[dict[str, Any]]) -> data_bridge.Database:
+    """Our view of the test's database."""
+    return client[database.name]
+
+
+@pytest.fixture
+def users(ours: data_bridge.Database, database: Database[dict[str, Any]]) -> Any:
+    """PyMongo's collection of the User model, which is bound to it."""
+    from shop import User
+
+    from data_bridge import odm
+
+    odm.init(ours, [User])
+    return database["users"]
