@@ -6,6 +6,10 @@
 >>> query.to_polars()                                                # doctest: +SKIP
 """
 
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from ._core import Document, ListView, RecordBatch, Schema, __version__
 from .async_client import AsyncCollection, AsyncDatabase, AsyncMongoClient
 from .async_query import AsyncQuery
@@ -43,6 +47,17 @@ from .result import Result, from_arrow
 from .results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 from .session import AsyncClientSession, ClientSession
 from .stream import AsyncStream, Stream
+
+if TYPE_CHECKING:
+    from . import odm
+
+
+def __getattr__(name: str) -> ModuleType:
+    # Models are imported by who uses them: raw queries need none of it.
+    if name == "odm":
+        return import_module(".odm", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "AsyncClientSession",
@@ -92,5 +107,6 @@ __all__ = [
     "__version__",
     "config",
     "from_arrow",
+    "odm",
     "read_bson",
 ]

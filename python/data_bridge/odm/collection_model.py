@@ -38,6 +38,8 @@ class CollectionModel(Model):
     def on(cls, database: Any) -> type[Self]:
         """The same model in another database, beside the one that `init` gave it: a class derived from this one."""
         info = cls.__odm__
+        if info.in_tree:
+            raise TypeError(f"{cls.__name__} is in a tree of models, which has one database: use init")
         meta: Any = type(cls)
         made: Any = meta(
             cls.__name__, (cls,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__}, variant=True

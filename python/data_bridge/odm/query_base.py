@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
 
+from .. import encode
+from .._core import _document_from_bson
 from ..errors import InvalidQuery
 from . import trust
 from .binding import collection_of
-from .errors import ValidationError
+from .errors import Mismatch, ValidationError
 from .expressions import Sort, all_of, resolve, sort_keys
 from .model import Model, raise_all
+from .plans import plain
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -19,6 +22,15 @@ if TYPE_CHECKING:
     from .._core import ModelClass
 
 T = TypeVar("T")
+
+COUNTED = {
+    "session": "session",
+    "hint": "hint",
+    "collation": "collation",
+    "max_time_ms": "maxTimeMS",
+    "comment": "comment",
+}
+"""Options of a query that counts and `distinct` take, by their names there."""
 
 FETCHED_AT_A_TIME = 1000
 """Instances of a live iteration whose links are fetched by one query."""
@@ -142,6 +154,19 @@ class ModelQueryBase(Generic[T]):
         made: ModelClass = info.maker(info.settings.read_whole, asked.with_children)
         return made
 
+    def _options(self, what: str, taken: Mapping[str, str]) -> dict[str, Any]:
+        """The options of the query that another operation takes, by its names for them.
+
+        Raises
+        ------
+        InvalidQuery
+            When one that decides which documents match would be lost.
+        """
+        given = {name: value for name, value in self._asked.options.items() if value is not None}
+        if lost := [name for name in ("collation", "let", "min", "max") if name in given and name not in taken]:
+            raise InvalidQuery(f"{what} does not know {', '.join(lost)}")
+        return {taken[name]: value for name, value in given.items() if name in taken}
+
     def _unbounded(self, what: str) -> None:
         asked = self._asked
         if asked.skip or asked.limit or asked.sort:
@@ -191,7 +216,7 @@ class ModelQueryBase(Generic[T]):
         return instances  # type: ignore[no-any-return]
 
     def _count(self) -> Steps[int]:
-        options: dict[str, Any] = {"session": self._session}
+        options = self._options("count()", COUNTED)
         if self._asked.skip:
             options["skip"] = self._asked.skip
         if self._asked.limit:
@@ -201,15 +226,17 @@ class ModelQueryBase(Generic[T]):
 
     def _exists(self) -> Steps[bool]:
         document = yield self._collection.find(
-            self._filter, {"_id": 1}, self._asked.skip, session=self._session
+            self._filter, {"_id": 1}, self._asked.skip, **self._asked.options
         ).first()
         return document is not None
 
     def _distinct(self, field: Any) -> Steps[list[Any]]:
         found = resolve(self._model, field)
-        values = yield self._collection.distinct(found._key, self._filter, self._session)
+        if self._asked.skip or self._asked.limit:
+            raise InvalidQuery("distinct() does not know skip and limit: it concerns all documents that match")
+        values = yield self._collection.distinct(found._key, self._filter, **self._options("distinct()", COUNTED))
         plan = found._plan if found._plan.item is None or found._plan.keyed else found._plan.item
-        return [_loaded(plan, value) for value in values]
+        return [self._loaded(plan, value) for value in values]
 
     def _pipeline(self, stages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         stages = list(stages)
@@ -235,19 +262,20 @@ class ModelQueryBase(Generic[T]):
             return None
         value = document["value"]
         # The least of something is one of it; sums and averages are numbers of their own type.
-        return _loaded(found._plan, value) if operator in ("$min", "$max") else _number(value)
+        return self._loaded(found._plan, value) if operator in ("$min", "$max") else _number(value)
 
-
-def _loaded(plan: Any, value: Any) -> Any:
-    from .._core import Document
-    from .errors import Mismatch
-
-    if value is None:
-        return None
-    try:
-        return plan.load(Document({"": value})[""] if isinstance(value, (dict, list)) else value, None)
-    except Mismatch:
-        return value
+    def _loaded(self, plan: Any, value: Any) -> Any:
+        """A value of the server's answer as a field gives it; one that does not fit as it is."""
+        if value is None:
+            return None
+        if isinstance(value, (dict, list)):
+            collection = self._collection
+            data = encode.document({"": value}, collection.codec_options, "value")
+            value = _document_from_bson(data, collection._settings.codec)[""]
+        try:
+            return plan.load(value, None)
+        except Mismatch:
+            return plain(value)
 
 
 def _number(value: Any) -> Any:
@@ -262,6 +290,8 @@ def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | No
     """What `find(...)` was given by keyword: parts of the query, and options of the collection's `find`."""
     parts = {name: options[name] for name in ("skip", "limit", "with_children", "fetch_links") if name in options}
     rest = {name: value for name, value in options.items() if name not in parts and name != "sort"}
+    if rest.get("let") is not None:
+        trust.check(rest["let"], "let")
     if options.get("sort") is not None:
         keys = options["sort"]
         parts["sort"] = tuple(sort_keys(model, keys if isinstance(keys, list) else [keys]))

@@ -6,11 +6,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidQuery
+from . import trust
 from .steps import Steps
 from .writes import new_document, update_of
 
 if TYPE_CHECKING:
     from .query_base import ModelQueryBase
+
+WRITTEN = {name: name for name in ("session", "hint", "collation", "let", "comment")}
+"""Options of a query that writes take."""
 
 
 def update(query: ModelQueryBase[Any], updates: Iterable[Any], *, many: bool) -> Steps[Any]:
@@ -19,7 +23,7 @@ def update(query: ModelQueryBase[Any], updates: Iterable[Any], *, many: bool) ->
     change = update_of(query._model, updates)
     collection = query._collection
     method = collection.update_many if many else collection.update_one
-    result = yield method(query._filter, change, session=query._session)
+    result = yield method(query._filter, change, **query._options("update()", WRITTEN))
     return result
 
 
@@ -37,7 +41,9 @@ def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -
     if "_id" in asked_for:
         del inserts["_id"]
     change = {**change, "$setOnInsert": {**inserts, **change.get("$setOnInsert", {})}}
-    result = yield query._collection.update_one(query._filter, change, upsert=True, session=query._session)
+    result = yield query._collection.update_one(
+        query._filter, change, upsert=True, **query._options("upsert()", WRITTEN)
+    )
     return result
 
 
@@ -46,7 +52,7 @@ def delete(query: ModelQueryBase[Any], *, many: bool) -> Steps[Any]:
     query._unbounded("delete()")
     collection = query._collection
     method = collection.delete_many if many else collection.delete_one
-    result = yield method(query._filter, session=query._session)
+    result = yield method(query._filter, **query._options("delete()", WRITTEN))
     return result
 
 
@@ -63,6 +69,7 @@ def find_one_and(query: ModelQueryBase[Any], action: str, change: Any, options: 
         arguments = [change._dump()]
     else:
         arguments = []
+    trust.check(options, "options")
     info = query._model.__odm__
     method = getattr(query._collection, f"find_one_and_{action}")
     found = yield method(
@@ -70,8 +77,7 @@ def find_one_and(query: ModelQueryBase[Any], action: str, change: Any, options: 
         *arguments,
         projection=info.projection(asked.with_children),
         sort=list(asked.sort) or None,
-        session=query._session,
-        **options,
+        **{**query._options(f"find_one_and_{action}()", WRITTEN), **options},
     )
     maker = query._maker
     return found if found is None or maker is None else maker.instance(found)

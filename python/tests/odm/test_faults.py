@@ -11,12 +11,12 @@ import pytest
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from bson.datetime_ms import DatetimeMS
+from shop import User
 
 import data_bridge
 from data_bridge import odm
 from data_bridge.odm import Document, ValidationError, trusted
 from data_bridge.odm import operators as op
-from shop import User
 
 F: Any = User
 

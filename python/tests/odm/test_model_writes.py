@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from bson import Int64, ObjectId
+from shop import Address, Color, Item, User
 
 import data_bridge
 from data_bridge import odm
@@ -25,7 +26,6 @@ from data_bridge.odm import (
     before_event,
 )
 from data_bridge.odm import operators as op
-from shop import Address, Color, Item, User
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_insert(users: Any) -> None:
     user = ada(address=Address(city="Oslo"), seen=dt.datetime(2024, 1, 1, 0, 0, 0, 123456))
     assert user.insert() is user
     document = stored(users)
-    assert list(document)[0] == "_id"
+    assert next(iter(document)) == "_id"
     assert document["_id"] == user.id
     assert document["address"] == {"city": "Oslo", "zip": None, "size": 0}
     assert user.seen == document["seen"]  # in milliseconds, as a query gives it
@@ -302,12 +302,11 @@ def test_bulk_writer(users: Any, sent: Any) -> None:
     assert (bulk.result.inserted_count, bulk.result.deleted_count, bulk.result.modified_count) == (1, 1, 3)
     assert {each["name"]: each["age"] for each in users.find()} == {"a": 1, "b": 37, "new": 36}
     assert sent(one.save) == []
-    with pytest.raises(ZeroDivisionError), User.bulk_writer() as bulk:
-        bulk.delete(one)
-        _ = 1 / 0
-    assert users.count_documents({}) == 3
     with pytest.raises(TypeError), User.bulk_writer() as bulk:
-        bulk.save(Item(name="x"))
+        _ = bulk.delete(one), bulk.save(Item(name="x"))  # type: ignore[func-returns-value]
+    assert users.count_documents({}) == 3
+    with pytest.raises(TypeError):
+        User.bulk_writer().save(Item(name="x"))
 
 
 class Guarded(Document):

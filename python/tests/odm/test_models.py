@@ -13,9 +13,9 @@ from typing import Annotated, Any, ClassVar
 
 import pytest
 from bson import Decimal128, ObjectId
+from shop import Address, Color, Item, User
 
 from data_bridge.odm import Document, EmbeddedDocument, Field, ValidationError, after_event, before_event
-from shop import Address, Color, Item, User
 
 
 def full() -> User:

@@ -7,17 +7,16 @@ import decimal
 import uuid
 from typing import Any
 
-import polars
-import pyarrow
+import polars as pl
+import pyarrow as pa
 import pymongo
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
+from shop import Address, Color, Item, User
 
 import data_bridge
 from data_bridge import odm
 from data_bridge.odm import BackLink, Document, EmbeddedDocument, Field, Link, NotFetched, ValidationError
-from data_bridge.odm import operators as op
-from shop import Address, Color, Item, User
 
 DAY = dt.datetime(2024, 5, 6, 7, 8, 9, 123000)
 
@@ -267,8 +266,8 @@ def test_tables(users: Any) -> None:
     assert query.to_polars()["age"].to_list() == [2, 3, 4]
     assert query.to_arrow()["age"].to_pylist() == [2, 3, 4]
     assert list(query.to_pandas()["age"]) == [2, 3, 4]
-    assert polars.DataFrame(query).height == 3
-    assert pyarrow.table(query).num_rows == 3
+    assert pl.DataFrame(query).height == 3
+    assert pa.table(query).num_rows == 3
     assert sum(batch.num_rows for batch in query.stream()) == 3
     assert len(query.read()) == 3
 
@@ -343,7 +342,7 @@ def test_trees_of_models(ours: data_bridge.Database, database: Any) -> None:
     assert [type(each) for each in Vehicle.find(with_children=True).sort("name")] == [type(each) for each in every]
     assert Bus.find().count() == 1
     assert Bus.find(with_children=True).count() == 2
-    assert Bus.find(Minibus.tiny == True, with_children=True).count() == 1  # noqa: E712: an expression
+    assert Bus.find(Minibus.tiny == True, with_children=True).count() == 1  # noqa: E712
     assert Bus.delete_all().deleted_count == 1
     assert database["vehicles"].count_documents({}) == 4
 
@@ -440,3 +439,26 @@ def test_links_in_filters_and_a_link_to_nothing(books: Any) -> None:
 
 def test_links_are_fetched_while_iterating(books: Any) -> None:
     assert sorted(book.author.name for book in Book.find().fetch_links()) == sorted(["a0", "a1", "a2"] * 3)
+
+
+def test_options_hold_for_every_terminal(users: Any) -> None:
+    users.insert_many([{"name": "ada", "age": 1, "tags": ["A"]}, {"name": "ADA", "age": 2, "tags": ["a"]}])
+    query = User.find(User.name == "Ada", collation={"locale": "en", "strength": 2})
+    assert len(query.to_list()) == query.count() == 2
+    assert query.exists()
+    assert len(query.distinct(User.tags)) == 1
+    assert query.sum(User.age) == 3
+    assert query.update({"$inc": {"age": 1}}).modified_count == 2
+    with pytest.raises(data_bridge.InvalidQuery, match="limit"):
+        query.limit(1).distinct(User.name)
+    with pytest.raises(data_bridge.InvalidQuery, match="let"):
+        User.find(let={"x": 1}).count()
+    with pytest.raises(data_bridge.InvalidQuery, match="trusted"):
+        User.find(let={"x": {"$function": {}}})
+    assert query.delete().deleted_count == 2
+
+
+def test_models_are_found_from_the_package(users: Any) -> None:
+    assert data_bridge.odm is odm
+    with pytest.raises(AttributeError):
+        _ = data_bridge.nothing

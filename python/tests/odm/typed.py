@@ -53,7 +53,7 @@ if TYPE_CHECKING:
         assert_type(user.tags, list[str])
     User(name=1, age=1)  # type: ignore[arg-type]
     User(age=1)  # type: ignore[call-arg]
-    User(name="a", age=1).nope  # type: ignore[attr-defined]
+    print(User(name="a", age=1).nope)  # type: ignore[attr-defined]
 
     async def check() -> None:
         assert_type(await Later.find(Later.name == "x").to_list(), list[Later])
