@@ -82,7 +82,8 @@ class UpdateResult(_WriteResult):
     @property
     def matched_count(self) -> int:
         """How many documents matched; 0 of an upsert that inserted."""
-        return 0 if self.upserted_id is not None else self._get("matched_count", "n") or 0
+        matched = self._get("matched_count", "n") or 0
+        return 0 if self.upserted_id is not None else matched
 
     @property
     def modified_count(self) -> int:

@@ -89,7 +89,7 @@ def update(
         For what cannot be sent.
     """
     query, what = check_filter(filter), "replacement" if replace else "update"
-    rest: dict[str, Any] = {"multi": multi}
+    rest: dict[str, Any] = {} if replace else {"multi": multi}
     if upsert is not None:
         rest["upsert"] = check_bool("upsert", upsert)
     if collation is not None:
@@ -140,7 +140,7 @@ def changes(key: str, change: Any, options: CodecOptions[Any], replace: bool) ->
     if replace:
         if not isinstance(change, Mapping):
             raise TypeError(f"replacement must be a mapping, got {type(change).__name__}")
-        if next(iter(change), "").startswith("$"):
+        if str(next(iter(change), "")).startswith("$"):
             raise ValueError("a replacement cannot have $ operators: use an update for them")
         return element(key, encode.document(change, options, "replacement", encode.STORED_DEPTH))
     if isinstance(change, (list, tuple)):

@@ -247,7 +247,7 @@ def _statement(request: Any, options: CodecOptions[Any], position: int) -> State
             options,
             replace=kind == "ReplaceOne",
             multi=kind == "UpdateMany",
-            upsert=request._upsert,
+            upsert=bool(request._upsert),
             collation=request._collation,
             array_filters=getattr(request, "_array_filters", None),
             hint=request._hint,
