@@ -17,6 +17,7 @@ __all__ = [
     "DocumentIterator",
     "DuplicateKeyError",
     "FieldSlot",
+    "Form",
     "InstanceIterator",
     "InvalidOperation",
     "InvalidQuery",

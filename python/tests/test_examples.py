@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PAGES = ["README.md", "docs/guide.md"]
+PAGES = ["README.md", "docs/guide.md", "docs/odm.md"]
 COUNT = "2000"
 
 
@@ -93,6 +93,7 @@ def test_page(page: str, orders: str, tmp_path: Path) -> None:
         "README.md",
         "CONTRIBUTING.md",
         "docs/guide.md",
+        "docs/odm.md",
         *(str(each.relative_to(ROOT)) for each in sorted((ROOT / "docs" / "design").glob("*.md"))),
     ],
 )

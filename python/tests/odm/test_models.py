@@ -7,8 +7,10 @@ import datetime as dt
 import decimal
 import gc
 import pickle
+import re
 import uuid
 import weakref
+from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 import pytest
@@ -282,3 +284,12 @@ def test_an_async_hook_needs_an_async_document() -> None:
         type(Document)("Bad", (Document,), {"hook": before_event("insert")(hook), "__module__": __name__})
     with pytest.raises(ValueError, match="nope"):
         after_event("nope")
+
+
+def test_the_guide_lists_the_names_that_fields_cannot_have() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "odm.md").read_text(encoding="utf-8")
+    paragraph = page[page.index("**Names that fields cannot have.**") : page.index("Embedded models have only")]
+    public = {name for name in dir(Document) if not name.startswith("_")} - {"id", "mro"}
+    assert set(re.findall(r"`(\w+)`", paragraph)) == public
+    embedded = {name for name in dir(EmbeddedDocument) if not name.startswith("_")}
+    assert embedded == {"model_dump", "model_dump_json", "validate"}
