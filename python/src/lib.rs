@@ -18,6 +18,7 @@ mod given;
 mod list;
 mod lock;
 mod model;
+mod model_class;
 mod node;
 mod operation;
 mod reader;

@@ -20,7 +20,7 @@ use crate::error::to_pyerr;
 use crate::field_slot::FieldSlot;
 use crate::form::Form;
 use crate::lock::lock;
-use crate::model::ModelClass;
+use crate::model_class::ModelClass;
 use crate::report;
 use crate::rows::Rows;
 

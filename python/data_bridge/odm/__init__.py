@@ -29,7 +29,7 @@ from .expressions import Expression, Sort, path
 from .fields import Field
 from .hooks import Event, after_event, before_event
 from .link import BackLink, Link
-from .model import EmbeddedDocument
+from .model import EmbeddedDocument, detach
 from .model_query import ModelQuery
 from .trust import trusted
 
@@ -56,6 +56,7 @@ __all__ = [
     "ValidationError",
     "after_event",
     "before_event",
+    "detach",
     "init",
     "operators",
     "path",

@@ -23,7 +23,8 @@ from bson.timestamp import Timestamp
 
 from .choices import ChoicePlan
 from .containers import DictPlan, ListPlan, TuplePlan, UnionPlan
-from .plans import DIRECT, AnyPlan, ConvertedPlan, NonePlan, Plan, ScalarPlan
+from .conversions import ConvertedPlan
+from .plans import DIRECT, AnyPlan, NonePlan, Plan, ScalarPlan
 
 _SCALARS = {
     *DIRECT, bson.Int64, Binary, Code, DatetimeMS, DBRef, Decimal128, MaxKey, MinKey, Regex, Timestamp

@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 from bson import ObjectId
 from typing_extensions import Self
 
+from .asked import Asked, split
 from .binding import bind
 from .expressions import all_of
 from .fields import FieldOptions
 from .model import Model
-from .query_base import Asked, ModelQueryBase, split
+from .query_base import ModelQueryBase
 
 
 class CollectionModel(Model):

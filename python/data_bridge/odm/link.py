@@ -86,6 +86,8 @@ class Link(Generic[T]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Link):
+            if self.id is None or other.id is None:
+                return self is other or (self._fetched and self._document is other._document)
             same: bool = self.model.__odm__.settings.name == other.model.__odm__.settings.name and self.id == other.id
             return same
         return NotImplemented

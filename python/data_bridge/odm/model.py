@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from typing_extensions import Self
 
@@ -16,6 +16,8 @@ from .fields import MISSING
 from .link import Link
 from .model_class import CLASS_KEY, ModelInfo, ModelMeta
 from .plans import Plan, plain
+
+M = TypeVar("M", bound="Model")
 
 
 class Model(ModelView, metaclass=ModelMeta):
@@ -240,6 +242,12 @@ class Model(ModelView, metaclass=ModelMeta):
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         maker, (cls, document, whole, kept, assigned) = self.__reduce__()
         return maker(cls, document, whole, copy.deepcopy(kept, memo), copy.deepcopy(assigned, memo))  # type: ignore[no-any-return]
+
+
+def detach(instance: M) -> M:
+    """A copy that keeps only its own document in memory, where an instance of a query keeps the rows it came with."""
+    maker, (cls, document, whole, kept, assigned) = instance.__reduce__()
+    return maker(cls, None if document is None else document.detach(), whole, kept, assigned)  # type: ignore[no-any-return]
 
 
 class EmbeddedDocument(Model):

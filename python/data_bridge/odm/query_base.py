@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .. import encode
 from .._core import _document_from_bson
 from ..errors import InvalidQuery
 from . import trust
+from .asked import Asked, split
 from .binding import collection_of
 from .errors import Mismatch, ValidationError
-from .expressions import Sort, all_of, resolve, sort_keys
+from .expressions import all_of, resolve, sort_keys
 from .model import Model, raise_all
 from .plans import plain
 from .steps import Steps
@@ -34,20 +35,6 @@ COUNTED = {
 
 FETCHED_AT_A_TIME = 1000
 """Instances of a live iteration whose links are fetched by one query."""
-
-
-class Asked(NamedTuple):
-    """What a query asks for."""
-
-    filters: tuple[Any, ...] = ()
-    sort: tuple[tuple[str, int], ...] = ()
-    skip: int = 0
-    limit: int = 0
-    view: Any = None
-    keys: Any = None
-    with_children: bool = False
-    fetch_links: bool = False
-    options: Mapping[str, Any] = {}
 
 
 class ModelQueryBase(Generic[T]):
@@ -284,18 +271,3 @@ def _number(value: Any) -> Any:
     if isinstance(value, Decimal128):
         return value.to_decimal()
     return int(value) if isinstance(value, Int64) else value
-
-
-def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """What `find(...)` was given by keyword: parts of the query, and options of the collection's `find`."""
-    parts = {name: options[name] for name in ("skip", "limit", "with_children", "fetch_links") if name in options}
-    rest = {name: value for name, value in options.items() if name not in parts and name != "sort"}
-    if rest.get("let") is not None:
-        trust.check(rest["let"], "let")
-    if options.get("sort") is not None:
-        keys = options["sort"]
-        parts["sort"] = tuple(sort_keys(model, keys if isinstance(keys, list) else [keys]))
-    return {**parts, "options": {**(before or {}), **rest}}
-
-
-__all__ = ["Asked", "ModelQueryBase", "Sort", "split"]

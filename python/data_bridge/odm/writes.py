@@ -205,7 +205,8 @@ def written(instance: Any, document: dict[str, Any], *, whole: bool) -> None:
     data = encode.document(document, collection.codec_options, "document")
     instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
     fields, kept = type(instance).__odm__.fields, instance._kept
-    for name in [name for name in kept if not fields[name].plan.keeps]:
+    # A default of a key that is not stored stays what it was: a factory would make another one.
+    for name in [name for name in kept if not fields[name].plan.keeps and fields[name].key in document]:
         del kept[name]
 
 

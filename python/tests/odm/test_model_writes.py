@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -424,3 +425,19 @@ def test_ids_that_are_declared(ours: data_bridge.Database, database: Any) -> Non
 def test_embedded_documents_have_no_collection() -> None:
     assert not hasattr(EmbeddedDocument, "save")
     assert not hasattr(EmbeddedDocument, "find")
+
+
+def test_a_default_that_was_made_stays(ours: data_bridge.Database, database: Any) -> None:
+    class Keyed(Document):
+        n: int = 0
+        key: uuid.UUID = Field(default_factory=uuid.uuid4)
+
+    odm.init(ours, [Keyed])
+    database["Keyed"].insert_one({"n": 1})
+    keyed = Keyed.find_one()
+    assert keyed is not None
+    key = keyed.key
+    keyed.n = 2
+    keyed.save()
+    assert keyed.key == key
+    assert "key" not in database["Keyed"].find_one()

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import datetime as dt
 import decimal
+import functools
+import gc
+import pickle
+import sys
 import uuid
+import weakref
 from typing import Any
 
 import polars as pl
@@ -462,3 +468,142 @@ def test_models_are_found_from_the_package(users: Any) -> None:
     assert data_bridge.odm is odm
     with pytest.raises(AttributeError):
         _ = data_bridge.nothing
+
+
+def test_copies_and_pickles_of_what_was_read(users: Any) -> None:
+    users.insert_one(ada())
+    user = User.find_one()
+    assert user is not None
+    user.tags.append("c")
+    user.name = "Eve"
+    for each in (copy.copy(user), copy.deepcopy(user), pickle.loads(pickle.dumps(user)), odm.detach(user)):
+        assert each == user
+        assert (each.name, each.tags, each.age) == ("Eve", ["a", "b", "c"], 36)
+    deep = copy.deepcopy(user)
+    deep.tags.append("d")
+    assert user.tags == ["a", "b", "c"]
+    deep.save()
+    assert users.find_one()["tags"] == ["a", "b", "c", "d"]
+    assert users.find_one()["address"]["unknown"] == 1
+
+
+def test_what_was_read_and_what_was_made_are_alike(users: Any) -> None:
+    made = User(name="Ada", age=36, tags=["x"], address=Address(city="Oslo"), seen=DAY).insert()
+    (read,) = User.find().to_list()
+    assert read == made
+    assert repr(read) == repr(made)
+    assert read.model_dump() == made.model_dump()
+    assert read.model_dump_json() == made.model_dump_json()
+    assert isinstance(read, User)
+    assert isinstance(read, Document)
+
+
+class Cat(EmbeddedDocument):
+    name: str
+    lives: int = 9
+
+
+class Dog(EmbeddedDocument):
+    name: str
+    barks: bool
+
+
+class Owner(Document):
+    pet: Cat | Dog | None = None
+    pets: list[Cat | Dog] = []
+    number: int | float | str | None = None
+    color: Color | str | None = None
+    numbers: list[int | float] = []
+    nested: dict[str, list[dict[str, Cat]]] = {}
+
+    class Settings:
+        name = "owners"
+
+
+@pytest.mark.parametrize(
+    ("stored", "field", "value"),
+    [
+        ({"pet": {"name": "a", "barks": True}}, "pet", Dog(name="a", barks=True)),
+        ({"pet": {"name": "a", "lives": 1}}, "pet", Cat(name="a", lives=1)),
+        ({"pet": {"name": "a"}}, "pet", Cat(name="a")),
+        ({"pets": [{"name": "a"}, {"name": "b", "barks": False}]}, "pets", [Cat(name="a"), Dog(name="b", barks=False)]),
+        ({"number": 1}, "number", 1),
+        ({"number": 1.5}, "number", 1.5),
+        ({"number": 2.0}, "number", 2.0),
+        ({"number": "x"}, "number", "x"),
+        ({"number": None}, "number", None),
+        ({"color": "red"}, "color", Color.RED),
+        ({"color": "green"}, "color", "green"),
+        ({"numbers": [1, 2.0, Int64(3)]}, "numbers", [1, 2.0, Int64(3)]),
+        ({"nested": {"a": [{"b": {"name": "c"}}]}}, "nested", {"a": [{"b": Cat(name="c")}]}),
+    ],
+)
+def test_unions_and_nesting(
+    ours: data_bridge.Database, database: Any, stored: dict[str, Any], field: str, value: Any
+) -> None:
+    odm.init(ours, [Owner])
+    database["owners"].insert_one(dict(stored))
+    owner = Owner.find_one()
+    found = getattr(owner, field)
+    assert found == value
+    assert type(found) is type(value)
+    if isinstance(value, list):
+        assert [type(each) for each in found] == [type(each) for each in value]
+    again = Owner(**{field: value}).insert()
+    assert Owner.get(again.id) == again
+
+
+@pytest.mark.parametrize("wrong", [{"pet": {"barks": True}}, {"pet": 5}, {"number": True}, {"numbers": ["x"]}])
+def test_what_fits_no_member_of_a_union(ours: data_bridge.Database, database: Any, wrong: dict[str, Any]) -> None:
+    odm.init(ours, [Owner])
+    database["owners"].insert_one(dict(wrong))
+    owner = Owner.find_one()
+    assert owner is not None
+    with pytest.raises(ValidationError) as caught:
+        getattr(owner, next(iter(wrong)))
+    assert caught.value.id == owner.id
+
+
+def test_instances_leak_nothing(users: Any) -> None:
+    users.insert_many([ada() for _ in range(100)])
+    query = User.find()
+
+    def use() -> None:
+        for user in query.to_list():
+            _ = (user.name, user.tags, user.address, user.address.city if user.address else None)
+
+    use()
+    gc.collect()
+    before, held = len(gc.get_objects()), sys.getrefcount(User)
+    for _ in range(10):
+        use()
+    gc.collect()
+    assert len(gc.get_objects()) < before + 100
+    assert sys.getrefcount(User) < held + 100
+
+
+def test_a_model_may_ask_for_a_dict(ours: data_bridge.Database, database: Any) -> None:
+    class Cached(Document):
+        __slots__ = ("__dict__",)
+        n: int
+
+        @functools.cached_property
+        def double(self) -> int:
+            return self.n * 2
+
+    odm.init(ours, [Cached])
+    database["Cached"].insert_many([{"n": each} for each in range(3)])
+    found = Cached.find().sort("n").to_list()
+    assert [each.double for each in found] == [0, 2, 4]
+    assert found[1].__dict__ == {"double": 2}
+
+
+def test_instances_are_collected_with_what_they_refer_to(users: Any) -> None:
+    users.insert_one(ada())
+    user = User.find_one()
+    assert user is not None
+    user.extra = [user]
+    alive = weakref.ref(user)
+    del user
+    gc.collect()
+    assert alive() is None

@@ -1,0 +1,96 @@
+//! `ModelClass`: makes instances of a model, many at once.
+
+use std::sync::Arc;
+
+use pyo3::exceptions::PyTypeError;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyType};
+
+use crate::document::Document;
+use crate::ffi::Subclass;
+use crate::model::ModelView;
+use crate::node::Node;
+
+/// A model of which instances are made in bulk; for a tree of models, the class of each document.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub struct ModelClass {
+    class: Subclass,
+    whole: bool,
+    /// The key that names the class, and the `ModelClass` of each name; documents that name none are of `class`.
+    tree: Option<(Py<PyString>, Py<PyDict>)>,
+}
+
+#[pymethods]
+impl ModelClass {
+    /// `whole`: documents are read with all their keys. `tree`: the key that names a class, and ModelClasses by name.
+    #[new]
+    #[pyo3(signature = (class, whole, tree=None))]
+    fn new(
+        class: &Bound<'_, PyType>,
+        whole: bool,
+        tree: Option<(Bound<'_, PyString>, Bound<'_, PyDict>)>,
+    ) -> PyResult<Self> {
+        let Some(class) = Subclass::of(class)? else {
+            return Err(PyTypeError::new_err("a model must derive from ModelView"));
+        };
+        Ok(ModelClass {
+            class,
+            whole,
+            tree: tree.map(|(key, classes)| {
+                let key = PyString::intern(key.py(), &key.to_string_lossy());
+                (key.unbind(), classes.unbind())
+            }),
+        })
+    }
+
+    /// The instance of one document.
+    fn instance<'py>(&self, document: &Bound<'py, Document>) -> PyResult<Bound<'py, ModelView>> {
+        let (node, row) = document.get().parts();
+        self.make(document.py(), node, row)
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(self.class.class())?;
+        if let Some((_, classes)) = &self.tree {
+            visit.call(classes)?;
+        }
+        Ok(())
+    }
+}
+
+impl ModelClass {
+    /// The instance of one row: one allocation.
+    #[inline]
+    pub fn make<'py>(
+        &self,
+        py: Python<'py>,
+        node: &Arc<Node>,
+        row: usize,
+    ) -> PyResult<Bound<'py, ModelView>> {
+        if let Some((key, classes)) = &self.tree {
+            if let Some(name) = node.get(row, key.bind(py).as_any())? {
+                // What is no name (a list, say) may not be hashable, and is of no class.
+                if name.is_instance_of::<PyString>() {
+                    if let Some(class) = classes.bind(py).get_item(name)? {
+                        let class = class.cast_into::<ModelClass>()?;
+                        return class.get().own(py, node, row);
+                    }
+                }
+            }
+        }
+        self.own(py, node, row)
+    }
+
+    #[inline]
+    fn own<'py>(
+        &self,
+        py: Python<'py>,
+        node: &Arc<Node>,
+        row: usize,
+    ) -> PyResult<Bound<'py, ModelView>> {
+        let made = self.class.instance(py)?;
+        made.get().fill(node, row, self.whole)?;
+        Ok(made)
+    }
+}
