@@ -31,6 +31,19 @@ def test_import_needs_no_arrow_library_and_not_all_of_pymongo() -> None:
     assert loaded == "False"
 
 
+def test_models_need_no_more() -> None:
+    code = """
+    import sys
+    sys.modules["typing_extensions"] = None
+    from data_bridge import odm
+    class User(odm.Document):
+        name: str
+    assert repr(User(name="a")) == "User(id=None, name='a')"
+    print('pymongo.mongo_client' in sys.modules)
+    """
+    assert run(BLOCKER + textwrap.dedent(code)) == "False"
+
+
 def test_import_time_is_under_150_ms() -> None:
     code = "import time; start = time.perf_counter(); import data_bridge; print(time.perf_counter() - start)"
     best = 1.0

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from typing_extensions import Self
-
 from . import writes
 from .async_model_query import AsyncModelQuery
 from .bulk_writer import AsyncBulkWriter
@@ -14,6 +12,8 @@ from .collection_model import CollectionModel
 from .steps import run_async
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ..async_query import AsyncQuery
     from ..results import DeleteResult, UpdateResult
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bson import ObjectId
-from typing_extensions import Self
 
 from .asked import Asked, split
 from .binding import bind
@@ -13,6 +12,9 @@ from .expressions import all_of
 from .fields import FieldOptions
 from .model import Model
 from .query_base import ModelQueryBase
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class CollectionModel(Model):

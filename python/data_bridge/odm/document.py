@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from typing_extensions import Self
-
 from . import writes
 from .bulk_writer import BulkWriter
 from .collection_model import CollectionModel
@@ -14,6 +12,8 @@ from .model_query import ModelQuery
 from .steps import run
 
 if TYPE_CHECKING:
+    from typing_extensions import Self
+
     from ..query import Query
     from ..results import DeleteResult, UpdateResult
 

@@ -180,7 +180,7 @@ def as_filter(value: Any) -> Mapping[str, Any]:
         return value.document
     if isinstance(value, Mapping):
         trust.check(value, "filter")
-        return value
+        return trust.copied(value)  # type: ignore[no-any-return]
     raise TypeError(
         f"a filter must be an expression such as User.age > 25, or a mapping, got {describe(value)}; nothing was sent"
     )

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar, TypeVar
-
-from typing_extensions import Self
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .._core import Document as StoredDocument
 from .._core import ModelView
@@ -16,6 +14,9 @@ from .fields import MISSING
 from .link import Link
 from .model_class import CLASS_KEY, ModelInfo, ModelMeta
 from .plans import Plan, plain
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 M = TypeVar("M", bound="Model")
 

@@ -7,8 +7,6 @@ from collections import ChainMap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from typing_extensions import dataclass_transform
-
 from .._core import FieldSlot, ModelClass
 from .annotations import is_class_variable, own_annotations
 from .fields import MISSING, Field, FieldInfo, FieldOptions, options_of
@@ -16,7 +14,14 @@ from .hooks import Hooks
 from .settings import ModelSettings
 
 if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+
     from .expressions import FieldPath
+else:
+    # Only type checkers look at it. Python 3.10 has none, and typing_extensions is no dependency.
+    def dataclass_transform(**_: Any) -> Any:
+        return lambda meta: meta
+
 
 CLASS_KEY = "_class_id"
 """The key that names the class of a document in a tree of models."""

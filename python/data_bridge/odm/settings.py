@@ -46,7 +46,8 @@ class ModelSettings(NamedTuple):
             kept = {"name", "is_root"} if inherited.is_root else set()
             values.update({key: getattr(inherited, key) for key in (*kept, "use_revision", "read_whole")})
         declared = model.__dict__.get("Settings")
-        for key, value in vars(declared).items() if declared is not None else ():
+        own = {} if declared is None else {key: getattr(declared, key) for key in dir(declared)}
+        for key, value in own.items():
             if key.startswith("__"):
                 continue
             if key not in cls._fields:

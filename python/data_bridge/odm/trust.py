@@ -24,6 +24,14 @@ def trusted(document: Mapping[str, Any]) -> Trusted:
     return Trusted(document)
 
 
+def copied(value: Any) -> Any:
+    """The same mapping, lists and mappings within copied: what is changed later has not been checked."""
+    if isinstance(value, Mapping) and not isinstance(getattr(value, "raw", None), bytes):
+        copy = {key: copied(below) for key, below in value.items()}
+        return Trusted(copy) if isinstance(value, Trusted) else copy
+    return [copied(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
 def check(value: Any, what: str) -> None:
     """Refuse operators that run code, at any depth, but within what is trusted.
 

@@ -179,6 +179,16 @@ def test_no_route_runs_code_that_is_not_trusted(users: Any, ask: Any, code: dict
     assert users.count_documents({}) == 3
 
 
+def test_a_mapping_that_is_changed_after_it_was_checked_changes_nothing(users: Any) -> None:
+    three(users)
+    condition: dict[str, Any] = {"$or": [{"age": 1}]}
+    query = User.find(condition)
+    condition["$or"].append({"$where": "true"})
+    condition["name"] = "nobody"
+    assert query.get_filter_query() == {"$or": [{"age": 1}]}
+    assert query.count() == 1
+
+
 def test_trusted_code_runs(users: Any) -> None:
     three(users)
     assert [user.name for user in User.find(trusted({"$where": "this.age == 1"}))] == ["b"]

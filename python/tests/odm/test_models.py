@@ -265,6 +265,18 @@ def test_an_id_may_be_declared() -> None:
     assert User(name="a", age=1, id=str(ObjectId(b"1" * 12))).id == ObjectId(b"1" * 12)
 
 
+def test_settings_may_be_inherited() -> None:
+    class Common:
+        use_revision = True
+
+    class Kept(Document):
+        class Settings(Common):
+            name = "kept"
+
+    assert Kept.__odm__.settings.use_revision
+    assert Kept.__odm__.settings.name == "kept"
+
+
 def test_cycles_are_collected() -> None:
     class Holder(EmbeddedDocument):
         other: Any = None
