@@ -24,6 +24,7 @@ class Settings:
         "concern",
         "read_concern",
         "read_preference",
+        "replies",
         "selection",
         "timeout",
         "write_concern",
@@ -44,6 +45,8 @@ class Settings:
         self.timeout = timeout
         self.codec = codec.native(codec_options)
         self.selection = encode_selection(read_preference, read_concern)
+        # A server cuts texts of its messages off within characters.
+        self.replies = codec_options.with_options(unicode_decode_error_handler="replace")
         self.concern = write_concern_.document(write_concern)
 
     def replace(

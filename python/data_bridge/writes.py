@@ -163,7 +163,7 @@ class WritesHandle:
 
         def document(reply: bytes) -> Document | None:
             answer = RawBSONDocument(reply)
-            failure.check(answer)
+            failure.check(bson.decode(reply, self._settings.replies) if "writeConcernError" in answer else {})
             value = answer.get("value")
             return None if value is None else _core._document_from_bson(value.raw, self._settings.codec)
 
@@ -172,12 +172,12 @@ class WritesHandle:
     def _single(
         self, one: Statement, shared: Mapping[str, Any], session: Any, result: Callable[[dict[str, Any]], T]
     ) -> Call[T]:
-        options = self._settings.codec_options
+        options, replies = self._settings.codec_options, self._settings.replies
         head = encode.document({one.kind: self._name, "ordered": True, **shared}, options, "options")
         command = statement.command(head, bulk.FIELDS[one.kind], [one.encoded])
 
         def checked(reply: bytes) -> T:
-            answer = bson.decode(reply, options)
+            answer = bson.decode(reply, replies)
             failure.check(answer)
             return result(answer)
 
@@ -198,8 +198,8 @@ class WritesHandle:
             return self._send(command, session, retry, timeout)
 
         def run() -> Generator[Operation[bytes], bytes, T]:
-            timeout = self._settings.timeout
-            return result((yield from bulk.run(statements(), heads, ordered, acknowledged, send, timeout, options)))
+            timeout, replies = self._settings.timeout, self._settings.replies
+            return result((yield from bulk.run(statements(), heads, ordered, acknowledged, send, timeout, replies)))
 
         return Steps(run)
 

@@ -52,13 +52,14 @@ ONCE: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 FAULTS: list[dict[str, Any]] = [
     {"closeConnection": True},
-    {"errorCode": 91, "errorLabels": ["RetryableWriteError"]},
+    # Not one that says the primary is gone: with it the driver waits for the next heartbeat.
+    {"errorCode": 262, "errorLabels": ["RetryableWriteError"]},
     # The write was done, and its answer says that it may be sent again: the server must not do it twice.
     {"writeConcernError": {"code": 91, "errmsg": "shutting down"}, "errorLabels": ["RetryableWriteError"]},
 ]
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=["lost", "stepped down", "done"])
+@pytest.mark.parametrize("fault", FAULTS, ids=["lost", "refused", "done"])
 @pytest.mark.parametrize("name", ONCE)
 def test_retried_once(name: str, fault: dict[str, Any], named: MongoClient, database: Mongo) -> None:
     command, call = ONCE[name]
@@ -181,7 +182,7 @@ except KeyboardInterrupt:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signals of this kind")
 def test_ctrl_c(mongodb_uri: str, database: Mongo) -> None:
-    blocked: dict[str, Any] = {"failCommands": ["insert"], "blockConnection": True, "blockTimeMS": 8_000}
+    blocked: dict[str, Any] = {"failCommands": ["insert"], "blockConnection": True, "blockTimeMS": 4_000}
     with failing(database.client.admin, {"times": 1}, **blocked):
         command = [sys.executable, "-c", INTERRUPTED, database.name]
         environment = {**os.environ, "MONGODB_URI": mongodb_uri}
@@ -193,7 +194,7 @@ def test_ctrl_c(mongodb_uri: str, database: Mongo) -> None:
             begun = time.monotonic()
             process.send_signal(signal.SIGINT)
             assert process.stdout.readline() == "interrupted\n"
-            assert time.monotonic() - begun < 5
+            assert time.monotonic() - begun < 3
             process.wait(10)
 
 

@@ -236,6 +236,19 @@ def test_bytes_are_not_changed(client: MongoClient, database: Mongo) -> None:
     assert second.raw[13:] == twice[13:]  # type: ignore[attr-defined]
 
 
+def test_text_that_is_not_utf8(client: MongoClient, database: Mongo) -> None:
+    """It is stored as it is; the document that a deletion returns is not lost for it."""
+    options: CodecOptions[Any] = CodecOptions(unicode_decode_error_handler="replace")
+    ours = client[database.name].c.with_options(codec_options=options)
+    bad = framed([(0x10, "_id", b"\x01\0\0\0"), (0x02, "s", b"\x03\0\0\0\xff\xfe\0")])
+    ours.insert_one(RawBSONDocument(bad))
+    with pytest.raises(data_bridge.DuplicateKeyError):
+        ours.insert_one(RawBSONDocument(bad))
+    for found in (ours.find_one_and_update({}, {"$set": {"a": 1}}), ours.find_one_and_delete({}, {"a": 0})):
+        assert found == {"_id": 1, "s": "\ufffd\ufffd"}
+    assert database.c.count_documents({}) == 0
+
+
 @given(document=documents())
 def test_every_type(mongodb_uri: str, document: dict[str, Any]) -> None:
     """What is read back is what PyMongo reads of what PyMongo wrote."""

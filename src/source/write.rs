@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{cstr, Bson, Document, RawDocumentBuf};
+use mongodb::bson::{cstr, Document, RawBsonRef, RawDocument, RawDocumentBuf};
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
 use mongodb::{ClientSession, Database};
 
@@ -16,7 +16,7 @@ use super::failure::from_driver;
 use super::session::Session;
 use super::task::Task;
 use super::{filter, names};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// The label of what may be tried again, from the server.
 const RETRYABLE: &str = "RetryableWriteError";
@@ -34,7 +34,8 @@ impl Client {
     /// connection is lost or the primary steps down. In a transaction it must be false.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for what cannot be sent.
+    /// [`InvalidQuery`](crate::error::ErrorKind::InvalidQuery) or
+    /// [`InvalidArgument`](crate::error::ErrorKind::InvalidArgument) for what cannot be sent.
     pub fn write(
         &self,
         database: &str,
@@ -52,18 +53,18 @@ impl Client {
             let database = this.driver().await?.database(&database);
             if retry && this.retries_writes() && this.writers()?.supported() {
                 if let Some(reply) = this.write_numbered(&database, &command, &session).await? {
-                    return encode(&reply);
+                    return Ok(reply);
                 }
             }
             let reply = match &session {
                 Some(session) => {
                     let mut guard = session.lock().await?;
-                    let action = database.run_raw_command(command);
-                    action.session(guard.session()?).await
+                    let session = guard.session()?;
+                    bytes(database.run_raw_command(command).session(session).await)
                 }
-                None => database.run_raw_command(command).await,
+                None => bytes(database.run_raw_command(command).await),
             };
-            encode(&reply.map_err(from_driver)?)
+            reply.map_err(from_driver)
         }))
     }
 
@@ -76,7 +77,7 @@ impl Client {
         database: &Database,
         command: &RawDocumentBuf,
         session: &Option<Session>,
-    ) -> Result<Option<Document>> {
+    ) -> Result<Option<Vec<u8>>> {
         let mut callers = match session {
             Some(session) => Some(session.lock().await?),
             None => None,
@@ -127,12 +128,37 @@ async fn attempt(
     database: &Database,
     command: RawDocumentBuf,
     session: &mut ClientSession,
-) -> Result<Document, DriverError> {
-    database.run_raw_command(command).session(session).await
+) -> Outcome {
+    bytes(database.run_raw_command(command).session(session).await)
+}
+
+/// A server's reply, or what the driver made of it.
+type Outcome = Result<Vec<u8>, DriverError>;
+
+/// The reply's bytes. The driver's `Document` cannot hold text that is not UTF-8, which must not make a write that was
+/// done look as if it had failed, and lose a document that was deleted: then the bytes come with the driver's error.
+fn bytes(outcome: Result<Document, DriverError>) -> Outcome {
+    match outcome {
+        Ok(reply) => Ok(reply.to_vec()?),
+        Err(error) => match error.server_response() {
+            Some(reply) if matches!(*error.kind, DriverKind::Bson(_)) && succeeded(reply) => {
+                Ok(reply.as_bytes().to_vec())
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn succeeded(reply: &RawDocument) -> bool {
+    match reply.get("ok") {
+        Ok(Some(RawBsonRef::Double(ok))) => ok == 1.0,
+        Ok(Some(RawBsonRef::Int32(ok))) => ok == 1,
+        _ => false,
+    }
 }
 
 /// Whether the connection broke, so that nobody knows what the server did.
-fn is_lost(outcome: &Result<Document, DriverError>) -> bool {
+fn is_lost(outcome: &Outcome) -> bool {
     outcome.as_ref().is_err_and(|error| {
         matches!(
             *error.kind,
@@ -141,14 +167,19 @@ fn is_lost(outcome: &Result<Document, DriverError>) -> bool {
     })
 }
 
-fn is_retryable(outcome: &Result<Document, DriverError>) -> bool {
+fn is_retryable(outcome: &Outcome) -> bool {
     match outcome {
         Err(error) => error.contains_label(RETRYABLE),
-        Ok(reply) => reply.get_array("errorLabels").is_ok_and(|labels| {
-            labels
-                .iter()
-                .any(|label| matches!(label, Bson::String(label) if label == RETRYABLE))
-        }),
+        Ok(reply) => RawDocument::from_bytes(reply)
+            .and_then(|reply| reply.get("errorLabels"))
+            .is_ok_and(|labels| {
+                let labels = labels.and_then(RawBsonRef::as_array);
+                labels.is_some_and(|labels| {
+                    labels
+                        .into_iter()
+                        .any(|label| label.is_ok_and(|label| label.as_str() == Some(RETRYABLE)))
+                })
+            }),
     }
 }
 
@@ -157,10 +188,4 @@ fn takes_no_numbers(error: &DriverError) -> bool {
     matches!(&*error.kind, DriverKind::Command(command) if command.code == ILLEGAL_OPERATION
         && (command.message.starts_with("Transaction numbers")
             || command.message.contains("does not support retryable writes")))
-}
-
-fn encode(reply: &Document) -> Result<Vec<u8>> {
-    reply
-        .to_vec()
-        .map_err(|error| Error::new(ErrorKind::Internal(error.to_string())))
 }
