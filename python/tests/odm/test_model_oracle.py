@@ -8,7 +8,7 @@ import pymongo
 import pytest
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oracle import assert_same
 from strategies import documents, values
@@ -75,8 +75,6 @@ def test_values_are_what_pymongo_reads(free: Any, value: Any, items: list[Any], 
 def test_what_is_saved_is_what_is_read(
     free: Any, first: dict[str, Any], second: dict[str, Any], items: list[Any]
 ) -> None:
-    # A dict with the keys of a DBRef is read as one: it is changed by being written, with PyMongo too.
-    assume("$ref" not in repr((first, second, items)))
     free.delete_many({})
     try:
         key = free.insert_one({"named": first, "several": items, "inner": {"value": first}}).inserted_id
@@ -91,4 +89,6 @@ def test_what_is_saved_is_what_is_read(
     read.inner.value = second
     read.save()
     assert_same(stored(free, key), stored(free, probe))
-    assert odm.writes.changes(read) == ({}, {})
+    if "$ref" not in repr((first, second, items)):
+        # A dict with the keys of a DBRef is read as one, so that the dict at hand differs from what is stored.
+        assert odm.writes.changes(read) == ({}, {})
