@@ -154,9 +154,10 @@ class AsyncModelQuery(ModelQueryBase[T]):
         return await run_async(query_writes.update(self, updates, many=False))
 
     async def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
-        """Update one document that matches, or insert `on_insert`, updated, where none does; all in one command.
+        """Update one document that matches, or insert `on_insert` as it is where none does.
 
-        A key that the update or an equality of the filter sets is left to them.
+        Of two who insert at the same time the second updates what the first inserted, given a unique index on what the
+        filter asks for.
         """
         return await run_async(query_writes.upsert(self, updates, on_insert))
 

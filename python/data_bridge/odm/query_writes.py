@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidQuery
 from . import trust
 from .steps import Steps
-from .writes import new_document, update_of
+from .writes import new_document, update_of, written
 
 if TYPE_CHECKING:
     from .query_base import ModelQueryBase
@@ -33,18 +33,27 @@ def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -
     if not isinstance(on_insert, query._model):
         raise TypeError(f"on_insert takes a {query._model.__name__}, got {type(on_insert).__name__}")
     change = update_of(query._model, updates)
-    document = new_document(on_insert)
-    changed = {key.split(".")[0] for keys in change.values() for key in keys}
-    asked_for = {key for key in query._filter if not key.startswith("$")}
-    # One command, so that nothing comes between. What the update or the filter sets, the server adds to the document.
-    inserts = {key: value for key, value in document.items() if key not in changed | asked_for or key == "_id"}
-    if "_id" in asked_for:
-        del inserts["_id"]
-    change = {**change, "$setOnInsert": {**inserts, **change.get("$setOnInsert", {})}}
-    result = yield query._collection.update_one(
-        query._filter, change, upsert=True, **query._options("upsert()", WRITTEN)
-    )
-    return result
+    options = query._options("upsert()", WRITTEN)
+    while True:
+        result = yield query._collection.update_one(query._filter, change, **options)
+        if not result.acknowledged or result.matched_count:
+            return result
+        document = new_document(on_insert)
+        inserts = dict(document)
+        if _names_one(query._filter.get("_id")):
+            document["_id"] = query._filter["_id"]
+            del inserts["_id"]
+        # Inserts only where still nothing matches: somebody else may have been faster, whose document is then updated.
+        result = yield query._collection.update_one(query._filter, {"$setOnInsert": inserts}, upsert=True, **options)
+        if not result.acknowledged or result.did_upsert:
+            written(on_insert, {**document, "_id": result.upserted_id}, whole=True)
+            return result
+
+
+def _names_one(condition: Any) -> bool:
+    """Whether a condition on a key is a value, which the server takes for the new document."""
+    operators = isinstance(condition, Mapping) and any(str(key).startswith("$") for key in condition)
+    return condition is not None and not operators
 
 
 def delete(query: ModelQueryBase[Any], *, many: bool) -> Steps[Any]:

@@ -25,6 +25,7 @@ from data_bridge.odm import (
     ValidationError,
     after_event,
     before_event,
+    path,
 )
 from data_bridge.odm import operators as op
 
@@ -261,14 +262,31 @@ def test_writes_of_queries(users: Any) -> None:
 
 
 def test_upsert(users: Any) -> None:
-    def run() -> Any:
-        return User.find(User.name == "Ada").upsert(op.Inc({User.age: 1}), on_insert=ada(age=10, tags=["new"]))
+    new = ada(age=10, tags=["new"], address=Address(city="Oslo"))
 
-    assert run().did_upsert
+    def run(on_insert: User) -> Any:
+        query = User.find(op.RegEx(User.name, "^A"), path(User.address).city == "Oslo")
+        return query.upsert(op.Inc({User.age: 1, "address.size": 1}), on_insert=on_insert)
+
+    result = run(new)
+    assert result.did_upsert
+    assert new.id == result.upserted_id
+    assert User.find_one() == new
     document = stored(users)
-    assert (document["name"], document["age"], document["tags"]) == ("Ada", 1, ["new"])
-    assert not run().did_upsert
-    assert stored(users)["age"] == 2
+    assert (document["name"], document["age"], document["tags"]) == ("Ada", 10, ["new"])
+    assert document["address"] == {"city": "Oslo", "zip": None, "size": 0}
+    other = ada()
+    assert not run(other).did_upsert
+    assert other.id is None
+    assert (stored(users)["age"], stored(users)["address"]["size"]) == (11, 1)
+    new.reload().name = "Eve"
+    new.save()
+    key = ObjectId()
+    by_id = User.find(User.id == key).upsert(op.Inc({User.age: 1}), on_insert=ada())
+    assert by_id.upserted_id == key
+    assert users.find_one({"_id": key})["name"] == "Ada"
+    with pytest.raises(TypeError):
+        User.find().upsert(op.Inc({User.age: 1}), on_insert=Item(name="x"))  # type: ignore[arg-type]
 
 
 def test_find_one_and(users: Any) -> None:
