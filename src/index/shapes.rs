@@ -8,19 +8,25 @@ pub const NO_STATE: u32 = u32::MAX;
 /// A prefix of a key sequence. State 0 is the empty one.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The first 16 bytes of the element header that leads here: type, key, NUL. The type is the latest one seen.
-    pub(super) word: u128,
-    /// Header bytes, NUL included; 0 where the key's bytes cannot be compared (not UTF-8).
+    /// The key that leads here, as it stands in the first 16 bytes of an element header: a zero for the type, key, NUL.
+    key: u128,
+    /// The bits of those 16 bytes that are the key's.
+    mask: u128,
+    /// Header bytes, type and NUL included; 0 where the key's bytes cannot be compared (not UTF-8).
     pub(super) header_len: u32,
     /// The field whose key leads here.
     pub field: u32,
-    /// The state before.
-    pub parent: u32,
     /// The state that followed most recently.
     pub(super) predicted: u32,
-    first_child: u32,
-    next_sibling: u32,
+    /// The state before.
+    pub parent: u32,
+    /// The latest of the states that followed, and for each the one before it.
+    pub(super) first_child: u32,
+    pub(super) next_sibling: u32,
 }
+
+/// A `key` that no header has: bits where the mask has none.
+const NO_KEY: u128 = 0xFF;
 
 /// All key sequences of the documents at one path.
 #[derive(Debug)]
@@ -34,11 +40,12 @@ impl Default for ShapeTrie {
     fn default() -> Self {
         ShapeTrie {
             states: vec![State {
-                word: 0,
+                key: NO_KEY,
+                mask: 0,
                 header_len: 0,
                 field: u32::MAX,
-                parent: NO_STATE,
                 predicted: NO_STATE,
+                parent: NO_STATE,
                 first_child: NO_STATE,
                 next_sibling: NO_STATE,
             }],
@@ -58,30 +65,11 @@ const MASKS: [u128; 17] = {
     masks
 };
 
-/// How a header compares with a state's.
-#[derive(PartialEq, Eq)]
-pub(super) enum Match {
-    /// Same type and key.
-    Same,
-    /// Same key, another type.
-    OtherType,
-    /// Another key.
-    Not,
-}
-
 impl State {
-    /// Compares with the header at the start of `word`; `rest` gives the bytes after the first 16, for long keys.
-    #[inline]
-    pub(super) fn compare(&self, word: u128, rest: impl FnOnce() -> bool) -> Match {
-        let len = self.header_len as usize;
-        let difference = (self.word ^ word) & MASKS[if len < 16 { len } else { 16 }];
-        if len == 0 || difference > 0xFF || (len > 16 && !rest()) {
-            Match::Not
-        } else if difference == 0 {
-            Match::Same
-        } else {
-            Match::OtherType
-        }
+    /// Whether a header whose first 16 bytes are `word` has this key, as far as these go.
+    #[inline(always)]
+    pub(super) fn starts(&self, word: u128) -> bool {
+        word & self.mask == self.key
     }
 }
 
@@ -102,21 +90,15 @@ impl ShapeTrie {
         &self.states[state as usize]
     }
 
+    /// The state numbered `state`, unless that is [`NO_STATE`].
+    #[inline(always)]
+    pub(super) fn get(&self, state: u32) -> Option<&State> {
+        self.states.get(state as usize)
+    }
+
     #[inline]
     pub(super) fn state_mut(&mut self, state: u32) -> &mut State {
         &mut self.states[state as usize]
-    }
-
-    /// States that followed `state`, latest made first.
-    pub(super) fn children(&self, state: u32) -> impl Iterator<Item = u32> + '_ {
-        let mut child = self.states[state as usize].first_child;
-        std::iter::from_fn(move || {
-            let this = child;
-            (this != NO_STATE).then(|| {
-                child = self.states[this as usize].next_sibling;
-                this
-            })
-        })
     }
 
     /// The state that `field` leads to from `state`.
@@ -124,17 +106,20 @@ impl ShapeTrie {
         self.transitions.get(&(state, field)).copied()
     }
 
-    /// A new state after `from`.
+    /// A new state after `from`, whose header has `header_len` bytes (0: not to be compared) and starts with `word`.
     pub(super) fn grow(&mut self, from: u32, field: u32, word: u128, header_len: u32) -> u32 {
         let new = self.states.len() as u32;
         self.transitions.insert((from, field), new);
         let next_sibling = std::mem::replace(&mut self.states[from as usize].first_child, new);
+        let mask = MASKS[(header_len as usize).min(16)] & !0xFF;
+        let key = if header_len == 0 { NO_KEY } else { word & mask };
         self.states.push(State {
-            word,
+            key,
+            mask,
             header_len,
             field,
-            parent: from,
             predicted: NO_STATE,
+            parent: from,
             first_child: NO_STATE,
             next_sibling,
         });
@@ -168,11 +153,12 @@ mod tests {
         assert_eq!(trie.fields(0), Vec::<u32>::new());
         assert_eq!(trie.fields(ab), [0, 1]);
         assert_eq!(trie.fields(ac), [0, 2]);
-        assert_eq!(trie.children(a).collect::<Vec<_>>(), [ac, ab]);
+        assert_eq!(trie.state(a).first_child, ac);
+        assert_eq!(trie.state(ac).next_sibling, ab);
     }
 
     #[test]
-    fn headers_compare_by_key_and_by_type() {
+    fn headers_compare_by_key_whatever_the_type() {
         let word = |bytes: &[u8]| {
             let mut whole = [0xAA; 16];
             whole[..bytes.len()].copy_from_slice(bytes);
@@ -180,10 +166,13 @@ mod tests {
         };
         let mut trie = ShapeTrie::default();
         let state = trie.grow(0, 0, word(b"\x10ab\0"), 4);
+        let not_compared = trie.grow(0, 1, word(b"\x10\xFF\0"), 0);
         let state = trie.state(state);
-        assert!(state.compare(word(b"\x10ab\0zz"), || true) == Match::Same);
-        assert!(state.compare(word(b"\x12ab\0"), || true) == Match::OtherType);
-        assert!(state.compare(word(b"\x10ac\0"), || true) == Match::Not);
-        assert!(state.compare(word(b"\x10abc\0"), || true) == Match::Not);
+        assert!(state.starts(word(b"\x10ab\0zz")));
+        assert!(state.starts(word(b"\x12ab\0")));
+        assert!(!state.starts(word(b"\x10ac\0")));
+        assert!(!state.starts(word(b"\x10abc\0")));
+        assert!(!trie.state(not_compared).starts(word(b"\x10\xFF\0")));
+        assert!(!trie.state(0).starts(word(b"\x10ab\0")));
     }
 }
