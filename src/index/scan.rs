@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use super::cells::{Cells, ListIndex, Mode, Node};
-use super::shapes::NO_STATE;
+use super::shapes::{NO_STATE, WALKED};
 use crate::raw::{
     array, document_len, key_len, value_len, ElementType, Malformed, TextPolicy, MAX_DEPTH,
 };
@@ -45,9 +45,6 @@ impl From<Malformed> for Stop {
         Stop::Malformed(malformed)
     }
 }
-
-/// Children of a state that are compared before the key is looked up in the map.
-const SIBLINGS_TRIED: usize = 4;
 
 /// Indexes the documents that start at `offsets` in `bytes`.
 ///
@@ -256,7 +253,7 @@ impl Scan<'_> {
         let word = u128::from_le_bytes(padded);
 
         let mut child = node.shapes.state(state).first_child;
-        for _ in 0..SIBLINGS_TRIED {
+        for _ in 0..WALKED {
             if child == NO_STATE {
                 break;
             }

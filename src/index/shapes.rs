@@ -23,16 +23,22 @@ pub struct State {
     /// The latest of the states that followed, and for each the one before it.
     pub(super) first_child: u32,
     pub(super) next_sibling: u32,
+    /// How many followed.
+    children: u32,
 }
 
 /// A `key` that no header has: bits where the mask has none.
 const NO_KEY: u128 = 0xFF;
 
+/// As many children of a state are found by walking over them. Most states never have more: a hash map for all would cost more
+/// than everything else a new state does.
+pub(super) const WALKED: u32 = 4;
+
 /// All key sequences of the documents at one path.
 #[derive(Debug)]
 pub struct ShapeTrie {
     states: Vec<State>,
-    /// (state, field) -> state: where a state has too many children to walk.
+    /// (state, field) -> state, for the children of states with more than [`WALKED`].
     transitions: HashMap<(u32, u32), u32>,
 }
 
@@ -48,6 +54,7 @@ impl Default for ShapeTrie {
                 parent: NO_STATE,
                 first_child: NO_STATE,
                 next_sibling: NO_STATE,
+                children: 0,
             }],
             transitions: HashMap::new(),
         }
@@ -101,16 +108,29 @@ impl ShapeTrie {
         &mut self.states[state as usize]
     }
 
+    /// States that followed `state`, latest made first.
+    fn children(&self, state: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = Some(self.states[state as usize].first_child);
+        std::iter::successors(first, |&child| Some(self.get(child)?.next_sibling))
+            .take_while(|&child| child != NO_STATE)
+    }
+
     /// The state that `field` leads to from `state`.
     pub(super) fn follow(&self, state: u32, field: u32) -> Option<u32> {
-        self.transitions.get(&(state, field)).copied()
+        if self.states[state as usize].children > WALKED {
+            return self.transitions.get(&(state, field)).copied();
+        }
+        let mut children = self.children(state);
+        children.find(|&child| self.states[child as usize].field == field)
     }
 
     /// A new state after `from`, whose header has `header_len` bytes (0: not to be compared) and starts with `word`.
     pub(super) fn grow(&mut self, from: u32, field: u32, word: u128, header_len: u32) -> u32 {
         let new = self.states.len() as u32;
-        self.transitions.insert((from, field), new);
-        let next_sibling = std::mem::replace(&mut self.states[from as usize].first_child, new);
+        let parent = &mut self.states[from as usize];
+        let next_sibling = std::mem::replace(&mut parent.first_child, new);
+        parent.children += 1;
+        let many = parent.children > WALKED;
         let mask = MASKS[(header_len as usize).min(16)] & !0xFF;
         let key = if header_len == 0 { NO_KEY } else { word & mask };
         self.states.push(State {
@@ -122,8 +142,24 @@ impl ShapeTrie {
             parent: from,
             first_child: NO_STATE,
             next_sibling,
+            children: 0,
         });
+        if many {
+            self.note_transitions(from, field, new);
+        }
         new
+    }
+
+    /// `from` has too many children to walk: `new`, and all there were when it got one too many, are noted in the map.
+    fn note_transitions(&mut self, from: u32, field: u32, new: u32) {
+        if self.states[from as usize].children == WALKED + 1 {
+            let mut child = self.state(new).next_sibling;
+            while let Some(state) = self.states.get(child as usize) {
+                self.transitions.insert((from, state.field), child);
+                child = state.next_sibling;
+            }
+        }
+        self.transitions.insert((from, field), new);
     }
 
     /// The fields of a shape in key order, from its final state.
@@ -153,8 +189,21 @@ mod tests {
         assert_eq!(trie.fields(0), Vec::<u32>::new());
         assert_eq!(trie.fields(ab), [0, 1]);
         assert_eq!(trie.fields(ac), [0, 2]);
-        assert_eq!(trie.state(a).first_child, ac);
-        assert_eq!(trie.state(ac).next_sibling, ab);
+        assert_eq!(trie.children(a).collect::<Vec<_>>(), [ac, ab]);
+    }
+
+    #[test]
+    fn children_are_found_however_many_there_are() {
+        let mut trie = ShapeTrie::default();
+        for many in 0..3 * WALKED {
+            let made: Vec<u32> = (0..many)
+                .map(|field| trie.follow(0, field))
+                .flatten()
+                .collect();
+            assert_eq!(made.len(), many as usize);
+            assert_eq!(trie.follow(0, many), None);
+            trie.grow(0, many, 0, 3);
+        }
     }
 
     #[test]
