@@ -14,6 +14,7 @@ __all__ = [
     "DecodeError",
     "Document",
     "DocumentIterator",
+    "Form",
     "InvalidQuery",
     "ListView",
     "Operation",
