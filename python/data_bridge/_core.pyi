@@ -14,6 +14,7 @@ __all__ = [
     "DecodeError",
     "Document",
     "DocumentIterator",
+    "Form",
     "InvalidQuery",
     "ListView",
     "Operation",
@@ -303,7 +304,17 @@ class Schema:
 class Form:
     """How a table is made: the schema that was given, what becomes of values that do not fit it, how types are stored."""
 
-    def __new__(cls, schema: Schema | None, on_conflict: str, *, objectid: str, uuid: str, strings: str) -> Form: ...
+    def __new__(
+        cls,
+        schema: Schema | None,
+        on_conflict: str,
+        *,
+        objectid: str,
+        uuid: str,
+        decimal: str,
+        mixed: str,
+        strings: str,
+    ) -> Form: ...
     @property
     def schema(self) -> Schema | None:
         """The schema of tables, if one was given."""

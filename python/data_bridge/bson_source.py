@@ -28,6 +28,8 @@ def read_bson(
     on_conflict: str = "error",
     objectid: str = "extension",
     uuid: str = "extension",
+    decimal: str = "extension",
+    mixed: str = "extension",
     strings: str = "utf8",
     codec_options: CodecOptions[Any] | None = None,
     progress: Any = None,
@@ -40,7 +42,7 @@ def read_bson(
         A path (str or PathLike); an object with the buffer protocol (bytes, memoryview, ...); a binary file, read from
         where it stands; or an iterable of such buffers, each of whole documents. A file that cannot seek and an
         iterator can be read once.
-    schema, on_conflict, objectid, uuid, strings, progress
+    schema, on_conflict, objectid, uuid, decimal, mixed, strings, progress
         As for `Collection.find`.
     codec_options
         How values become Python objects; `bson.codec_options.CodecOptions`.
@@ -63,7 +65,8 @@ def read_bson(
     >>> data_bridge.read_bson(bson.encode({"a": 1}) + bson.encode({"a": 2})).to_dicts()
     [{'a': 1}, {'a': 2}]
     """
-    choices = reading(schema, on_conflict, None, progress, objectid=objectid, uuid=uuid, strings=strings)
+    stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
+    choices = reading(schema, on_conflict, None, progress, **stored)
     codec = native(DEFAULT if codec_options is None else codec_options)
     name, opened = _open(source)
     return Query(_BytesPlan(name, opened, codec), choices)

@@ -22,8 +22,8 @@ class Report:
     duplicates : int
         Keys that stood twice in one document; the last one was kept, as PyMongo does.
     paths : list[dict]
-        What was widened or mixed: path, types, action, count, first_id. A path is a tuple of keys, with `...` for any
-        item of a list.
+        What was widened, mixed, rescued, nulled or rounded: path, types, action, count, first_id. A path is a tuple of
+        keys, with `...` for any item of a list.
     error : Exception | None
         What ended the run early, typed.
     """

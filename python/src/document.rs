@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use data_bridge::chunk::encode_document;
+use data_bridge::chunk::{encode_document, write_json, Cell, JsonMode};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
@@ -149,21 +149,15 @@ impl Document {
 
     /// MongoDB Extended JSON v2, relaxed unless `canonical`. It shows what is stored, whatever the codec options.
     #[pyo3(signature = (*, canonical=false))]
-    fn to_json<'py>(&self, py: Python<'py>, canonical: bool) -> PyResult<Bound<'py, PyAny>> {
-        let dict = if self.node.codec().is_exact() {
-            self.to_dict(py)?
-        } else {
-            Node::from_bson(py, &self.bson(), &Codec::exact(py)?)?.dict(py, 0)?
+    fn to_json(&self, canonical: bool) -> String {
+        let mode = match canonical {
+            true => JsonMode::Canonical,
+            false => JsonMode::Relaxed,
         };
-        let json_util = py.import(intern!(py, "bson.json_util"))?;
-        let options = json_util.getattr(if canonical {
-            intern!(py, "CANONICAL_JSON_OPTIONS")
-        } else {
-            intern!(py, "RELAXED_JSON_OPTIONS")
-        })?;
-        let named = PyDict::new(py);
-        named.set_item("json_options", options)?;
-        json_util.call_method(intern!(py, "dumps"), (dict,), Some(&named))
+        let mut text = String::new();
+        let document = Cell::Document(self.node.cell(self.row()));
+        write_json(&document, mode, &mut text);
+        text
     }
 
     /// The document as BSON.

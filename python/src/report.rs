@@ -1,5 +1,6 @@
 //! What a run did, as a dict that the package turns into a Report.
 
+use data_bridge::conform::Action;
 use data_bridge::reader::Report;
 use data_bridge::schema::{Finding, Kind, Limits, Observed, Part, TypeSeen};
 use pyo3::prelude::*;
@@ -28,8 +29,13 @@ pub(crate) fn to_dict<'py>(
     for finding in findings.unwrap_or_default() {
         paths.append(entry(py, &finding)?)?;
     }
-    for misfit in report.misfits.found() {
-        let action = if misfit.rescued { "rescued" } else { "nulled" };
+    let misfits = &report.misfits;
+    for misfit in misfits.found().iter().chain(misfits.rounded()) {
+        let action = match misfit.action {
+            Action::Rescued => "rescued",
+            Action::Nulled => "nulled",
+            Action::Rounded => "rounded",
+        };
         let first = misfit.types.first();
         paths.append(row(
             py,

@@ -7,11 +7,13 @@
 mod cell;
 mod column;
 mod encode;
+mod json;
 mod shapes;
 
 pub use cell::{Cell, DocumentCell, Entry, ListCell};
 pub use column::{Column, Marker, Placement, Tagged, Values};
 pub use encode::{encode_cell, encode_document, encode_wrapped};
+pub use json::{write_json, JsonMode};
 pub use shapes::Shapes;
 
 use std::sync::Arc;

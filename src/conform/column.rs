@@ -14,7 +14,7 @@ use arrow_schema::{DataType, Field};
 use super::cells::{self, Slots};
 use super::{binary, mixed, nested, plain, shown, Failure, Made, OnConflict, Policy};
 use crate::chunk::{Column, Placement, Values};
-use crate::schema::{int_to_double, Kind};
+use crate::schema::{int_to_double, Kind, Shown};
 
 /// `column` as an array of `kind`, whose Arrow field is `field`.
 pub(super) fn column(
@@ -138,6 +138,9 @@ fn whole(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<A
                 items,
             },
         ) => nested::list(items, offsets, nulls.as_ref(), kind, field, policy)?,
+        (Kind::Shown(Shown::Mixed(storage)), values) => {
+            mixed::json(&Slots::Values(values), storage)?
+        }
         (Kind::Shown(shown), values) => {
             let base = shown.base();
             shown::show(whole(values, &base, &base.field(""), policy)?, shown)?

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 
 use super::rescue::Rescue;
-use super::{decimal, fit, internal, Failure, Misfits, OnConflict, Policy, UnknownKeys};
+use super::{fit, internal, plain, Action, Failure, Misfits, OnConflict, Policy, UnknownKeys};
 use crate::chunk::{encode_cell, Cell, DocumentCell, Documents};
 use crate::error::{Error, Location, Path, RawValue, Step};
+use crate::raw::Decimal;
 use crate::schema::{Kind, TableSchema};
 
 /// The first conflict by row, then by the document's own key order.
@@ -42,12 +43,18 @@ pub(super) fn all(
     policy: &Policy,
 ) -> crate::error::Result<(Misfits, Option<ArrayRef>)> {
     let rescue = policy.on_conflict == OnConflict::Rescue;
+    let action = if rescue {
+        Action::Rescued
+    } else {
+        Action::Nulled
+    };
     let mut search = Search {
         policy,
         path: Vec::new(),
         all: Some(All {
             documents,
             row: 0,
+            action,
             misfits: Misfits::default(),
             rescue: rescue.then(Rescue::default),
         }),
@@ -74,6 +81,54 @@ pub(super) fn all(
         _ => None,
     };
     Ok((misfits, rescued))
+}
+
+/// All values that are rounded, counted by path. Only columns where that is allowed are looked at.
+pub(super) fn rounded(
+    documents: &Arc<Documents>,
+    schema: &TableSchema,
+) -> crate::error::Result<Misfits> {
+    let fields = schema.fields().iter().filter(|(_, kind)| kind.rounds());
+    let columns: Vec<_> = fields
+        .filter_map(|(name, kind)| {
+            let found = documents
+                .fields()
+                .iter()
+                .find(|field| field.name == *name)?;
+            Some((name, kind, &found.column))
+        })
+        .collect();
+    if columns.is_empty() {
+        return Ok(Misfits::default());
+    }
+    let policy = Policy {
+        unknown: UnknownKeys::Skip,
+        on_conflict: OnConflict::Null,
+    };
+    let mut search = Search {
+        policy: &policy,
+        path: Vec::new(),
+        all: Some(All {
+            documents,
+            row: 0,
+            action: Action::Rounded,
+            misfits: Misfits::default(),
+            rescue: None,
+        }),
+    };
+    for row in 0..documents.len() {
+        if let Some(all) = &mut search.all {
+            all.row = row;
+        }
+        for (name, kind, column) in &columns {
+            search.path.push(Step::Key(Arc::clone(name)));
+            search
+                .cell(&column.cell(row), kind)
+                .map_err(Stop::into_error)?;
+            search.path.pop();
+        }
+    }
+    Ok(search.all.map(|all| all.misfits).unwrap_or_default())
 }
 
 /// The `_id` of a document, if it has one.
@@ -120,6 +175,8 @@ struct Search<'a> {
 struct All<'a> {
     documents: &'a Arc<Documents>,
     row: usize,
+    /// What becomes of what is looked for.
+    action: Action,
     misfits: Misfits,
     rescue: Option<Rescue>,
 }
@@ -187,13 +244,24 @@ impl Search<'_> {
             }
             _ => {}
         }
-        if fit::fits(outer, cell) {
+        if self.passes(cell, outer) {
             return Ok(());
         }
         self.conflict(cell, || Stop::Conflict {
             expected: outer.to_string(),
             found: describe(cell),
         })
+    }
+
+    /// Whether a value is not what is looked for.
+    fn passes(&self, cell: &Cell<'_>, kind: &Kind) -> bool {
+        match &self.all {
+            Some(all) if all.action == Action::Rounded => match kind {
+                Kind::Rounded(to) => !plain::rounds(to, cell),
+                _ => true,
+            },
+            _ => fit::fits(kind, cell),
+        }
     }
 
     /// A value at `self.path` that does not fit.
@@ -203,9 +271,8 @@ impl Search<'_> {
         };
         let (documents, row) = (all.documents, all.row);
         let id = || id(&DocumentCell::Row { documents, row });
-        let rescued = all.rescue.is_some();
         all.misfits
-            .note(&self.path, cell.element_type(), row, rescued, id);
+            .note(&self.path, cell.element_type(), row, all.action, id);
         if let Some(rescue) = &mut all.rescue {
             rescue.push(&self.path, cell)?;
         }
@@ -221,9 +288,9 @@ fn describe(cell: &Cell<'_>) -> String {
         Cell::Int32(value) => format!("{name} {value}"),
         Cell::Int64(value) => format!("{name} {value}"),
         Cell::DateTime(value) => format!("{name} of {value} ms since 1970"),
-        Cell::Decimal128(bytes) => match decimal::parts(*bytes) {
-            Some(value) => format!("{name} {value}"),
-            None => format!("{name} that is no finite number"),
+        Cell::Decimal128(bytes) => match Decimal::from_bytes(*bytes) {
+            Decimal::NotCanonical(_) => format!("{name} whose encoding is not canonical"),
+            value => format!("{name} {value}"),
         },
         Cell::List(list) => format!("{name} of {} items", list.items().count()),
         Cell::Binary { subtype, bytes } => {

@@ -7,6 +7,7 @@ mod binary;
 mod cells;
 mod column;
 mod conflict;
+mod convert;
 mod decimal;
 mod fit;
 mod from_arrow;
@@ -19,7 +20,7 @@ mod rescue;
 mod shown;
 
 pub use from_arrow::chunk_from_batch;
-pub use misfits::{Misfit, Misfits};
+pub use misfits::{Action, Misfit, Misfits};
 
 use arrow_array::{new_null_array, RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;
@@ -68,7 +69,7 @@ pub fn conform(chunk: &Chunk, schema: &TableSchema, policy: &Policy) -> Result<R
     conform_noting(chunk, schema, policy).map(|(batch, _)| batch)
 }
 
-/// As [`conform`], with what did not fit and was rescued or nulled.
+/// As [`conform`], with what did not fit and was rescued or nulled, and what was rounded.
 ///
 /// # Errors
 /// As [`conform`]; with another policy than [`OnConflict::Error`] no value is a conflict.
@@ -105,6 +106,7 @@ pub fn conform_noting(
             columns
         }
     };
+    misfits.join(conflict::rounded(documents, schema)?, 0);
     if let Some(missing) = arrow.fields().get(columns.len()) {
         columns.push(new_null_array(missing.data_type(), documents.len()));
     }

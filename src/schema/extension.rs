@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, TimeUnit};
 
+use super::shown::Shown;
 use super::table::Kind;
 use crate::chunk::Marker;
 
@@ -37,6 +38,12 @@ pub const MAX_KEY: &str = "data_bridge.maxkey";
 pub const MIXED: &str = "data_bridge.mixed";
 /// Arrow's own: FixedSizeBinary(16).
 pub const ARROW_UUID: &str = "arrow.uuid";
+/// Arrow's own: Utf8, LargeUtf8 or Utf8View.
+pub const ARROW_JSON: &str = "arrow.json";
+/// On a field whose values were allowed to be rounded: this key, with the value [`ROUNDED`].
+pub const ROUNDING_KEY: &str = "data_bridge.rounding";
+/// The one value of [`ROUNDING_KEY`].
+pub const ROUNDED: &str = "allowed";
 
 /// PyMongoArrow's names for the same storage.
 const PYMONGOARROW: [(&str, &str); 2] = [
@@ -73,6 +80,7 @@ pub(super) fn name_of(kind: &Kind) -> Option<&'static str> {
         Kind::Marker(Marker::MinKey) => MIN_KEY,
         Kind::Marker(Marker::MaxKey) => MAX_KEY,
         Kind::Mixed => MIXED,
+        Kind::Shown(Shown::Mixed(_)) => ARROW_JSON,
         _ => return None,
     })
 }
@@ -138,7 +146,7 @@ pub(super) fn storage(kind: &Kind) -> DataType {
             let entry = DataType::Struct(vec![key, to_field("value", values)].into());
             DataType::Map(Arc::new(Field::new("entries", entry, false)), false)
         }
-        Kind::Plain(plain) => plain.clone(),
+        Kind::Plain(plain) | Kind::Rounded(plain) => plain.clone(),
         Kind::Shown(shown) => shown.storage().clone(),
     }
 }
@@ -146,11 +154,16 @@ pub(super) fn storage(kind: &Kind) -> DataType {
 /// The Arrow field of a column. Everything is nullable: any document may lack any key.
 pub(super) fn to_field(name: &str, kind: &Kind) -> Field {
     let field = Field::new(name, storage(kind), true);
+    if let Kind::Rounded(_) = kind {
+        let metadata = HashMap::from([(ROUNDING_KEY.into(), ROUNDED.into())]);
+        return field.with_metadata(metadata);
+    }
     let Some(extension) = name_of(kind) else {
         return field;
     };
     let mut metadata = HashMap::from([(EXTENSION_TYPE_NAME_KEY.into(), extension.into())]);
-    // `arrow.uuid` is defined to have no metadata; ours is there and empty, for consumers that look for the key.
+    // `arrow.uuid` is defined to have no metadata; ours and `arrow.json`'s is there and empty, for consumers that look
+    // for the key.
     if extension != ARROW_UUID {
         metadata.insert(EXTENSION_TYPE_METADATA_KEY.into(), String::new());
     }
