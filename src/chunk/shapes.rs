@@ -5,6 +5,9 @@ use std::sync::OnceLock;
 /// Shapes of more fields are not walked to see whether one is among them.
 const WALKED: usize = 16;
 
+/// The fields of a shape in ascending order, once they were asked for.
+type Ascending = OnceLock<Box<[u32]>>;
+
 /// A shape per row.
 #[derive(Debug)]
 pub struct Shapes {
@@ -14,8 +17,8 @@ pub struct Shapes {
     ends: Vec<u32>,
     /// The shape of each row; empty when all rows have the first.
     of_row: Vec<u32>,
-    /// The fields of each shape that was asked for one and is too long to walk, ascending.
-    ascending: OnceLock<Box<[OnceLock<Box<[u32]>>]>>,
+    /// Of each shape, for those too long to walk.
+    ascending: OnceLock<Vec<Ascending>>,
 }
 
 impl Shapes {
