@@ -80,7 +80,8 @@ fn rows(chunk: &Chunk) -> Vec<Vec<u8>> {
     (0..chunk.rows())
         .map(|row| {
             let mut out = Vec::new();
-            encode_document(&DocumentCell::Row { documents, row }, &mut out);
+            encode_document(&DocumentCell::Row { documents, row }, &mut out)
+                .expect("a document that was read can be written");
             out
         })
         .collect()
@@ -283,9 +284,9 @@ fn element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) {
         Cell::List(list) => out.extend(rebuilt_list(list)),
         Cell::CodeWithScope { scope, .. } => {
             assert_eq!(rebuilt(&DocumentCell::Bson(scope)), *scope);
-            encode_cell(cell, out);
+            encode_cell(cell, out).expect("a cell that was read can be written");
         }
-        cell => encode_cell(cell, out),
+        cell => encode_cell(cell, out).expect("a cell that was read can be written"),
     }
 }
 

@@ -38,7 +38,7 @@ fn plain(cell: &Cell<'_>) -> Plain {
         }
         other => {
             let mut bytes = Vec::new();
-            encode_cell(other, &mut bytes);
+            encode_cell(other, &mut bytes).unwrap();
             Plain::Other(other.element_type().byte(), bytes)
         }
     }
@@ -121,7 +121,7 @@ fn read(array: ArrayRef) -> Result<Vec<Option<Value>>, Error> {
         let document = DocumentCell::Row { documents, row };
         let cell = document.entries().next().map(|(_, cell)| cell)?;
         let mut bytes = Vec::new();
-        encode_cell(&cell, &mut bytes);
+        encode_cell(&cell, &mut bytes).unwrap();
         Some((cell.element_type().byte(), bytes))
     };
     Ok((0..chunk.rows()).map(value).collect())

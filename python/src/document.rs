@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PySequence, PyTuple};
 
 use crate::codec::Codec;
+use crate::error::to_pyerr;
 use crate::ffi;
 use crate::list::ListView;
 use crate::node::Node;
@@ -37,14 +38,15 @@ impl Document {
         self.row as usize
     }
 
-    fn bson(&self) -> Vec<u8> {
+    fn bson(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
         let mut bytes = Vec::new();
-        encode_document(&self.node.cell(self.row()), &mut bytes);
-        bytes
+        encode_document(&self.node.cell(self.row()), &mut bytes)
+            .map_err(|error| to_pyerr(py, error))?;
+        Ok(bytes)
     }
 
     fn alone(&self, py: Python<'_>) -> PyResult<Document> {
-        let node = Node::from_bson(py, &self.bson(), self.node.codec())?;
+        let node = Node::from_bson(py, &self.bson(py)?, self.node.codec())?;
         Ok(Document { node, row: 0 })
     }
 
@@ -160,9 +162,9 @@ impl Document {
         text
     }
 
-    /// The document as BSON.
-    fn to_bson<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.bson())
+    /// The document as BSON. ValueError for one that would take 2 GiB or more: list keys are written out.
+    fn to_bson<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.bson(py)?))
     }
 
     /// A copy that keeps only this document in memory.
@@ -203,7 +205,7 @@ impl Document {
                 .import(intern!(py, "data_bridge._core"))?
                 .getattr(intern!(py, "_document_from_bson"))?;
             let codec = this.node.codec().clone();
-            return Ok((maker, (this.to_bson(py), codec).into_pyobject(py)?));
+            return Ok((maker, (this.to_bson(py)?, codec).into_pyobject(py)?));
         }
         let plain = Document::view(py, &this.node, this.row)?;
         Ok((class.into_any(), (plain,).into_pyobject(py)?))
@@ -250,7 +252,7 @@ impl Document {
 
     /// `to_bson()`, under the name PyMongo looks for when it encodes a Document.
     #[getter]
-    fn raw<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    fn raw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.to_bson(py)
     }
 }

@@ -96,6 +96,14 @@ impl Documents {
         self.shapes.of(row)
     }
 
+    /// Whether the document at `row` has the field numbered `field`.
+    ///
+    /// Meaningless (but safe) for a row where there is no document.
+    #[inline]
+    pub fn has(&self, row: usize, field: usize) -> bool {
+        self.shapes.has(row, field as u32)
+    }
+
     /// The field named `name`, if any document has it.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| &*field.name == name)

@@ -135,7 +135,7 @@ pub(super) fn rounded(
 fn id(document: &DocumentCell<'_>) -> Option<RawValue> {
     let (_, cell) = document.entries().find(|(key, _)| *key == "_id")?;
     let mut bytes = Vec::new();
-    encode_cell(&cell, &mut bytes);
+    encode_cell(&cell, &mut bytes).ok()?;
     Some(RawValue {
         tag: cell.element_type().byte(),
         bytes,

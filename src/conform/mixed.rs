@@ -23,7 +23,7 @@ pub(super) fn encode(slots: &Slots<'_>) -> Made<ArrayRef> {
         let cell = slots.get(slot);
         let there = !matches!(cell, Cell::Null);
         if there {
-            encode_wrapped(&cell, &mut bytes);
+            encode_wrapped(&cell, &mut bytes).map_err(Failure::Error)?;
         }
         valid.push(there);
         offsets.push(offset(bytes.len())?);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
+use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use super::shown::Shown;
@@ -161,11 +161,8 @@ pub(super) fn to_field(name: &str, kind: &Kind) -> Field {
     let Some(extension) = name_of(kind) else {
         return field;
     };
-    let mut metadata = HashMap::from([(EXTENSION_TYPE_NAME_KEY.into(), extension.into())]);
-    // `arrow.uuid` is defined to have no metadata; ours and `arrow.json`'s is there and empty, for consumers that look
-    // for the key.
-    if extension != ARROW_UUID {
-        metadata.insert(EXTENSION_TYPE_METADATA_KEY.into(), String::new());
-    }
-    field.with_metadata(metadata)
+    // The name only: extension metadata may be left out, and of one key a HashMap has one order, so that equal schemas are
+    // equal bytes.
+    let name = (EXTENSION_TYPE_NAME_KEY.into(), extension.into());
+    field.with_metadata(HashMap::from([name]))
 }
