@@ -308,6 +308,10 @@ class Form:
     def schema(self) -> Schema | None:
         """The schema of tables, if one was given."""
 
+    @property
+    def keys(self) -> list[str] | None:
+        """The top-level keys that tables are made of; None when that may be any: without a schema, and under rescue."""
+
 @final
 class ResultData:
     """A materialised result: Chunks, and the tables made from them."""
@@ -320,8 +324,12 @@ class ResultData:
     def to_dicts(self) -> list[dict[str, Any]]: ...
     def schema(self, form: Form | None = None) -> Schema: ...
     def batches(self, form: Form | None = None) -> list[RecordBatch]: ...
-    def arrow_stream(self, form: Form | None = None, requested_schema: object | None = None) -> object:
-        """A C stream capsule; its batches share the result's memory; may be called any number of times."""
+    def arrow_stream(
+        self, form: Form | None = None, requested_schema: object | None = None, *, shapes: bool = False
+    ) -> object:
+        """A C stream capsule; its batches share the result's memory; may be called any number of times. With `shapes` it has
+        the column that makes `from_arrow` exact.
+        """
     def report(self) -> dict[str, Any]:
         """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
         finished (no more will come: exhausted, closed, dropped or failed), error (the exception that ended it, or None).

@@ -86,6 +86,12 @@ class QueryBase:
     def _start(self, *, eager: bool) -> Reader:
         return self._plan.start(self._reading.timeout, eager=eager)
 
+    def _start_table(self, *, eager: bool) -> Reader:
+        """A run whose documents nobody sees: of keys that the schema does not name, none need to come."""
+        keys = self._reading.form.keys
+        plan = self._plan if keys is None else self._plan.narrowed(keys)
+        return plan.start(self._reading.timeout, eager=eager)
+
     @property
     def _given(self) -> Schema | None:
         return self._reading.form.schema

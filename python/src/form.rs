@@ -112,6 +112,15 @@ impl Form {
         let given = self.given.as_ref()?;
         Some(Schema(given.arrow().clone()))
     }
+
+    /// The top-level keys that tables are made of; None when that may be any: without a schema, and where what does not fit
+    /// is kept.
+    #[getter]
+    fn keys(&self) -> Option<Vec<&str>> {
+        let given = self.given.as_ref()?;
+        let all = self.on_conflict == OnConflict::Rescue;
+        (!all).then(|| given.fields().iter().map(|(name, _)| &**name).collect())
+    }
 }
 
 fn store(option: &str, value: &str, text: &str) -> PyResult<Store> {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::SchemaRef;
-use data_bridge::conform::{chunk_from_batch, Misfits};
+use data_bridge::conform::{chunks_from_batch, Misfits};
 use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
@@ -49,29 +49,35 @@ impl ResultData {
         }
     }
 
-    fn table(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Table> {
+    fn table(&self, py: Python<'_>, form: Option<&Form>, shapes: bool) -> PyResult<Table> {
         let made = py.detach(|| match form.filter(|form| !form.is_default()) {
-            Some(form) => self.make(form),
+            Some(form) => self.make(form, shapes),
+            None if shapes => self.make(&Form::default(), shapes),
             None => {
                 let mut table = lock(&self.table);
                 if let Some(table) = &*table {
                     return Ok(table.clone());
                 }
-                let made = self.make(&Form::default())?;
+                let made = self.make(&Form::default(), false)?;
                 Ok(table.insert(made).clone())
             }
         });
         made.map_err(|error| to_pyerr(py, error))
     }
 
-    fn make(&self, form: &Form) -> data_bridge::error::Result<Table> {
-        let (schema, policy) = form.of_result(self.rows.set())?;
-        let made = self.rows.set().batches(&schema, &policy)?;
+    fn make(&self, form: &Form, shapes: bool) -> data_bridge::error::Result<Table> {
+        let set = self.rows.set();
+        let (schema, policy) = form.of_result(set)?;
+        let mut arrow = schema.arrow().clone();
+        let mut made = set.batches(&schema, &policy)?;
+        if shapes {
+            (arrow, made) = set.shaped(made, &schema, &policy)?;
+        }
         *lock(&self.seconds_conforming) += made.seconds;
         // Of the latest table: made twice, the same misfits would count twice.
         *lock(&self.misfits) = made.misfits;
         Ok(Table {
-            schema: schema.arrow().clone(),
+            schema: arrow,
             batches: made.batches,
         })
     }
@@ -142,20 +148,22 @@ impl ResultData {
 
     #[pyo3(signature = (form=None))]
     fn batches(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Vec<RecordBatch>> {
-        let table = self.table(py, form)?;
+        let table = self.table(py, form, false)?;
         Ok(table.batches.into_iter().map(RecordBatch).collect())
     }
 
     /// A C stream capsule; its batches share the result's memory; may be called any number of times.
-    #[pyo3(signature = (form=None, requested_schema=None))]
+    /// With `shapes` the table has the column that makes `from_arrow` exact.
+    #[pyo3(signature = (form=None, requested_schema=None, *, shapes=false))]
     fn arrow_stream<'py>(
         &self,
         py: Python<'py>,
         form: Option<&Form>,
         requested_schema: Option<Bound<'py, PyAny>>,
+        shapes: bool,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        let table = self.table(py, form)?;
+        let table = self.table(py, form, shapes)?;
         Ok(arrow::stream(
             py,
             table.batches.into_iter().map(Ok),
@@ -188,21 +196,23 @@ pub(crate) fn from_arrow(
     for batch in reader {
         let batch = batch.map_err(arrow_error)?;
         let first_row = report.rows;
-        let mut chunk = chunk_from_batch(&batch).map_err(|mut error| {
+        let chunks = chunks_from_batch(&batch).map_err(|mut error| {
             if let Some(document) = &mut error.location_mut().document {
                 *document += first_row;
             }
             to_pyerr(py, error)
         })?;
-        chunk.bytes = batch.get_array_memory_size();
-        report.rows += batch.num_rows() as u64;
-        report.bytes += chunk.bytes as u64;
-        report.chunks += 1;
-        builder.push(Decoded {
-            chunk: Arc::new(chunk),
-            observed: None,
-            first_row,
-        });
+        report.bytes += batch.get_array_memory_size() as u64;
+        for chunk in chunks {
+            let first_row = report.rows;
+            report.rows += chunk.rows() as u64;
+            report.chunks += 1;
+            builder.push(Decoded {
+                chunk: Arc::new(chunk),
+                observed: None,
+                first_row,
+            });
+        }
         batches.push(batch);
     }
     let data = ResultData::new(builder.finish(report), codec);

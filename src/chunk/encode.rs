@@ -64,7 +64,7 @@ pub fn encode_document(document: &DocumentCell<'_>, out: &mut Vec<u8>) {
     }
     framed(out, |out| {
         for (key, value) in document.entries() {
-            element(key, &value, out);
+            encode_element(key, &value, out);
         }
         out.push(0);
     });
@@ -73,12 +73,13 @@ pub fn encode_document(document: &DocumentCell<'_>, out: &mut Vec<u8>) {
 /// Appends the document `{"": cell}`: how a mixed column of a table keeps a cell.
 pub fn encode_wrapped(cell: &Cell<'_>, out: &mut Vec<u8>) {
     framed(out, |out| {
-        element("", cell, out);
+        encode_element("", cell, out);
         out.push(0);
     });
 }
 
-fn element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) {
+/// Appends an element: type, key and value.
+pub fn encode_element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) {
     out.push(cell.element_type().byte());
     out.extend_from_slice(key.as_bytes());
     out.push(0);

@@ -11,7 +11,7 @@ mod shapes;
 
 pub use cell::{Cell, DocumentCell, Entry, ListCell};
 pub use column::{Column, Marker, Placement, Tagged, Values};
-pub use encode::{encode_cell, encode_document, encode_wrapped};
+pub use encode::{encode_cell, encode_document, encode_element, encode_wrapped};
 pub use shapes::Shapes;
 
 use std::sync::Arc;

@@ -16,10 +16,12 @@ mod nested;
 mod picked;
 mod plain;
 mod rescue;
+mod shapes;
 mod shown;
 
-pub use from_arrow::chunk_from_batch;
+pub use from_arrow::{chunk_from_batch, chunks_from_batch};
 pub use misfits::{Misfit, Misfits};
+pub use shapes::{add_shapes, with_shapes, SHAPES_COLUMN};
 
 use arrow_array::{new_null_array, RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;

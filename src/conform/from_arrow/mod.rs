@@ -8,7 +8,10 @@ mod extension;
 mod leaf;
 mod map;
 mod nested;
+mod shaped;
 mod time;
+
+pub use shaped::chunks_from_batch;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,7 +26,8 @@ use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
 use crate::schema::extension_name;
 
-/// The rows of `batch` as documents. Columns of types that a Chunk has keep their buffers.
+/// The rows of `batch` as documents, a column of shapes read like any other. Columns of types that a Chunk has keep their
+/// buffers.
 ///
 /// # Errors
 /// `InvalidArgument` naming the path, and the row where it is a value's fault, for what BSON cannot hold exactly;
