@@ -9,15 +9,15 @@ use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
-use pyo3_arrow::input::AnyRecordBatch;
 
-use crate::arrow::{self, arrow_error, RecordBatch, Schema};
+use crate::arrow::{self, RecordBatch, Schema};
 use crate::bulk::{append_dicts, with_gc_paused};
 use crate::codec::Codec;
 use crate::document::Document;
 use crate::documents::Documents;
-use crate::error::to_pyerr;
+use crate::error::{guarded, to_pyerr};
 use crate::form::Form;
+use crate::import;
 use crate::lock::lock;
 use crate::report;
 use crate::rows::Rows;
@@ -185,18 +185,19 @@ impl ResultData {
 #[pyo3(signature = (stream, *, codec))]
 pub(crate) fn from_arrow(
     py: Python<'_>,
-    stream: AnyRecordBatch,
+    stream: &Bound<'_, PyAny>,
     codec: Codec,
 ) -> PyResult<ResultData> {
-    let reader = stream.into_reader()?;
-    let schema = reader.schema();
+    guarded(|| read_arrow(py, stream, codec))
+}
+
+fn read_arrow(py: Python<'_>, stream: &Bound<'_, PyAny>, codec: Codec) -> PyResult<ResultData> {
+    let (schema, batches) = import::batches(stream)?;
     let mut builder = ResultSetBuilder::default();
-    let mut batches = Vec::new();
     let mut report = Report::default();
-    for batch in reader {
-        let batch = batch.map_err(arrow_error)?;
+    for batch in &batches {
         let first_row = report.rows;
-        let chunks = chunks_from_batch(&batch).map_err(|mut error| {
+        let chunks = chunks_from_batch(batch).map_err(|mut error| {
             if let Some(document) = &mut error.location_mut().document {
                 *document += first_row;
             }
@@ -213,7 +214,6 @@ pub(crate) fn from_arrow(
                 first_row,
             });
         }
-        batches.push(batch);
     }
     let data = ResultData::new(builder.finish(report), codec);
     // What came as a table leaves as that table.

@@ -2,7 +2,7 @@
 
 use arrow_array::{Array, BinaryArray, RecordBatch};
 use arrow_schema::extension::EXTENSION_TYPE_METADATA_KEY;
-use arrow_schema::FieldRef;
+use arrow_schema::{DataType, FieldRef};
 
 use super::{chunk_from_batch, Reading, Rows};
 use crate::chunk::{encode_document, Chunk, DocumentCell};
@@ -40,12 +40,25 @@ pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
                 .into(),
         ));
     }
+    if !is_binary(batch.column(place).data_type()) {
+        return Err(reading.refuse(format!("{SHAPES} over {}", field.data_type())));
+    }
     let shapes = reading.bytes(batch.column(place))?;
     let plain = chunk_from_batch(&columns)?;
     if shapes.null_count() == shapes.len() {
         return Ok(vec![plain]);
     }
     Pieces::default().read(&plain, &shapes, reading.path)
+}
+
+/// Whether a type is Binary, in any layout that tools turn it into.
+fn is_binary(found: &DataType) -> bool {
+    match found {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
+        DataType::Dictionary(_, values) => is_binary(values),
+        DataType::RunEndEncoded(_, values) => is_binary(values.data_type()),
+        _ => false,
+    }
 }
 
 /// Documents as BSON, decoded piece by piece.
