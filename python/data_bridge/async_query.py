@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from . import aio
+from . import aio, conflicts
 from . import progress as progress_
 from ._core import Document, Reader, ResultData, Schema
+from .errors import SchemaConflict
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS
 from .report import Report
@@ -62,7 +63,7 @@ class AsyncQuery(QueryBase):
     async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
         if shapes:
-            # Whole documents: an index that covers a projection gives null for a missing key.
+            # Of whole documents: these are what it is to give back.
             return self._made(await self.read(), lambda result: result.to_arrow(shapes=True))
         return await self._table(Result.to_arrow)
 
@@ -75,7 +76,12 @@ class AsyncQuery(QueryBase):
         return await self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
 
     async def _table(self, make: Callable[[Result], T]) -> T:
-        return self._made(await self._read(self._start_table(eager=True)), make)
+        plan = self._table_plan()
+        result = await self._read(plan.start(self._reading.timeout, eager=True))
+        if plan is not self._plan and result.report.duplicates:
+            # See `Plan.narrowed`: rare enough to run again.
+            result = await self.read()
+        return self._made(result, make)
 
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
@@ -122,7 +128,14 @@ class AsyncQuery(QueryBase):
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
-        return AsyncStream(self._start_table, self._reading.form, infer_rows, self._runs, self._reading.progress)
+        return AsyncStream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+
+    def conflicts(self, schema: Any = None) -> AsyncIterator[SchemaConflict]:
+        """Run the query; every value that does not fit a schema, for `async for`. As `Query.conflicts`."""
+        form = conflicts.form_of(self._reading.form, schema)
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        return conflicts.of_run_async(reader, form)
 
     async def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import conflicts
 from . import progress as progress_
 from ._core import Document, Reader, Schema
+from .errors import SchemaConflict
 from .plan import Plan
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS, Reading
@@ -75,7 +77,7 @@ class Query(QueryBase):
     def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
         if shapes:
-            # Whole documents: an index that covers a projection gives null for a missing key.
+            # Of whole documents: these are what it is to give back.
             return self._made(self.read(), lambda result: result.to_arrow(shapes=True))
         return self._table(Result.to_arrow)
 
@@ -88,7 +90,12 @@ class Query(QueryBase):
         return self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
 
     def _table(self, make: Callable[[Result], T]) -> T:
-        return self._made(self._read(self._start_table(eager=True)), make)
+        plan = self._table_plan()
+        result = self._read(plan.start(self._reading.timeout, eager=True))
+        if plan is not self._plan and result.report.duplicates:
+            # See `Plan.narrowed`: rare enough to run again.
+            result = self.read()
+        return self._made(result, make)
 
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
@@ -135,7 +142,14 @@ class Query(QueryBase):
             Without a schema, the one that the first so many documents show is frozen; what a later document has beyond
             it is a conflict, handled as `on_conflict` says.
         """
-        return Stream(self._start_table, self._reading.form, infer_rows, self._runs, self._reading.progress)
+        return Stream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+
+    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+        """Run the query; every value that does not fit a schema, live, in bounded memory. As `Result.conflicts`."""
+        form = conflicts.form_of(self._reading.form, schema)
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        return conflicts.of_run(reader, form)
 
     def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from . import _core, html
+from . import _core, conflicts, html
 from ._core import Document, Form, ResultData, Schema
 from .codec import DEFAULT, native
+from .errors import SchemaConflict
 from .report import Report
 
 if TYPE_CHECKING:
@@ -72,6 +73,26 @@ class Result:
         """How the run went, and what became of values that did not fit, once a table was made."""
         return Report(self._data.report())
 
+    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+        """Every value that does not fit a schema, in result order; no table is made.
+
+        Parameters
+        ----------
+        schema
+            As for `Collection.find`; without one, the query's.
+
+        Yields
+        ------
+        SchemaConflict
+            Not raised: its `document`, `id`, `path`, `expected` and `found` say what is where.
+
+        Raises
+        ------
+        ValueError
+            When no schema was given, here or to the query.
+        """
+        return conflicts.of_result(self._data, conflicts.form_of(self._form, schema))
+
     def to_list(self) -> list[Document]:
         """All Documents."""
         return self._data.document_list()
@@ -86,10 +107,10 @@ class Result:
         Parameters
         ----------
         shapes
-            Add a last column `_shapes`, with which `from_arrow` gives these documents exactly: null and missing keys, the
-            order of keys, the types of values in widened columns. It is null in rows that need nothing of it. Rows may be
-            filtered, sliced, concatenated, written to Parquet and read back; columns must stay as they are. With a schema,
-            keys that it does not name stay left out, and values that `on_conflict="null"` dropped stay null.
+            Add a last column `_shapes`, with which `from_arrow` gives these documents exactly: null and missing keys,
+            the order of keys, the types of values in widened columns. It is null in rows that need nothing of it. Rows
+            may be filtered, sliced, concatenated, written to Parquet and read back; columns must stay as they are. With
+            a schema, keys that it does not name stay left out, and values that `on_conflict="null"` dropped stay null.
 
         Raises
         ------
@@ -98,8 +119,8 @@ class Result:
         SchemaConflict
             As `schema`.
         ValueError
-            With `shapes`: when there is a column `_shapes` already, or a value that no document can hold (a uint64 above
-            int64, a decimal of more than 34 digits).
+            With `shapes`: when there is a column `_shapes` already, or a value that no document can hold (a uint64
+            above int64, a decimal of more than 34 digits).
         """
         return _table(self, _import("pyarrow", "to_arrow()", "arrow"), shapes)
 
@@ -168,8 +189,8 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     codec_options
         How values become Python objects.
 
-    Arrow data does not tell null from missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as exactly
-    the documents it was made of.
+    Arrow data does not tell null from missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
+    exactly the documents it was made of.
 
     Raises
     ------

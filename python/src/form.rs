@@ -42,6 +42,11 @@ impl Form {
         self.given.is_none() && self.representation == Representation::default()
     }
 
+    /// What was given, if anything was.
+    pub fn given(&self) -> Option<&TableSchema> {
+        self.given.as_ref()
+    }
+
     pub fn is_given(&self) -> bool {
         self.given.is_some()
     }

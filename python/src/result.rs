@@ -15,7 +15,7 @@ use crate::bulk::{append_dicts, with_gc_paused};
 use crate::codec::Codec;
 use crate::document::Document;
 use crate::documents::Documents;
-use crate::error::{guarded, to_pyerr};
+use crate::error::{guarded, to_list, to_pyerr};
 use crate::form::Form;
 use crate::import;
 use crate::lock::lock;
@@ -169,6 +169,30 @@ impl ResultData {
             table.batches.into_iter().map(Ok),
             table.schema,
         )?)
+    }
+
+    /// The pieces that `conflicts` counts.
+    #[getter]
+    fn chunks(&self) -> usize {
+        self.rows.set().chunks().len()
+    }
+
+    /// What does not fit the form's schema in one piece, as exceptions.
+    fn conflicts<'py>(
+        &self,
+        py: Python<'py>,
+        form: &Form,
+        chunk: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let set = self.rows.set();
+        if chunk >= set.chunks().len() {
+            return Err(PyIndexError::new_err("no such piece of the result"));
+        }
+        let found = py.detach(|| match form.given() {
+            Some(schema) => set.conflicts(chunk, schema),
+            None => Ok(Vec::new()),
+        });
+        to_list(py, found.map_err(|error| to_pyerr(py, error))?)
     }
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {

@@ -7,10 +7,10 @@ from typing import Any
 import bson
 import pyarrow as pa
 import pytest
+import strategies
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
-import strategies
 from data_bridge import AsyncMongoClient, Collection, MongoClient, SchemaConflict, read_bson
 
 Mongo = Database[dict[str, Any]]
@@ -43,6 +43,9 @@ def projection(database: Mongo, comment: str) -> Any:
     return entry["command"].get("projection", ...)
 
 
+NOWHERE = "data_bridge_nowhere"  # no document has it: see the tests of keys that occur twice
+
+
 READS = {
     "to_arrow": lambda query: query.to_arrow(),
     "to_polars": lambda query: query.to_polars(),
@@ -63,7 +66,7 @@ WHOLE = {
 @pytest.mark.parametrize("read", READS)
 def test_tables_ask_for_their_keys(read: str, collection: Collection, profiled: Mongo) -> None:
     READS[read](collection.find(schema=A_B, comment=read))
-    assert projection(profiled, read) == {"a": 1, "b": 1}
+    assert projection(profiled, read) == {"a": 1, "b": 1, NOWHERE: 1}
 
 
 @pytest.mark.parametrize("read", WHOLE)
@@ -93,9 +96,9 @@ OWN: dict[str, tuple[Any, Any]] = {
     "an exclusion": ({"big": 0}, {"big": 0}),
     "a nested key": ({"b.x": 1}, {"b.x": 1}),
     "only _id": (["_id"], {"_id": 1}),
-    "no _id": ({"_id": 0}, {"_id": 0, "a": 1, "b": 1}),
-    "no _id, False": ({"_id": False}, {"_id": 0, "a": 1, "b": 1}),
-    "nothing": ({}, {"a": 1, "b": 1}),
+    "no _id": ({"_id": 0}, {"_id": 0, "a": 1, "b": 1, NOWHERE: 1}),
+    "no _id, False": ({"_id": False}, {"_id": 0, "a": 1, "b": 1, NOWHERE: 1}),
+    "nothing": ({}, {"a": 1, "b": 1, NOWHERE: 1}),
 }
 
 
@@ -109,10 +112,10 @@ def test_the_users_projection_is_respected(case: str, collection: Collection, pr
 
 def test_only_the_id(collection: Collection, profiled: Mongo) -> None:
     assert collection.find(schema={"_id": "int64"}, comment="id").to_arrow()["_id"].to_pylist() == [1, 2, 3, 4]
-    assert projection(profiled, "id") == {"_id": 1}
+    assert projection(profiled, "id") == {"_id": 1, NOWHERE: 1}
     nothing = collection.find({}, {"_id": 0}, schema={"_id": "int64"}, comment="none").to_arrow()
     assert nothing["_id"].null_count == 4
-    assert projection(profiled, "none") in ({"_id": 0}, {"_id": 0, "a": 1})
+    assert projection(profiled, "none") == {"_id": 0, NOWHERE: 1}
 
 
 async def test_awaited(mongodb_uri: str, profiled: Mongo) -> None:
@@ -120,7 +123,7 @@ async def test_awaited(mongodb_uri: str, profiled: Mongo) -> None:
         query = client[profiled.name].c.find(schema=A_B, comment="awaited")
         table = await query.to_arrow()
     assert table.num_rows == 4
-    assert projection(profiled, "awaited") == {"a": 1, "b": 1}
+    assert projection(profiled, "awaited") == {"a": 1, "b": 1, NOWHERE: 1}
 
 
 SCHEMAS: list[Any] = [
@@ -153,18 +156,56 @@ def test_the_conflict_is_the_same(collection: Collection) -> None:
     assert pushed.value.id == 2
 
 
-def test_any_collection_and_a_key_that_occurs_twice(client: MongoClient, database: Mongo) -> None:
+def test_any_collection(client: MongoClient, database: Mongo) -> None:
     data = strategies.collection(11, 300)
-    twice = bson.encode({"k": 1, "z": "first"})
-    data.append(strategies.document_of(twice[4:-1], bson.encode({"k": 2})[4:-1]))
     database.c.insert_many([RawBSONDocument(document) for document in data])
     result = client[database.name].c.find().read()
     names = [name for name in result.schema.names if name != "_id"]
     schema = {name: "mixed" for name in names if not name.startswith("$") and "." not in name and name}
     assert len(schema) > 5
-    for some in (schema, dict(list(schema.items())[::2]), {"k": "mixed"}):
+    for some in (schema, dict(list(schema.items())[::2])):
         query = client[database.name].c.find(schema=some, sort=[("_id", 1)])
         assert query.to_arrow().equals(query.read().to_arrow())
+
+
+# The server stops a projection after as many keys as it names, also when some of them are one key.
+TWICE = {
+    "the last": [("k", 1), ("z", 2), ("k", 3)],
+    "before another": [("k", 1), ("k", 2), ("m", 3)],
+    "many": [("k", 1), ("m", 0), ("k", 2), ("k", 3), ("k", 4), ("m", 5), ("k", 6)],
+    "elsewhere": [("z", 1), ("k", 1), ("z", 2), ("m", 2)],
+}
+
+
+@pytest.fixture(params=TWICE)
+def twice(request: pytest.FixtureRequest, client: MongoClient, database: Mongo) -> Collection:
+    """A collection in which one document holds a key twice."""
+    keys = [("_id", 7), *TWICE[request.param]]
+    document = strategies.document_of(*[bson.encode({key: value})[4:-1] for key, value in keys])
+    database.c.insert_many([{"_id": 1, "k": 1, "m": 1}, RawBSONDocument(document), {"_id": 9, "m": 9}])
+    return client[database.name].c
+
+
+@pytest.mark.parametrize(
+    "schema", [{"k": "int32"}, {"k": "int32", "m": "int32"}, {"m": "int32", "k": "int32", "z": "int32"}]
+)
+def test_a_key_that_occurs_twice(twice: Collection, schema: dict[str, str]) -> None:
+    query = twice.find(schema=schema, sort=[("_id", 1)])
+    assert query.to_arrow().equals(query.read().to_arrow())
+
+
+def test_a_key_that_occurs_twice_in_a_stream(twice: Collection, request: pytest.FixtureRequest) -> None:
+    query = twice.find(schema={"k": "int32", "m": "int32"}, sort=[("_id", 1)])
+    whole = query.read().to_arrow().to_pylist()
+    if "elsewhere" in request.node.name:
+        assert pa.table(query).to_pylist() == whole
+    else:
+        with pytest.raises(ValueError, match="a projection of your own"):
+            list(query.stream())
+        assert query.report is not None
+        assert "projection" in str(query.report.error)
+    # As the message says.
+    assert pa.table(query.project({"nothing": 0})).to_pylist() == whole
 
 
 def test_without_a_server_there_is_none() -> None:

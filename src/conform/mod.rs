@@ -115,6 +115,24 @@ pub fn conform_noting(
     Ok((batch.map_err(internal)?, misfits))
 }
 
+/// Every value of `chunk` that does not fit `schema`, as the error it would be if it were the first: by row, then by key
+/// order of its document. Keys that the schema does not name are left out.
+///
+/// # Errors
+/// What keeps a table from being made for another reason.
+pub fn conflicts(chunk: &Chunk, schema: &TableSchema) -> Result<Vec<Error>> {
+    let policy = Policy {
+        unknown: UnknownKeys::Skip,
+        on_conflict: OnConflict::Error,
+    };
+    let arrow = schema.arrow();
+    match nested::children(&chunk.documents, schema.fields(), arrow.fields(), &policy) {
+        Ok(_) => Ok(Vec::new()),
+        Err(Failure::Misfit) => conflict::list(&chunk.documents, schema, &policy),
+        Err(Failure::Error(error)) => Err(error),
+    }
+}
+
 /// Why a column could not be made.
 enum Failure {
     /// Some cell does not fit; which one is found out by a second, slow look.

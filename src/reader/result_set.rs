@@ -11,7 +11,7 @@ use super::pipeline::{Decoded, Progress, Reader};
 use super::pool::pool;
 use super::Report;
 use crate::chunk::Chunk;
-use crate::conform::{add_shapes, conform_noting, with_shapes, Misfits, Policy};
+use crate::conform::{add_shapes, conflicts, conform_noting, with_shapes, Misfits, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Limits, Observed, TableSchema};
 
@@ -122,6 +122,14 @@ impl ResultSet {
         Ok((shaped, table))
     }
 
+    /// Every value of the Chunk numbered `chunk` that does not fit `schema`.
+    ///
+    /// # Errors
+    /// As [`conflicts`].
+    pub fn conflicts(&self, chunk: usize, schema: &TableSchema) -> Result<Vec<Error>> {
+        conflicts_of(&self.chunks[chunk], self.starts[chunk], schema)
+    }
+
     /// What `make` makes of each Chunk, by its number, in parallel; the error is the first in result order.
     fn each<T: Send>(&self, make: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
         let make = |chunk: usize| make(chunk).map_err(|error| shifted(error, self.starts[chunk]));
@@ -178,6 +186,16 @@ impl ResultSetBuilder {
             report,
         }
     }
+}
+
+/// Every value of a Chunk, whose first row is `first_row` in the result, that does not fit `schema`.
+///
+/// # Errors
+/// As [`conflicts`].
+pub fn conflicts_of(chunk: &Chunk, first_row: u64, schema: &TableSchema) -> Result<Vec<Error>> {
+    let found = conflicts(chunk, schema).map_err(|error| shifted(error, first_row))?;
+    let found = found.into_iter().map(|error| shifted(error, first_row));
+    Ok(found.collect())
 }
 
 /// An error of a Chunk, counted from the start of the result.

@@ -21,7 +21,7 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field};
 
 use super::internal;
-use crate::chunk::{Chunk, Column, Tagged, Values};
+use crate::chunk::{Chunk, Column, DuplicateKeys, Tagged, Values};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
 use crate::schema::extension_name;
@@ -43,6 +43,7 @@ pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
         documents: Arc::new(documents),
         bytes: batch.get_array_memory_size(),
         duplicates: 0,
+        duplicate_keys: DuplicateKeys::default(),
     })
 }
 
