@@ -38,9 +38,9 @@ class Plan(Protocol):
     def narrowed(self: P, keys: Sequence[str]) -> P:
         """The same for a table with columns for these top-level keys only; `_id` comes as well, to name documents.
 
-        What comes must not be trusted once a key stands twice in a document: the server, which stops a projection when it
-        has found as many keys as it was asked for, then has left out others. It was asked for one that is not there, so
-        that a document in which that happens shows a key twice.
+        What comes must not be trusted once a key stands twice in a document: the server, which stops a projection when
+        it has found as many keys as it was asked for, then has left out others. It was asked for one that is not there,
+        so that a document in which that happens shows a key twice.
         """
 
     def first(self: P) -> P | None:
