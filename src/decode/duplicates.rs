@@ -1,8 +1,9 @@
 //! A second, slow look at a piece in which some document holds a key twice: which keys these are.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
+use std::hash::BuildHasher;
 use std::sync::Arc;
+
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::chunk::DuplicateKeys;
 use crate::error::{Path, Step};
@@ -42,22 +43,37 @@ struct Look<'a> {
 }
 
 impl<'a> Look<'a> {
+    /// Of keys only positions are kept: with their names, a document of a million keys would take 20 times its size.
     fn document(&mut self, bytes: &'a [u8]) -> Result<(), Malformed> {
-        let mut elements: Vec<(Cow<'a, str>, Element<'a>)> = Vec::new();
-        for element in Elements::new(bytes)? {
+        let elements = Elements::new(bytes)?;
+        let text = self.text;
+        let name = |at: u32| {
+            text.decode(elements.key_at(at as usize))
+                .unwrap_or_default()
+        };
+        let hasher = DefaultHashBuilder::default();
+        let hash = |key: &str| hasher.hash_one(key);
+        let place = |element: &Element<'_>| (element.offset - element.key.len() - 2) as u32;
+        let mut last: HashTable<u32> = HashTable::new();
+        for element in elements.clone() {
             let element = element?;
-            elements.push((self.text.decode(element.key).unwrap_or_default(), element));
+            let key = text.decode(element.key).unwrap_or_default();
+            match last.find_mut(hash(&key), |&at| name(at) == key) {
+                Some(at) => *at = place(&element),
+                None => {
+                    last.insert_unique(hash(&key), place(&element), |&at| hash(&name(at)));
+                }
+            }
         }
-        let places = elements.iter().zip(0..);
-        let last: HashMap<Cow<'a, str>, usize> = places
-            .map(|((key, _), place)| (key.clone(), place))
-            .collect();
-        for (place, (key, element)) in elements.iter().enumerate() {
-            let dropped = last.get(key).is_some_and(|&last| last != place);
+        for element in elements.clone() {
+            let element = element?;
+            let key = text.decode(element.key).unwrap_or_default();
+            let kept = last.find(hash(&key), |&at| name(at) == key);
+            let dropped = kept.is_some_and(|&at| at != place(&element));
             if !dropped && !nests(element.kind) {
                 continue;
             }
-            self.path.push(Step::Key(Arc::from(&**key)));
+            self.path.push(Step::Key(Arc::from(&*key)));
             if dropped {
                 let document = self.document;
                 self.found.note(&self.path, self.row, || find_id(document));
