@@ -80,8 +80,8 @@ def test_duplicate_keys_are_told_by_path() -> None:
     assert result.to_dicts() == [bson.decode(document) for document in broken]
     found = [entry for entry in result.report.paths if entry["action"] == "duplicate key"]
     assert [(entry["path"], entry["count"], entry["first_id"]) for entry in found] == [
-        (("d", "k"), 4, 7),
         (("a",), 1, 7),
+        (("d", "k"), 4, 7),
         (("m", ..., "k"), 4, 8),
     ]
     assert result.report.duplicates == sum(entry["count"] for entry in found)

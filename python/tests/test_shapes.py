@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import bson
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -113,6 +114,15 @@ CASES: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_arrow_has_no_place_for(case: str, trip: str) -> None:
     check([bson.encode(document) for document in CASES[case]], TRIPS[trip])
+
+
+@pytest.mark.parametrize("case", ["missing, null, empty", "order of keys", "int32 and int64"])
+def test_through_polars(case: str) -> None:
+    # Not every case: polars 2.1 panics on an extension type inside a list.
+    table = read_bson(b"".join(map(bson.encode, CASES[case]))).to_arrow(shapes=True)
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    assert_same(data_bridge.from_arrow(frame.reverse()).to_dicts(), CASES[case][::-1])
 
 
 def test_documents_over_a_megabyte_and_their_neighbours() -> None:

@@ -76,12 +76,12 @@ pub(super) fn all(
     let mut search = Search {
         policy,
         path: Vec::new(),
-        found: Found::All(All {
+        found: Found::All(Box::new(All {
             documents,
             row: 0,
             misfits: Misfits::default(),
             rescue: rescue.then(Rescue::default),
-        }),
+        })),
     };
     for row in 0..documents.len() {
         if let Found::All(all) = &mut search.found {
@@ -96,12 +96,12 @@ pub(super) fn all(
         done.and_then(|()| Ok(rescue.map_or(Ok(()), Rescue::end_row)?))
             .map_err(Stop::into_error)?;
     }
-    let Found::All(All {
-        misfits, rescue, ..
-    }) = search.found
-    else {
+    let Found::All(all) = search.found else {
         return Ok(Default::default());
     };
+    let All {
+        misfits, rescue, ..
+    } = *all;
     let field = schema.arrow().fields().get(schema.fields().len());
     let rescued = match (rescue, field) {
         (Some(rescue), Some(field)) => Some(rescue.finish(field).map_err(Failure::into_error)?),
@@ -157,7 +157,7 @@ enum Found<'a> {
     /// It is listed.
     List(List<'a>),
     /// It is counted, and rescued.
-    All(All<'a>),
+    All(Box<All<'a>>),
 }
 
 struct List<'a> {
