@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _core
@@ -180,6 +180,9 @@ class _BytesPlan:
 
     def project(self, projection: Any) -> NoReturn:
         self._refuse("project")
+
+    def narrowed(self, keys: Sequence[str]) -> _BytesPlan:
+        return self
 
     def first(self) -> None:
         return None

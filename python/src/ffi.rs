@@ -1,4 +1,4 @@
-//! The one place with `unsafe`: what pays and PyO3 does not offer, and descriptors that Python hands in as numbers.
+//! A place with `unsafe`; the other is `import`: what pays and PyO3 does not offer, and descriptors that Python hands in as numbers.
 
 #![allow(unsafe_code)]
 

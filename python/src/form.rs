@@ -59,6 +59,11 @@ impl Form {
         self.given.is_none() && self.representation == Representation::default()
     }
 
+    /// What was given, if anything was.
+    pub fn given(&self) -> Option<&TableSchema> {
+        self.given.as_ref()
+    }
+
     pub fn is_given(&self) -> bool {
         self.given.is_some()
     }
@@ -141,6 +146,15 @@ impl Form {
     fn schema(&self) -> Option<Schema> {
         let given = self.given.as_ref()?;
         Some(Schema(given.arrow().clone()))
+    }
+
+    /// The top-level keys that tables are made of; None when that may be any: without a schema, and where what does not fit
+    /// is kept.
+    #[getter]
+    fn keys(&self) -> Option<Vec<&str>> {
+        let given = self.given.as_ref()?;
+        let all = self.on_conflict == OnConflict::Rescue;
+        (!all).then(|| given.fields().iter().map(|(name, _)| &**name).collect())
     }
 }
 

@@ -14,6 +14,7 @@ mod feed;
 mod ffi;
 mod form;
 mod given;
+mod import;
 mod list;
 mod lock;
 mod node;

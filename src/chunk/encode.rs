@@ -78,7 +78,7 @@ pub fn encode_document(document: &DocumentCell<'_>, out: &mut Vec<u8>) -> Result
     }
     framed(out, |out| {
         for (key, value) in document.entries() {
-            element(key, &value, out)?;
+            encode_element(key, &value, out)?;
         }
         out.push(0);
         Ok(())
@@ -91,13 +91,17 @@ pub fn encode_document(document: &DocumentCell<'_>, out: &mut Vec<u8>) -> Result
 /// As [`encode_cell`].
 pub fn encode_wrapped(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
     framed(out, |out| {
-        element("", cell, out)?;
+        encode_element("", cell, out)?;
         out.push(0);
         Ok(())
     })
 }
 
-fn element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
+/// Appends an element: type, key and value.
+///
+/// # Errors
+/// As [`encode_cell`].
+pub fn encode_element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
     out.push(cell.element_type().byte());
     out.extend_from_slice(key.as_bytes());
     out.push(0);

@@ -6,13 +6,15 @@
 
 mod cell;
 mod column;
+mod duplicates;
 mod encode;
 mod json;
 mod shapes;
 
 pub use cell::{Cell, DocumentCell, Entry, ListCell};
 pub use column::{Column, Marker, Placement, Tagged, Values};
-pub use encode::{encode_cell, encode_document, encode_wrapped};
+pub use duplicates::{DuplicateKey, DuplicateKeys};
+pub use encode::{encode_cell, encode_document, encode_element, encode_wrapped};
 pub use json::{write_json, JsonMode};
 pub use shapes::Shapes;
 
@@ -27,6 +29,8 @@ pub struct Chunk {
     pub bytes: usize,
     /// Keys that occurred more than once in one document; the last value won.
     pub duplicates: u64,
+    /// Which keys these are.
+    pub duplicate_keys: DuplicateKeys,
 }
 
 impl Chunk {

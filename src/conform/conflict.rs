@@ -17,7 +17,7 @@ pub(super) fn first(documents: &Arc<Documents>, schema: &TableSchema, policy: &P
     let mut search = Search {
         policy,
         path: Vec::new(),
-        all: None,
+        found: Found::First,
     };
     for row in 0..documents.len() {
         let document = DocumentCell::Row { documents, row };
@@ -33,6 +33,37 @@ pub(super) fn first(documents: &Arc<Documents>, schema: &TableSchema, policy: &P
         });
     }
     internal("a column does not fit its schema, but every cell does")
+}
+
+/// All conflicts, each with its place.
+#[cold]
+pub(super) fn list(
+    documents: &Arc<Documents>,
+    schema: &TableSchema,
+    policy: &Policy,
+) -> crate::error::Result<Vec<Error>> {
+    let mut search = Search {
+        policy,
+        path: Vec::new(),
+        found: Found::List(List {
+            documents,
+            row: 0,
+            errors: Vec::new(),
+        }),
+    };
+    for row in 0..documents.len() {
+        if let Found::List(list) = &mut search.found {
+            list.row = row;
+        }
+        let document = DocumentCell::Row { documents, row };
+        search
+            .document(&document, schema.fields())
+            .map_err(Stop::into_error)?;
+    }
+    match search.found {
+        Found::List(list) => Ok(list.errors),
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// All conflicts: counted by path, and the column they are rescued to when they are.
@@ -51,30 +82,33 @@ pub(super) fn all(
     let mut search = Search {
         policy,
         path: Vec::new(),
-        all: Some(All {
+        found: Found::All(Box::new(All {
             documents,
             row: 0,
             action,
             misfits: Misfits::default(),
             rescue: rescue.then(Rescue::default),
-        }),
+        })),
     };
     for row in 0..documents.len() {
-        if let Some(all) = &mut search.all {
+        if let Found::All(all) = &mut search.found {
             all.row = row;
         }
         let document = DocumentCell::Row { documents, row };
         let done = search.document(&document, schema.fields());
-        let rescue = search.all.as_mut().and_then(|all| all.rescue.as_mut());
+        let rescue = match &mut search.found {
+            Found::All(all) => all.rescue.as_mut(),
+            _ => None,
+        };
         done.and_then(|()| Ok(rescue.map_or(Ok(()), Rescue::end_row)?))
             .map_err(Stop::into_error)?;
     }
-    let Some(All {
-        misfits, rescue, ..
-    }) = search.all
-    else {
+    let Found::All(all) = search.found else {
         return Ok(Default::default());
     };
+    let All {
+        misfits, rescue, ..
+    } = *all;
     let field = schema.arrow().fields().get(schema.fields().len());
     let rescued = match (rescue, field) {
         (Some(rescue), Some(field)) => Some(rescue.finish(field).map_err(Failure::into_error)?),
@@ -108,16 +142,16 @@ pub(super) fn rounded(
     let mut search = Search {
         policy: &policy,
         path: Vec::new(),
-        all: Some(All {
+        found: Found::All(Box::new(All {
             documents,
             row: 0,
             action: Action::Rounded,
             misfits: Misfits::default(),
             rescue: None,
-        }),
+        })),
     };
     for row in 0..documents.len() {
-        if let Some(all) = &mut search.all {
+        if let Found::All(all) = &mut search.found {
             all.row = row;
         }
         for (name, kind, column) in &columns {
@@ -128,7 +162,10 @@ pub(super) fn rounded(
             search.path.pop();
         }
     }
-    Ok(search.all.map(|all| all.misfits).unwrap_or_default())
+    match search.found {
+        Found::All(all) => Ok(all.misfits),
+        _ => Ok(Misfits::default()),
+    }
 }
 
 /// The `_id` of a document, if it has one.
@@ -168,8 +205,23 @@ impl From<Failure> for Stop {
 struct Search<'a> {
     policy: &'a Policy,
     path: Path,
-    /// Where conflicts go; without it the first one ends the search.
-    all: Option<All<'a>>,
+    found: Found<'a>,
+}
+
+/// What becomes of a conflict.
+enum Found<'a> {
+    /// It ends the search.
+    First,
+    /// It is listed.
+    List(List<'a>),
+    /// It is counted, and rescued.
+    All(Box<All<'a>>),
+}
+
+struct List<'a> {
+    documents: &'a Arc<Documents>,
+    row: usize,
+    errors: Vec<Error>,
 }
 
 struct All<'a> {
@@ -255,8 +307,8 @@ impl Search<'_> {
 
     /// Whether a value is not what is looked for.
     fn passes(&self, cell: &Cell<'_>, kind: &Kind) -> bool {
-        match &self.all {
-            Some(all) if all.action == Action::Rounded => match kind {
+        match &self.found {
+            Found::All(all) if all.action == Action::Rounded => match kind {
                 Kind::Rounded(to) => !plain::rounds(to, cell),
                 _ => true,
             },
@@ -266,8 +318,18 @@ impl Search<'_> {
 
     /// A value at `self.path` that does not fit.
     fn conflict(&mut self, cell: &Cell<'_>, stop: impl FnOnce() -> Stop) -> Result<(), Stop> {
-        let Some(all) = &mut self.all else {
-            return Err(stop());
+        let all = match &mut self.found {
+            Found::First => return Err(stop()),
+            Found::List(list) => {
+                let (documents, row) = (list.documents, list.row);
+                list.errors.push(stop().into_error().at(Location {
+                    document: Some(row as u64),
+                    id: id(&DocumentCell::Row { documents, row }),
+                    path: self.path.clone(),
+                }));
+                return Ok(());
+            }
+            Found::All(all) => all,
         };
         let (documents, row) = (all.documents, all.row);
         let id = || id(&DocumentCell::Row { documents, row });

@@ -17,10 +17,12 @@ mod nested;
 mod picked;
 mod plain;
 mod rescue;
+mod shapes;
 mod shown;
 
-pub use from_arrow::chunk_from_batch;
+pub use from_arrow::{chunk_from_batch, chunks_from_batch};
 pub use misfits::{Action, Misfit, Misfits};
+pub use shapes::{add_shapes, with_shapes, SHAPES_COLUMN};
 
 use arrow_array::{new_null_array, RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;
@@ -113,6 +115,24 @@ pub fn conform_noting(
     let options = RecordBatchOptions::new().with_row_count(Some(documents.len()));
     let batch = RecordBatch::try_new_with_options(arrow.clone(), columns, &options);
     Ok((batch.map_err(internal)?, misfits))
+}
+
+/// Every value of `chunk` that does not fit `schema`, as the error it would be if it were the first: by row, then by key
+/// order of its document. Keys that the schema does not name are left out.
+///
+/// # Errors
+/// What keeps a table from being made for another reason.
+pub fn conflicts(chunk: &Chunk, schema: &TableSchema) -> Result<Vec<Error>> {
+    let policy = Policy {
+        unknown: UnknownKeys::Skip,
+        on_conflict: OnConflict::Error,
+    };
+    let arrow = schema.arrow();
+    match nested::children(&chunk.documents, schema.fields(), arrow.fields(), &policy) {
+        Ok(_) => Ok(Vec::new()),
+        Err(Failure::Misfit) => conflict::list(&chunk.documents, schema, &policy),
+        Err(Failure::Error(error)) => Err(error),
+    }
 }
 
 /// Why a column could not be made.

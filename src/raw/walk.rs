@@ -241,7 +241,10 @@ impl<'a> Elements<'a> {
     }
 
     /// The key of the element at `start`, one that was read before.
-    pub(super) fn key_at(&self, start: usize) -> &'a [u8] {
+    ///
+    /// # Panics
+    /// When no element was read there.
+    pub fn key_at(&self, start: usize) -> &'a [u8] {
         let len = key_len(self.bytes, start + 1).unwrap_or_default();
         &self.bytes[start + 1..start + 1 + len]
     }

@@ -36,6 +36,8 @@ pub const MIN_KEY: &str = "data_bridge.minkey";
 pub const MAX_KEY: &str = "data_bridge.maxkey";
 /// Any value over Binary: the BSON document `{"": value}`.
 pub const MIXED: &str = "data_bridge.mixed";
+/// What makes documents of a table's rows exact, over Binary; its metadata says which columns it goes with.
+pub const SHAPES: &str = "data_bridge.shapes";
 /// Arrow's own: FixedSizeBinary(16).
 pub const ARROW_UUID: &str = "arrow.uuid";
 /// Arrow's own: Utf8, LargeUtf8 or Utf8View.

@@ -17,7 +17,7 @@ mod table;
 pub use exact::{double_to_int, int_to_double};
 pub use extension::{
     extension_name, ARROW_JSON, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER, DECIMAL128, MAX_KEY,
-    MIN_KEY, MIXED, OBJECT_ID, REGEX, ROUNDED, ROUNDING_KEY, SUBTYPED, SYMBOL, TIMESTAMP,
+    MIN_KEY, MIXED, OBJECT_ID, REGEX, ROUNDED, ROUNDING_KEY, SHAPES, SUBTYPED, SYMBOL, TIMESTAMP,
     UNDEFINED,
 };
 pub use findings::{Finding, Part};
