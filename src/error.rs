@@ -16,6 +16,8 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     location: Location,
+    labels: Vec<String>,
+    reply: Vec<u8>,
 }
 
 /// The kinds of failure a caller can tell apart.
@@ -50,8 +52,6 @@ pub enum ErrorKind {
         code_name: String,
         /// The server's message.
         message: String,
-        /// Error labels, such as `"TransientTransactionError"`.
-        labels: Vec<String>,
     },
     /// A deadline passed.
     Timeout(String),
@@ -101,6 +101,8 @@ impl Error {
         Error(Box::new(Inner {
             kind,
             location: Location::default(),
+            labels: Vec::new(),
+            reply: Vec::new(),
         }))
     }
 
@@ -125,6 +127,30 @@ impl Error {
     pub fn at(mut self, location: Location) -> Self {
         self.0.location = location;
         self
+    }
+
+    /// The same error with the labels that the server or its driver gave it.
+    #[must_use]
+    pub fn with_labels(mut self, labels: Vec<String>) -> Self {
+        self.0.labels = labels;
+        self
+    }
+
+    /// The same error with the server's reply.
+    #[must_use]
+    pub fn with_reply(mut self, reply: Vec<u8>) -> Self {
+        self.0.reply = reply;
+        self
+    }
+
+    /// Labels that say what may be tried again, such as `"TransientTransactionError"`; sorted.
+    pub fn labels(&self) -> &[String] {
+        &self.0.labels
+    }
+
+    /// The server's reply as BSON; empty where there was none. It may hold values of documents, so no message shows it.
+    pub fn reply(&self) -> &[u8] {
+        &self.0.reply
     }
 
     /// What went wrong.

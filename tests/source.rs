@@ -759,3 +759,49 @@ fn many_threads_share_a_client() {
         observer.open_cursors() == before
     });
 }
+
+fn write(client: &Client, command: Document, retry: bool) -> Result<Document> {
+    let task = client.write(
+        DATABASE,
+        &command.to_vec().unwrap(),
+        None,
+        retry,
+        Some(LONG),
+    )?;
+    let reply = task.wait_timeout(LONG).unwrap()?;
+    Ok(Document::try_from(RawDocument::from_bytes(&reply).unwrap()).unwrap())
+}
+
+#[test]
+fn a_write_is_sent_again_and_done_once() {
+    let (_turn, observer) = stage();
+    let client = client();
+    let increment = doc! {"update": "writes", "updates": [
+    {"q": {"_id": 1}, "u": {"$inc": {"n": 1}}, "upsert": true}]};
+    for fault in [
+        doc! {"failCommands": ["update"], "closeConnection": true},
+        doc! {"failCommands": ["update"], "errorLabels": ["RetryableWriteError"],
+        "writeConcernError": {"code": 91, "errmsg": "later"}},
+    ] {
+        let drop = doc! {"delete": "writes", "deletes": [{"q": {}, "limit": 0}]};
+        write(&client, drop, false).unwrap();
+        observer
+            .admin(doc! {"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": fault});
+        let reply = write(&client, increment.clone(), true).unwrap();
+        assert_eq!(reply.get_i32("n").unwrap(), 1);
+        let found = observer.run(
+            observer
+                .client
+                .database(DATABASE)
+                .collection::<Document>("writes")
+                .find_one(doc! {}),
+        );
+        assert_eq!(found, Some(doc! {"_id": 1, "n": 1}));
+    }
+    observer.admin(
+        doc! {"configureFailPoint": "failCommand", "mode": {"times": 1}, "data": {
+        "failCommands": ["update"], "closeConnection": true}},
+    );
+    let error = write(&client, increment, false).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Connection(_)), "{error}");
+}

@@ -7,6 +7,7 @@ from typing_extensions import Self, disjoint_base
 
 __all__ = [
     "BatchReader",
+    "BulkWriteError",
     "Client",
     "Codec",
     "ConnectionFailure",
@@ -14,7 +15,9 @@ __all__ = [
     "DecodeError",
     "Document",
     "DocumentIterator",
+    "DuplicateKeyError",
     "Form",
+    "InvalidOperation",
     "InvalidQuery",
     "ListView",
     "Operation",
@@ -26,6 +29,9 @@ __all__ = [
     "SchemaConflict",
     "ServerTimeout",
     "Session",
+    "WTimeoutError",
+    "WriteConcernError",
+    "WriteError",
     "__version__",
     "_document_from_bson",
     "configuration",
@@ -46,13 +52,21 @@ __version__: str
 class DataBridgeError(Exception):
     """Base of all errors of this package."""
 
-class ConnectionFailure(DataBridgeError): ...
+class ConnectionFailure(DataBridgeError):
+    labels: Sequence[str]
 
 class OperationFailure(DataBridgeError):
     code: int
     code_name: str
     labels: Sequence[str]
+    details: Any
 
+class WriteError(OperationFailure): ...
+class DuplicateKeyError(WriteError): ...
+class WriteConcernError(OperationFailure): ...
+class WTimeoutError(WriteConcernError): ...
+class BulkWriteError(OperationFailure): ...
+class InvalidOperation(DataBridgeError): ...
 class ServerTimeout(DataBridgeError): ...
 
 class DecodeError(DataBridgeError):
@@ -142,6 +156,10 @@ class Client:
         timeout: float | None,
     ) -> Operation[bytes]:
         """Run a command; the reply as BSON bytes."""
+    def write(
+        self, database: str, command: bytes, *, session: Session | None, retry: bool, timeout: float | None
+    ) -> Operation[bytes]:
+        """Run a command that writes, a second time if `retry` and need be; the reply as BSON bytes."""
     def count_documents(
         self,
         database: str,

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._core import Document
+from .async_collection_indexes import AsyncCollectionIndexes
+from .async_collection_writes import AsyncCollectionWrites
 from .async_query import AsyncQuery
 from .client_handle import ClientHandle
 from .collection_handle import CollectionHandle
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
 
 
-class AsyncCollection(CollectionHandle[AsyncQuery]):
+class AsyncCollection(CollectionHandle[AsyncQuery], AsyncCollectionWrites, AsyncCollectionIndexes):
     """As `Collection`, awaited."""
 
     _query_type = AsyncQuery
@@ -80,6 +82,28 @@ class AsyncDatabase(DatabaseHandle[AsyncCollection, AsyncQuery]):
     async def list_collection_names(self, filter: Mapping[str, Any] | None = None, session: Any = None) -> list[str]:
         """Names of the collections. As `Database.list_collection_names`."""
         return await self._list_collection_names(filter, session).complete()
+
+    async def create_collection(
+        self,
+        name: str,
+        codec_options: CodecOptions[Any] | None = None,
+        read_preference: Any = None,
+        write_concern: Any = None,
+        read_concern: Any = None,
+        session: Any = None,
+        check_exists: bool = True,
+        **kwargs: Any,
+    ) -> AsyncCollection:
+        """Create a collection. As `Database.create_collection`."""
+        return await self._create_collection(
+            name, codec_options, read_preference, write_concern, read_concern, session, check_exists, kwargs
+        ).complete()
+
+    async def drop_collection(
+        self, name_or_collection: str | AsyncCollection, session: Any = None, comment: Any = None
+    ) -> None:
+        """Drop a collection. As `Database.drop_collection`."""
+        await self._drop_collection(name_or_collection, session, comment).complete()
 
     def to_pymongo(self) -> pymongo.asynchronous.database.AsyncDatabase[Any]:
         """PyMongo's asynchronous database with the same settings."""

@@ -27,7 +27,7 @@ def aggregate(
     """A query of class `kind`; consumes `options`."""
     read_preference, read_concern = options.pop("read_preference", None), options.pop("read_concern", None)
     stored = {name: options.pop(name) for name in REPRESENTATION if name in options}
-    replaced = target.settings.replace(None, read_preference, read_concern)
+    replaced = target.settings.replace(None, read_preference, None, read_concern)
     ours = {name: options.pop(name) for name in list(options) if name in _AGGREGATE_OPTIONS}
     plan = AggregatePlan(target._replace(settings=replaced), pipeline, collect(ours, options), session)
     seconds = replaced.timeout if timeout is ... else timeout

@@ -1,12 +1,12 @@
-"""One server call, before anyone has said whether to wait for it or to await it."""
+"""Server calls, before anyone has said whether to wait for it or to await it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
 from . import aio
-from ._core import Operation
+from ._core import DataBridgeError, Operation
 
 T = TypeVar("T")
 
@@ -30,6 +30,48 @@ class Call(Generic[T]):
     async def complete(self) -> T:
         """Run it without blocking the event loop; cancelling the task cancels it."""
         return self._convert(await aio.complete(self._start()))
+
+
+class Steps(Generic[T]):
+    """As a Call, of several operations: a generator that yields each operation and is sent its outcome.
+
+    An error of this package is raised in the generator, where the operation was yielded; any other ends both.
+    """
+
+    __slots__ = ("_run",)
+
+    def __init__(self, run: Callable[[], Generator[Operation[Any], Any, T]]) -> None:
+        self._run = run
+
+    def wait(self) -> T:
+        """Run all and block until they are done; Ctrl-C cancels the one under way."""
+        steps = self._run()
+        try:
+            operation = next(steps)
+            while True:
+                try:
+                    outcome = operation.wait()
+                except DataBridgeError as error:
+                    operation = steps.throw(error)
+                else:
+                    operation = steps.send(outcome)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+
+    async def complete(self) -> T:
+        """Run all without blocking the event loop; cancelling the task cancels the one under way."""
+        steps = self._run()
+        try:
+            operation = next(steps)
+            while True:
+                try:
+                    outcome = await aio.complete(operation)
+                except DataBridgeError as error:
+                    operation = steps.throw(error)
+                else:
+                    operation = steps.send(outcome)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
 
 
 def same(value: T) -> T:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from ._core import Document
 from .client_handle import ClientHandle
 from .collection_handle import CollectionHandle
+from .collection_indexes import CollectionIndexes
+from .collection_writes import CollectionWrites
 from .database_handle import DatabaseHandle
 from .query import Query
 from .session import ClientSession
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
 
 
-class Collection(CollectionHandle[Query]):
+class Collection(CollectionHandle[Query], CollectionWrites, CollectionIndexes):
     """A collection: `client.shop.orders`, `client["shop"]["orders"]`. It holds nothing and costs nothing."""
 
     _query_type = Query
@@ -85,7 +87,7 @@ class Collection(CollectionHandle[Query]):
         return self._distinct(key, filter, session, options).wait()
 
     def to_pymongo(self) -> pymongo.collection.Collection[Any]:
-        """PyMongo's collection with the same settings, for what we do not have: writes, indexes, change streams."""
+        """PyMongo's collection with the same settings, for what we do not have: change streams, search indexes, ..."""
         return self.database.to_pymongo().get_collection(self._name, **for_pymongo(self._settings))
 
 
@@ -135,6 +137,45 @@ class Database(DatabaseHandle[Collection, Query]):
     def list_collection_names(self, filter: Mapping[str, Any] | None = None, session: Any = None) -> list[str]:
         """Names of the collections, of those that match `filter` (on what listCollections gives)."""
         return self._list_collection_names(filter, session).wait()
+
+    def create_collection(
+        self,
+        name: str,
+        codec_options: CodecOptions[Any] | None = None,
+        read_preference: Any = None,
+        write_concern: Any = None,
+        read_concern: Any = None,
+        session: Any = None,
+        check_exists: bool = True,
+        **kwargs: Any,
+    ) -> Collection:
+        """Create a collection: needed only for one with options, as a write creates what is not there.
+
+        Parameters
+        ----------
+        name
+            Its name.
+        codec_options, read_preference, write_concern, read_concern
+            As for `get_collection`.
+        session
+            What `start_session` gave.
+        check_exists
+            Look first whether it exists, and raise then.
+        kwargs
+            The server's options: capped, size, validator, timeseries, collation, viewOn, pipeline, ...
+
+        Raises
+        ------
+        OperationFailure
+            When it exists, and for options that the server refuses.
+        """
+        return self._create_collection(
+            name, codec_options, read_preference, write_concern, read_concern, session, check_exists, kwargs
+        ).wait()
+
+    def drop_collection(self, name_or_collection: str | Collection, session: Any = None, comment: Any = None) -> None:
+        """Drop a collection with all its documents and indexes. Without it this does nothing."""
+        self._drop_collection(name_or_collection, session, comment).wait()
 
     def to_pymongo(self) -> pymongo.database.Database[Any]:
         """PyMongo's database with the same settings."""

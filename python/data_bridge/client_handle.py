@@ -51,7 +51,9 @@ class ClientHandle(Handle, Generic[D]):
         read_preference = kwargs.pop("read_preference", None)
         self._address = uri.build(host, port, {**kwargs, "tz_aware": tz_aware})
         codec_options = from_keywords(self._address.codec)
-        self._settings = Settings(codec_options, read_preference, None, self._address.timeout)
+        self._settings = Settings(
+            codec_options, read_preference, self._address.write_concern, None, self._address.timeout
+        )
         self._core = _core.Client(self._address.uri)
         self._pymongo: Any = None
         _finish_at_exit()
@@ -71,6 +73,7 @@ class ClientHandle(Handle, Generic[D]):
         name: str | None = None,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: Any = None,
+        write_concern: Any = None,
         read_concern: Any = None,
     ) -> D:
         """A database, with other settings than the client's where they are given; the URI's one without a name.
@@ -86,7 +89,9 @@ class ClientHandle(Handle, Generic[D]):
             name = self._core.default_database
             if name is None:
                 raise ValueError("the URI names no default database")
-        return self._database_type(self, name, self._settings.replace(codec_options, read_preference, read_concern))
+        return self._database_type(
+            self, name, self._settings.replace(codec_options, read_preference, write_concern, read_concern)
+        )
 
     def get_default_database(self, default: str | None = None) -> D:
         """The database that the URI names, else `default`."""

@@ -10,6 +10,7 @@ import bson
 from . import build, encode, names
 from .call import Call, same
 from .handle import ConfiguredHandle
+from .indexes import IndexesHandle
 from .options import check_option, collect, pairs, projection_of
 from .plan import FindPlan
 from .query_base import QueryBase
@@ -29,7 +30,7 @@ _DISTINCT_OPTIONS = _ESTIMATE_OPTIONS | {"hint", "collation"}
 _COUNT_OPTIONS = _DISTINCT_OPTIONS | {"skip", "limit"}
 
 
-class CollectionHandle(ConfiguredHandle, Generic[Q]):
+class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
     """Both collections: queries and counts."""
 
     _kind = "collection"
@@ -55,10 +56,11 @@ class CollectionHandle(ConfiguredHandle, Generic[Q]):
         self,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: Any = None,
+        write_concern: Any = None,
         read_concern: Any = None,
     ) -> Self:
         """The same collection with other settings."""
-        replaced = self._settings.replace(codec_options, read_preference, read_concern)
+        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern)
         return type(self)(self._database, self._name, replaced)
 
     def find(
@@ -183,7 +185,7 @@ class CollectionHandle(ConfiguredHandle, Generic[Q]):
             options["projection"] = projection_of(projection)
         if sort is not None:
             options["sort"] = pairs("sort", sort)
-        replaced = self._settings.replace(None, read_preference, read_concern)
+        replaced = self._settings.replace(None, read_preference, None, read_concern)
         encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
         plan = FindPlan(self._target(replaced), encoded, options, session)
         seconds = replaced.timeout if timeout is ... else timeout

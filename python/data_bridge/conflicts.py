@@ -20,7 +20,16 @@ def form_of(form: Form | None, schema: Any) -> Form:
         When there is neither.
     """
     if schema is not None:
-        return Form(given_schema(schema), "error", objectid="extension", uuid="extension", strings="utf8")
+        default = "extension"
+        return Form(
+            given_schema(schema),
+            "error",
+            objectid=default,
+            uuid=default,
+            decimal=default,
+            mixed=default,
+            strings="utf8",
+        )
     if form is None or form.schema is None:
         raise ValueError("conflicts() needs a schema: without one, every value fits")
     return form

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import bson
 
-from . import encode, names, settings
-from ._core import InvalidQuery
+from . import encode, failure, names, settings
+from ._core import InvalidQuery, Operation, OperationFailure
 from .build import aggregate
-from .call import Call, same
+from .bulk import Deadline
+from .call import Call, Steps, same
 from .codec import check
 from .handle import ConfiguredHandle
+from .options import collation_of
 from .query_base import QueryBase
 from .session import native as native_session
 from .settings import Settings
@@ -49,10 +51,11 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         self,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: Any = None,
+        write_concern: Any = None,
         read_concern: Any = None,
     ) -> Self:
         """The same database with other settings."""
-        replaced = self._settings.replace(codec_options, read_preference, read_concern)
+        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern)
         return type(self)(self._client, self._name, replaced)
 
     def get_collection(
@@ -60,10 +63,13 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         name: str,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: Any = None,
+        write_concern: Any = None,
         read_concern: Any = None,
     ) -> C:
         """A collection, with other settings than the database's where they are given."""
-        return self._collection_type(self, name, self._settings.replace(codec_options, read_preference, read_concern))
+        return self._collection_type(
+            self, name, self._settings.replace(codec_options, read_preference, write_concern, read_concern)
+        )
 
     def aggregate(
         self,
@@ -124,6 +130,48 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
             ),
             same,
         )
+
+    def _create_collection(
+        self,
+        name: str,
+        codec_options: CodecOptions[Any] | None,
+        read_preference: Any,
+        write_concern: Any,
+        read_concern: Any,
+        session: Any,
+        check_exists: bool,
+        options: Mapping[str, Any],
+    ) -> Steps[C]:
+        collection = self.get_collection(name, codec_options, read_preference, write_concern, read_concern)
+        if options.get("collation") is not None:
+            options = {**options, "collation": collation_of(options["collation"])}
+        command = encode.document(
+            {"create": name, **options, **collection._shared(session)}, collection.codec_options, "options"
+        )
+
+        def run() -> Generator[Operation[Any], Any, C]:
+            deadline = Deadline(self._settings.timeout)
+            # A server takes a second creation with equal options for none.
+            if check_exists and not (session is not None and session.in_transaction):
+                found = yield self._client._core.list_collection_names(
+                    self._name,
+                    bson.encode({"name": name}),
+                    session=native_session(session, self._client),
+                    timeout=deadline.left(),
+                )
+                if found:
+                    raise failure.made(
+                        OperationFailure, f"collection {name} already exists", 48, None, (), "NamespaceExists"
+                    )
+            reply = yield collection._send(command, session, False, deadline.left())
+            failure.check(bson.decode(reply))
+            return collection
+
+        return Steps(run)
+
+    def _drop_collection(self, name_or_collection: Any, session: Any, comment: Any) -> Steps[None]:
+        name = name_or_collection if isinstance(name_or_collection, str) else name_or_collection.name
+        return self[name]._drop(session, comment)
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, DatabaseHandle):

@@ -18,6 +18,8 @@ from ._core import Document, InvalidQuery, ListView
 
 MAX_DEPTH = 100
 """Levels of documents and lists the server takes in a command."""
+STORED_DEPTH = 190
+"""Levels of what is to be stored: a server stores 180, says so itself, and takes 200 with the command around."""
 MAX_VALUES = 4_000_000
 """More values than any message holds (48 MB, a dozen bytes a list element): stops structures that share parts."""
 EMPTY = bson.encode({})
@@ -25,29 +27,33 @@ EMPTY = bson.encode({})
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes, bson.ObjectId, bson.Int64})
 
 
-def document(value: Mapping[str, Any], options: CodecOptions[Any], what: str = "filter") -> bytes:
+def document(
+    value: Mapping[str, Any], options: CodecOptions[Any], what: str = "filter", depth: int = MAX_DEPTH
+) -> bytes:
     """`value` as BSON.
 
     Parameters
     ----------
     what
         What it is for the user: names the argument in messages.
+    depth
+        Levels that it may have.
 
     Raises
     ------
     TypeError
         When `value` is no mapping.
     InvalidQuery
-        When it is nested deeper than 100 levels, contains itself, or holds something that BSON cannot.
+        When it is nested deeper than `depth` levels, contains itself, or holds something that BSON cannot.
     """
     if not isinstance(value, Mapping):
         raise TypeError(f"{what} must be a mapping, got {type(value).__name__}")
     if isinstance(value, Document):
         return value.to_bson()
-    return _encode(value, options, what)
+    return _encode(value, options, what, depth)
 
 
-def pipeline(stages: Any, options: CodecOptions[Any]) -> bytes:
+def pipeline(stages: Any, options: CodecOptions[Any], what: str = "pipeline", depth: int = MAX_DEPTH) -> bytes:
     """The BSON document {"pipeline": stages}.
 
     Raises
@@ -58,15 +64,15 @@ def pipeline(stages: Any, options: CodecOptions[Any]) -> bytes:
         As `document`.
     """
     if isinstance(stages, (str, bytes, Mapping)) or not isinstance(stages, (list, tuple)):
-        raise TypeError(f"pipeline must be a list, got {type(stages).__name__}")
+        raise TypeError(f"{what} must be a list, got {type(stages).__name__}")
     for position, stage in enumerate(stages):
         if not isinstance(stage, Mapping):
-            raise TypeError(f"pipeline[{position}] must be a mapping, got {type(stage).__name__}")
-    return _encode({"pipeline": list(stages)}, options, "pipeline")
+            raise TypeError(f"{what}[{position}] must be a mapping, got {type(stage).__name__}")
+    return _encode({"pipeline": list(stages)}, options, what, depth)
 
 
-def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str) -> bytes:
-    if _check_depth(value, what):
+def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str, deepest: int) -> bytes:
+    if _check_depth(value, what, deepest):
         value = _plain(value)
     try:
         return bson.encode(value, codec_options=options)
@@ -102,7 +108,7 @@ def _values(value: Any) -> Collection[Any]:
     return [child for _, child in _children(value)]
 
 
-def _check_depth(value: Any, what: str) -> bool:
+def _check_depth(value: Any, what: str, deepest: int) -> bool:
     """Refuse what is too deep or too large; True when some view has to be made plain before it can be encoded."""
     views = isinstance(value, ListView)
     seen = 0
@@ -110,8 +116,8 @@ def _check_depth(value: Any, what: str) -> bool:
     depth = 0
     while level:
         depth += 1
-        if depth > MAX_DEPTH:
-            raise InvalidQuery(f"{what} is nested deeper than {MAX_DEPTH} levels, or contains itself")
+        if depth > deepest:
+            raise InvalidQuery(f"{what} is nested deeper than {deepest} levels, or contains itself")
         below: list[Any] = []
         for container in level:
             values = _values(container)

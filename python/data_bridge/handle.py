@@ -41,6 +41,11 @@ class ConfiguredHandle(Handle):
         return self._settings.read_preference
 
     @property
+    def write_concern(self) -> Any:
+        """The write concern as it was given; None for the server's default."""
+        return self._settings.write_concern
+
+    @property
     def read_concern(self) -> Any:
         """The read concern as it was given; None for the client's."""
         return self._settings.read_concern

@@ -127,8 +127,8 @@ def refuse(name: str, owner: str, pymongo: frozenset[str], child: str) -> None:
         raise AttributeError(f"{owner} has no attribute {name!r}; for a {child} of that name use [{name!r}]")
     if name in pymongo:
         raise AttributeError(
-            f"{owner} has no attribute {name!r}: it only reads. to_pymongo() gives PyMongo's own object with the same "
-            f"settings, which has it; for a {child} of that name use [{name!r}]"
+            f"{owner} has no attribute {name!r}: this package does not do that. to_pymongo() gives PyMongo's own "
+            f"object with the same settings, which has it; for a {child} of that name use [{name!r}]"
         )
 
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Callable, Coroutine, Generator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import bson
 
 from . import _core
+from ._core import DataBridgeError
+from .attempts import Attempts
 from .call import Call, same
 from .settings import level, preference
+from .transaction import AsyncTransaction, Transaction
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from .client_handle import ClientHandle
+
+T = TypeVar("T")
 
 
 class _SessionState:
@@ -83,10 +87,9 @@ class _SessionState:
         return Call(lambda: self._native().start_transaction(encoded), opened)
 
     def _commit(self) -> Call[None]:
-        def closed(_: None) -> None:
-            self._in_transaction = False
-
-        return Call(lambda: self._native().commit_transaction(), closed)
+        # Also when it fails: the transaction is over then, or commit_transaction() may be called once more.
+        self._in_transaction = False
+        return Call(lambda: self._native().commit_transaction(), same)
 
     def _abort(self) -> Call[None]:
         self._in_transaction = False
@@ -125,6 +128,54 @@ class ClientSession(_SessionState):
         self._begin(read_concern, write_concern, read_preference, max_commit_time_ms).wait()
         return Transaction(self)
 
+    def with_transaction(
+        self,
+        callback: Callable[[ClientSession], T],
+        read_concern: Any = None,
+        write_concern: Any = None,
+        read_preference: Any = None,
+        max_commit_time_ms: int | None = None,
+    ) -> T:
+        """Run `callback` in a transaction and commit it, again while the server says that this may help.
+
+        Parameters
+        ----------
+        callback
+            Called with this session, which it must give to each operation; may be called more than once, for two
+            minutes at most. What it raises aborts the transaction.
+        read_concern, write_concern, read_preference, max_commit_time_ms
+            As for `start_transaction`.
+
+        Returns
+        -------
+        What `callback` returned.
+        """
+        attempts = Attempts()
+        while True:
+            self.start_transaction(read_concern, write_concern, read_preference, max_commit_time_ms)
+            try:
+                result = callback(self)
+            except BaseException as error:
+                if self.in_transaction:
+                    self.abort_transaction()
+                if not attempts.again(error):
+                    raise
+                time.sleep(attempts.pause())
+                continue
+            if not self.in_transaction:  # the callback ended it
+                return result
+            while True:
+                try:
+                    self.commit_transaction()
+                except DataBridgeError as error:
+                    if attempts.commit_again(error):
+                        continue
+                    if not attempts.again(error):
+                        raise
+                    break
+                return result
+            time.sleep(attempts.pause())
+
     def commit_transaction(self) -> None:
         """Commit the open transaction."""
         self._commit().wait()
@@ -145,25 +196,6 @@ class ClientSession(_SessionState):
         self.end_session()
 
 
-class Transaction:
-    """An open transaction of a `ClientSession`."""
-
-    def __init__(self, session: ClientSession) -> None:
-        self._session = session
-
-    def __enter__(self) -> Transaction:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session.in_transaction:
-            if kind is None:
-                self._session.commit_transaction()
-            else:
-                self._session.abort_transaction()
-
-
 class AsyncClientSession(_SessionState):
     """A session of an `AsyncMongoClient`: `async with client.start_session() as session`, or await it first."""
 
@@ -176,6 +208,43 @@ class AsyncClientSession(_SessionState):
     ) -> AsyncTransaction:
         """A transaction that opens when it is awaited or entered; as `ClientSession.start_transaction`."""
         return AsyncTransaction(self, self._begin(read_concern, write_concern, read_preference, max_commit_time_ms))
+
+    async def with_transaction(
+        self,
+        callback: Callable[[AsyncClientSession], Coroutine[Any, Any, T]],
+        read_concern: Any = None,
+        write_concern: Any = None,
+        read_preference: Any = None,
+        max_commit_time_ms: int | None = None,
+    ) -> T:
+        """Await `callback` in a transaction and commit it. As `ClientSession.with_transaction`."""
+        from asyncio import sleep
+
+        attempts = Attempts()
+        while True:
+            await self.start_transaction(read_concern, write_concern, read_preference, max_commit_time_ms)
+            try:
+                result = await callback(self)
+            except BaseException as error:
+                if self.in_transaction:
+                    await self.abort_transaction()
+                if not attempts.again(error):
+                    raise
+                await sleep(attempts.pause())
+                continue
+            if not self.in_transaction:  # the callback ended it
+                return result
+            while True:
+                try:
+                    await self.commit_transaction()
+                except DataBridgeError as error:
+                    if attempts.commit_again(error):
+                        continue
+                    if not attempts.again(error):
+                        raise
+                    break
+                return result
+            await sleep(attempts.pause())
 
     async def commit_transaction(self) -> None:
         """Commit the open transaction."""
@@ -203,35 +272,6 @@ class AsyncClientSession(_SessionState):
 
     async def __aexit__(self, *_: object) -> None:
         await self.end_session()
-
-
-class AsyncTransaction:
-    """A transaction of an `AsyncClientSession`: await it, or enter it with `async with`."""
-
-    def __init__(self, session: AsyncClientSession, begin: Call[None]) -> None:
-        self._session = session
-        self._begin: Call[None] | None = begin
-
-    async def _opened(self) -> AsyncTransaction:
-        begin, self._begin = self._begin, None
-        if begin is not None:
-            await begin.complete()
-        return self
-
-    def __await__(self) -> Generator[Any, None, AsyncTransaction]:
-        return self._opened().__await__()
-
-    async def __aenter__(self) -> AsyncTransaction:
-        return await self._opened()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._session.in_transaction:
-            if kind is None:
-                await self._session.commit_transaction()
-            else:
-                await self._session.abort_transaction()
 
 
 def native(session: Any, client: ClientHandle[Any]) -> _core.Session | None:

@@ -1,4 +1,4 @@
-"""What a client hands down to its databases and collections: codec, read preference, read concern, deadline."""
+"""What a client hands down to its databases and collections: codec, read preference, concerns, deadline."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import bson
 from bson.codec_options import CodecOptions
 
 from . import codec, encode
+from . import write_concern as write_concern_
 
 _MODES = {mode.lower(): mode for mode in ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")}
 _LEVELS = ("local", "available", "majority", "linearizable", "snapshot")
@@ -17,30 +18,51 @@ _LEVELS = ("local", "available", "majority", "linearizable", "snapshot")
 class Settings:
     """Immutable; `replace` makes a changed one. The native codec and the encoded selection are made once."""
 
-    __slots__ = ("codec", "codec_options", "read_concern", "read_preference", "selection", "timeout")
+    __slots__ = (
+        "codec",
+        "codec_options",
+        "concern",
+        "read_concern",
+        "read_preference",
+        "replies",
+        "selection",
+        "timeout",
+        "write_concern",
+    )
 
     def __init__(
-        self, codec_options: CodecOptions[Any], read_preference: Any, read_concern: Any, timeout: float | None
+        self,
+        codec_options: CodecOptions[Any],
+        read_preference: Any,
+        write_concern: Any,
+        read_concern: Any,
+        timeout: float | None,
     ) -> None:
         self.codec_options = codec_options
         self.read_preference = read_preference
+        self.write_concern = write_concern
         self.read_concern = read_concern
         self.timeout = timeout
         self.codec = codec.native(codec_options)
         self.selection = encode_selection(read_preference, read_concern)
+        # A server cuts texts of its messages off within characters.
+        self.replies = codec_options.with_options(unicode_decode_error_handler="replace")
+        self.concern = write_concern_.document(write_concern)
 
     def replace(
         self,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: Any = None,
+        write_concern: Any = None,
         read_concern: Any = None,
     ) -> Settings:
         """With what is not None in place of ours."""
-        if codec_options is None and read_preference is None and read_concern is None:
+        if codec_options is None and read_preference is None and write_concern is None and read_concern is None:
             return self
         return Settings(
             self.codec_options if codec_options is None else codec_options,
             self.read_preference if read_preference is None else read_preference,
+            self.write_concern if write_concern is None else write_concern,
             self.read_concern if read_concern is None else read_concern,
             self.timeout,
         )
@@ -103,6 +125,10 @@ def for_pymongo(settings: Settings) -> dict[str, Any]:
 
             mode = _MODES[settings.read_preference.lower()]
             keywords["read_preference"] = make_read_preference(read_pref_mode_from_name(mode), None)
+    if settings.concern:
+        from pymongo.write_concern import WriteConcern
+
+        keywords["write_concern"] = WriteConcern(**settings.concern)
     if settings.read_concern is not None:
         keywords["read_concern"] = settings.read_concern
         if isinstance(settings.read_concern, str):

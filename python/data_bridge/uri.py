@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from . import codec
+from . import write_concern as write_concern_
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds an operation may take, or a wait for the server when streaming."""
@@ -98,6 +99,8 @@ class Address(NamedTuple):
     """Codec options by name, from keywords and URI."""
     deadline_ms: int | None
     """PyMongo's `timeoutMS` or `socketTimeoutMS`, when one was given."""
+    write_concern: dict[str, Any] | None
+    """Of the options w, wTimeoutMS and journal."""
 
     def __repr__(self) -> str:
         return "Address(...)"
@@ -152,7 +155,7 @@ def build(host: str | Iterable[str] | None, port: int | None, keywords: Mapping[
     )
     deadline = _deadline(deadlines)
     uri = f"{scheme}{userinfo + '@' if userinfo else ''}{hosts}/{path}?{query}"
-    return Address(uri, _timeout(timeout, deadline), codec_options, deadline)
+    return Address(uri, _timeout(timeout, deadline), codec_options, deadline, write_concern_.from_uri(given))
 
 
 def _parts(host: str | Iterable[str] | None, port: int | None) -> tuple[str, str, str, str, str]:

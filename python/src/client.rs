@@ -100,6 +100,21 @@ impl Client {
         operation(py, task, bytes)
     }
 
+    #[pyo3(signature = (database, command, *, session, retry, timeout))]
+    fn write(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        command: &[u8],
+        session: Option<&Bound<'_, Session>>,
+        retry: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let (session, timeout) = (inner(session), duration(timeout)?);
+        let task = py.detach(|| self.inner.write(database, command, session, retry, timeout));
+        operation(py, task, bytes)
+    }
+
     #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout))]
     #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
     fn count_documents(

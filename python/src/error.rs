@@ -25,7 +25,43 @@ create_exception!(
     data_bridge,
     OperationFailure,
     DataBridgeError,
-    "The server answered with an error: `code`, `code_name`, `labels`."
+    "The server answered with an error: `code`, `code_name`, `labels`, `details`."
+);
+create_exception!(
+    data_bridge,
+    WriteError,
+    OperationFailure,
+    "The server refused a write: `code`, `details`."
+);
+create_exception!(
+    data_bridge,
+    DuplicateKeyError,
+    WriteError,
+    "A write would give a unique index the same key twice."
+);
+create_exception!(
+    data_bridge,
+    WriteConcernError,
+    OperationFailure,
+    "A write was done, but its write concern was not met."
+);
+create_exception!(
+    data_bridge,
+    WTimeoutError,
+    WriteConcernError,
+    "A write was done, but its write concern was not met in time."
+);
+create_exception!(
+    data_bridge,
+    BulkWriteError,
+    OperationFailure,
+    "Some of many writes failed: `details` says which, and what the others did."
+);
+create_exception!(
+    data_bridge,
+    InvalidOperation,
+    DataBridgeError,
+    "A call that makes no sense here: no operations to execute, a result that nobody acknowledged."
 );
 create_exception!(
     data_bridge,
@@ -52,6 +88,9 @@ create_exception!(
     "A filter, pipeline or option that cannot be sent."
 );
 
+/// The server's codes for a key that a unique index has already.
+const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
+
 /// Adds the classes to the module, with what their attributes are when nothing is known.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -59,6 +98,12 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<DataBridgeError>(),
         py.get_type::<ConnectionFailure>(),
         py.get_type::<OperationFailure>(),
+        py.get_type::<WriteError>(),
+        py.get_type::<DuplicateKeyError>(),
+        py.get_type::<WriteConcernError>(),
+        py.get_type::<WTimeoutError>(),
+        py.get_type::<BulkWriteError>(),
+        py.get_type::<InvalidOperation>(),
         py.get_type::<ServerTimeout>(),
         py.get_type::<DecodeError>(),
         py.get_type::<SchemaConflict>(),
@@ -69,7 +114,10 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let failure = py.get_type::<OperationFailure>();
     failure.setattr("code", 0)?;
     failure.setattr("code_name", "")?;
-    failure.setattr("labels", PyTuple::empty(py))?;
+    failure.setattr("details", py.None())?;
+    for class in [failure, py.get_type::<ConnectionFailure>()] {
+        class.setattr("labels", PyTuple::empty(py))?;
+    }
     for class in [
         py.get_type::<DecodeError>(),
         py.get_type::<SchemaConflict>(),
@@ -102,22 +150,29 @@ pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
                 .map(|()| raised)
         }
         ErrorKind::Operation {
-            code,
-            code_name,
-            labels,
-            ..
+            code, code_name, ..
         } => {
-            let raised = OperationFailure::new_err(text);
+            let raised = if DUPLICATE_KEY.contains(code) {
+                DuplicateKeyError::new_err(text)
+            } else {
+                OperationFailure::new_err(text)
+            };
             let value = raised.value(py);
             value
                 .setattr("code", code)
                 .and_then(|()| value.setattr("code_name", code_name))
-                .and_then(|()| value.setattr("labels", labels))
+                .and_then(|()| value.setattr("labels", error.labels()))
+                // A reply that cannot be decoded leaves the details unknown; the error itself matters more.
+                .and_then(|()| value.setattr("details", decode(py, error.reply()).ok()))
                 .map(|()| raised)
         }
         ErrorKind::InvalidQuery(_) => Ok(InvalidQuery::new_err(text)),
         ErrorKind::InvalidArgument(_) => Ok(PyValueError::new_err(text)),
-        ErrorKind::Connection(_) => Ok(ConnectionFailure::new_err(text)),
+        ErrorKind::Connection(_) => {
+            let raised = ConnectionFailure::new_err(text);
+            let labelled = raised.value(py).setattr("labels", error.labels());
+            labelled.map(|()| raised)
+        }
         ErrorKind::Timeout(_) => Ok(ServerTimeout::new_err(text)),
         ErrorKind::Io(_) => Ok(PyOSError::new_err(text)),
         _ => Ok(DataBridgeError::new_err(text)),
@@ -189,7 +244,11 @@ pub(crate) fn value_of<'py>(py: Python<'py>, value: &RawValue) -> PyResult<Bound
     document.extend([value.tag, 0]);
     document.extend(&value.bytes);
     document.push(0);
-    // Dates of any year, as everywhere here.
+    decode(py, &document)?.get_item("")
+}
+
+/// A BSON document as PyMongo decodes it, with dates of any year, as everywhere here.
+fn decode<'py>(py: Python<'py>, document: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let codec_options = py.import("bson.codec_options")?;
     let auto = codec_options
         .getattr("DatetimeConversion")?
@@ -197,8 +256,6 @@ pub(crate) fn value_of<'py>(py: Python<'py>, value: &RawValue) -> PyResult<Bound
     let options = PyDict::new(py);
     options.set_item("datetime_conversion", auto)?;
     let options = codec_options.call_method("CodecOptions", (), Some(&options))?;
-    let decoded = py
-        .import("bson")?
-        .call_method1("decode", (PyBytes::new(py, &document), options))?;
-    decoded.get_item("")
+    py.import("bson")?
+        .call_method1("decode", (PyBytes::new(py, document), options))
 }

@@ -20,6 +20,7 @@ use super::query::{stages, Query};
 use super::session::Session;
 use super::task::Task;
 use super::uri::{self, Address};
+use super::writers::Writers;
 use super::{filter, names, registry};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -65,6 +66,7 @@ struct Inner {
 /// What a client has in one process.
 struct Connected {
     driver: OnceCell<mongodb::Client>,
+    writers: Writers,
     closing: watch::Sender<bool>,
 }
 
@@ -185,6 +187,7 @@ impl Client {
         Task::spawn(async move {
             let begun = Instant::now();
             registry::stop(Some(this.0.id), CLOSING).await;
+            this.writers()?.clear();
             if let Some(driver) = this.0.native.get().and_then(|c| c.driver.get()) {
                 // Not waiting for what still holds the driver's client: a session that Python keeps would block it.
                 let left = CLOSING.saturating_sub(begun.elapsed()).max(CLOSING / 4);
@@ -233,10 +236,21 @@ impl Client {
         })
     }
 
+    /// The sessions that retryable writes are numbered in.
+    pub(crate) fn writers(&self) -> Result<&Writers> {
+        Ok(&self.connected()?.writers)
+    }
+
+    /// Whether the connection string leaves retryable writes on.
+    pub(crate) fn retries_writes(&self) -> bool {
+        self.0.address.connection.retry_writes != Some(false)
+    }
+
     fn connected(&self) -> Result<&Connected> {
         self.0.native.get_or_try_init(|| {
             Ok(Connected {
                 driver: OnceCell::new(),
+                writers: Writers::default(),
                 closing: watch::Sender::new(false),
             })
         })

@@ -23,13 +23,12 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
             ErrorKind::Timeout(command.message.clone())
         }
         DriverKind::Command(command) => {
-            operation(&error, command.code, &command.code_name, &command.message)
+            operation(command.code, &command.code_name, &command.message)
         }
         DriverKind::Write(WriteFailure::WriteConcernError(failure)) => {
-            operation(&error, failure.code, &failure.code_name, &failure.message)
+            operation(failure.code, &failure.code_name, &failure.message)
         }
         DriverKind::Write(WriteFailure::WriteError(failure)) => operation(
-            &error,
             failure.code,
             failure.code_name.as_deref().unwrap_or_default(),
             &failure.message,
@@ -53,7 +52,12 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         DriverKind::Shutdown => ErrorKind::Cancelled,
         _ => ErrorKind::Internal(text(&error)),
     };
+    let mut labels: Vec<_> = error.labels().iter().cloned().collect();
+    labels.sort();
+    let reply = error.server_response().map(|reply| reply.as_bytes());
     Error::new(kind)
+        .with_labels(labels)
+        .with_reply(reply.unwrap_or_default().to_vec())
 }
 
 /// What the driver says, short and without credentials.
@@ -96,14 +100,11 @@ pub(crate) fn no_answer(timeout: Duration) -> Error {
     )))
 }
 
-fn operation(error: &DriverError, code: i32, code_name: &str, message: &str) -> ErrorKind {
-    let mut labels: Vec<_> = error.labels().iter().cloned().collect();
-    labels.sort();
+fn operation(code: i32, code_name: &str, message: &str) -> ErrorKind {
     ErrorKind::Operation {
         code,
         code_name: code_name.to_owned(),
         message: message.to_owned(),
-        labels,
     }
 }
 

@@ -1,15 +1,18 @@
-//! Documents that come from a caller: filters, pipelines, options.
+//! Documents that come from a caller: filters, pipelines, options, commands.
 //!
-//! The driver takes its own `Document`, whose parser recurses (10,000 levels overflow the stack and abort the process)
+//! For reads the driver takes its own `Document`, whose parser recurses (10,000 levels overflow the stack and abort the process)
 //! and keeps only the last of equal keys. So the bytes are checked first, without recursion, and what the parser would
 //! change is refused.
 
-use mongodb::bson::{deserialize_from_slice, Document};
+use mongodb::bson::{deserialize_from_slice, Document, RawDocumentBuf};
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// The deepest nesting that is sent, the top level counted as 1. A server refuses filters of more than 100 levels.
 const DEEPEST: usize = 100;
+
+/// The deepest nesting of a command that writes: a server takes 200 levels, and says itself what it does not store.
+const DEEPEST_WRITE: usize = 200;
 
 /// The largest document that is sent: what a server accepts as a document, with its allowance for a command around it.
 const LARGEST: usize = (16 << 20) + (16 << 10);
@@ -19,7 +22,7 @@ pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
     if bytes.is_empty() {
         return Ok(Document::new());
     }
-    check(bytes).map_err(|reason| invalid(what, &reason))?;
+    check(bytes, DEEPEST, Text::Checked).map_err(|reason| invalid(what, &reason))?;
     let document: Document =
         deserialize_from_slice(bytes).map_err(|error| invalid(what, &error.to_string()))?;
     let same_length = document
@@ -34,19 +37,38 @@ pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
     Ok(document)
 }
 
+/// `bytes` as a command that is sent as it is: keys that occur twice and text that is not UTF-8 reach the server, which
+/// stores them.
+pub(crate) fn command(bytes: &[u8]) -> Result<RawDocumentBuf> {
+    check(bytes, DEEPEST_WRITE, Text::Any).map_err(|reason| invalid("write", &reason))?;
+    let command = RawDocumentBuf::from_bytes(bytes.to_vec())
+        .map_err(|error| invalid("write", &error.to_string()))?;
+    if command.is_empty() {
+        return Err(invalid("write", "an empty document"));
+    }
+    Ok(command)
+}
+
+/// Whether text must be UTF-8.
+#[derive(Clone, Copy, PartialEq)]
+enum Text {
+    Checked,
+    Any,
+}
+
 fn invalid(what: &str, reason: &str) -> Error {
     Error::new(ErrorKind::InvalidQuery(format!("{what}: {reason}")))
 }
 
 /// Checks structure, depth and text of a whole document, with a stack of our own.
-fn check(bytes: &[u8]) -> Result<(), String> {
+fn check(bytes: &[u8], deepest: usize, text: Text) -> Result<(), String> {
     if bytes.len() > LARGEST {
         return Err(format!(
             "{} bytes are more than a server takes",
             bytes.len()
         ));
     }
-    let mut reader = Bytes { bytes, at: 0 };
+    let mut reader = Bytes { bytes, at: 0, text };
     let mut ends = vec![reader.frame(bytes.len())?];
     while let Some(&end) = ends.last() {
         let tag = reader.byte()?;
@@ -103,8 +125,8 @@ fn check(bytes: &[u8]) -> Result<(), String> {
             }
             tag => return Err(format!("unknown type 0x{tag:02x} at byte {}", reader.at)),
         }
-        if ends.len() > DEEPEST {
-            return Err(format!("nested deeper than {DEEPEST} levels"));
+        if ends.len() > deepest {
+            return Err(format!("nested deeper than {deepest} levels"));
         }
         if reader.at >= end && ends.last() == Some(&end) {
             return Err(format!(
@@ -122,6 +144,7 @@ fn check(bytes: &[u8]) -> Result<(), String> {
 struct Bytes<'a> {
     bytes: &'a [u8],
     at: usize,
+    text: Text,
 }
 
 impl<'a> Bytes<'a> {
@@ -165,23 +188,24 @@ impl<'a> Bytes<'a> {
         let length = rest.iter().position(|byte| *byte == 0);
         let length = length.ok_or_else(|| format!("truncated at byte {at}"))?;
         let text = self.take(length + 1)?;
-        utf8(&text[..length], at)
+        self.utf8(&text[..length], at)
     }
 
     fn string(&mut self) -> Result<(), String> {
         let at = self.at;
         let length = self.length()?;
         match self.take(length)?.split_last() {
-            Some((0, text)) => utf8(text, at),
+            Some((0, text)) => self.utf8(text, at),
             _ => Err(format!("a string without its final NUL, at byte {at}")),
         }
     }
-}
 
-fn utf8(bytes: &[u8], at: usize) -> Result<(), String> {
-    match simdutf8::basic::from_utf8(bytes) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(format!("invalid UTF-8 at byte {at}")),
+    fn utf8(&self, bytes: &[u8], at: usize) -> Result<(), String> {
+        if self.text == Text::Any || simdutf8::basic::from_utf8(bytes).is_ok() {
+            Ok(())
+        } else {
+            Err(format!("invalid UTF-8 at byte {at}"))
+        }
     }
 }
 
@@ -240,6 +264,14 @@ mod tests {
     }
 
     #[test]
+    fn commands_may_be_deeper() {
+        assert!(command(&nested(200)).is_ok());
+        for bytes in [&nested(201), &nested(300_000), &vec![5, 0, 0, 0, 0]] {
+            assert!(command(bytes).is_err());
+        }
+    }
+
+    #[test]
     fn refuses_every_truncation_and_survives_every_flip() {
         let bytes = every_type().to_vec().unwrap();
         for end in 1..bytes.len() {
@@ -260,7 +292,8 @@ mod tests {
         let twice = [
             19, 0, 0, 0, 0x10, b'a', 0, 1, 0, 0, 0, 0x10, b'a', 0, 2, 0, 0, 0, 0,
         ];
-        assert!(check(&twice).is_ok());
+        assert!(check(&twice, DEEPEST, Text::Checked).is_ok());
+        assert_eq!(command(&twice).unwrap().as_bytes(), twice);
         let error = document(&twice, "filter").unwrap_err();
         assert!(error.to_string().contains("twice"), "{error}");
     }

@@ -27,6 +27,8 @@ mod runtime;
 mod session;
 mod task;
 mod uri;
+mod write;
+mod writers;
 
 pub use client::{Client, Read};
 pub use cursor::CursorSource;

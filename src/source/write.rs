@@ -1,0 +1,191 @@
+//! Writes: commands that are sent as the bytes they are, and tried a second time when that is safe.
+//!
+//! The driver's typed writes take its own `Document`, which keeps only the last of equal keys, and cannot send several
+//! updates at once to a server before 8.0. Its `run_command` sends bytes, but never retries. So a retryable write carries
+//! a `txnNumber` of ours: the server runs a number at most once for a session, and answers it a second time with what
+//! it did the first time.
+
+use std::time::Duration;
+
+use mongodb::bson::{cstr, Document, RawBsonRef, RawDocument, RawDocumentBuf};
+use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
+use mongodb::{ClientSession, Database};
+
+use super::client::Client;
+use super::failure::from_driver;
+use super::session::Session;
+use super::task::Task;
+use super::{filter, names};
+use crate::error::Result;
+
+/// The label of what may be tried again, from the server.
+const RETRYABLE: &str = "RetryableWriteError";
+
+/// The label of a second failure that says nothing of what the first attempt did.
+const NOTHING_WRITTEN: &str = "NoWritesPerformed";
+
+/// The server's code, among others, for a `txnNumber` on a server that is no member of a replica set.
+const ILLEGAL_OPERATION: i32 = 20;
+
+impl Client {
+    /// Runs a command that writes; the reply as BSON, also when it tells of statements that failed.
+    ///
+    /// `retry` says that the command changes each document at most once, so that it may be sent a second time when a
+    /// connection is lost or the primary steps down. In a transaction it must be false.
+    ///
+    /// # Errors
+    /// [`InvalidQuery`](crate::error::ErrorKind::InvalidQuery) or
+    /// [`InvalidArgument`](crate::error::ErrorKind::InvalidArgument) for what cannot be sent.
+    pub fn write(
+        &self,
+        database: &str,
+        command: &[u8],
+        session: Option<&Session>,
+        retry: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Task<Vec<u8>>> {
+        names::check(database, None)?;
+        let command = filter::command(command)?;
+        self.check(session)?;
+        let (this, session) = (self.clone(), session.cloned());
+        let database = database.to_owned();
+        Ok(self.task(timeout, async move {
+            let database = this.driver().await?.database(&database);
+            if retry && this.retries_writes() && this.writers()?.supported() {
+                if let Some(reply) = this.write_numbered(&database, &command, &session).await? {
+                    return Ok(reply);
+                }
+            }
+            let reply = match &session {
+                Some(session) => {
+                    let mut guard = session.lock().await?;
+                    let session = guard.session()?;
+                    bytes(database.run_raw_command(command).session(session).await)
+                }
+                None => bytes(database.run_raw_command(command).await),
+            };
+            reply.map_err(from_driver)
+        }))
+    }
+
+    /// Runs the command with a `txnNumber`, twice if need be; `None` when the server takes no such numbers.
+    ///
+    /// The number belongs to a session of our own: the driver does not tell which numbers a session of the caller has
+    /// used. What a session is for, seeing one's own writes, holds all the same, as the times are handed over.
+    async fn write_numbered(
+        &self,
+        database: &Database,
+        command: &RawDocumentBuf,
+        session: &Option<Session>,
+    ) -> Result<Option<Vec<u8>>> {
+        let mut callers = match session {
+            Some(session) => Some(session.lock().await?),
+            None => None,
+        };
+        let mut writer = self.writers()?.take(self.driver().await?).await?;
+        let mut command = command.clone();
+        command.append(cstr!("txnNumber"), writer.number());
+        let own = writer.session()?;
+        if let Some(guard) = &mut callers {
+            if let Some(time) = guard.session()?.cluster_time() {
+                own.advance_cluster_time(time);
+            }
+        }
+        let mut outcome = attempt(database, command.clone(), own).await;
+        let mut lost = is_lost(&outcome);
+        if lost || is_retryable(&outcome) {
+            let second = attempt(database, command, own).await;
+            lost = lost || is_lost(&second);
+            let tells_nothing = matches!(&second, Err(error) if error.contains_label(NOTHING_WRITTEN)
+                || matches!(*error.kind, DriverKind::ServerSelection { .. }));
+            if !tells_nothing {
+                outcome = second;
+            }
+        }
+        if let Some(guard) = &mut callers {
+            let callers = guard.session()?;
+            if let Some(time) = own.operation_time() {
+                callers.advance_operation_time(time);
+            }
+            if let Some(time) = own.cluster_time() {
+                callers.advance_cluster_time(time);
+            }
+        }
+        // A session that saw a connection break is not used again, as the sessions specification wants it.
+        writer.finish(!lost);
+        match outcome {
+            Ok(reply) => Ok(Some(reply)),
+            Err(error) if takes_no_numbers(&error) => {
+                self.writers()?.refuse();
+                Ok(None)
+            }
+            Err(error) => Err(from_driver(error)),
+        }
+    }
+}
+
+async fn attempt(
+    database: &Database,
+    command: RawDocumentBuf,
+    session: &mut ClientSession,
+) -> Outcome {
+    bytes(database.run_raw_command(command).session(session).await)
+}
+
+/// A server's reply, or what the driver made of it.
+type Outcome = Result<Vec<u8>, DriverError>;
+
+/// The reply's bytes. The driver's `Document` cannot hold text that is not UTF-8, which must not make a write that was
+/// done look as if it had failed, and lose a document that was deleted: then the bytes come with the driver's error.
+fn bytes(outcome: Result<Document, DriverError>) -> Outcome {
+    match outcome {
+        Ok(reply) => Ok(reply.to_vec()?),
+        Err(error) => match error.server_response() {
+            Some(reply) if matches!(*error.kind, DriverKind::Bson(_)) && succeeded(reply) => {
+                Ok(reply.as_bytes().to_vec())
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn succeeded(reply: &RawDocument) -> bool {
+    match reply.get("ok") {
+        Ok(Some(RawBsonRef::Double(ok))) => ok == 1.0,
+        Ok(Some(RawBsonRef::Int32(ok))) => ok == 1,
+        _ => false,
+    }
+}
+
+/// Whether the connection broke, so that nobody knows what the server did.
+fn is_lost(outcome: &Outcome) -> bool {
+    outcome.as_ref().is_err_and(|error| {
+        matches!(
+            *error.kind,
+            DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. }
+        )
+    })
+}
+
+fn is_retryable(outcome: &Outcome) -> bool {
+    match outcome {
+        Err(error) => error.contains_label(RETRYABLE),
+        Ok(reply) => RawDocument::from_bytes(reply)
+            .and_then(|reply| reply.get("errorLabels"))
+            .is_ok_and(|labels| {
+                let labels = labels.and_then(RawBsonRef::as_array);
+                labels.is_some_and(|labels| {
+                    labels
+                        .into_iter()
+                        .any(|label| label.is_ok_and(|label| label.as_str() == Some(RETRYABLE)))
+                })
+            }),
+    }
+}
+
+fn takes_no_numbers(error: &DriverError) -> bool {
+    // The driver puts a text of its own in place of the server's "Transaction numbers are only allowed ...".
+    matches!(&*error.kind, DriverKind::Command(command) if command.code == ILLEGAL_OPERATION
+        && (command.message.starts_with("Transaction numbers")
+            || command.message.contains("does not support retryable writes")))
+}

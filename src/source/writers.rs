@@ -1,0 +1,124 @@
+//! Sessions that retryable writes are numbered in.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use mongodb::options::SessionOptions;
+use mongodb::ClientSession;
+
+use super::failure::from_driver;
+use crate::error::{Error, ErrorKind, Result};
+
+/// How long a session rests after a write in it was given up: the server may still be at it, and would make the next
+/// write of the session wait for its end.
+const REST: Duration = Duration::from_secs(60);
+
+/// The sessions of one client in one process. They are kept, not given back to the driver, which would number its
+/// own transactions from where it left off, below what the server has seen of ours.
+#[derive(Clone, Default)]
+pub(crate) struct Writers(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    idle: Mutex<VecDeque<Idle>>,
+    refused: AtomicBool,
+}
+
+struct Idle {
+    session: ClientSession,
+    number: i64,
+    from: Instant,
+}
+
+impl Writers {
+    /// A session that nobody else writes in.
+    pub(crate) async fn take(&self, driver: &mongodb::Client) -> Result<Writer> {
+        let (session, number) = match self.rested() {
+            Some(idle) => (idle.session, idle.number),
+            None => {
+                let options = SessionOptions::builder().causal_consistency(false).build();
+                let session = driver.start_session().with_options(options).await;
+                (session.map_err(from_driver)?, 0)
+            }
+        };
+        Ok(Writer {
+            home: self.clone(),
+            session: Some(session),
+            number: number + 1,
+        })
+    }
+
+    fn rested(&self) -> Option<Idle> {
+        let now = Instant::now();
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        // The one used last, so that those that are not needed become too old for the server.
+        let position = idle.iter().rposition(|idle| idle.from <= now)?;
+        idle.remove(position)
+    }
+
+    fn keep(&self, session: ClientSession, number: i64, rest: Duration) {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push_back(Idle {
+            session,
+            number,
+            from: Instant::now() + rest,
+        });
+    }
+
+    /// Whether the server takes numbered writes, as far as is known.
+    pub(crate) fn supported(&self) -> bool {
+        !self.0.refused.load(Ordering::Relaxed)
+    }
+
+    /// Notes that it does not: it is no member of a replica set.
+    pub(crate) fn refuse(&self) {
+        self.0.refused.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives the sessions up, for the driver to end when its client is closed.
+    pub(crate) fn clear(&self) {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = std::mem::take(&mut *idle);
+        drop(idle);
+        drop(sessions);
+    }
+}
+
+/// A session while one write uses it. Dropped before the write is finished, it rests.
+pub(crate) struct Writer {
+    home: Writers,
+    session: Option<ClientSession>,
+    number: i64,
+}
+
+impl Writer {
+    /// The number of this write.
+    pub(crate) fn number(&self) -> i64 {
+        self.number
+    }
+
+    pub(crate) fn session(&mut self) -> Result<&mut ClientSession> {
+        // Only `finish` and `drop` take it out.
+        self.session
+            .as_mut()
+            .ok_or_else(|| Error::new(ErrorKind::Internal("a writer without a session".into())))
+    }
+
+    /// Gives the session back, or lets it go when it cannot be used again.
+    pub(crate) fn finish(mut self, usable: bool) {
+        let session = self.session.take();
+        if let (Some(session), true) = (session, usable) {
+            self.home.keep(session, self.number, Duration::ZERO);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.home.keep(session, self.number, REST);
+        }
+    }
+}
