@@ -24,8 +24,8 @@ class Report:
     paths : list[dict]
         What happened where: path, action, types, count, first_id. A path is a tuple of keys, with `...` for any item
         of a list. Actions are "widened" and "mixed" (values of another type than the first one are counted), "rescued"
-        and "nulled" (values that did not fit the schema), "rounded" (where that was asked for),
-        "duplicate key" (values dropped for a later one; up to 1,000 paths). `first_id` is the `_id` of the first document in which it happened.
+        and "nulled" (values that did not fit the schema), "rounded" (where that was asked for), "duplicate key" (values
+        dropped for a later one; up to 1,000 paths). `first_id` is the `_id` of the first document in which it happened.
     error : Exception | None
         What ended the run early, typed.
     """
