@@ -1,44 +1,46 @@
-//! Index and decode of one piece, one thread, beside the floor: a mere walk over the element headers.
+//! Index and decode, one thread, beside the floor: a mere walk over the element headers.
 //!
-//! `cargo bench --profile release -p data-bridge-benches`
+//! `python benches/shapes.py target/shapes && cargo bench -p data-bridge-benches`
+
+use std::path::Path;
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use data_bridge::decode::{decode, DecodeOptions};
 use data_bridge::index::{index_piece, Limits};
-use data_bridge::raw::{ElementType, Elements, TextPolicy};
-use data_bridge_benches::{flat, nested};
-
-/// Visits every element, nested ones too, reading headers only.
-fn walk(document: &[u8]) -> u64 {
-    let mut elements = 0;
-    for element in Elements::new(document).into_iter().flatten().flatten() {
-        elements += 1;
-        if matches!(element.kind, ElementType::Document | ElementType::List) {
-            elements += walk(element.value);
-        }
-    }
-    elements
-}
+use data_bridge::raw::TextPolicy;
+use data_bridge_benches::{read, walk};
 
 fn shapes(criterion: &mut Criterion) {
-    for (name, make) in [("flat", flat as fn(u64) -> Vec<u8>), ("nested", nested)] {
-        let mut bytes = Vec::new();
-        let mut offsets = Vec::new();
-        while bytes.len() < 1 << 20 {
-            offsets.push(bytes.len() as u32);
-            bytes.extend(make(offsets.len() as u64));
-        }
-        let starts = || offsets.iter().map(|&offset| offset as usize);
-        let mut group = criterion.benchmark_group(name);
-        group.throughput(Throughput::Bytes(bytes.len() as u64));
-        group.bench_function("walk", |bencher| {
-            bencher.iter(|| starts().map(|at| walk(&bytes[at..])).sum::<u64>())
-        });
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/shapes");
+    let mut files: Vec<_> = std::fs::read_dir(&directory)
+        .unwrap_or_else(|_| panic!("first: python benches/shapes.py target/shapes"))
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
+    files.sort();
+    for file in files {
+        let Some(piece) = read(&file)
+            .ok()
+            .and_then(|pieces| pieces.into_iter().next())
+        else {
+            continue;
+        };
+        let starts = || piece.offsets.iter().map(|&offset| offset as usize);
+        let mut group =
+            criterion.benchmark_group(file.file_stem().unwrap_or_default().to_string_lossy());
+        group.throughput(Throughput::Bytes(piece.bytes.len() as u64));
+        group.bench_function("walk", |bencher| bencher.iter(|| walk(&piece)));
         group.bench_function("index", |bencher| {
-            bencher.iter(|| index_piece(&bytes, starts(), TextPolicy::Strict, Limits::default()))
+            bencher.iter(|| {
+                index_piece(
+                    &piece.bytes,
+                    starts(),
+                    TextPolicy::Strict,
+                    Limits::default(),
+                )
+            })
         });
         group.bench_function("decode", |bencher| {
-            bencher.iter(|| decode(&bytes, &offsets, &DecodeOptions::default()))
+            bencher.iter(|| decode(&piece.bytes, &piece.offsets, &DecodeOptions::default()))
         });
         group.finish();
     }

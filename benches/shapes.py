@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from bson import Int64, ObjectId, encode
@@ -152,12 +154,45 @@ def tweets(rng: random.Random, index: int) -> dict[str, Any]:
     return tweet
 
 
+def text(rng: random.Random, index: int) -> dict[str, Any]:
+    """Bodies of about 2 kB, one in four of them not ASCII."""
+    words = rng.choices(WORDS if rng.random() < 0.75 else [*WORDS, "größe", "日本語"], k=330)
+    return {"number": index, "title": " ".join(words[:6]), "body": " ".join(words)}
+
+
+def conflicts(rng: random.Random, index: int) -> dict[str, Any]:
+    """Every key holds several types over the documents."""
+    return {
+        "code": rng.choice([index, str(index), Int64(index)]),
+        "amount": rng.choice([index, index / 8, None]),
+        "owner": rng.choice([{"name": rng.choice(WORDS)}, rng.choice(WORDS)]),
+        "tags": rng.choice([rng.sample(WORDS, 3), rng.choice(WORDS), []]),
+        "at": rng.choice([START + timedelta(seconds=index), "2024-01-01"]),
+        "plain": rng.random(),
+    }
+
+
+def sparse(rng: random.Random, index: int) -> dict[str, Any]:
+    """Twelve of 500 keys each, hardly ever the same twelve."""
+    return {f"key_{key:03d}": rng.random() for key in rng.sample(range(500), 12)} | {"number": index}
+
+
 SHAPES = {
     "flat": Shape(200_000, flat, "x"),
     "nested": Shape(100_000, nested, "total"),
     "wide": Shape(50_000, wide, "double_3"),
     "tweets": Shape(100_000, tweets, "retweet_count"),
+    "text": Shape(50_000, text, "title"),
+    "conflicts": Shape(100_000, conflicts, "plain"),
+    "sparse": Shape(100_000, sparse, "number"),
 }
+
+
+def templates(name: str, count: int) -> list[bytearray]:
+    """Encoded documents of a shape; bytes 9 to 21 are their `_id`."""
+    rng = random.Random(name)
+    empty = {"_id": ObjectId(b"\0" * 12)}
+    return [bytearray(encode(empty | SHAPES[name].make(rng, index))) for index in range(min(count, TEMPLATES))]
 
 
 def load(client: MongoClient[Any], name: str, scale: float) -> tuple[int, int]:
@@ -168,18 +203,21 @@ def load(client: MongoClient[Any], name: str, scale: float) -> tuple[int, int]:
     marks = client[DATABASE]["made_by_bench"]
     if marks.find_one(name) != mark or collection.estimated_document_count() != count:
         collection.drop()
-        rng = random.Random(name)
-        templates = [
-            bytearray(encode({"_id": ObjectId(b"\0" * 12)} | shape.make(rng, index)))
-            for index in range(min(count, TEMPLATES))
-        ]
+        encoded = templates(name, count)
         for start in range(0, count, 10_000):
             batch = []
             for index in range(start, min(start + 10_000, count)):
-                document = templates[index % len(templates)]
+                document = encoded[index % len(encoded)]
                 document[9:21] = b"dbrg" + index.to_bytes(8, "big")
                 batch.append(RawBSONDocument(bytes(document)))
             collection.insert_many(batch, ordered=False)
         marks.replace_one({"_id": name}, mark, upsert=True)
     statistics = client[DATABASE].command("collStats", name)
     return count, int(statistics["size"])
+
+
+if __name__ == "__main__":  # python shapes.py DIRECTORY: a file of each shape, for the benchmarks that need no server
+    directory = Path(sys.argv[1])
+    directory.mkdir(parents=True, exist_ok=True)
+    for each in SHAPES:
+        (directory / f"{each}.bson").write_bytes(b"".join(templates(each, TEMPLATES)))

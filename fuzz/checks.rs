@@ -7,12 +7,16 @@ mod grow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use data_bridge::chunk::{encode_cell, encode_document, Cell, Chunk, DocumentCell, ListCell};
+use data_bridge::chunk::{
+    encode_cell, encode_document, write_json, Cell, Chunk, DocumentCell, JsonMode, ListCell,
+};
 use data_bridge::conform::{conform, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
 use data_bridge::raw::{document_len, normalise_document, validate, TextPolicy};
 use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
-use data_bridge::schema::{Limits, Observed};
+use data_bridge::schema::{
+    Decimals, Limits, Mixed, Observed, Representation, Store, Strings, TableSchema,
+};
 
 /// One input: how to read, and documents.
 pub struct Input {
@@ -76,7 +80,8 @@ fn rows(chunk: &Chunk) -> Vec<Vec<u8>> {
     (0..chunk.rows())
         .map(|row| {
             let mut out = Vec::new();
-            encode_document(&DocumentCell::Row { documents, row }, &mut out);
+            encode_document(&DocumentCell::Row { documents, row }, &mut out)
+                .expect("a document that was read can be written");
             out
         })
         .collect()
@@ -194,10 +199,15 @@ pub fn check_table(data: &[u8]) {
     let Ok(schema) = observed.resolve(&limits) else {
         return;
     };
-    let table = conform(&whole, &schema, &Policy::default()).unwrap();
-    for column in table.columns() {
-        column.to_data().validate_full().unwrap();
-    }
+    check_parts(&input, &whole, &schema);
+    let shown = Representation {
+        object_id: Store::Text,
+        uuid: Store::Text,
+        decimal: Decimals::Text,
+        mixed: Mixed::Json,
+        strings: Strings::View,
+    };
+    check_parts(&input, &whole, &schema.clone().represented(&shown));
 
     let cut = input.cut % (input.documents.len() + 1);
     let (head, tail) = input.documents.split_at(cut);
@@ -210,8 +220,21 @@ pub fn check_table(data: &[u8]) {
     joined.prune(&limits);
     let again = joined.resolve(&limits).unwrap();
     assert_eq!(schema.arrow(), again.arrow(), "cut at {cut}");
+}
+
+/// A table is made, and it is the same when the result is cut.
+fn check_parts(input: &Input, whole: &Chunk, schema: &TableSchema) {
+    let table = conform(whole, schema, &Policy::default()).unwrap();
+    for column in table.columns() {
+        column.to_data().validate_full().unwrap();
+    }
+
+    let cut = input.cut % (input.documents.len() + 1);
+    let (head, tail) = input.documents.split_at(cut);
+    let head = chunk(head, &input.options).unwrap();
+    let tail = chunk(tail, &input.options).unwrap();
     for (part, start) in [(head, 0), (tail, cut)] {
-        let part = conform(&part, &schema, &Policy::default()).unwrap();
+        let part = conform(&part, schema, &Policy::default()).unwrap();
         for (column, all) in part.columns().iter().zip(table.columns()) {
             let part = column.to_data();
             part.validate_full().unwrap();
@@ -233,6 +256,13 @@ pub fn check_view(data: &[u8]) {
         let row = DocumentCell::Row { documents, row };
         assert_eq!(rebuilt(&row), normal);
         assert_eq!(rebuilt(&DocumentCell::Bson(&normal)), normal);
+        for mode in [JsonMode::Relaxed, JsonMode::Canonical] {
+            let (mut columns, mut bytes) = (String::new(), String::new());
+            write_json(&Cell::Document(row.clone()), mode, &mut columns);
+            let bson = DocumentCell::Bson(&normal);
+            write_json(&Cell::Document(bson), mode, &mut bytes);
+            assert_eq!(columns, bytes);
+        }
     }
 }
 
@@ -254,9 +284,9 @@ fn element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) {
         Cell::List(list) => out.extend(rebuilt_list(list)),
         Cell::CodeWithScope { scope, .. } => {
             assert_eq!(rebuilt(&DocumentCell::Bson(scope)), *scope);
-            encode_cell(cell, out);
+            encode_cell(cell, out).expect("a cell that was read can be written");
         }
-        cell => encode_cell(cell, out),
+        cell => encode_cell(cell, out).expect("a cell that was read can be written"),
     }
 }
 

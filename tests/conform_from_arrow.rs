@@ -12,11 +12,52 @@ use arrow_array::*;
 use arrow_buffer::{i256, NullBuffer, OffsetBuffer};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use data_bridge::chunk::{encode_cell, Cell, Chunk, DocumentCell, Values};
-use data_bridge::conform::{chunk_from_batch, conform, Policy};
+use data_bridge::chunk::{encode_cell, encode_document, Cell, Chunk, DocumentCell, Values};
+use data_bridge::conform::{
+    add_shapes, chunk_from_batch, chunks_from_batch, conform, with_shapes, Policy,
+};
 use data_bridge::error::{Error, ErrorKind, Step};
 use data_bridge::schema::{Kind, Limits, TableSchema};
 use schema_documents::*;
+
+fn bson(chunk: &Chunk) -> Vec<Vec<u8>> {
+    let documents = &chunk.documents;
+    let row = |row| {
+        let mut bytes = Vec::new();
+        encode_document(&DocumentCell::Row { documents, row }, &mut bytes).unwrap();
+        bytes
+    };
+    (0..chunk.rows()).map(row).collect()
+}
+
+#[test]
+fn with_shapes_any_documents_come_back_as_they_were_wherever_batches_end() {
+    for seed in 1..120 {
+        let documents = Random(seed).documents(30);
+        let limits = Limits::default();
+        let policy = Policy::default();
+        for size in [1, 3, 30] {
+            let (chunks, observed) = observed(&documents, size, &limits);
+            let schema = observed.resolve(&limits).unwrap();
+            let shaped = with_shapes(schema.arrow()).unwrap();
+            for chunk in &chunks {
+                let batch = conform(chunk, &schema, &policy).unwrap();
+                let batch = add_shapes(chunk, &schema, &policy, &batch, &shaped).unwrap();
+                validate(&batch);
+                let whole: Vec<_> = chunks_from_batch(&batch)
+                    .unwrap()
+                    .iter()
+                    .flat_map(bson)
+                    .collect();
+                assert_eq!(whole, bson(chunk), "seed {seed}");
+                let half = batch.num_rows() / 2;
+                let rest = chunks_from_batch(&batch.slice(half, batch.num_rows() - half)).unwrap();
+                let rest: Vec<_> = rest.iter().flat_map(bson).collect();
+                assert_eq!(rest, bson(chunk)[half..], "seed {seed}");
+            }
+        }
+    }
+}
 
 /// A value without what a table does not keep: key order, nulls in documents, the width of numbers.
 #[derive(Debug, PartialEq)]
@@ -38,7 +79,7 @@ fn plain(cell: &Cell<'_>) -> Plain {
         }
         other => {
             let mut bytes = Vec::new();
-            encode_cell(other, &mut bytes);
+            encode_cell(other, &mut bytes).unwrap();
             Plain::Other(other.element_type().byte(), bytes)
         }
     }
@@ -121,7 +162,7 @@ fn read(array: ArrayRef) -> Result<Vec<Option<Value>>, Error> {
         let document = DocumentCell::Row { documents, row };
         let cell = document.entries().next().map(|(_, cell)| cell)?;
         let mut bytes = Vec::new();
-        encode_cell(&cell, &mut bytes);
+        encode_cell(&cell, &mut bytes).unwrap();
         Some((cell.element_type().byte(), bytes))
     };
     Ok((0..chunk.rows()).map(value).collect())

@@ -24,7 +24,7 @@ fn rows(chunk: &Chunk) -> Vec<Vec<u8>> {
         .map(|row| {
             let mut out = Vec::new();
             let documents = &chunk.documents;
-            encode_document(&DocumentCell::Row { documents, row }, &mut out);
+            encode_document(&DocumentCell::Row { documents, row }, &mut out).unwrap();
             out
         })
         .collect()

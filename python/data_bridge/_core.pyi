@@ -272,8 +272,13 @@ class Reader:
 
     def documents(self) -> DocumentIterator:
         """Live, bounded memory: the next Document each step. Closing or dropping the iterator ends the run."""
-    def batches(self, form: Form, infer_rows: int) -> BatchReader:
-        """Live RecordBatches; without a given schema, freezes what the first `infer_rows` documents show."""
+    def batches(self, form: Form, infer_rows: int, *, narrowed: bool = False) -> BatchReader:
+        """Live RecordBatches; without a given schema, freezes what the first `infer_rows` documents show. When the documents
+        were `narrowed` by the server, one with a key twice is an error.
+        """
+    def next_conflicts(self, form: Form) -> list[SchemaConflict] | None:
+        """What does not fit the form's schema in the next piece; None at the end."""
+    def next_conflicts_async(self, form: Form) -> Operation[list[SchemaConflict] | None]: ...
     def read_all(self) -> ResultData:
         """Everything, eagerly; blocks detached, looks for signals."""
     def read_all_async(self) -> Operation[ResultData]: ...
@@ -337,10 +342,24 @@ class Schema:
 class Form:
     """How a table is made: the schema that was given, what becomes of values that do not fit it, how types are stored."""
 
-    def __new__(cls, schema: Schema | None, on_conflict: str, *, objectid: str, uuid: str, strings: str) -> Form: ...
+    def __new__(
+        cls,
+        schema: Schema | None,
+        on_conflict: str,
+        *,
+        objectid: str,
+        uuid: str,
+        decimal: str,
+        mixed: str,
+        strings: str,
+    ) -> Form: ...
     @property
     def schema(self) -> Schema | None:
         """The schema of tables, if one was given."""
+
+    @property
+    def keys(self) -> list[str] | None:
+        """The top-level keys that tables are made of; None when that may be any: without a schema, and under rescue."""
 
 @final
 class ResultData:
@@ -358,8 +377,17 @@ class ResultData:
     def to_dicts(self) -> list[dict[str, Any]]: ...
     def schema(self, form: Form | None = None) -> Schema: ...
     def batches(self, form: Form | None = None) -> list[RecordBatch]: ...
-    def arrow_stream(self, form: Form | None = None, requested_schema: object | None = None) -> object:
-        """A C stream capsule; its batches share the result's memory; may be called any number of times."""
+    def arrow_stream(
+        self, form: Form | None = None, requested_schema: object | None = None, *, shapes: bool = False
+    ) -> object:
+        """A C stream capsule; its batches share the result's memory; may be called any number of times. With `shapes` it has
+        the column that makes `from_arrow` exact.
+        """
+    @property
+    def chunks(self) -> int:
+        """The pieces that `conflicts` counts."""
+    def conflicts(self, form: Form, chunk: int) -> list[SchemaConflict]:
+        """What does not fit the form's schema in one piece."""
     def report(self) -> dict[str, Any]:
         """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
         finished (no more will come: exhausted, closed, dropped or failed), error (the exception that ended it, or None).

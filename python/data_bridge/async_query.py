@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
-from . import aio
+from . import aio, conflicts
 from . import progress as progress_
 from ._core import Document, Reader, ResultData, Schema
+from .errors import SchemaConflict
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS
 from .report import Report
@@ -32,9 +33,11 @@ class AsyncQuery(QueryBase):
 
     async def read(self) -> Result:
         """Run the query and keep everything. As `Query.read`; cancelling the task cancels the query."""
-        reader = self._start(eager=True)
+        return await self._read(self._start(eager=True))
+
+    async def _read(self, reader: Reader) -> Result:
         try:
-            data = await self._read(reader)
+            data = await self._data(reader)
         except BaseException as error:
             self._failed(reader, error)
             raise
@@ -42,7 +45,7 @@ class AsyncQuery(QueryBase):
         self._runs.finished(result.report)
         return result
 
-    async def _read(self, reader: Reader) -> ResultData:
+    async def _data(self, reader: Reader) -> ResultData:
         if self._reading.progress is None:
             return await aio.complete(reader.read_all_async())
         import asyncio  # not needed to import the package
@@ -57,8 +60,11 @@ class AsyncQuery(QueryBase):
                 task.cancel()
             return task.result()
 
-    async def to_arrow(self) -> pa.Table:
-        """Run the query; the result as a pyarrow Table, without a copy."""
+    async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
+        """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
+        if shapes:
+            # Of whole documents: these are what it is to give back.
+            return self._made(await self.read(), lambda result: result.to_arrow(shapes=True))
         return await self._table(Result.to_arrow)
 
     async def to_polars(self) -> pl.DataFrame:
@@ -70,7 +76,14 @@ class AsyncQuery(QueryBase):
         return await self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
 
     async def _table(self, make: Callable[[Result], T]) -> T:
-        result = await self.read()
+        plan = self._table_plan()
+        result = await self._read(plan.start(self._reading.timeout, eager=True))
+        if plan is not self._plan and result.report.duplicates:
+            # See `Plan.narrowed`: rare enough to run again.
+            result = await self.read()
+        return self._made(result, make)
+
+    def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
         # Again: what did not fit is known once there is a table.
         self._runs.finished(result.report)
@@ -115,7 +128,14 @@ class AsyncQuery(QueryBase):
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
-        return AsyncStream(self._start, self._reading.form, infer_rows, self._runs, self._reading.progress)
+        return AsyncStream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+
+    def conflicts(self, schema: Any = None) -> AsyncIterator[SchemaConflict]:
+        """Run the query; every value that does not fit a schema, for `async for`. As `Query.conflicts`."""
+        form = conflicts.form_of(self._reading.form, schema)
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        return conflicts.of_run_async(reader, form)
 
     async def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _core
@@ -28,6 +28,8 @@ def read_bson(
     on_conflict: str = "error",
     objectid: str = "extension",
     uuid: str = "extension",
+    decimal: str = "extension",
+    mixed: str = "extension",
     strings: str = "utf8",
     codec_options: CodecOptions[Any] | None = None,
     progress: Any = None,
@@ -40,7 +42,7 @@ def read_bson(
         A path (str or PathLike); an object with the buffer protocol (bytes, memoryview, ...); a binary file, read from
         where it stands; or an iterable of such buffers, each of whole documents. A file that cannot seek and an
         iterator can be read once.
-    schema, on_conflict, objectid, uuid, strings, progress
+    schema, on_conflict, objectid, uuid, decimal, mixed, strings, progress
         As for `Collection.find`.
     codec_options
         How values become Python objects; `bson.codec_options.CodecOptions`.
@@ -63,7 +65,8 @@ def read_bson(
     >>> data_bridge.read_bson(bson.encode({"a": 1}) + bson.encode({"a": 2})).to_dicts()
     [{'a': 1}, {'a': 2}]
     """
-    choices = reading(schema, on_conflict, None, progress, objectid=objectid, uuid=uuid, strings=strings)
+    stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
+    choices = reading(schema, on_conflict, None, progress, **stored)
     codec = native(DEFAULT if codec_options is None else codec_options)
     name, opened = _open(source)
     return Query(_BytesPlan(name, opened, codec), choices)
@@ -177,6 +180,9 @@ class _BytesPlan:
 
     def project(self, projection: Any) -> NoReturn:
         self._refuse("project")
+
+    def narrowed(self, keys: Sequence[str]) -> _BytesPlan:
+        return self
 
     def first(self) -> None:
         return None

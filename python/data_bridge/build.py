@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from .options import collect
 from .plan import AggregatePlan
 from .query_base import QueryBase
-from .reading import reading
+from .reading import REPRESENTATION, reading
 from .target import Target
 
 Q = TypeVar("Q", bound=QueryBase)
@@ -26,7 +26,7 @@ def aggregate(
 ) -> Q:
     """A query of class `kind`; consumes `options`."""
     read_preference, read_concern = options.pop("read_preference", None), options.pop("read_concern", None)
-    stored = {name: options.pop(name) for name in ("objectid", "uuid", "strings") if name in options}
+    stored = {name: options.pop(name) for name in REPRESENTATION if name in options}
     replaced = target.settings.replace(None, read_preference, None, read_concern)
     ours = {name: options.pop(name) for name in list(options) if name in _AGGREGATE_OPTIONS}
     plan = AggregatePlan(target._replace(settings=replaced), pipeline, collect(ours, options), session)

@@ -91,6 +91,8 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
         on_conflict: str = "error",
         objectid: str = "extension",
         uuid: str = "extension",
+        decimal: str = "extension",
+        mixed: str = "extension",
         strings: str = "utf8",
         timeout: Any = ...,
         progress: Any = None,
@@ -132,12 +134,20 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
             checked against it, and keys that it does not name are left out. Without it the schema is inferred from the
             whole result.
         on_conflict
-            What to do with a value that does not fit a given schema, or the one a stream inferred: "error" raises
-            SchemaConflict. "rescue" makes its cell null and keeps the value, exact, in a trailing column `_rescued`:
-            a list of {path, value}. "null" makes its cell null and loses the value. The report counts both.
+            What to do with a value that does not fit a given schema, the one a stream inferred, or what `decimal` asks
+            for: "error" raises SchemaConflict. "rescue" makes its cell null and keeps the value, exact, in a trailing
+            column `_rescued`: a list of {path, value}. "null" makes its cell null and loses the value. The report
+            counts both.
         objectid, uuid
             How they are stored in a table: "extension", "binary" (the bytes, without the extension's name), or as text:
             objectid "hex", uuid "string".
+        decimal
+            How decimal128 is stored in a table: "extension", "binary", "string" (every digit), or as Arrow's decimals:
+            "decimal128(38, 10)", say. A value that these do not hold exactly is handled as `on_conflict` says;
+            "decimal128(38, 10) rounded" rounds digits after the last place.
+        mixed
+            How columns that hold several types are stored in a table: "extension" (BSON) or "json" (MongoDB Extended
+            JSON, relaxed, as the extension type `arrow.json`).
         strings
             How strings are laid out in a table: "utf8", "large" or "view".
         timeout
@@ -179,7 +189,8 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
         encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
         plan = FindPlan(self._target(replaced), encoded, options, session)
         seconds = replaced.timeout if timeout is ... else timeout
-        choices = reading(schema, on_conflict, seconds, progress, objectid=objectid, uuid=uuid, strings=strings)
+        stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
+        choices = reading(schema, on_conflict, seconds, progress, **stored)
         return self._query_type(plan, choices)
 
     def aggregate(
@@ -201,8 +212,8 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
             A list of stages. One that ends in `$out` or `$merge` writes each time the query is read.
         options
             allow_disk_use, batch_size, bypass_document_validation, collation, comment, hint, let, max_time_ms,
-            read_preference, read_concern, objectid, uuid, strings; as for `find`. PyMongo's spelling (allowDiskUse,
-            maxTimeMS, ...) works too.
+            read_preference, read_concern, objectid, uuid, decimal, mixed, strings; as for `find`. PyMongo's spelling
+            (allowDiskUse, maxTimeMS, ...) works too.
         session, schema, on_conflict, timeout, progress
             As for `find`.
 

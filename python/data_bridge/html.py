@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
+from typing import Any
 
 from ._core import Form, ResultData
 from .errors import DataBridgeError
-from .report import Report
+from .report import Report, path_text, types_text
 
 _ROWS = 10
 _COLUMNS = 20
@@ -16,8 +18,31 @@ _WIDTH = 80
 def page(data: ResultData, form: Form | None, report: Report) -> str:
     """The result as an HTML fragment; everything that comes from data is escaped."""
     parts = [f"<p>Result: {len(data):,} documents</p>", _table(data), _schema(data, form)]
-    parts.append(f"<details><summary>report</summary><pre>{escape(str(report))}</pre></details>")
+    parts.append(f"<details><summary>report</summary>{report._repr_html_()}</details>")
     return f"<div>{''.join(parts)}</div>"
+
+
+def report(of: Report) -> str:
+    """A report as an HTML fragment: a row for each path."""
+    summary = "".join(f"<p>{escape(line)}</p>" for line in of.summary())
+    if not of.paths:
+        return f"<div>{summary}</div>"
+    head = "".join(f"<th>{name}</th>" for name in ("path", "what", "types", "count", "first _id"))
+    body = "".join(
+        f"<tr>{''.join(f'<td>{escape(_short(cell))}</td>' for cell in _entry(entry))}</tr>" for entry in of.paths
+    )
+    return f"<div>{summary}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _entry(entry: Mapping[str, Any]) -> list[str]:
+    first = entry.get("first_id")
+    return [
+        path_text(entry),
+        entry.get("action", "changed"),
+        types_text(entry),
+        f"{entry.get('count', 0):,}",
+        "" if first is None else repr(first),
+    ]
 
 
 def _table(data: ResultData) -> str:

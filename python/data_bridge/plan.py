@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import bson
@@ -35,6 +35,14 @@ class Plan(Protocol):
     def skip(self: P, count: int) -> P: ...
     def limit(self: P, count: int) -> P: ...
     def project(self: P, projection: Any) -> P: ...
+    def narrowed(self: P, keys: Sequence[str]) -> P:
+        """The same for a table with columns for these top-level keys only; `_id` comes as well, to name documents.
+
+        What comes must not be trusted once a key stands twice in a document: the server, which stops a projection when
+        it has found as many keys as it was asked for, then has left out others. It was asked for one that is not there,
+        so that a document in which that happens shows a key twice.
+        """
+
     def first(self: P) -> P | None:
         """The same for its first document only; None where only the reader can stop early."""
 
@@ -135,6 +143,17 @@ class FindPlan(_ServerPlan):
     def project(self, projection: Any) -> FindPlan:
         return self._with({**self.options, "projection": projection_of(projection)})
 
+    def narrowed(self, keys: Sequence[str]) -> FindPlan:
+        own = self.options.get("projection") or {}
+        without_id = list(own) == ["_id"] and not own["_id"]
+        # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
+        if (own and not without_id) or "returnKey" in self.options or any(not _can_project(key) for key in keys):
+            return self
+        projection = dict.fromkeys([*keys, _nowhere(keys)], 1)
+        if without_id:
+            projection["_id"] = 0
+        return self._with({**self.options, "projection": projection})
+
     def first(self) -> FindPlan:
         # A negative limit asks for one reply and no cursor.
         return self._with({**self.options, "limit": -1})
@@ -198,6 +217,10 @@ class AggregatePlan(_ServerPlan):
     def project(self, projection: Any) -> AggregatePlan:
         return self._append({"$project": projection_of(projection)})
 
+    def narrowed(self, keys: Sequence[str]) -> AggregatePlan:
+        # A stage more could change what a pipeline does: $out and $merge must be the last one.
+        return self
+
     def first(self) -> AggregatePlan:
         return self.limit(1)
 
@@ -209,3 +232,16 @@ class AggregatePlan(_ServerPlan):
 
     def __repr__(self) -> str:
         return f"aggregate on {self.target.name}, {len(self.stages)} stages"
+
+
+def _nowhere(keys: Sequence[str]) -> str:
+    """A key that no document has. Also keeps an index from covering the query, which gives null for a missing key."""
+    name = "data_bridge_nowhere"
+    while name in keys:
+        name += "_"
+    return name
+
+
+def _can_project(key: str) -> bool:
+    """Whether the server reads `key` in a projection as that key."""
+    return bool(key) and "." not in key and not key.startswith("$")

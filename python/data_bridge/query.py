@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from . import conflicts
 from . import progress as progress_
-from ._core import Document, Schema
+from ._core import Document, Reader, Schema
+from .errors import SchemaConflict
 from .plan import Plan
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS, Reading
@@ -56,7 +58,9 @@ class Query(QueryBase):
         SchemaConflict
             When a value does not fit the schema that was given; without one, where a table is made.
         """
-        reader = self._start(eager=True)
+        return self._read(self._start(eager=True))
+
+    def _read(self, reader: Reader) -> Result:
         try:
             if self._reading.progress is None:
                 data = reader.read_all()
@@ -70,8 +74,11 @@ class Query(QueryBase):
         self._runs.finished(result.report)
         return result
 
-    def to_arrow(self) -> pa.Table:
-        """Run the query; the result as a pyarrow Table, without a copy."""
+    def to_arrow(self, *, shapes: bool = False) -> pa.Table:
+        """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
+        if shapes:
+            # Of whole documents: these are what it is to give back.
+            return self._made(self.read(), lambda result: result.to_arrow(shapes=True))
         return self._table(Result.to_arrow)
 
     def to_polars(self) -> pl.DataFrame:
@@ -83,7 +90,14 @@ class Query(QueryBase):
         return self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
 
     def _table(self, make: Callable[[Result], T]) -> T:
-        result = self.read()
+        plan = self._table_plan()
+        result = self._read(plan.start(self._reading.timeout, eager=True))
+        if plan is not self._plan and result.report.duplicates:
+            # See `Plan.narrowed`: rare enough to run again.
+            result = self.read()
+        return self._made(result, make)
+
+    def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
         # Again: what did not fit is known once there is a table.
         self._runs.finished(result.report)
@@ -128,7 +142,14 @@ class Query(QueryBase):
             Without a schema, the one that the first so many documents show is frozen; what a later document has beyond
             it is a conflict, handled as `on_conflict` says.
         """
-        return Stream(self._start, self._reading.form, infer_rows, self._runs, self._reading.progress)
+        return Stream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+
+    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+        """Run the query; every value that does not fit a schema, live, in bounded memory. As `Result.conflicts`."""
+        form = conflicts.form_of(self._reading.form, schema)
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        return conflicts.of_run(reader, form)
 
     def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""

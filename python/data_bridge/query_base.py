@@ -86,6 +86,11 @@ class QueryBase:
     def _start(self, *, eager: bool) -> Reader:
         return self._plan.start(self._reading.timeout, eager=eager)
 
+    def _table_plan(self) -> Plan:
+        """For documents nobody sees: of keys that the schema does not name, none need to come."""
+        keys = self._reading.form.keys
+        return self._plan if keys is None else self._plan.narrowed(keys)
+
     @property
     def _given(self) -> Schema | None:
         return self._reading.form.schema

@@ -15,6 +15,10 @@ DEFAULT_INFER_ROWS = 10_000
 """Documents whose schema a stream freezes, when none was given."""
 
 
+REPRESENTATION = ("objectid", "uuid", "decimal", "mixed", "strings")
+"""Arguments that say how a table stores what Arrow has several ways for."""
+
+
 class Reading(NamedTuple):
     """Choices that concern the reader, not the server."""
 
@@ -31,6 +35,8 @@ def reading(
     *,
     objectid: str = "extension",
     uuid: str = "extension",
+    decimal: str = "extension",
+    mixed: str = "extension",
     strings: str = "utf8",
 ) -> Reading:
     """The choices, checked.
@@ -40,7 +46,8 @@ def reading(
     TypeError, ValueError
         For what cannot be used.
     """
-    form = Form(given_schema(schema), on_conflict, objectid=objectid, uuid=uuid, strings=strings)
+    given = given_schema(schema)
+    form = Form(given, on_conflict, objectid=objectid, uuid=uuid, decimal=decimal, mixed=mixed, strings=strings)
     return Reading(form, check_timeout(timeout), progress_.check(progress))
 
 

@@ -22,8 +22,10 @@ class Report:
     duplicates : int
         Keys that stood twice in one document; the last one was kept, as PyMongo does.
     paths : list[dict]
-        What was widened or mixed: path, types, action, count, first_id. A path is a tuple of keys, with `...` for any
-        item of a list.
+        What happened where: path, action, types, count, first_id. A path is a tuple of keys, with `...` for any item
+        of a list. Actions are "widened" and "mixed" (values of another type than the first one are counted), "rescued"
+        and "nulled" (values that did not fit the schema), "rounded" (where that was asked for), "duplicate key" (values
+        dropped for a later one; up to 1,000 paths). `first_id` is the `_id` of the first document in which it happened.
     error : Exception | None
         What ended the run early, typed.
     """
@@ -48,26 +50,44 @@ class Report:
         self.error = error if error is not None else values.get("error")
 
     def __str__(self) -> str:
+        return "\n".join([*self.summary(), *map(_line, self.paths)])
+
+    def summary(self) -> list[str]:
+        """Lines of text without those for paths."""
         lines = [f"{self.rows:,} rows, {self.bytes:,} bytes, {self.batches:,} batches"]
         if self.seconds:
             lines.append("seconds: " + ", ".join(f"{stage} {time:.3f}" for stage, time in self.seconds.items()))
         if self.duplicates:
             lines.append(f"duplicate keys: {self.duplicates:,} (the last one was kept)")
-        for entry in self.paths:
-            lines.append(_line(entry))
         if self.error is not None:
             lines.append(f"error: {type(self.error).__name__}: {self.error}")
-        return "\n".join(lines)
+        return lines
+
+    def _repr_html_(self) -> str:
+        """The same for notebooks, as a table; everything that comes from data is escaped."""
+        from . import html
+
+        return html.report(self)
 
     def __repr__(self) -> str:
         problems = "" if self.error is None else f", error={type(self.error).__name__}"
         return f"Report(rows={self.rows}, bytes={self.bytes}, paths={len(self.paths)}{problems})"
 
 
+def path_text(entry: Mapping[str, Any]) -> str:
+    """The path of an entry of `Report.paths`."""
+    return "".join("[...]" if step is ... else f"[{step!r}]" for step in entry.get("path", ()))
+
+
+def types_text(entry: Mapping[str, Any]) -> str:
+    """The types seen there."""
+    return " + ".join(str(name) for name in entry.get("types", ()))
+
+
 def _line(entry: Mapping[str, Any]) -> str:
-    path = "".join("[...]" if step is ... else f"[{step!r}]" for step in entry.get("path", ()))
-    types = " + ".join(str(name) for name in entry.get("types", ()))
-    line = f"{path}: {entry.get('action', 'changed')} ({types})"
+    path = path_text(entry)
+    types = types_text(entry)
+    line = f"{path}: {entry.get('action', 'changed')}" + (f" ({types})" if types else "")
     if entry.get("count"):
         line += f", {entry['count']:,} cells"
     if entry.get("first_id") is not None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
-from . import _core, html
+from . import _core, conflicts, html
 from ._core import Document, Form, ResultData, Schema
 from .codec import DEFAULT, native
+from .errors import SchemaConflict
 from .report import Report
 
 if TYPE_CHECKING:
@@ -72,6 +73,26 @@ class Result:
         """How the run went, and what became of values that did not fit, once a table was made."""
         return Report(self._data.report())
 
+    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+        """Every value that does not fit a schema, in result order; no table is made.
+
+        Parameters
+        ----------
+        schema
+            As for `Collection.find`; without one, the query's.
+
+        Yields
+        ------
+        SchemaConflict
+            Not raised: its `document`, `id`, `path`, `expected` and `found` say what is where.
+
+        Raises
+        ------
+        ValueError
+            When no schema was given, here or to the query.
+        """
+        return conflicts.of_result(self._data, conflicts.form_of(self._form, schema))
+
     def to_list(self) -> list[Document]:
         """All Documents."""
         return self._data.document_list()
@@ -80,8 +101,16 @@ class Result:
         """All documents as dicts, equal to what PyMongo gives."""
         return self._data.to_dicts()
 
-    def to_arrow(self) -> pa.Table:
+    def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """A pyarrow Table over this result's memory.
+
+        Parameters
+        ----------
+        shapes
+            Add a last column `_shapes`, with which `from_arrow` gives these documents exactly: null and missing keys,
+            the order of keys, the types of values in widened columns. It is null in rows that need nothing of it. Rows
+            may be filtered, sliced, concatenated, written to Parquet and read back; columns must stay as they are. With
+            a schema, keys that it does not name stay left out, and values that `on_conflict="null"` dropped stay null.
 
         Raises
         ------
@@ -89,8 +118,11 @@ class Result:
             When pyarrow is not installed.
         SchemaConflict
             As `schema`.
+        ValueError
+            With `shapes`: when there is a column `_shapes` already, or a value that no document can hold (a uint64
+            above int64, a decimal of more than 34 digits).
         """
-        return _table(self, _import("pyarrow", "to_arrow()", "arrow"))
+        return _table(self, _import("pyarrow", "to_arrow()", "arrow"), shapes)
 
     def to_polars(self) -> pl.DataFrame:
         """A polars DataFrame; polars copies what it stores otherwise, such as strings.
@@ -124,7 +156,7 @@ class Result:
         if dtype_backend not in ("pyarrow", "numpy"):
             raise ValueError(f'dtype_backend must be "pyarrow" or "numpy", got {dtype_backend!r}')
         pandas = _import("pandas", "to_pandas()", "pandas")
-        table = _table(self, _import("pyarrow", "to_pandas()", "pandas"))
+        table = _table(self, _import("pyarrow", "to_pandas()", "pandas"), shapes=False)
         if dtype_backend == "numpy":
             frame: pd.DataFrame = table.to_pandas()
         else:
@@ -157,21 +189,36 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     codec_options
         How values become Python objects.
 
-    Arrow data does not tell null from missing: null reads as missing.
+    Arrow data does not tell null from missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
+    exactly the documents it was made of.
 
     Raises
     ------
     TypeError
         When `data` is no Arrow data.
+    ValueError
+        For columns that BSON cannot hold, and for shapes that were written for other columns.
+    DecodeError
+        For a cell of our extension types that is not what it should be.
     """
     if not (hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")):
         raise TypeError(f"from_arrow() takes an object with __arrow_c_stream__, got {type(data).__name__}")
     return Result(_core.from_arrow(data, codec=native(codec_options or DEFAULT)))
 
 
-def _table(result: Result, pyarrow: Any) -> pa.Table:
+class _Table(NamedTuple):
+    """What a consumer of Arrow streams reads."""
+
+    result: Result
+    shapes: bool
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self.result._data.arrow_stream(self.result._form, requested_schema, shapes=self.shapes)
+
+
+def _table(result: Result, pyarrow: Any, shapes: bool) -> pa.Table:
     # `pyarrow.table(result)` gives the same, but first imports pandas to see whether the result is a DataFrame: 0.3 s.
-    return pyarrow.RecordBatchReader.from_stream(result).read_all()
+    return pyarrow.RecordBatchReader.from_stream(_Table(result, shapes)).read_all()
 
 
 def _import(name: str, method: str, extra: str) -> Any:

@@ -2,33 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from . import aio
 from . import progress as progress_
-from ._core import BatchReader, Form, Reader, RecordBatch, Schema
-from .reading import Runs
+from ._core import BatchReader, Reader, RecordBatch, Schema
+from .plan import Plan
+from .reading import Reading, Runs
 from .report import Report
-
-
-class _Start(Protocol):
-    def __call__(self, *, eager: bool) -> Reader: ...
 
 
 class _StreamBase:
     """A run that starts at the first look, and ends when it is exhausted, closed or dropped."""
 
-    def __init__(self, start: _Start, form: Form, infer_rows: int, runs: Runs, progress: progress_.Progress) -> None:
+    def __init__(self, plan: Plan, whole: Plan, reading: Reading, infer_rows: int, runs: Runs) -> None:
         if not isinstance(infer_rows, int) or isinstance(infer_rows, bool):
             raise TypeError(f"infer_rows must be an int, got {type(infer_rows).__name__}")
         if infer_rows < 1:
             raise ValueError(f"infer_rows must be positive, got {infer_rows}")
-        self._start: Callable[..., Reader] = start
-        self._form = form
+        self._plan = plan
+        self._narrowed = plan is not whole
+        self._reading = reading
         self._infer_rows = infer_rows
         self._runs = runs
-        self._progress = progress
         self._ticker: progress_.Ticker | None = None
         self._reader: Reader | None = None
         self._batches: BatchReader | None = None
@@ -38,11 +34,11 @@ class _StreamBase:
         if self._closed:
             raise ValueError("the stream is closed")
         if self._batches is None:
-            self._reader = self._start(eager=False)
+            self._reader = self._plan.start(self._reading.timeout, eager=False)
             self._runs.started(self._reader)
-            self._batches = self._reader.batches(self._form, self._infer_rows)
-            if self._progress is not None:
-                self._ticker = progress_.Ticker(self._progress, self._reader)
+            self._batches = self._reader.batches(self._reading.form, self._infer_rows, narrowed=self._narrowed)
+            if self._reading.progress is not None:
+                self._ticker = progress_.Ticker(self._reading.progress, self._reader)
         return self._batches
 
     def _tick(self) -> None:

@@ -32,13 +32,13 @@ struct Batches {
 }
 
 impl BatchReader {
-    pub fn new(run: Arc<Run>, form: &Form, infer_rows: u64) -> Self {
+    pub fn new(run: Arc<Run>, form: &Form, infer_rows: u64, narrowed: bool) -> Self {
         if !form.is_given() {
             run.set_boundary(infer_rows);
         }
         BatchReader(Arc::new(Batches {
             run,
-            stream: Mutex::new(form.stream(infer_rows)),
+            stream: Mutex::new(form.stream(infer_rows).narrowed(narrowed)),
             handed_out: Mutex::new(false),
         }))
     }

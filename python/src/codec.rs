@@ -150,15 +150,6 @@ impl Codec {
         Codec::new(py, false, None, unspecified, auto, "strict")
     }
 
-    /// Whether every BSON value can be told from the Python value this gives.
-    pub fn is_exact(&self) -> bool {
-        self.uuids == UuidRepresentation::Unspecified
-            && matches!(
-                self.dates,
-                DatetimeConversion::Auto | DatetimeConversion::Milliseconds
-            )
-    }
-
     /// How bytes are decoded for this codec.
     pub fn decode_options(&self) -> DecodeOptions {
         DecodeOptions {

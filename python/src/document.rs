@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use data_bridge::chunk::encode_document;
+use data_bridge::chunk::{encode_document, write_json, Cell, JsonMode};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PySequence, PyTuple};
 
 use crate::codec::Codec;
+use crate::error::to_pyerr;
 use crate::ffi;
 use crate::list::ListView;
 use crate::node::Node;
@@ -42,14 +43,15 @@ impl Document {
         self.row as usize
     }
 
-    fn bson(&self) -> Vec<u8> {
+    fn bson(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
         let mut bytes = Vec::new();
-        encode_document(&self.node.cell(self.row()), &mut bytes);
-        bytes
+        encode_document(&self.node.cell(self.row()), &mut bytes)
+            .map_err(|error| to_pyerr(py, error))?;
+        Ok(bytes)
     }
 
     fn alone(&self, py: Python<'_>) -> PyResult<Document> {
-        let node = Node::from_bson(py, &self.bson(), self.node.codec())?;
+        let node = Node::from_bson(py, &self.bson(py)?, self.node.codec())?;
         Ok(Document { node, row: 0 })
     }
 
@@ -154,26 +156,20 @@ impl Document {
 
     /// MongoDB Extended JSON v2, relaxed unless `canonical`. It shows what is stored, whatever the codec options.
     #[pyo3(signature = (*, canonical=false))]
-    fn to_json<'py>(&self, py: Python<'py>, canonical: bool) -> PyResult<Bound<'py, PyAny>> {
-        let dict = if self.node.codec().is_exact() {
-            self.to_dict(py)?
-        } else {
-            Node::from_bson(py, &self.bson(), &Codec::exact(py)?)?.dict(py, 0)?
+    fn to_json(&self, canonical: bool) -> String {
+        let mode = match canonical {
+            true => JsonMode::Canonical,
+            false => JsonMode::Relaxed,
         };
-        let json_util = py.import(intern!(py, "bson.json_util"))?;
-        let options = json_util.getattr(if canonical {
-            intern!(py, "CANONICAL_JSON_OPTIONS")
-        } else {
-            intern!(py, "RELAXED_JSON_OPTIONS")
-        })?;
-        let named = PyDict::new(py);
-        named.set_item("json_options", options)?;
-        json_util.call_method(intern!(py, "dumps"), (dict,), Some(&named))
+        let mut text = String::new();
+        let document = Cell::Document(self.node.cell(self.row()));
+        write_json(&document, mode, &mut text);
+        text
     }
 
-    /// The document as BSON.
-    fn to_bson<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.bson())
+    /// The document as BSON. ValueError for one that would take 2 GiB or more: list keys are written out.
+    fn to_bson<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        Ok(PyBytes::new(py, &self.bson(py)?))
     }
 
     /// A copy that keeps only this document in memory.
@@ -214,7 +210,7 @@ impl Document {
                 .import(intern!(py, "data_bridge._core"))?
                 .getattr(intern!(py, "_document_from_bson"))?;
             let codec = this.node.codec().clone();
-            return Ok((maker, (this.to_bson(py), codec).into_pyobject(py)?));
+            return Ok((maker, (this.to_bson(py)?, codec).into_pyobject(py)?));
         }
         let plain = Document::view(py, &this.node, this.row)?;
         Ok((class.into_any(), (plain,).into_pyobject(py)?))
@@ -261,7 +257,7 @@ impl Document {
 
     /// `to_bson()`, under the name PyMongo looks for when it encodes a Document.
     #[getter]
-    fn raw<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+    fn raw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.to_bson(py)
     }
 }

@@ -7,7 +7,7 @@ use data_bridge::error::{Error, ErrorKind, Location, RawValue, Step};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
 create_exception!(
     data_bridge,
@@ -178,6 +178,15 @@ pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
         _ => Ok(DataBridgeError::new_err(text)),
     };
     made.unwrap_or_else(|failed| failed)
+}
+
+/// Errors as a list of exceptions that nobody raised.
+pub(crate) fn to_list(py: Python<'_>, errors: Vec<Error>) -> PyResult<Bound<'_, PyList>> {
+    let made = errors.into_iter().map(|error| to_pyerr(py, error));
+    PyList::new(
+        py,
+        made.map(|error| error.into_value(py)).collect::<Vec<_>>(),
+    )
 }
 
 /// Runs `work`, turning a panic into a [`DataBridgeError`]: unwinding into the interpreter would raise an exception

@@ -1,9 +1,10 @@
 //! How a table is made, beside what is in it.
 
+use arrow_schema::DataType;
 use data_bridge::conform::{OnConflict, Policy, UnknownKeys};
 use data_bridge::error::Result;
 use data_bridge::reader::{BatchStream, ResultSet};
-use data_bridge::schema::{Representation, Store, Strings, TableSchema};
+use data_bridge::schema::{Decimals, Kind, Mixed, Representation, Store, Strings, TableSchema};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -30,16 +31,37 @@ impl Form {
                     on_conflict: self.on_conflict,
                 },
             ),
-            None => (
-                set.schema()?.represented(&self.representation),
-                Policy::default(),
-            ),
+            None => {
+                let schema = set.schema()?.represented(&self.representation);
+                // Types that were found hold everything; one that was chosen for them may not.
+                let on_conflict = match self.representation.narrows() {
+                    true => self.on_conflict,
+                    false => OnConflict::Error,
+                };
+                let schema = match on_conflict {
+                    OnConflict::Rescue => schema.with_rescued()?,
+                    OnConflict::Error | OnConflict::Null => schema,
+                };
+                let unknown = UnknownKeys::Conflict;
+                (
+                    schema,
+                    Policy {
+                        unknown,
+                        on_conflict,
+                    },
+                )
+            }
         })
     }
 
     /// Whether tables are as they are when nothing is asked for.
     pub fn is_default(&self) -> bool {
         self.given.is_none() && self.representation == Representation::default()
+    }
+
+    /// What was given, if anything was.
+    pub fn given(&self) -> Option<&TableSchema> {
+        self.given.as_ref()
     }
 
     pub fn is_given(&self) -> bool {
@@ -58,18 +80,31 @@ impl Form {
 #[pymethods]
 impl Form {
     #[new]
-    #[pyo3(signature = (schema, on_conflict, *, objectid, uuid, strings))]
+    #[pyo3(signature = (schema, on_conflict, *, objectid, uuid, decimal, mixed, strings))]
+    #[allow(clippy::too_many_arguments)] // keywords of one Python call
     fn new(
         py: Python<'_>,
         schema: Option<&Schema>,
         on_conflict: &str,
         objectid: &str,
         uuid: &str,
+        decimal: &str,
+        mixed: &str,
         strings: &str,
     ) -> PyResult<Self> {
         let representation = Representation {
             object_id: store("objectid", objectid, "hex")?,
             uuid: store("uuid", uuid, "string")?,
+            decimal: decimals(decimal)?,
+            mixed: match mixed {
+                "extension" => Mixed::Extension,
+                "json" => Mixed::Json,
+                other => {
+                    return Err(PyValueError::new_err(format!(
+                        "mixed must be \"extension\" or \"json\", got {other:?}"
+                    )))
+                }
+            },
             strings: match strings {
                 "utf8" => Strings::Utf8,
                 "large" => Strings::Large,
@@ -112,6 +147,15 @@ impl Form {
         let given = self.given.as_ref()?;
         Some(Schema(given.arrow().clone()))
     }
+
+    /// The top-level keys that tables are made of; None when that may be any: without a schema, and where what does not fit
+    /// is kept.
+    #[getter]
+    fn keys(&self) -> Option<Vec<&str>> {
+        let given = self.given.as_ref()?;
+        let all = self.on_conflict == OnConflict::Rescue;
+        (!all).then(|| given.fields().iter().map(|(name, _)| &**name).collect())
+    }
 }
 
 fn store(option: &str, value: &str, text: &str) -> PyResult<Store> {
@@ -123,4 +167,31 @@ fn store(option: &str, value: &str, text: &str) -> PyResult<Store> {
             "{option} must be \"extension\", \"binary\" or {text:?}, got {other:?}"
         ))),
     }
+}
+
+fn decimals(value: &str) -> PyResult<Decimals> {
+    let fixed = |kind: &DataType, rounded| match kind {
+        DataType::Decimal128(precision, scale) => Some(Decimals::Fixed {
+            precision: *precision,
+            scale: *scale,
+            rounded,
+        }),
+        _ => None,
+    };
+    let found = match value {
+        "extension" => Some(Decimals::Extension),
+        "binary" => Some(Decimals::Bytes),
+        "string" => Some(Decimals::Text),
+        name => match Kind::named(name) {
+            Some(Kind::Plain(kind)) => fixed(&kind, false),
+            Some(Kind::Rounded(kind)) => fixed(&kind, true),
+            _ => None,
+        },
+    };
+    found.ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "decimal must be \"extension\", \"binary\", \"string\", or a type such as \"decimal128(38, 10)\" or \
+             \"decimal128(38, 10) rounded\", got {value:?}"
+        ))
+    })
 }

@@ -52,7 +52,7 @@ impl ListView {
     /// `{"": list}` as a Node: a list of its own.
     fn wrap(py: Python<'_>, codec: &Codec, list: &Cell<'_>) -> PyResult<Arc<Node>> {
         let mut bytes = Vec::new();
-        encode_wrapped(list, &mut bytes);
+        encode_wrapped(list, &mut bytes).map_err(|error| crate::error::to_pyerr(py, error))?;
         Node::from_bson(py, &bytes, codec)
     }
 

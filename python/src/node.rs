@@ -137,7 +137,7 @@ impl Node {
 
     #[inline]
     fn holds(&self, row: usize, field: usize) -> bool {
-        self.uniform || self.documents.shape(row).contains(&(field as u32))
+        self.uniform || self.documents.has(row, field)
     }
 
     #[inline]

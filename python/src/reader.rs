@@ -3,21 +3,25 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use data_bridge::reader::{BytesSource, FileSource, ReaderOptions, ResultSetBuilder, Source};
+use data_bridge::error::Error;
+use data_bridge::reader::{
+    conflicts_of, BytesSource, FileSource, ReaderOptions, ResultSetBuilder, Source,
+};
+use data_bridge::schema::TableSchema;
 use data_bridge::source::Task;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList};
 
 use crate::batches::BatchReader;
 use crate::codec::Codec;
 use crate::documents::Documents;
-use crate::error::to_pyerr;
+use crate::error::{to_list, to_pyerr};
 use crate::feed::{self, Feed};
 use crate::form::Form;
 use crate::operation::Operation;
 use crate::report;
 use crate::result::ResultData;
-use crate::run::Run;
+use crate::run::{Look, Run};
 
 /// BSON decoded ahead of a live consumer: enough for every core, little beside the replies themselves.
 const LIVE_AHEAD: usize = 8 << 20;
@@ -55,9 +59,11 @@ impl Reader {
         Documents::live(Arc::clone(&self.run), self.codec.clone())
     }
 
-    /// Live RecordBatches; without a given schema, what the first `infer_rows` documents show is frozen.
-    fn batches(&self, form: &Form, infer_rows: u64) -> BatchReader {
-        BatchReader::new(Arc::clone(&self.run), form, infer_rows)
+    /// Live RecordBatches; without a given schema, what the first `infer_rows` documents show is frozen. When the documents
+    /// were `narrowed` by the server, one with a key twice is an error.
+    #[pyo3(signature = (form, infer_rows, *, narrowed=false))]
+    fn batches(&self, form: &Form, infer_rows: u64, narrowed: bool) -> BatchReader {
+        BatchReader::new(Arc::clone(&self.run), form, infer_rows, narrowed)
     }
 
     /// Everything, eagerly; blocks detached, looks for signals.
@@ -103,6 +109,35 @@ impl Reader {
         }))
     }
 
+    /// What does not fit the form's schema in the next Chunk, as exceptions; None at the end.
+    fn next_conflicts<'py>(
+        &self,
+        py: Python<'py>,
+        form: &Form,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let Some(schema) = form.given() else {
+            return Ok(None);
+        };
+        match self.run.wait(py, || conflicts(&self.run, schema))? {
+            Some(found) => Ok(Some(to_list(py, found)?)),
+            None => Ok(None),
+        }
+    }
+
+    fn next_conflicts_async(&self, py: Python<'_>, form: &Form) -> PyResult<Operation> {
+        self.run.drain_feed(py)?;
+        let run = Arc::clone(&self.run);
+        let schema = form.given().cloned();
+        let task = Task::spawn_blocking(move |stop| match schema {
+            Some(schema) => run.wait_unattached(|| conflicts(&run, &schema), || stop.is_set()),
+            None => Ok(None),
+        });
+        Ok(Operation::new(task, |py, found| match found {
+            Some(found) => Ok(to_list(py, found)?.into_any().unbind()),
+            None => Ok(py.None()),
+        }))
+    }
+
     /// End the run; a second call does nothing. `report` still works.
     fn close(&self) {
         self.run.close();
@@ -117,6 +152,17 @@ impl Reader {
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         report::to_dict(py, &self.run.report(), None, self.run.finished())
     }
+}
+
+/// Looks for the next Chunk, and for what does not fit in it.
+fn conflicts(run: &Run, schema: &TableSchema) -> data_bridge::error::Result<Look<Vec<Error>>> {
+    Ok(match run.look()? {
+        Look::Found(decoded) => {
+            Look::Found(conflicts_of(&decoded.chunk, decoded.first_row, schema)?)
+        }
+        Look::Pending => Look::Pending,
+        Look::End => Look::End,
+    })
 }
 
 impl Drop for Reader {

@@ -1,5 +1,10 @@
 //! What a run did, as a dict that the package turns into a Report.
 
+use std::sync::Arc;
+
+use data_bridge::chunk::DuplicateKey;
+use data_bridge::conform::Action;
+use data_bridge::error::Step;
 use data_bridge::reader::Report;
 use data_bridge::schema::{Finding, Kind, Limits, Observed, Part, TypeSeen};
 use pyo3::prelude::*;
@@ -28,8 +33,13 @@ pub(crate) fn to_dict<'py>(
     for finding in findings.unwrap_or_default() {
         paths.append(entry(py, &finding)?)?;
     }
-    for misfit in report.misfits.found() {
-        let action = if misfit.rescued { "rescued" } else { "nulled" };
+    let misfits = &report.misfits;
+    for misfit in misfits.found().iter().chain(misfits.rounded()) {
+        let action = match misfit.action {
+            Action::Rescued => "rescued",
+            Action::Nulled => "nulled",
+            Action::Rounded => "rounded",
+        };
         let first = misfit.types.first();
         paths.append(row(
             py,
@@ -39,6 +49,9 @@ pub(crate) fn to_dict<'py>(
             &misfit.types,
             first,
         )?)?;
+    }
+    for key in report.duplicate_keys.found() {
+        paths.append(duplicate(py, key)?)?;
     }
     values.set_item("paths", paths)?;
     values.set_item("finished", finished)?;
@@ -67,13 +80,11 @@ fn row<'py>(
     first: Option<&TypeSeen>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let steps = path.iter().map(|part| match part {
-        Part::Key(key) => Ok(key.as_ref().into_pyobject(py)?.into_any()),
-        // Any item: no number, and no text that a key could be.
-        Part::Items => Ok(PyEllipsis::get(py).to_owned().into_any()),
+        Part::Key(key) => Some(key),
+        Part::Items => None,
     });
-    let steps = steps.collect::<PyResult<Vec<_>>>()?;
     let values = PyDict::new(py);
-    values.set_item("path", PyTuple::new(py, steps)?)?;
+    values.set_item("path", path_of(py, steps)?)?;
     let types: Vec<_> = types.iter().map(|seen| seen.kind.name()).collect();
     values.set_item("types", PyTuple::new(py, types)?)?;
     values.set_item("action", action)?;
@@ -82,4 +93,33 @@ fn row<'py>(
     let id = first.and_then(|seen| seen.first.as_ref()?.id.as_ref());
     values.set_item("first_id", id.map(|id| value_of(py, id)).transpose()?)?;
     Ok(values)
+}
+
+/// A key that stood twice in documents.
+fn duplicate<'py>(py: Python<'py>, key: &DuplicateKey) -> PyResult<Bound<'py, PyDict>> {
+    let steps = key.path.iter().map(|step| match step {
+        Step::Key(key) => Some(key),
+        Step::Index(_) => None,
+    });
+    let values = PyDict::new(py);
+    values.set_item("path", path_of(py, steps)?)?;
+    values.set_item("types", PyTuple::empty(py))?;
+    values.set_item("action", "duplicate key")?;
+    values.set_item("count", key.count)?;
+    let id = key.id.as_ref().map(|id| value_of(py, id));
+    values.set_item("first_id", id.and_then(Result::ok))?;
+    Ok(values)
+}
+
+/// A path in a report; None is any item of a list.
+fn path_of<'a, 'py>(
+    py: Python<'py>,
+    steps: impl Iterator<Item = Option<&'a Arc<str>>>,
+) -> PyResult<Bound<'py, PyTuple>> {
+    let steps = steps.map(|step| match step {
+        Some(key) => Ok(key.as_ref().into_pyobject(py)?.into_any()),
+        // No number, and no text that a key could be.
+        None => Ok(PyEllipsis::get(py).to_owned().into_any()),
+    });
+    PyTuple::new(py, steps.collect::<PyResult<Vec<_>>>()?)
 }

@@ -4,19 +4,19 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::SchemaRef;
-use data_bridge::conform::{chunk_from_batch, Misfits};
+use data_bridge::conform::{chunks_from_batch, Misfits};
 use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
-use pyo3_arrow::input::AnyRecordBatch;
 
-use crate::arrow::{self, arrow_error, RecordBatch, Schema};
+use crate::arrow::{self, RecordBatch, Schema};
 use crate::bulk::{append_dicts, with_gc_paused};
 use crate::codec::Codec;
 use crate::document::Document;
 use crate::documents::Documents;
-use crate::error::to_pyerr;
+use crate::error::{guarded, to_list, to_pyerr};
+use crate::ffi;
 use crate::field_slot::FieldSlot;
 use crate::form::Form;
 use crate::lock::lock;
@@ -51,29 +51,35 @@ impl ResultData {
         }
     }
 
-    fn table(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Table> {
+    fn table(&self, py: Python<'_>, form: Option<&Form>, shapes: bool) -> PyResult<Table> {
         let made = py.detach(|| match form.filter(|form| !form.is_default()) {
-            Some(form) => self.make(form),
+            Some(form) => self.make(form, shapes),
+            None if shapes => self.make(&Form::default(), shapes),
             None => {
                 let mut table = lock(&self.table);
                 if let Some(table) = &*table {
                     return Ok(table.clone());
                 }
-                let made = self.make(&Form::default())?;
+                let made = self.make(&Form::default(), false)?;
                 Ok(table.insert(made).clone())
             }
         });
         made.map_err(|error| to_pyerr(py, error))
     }
 
-    fn make(&self, form: &Form) -> data_bridge::error::Result<Table> {
-        let (schema, policy) = form.of_result(self.rows.set())?;
-        let made = self.rows.set().batches(&schema, &policy)?;
+    fn make(&self, form: &Form, shapes: bool) -> data_bridge::error::Result<Table> {
+        let set = self.rows.set();
+        let (schema, policy) = form.of_result(set)?;
+        let mut arrow = schema.arrow().clone();
+        let mut made = set.batches(&schema, &policy)?;
+        if shapes {
+            (arrow, made) = set.shaped(made, &schema, &policy)?;
+        }
         *lock(&self.seconds_conforming) += made.seconds;
         // Of the latest table: made twice, the same misfits would count twice.
         *lock(&self.misfits) = made.misfits;
         Ok(Table {
-            schema: schema.arrow().clone(),
+            schema: arrow,
             batches: made.batches,
         })
     }
@@ -180,25 +186,51 @@ impl ResultData {
 
     #[pyo3(signature = (form=None))]
     fn batches(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Vec<RecordBatch>> {
-        let table = self.table(py, form)?;
+        let table = self.table(py, form, false)?;
         Ok(table.batches.into_iter().map(RecordBatch).collect())
     }
 
     /// A C stream capsule; its batches share the result's memory; may be called any number of times.
-    #[pyo3(signature = (form=None, requested_schema=None))]
+    /// With `shapes` the table has the column that makes `from_arrow` exact.
+    #[pyo3(signature = (form=None, requested_schema=None, *, shapes=false))]
     fn arrow_stream<'py>(
         &self,
         py: Python<'py>,
         form: Option<&Form>,
         requested_schema: Option<Bound<'py, PyAny>>,
+        shapes: bool,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        let table = self.table(py, form)?;
+        let table = self.table(py, form, shapes)?;
         Ok(arrow::stream(
             py,
             table.batches.into_iter().map(Ok),
             table.schema,
         )?)
+    }
+
+    /// The pieces that `conflicts` counts.
+    #[getter]
+    fn chunks(&self) -> usize {
+        self.rows.set().chunks().len()
+    }
+
+    /// What does not fit the form's schema in one piece, as exceptions.
+    fn conflicts<'py>(
+        &self,
+        py: Python<'py>,
+        form: &Form,
+        chunk: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let set = self.rows.set();
+        if chunk >= set.chunks().len() {
+            return Err(PyIndexError::new_err("no such piece of the result"));
+        }
+        let found = py.detach(|| match form.given() {
+            Some(schema) => set.conflicts(chunk, schema),
+            None => Ok(Vec::new()),
+        });
+        to_list(py, found.map_err(|error| to_pyerr(py, error))?)
     }
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -215,33 +247,35 @@ impl ResultData {
 #[pyo3(signature = (stream, *, codec))]
 pub(crate) fn from_arrow(
     py: Python<'_>,
-    stream: AnyRecordBatch,
+    stream: &Bound<'_, PyAny>,
     codec: Codec,
 ) -> PyResult<ResultData> {
-    let reader = stream.into_reader()?;
-    let schema = reader.schema();
+    guarded(|| read_arrow(py, stream, codec))
+}
+
+fn read_arrow(py: Python<'_>, stream: &Bound<'_, PyAny>, codec: Codec) -> PyResult<ResultData> {
+    let (schema, batches) = ffi::batches(stream)?;
     let mut builder = ResultSetBuilder::default();
-    let mut batches = Vec::new();
     let mut report = Report::default();
-    for batch in reader {
-        let batch = batch.map_err(arrow_error)?;
+    for batch in &batches {
         let first_row = report.rows;
-        let mut chunk = chunk_from_batch(&batch).map_err(|mut error| {
+        let chunks = chunks_from_batch(batch).map_err(|mut error| {
             if let Some(document) = &mut error.location_mut().document {
                 *document += first_row;
             }
             to_pyerr(py, error)
         })?;
-        chunk.bytes = batch.get_array_memory_size();
-        report.rows += batch.num_rows() as u64;
-        report.bytes += chunk.bytes as u64;
-        report.chunks += 1;
-        builder.push(Decoded {
-            chunk: Arc::new(chunk),
-            observed: None,
-            first_row,
-        });
-        batches.push(batch);
+        report.bytes += batch.get_array_memory_size() as u64;
+        for chunk in chunks {
+            let first_row = report.rows;
+            report.rows += chunk.rows() as u64;
+            report.chunks += 1;
+            builder.push(Decoded {
+                chunk: Arc::new(chunk),
+                observed: None,
+                first_row,
+            });
+        }
     }
     let data = ResultData::new(builder.finish(report), codec);
     // What came as a table leaves as that table.

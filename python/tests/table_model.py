@@ -184,7 +184,7 @@ def column(name: str, values: list[Value | None], level: int = 1) -> Column:
 
     def extension(named: tuple[str, pa.DataType], of: Any) -> Column:
         field, made_cells = made(named[1], of)
-        return field.with_metadata({"ARROW:extension:name": named[0], "ARROW:extension:metadata": ""}), made_cells
+        return field.with_metadata({"ARROW:extension:name": named[0]}), made_cells
 
     def mixed() -> Column:
         return extension(MIXED, lambda kind, data: encode({"": (kind, data)}))
@@ -281,3 +281,79 @@ def check_table(table: pa.Table, expected: list[Column]) -> None:
         made = [cell for chunk in found.chunks for cell in cells(chunk)]
         assert made == wanted, f"{field.name!r} ({field.type}): {made!r:.1000}, expected {wanted!r:.1000}"
         assert found.null_count == sum(cell is None for cell in wanted)
+
+
+# ---- values that do not fit ------------------------------------------------------------------------------------------
+
+RANGES = {pa.int8(): 2**7, pa.int16(): 2**15, pa.int32(): 2**31, pa.int64(): 2**63}
+Misfit = dict[str, Any]
+"""A value that does not fit: its path, and it as a mixed cell."""
+
+
+def conformed(fields: list[pa.Field], documents: list[bytes], new_keys: bool) -> tuple[list[list[Any]], list[Any]]:
+    """The cells of each column, and of `_rescued`, for a schema the documents need not fit. With `new_keys` keys that
+    the schema does not name are rescued, as in streams that inferred it; without, they are left out."""
+    rows, rescued = [], []
+    for data in documents:
+        misfits: list[Misfit] = []
+        rows.append(_fit_document(fields, document(data), [], new_keys, misfits))
+        rescued.append(misfits or None)
+    return [[row[field.name] for row in rows] for field in fields], rescued
+
+
+def _fit_document(
+    fields: list[pa.Field], value: dict[str, Value], path: list[str], new_keys: bool, misfits: list[Misfit]
+) -> dict[str, Any]:
+    row = dict.fromkeys(field.name for field in fields)
+    named = {field.name: field for field in fields}
+    for key, inner in value.items():
+        if key in named:
+            row[key] = _fit(named[key], inner, [*path, key], new_keys, misfits)
+        elif new_keys:
+            _rescue([*path, key], inner, misfits)
+    return row
+
+
+def _rescue(path: list[str], value: Value, misfits: list[Misfit]) -> None:
+    misfits.append({"path": path, "value": None if value[0] == NULL else encode({"": value})})
+
+
+def _fit(field: pa.Field, value: Value, path: list[str], new_keys: bool, misfits: list[Misfit]) -> Any:
+    kind, data = value
+    if kind == NULL:
+        return None
+    if not field.metadata and pa.types.is_struct(field.type) and kind == DOCUMENT:
+        inner = [field.type.field(position) for position in range(field.type.num_fields)]
+        return _fit_document(inner, data, path, new_keys, misfits)
+    if pa.types.is_list(field.type) and kind == LIST:
+        items = field.type.value_field
+        return [_fit(items, item, [*path, str(at)], new_keys, misfits) for at, item in enumerate(data)]
+    cell = _fit_scalar(field, kind, data)
+    if cell is None:
+        _rescue(path, value, misfits)
+    return cell
+
+
+def _fit_scalar(field: pa.Field, kind: int, data: Any) -> Any:
+    """The cell, or None for a value that does not fit."""
+    name = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
+    to = field.type
+    if name == MIXED[0]:
+        return encode({"": (kind, data)})
+    if name == SUBTYPED[0]:
+        return _binary(data) if kind == BINARY else None
+    if name:
+        return _scalar(kind, data) if kind in EXTENSIONS and EXTENSIONS[kind][0] == name else None
+    if to == pa.uuid():
+        return data[5:] if kind == BINARY and data[4] == 4 and len(data) == 21 else None
+    if to == pa.binary():
+        return data[5:] if kind == BINARY and data[4] == 0 else None
+    if to == pa.float64():
+        return _bits(kind, data) if kind in (DOUBLE, INT32, INT64) and _exact(kind, data) else None
+    if to in RANGES:
+        number = struct.unpack("<d", data)[0] if kind == DOUBLE else _scalar(kind, data)
+        if kind == DOUBLE and not (number.is_integer() and _bits(kind, data) != _bits(DOUBLE, struct.pack("<d", -0.0))):
+            return None
+        whole = kind in (DOUBLE, INT32, INT64) and -RANGES[to] <= number < RANGES[to]
+        return int(number) if whole else None
+    return _scalar(kind, data) if kind in PLAIN and PLAIN[kind] == to else None

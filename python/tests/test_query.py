@@ -344,6 +344,52 @@ def test_from_arrow(orders: Collection) -> None:
         data_bridge.from_arrow([1])
 
 
+class OnlyArray:
+    """An object with the array half of the Arrow interface."""
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self.batch = batch
+
+    def __arrow_c_array__(self, requested_schema: Any = None) -> Any:
+        return self.batch.__arrow_c_array__(requested_schema)
+
+
+@pytest.mark.parametrize("start", range(5))
+@pytest.mark.parametrize("length", range(4))
+def test_from_arrow_of_slices(start: int, length: int) -> None:
+    rows: list[dict[str, Any]] = [
+        {
+            "d": {"e": {"f": n, "g": [{"h": {"i": n + item}} for item in range(n)]}},
+            "p": [{"q": {"r": n}}, {"q": {"r": -n}}],
+        }
+        for n in range(1, 6)
+    ]
+    pair = pa.list_(pa.struct([("q", pa.struct([("r", pa.int64())]))]), 2)
+    table = pa.table({"d": [row["d"] for row in rows], "p": pa.array([row["p"] for row in rows], pair)})
+    expected = rows[start : start + length]
+    assert data_bridge.from_arrow(table.slice(start, length)).to_dicts() == expected
+    (batch,) = table.to_batches()
+    assert data_bridge.from_arrow(OnlyArray(batch.slice(start, length))).to_dicts() == expected
+    assert data_bridge.from_arrow(batch.slice(start).slice(0, length)).to_dicts() == expected
+
+
+def test_from_arrow_of_no_table() -> None:
+    with pytest.raises((TypeError, ValueError)):
+        data_bridge.from_arrow(pa.array([1]))
+    with pytest.raises((TypeError, ValueError)):
+        data_bridge.from_arrow(pa.chunked_array([[1]]))
+    reader = pa.table({"a": [1]}).to_reader()
+    assert data_bridge.from_arrow(reader).to_dicts() == [{"a": 1}]
+
+    def failing() -> Any:
+        yield pa.record_batch({"a": [1]})
+        raise OSError("the disk is gone")
+
+    broken = pa.RecordBatchReader.from_batches(pa.schema([("a", pa.int64())]), failing())
+    with pytest.raises(ValueError, match="the disk is gone"):
+        data_bridge.from_arrow(broken)
+
+
 def test_notebook_view_escapes_and_never_queries(client: MongoClient, database: Mongo) -> None:
     database.c.insert_many([{"_id": i, "<b>": "<script>"} for i in range(20)])
     result = client[database.name].c.find().read()

@@ -7,6 +7,7 @@ from typing import Any
 import bson
 import pytest
 from pymongo.database import Database
+from strategies import document_of
 
 from data_bridge import DecodeError, MongoClient, Report, read_bson
 
@@ -55,6 +56,52 @@ def test_duplicate_keys_are_counted() -> None:
     assert query.report is not None
     assert query.report.duplicates == 1
     assert "duplicate" in str(query.report)
+    assert query.report.paths == [
+        {"path": ("a",), "types": (), "action": "duplicate key", "count": 1, "first_id": None}
+    ]
+
+
+def test_duplicate_keys_are_told_by_path() -> None:
+    def pair(key: bytes, value: bytes, kind: bytes = b"\x10") -> bytes:
+        return kind + key + b"\0" + value
+
+    one = b"\1\0\0\0"
+    inner = document_of(pair(b"k", one), pair(b"k", one), pair(b"k", one))
+    listed = document_of(pair(b"0", inner, b"\3"), pair(b"1", inner, b"\3"))
+    string = b"\2\0\0\0x\0"
+    broken = [
+        bson.encode({"_id": 0, "d": {"k": 1}}),
+        document_of(pair(b"_id", b"\7\0\0\0"), pair(b"a", one), pair(b"d", inner, b"\3"), pair(b"a", one)),
+        # In a column of several types cells stay BSON.
+        document_of(pair(b"_id", b"\x08\0\0\0"), pair(b"m", listed, b"\4")),
+        document_of(pair(b"_id", b"\x09\0\0\0"), pair(b"m", string, b"\2"), pair(b"d", inner, b"\3")),
+    ]
+    result = read_bson(b"".join(broken)).read()
+    assert result.to_dicts() == [bson.decode(document) for document in broken]
+    found = [entry for entry in result.report.paths if entry["action"] == "duplicate key"]
+    assert [(entry["path"], entry["count"], entry["first_id"]) for entry in found] == [
+        (("a",), 1, 7),
+        (("d", "k"), 4, 7),
+        (("m", ..., "k"), 4, 8),
+    ]
+    assert result.report.duplicates == sum(entry["count"] for entry in found)
+    assert "['m'][...]['k']: duplicate key, 4 cells, first in _id 8" in str(result.report)
+
+
+def test_html_has_a_row_for_each_path_and_escapes() -> None:
+    documents: list[dict[str, Any]] = [{"_id": "<i>", "<b>": 1, "w": 1}, {"_id": "<script>", "<b>": "x", "w": 2.5}]
+    result = read_bson(b"".join(bson.encode(document) for document in documents)).read()
+    for text in (result.report._repr_html_(), result._repr_html_()):
+        assert text.count("<td>mixed</td>") == 1
+        assert text.count("<td>widened</td>") == 1
+        assert "<td>int32 + string</td>" in text
+        assert "&lt;script&gt;" in text
+        assert "&lt;b&gt;" in text
+        for raw in ("<b>", "<script>", "<i>"):
+            assert raw not in text
+    failed = Report({"rows": 0}, ValueError("<u>"))
+    assert "&lt;u&gt;" in failed._repr_html_()
+    assert "<u>" not in failed._repr_html_()
 
 
 def test_mixed_and_widened_paths_are_listed() -> None:

@@ -3,30 +3,39 @@
 use std::io::Write;
 
 use super::cell::{Cell, DocumentCell, ListCell};
+use crate::error::{Error, ErrorKind, Result};
 
 /// Appends the value of `cell`, without type and key.
-pub fn encode_cell(cell: &Cell<'_>, out: &mut Vec<u8>) {
+///
+/// # Errors
+/// `InvalidArgument` when it takes 2 GiB or more: BSON's lengths are 32 bits wide. Normal form may be longer than what was
+/// received, which fitted: list keys are written out. `out` then holds a part of it.
+pub fn encode_cell(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
     match cell {
         Cell::Null | Cell::Marker(_) => {}
         Cell::Double(value) => out.extend_from_slice(&value.to_le_bytes()),
-        Cell::String(value) | Cell::Code(value) | Cell::Symbol(value) => string(value, out),
-        Cell::Document(document) => encode_document(document, out),
+        Cell::String(value) | Cell::Code(value) | Cell::Symbol(value) => string(value, out)?,
+        Cell::Document(document) => encode_document(document, out)?,
         Cell::List(ListCell::Bson(bytes)) => out.extend_from_slice(bytes),
         Cell::List(list) => framed(out, |out| {
+            let start = out.len();
             for (index, item) in list.items().enumerate() {
                 out.push(item.element_type().byte());
                 // Writing to a Vec cannot fail.
                 let _ = write!(out, "{index}\0");
-                encode_cell(&item, out);
+                encode_cell(&item, out)?;
+                // Not only at the end: keys alone can make a list many times as long as it was.
+                length(out.len() - start)?;
             }
             out.push(0);
-        }),
+            Ok(())
+        })?,
         Cell::Binary { subtype, bytes } => {
             let inner = if *subtype == 2 { 4 } else { 0 };
-            out.extend_from_slice(&(bytes.len() as i32 + inner).to_le_bytes());
+            out.extend_from_slice(&length(bytes.len() + inner)?);
             out.push(*subtype);
             if *subtype == 2 {
-                out.extend_from_slice(&(bytes.len() as i32).to_le_bytes());
+                out.extend_from_slice(&length(bytes.len())?);
             }
             out.extend_from_slice(bytes);
         }
@@ -40,13 +49,14 @@ pub fn encode_cell(cell: &Cell<'_>, out: &mut Vec<u8>) {
             }
         }
         Cell::DbPointer { namespace, id } => {
-            string(namespace, out);
+            string(namespace, out)?;
             out.extend_from_slice(id);
         }
         Cell::CodeWithScope { code, scope } => framed(out, |out| {
-            string(code, out);
+            string(code, out)?;
             out.extend_from_slice(scope);
-        }),
+            Ok(())
+        })?,
         Cell::Int32(value) => out.extend_from_slice(&value.to_le_bytes()),
         Cell::Timestamp { time, increment } => {
             out.extend_from_slice(&increment.to_le_bytes());
@@ -54,48 +64,86 @@ pub fn encode_cell(cell: &Cell<'_>, out: &mut Vec<u8>) {
         }
         Cell::Decimal128(bytes) => out.extend_from_slice(bytes),
     }
+    Ok(())
 }
 
 /// Appends a document.
-pub fn encode_document(document: &DocumentCell<'_>, out: &mut Vec<u8>) {
+///
+/// # Errors
+/// As [`encode_cell`].
+pub fn encode_document(document: &DocumentCell<'_>, out: &mut Vec<u8>) -> Result<()> {
     if let DocumentCell::Bson(bytes) = document {
         out.extend_from_slice(bytes);
-        return;
+        return Ok(());
     }
     framed(out, |out| {
         for (key, value) in document.entries() {
-            element(key, &value, out);
+            encode_element(key, &value, out)?;
         }
         out.push(0);
-    });
+        Ok(())
+    })
 }
 
 /// Appends the document `{"": cell}`: how a mixed column of a table keeps a cell.
-pub fn encode_wrapped(cell: &Cell<'_>, out: &mut Vec<u8>) {
+///
+/// # Errors
+/// As [`encode_cell`].
+pub fn encode_wrapped(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
     framed(out, |out| {
-        element("", cell, out);
+        encode_element("", cell, out)?;
         out.push(0);
-    });
+        Ok(())
+    })
 }
 
-fn element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) {
+/// Appends an element: type, key and value.
+///
+/// # Errors
+/// As [`encode_cell`].
+pub fn encode_element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
     out.push(cell.element_type().byte());
     out.extend_from_slice(key.as_bytes());
     out.push(0);
-    encode_cell(cell, out);
+    encode_cell(cell, out)
 }
 
-fn string(text: &str, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(text.len() as i32 + 1).to_le_bytes());
+fn string(text: &str, out: &mut Vec<u8>) -> Result<()> {
+    out.extend_from_slice(&length(text.len() + 1)?);
     out.extend_from_slice(text.as_bytes());
     out.push(0);
+    Ok(())
 }
 
 /// Puts the length of what `write` appends, and its own four bytes, before it.
-fn framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
+fn framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    write(out);
-    let len = (out.len() - start) as i32;
-    out[start..start + 4].copy_from_slice(&len.to_le_bytes());
+    write(out)?;
+    let len = length(out.len() - start)?;
+    out[start..start + 4].copy_from_slice(&len);
+    Ok(())
+}
+
+/// `len` as BSON writes it.
+fn length(len: usize) -> Result<[u8; 4]> {
+    match i32::try_from(len) {
+        Ok(len) => Ok(len.to_le_bytes()),
+        Err(_) => {
+            let text = "a value of 2 GiB or more as BSON: its lengths are 32 bits wide";
+            Err(Error::new(ErrorKind::InvalidArgument(text.into())))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_end_at_two_gigabytes() {
+        assert_eq!(length(i32::MAX as usize).unwrap(), i32::MAX.to_le_bytes());
+        let error = length(i32::MAX as usize + 1).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)));
+    }
 }

@@ -6,12 +6,16 @@
 
 mod cell;
 mod column;
+mod duplicates;
 mod encode;
+mod json;
 mod shapes;
 
 pub use cell::{Cell, DocumentCell, Entry, ListCell};
 pub use column::{Column, Marker, Placement, Tagged, Values};
-pub use encode::{encode_cell, encode_document, encode_wrapped};
+pub use duplicates::{DuplicateKey, DuplicateKeys};
+pub use encode::{encode_cell, encode_document, encode_element, encode_wrapped};
+pub use json::{write_json, JsonMode};
 pub use shapes::Shapes;
 
 use std::sync::Arc;
@@ -25,6 +29,8 @@ pub struct Chunk {
     pub bytes: usize,
     /// Keys that occurred more than once in one document; the last value won.
     pub duplicates: u64,
+    /// Which keys these are.
+    pub duplicate_keys: DuplicateKeys,
 }
 
 impl Chunk {
@@ -92,6 +98,14 @@ impl Documents {
     #[inline]
     pub fn shape(&self, row: usize) -> &[u32] {
         self.shapes.of(row)
+    }
+
+    /// Whether the document at `row` has the field numbered `field`.
+    ///
+    /// Meaningless (but safe) for a row where there is no document.
+    #[inline]
+    pub fn has(&self, row: usize, field: usize) -> bool {
+        self.shapes.has(row, field as u32)
     }
 
     /// The field named `name`, if any document has it.

@@ -1,5 +1,13 @@
 //! Which keys each document has, in which order.
 
+use std::sync::OnceLock;
+
+/// Shapes of more fields are not walked to see whether one is among them.
+const WALKED: usize = 16;
+
+/// The fields of a shape in ascending order, once they were asked for.
+type Ascending = OnceLock<Box<[u32]>>;
+
 /// A shape per row.
 #[derive(Debug)]
 pub struct Shapes {
@@ -9,6 +17,8 @@ pub struct Shapes {
     ends: Vec<u32>,
     /// The shape of each row; empty when all rows have the first.
     of_row: Vec<u32>,
+    /// Of each shape, for those too long to walk.
+    ascending: OnceLock<Vec<Ascending>>,
 }
 
 impl Shapes {
@@ -18,6 +28,7 @@ impl Shapes {
             ends: vec![fields.len() as u32],
             fields,
             of_row: Vec::new(),
+            ascending: OnceLock::new(),
         }
     }
 
@@ -30,6 +41,7 @@ impl Shapes {
             fields: Vec::new(),
             ends: Vec::new(),
             of_row,
+            ascending: OnceLock::new(),
         };
         for shape in shapes {
             all.fields.extend_from_slice(&shape);
@@ -72,5 +84,46 @@ impl Shapes {
     #[inline]
     pub fn of(&self, row: usize) -> &[u32] {
         self.get(self.id(row))
+    }
+
+    /// Whether the shape of `row` has `field`.
+    pub(super) fn has(&self, row: usize, field: u32) -> bool {
+        let id = self.id(row);
+        let shape = self.get(id);
+        if shape.len() <= WALKED {
+            return shape.contains(&field);
+        }
+        // Sorted once, so that reading a document of 100,000 keys key by key is not quadratic.
+        let ascending = self
+            .ascending
+            .get_or_init(|| (0..self.count()).map(|_| OnceLock::new()).collect());
+        let ascending = ascending[id].get_or_init(|| {
+            let mut fields = shape.to_vec();
+            fields.sort_unstable();
+            fields.into()
+        });
+        ascending.binary_search(&field).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shape_has_its_fields_and_no_others() {
+        // Short and long, ascending and not; two rows share a shape.
+        let long: Vec<u32> = (0..100).map(|field| field * 37 % 101).collect();
+        let rising: Vec<u32> = (50..90).collect();
+        let shapes = [vec![3, 1], long, rising, Vec::new()];
+        let of_row = [1, 0, 1, 2, 3];
+        let all = Shapes::new(shapes.clone(), of_row.to_vec());
+        for (row, &id) in of_row.iter().enumerate() {
+            for field in 0..110 {
+                let expected = shapes[id as usize].contains(&field);
+                assert_eq!(all.has(row, field), expected, "row {row}, field {field}");
+            }
+        }
+        assert!(Shapes::uniform((0..20).collect()).has(7, 19));
     }
 }

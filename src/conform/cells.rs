@@ -13,9 +13,10 @@ use arrow_array::{new_null_array, Array, ArrayRef};
 use arrow_schema::{DataType, Field};
 
 use super::column::parts;
+use super::convert::Rounding;
 use super::{fit, mixed, picked, plain, shown, Failure, Made, OnConflict, Policy};
 use crate::chunk::{Cell, Values};
-use crate::schema::Kind;
+use crate::schema::{Kind, Shown};
 
 /// A sequence of cells: null and missing are both [`Cell::Null`].
 pub(super) enum Slots<'a> {
@@ -163,11 +164,13 @@ pub(super) fn build(
             picked::fixed_lists(slots, items, *size, field, policy)?
         }
         Kind::Map(values) => picked::maps(slots, values, field, policy)?,
+        Kind::Shown(Shown::Mixed(storage)) => mixed::json(slots, storage)?,
         Kind::Shown(shown) => {
             let base = shown.base();
             shown::show(build(slots, &base, &base.field(""), policy)?, shown)?
         }
-        Kind::Plain(to) => plain::build(slots, to, field)?,
+        Kind::Plain(to) => plain::build(slots, to, field, Rounding::Refused)?,
+        Kind::Rounded(to) => plain::build(slots, to, field, Rounding::Allowed)?,
     })
 }
 

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{
-    new_null_array, Array, ArrayRef, Float64Array, Int64Array, PrimitiveArray, StructArray,
-    UInt32Array, UInt64Array,
+    make_array, new_null_array, Array, ArrayRef, Float64Array, Int64Array, PrimitiveArray,
+    StructArray, UInt32Array, UInt64Array,
 };
-use arrow_buffer::NullBuffer;
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field};
 
 use super::cells::{self, Slots};
 use super::{binary, mixed, nested, plain, shown, Failure, Made, OnConflict, Policy};
 use crate::chunk::{Column, Placement, Values};
-use crate::schema::{int_to_double, Kind};
+use crate::schema::{int_to_double, Kind, Shown};
 
 /// `column` as an array of `kind`, whose Arrow field is `field`.
 pub(super) fn column(
@@ -34,17 +35,41 @@ fn spread(slots: &ArrayRef, rows: &[u32], len: usize) -> Made<ArrayRef> {
     if slots.data_type() == &DataType::Null {
         return Ok(new_null_array(&DataType::Null, len));
     }
-    const ABSENT: u32 = u32::MAX;
-    let mut from = vec![ABSENT; len];
+    let mut there = vec![0u8; len.div_ceil(8)];
+    for &row in rows {
+        there[row as usize / 8] |= 1 << (row % 8);
+    }
+    let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(there), 0, len));
+    if slots.null_count() == 0 {
+        if let Some(width) = slots.data_type().primitive_width() {
+            return scatter(slots, width, rows, nulls);
+        }
+    }
+    let mut from = vec![0; len];
     for (slot, &row) in (0..).zip(rows) {
         from[row as usize] = slot;
     }
-    let nulls: NullBuffer = from.iter().map(|&slot| slot != ABSENT).collect();
-    Ok(arrow_select::take::take(
-        slots,
-        &UInt32Array::new(from.into(), Some(nulls)),
-        None,
-    )?)
+    let from = UInt32Array::new(from.into(), Some(nulls));
+    Ok(arrow_select::take::take(slots, &from, None)?)
+}
+
+/// Values of `width` bytes put at `rows`, zeros where `nulls` are: in wide tables with few cells a row this is most of the work.
+fn scatter(slots: &ArrayRef, width: usize, rows: &[u32], nulls: NullBuffer) -> Made<ArrayRef> {
+    let data = slots.to_data();
+    let start = data.offset() * width;
+    let values = data.buffers()[0][start..].chunks_exact(width);
+    let mut spread = vec![0; nulls.len() * width];
+    for (value, &row) in values.zip(rows) {
+        let at = row as usize * width;
+        spread[at..at + width].copy_from_slice(value);
+    }
+    let spread = ArrayData::builder(slots.data_type().clone())
+        .len(nulls.len())
+        .nulls(Some(nulls))
+        .add_buffer(Buffer::from_vec(spread))
+        .align_buffers(true)
+        .build()?;
+    Ok(make_array(spread))
 }
 
 fn values(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<ArrayRef> {
@@ -113,6 +138,9 @@ fn whole(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<A
                 items,
             },
         ) => nested::list(items, offsets, nulls.as_ref(), kind, field, policy)?,
+        (Kind::Shown(Shown::Mixed(storage)), values) => {
+            mixed::json(&Slots::Values(values), storage)?
+        }
         (Kind::Shown(shown), values) => {
             let base = shown.base();
             shown::show(whole(values, &base, &base.field(""), policy)?, shown)?

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use arrow_array::ArrayRef;
 
 use super::rescue::Rescue;
-use super::{decimal, fit, internal, Failure, Misfits, OnConflict, Policy, UnknownKeys};
+use super::{fit, internal, plain, Action, Failure, Misfits, OnConflict, Policy, UnknownKeys};
 use crate::chunk::{encode_cell, Cell, DocumentCell, Documents};
 use crate::error::{Error, Location, Path, RawValue, Step};
+use crate::raw::Decimal;
 use crate::schema::{Kind, TableSchema};
 
 /// The first conflict by row, then by the document's own key order.
@@ -16,7 +17,7 @@ pub(super) fn first(documents: &Arc<Documents>, schema: &TableSchema, policy: &P
     let mut search = Search {
         policy,
         path: Vec::new(),
-        all: None,
+        found: Found::First,
     };
     for row in 0..documents.len() {
         let document = DocumentCell::Row { documents, row };
@@ -34,6 +35,37 @@ pub(super) fn first(documents: &Arc<Documents>, schema: &TableSchema, policy: &P
     internal("a column does not fit its schema, but every cell does")
 }
 
+/// All conflicts, each with its place.
+#[cold]
+pub(super) fn list(
+    documents: &Arc<Documents>,
+    schema: &TableSchema,
+    policy: &Policy,
+) -> crate::error::Result<Vec<Error>> {
+    let mut search = Search {
+        policy,
+        path: Vec::new(),
+        found: Found::List(List {
+            documents,
+            row: 0,
+            errors: Vec::new(),
+        }),
+    };
+    for row in 0..documents.len() {
+        if let Found::List(list) = &mut search.found {
+            list.row = row;
+        }
+        let document = DocumentCell::Row { documents, row };
+        search
+            .document(&document, schema.fields())
+            .map_err(Stop::into_error)?;
+    }
+    match search.found {
+        Found::List(list) => Ok(list.errors),
+        _ => Ok(Vec::new()),
+    }
+}
+
 /// All conflicts: counted by path, and the column they are rescued to when they are.
 #[cold]
 pub(super) fn all(
@@ -42,32 +74,41 @@ pub(super) fn all(
     policy: &Policy,
 ) -> crate::error::Result<(Misfits, Option<ArrayRef>)> {
     let rescue = policy.on_conflict == OnConflict::Rescue;
+    let action = if rescue {
+        Action::Rescued
+    } else {
+        Action::Nulled
+    };
     let mut search = Search {
         policy,
         path: Vec::new(),
-        all: Some(All {
+        found: Found::All(Box::new(All {
             documents,
             row: 0,
+            action,
             misfits: Misfits::default(),
             rescue: rescue.then(Rescue::default),
-        }),
+        })),
     };
     for row in 0..documents.len() {
-        if let Some(all) = &mut search.all {
+        if let Found::All(all) = &mut search.found {
             all.row = row;
         }
         let document = DocumentCell::Row { documents, row };
         let done = search.document(&document, schema.fields());
-        let rescue = search.all.as_mut().and_then(|all| all.rescue.as_mut());
+        let rescue = match &mut search.found {
+            Found::All(all) => all.rescue.as_mut(),
+            _ => None,
+        };
         done.and_then(|()| Ok(rescue.map_or(Ok(()), Rescue::end_row)?))
             .map_err(Stop::into_error)?;
     }
-    let Some(All {
-        misfits, rescue, ..
-    }) = search.all
-    else {
+    let Found::All(all) = search.found else {
         return Ok(Default::default());
     };
+    let All {
+        misfits, rescue, ..
+    } = *all;
     let field = schema.arrow().fields().get(schema.fields().len());
     let rescued = match (rescue, field) {
         (Some(rescue), Some(field)) => Some(rescue.finish(field).map_err(Failure::into_error)?),
@@ -76,11 +117,62 @@ pub(super) fn all(
     Ok((misfits, rescued))
 }
 
+/// All values that are rounded, counted by path. Only columns where that is allowed are looked at.
+pub(super) fn rounded(
+    documents: &Arc<Documents>,
+    schema: &TableSchema,
+) -> crate::error::Result<Misfits> {
+    let fields = schema.fields().iter().filter(|(_, kind)| kind.rounds());
+    let columns: Vec<_> = fields
+        .filter_map(|(name, kind)| {
+            let found = documents
+                .fields()
+                .iter()
+                .find(|field| field.name == *name)?;
+            Some((name, kind, &found.column))
+        })
+        .collect();
+    if columns.is_empty() {
+        return Ok(Misfits::default());
+    }
+    let policy = Policy {
+        unknown: UnknownKeys::Skip,
+        on_conflict: OnConflict::Null,
+    };
+    let mut search = Search {
+        policy: &policy,
+        path: Vec::new(),
+        found: Found::All(Box::new(All {
+            documents,
+            row: 0,
+            action: Action::Rounded,
+            misfits: Misfits::default(),
+            rescue: None,
+        })),
+    };
+    for row in 0..documents.len() {
+        if let Found::All(all) = &mut search.found {
+            all.row = row;
+        }
+        for (name, kind, column) in &columns {
+            search.path.push(Step::Key(Arc::clone(name)));
+            search
+                .cell(&column.cell(row), kind)
+                .map_err(Stop::into_error)?;
+            search.path.pop();
+        }
+    }
+    match search.found {
+        Found::All(all) => Ok(all.misfits),
+        _ => Ok(Misfits::default()),
+    }
+}
+
 /// The `_id` of a document, if it has one.
 fn id(document: &DocumentCell<'_>) -> Option<RawValue> {
     let (_, cell) = document.entries().find(|(key, _)| *key == "_id")?;
     let mut bytes = Vec::new();
-    encode_cell(&cell, &mut bytes);
+    encode_cell(&cell, &mut bytes).ok()?;
     Some(RawValue {
         tag: cell.element_type().byte(),
         bytes,
@@ -113,13 +205,30 @@ impl From<Failure> for Stop {
 struct Search<'a> {
     policy: &'a Policy,
     path: Path,
-    /// Where conflicts go; without it the first one ends the search.
-    all: Option<All<'a>>,
+    found: Found<'a>,
+}
+
+/// What becomes of a conflict.
+enum Found<'a> {
+    /// It ends the search.
+    First,
+    /// It is listed.
+    List(List<'a>),
+    /// It is counted, and rescued.
+    All(Box<All<'a>>),
+}
+
+struct List<'a> {
+    documents: &'a Arc<Documents>,
+    row: usize,
+    errors: Vec<Error>,
 }
 
 struct All<'a> {
     documents: &'a Arc<Documents>,
     row: usize,
+    /// What becomes of what is looked for.
+    action: Action,
     misfits: Misfits,
     rescue: Option<Rescue>,
 }
@@ -187,7 +296,7 @@ impl Search<'_> {
             }
             _ => {}
         }
-        if fit::fits(outer, cell) {
+        if self.passes(cell, outer) {
             return Ok(());
         }
         self.conflict(cell, || Stop::Conflict {
@@ -196,16 +305,36 @@ impl Search<'_> {
         })
     }
 
+    /// Whether a value is not what is looked for.
+    fn passes(&self, cell: &Cell<'_>, kind: &Kind) -> bool {
+        match &self.found {
+            Found::All(all) if all.action == Action::Rounded => match kind {
+                Kind::Rounded(to) => !plain::rounds(to, cell),
+                _ => true,
+            },
+            _ => fit::fits(kind, cell),
+        }
+    }
+
     /// A value at `self.path` that does not fit.
     fn conflict(&mut self, cell: &Cell<'_>, stop: impl FnOnce() -> Stop) -> Result<(), Stop> {
-        let Some(all) = &mut self.all else {
-            return Err(stop());
+        let all = match &mut self.found {
+            Found::First => return Err(stop()),
+            Found::List(list) => {
+                let (documents, row) = (list.documents, list.row);
+                list.errors.push(stop().into_error().at(Location {
+                    document: Some(row as u64),
+                    id: id(&DocumentCell::Row { documents, row }),
+                    path: self.path.clone(),
+                }));
+                return Ok(());
+            }
+            Found::All(all) => all,
         };
         let (documents, row) = (all.documents, all.row);
         let id = || id(&DocumentCell::Row { documents, row });
-        let rescued = all.rescue.is_some();
         all.misfits
-            .note(&self.path, cell.element_type(), row, rescued, id);
+            .note(&self.path, cell.element_type(), row, all.action, id);
         if let Some(rescue) = &mut all.rescue {
             rescue.push(&self.path, cell)?;
         }
@@ -221,9 +350,9 @@ fn describe(cell: &Cell<'_>) -> String {
         Cell::Int32(value) => format!("{name} {value}"),
         Cell::Int64(value) => format!("{name} {value}"),
         Cell::DateTime(value) => format!("{name} of {value} ms since 1970"),
-        Cell::Decimal128(bytes) => match decimal::parts(*bytes) {
-            Some(value) => format!("{name} {value}"),
-            None => format!("{name} that is no finite number"),
+        Cell::Decimal128(bytes) => match Decimal::from_bytes(*bytes) {
+            Decimal::NotCanonical(_) => format!("{name} whose encoding is not canonical"),
+            value => format!("{name} {value}"),
         },
         Cell::List(list) => format!("{name} of {} items", list.items().count()),
         Cell::Binary { subtype, bytes } => {

@@ -1,109 +1,124 @@
-//! BSON decimal128 taken apart, and as a number of a fixed scale when that is the same number.
+//! Decimals as numbers of a fixed scale.
 
-use std::fmt;
+use crate::raw::Digits;
 
-/// The largest coefficient that is canonical: 34 nines.
-const MAX_COEFFICIENT: u128 = 9_999_999_999_999_999_999_999_999_999_999_999;
-const BIAS: i32 = 6176;
-
-/// A finite decimal: its sign, coefficient and exponent of ten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parts {
-    pub negative: bool,
-    pub coefficient: u128,
-    pub exponent: i32,
+/// An integer as a decimal.
+pub(super) fn of_int(value: i64) -> Digits {
+    Digits {
+        negative: value < 0,
+        coefficient: value.unsigned_abs().into(),
+        exponent: 0,
+    }
 }
 
-/// The parts of 16 bytes on the wire; nothing for NaN, infinities, and encodings that are not canonical.
-pub(super) fn parts(bytes: [u8; 16]) -> Option<Parts> {
-    let bits = u128::from_le_bytes(bytes);
-    // With both of these bits the exponent stands elsewhere: infinity, NaN, or a coefficient above the largest.
-    if (bits >> 125) & 0b11 == 0b11 {
+/// The number times ten to `scale`, when that is an integer of at most `precision` digits. The negative zero is not: an
+/// integer has none.
+pub(super) fn scaled(digits: Digits, precision: u8, scale: i8) -> Option<i128> {
+    if digits.coefficient == 0 {
+        return (!digits.negative).then_some(0);
+    }
+    let shift = digits.exponent + i32::from(scale);
+    let power = 10u128.checked_pow(shift.unsigned_abs())?;
+    let unsigned = if shift >= 0 {
+        digits.coefficient.checked_mul(power)?
+    } else {
+        (digits.coefficient % power == 0).then_some(digits.coefficient / power)?
+    };
+    signed(digits, unsigned, precision)
+}
+
+/// As [`scaled`], rounded to the nearest integer, of two equally near ones to the even one.
+pub(super) fn rounded(digits: Digits, precision: u8, scale: i8) -> Option<i128> {
+    let shift = digits.exponent + i32::from(scale);
+    if digits.coefficient == 0 || shift >= 0 {
+        let digits = Digits {
+            negative: digits.negative && digits.coefficient != 0,
+            ..digits
+        };
+        return scaled(digits, precision, scale);
+    }
+    // 35 digits and more cut off all there are, and the first of them is a zero.
+    let unsigned = match 10u128.checked_pow(shift.unsigned_abs()) {
+        None => 0,
+        Some(power) => {
+            let (whole, rest) = (digits.coefficient / power, digits.coefficient % power);
+            // Power is even, so half of it is exact.
+            let up = rest > power / 2 || (rest == power / 2 && whole % 2 == 1);
+            whole + u128::from(up)
+        }
+    };
+    signed(digits, unsigned, precision)
+}
+
+fn signed(digits: Digits, unsigned: u128, precision: u8) -> Option<i128> {
+    if unsigned >= 10u128.checked_pow(precision.into())? {
         return None;
     }
-    let coefficient = bits & ((1 << 113) - 1);
-    (coefficient <= MAX_COEFFICIENT).then_some(Parts {
-        negative: bits >> 127 == 1,
-        coefficient,
-        exponent: ((bits >> 113) & 0x3fff) as i32 - BIAS,
-    })
-}
-
-impl Parts {
-    /// An integer.
-    pub fn of_int(value: i64) -> Parts {
-        Parts {
-            negative: value < 0,
-            coefficient: value.unsigned_abs().into(),
-            exponent: 0,
-        }
-    }
-
-    /// The number times ten to `scale`, when that is an integer of at most `precision` digits. The negative zero is
-    /// not: an integer has none.
-    pub fn scaled(self, precision: u8, scale: i8) -> Option<i128> {
-        if self.coefficient == 0 {
-            return (!self.negative).then_some(0);
-        }
-        let shift = self.exponent + i32::from(scale);
-        let power = 10u128.checked_pow(shift.unsigned_abs())?;
-        let digits = if shift >= 0 {
-            self.coefficient.checked_mul(power)?
-        } else {
-            (self.coefficient % power == 0).then_some(self.coefficient / power)?
-        };
-        if digits >= 10u128.checked_pow(precision.into())? {
-            return None;
-        }
-        let digits = i128::try_from(digits).ok()?;
-        Some(if self.negative { -digits } else { digits })
-    }
-}
-
-impl fmt::Display for Parts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = if self.negative { "-" } else { "" };
-        write!(f, "{sign}{}E{:+}", self.coefficient, self.exponent)
-    }
+    let value = i128::try_from(unsigned).ok()?;
+    Some(if digits.negative { -value } else { value })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(coefficient: u128, exponent: i32) -> Parts {
-        let bits = coefficient | (((exponent + BIAS) as u128) << 113);
-        parts(bits.to_le_bytes()).unwrap()
+    const MAX_COEFFICIENT: u128 = 10u128.pow(34) - 1;
+
+    fn of(coefficient: u128, exponent: i32) -> Digits {
+        Digits {
+            negative: false,
+            coefficient,
+            exponent,
+        }
+    }
+
+    fn minus(digits: Digits) -> Digits {
+        Digits {
+            negative: true,
+            ..digits
+        }
     }
 
     #[test]
     fn only_the_same_number_is_given() {
-        assert_eq!(of(150, -2).scaled(3, 1), Some(15));
-        assert_eq!(of(155, -2).scaled(3, 1), None);
-        assert_eq!(of(15, 3).scaled(5, 0), Some(15_000));
-        assert_eq!(of(15, 3).scaled(4, 0), None);
-        assert_eq!(of(15, 3).scaled(2, -3), Some(15));
-        assert_eq!(of(0, 6111).scaled(1, 0), Some(0));
-        assert_eq!(of(1, 6111).scaled(38, 0), None);
-        assert_eq!(of(1, -6176).scaled(38, 38), None);
+        assert_eq!(scaled(of(150, -2), 3, 1), Some(15));
+        assert_eq!(scaled(of(155, -2), 3, 1), None);
+        assert_eq!(scaled(of(15, 3), 5, 0), Some(15_000));
+        assert_eq!(scaled(of(15, 3), 4, 0), None);
+        assert_eq!(scaled(of(15, 3), 2, -3), Some(15));
+        assert_eq!(scaled(of(0, 6111), 1, 0), Some(0));
+        assert_eq!(scaled(of(1, 6111), 38, 0), None);
+        assert_eq!(scaled(of(1, -6176), 38, 38), None);
         assert_eq!(
-            of(MAX_COEFFICIENT, 4).scaled(38, 0),
+            scaled(of(MAX_COEFFICIENT, 4), 38, 0),
             Some(99_999_999_999_999_999_999_999_999_999_999_990_000)
         );
-        let minus = |parts: Parts| Parts {
-            negative: true,
-            ..parts
-        };
-        assert_eq!(minus(of(0, 0)).scaled(5, 0), None);
-        assert_eq!(Parts::of_int(i64::MIN).scaled(19, 0), Some(i64::MIN.into()));
+        assert_eq!(scaled(minus(of(0, 0)), 5, 0), None);
+        assert_eq!(scaled(of_int(i64::MIN), 19, 0), Some(i64::MIN.into()));
     }
 
     #[test]
-    fn what_is_no_finite_number_has_no_parts() {
-        for high in [0x7c00_u128, 0x7800, 0xf800, 0x7e00, 0x6c10] {
-            assert_eq!(parts((high << 112).to_le_bytes()), None, "{high:x}");
+    fn halves_go_to_even() {
+        for (coefficient, exponent, wanted) in [
+            (5, -1, 0),
+            (15, -1, 2),
+            (25, -1, 2),
+            (2_500_000_001, -9, 3),
+            (249, -2, 2),
+            (1, -6176, 0),
+            (MAX_COEFFICIENT, -34, 1),
+            (MAX_COEFFICIENT, -38, 0),
+            (MAX_COEFFICIENT, -39, 0),
+        ] {
+            assert_eq!(rounded(of(coefficient, exponent), 38, 0), Some(wanted));
+            let negative = minus(of(coefficient, exponent));
+            assert_eq!(rounded(negative, 38, 0), Some(-wanted));
         }
-        let bits = (MAX_COEFFICIENT + 1) | ((BIAS as u128) << 113);
-        assert_eq!(parts(bits.to_le_bytes()), None);
+        assert_eq!(rounded(minus(of(0, 0)), 5, 2), Some(0));
+        assert_eq!(rounded(minus(of(0, -9)), 5, 2), Some(0));
+        assert_eq!(rounded(of(9995, -1), 3, 0), None, "1000 has four digits");
+        assert_eq!(rounded(of(9994, -1), 3, 0), Some(999));
+        assert_eq!(rounded(of(1, 6111), 38, 0), None);
+        assert_eq!(rounded(of_int(1250), 3, -2), Some(12));
     }
 }

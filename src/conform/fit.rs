@@ -1,5 +1,6 @@
 //! Which value fits which type, and as what. The columns and the search for conflicts both ask here.
 
+use super::convert::Rounding;
 use super::plain;
 use crate::chunk::Cell;
 use crate::schema::{double_to_int, int_to_double, Kind};
@@ -15,7 +16,8 @@ pub(super) fn fits(kind: &Kind, cell: &Cell<'_>) -> bool {
             Cell::List(list) => list.items().count() == *size as usize,
             _ => false,
         },
-        (Kind::Plain(to), cell) => plain::fits(to, cell),
+        (Kind::Plain(to), cell) => plain::fits(to, cell, Rounding::Refused),
+        (Kind::Rounded(to), cell) => plain::fits(to, cell, Rounding::Allowed),
         (Kind::Shown(shown), cell) => fits(&shown.base(), cell),
         (Kind::Double, cell) => double(cell).is_some(),
         (Kind::Int32, cell) => int32(cell).is_some(),

@@ -1,13 +1,15 @@
-//! Mixed columns: each cell the BSON document `{"": value}`.
+//! Mixed columns: each cell the BSON document `{"": value}`, or Extended JSON.
 
 use std::sync::Arc;
 
+use arrow_array::builder::StringBuilder;
 use arrow_array::{ArrayRef, BinaryArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_schema::DataType;
 
 use super::cells::Slots;
 use super::{Failure, Made};
-use crate::chunk::{encode_wrapped, Cell};
+use crate::chunk::{encode_wrapped, write_json, Cell, JsonMode};
 use crate::error::{Error, ErrorKind};
 
 /// The cells of `slots`, encoded; null where a cell is null or missing.
@@ -21,7 +23,7 @@ pub(super) fn encode(slots: &Slots<'_>) -> Made<ArrayRef> {
         let cell = slots.get(slot);
         let there = !matches!(cell, Cell::Null);
         if there {
-            encode_wrapped(&cell, &mut bytes);
+            encode_wrapped(&cell, &mut bytes).map_err(Failure::Error)?;
         }
         valid.push(there);
         offsets.push(offset(bytes.len())?);
@@ -30,6 +32,26 @@ pub(super) fn encode(slots: &Slots<'_>) -> Made<ArrayRef> {
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
     let array = BinaryArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?;
     Ok(Arc::new(array))
+}
+
+/// The cells of `slots` as relaxed Extended JSON in `storage`; null where a cell is null or missing.
+pub(super) fn json(slots: &Slots<'_>, storage: &DataType) -> Made<ArrayRef> {
+    let mut builder = StringBuilder::with_capacity(slots.len(), 0);
+    let mut text = String::new();
+    let mut total = 0;
+    for cell in slots.iter() {
+        if matches!(cell, Cell::Null) {
+            builder.append_null();
+            continue;
+        }
+        text.clear();
+        write_json(&cell, JsonMode::Relaxed, &mut text);
+        total += text.len();
+        offset(total)?;
+        builder.append_value(&text);
+    }
+    let array: ArrayRef = Arc::new(builder.finish());
+    Ok(arrow_cast::cast(&array, storage)?)
 }
 
 pub(super) fn offset(len: usize) -> Made<i32> {

@@ -7,6 +7,7 @@ mod binary;
 mod cells;
 mod column;
 mod conflict;
+mod convert;
 mod decimal;
 mod fit;
 mod from_arrow;
@@ -16,10 +17,12 @@ mod nested;
 mod picked;
 mod plain;
 mod rescue;
+mod shapes;
 mod shown;
 
-pub use from_arrow::chunk_from_batch;
-pub use misfits::{Misfit, Misfits};
+pub use from_arrow::{chunk_from_batch, chunks_from_batch};
+pub use misfits::{Action, Misfit, Misfits};
+pub use shapes::{add_shapes, with_shapes, SHAPES_COLUMN};
 
 use arrow_array::{new_null_array, RecordBatch, RecordBatchOptions};
 use arrow_schema::ArrowError;
@@ -68,7 +71,7 @@ pub fn conform(chunk: &Chunk, schema: &TableSchema, policy: &Policy) -> Result<R
     conform_noting(chunk, schema, policy).map(|(batch, _)| batch)
 }
 
-/// As [`conform`], with what did not fit and was rescued or nulled.
+/// As [`conform`], with what did not fit and was rescued or nulled, and what was rounded.
 ///
 /// # Errors
 /// As [`conform`]; with another policy than [`OnConflict::Error`] no value is a conflict.
@@ -105,12 +108,31 @@ pub fn conform_noting(
             columns
         }
     };
+    misfits.join(conflict::rounded(documents, schema)?, 0);
     if let Some(missing) = arrow.fields().get(columns.len()) {
         columns.push(new_null_array(missing.data_type(), documents.len()));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(documents.len()));
     let batch = RecordBatch::try_new_with_options(arrow.clone(), columns, &options);
     Ok((batch.map_err(internal)?, misfits))
+}
+
+/// Every value of `chunk` that does not fit `schema`, as the error it would be if it were the first: by row, then by key
+/// order of its document. Keys that the schema does not name are left out.
+///
+/// # Errors
+/// What keeps a table from being made for another reason.
+pub fn conflicts(chunk: &Chunk, schema: &TableSchema) -> Result<Vec<Error>> {
+    let policy = Policy {
+        unknown: UnknownKeys::Skip,
+        on_conflict: OnConflict::Error,
+    };
+    let arrow = schema.arrow();
+    match nested::children(&chunk.documents, schema.fields(), arrow.fields(), &policy) {
+        Ok(_) => Ok(Vec::new()),
+        Err(Failure::Misfit) => conflict::list(&chunk.documents, schema, &policy),
+        Err(Failure::Error(error)) => Err(error),
+    }
 }
 
 /// Why a column could not be made.

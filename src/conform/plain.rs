@@ -1,4 +1,5 @@
-//! Values in Arrow types that no column is found in: converted when that is exact, a conflict otherwise.
+//! Values in Arrow types that no column is found in: converted when that is exact, or near where that was allowed; a conflict
+//! otherwise.
 
 use std::sync::Arc;
 
@@ -8,19 +9,16 @@ use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use super::cells::{self, primitive, Slots};
-use super::decimal::{parts, Parts};
+use super::convert::{self, Rounding};
 use super::{fit, internal, Failure, Made};
 use crate::chunk::{Cell, Values};
-use crate::schema::int_to_double;
-
-const MS_PER_DAY: i64 = 86_400_000;
 
 /// A column as `to`; text and bytes of one type are laid out anew without a look at each cell.
 pub(super) fn column(values: &Values, to: &DataType, field: &Field) -> Made<ArrayRef> {
     match (holds(to), values) {
         (Holds::Text, Values::String(array)) => Ok(arrow_cast::cast(array, to)?),
         (Holds::Bytes, Values::Binary(array)) => Ok(arrow_cast::cast(array, to)?),
-        _ => build(&Slots::Values(values), to, field),
+        _ => build(&Slots::Values(values), to, field, Rounding::Refused),
     }
 }
 
@@ -40,35 +38,39 @@ fn holds(to: &DataType) -> Holds {
 }
 
 /// The cells as `to`.
-pub(super) fn build(slots: &Slots<'_>, to: &DataType, field: &Field) -> Made<ArrayRef> {
+pub(super) fn build(
+    slots: &Slots<'_>,
+    to: &DataType,
+    field: &Field,
+    rounding: Rounding,
+) -> Made<ArrayRef> {
+    macro_rules! converted {
+        ($kind:ty, $convert:ident $(, $more:expr)*) => {
+            primitive::<$kind>(slots, |cell| convert::$convert(cell $(, $more)*, rounding), field)
+        };
+    }
     match to {
-        DataType::Int8 => primitive::<Int8Type>(slots, int, field),
-        DataType::Int16 => primitive::<Int16Type>(slots, int, field),
-        DataType::UInt8 => primitive::<UInt8Type>(slots, int, field),
-        DataType::UInt16 => primitive::<UInt16Type>(slots, int, field),
-        DataType::UInt32 => primitive::<UInt32Type>(slots, int, field),
-        DataType::UInt64 => primitive::<UInt64Type>(slots, uint64, field),
-        DataType::Float32 => primitive::<Float32Type>(slots, float32, field),
-        DataType::Decimal32(precision, scale) => {
-            primitive::<Decimal32Type>(slots, |cell| decimal(cell, *precision, *scale), field)
-        }
-        DataType::Decimal64(precision, scale) => {
-            primitive::<Decimal64Type>(slots, |cell| decimal(cell, *precision, *scale), field)
-        }
-        DataType::Decimal128(precision, scale) => {
-            primitive::<Decimal128Type>(slots, |cell| decimal(cell, *precision, *scale), field)
-        }
-        DataType::Date32 => primitive::<Date32Type>(slots, days, field),
-        DataType::Date64 => primitive::<Date64Type>(slots, midnight, field),
-        DataType::Timestamp(unit, _) => {
-            let read = |cell: &Cell<'_>| instant(cell, *unit);
-            match unit {
-                TimeUnit::Second => primitive::<TimestampSecondType>(slots, read, field),
-                TimeUnit::Millisecond => primitive::<TimestampMillisecondType>(slots, read, field),
-                TimeUnit::Microsecond => primitive::<TimestampMicrosecondType>(slots, read, field),
-                TimeUnit::Nanosecond => primitive::<TimestampNanosecondType>(slots, read, field),
-            }
-        }
+        DataType::Int8 => converted!(Int8Type, int),
+        DataType::Int16 => converted!(Int16Type, int),
+        DataType::Int32 => converted!(Int32Type, int),
+        DataType::Int64 => converted!(Int64Type, int),
+        DataType::UInt8 => converted!(UInt8Type, int),
+        DataType::UInt16 => converted!(UInt16Type, int),
+        DataType::UInt32 => converted!(UInt32Type, int),
+        DataType::UInt64 => converted!(UInt64Type, uint64),
+        DataType::Float32 => converted!(Float32Type, float32),
+        DataType::Float64 => converted!(Float64Type, double),
+        DataType::Decimal32(digits, scale) => converted!(Decimal32Type, decimal, *digits, *scale),
+        DataType::Decimal64(digits, scale) => converted!(Decimal64Type, decimal, *digits, *scale),
+        DataType::Decimal128(digits, scale) => converted!(Decimal128Type, decimal, *digits, *scale),
+        DataType::Date32 => converted!(Date32Type, days),
+        DataType::Date64 => converted!(Date64Type, midnight),
+        DataType::Timestamp(unit, _) => match unit {
+            TimeUnit::Second => converted!(TimestampSecondType, instant, *unit),
+            TimeUnit::Millisecond => converted!(TimestampMillisecondType, instant, *unit),
+            TimeUnit::Microsecond => converted!(TimestampMicrosecondType, instant, *unit),
+            TimeUnit::Nanosecond => converted!(TimestampNanosecondType, instant, *unit),
+        },
         DataType::FixedSizeBinary(width) => fixed(slots, *width),
         to => match holds(to) {
             Holds::Text => Ok(arrow_cast::cast(&cells::strings(slots, fit::string)?, to)?),
@@ -79,23 +81,30 @@ pub(super) fn build(slots: &Slots<'_>, to: &DataType, field: &Field) -> Made<Arr
 }
 
 /// Whether a value can be converted; the same questions that [`build`] asks.
-pub(super) fn fits(to: &DataType, cell: &Cell<'_>) -> bool {
+pub(super) fn fits(to: &DataType, cell: &Cell<'_>, rounding: Rounding) -> bool {
     match to {
-        DataType::Int8 => int::<i8>(cell).is_some(),
-        DataType::Int16 => int::<i16>(cell).is_some(),
-        DataType::UInt8 => int::<u8>(cell).is_some(),
-        DataType::UInt16 => int::<u16>(cell).is_some(),
-        DataType::UInt32 => int::<u32>(cell).is_some(),
-        DataType::UInt64 => uint64(cell).is_some(),
-        DataType::Float32 => float32(cell).is_some(),
-        DataType::Decimal32(precision, scale) => decimal::<i32>(cell, *precision, *scale).is_some(),
-        DataType::Decimal64(precision, scale) => decimal::<i64>(cell, *precision, *scale).is_some(),
-        DataType::Decimal128(precision, scale) => {
-            decimal::<i128>(cell, *precision, *scale).is_some()
+        DataType::Int8 => convert::int::<i8>(cell, rounding).is_some(),
+        DataType::Int16 => convert::int::<i16>(cell, rounding).is_some(),
+        DataType::Int32 => convert::int::<i32>(cell, rounding).is_some(),
+        DataType::Int64 => convert::int::<i64>(cell, rounding).is_some(),
+        DataType::UInt8 => convert::int::<u8>(cell, rounding).is_some(),
+        DataType::UInt16 => convert::int::<u16>(cell, rounding).is_some(),
+        DataType::UInt32 => convert::int::<u32>(cell, rounding).is_some(),
+        DataType::UInt64 => convert::uint64(cell, rounding).is_some(),
+        DataType::Float32 => convert::float32(cell, rounding).is_some(),
+        DataType::Float64 => convert::double(cell, rounding).is_some(),
+        DataType::Decimal32(digits, scale) => {
+            convert::decimal::<i32>(cell, *digits, *scale, rounding).is_some()
         }
-        DataType::Date32 => days(cell).is_some(),
-        DataType::Date64 => midnight(cell).is_some(),
-        DataType::Timestamp(unit, _) => instant(cell, *unit).is_some(),
+        DataType::Decimal64(digits, scale) => {
+            convert::decimal::<i64>(cell, *digits, *scale, rounding).is_some()
+        }
+        DataType::Decimal128(digits, scale) => {
+            convert::decimal::<i128>(cell, *digits, *scale, rounding).is_some()
+        }
+        DataType::Date32 => convert::days(cell, rounding).is_some(),
+        DataType::Date64 => convert::midnight(cell, rounding).is_some(),
+        DataType::Timestamp(unit, _) => convert::instant(cell, *unit, rounding).is_some(),
         DataType::FixedSizeBinary(width) => of_width(cell, *width).is_some(),
         to => match holds(to) {
             Holds::Text => fit::string(cell).is_some(),
@@ -105,65 +114,18 @@ pub(super) fn fits(to: &DataType, cell: &Cell<'_>) -> bool {
     }
 }
 
+/// Whether a value that fits when rounding is allowed becomes another one.
+pub(super) fn rounds(to: &DataType, cell: &Cell<'_>) -> bool {
+    let same = match (to, cell) {
+        (DataType::Float64, Cell::Decimal128(bytes)) => convert::is_binary(*bytes, 53),
+        (DataType::Float32, Cell::Decimal128(bytes)) => convert::is_binary(*bytes, 24),
+        _ => fits(to, cell, Rounding::Refused),
+    };
+    !same && fits(to, cell, Rounding::Allowed)
+}
+
 fn unexpected(to: &DataType) -> Failure {
     Failure::Error(internal(format!("no values are converted to {to}")))
-}
-
-fn int<T: TryFrom<i64>>(cell: &Cell<'_>) -> Option<T> {
-    T::try_from(fit::int64(cell)?).ok()
-}
-
-fn uint64(cell: &Cell<'_>) -> Option<u64> {
-    /// 2^64: the first double above every uint64.
-    const ABOVE: f64 = 18_446_744_073_709_551_616.0;
-    match *cell {
-        Cell::Double(value) => {
-            let int = value as u64;
-            (value < ABOVE && (int as f64).to_bits() == value.to_bits()).then_some(int)
-        }
-        _ => int(cell),
-    }
-}
-
-/// The same number as a float; any NaN is one.
-fn float32(cell: &Cell<'_>) -> Option<f32> {
-    let double = match *cell {
-        Cell::Double(value) => value,
-        Cell::Int32(value) => value.into(),
-        Cell::Int64(value) => int_to_double(value)?,
-        _ => return None,
-    };
-    let float = double as f32;
-    (f64::from(float) == double || double.is_nan()).then_some(float)
-}
-
-fn decimal<T: TryFrom<i128>>(cell: &Cell<'_>, precision: u8, scale: i8) -> Option<T> {
-    let number = match *cell {
-        Cell::Decimal128(bytes) => parts(bytes)?,
-        Cell::Int32(value) => Parts::of_int(value.into()),
-        Cell::Int64(value) => Parts::of_int(value),
-        _ => return None,
-    };
-    T::try_from(number.scaled(precision, scale)?).ok()
-}
-
-/// A date that is midnight in UTC: any other has a time of day that a date would lose.
-fn midnight(cell: &Cell<'_>) -> Option<i64> {
-    fit::date(cell).filter(|ms| ms % MS_PER_DAY == 0)
-}
-
-fn days(cell: &Cell<'_>) -> Option<i32> {
-    (midnight(cell)? / MS_PER_DAY).try_into().ok()
-}
-
-fn instant(cell: &Cell<'_>, unit: TimeUnit) -> Option<i64> {
-    let ms = fit::date(cell)?;
-    match unit {
-        TimeUnit::Second => (ms % 1000 == 0).then_some(ms / 1000),
-        TimeUnit::Millisecond => Some(ms),
-        TimeUnit::Microsecond => ms.checked_mul(1000),
-        TimeUnit::Nanosecond => ms.checked_mul(1_000_000),
-    }
 }
 
 fn of_width<'a>(cell: &Cell<'a>, width: i32) -> Option<&'a [u8]> {

@@ -46,7 +46,7 @@ impl Rescue {
             self.values.append_null();
         } else {
             self.encoded.clear();
-            encode_wrapped(cell, &mut self.encoded);
+            encode_wrapped(cell, &mut self.encoded).map_err(Failure::Error)?;
             self.sizes[1] += self.encoded.len();
             mixed::offset(self.sizes[1])?;
             self.values.append_value(&self.encoded);

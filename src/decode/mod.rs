@@ -2,6 +2,7 @@
 
 mod binary;
 mod column;
+mod duplicates;
 mod frame;
 mod nested;
 mod primitive;
@@ -11,7 +12,7 @@ mod text;
 use std::cell::Cell;
 use std::sync::Arc;
 
-use crate::chunk::Chunk;
+use crate::chunk::{Chunk, DuplicateKeys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{index_piece, Limits, Node, Stop};
 use crate::raw::{document_len, normalise_document, validate, Malformed, TextPolicy};
@@ -37,13 +38,18 @@ pub fn decode(bytes: &[u8], offsets: &[u32], options: &DecodeOptions) -> Result<
         return Err(Error::new(ErrorKind::InvalidArgument(text.into())));
     }
     let starts = || offsets.iter().map(|&offset| offset as usize);
-    match index_piece(bytes, starts(), options.text, options.limits) {
+    let made = match index_piece(bytes, starts(), options.text, options.limits) {
         Ok(root) => gather(bytes, root, options, 0)
             .map_err(|malformed| explain(bytes, offsets, options.text, malformed)),
         Err(Stop::Malformed(malformed)) => Err(explain(bytes, offsets, options.text, malformed)),
         Err(Stop::Duplicate) => decode_normalised(bytes, offsets, options)
             .map_err(|malformed| explain(bytes, offsets, options.text, malformed)),
+    };
+    let mut chunk = made?;
+    if chunk.duplicates > 0 {
+        chunk.duplicate_keys = duplicates::find(bytes, offsets, options.text);
     }
+    Ok(chunk)
 }
 
 /// The way for pieces in which a document holds a key twice: bring all into normal form first. Rare, so it may be slow.
@@ -94,6 +100,7 @@ fn gather(
         documents: Arc::new(documents),
         bytes: bytes.len(),
         duplicates: gather.duplicates.get(),
+        duplicate_keys: DuplicateKeys::default(),
     })
 }
 

@@ -91,6 +91,8 @@ pub struct Cells {
     pub rows: Vec<u32>,
     /// How they are to be kept.
     pub mode: Mode,
+    /// The type byte of [`Mode::Typed`]; 0, which is no type, in any other mode.
+    pub(super) typed: u8,
     /// The type byte of each cell, in [`Mode::Tagged`] only.
     pub tags: Vec<u8>,
     /// How many cells are null.
@@ -116,6 +118,7 @@ impl Default for Cells {
             positions: Vec::new(),
             rows: Vec::new(),
             mode: Mode::Null,
+            typed: 0,
             tags: Vec::new(),
             nulls: 0,
             documents: None,
@@ -133,6 +136,22 @@ impl Cells {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.positions.is_empty()
+    }
+
+    /// Notes a cell at `row`, if that is not the column's second one there.
+    #[inline(always)]
+    pub(super) fn push_new(&mut self, row: u32, position: u32) -> bool {
+        if self.rows.is_empty() {
+            if self.positions.len() != row as usize {
+                return false;
+            }
+        } else if self.rows.last() == Some(&row) {
+            return false;
+        } else {
+            self.rows.push(row);
+        }
+        self.positions.push(position);
+        true
     }
 
     /// Notes a cell at `row`, in a column whose mode takes it as it is.
@@ -179,6 +198,12 @@ impl Cells {
         Ok(())
     }
 
+    /// The first value says what the column holds.
+    pub(super) fn make_typed(&mut self, kind: ElementType) {
+        self.mode = Mode::Typed(kind);
+        self.typed = kind.byte();
+    }
+
     /// From here on every cell, earlier ones too, stays BSON.
     #[cold]
     pub(super) fn make_tagged(&mut self) {
@@ -198,6 +223,7 @@ impl Cells {
             })
             .collect();
         self.mode = Mode::Tagged;
+        self.typed = 0;
         self.documents = None;
         self.lists = None;
     }

@@ -1,7 +1,13 @@
 //! The scan itself: predict the next field, compare it with one masked 16-byte compare, note the position.
+//!
+//! What almost every element is (the predicted key, the type its column has, a fixed width or text) is handled here in a few
+//! dozen instructions, without a `Result` passing through memory. All else falls through to [`Scan::field`] and [`Scan::cell`],
+//! which know every case and every error.
+
+use std::cell::Cell;
 
 use super::cells::{Cells, ListIndex, Mode, Node};
-use super::shapes::{Match, NO_STATE};
+use super::shapes::{NO_STATE, WALKED};
 use crate::raw::{
     array, document_len, key_len, value_len, ElementType, Malformed, TextPolicy, MAX_DEPTH,
 };
@@ -40,9 +46,6 @@ impl From<Malformed> for Stop {
     }
 }
 
-/// Children of a state that are compared before the key is looked up in the map.
-const SIBLINGS_TRIED: usize = 4;
-
 /// Indexes the documents that start at `offsets` in `bytes`.
 ///
 /// Every header and length is checked; text is checked when it is gathered, keys when they are first seen.
@@ -60,204 +63,295 @@ pub fn index_piece(
         bytes,
         text,
         limits,
+        halted: Cell::new(None),
     };
     for offset in offsets {
-        // At the top any number of keys become columns, so this is never cut short.
-        let _ = scan.document(&mut root, bytes, offset, 0)?;
+        if scan.document(&mut root, bytes.len(), offset, 0).is_none() {
+            return Err(match scan.halted.take() {
+                Some(Halt::Stop(stop)) => stop,
+                // At the top any number of keys become columns, so there is no key too many.
+                Some(Halt::KeyTooMany) | None => Malformed::new(offset, "not indexed").into(),
+            });
+        }
     }
     Ok(root)
 }
 
+/// Why a document was left before its end.
+#[derive(Clone, Copy)]
+enum Halt {
+    Stop(Stop),
+    /// Documents under this path have more keys than may be columns. Found at the first key too many, because a key costs
+    /// some hundred bytes here and five on the wire.
+    KeyTooMany,
+}
+
+impl<E: Into<Stop>> From<E> for Halt {
+    fn from(stop: E) -> Self {
+        Halt::Stop(stop.into())
+    }
+}
+
+/// In what follows `None` means: halted, and `halted` says why. (An `Option<usize>` is returned in registers.)
 struct Scan<'a> {
     bytes: &'a [u8],
     text: TextPolicy,
     limits: Limits,
+    halted: Cell<Option<Halt>>,
+}
+
+/// The next field of a document.
+struct Found {
+    /// The state it leads to.
+    state: u32,
+    /// The state expected after that one.
+    expected: u32,
+    /// Its number among the fields.
+    field: u32,
+    /// Its type byte.
+    tag: u8,
+    /// Where its value starts.
+    value: usize,
 }
 
 impl Scan<'_> {
-    /// Indexes the document at `at`, which must end inside `within`; returns its end.
-    ///
-    /// `None`: documents under this path have more keys than may be columns. Found at the first key too many, because a key
-    /// costs some hundred bytes here and five on the wire.
-    fn document(
-        &self,
-        node: &mut Node,
-        within: &[u8],
-        at: usize,
-        level: u32,
-    ) -> Result<Option<usize>, Stop> {
-        let end = at + document_len(within, at)? - 1;
-        let body = &within[..end];
+    #[cold]
+    fn halt<T>(&self, halt: impl Into<Halt>) -> Option<T> {
+        self.halted.set(Some(halt.into()));
+        None
+    }
+
+    #[inline]
+    fn checked<T, E: Into<Halt>>(&self, outcome: Result<T, E>) -> Option<T> {
+        match outcome {
+            Ok(value) => Some(value),
+            Err(halt) => self.halt(halt),
+        }
+    }
+
+    /// Indexes the document at `at`, which must end by `within`; returns its end.
+    fn document(&self, node: &mut Node, within: usize, at: usize, level: u32) -> Option<usize> {
+        let end = at + self.checked(document_len(&self.bytes[..within], at))? - 1;
         let row = node.rows;
         let mut state = 0;
+        let mut expected = node.shapes.state(0).predicted;
         let mut at = at + 4;
         while at < end {
-            let Some((next, kind, value)) = self.field(node, state, body, at, level)? else {
-                return Ok(None);
+            let found = match self.expected(node, expected, at, end) {
+                Some(found) => found,
+                None => self.field(node, state, at, end, level)?,
             };
-            state = next;
-            let field = node.shapes.state(state).field;
-            at = self.cell(
-                &mut node.fields[field as usize].cells,
-                row,
-                kind,
-                body,
-                value,
-                level + 1,
-            )?;
+            (state, expected) = (found.state, found.expected);
+            let cells = &mut node.fields[found.field as usize].cells;
+            at = match self.leaf(cells, row, found.tag, found.value, end) {
+                Some(next) => next,
+                None => self.cell(cells, row, found.tag, found.value, end, level + 1)?,
+            };
         }
         node.states.push(state);
         node.rows += 1;
-        Ok(Some(end + 1))
+        Some(end + 1)
     }
 
-    /// The state after the element at `at`, the element's type, and where its value starts; `None` for a key too many.
-    #[inline]
+    fn list(&self, lists: &mut ListIndex, within: usize, at: usize, level: u32) -> Option<usize> {
+        let end = at + self.checked(document_len(&self.bytes[..within], at))? - 1;
+        let body = &self.bytes[..end];
+        let mut at = at + 4;
+        while at < end {
+            let tag = body[at];
+            // Keys of lists are not looked at: items count in byte order.
+            let value = at + 1 + self.checked(key_len(body, at + 1))? + 1;
+            let row = lists.items.len() as u32;
+            at = match self.leaf(&mut lists.items, row, tag, value, end) {
+                Some(next) => next,
+                None => self.cell(&mut lists.items, row, tag, value, end, level + 1)?,
+            };
+        }
+        lists.ends.push(lists.items.len() as u32);
+        Some(end + 1)
+    }
+
+    /// The element at `at`, if it has the key that leads to `candidate`.
+    #[inline(always)]
+    fn expected(&self, node: &Node, candidate: u32, at: usize, end: usize) -> Option<Found> {
+        let word = u128::from_le_bytes(array(self.bytes, at)?);
+        self.try_state(node, candidate, word, at, end)
+    }
+
+    /// `candidate`, if the header at `at`, which starts with `word`, is one that leads there.
+    #[inline(always)]
+    fn try_state(
+        &self,
+        node: &Node,
+        candidate: u32,
+        word: u128,
+        at: usize,
+        end: usize,
+    ) -> Option<Found> {
+        let known = node.shapes.get(candidate)?;
+        let value = at + known.header_len as usize;
+        let same = known.starts(word)
+            && value <= end
+            && (known.header_len <= 16 || self.same_key(node, known.field, at, value));
+        same.then_some(Found {
+            state: candidate,
+            expected: known.predicted,
+            field: known.field,
+            tag: word as u8,
+            value,
+        })
+    }
+
+    /// Whether the key between the type at `at` and `value` is that of `field`: for keys longer than the masked compare.
+    #[inline(never)]
+    fn same_key(&self, node: &Node, field: u32, at: usize, value: usize) -> bool {
+        let name = node.fields[field as usize].name.as_bytes();
+        let key = self.bytes.get(at + 1..value);
+        key.is_some_and(|key| &key[..key.len() - 1] == name && key.ends_with(&[0]))
+    }
+
+    /// Notes the cell at `value` and returns its end, if its column has its type and the value is plain and sound.
+    #[inline(always)]
+    fn leaf(
+        &self,
+        cells: &mut Cells,
+        row: u32,
+        tag: u8,
+        value: usize,
+        end: usize,
+    ) -> Option<usize> {
+        if cells.typed != tag {
+            return None;
+        }
+        let next = match PLAIN[tag as usize] {
+            Plain::Width(width) => value + width as usize,
+            Plain::Text => {
+                let len = i32::from_le_bytes(array(self.bytes, value)?);
+                let nul = value + 3 + usize::try_from(len).ok().filter(|&len| len > 0)?;
+                (nul < end && self.bytes[nul] == 0).then_some(nul + 1)?
+            }
+            Plain::Boolean if self.bytes.get(value).is_some_and(|&byte| byte <= 1) => value + 1,
+            Plain::Boolean | Plain::Not => return None,
+        };
+        (next <= end && cells.push_new(row, value as u32)).then_some(next)
+    }
+
+    /// The field of the element at `at`, whatever its key: one seen here before, seen elsewhere, or new.
+    #[inline(never)]
     fn field(
         &self,
         node: &mut Node,
         state: u32,
-        body: &[u8],
         at: usize,
+        end: usize,
         level: u32,
-    ) -> Result<Option<(u32, ElementType, usize)>, Stop> {
-        let predicted = node.shapes.state(state).predicted;
-        if let (Some(word), true) = (array::<16>(self.bytes, at), predicted != NO_STATE) {
-            let word = u128::from_le_bytes(word);
-            if let Some(found) = self.try_state(node, predicted, word, body, at)? {
-                return Ok(Some(found));
-            }
-        }
-        self.field_slow(node, state, body, at, level)
-    }
-
-    /// `candidate`, if the header at `at` is the one that leads there.
-    #[inline]
-    fn try_state(
-        &self,
-        node: &mut Node,
-        candidate: u32,
-        word: u128,
-        body: &[u8],
-        at: usize,
-    ) -> Result<Option<(u32, ElementType, usize)>, Stop> {
-        let known = node.shapes.state(candidate);
-        let value = at + known.header_len as usize;
-        let matched = known.compare(word, || {
-            let name = node.fields[known.field as usize].name.as_bytes();
-            body.get(at + 1..value)
-                .is_some_and(|key| &key[..key.len() - 1] == name && key.ends_with(&[0]))
-        });
-        if matched == Match::Not || value > body.len() {
-            return Ok(None);
-        }
-        let kind = element_type(word as u8, at)?;
-        if matched == Match::OtherType {
-            let known = node.shapes.state_mut(candidate);
-            known.word = (known.word & !0xFF) | u128::from(kind.byte());
-        }
-        Ok(Some((candidate, kind, value)))
-    }
-
-    fn field_slow(
-        &self,
-        node: &mut Node,
-        state: u32,
-        body: &[u8],
-        at: usize,
-        level: u32,
-    ) -> Result<Option<(u32, ElementType, usize)>, Stop> {
+    ) -> Option<Found> {
         // Near the end of the piece there are fewer than 16 bytes to compare.
         let mut padded = [0; 16];
         let there = self.bytes.len().min(at + 16) - at;
         padded[..there].copy_from_slice(&self.bytes[at..at + there]);
         let word = u128::from_le_bytes(padded);
 
-        let predicted = node.shapes.state(state).predicted;
-        let mut tried = [NO_STATE; SIBLINGS_TRIED];
-        for (slot, child) in tried.iter_mut().zip(node.shapes.children(state)) {
-            *slot = child;
-        }
-        for child in tried {
-            // The prediction was compared before, unless too few bytes were left for it.
-            if child != NO_STATE && (child != predicted || there < 16) {
-                if let Some(found) = self.try_state(node, child, word, body, at)? {
-                    node.shapes.state_mut(state).predicted = found.0;
-                    return Ok(Some(found));
-                }
+        let mut child = node.shapes.state(state).first_child;
+        for _ in 0..WALKED {
+            if child == NO_STATE {
+                break;
             }
+            if let Some(found) = self.try_state(node, child, word, at, end) {
+                node.shapes.state_mut(state).predicted = child;
+                return Some(found);
+            }
+            child = node.shapes.state(child).next_sibling;
         }
 
-        let kind = element_type(body[at], at)?;
-        let key = &body[at + 1..at + 1 + key_len(body, at + 1)?];
+        let body = &self.bytes[..end];
+        let key = &body[at + 1..at + 1 + self.checked(key_len(body, at + 1))?];
         let (field, exact) = match node.find(key) {
             Some(field) => {
                 let exact = node.fields[field as usize].name.as_bytes() == key;
                 (field, exact)
             }
             None => {
-                let name = self.text.decode(key).map_err(|invalid| {
+                let name = self.checked(self.text.decode(key).map_err(|invalid| {
                     Malformed::new(at + 1 + invalid.valid_up_to, "a key is not UTF-8")
-                })?;
+                }))?;
                 let exact = name.as_bytes() == key;
                 let field = node.add(key, &name, exact);
                 if level > 0 && node.fields.len() > self.limits.max_keys {
-                    return Ok(None);
+                    return self.halt(Halt::KeyTooMany);
                 }
                 (field, exact)
             }
         };
-        let header_len = key.len() as u32 + 2;
+        let header_len = key.len() + 2;
         let next = node.shapes.follow(state, field).unwrap_or_else(|| {
-            let header_len = if exact { header_len } else { 0 };
-            node.shapes.grow(state, field, word, header_len)
+            let compared = if exact { header_len as u32 } else { 0 };
+            node.shapes.grow(state, field, word, compared)
         });
         node.shapes.state_mut(state).predicted = next;
-        Ok(Some((next, kind, at + header_len as usize)))
+        Some(Found {
+            state: next,
+            expected: node.shapes.state(next).predicted,
+            field,
+            tag: body[at],
+            value: at + header_len,
+        })
     }
 
-    /// Notes the cell whose value starts at `at`; returns its end.
-    #[inline]
+    /// Notes the cell whose value starts at `at`, whatever its type and its column's; returns its end.
+    #[inline(never)]
     fn cell(
         &self,
         cells: &mut Cells,
         row: u32,
-        kind: ElementType,
-        body: &[u8],
+        tag: u8,
         at: usize,
+        end: usize,
         level: u32,
-    ) -> Result<usize, Stop> {
+    ) -> Option<usize> {
+        let body = &self.bytes[..end];
+        let Some(kind) = ElementType::from_byte(tag) else {
+            return self.halt(Malformed::new(at, "an unknown element type"));
+        };
         if cells.mode != Mode::Typed(kind) {
             if kind == ElementType::Null {
-                cells.push_null(row)?;
-                return Ok(at);
+                self.checked(cells.push_null(row))?;
+                return Some(at);
             }
             self.change_mode(cells, kind, level);
         }
         match cells.mode {
             Mode::Typed(ElementType::Document) => {
-                cells.push(row, at as u32)?;
+                self.checked(cells.push(row, at as u32))?;
                 let child = cells.documents.get_or_insert_default();
-                if let Some(end) = self.document(child, body, at, level)? {
-                    return Ok(end);
+                match self.document(child, end, at, level) {
+                    Some(end) => Some(end),
+                    None => match self.halted.take() {
+                        Some(Halt::KeyTooMany) => {
+                            cells.make_tagged();
+                            Some(at + self.checked(document_len(body, at))?)
+                        }
+                        halt => {
+                            self.halted.set(halt);
+                            None
+                        }
+                    },
                 }
-                cells.make_tagged();
-                Ok(at + document_len(body, at)?)
             }
             Mode::Typed(ElementType::List) => {
-                cells.push(row, at as u32)?;
+                self.checked(cells.push(row, at as u32))?;
                 let lists = cells.lists.get_or_insert_default();
-                self.list(lists, body, at, level)
+                self.list(lists, end, at, level)
             }
             Mode::Typed(kind) => {
-                let len = value_len(kind, body, at)?;
-                cells.push(row, at as u32)?;
-                Ok(at + len)
+                let len = self.checked(value_len(kind, body, at))?;
+                self.checked(cells.push(row, at as u32))?;
+                Some(at + len)
             }
             _ => {
-                let len = value_len(kind, body, at)?;
-                cells.push_tagged(row, kind, at as u32)?;
-                Ok(at + len)
+                let len = self.checked(value_len(kind, body, at))?;
+                self.checked(cells.push_tagged(row, kind, at as u32))?;
+                Some(at + len)
             }
         }
     }
@@ -269,35 +363,45 @@ impl Scan<'_> {
         // One level is left for the document itself: what is deeper than documents may nest is found when cells are copied.
         let max_levels = self.limits.max_levels.min(MAX_DEPTH as u32 - 1);
         if cells.mode == Mode::Null && !(nests && level >= max_levels) {
-            cells.mode = Mode::Typed(kind);
+            cells.make_typed(kind);
         } else {
             cells.make_tagged();
         }
     }
+}
 
-    fn list(
-        &self,
-        lists: &mut ListIndex,
-        within: &[u8],
-        at: usize,
-        level: u32,
-    ) -> Result<usize, Stop> {
-        let end = at + document_len(within, at)? - 1;
-        let body = &within[..end];
-        let mut at = at + 4;
-        while at < end {
-            let kind = element_type(body[at], at)?;
-            // Keys of lists are not looked at: items count in byte order.
-            let value = at + 1 + key_len(body, at + 1)? + 1;
-            let row = lists.items.len() as u32;
-            at = self.cell(&mut lists.items, row, kind, body, value, level + 1)?;
-        }
-        lists.ends.push(lists.items.len() as u32);
-        Ok(end + 1)
+/// What [`Scan::leaf`] can measure by itself.
+#[derive(Clone, Copy)]
+enum Plain {
+    /// A value of so many bytes, any of which are sound.
+    Width(u8),
+    /// One byte, 0 or 1.
+    Boolean,
+    /// An int32 length, text, NUL.
+    Text,
+    /// Not this one.
+    Not,
+}
+
+/// [`Plain`] by type byte.
+const PLAIN: [Plain; 256] = {
+    let mut plain = [Plain::Not; 256];
+    let mut n = 0;
+    while n < ElementType::ALL.len() {
+        let kind = ElementType::ALL[n];
+        plain[kind as usize] = match kind {
+            ElementType::Double
+            | ElementType::DateTime
+            | ElementType::Timestamp
+            | ElementType::Int64 => Plain::Width(8),
+            ElementType::Int32 => Plain::Width(4),
+            ElementType::ObjectId => Plain::Width(12),
+            ElementType::Decimal128 => Plain::Width(16),
+            ElementType::Boolean => Plain::Boolean,
+            ElementType::String | ElementType::Code | ElementType::Symbol => Plain::Text,
+            _ => Plain::Not,
+        };
+        n += 1;
     }
-}
-
-#[inline]
-fn element_type(byte: u8, at: usize) -> Result<ElementType, Malformed> {
-    ElementType::from_byte(byte).ok_or_else(|| Malformed::new(at, "an unknown element type"))
-}
+    plain
+};

@@ -8,25 +8,37 @@ pub const NO_STATE: u32 = u32::MAX;
 /// A prefix of a key sequence. State 0 is the empty one.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The first 16 bytes of the element header that leads here: type, key, NUL. The type is the latest one seen.
-    pub(super) word: u128,
-    /// Header bytes, NUL included; 0 where the key's bytes cannot be compared (not UTF-8).
+    /// The key that leads here, as it stands in the first 16 bytes of an element header: a zero for the type, key, NUL.
+    key: u128,
+    /// The bits of those 16 bytes that are the key's.
+    mask: u128,
+    /// Header bytes, type and NUL included; 0 where the key's bytes cannot be compared (not UTF-8).
     pub(super) header_len: u32,
     /// The field whose key leads here.
     pub field: u32,
-    /// The state before.
-    pub parent: u32,
     /// The state that followed most recently.
     pub(super) predicted: u32,
-    first_child: u32,
-    next_sibling: u32,
+    /// The state before.
+    pub parent: u32,
+    /// The latest of the states that followed, and for each the one before it.
+    pub(super) first_child: u32,
+    pub(super) next_sibling: u32,
+    /// How many followed.
+    children: u32,
 }
+
+/// A `key` that no header has: bits where the mask has none.
+const NO_KEY: u128 = 0xFF;
+
+/// As many children of a state are found by walking over them. Most states never have more: a hash map for all would cost more
+/// than everything else a new state does.
+pub(super) const WALKED: u32 = 4;
 
 /// All key sequences of the documents at one path.
 #[derive(Debug)]
 pub struct ShapeTrie {
     states: Vec<State>,
-    /// (state, field) -> state: where a state has too many children to walk.
+    /// (state, field) -> state, for the children of states with more than [`WALKED`].
     transitions: HashMap<(u32, u32), u32>,
 }
 
@@ -34,13 +46,15 @@ impl Default for ShapeTrie {
     fn default() -> Self {
         ShapeTrie {
             states: vec![State {
-                word: 0,
+                key: NO_KEY,
+                mask: 0,
                 header_len: 0,
                 field: u32::MAX,
-                parent: NO_STATE,
                 predicted: NO_STATE,
+                parent: NO_STATE,
                 first_child: NO_STATE,
                 next_sibling: NO_STATE,
+                children: 0,
             }],
             transitions: HashMap::new(),
         }
@@ -58,30 +72,11 @@ const MASKS: [u128; 17] = {
     masks
 };
 
-/// How a header compares with a state's.
-#[derive(PartialEq, Eq)]
-pub(super) enum Match {
-    /// Same type and key.
-    Same,
-    /// Same key, another type.
-    OtherType,
-    /// Another key.
-    Not,
-}
-
 impl State {
-    /// Compares with the header at the start of `word`; `rest` gives the bytes after the first 16, for long keys.
-    #[inline]
-    pub(super) fn compare(&self, word: u128, rest: impl FnOnce() -> bool) -> Match {
-        let len = self.header_len as usize;
-        let difference = (self.word ^ word) & MASKS[if len < 16 { len } else { 16 }];
-        if len == 0 || difference > 0xFF || (len > 16 && !rest()) {
-            Match::Not
-        } else if difference == 0 {
-            Match::Same
-        } else {
-            Match::OtherType
-        }
+    /// Whether a header whose first 16 bytes are `word` has this key, as far as these go.
+    #[inline(always)]
+    pub(super) fn starts(&self, word: u128) -> bool {
+        word & self.mask == self.key
     }
 }
 
@@ -102,43 +97,69 @@ impl ShapeTrie {
         &self.states[state as usize]
     }
 
+    /// The state numbered `state`, unless that is [`NO_STATE`].
+    #[inline(always)]
+    pub(super) fn get(&self, state: u32) -> Option<&State> {
+        self.states.get(state as usize)
+    }
+
     #[inline]
     pub(super) fn state_mut(&mut self, state: u32) -> &mut State {
         &mut self.states[state as usize]
     }
 
     /// States that followed `state`, latest made first.
-    pub(super) fn children(&self, state: u32) -> impl Iterator<Item = u32> + '_ {
-        let mut child = self.states[state as usize].first_child;
-        std::iter::from_fn(move || {
-            let this = child;
-            (this != NO_STATE).then(|| {
-                child = self.states[this as usize].next_sibling;
-                this
-            })
-        })
+    fn children(&self, state: u32) -> impl Iterator<Item = u32> + '_ {
+        let first = Some(self.states[state as usize].first_child);
+        std::iter::successors(first, |&child| Some(self.get(child)?.next_sibling))
+            .take_while(|&child| child != NO_STATE)
     }
 
     /// The state that `field` leads to from `state`.
     pub(super) fn follow(&self, state: u32, field: u32) -> Option<u32> {
-        self.transitions.get(&(state, field)).copied()
+        if self.states[state as usize].children > WALKED {
+            return self.transitions.get(&(state, field)).copied();
+        }
+        let mut children = self.children(state);
+        children.find(|&child| self.states[child as usize].field == field)
     }
 
-    /// A new state after `from`.
+    /// A new state after `from`, whose header has `header_len` bytes (0: not to be compared) and starts with `word`.
     pub(super) fn grow(&mut self, from: u32, field: u32, word: u128, header_len: u32) -> u32 {
         let new = self.states.len() as u32;
-        self.transitions.insert((from, field), new);
-        let next_sibling = std::mem::replace(&mut self.states[from as usize].first_child, new);
+        let parent = &mut self.states[from as usize];
+        let next_sibling = std::mem::replace(&mut parent.first_child, new);
+        parent.children += 1;
+        let many = parent.children > WALKED;
+        let mask = MASKS[(header_len as usize).min(16)] & !0xFF;
+        let key = if header_len == 0 { NO_KEY } else { word & mask };
         self.states.push(State {
-            word,
+            key,
+            mask,
             header_len,
             field,
-            parent: from,
             predicted: NO_STATE,
+            parent: from,
             first_child: NO_STATE,
             next_sibling,
+            children: 0,
         });
+        if many {
+            self.note_transitions(from, field, new);
+        }
         new
+    }
+
+    /// `from` has too many children to walk: `new`, and all there were when it got one too many, are noted in the map.
+    fn note_transitions(&mut self, from: u32, field: u32, new: u32) {
+        if self.states[from as usize].children == WALKED + 1 {
+            let mut child = self.state(new).next_sibling;
+            while let Some(state) = self.states.get(child as usize) {
+                self.transitions.insert((from, state.field), child);
+                child = state.next_sibling;
+            }
+        }
+        self.transitions.insert((from, field), new);
     }
 
     /// The fields of a shape in key order, from its final state.
@@ -172,7 +193,21 @@ mod tests {
     }
 
     #[test]
-    fn headers_compare_by_key_and_by_type() {
+    fn children_are_found_however_many_there_are() {
+        let mut trie = ShapeTrie::default();
+        for many in 0..3 * WALKED {
+            let made: Vec<u32> = (0..many)
+                .map(|field| trie.follow(0, field))
+                .flatten()
+                .collect();
+            assert_eq!(made.len(), many as usize);
+            assert_eq!(trie.follow(0, many), None);
+            trie.grow(0, many, 0, 3);
+        }
+    }
+
+    #[test]
+    fn headers_compare_by_key_whatever_the_type() {
         let word = |bytes: &[u8]| {
             let mut whole = [0xAA; 16];
             whole[..bytes.len()].copy_from_slice(bytes);
@@ -180,10 +215,13 @@ mod tests {
         };
         let mut trie = ShapeTrie::default();
         let state = trie.grow(0, 0, word(b"\x10ab\0"), 4);
+        let not_compared = trie.grow(0, 1, word(b"\x10\xFF\0"), 0);
         let state = trie.state(state);
-        assert!(state.compare(word(b"\x10ab\0zz"), || true) == Match::Same);
-        assert!(state.compare(word(b"\x12ab\0"), || true) == Match::OtherType);
-        assert!(state.compare(word(b"\x10ac\0"), || true) == Match::Not);
-        assert!(state.compare(word(b"\x10abc\0"), || true) == Match::Not);
+        assert!(state.starts(word(b"\x10ab\0zz")));
+        assert!(state.starts(word(b"\x12ab\0")));
+        assert!(!state.starts(word(b"\x10ac\0")));
+        assert!(!state.starts(word(b"\x10abc\0")));
+        assert!(!trie.state(not_compared).starts(word(b"\x10\xFF\0")));
+        assert!(!trie.state(0).starts(word(b"\x10ab\0")));
     }
 }

@@ -2,12 +2,14 @@
 //!
 //! Source: the BSON specification 1.1, <https://bsonspec.org/spec.html>. What is accepted follows PyMongo.
 
+mod decimal;
 mod element;
 mod normal;
 mod text;
 mod validate;
 mod walk;
 
+pub use decimal::{Decimal, Digits};
 pub use element::ElementType;
 pub use normal::{normalise_document, normalise_value};
 pub use text::{InvalidText, TextPolicy};

@@ -71,9 +71,21 @@ pub fn document_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
 /// When there is no NUL before the bytes end.
 #[inline]
 pub fn key_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
+    // Eight bytes at a time: in a little-endian word the lowest borrow of `- ONES` is at the first zero byte.
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let mut end = at;
+    while let Some(word) = array(bytes, end) {
+        let word = u64::from_le_bytes(word);
+        let zeros = word.wrapping_sub(ONES) & !word & (ONES << 7);
+        if zeros != 0 {
+            return Ok(end - at + zeros.trailing_zeros() as usize / 8);
+        }
+        end += 8;
+    }
     bytes
-        .get(at..)
+        .get(end..)
         .and_then(|rest| rest.iter().position(|&byte| byte == 0))
+        .map(|tail| end - at + tail)
         .ok_or_else(|| Malformed::new(at, "a key or regular expression does not end"))
 }
 
@@ -229,7 +241,10 @@ impl<'a> Elements<'a> {
     }
 
     /// The key of the element at `start`, one that was read before.
-    pub(super) fn key_at(&self, start: usize) -> &'a [u8] {
+    ///
+    /// # Panics
+    /// When no element was read there.
+    pub fn key_at(&self, start: usize) -> &'a [u8] {
         let len = key_len(self.bytes, start + 1).unwrap_or_default();
         &self.bytes[start + 1..start + 1 + len]
     }

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 use super::pipeline::{Decoded, Progress, Reader};
 use super::result_set::shifted;
 use crate::conform::{conform_noting, OnConflict, Policy, UnknownKeys};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Limits, Observed, Representation, TableSchema};
 
 /// Makes RecordBatches of one schema from the Chunks of a [`Reader`] as they come.
@@ -21,6 +21,7 @@ pub struct BatchStream {
     infer_rows: u64,
     /// Of an inferred schema; a given one has it already.
     representation: Representation,
+    narrowed: bool,
 }
 
 /// What [`BatchStream::poll`] found.
@@ -48,6 +49,7 @@ impl BatchStream {
             observed: Observed::default(),
             infer_rows: 0,
             representation: Representation::default(),
+            narrowed: false,
         }
     }
 
@@ -70,7 +72,16 @@ impl BatchStream {
             observed: Observed::default(),
             infer_rows,
             representation,
+            narrowed: false,
         }
+    }
+
+    /// Whether the server left out keys of the documents. One that holds a key twice is an error then: where it does, the
+    /// server may have left out more than it was asked to.
+    #[must_use]
+    pub fn narrowed(mut self, narrowed: bool) -> Self {
+        self.narrowed = narrowed;
+        self
     }
 
     /// The schema, waiting no longer than `wait` for the documents it is inferred from; `None` when that was too short.
@@ -145,6 +156,11 @@ impl BatchStream {
         let Some(schema) = &self.schema else {
             return Ok(BatchProgress::Pending);
         };
+        if self.narrowed && decoded.chunk.duplicates > 0 {
+            let text = "a document holds a key twice, of which the server's projection may leave out others: give a projection \
+                        of your own (one that excludes some key will do), or read the result";
+            return Err(Error::new(ErrorKind::InvalidArgument(text.into())));
+        }
         let started = Instant::now();
         let (batch, misfits) = conform_noting(&decoded.chunk, schema, &self.policy)
             .map_err(|error| shifted(error, decoded.first_row))?;

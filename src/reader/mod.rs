@@ -15,4 +15,4 @@ pub use pipeline::{Decoded, Progress, Reader, ReaderOptions};
 pub use pool::{pool, set_threads, threads};
 pub use reply::{Arrival, Framing, Reply, Source};
 pub use report::Report;
-pub use result_set::{ResultSet, ResultSetBuilder, Table};
+pub use result_set::{conflicts_of, ResultSet, ResultSetBuilder, Table};

@@ -235,6 +235,8 @@ impl Reader {
                 self.report.bytes += decoded.chunk.bytes as u64;
                 self.report.chunks += 1;
                 self.report.duplicates += decoded.chunk.duplicates;
+                let keys = &decoded.chunk.duplicate_keys;
+                self.report.duplicate_keys.join(keys, decoded.first_row);
                 Ok(Progress::Chunk(decoded))
             }
             Err(error) => {

@@ -1,5 +1,6 @@
 //! What a run did.
 
+use crate::chunk::DuplicateKeys;
 use crate::conform::Misfits;
 use crate::error::Error;
 
@@ -16,6 +17,8 @@ pub struct Report {
     pub chunks: u64,
     /// Keys that occurred more than once in one document.
     pub duplicates: u64,
+    /// Which keys these are, by path.
+    pub duplicate_keys: DuplicateKeys,
     /// Seconds in which there was nothing to do but wait for the source.
     pub seconds_waiting: f64,
     /// Seconds spent decoding, added up over all threads.

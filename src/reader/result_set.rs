@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use rayon::prelude::*;
 
 use super::pipeline::{Decoded, Progress, Reader};
 use super::pool::pool;
 use super::Report;
 use crate::chunk::Chunk;
-use crate::conform::{conform_noting, Misfits, Policy};
+use crate::conform::{add_shapes, conflicts, conform_noting, with_shapes, Misfits, Policy};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Limits, Observed, TableSchema};
 
@@ -90,29 +91,55 @@ impl ResultSet {
     /// `SchemaConflict` for the first cell in result order that does not fit.
     pub fn batches(&self, schema: &TableSchema, policy: &Policy) -> Result<Table> {
         let started = Instant::now();
-        let make = |(chunk, &start): (&Arc<Chunk>, &u64)| {
-            conform_noting(chunk, schema, policy).map_err(|error| shifted(error, start))
-        };
-        let batches: Vec<_> = if self.chunks.len() == 1 {
-            self.chunks.iter().zip(&self.starts).map(make).collect()
-        } else {
-            pool()?.install(|| {
-                self.chunks
-                    .par_iter()
-                    .zip(&self.starts[..self.chunks.len()])
-                    .map(make)
-                    .collect()
-            })
-        };
-        // In result order, so that the error is the first one there.
+        let batches = self.each(|number| conform_noting(&self.chunks[number], schema, policy))?;
         let mut table = Table::default();
-        for (made, &start) in batches.into_iter().zip(&self.starts) {
-            let (batch, misfits) = made?;
+        for ((batch, misfits), &start) in batches.into_iter().zip(&self.starts) {
             table.batches.push(batch);
             table.misfits.join(misfits, start);
         }
         table.seconds = started.elapsed().as_secs_f64();
         Ok(table)
+    }
+
+    /// `table`, which [`batches`](Self::batches) made of `schema` and `policy`, with the column that makes reading it back
+    /// exact; and its schema.
+    ///
+    /// # Errors
+    /// As [`with_shapes`] and [`add_shapes`].
+    pub fn shaped(
+        &self,
+        mut table: Table,
+        schema: &TableSchema,
+        policy: &Policy,
+    ) -> Result<(SchemaRef, Table)> {
+        let started = Instant::now();
+        let shaped = with_shapes(schema.arrow())?;
+        table.batches = self.each(|number| {
+            let (chunk, batch) = (&self.chunks[number], &table.batches[number]);
+            add_shapes(chunk, schema, policy, batch, &shaped)
+        })?;
+        table.seconds += started.elapsed().as_secs_f64();
+        Ok((shaped, table))
+    }
+
+    /// Every value of the Chunk numbered `chunk` that does not fit `schema`.
+    ///
+    /// # Errors
+    /// As [`conflicts`].
+    pub fn conflicts(&self, chunk: usize, schema: &TableSchema) -> Result<Vec<Error>> {
+        conflicts_of(&self.chunks[chunk], self.starts[chunk], schema)
+    }
+
+    /// What `make` makes of each Chunk, by its number, in parallel; the error is the first in result order.
+    fn each<T: Send>(&self, make: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let make = |chunk: usize| make(chunk).map_err(|error| shifted(error, self.starts[chunk]));
+        let made: Vec<_> = if self.chunks.len() == 1 {
+            vec![make(0)]
+        } else {
+            let chunks = 0..self.chunks.len();
+            pool()?.install(|| chunks.into_par_iter().map(make).collect())
+        };
+        made.into_iter().collect()
     }
 }
 
@@ -159,6 +186,16 @@ impl ResultSetBuilder {
             report,
         }
     }
+}
+
+/// Every value of a Chunk, whose first row is `first_row` in the result, that does not fit `schema`.
+///
+/// # Errors
+/// As [`conflicts`].
+pub fn conflicts_of(chunk: &Chunk, first_row: u64, schema: &TableSchema) -> Result<Vec<Error>> {
+    let found = conflicts(chunk, schema).map_err(|error| shifted(error, first_row))?;
+    let found = found.into_iter().map(|error| shifted(error, first_row));
+    Ok(found.collect())
 }
 
 /// An error of a Chunk, counted from the start of the result.

@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
+use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field, TimeUnit};
 
+use super::shown::Shown;
 use super::table::Kind;
 use crate::chunk::Marker;
 
@@ -35,8 +36,16 @@ pub const MIN_KEY: &str = "data_bridge.minkey";
 pub const MAX_KEY: &str = "data_bridge.maxkey";
 /// Any value over Binary: the BSON document `{"": value}`.
 pub const MIXED: &str = "data_bridge.mixed";
+/// What makes documents of a table's rows exact, over Binary; its metadata says which columns it goes with.
+pub const SHAPES: &str = "data_bridge.shapes";
 /// Arrow's own: FixedSizeBinary(16).
 pub const ARROW_UUID: &str = "arrow.uuid";
+/// Arrow's own: Utf8, LargeUtf8 or Utf8View.
+pub const ARROW_JSON: &str = "arrow.json";
+/// On a field whose values were allowed to be rounded: this key, with the value [`ROUNDED`].
+pub const ROUNDING_KEY: &str = "data_bridge.rounding";
+/// The one value of [`ROUNDING_KEY`].
+pub const ROUNDED: &str = "allowed";
 
 /// PyMongoArrow's names for the same storage.
 const PYMONGOARROW: [(&str, &str); 2] = [
@@ -73,6 +82,7 @@ pub(super) fn name_of(kind: &Kind) -> Option<&'static str> {
         Kind::Marker(Marker::MinKey) => MIN_KEY,
         Kind::Marker(Marker::MaxKey) => MAX_KEY,
         Kind::Mixed => MIXED,
+        Kind::Shown(Shown::Mixed(_)) => ARROW_JSON,
         _ => return None,
     })
 }
@@ -138,7 +148,7 @@ pub(super) fn storage(kind: &Kind) -> DataType {
             let entry = DataType::Struct(vec![key, to_field("value", values)].into());
             DataType::Map(Arc::new(Field::new("entries", entry, false)), false)
         }
-        Kind::Plain(plain) => plain.clone(),
+        Kind::Plain(plain) | Kind::Rounded(plain) => plain.clone(),
         Kind::Shown(shown) => shown.storage().clone(),
     }
 }
@@ -146,13 +156,15 @@ pub(super) fn storage(kind: &Kind) -> DataType {
 /// The Arrow field of a column. Everything is nullable: any document may lack any key.
 pub(super) fn to_field(name: &str, kind: &Kind) -> Field {
     let field = Field::new(name, storage(kind), true);
+    if let Kind::Rounded(_) = kind {
+        let metadata = HashMap::from([(ROUNDING_KEY.into(), ROUNDED.into())]);
+        return field.with_metadata(metadata);
+    }
     let Some(extension) = name_of(kind) else {
         return field;
     };
-    let mut metadata = HashMap::from([(EXTENSION_TYPE_NAME_KEY.into(), extension.into())]);
-    // `arrow.uuid` is defined to have no metadata; ours is there and empty, for consumers that look for the key.
-    if extension != ARROW_UUID {
-        metadata.insert(EXTENSION_TYPE_METADATA_KEY.into(), String::new());
-    }
-    field.with_metadata(metadata)
+    // The name only: extension metadata may be left out, and of one key a HashMap has one order, so that equal schemas are
+    // equal bytes.
+    let name = (EXTENSION_TYPE_NAME_KEY.into(), extension.into());
+    field.with_metadata(HashMap::from([name]))
 }

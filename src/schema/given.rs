@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
-use super::extension::{extension_name, name_of, storage, EXTENSIONS, UTC};
+use super::extension::{
+    extension_name, name_of, storage, ARROW_JSON, EXTENSIONS, ROUNDED, ROUNDING_KEY, UTC,
+};
+use super::shown::Shown;
 use super::table::Kind;
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::MAX_DEPTH;
@@ -43,13 +46,26 @@ impl Given {
                 "a given field must be nullable: any document may lack a key or hold null".into(),
             ));
         }
-        match extension_name(field) {
-            Some(name) => self.extension(name, field.data_type()),
-            None => self.plain(field.data_type()),
+        let kind = match extension_name(field) {
+            Some(name) => self.extension(name, field.data_type())?,
+            None => self.plain(field.data_type())?,
+        };
+        match field.metadata().get(ROUNDING_KEY).map(String::as_str) {
+            None => Ok(kind),
+            Some(ROUNDED) => kind.rounded().ok_or_else(|| {
+                self.refuse(format!("values are not rounded to {}", field.data_type()))
+            }),
+            Some(other) => Err(self.refuse(format!(
+                "the metadata {ROUNDING_KEY:?} of a given field is {ROUNDED:?} or absent, got {other:?}"
+            ))),
         }
     }
 
     fn extension(&self, name: &str, found: &DataType) -> Result<Kind> {
+        use DataType::{LargeUtf8, Utf8, Utf8View};
+        if name == ARROW_JSON && matches!(found, Utf8 | LargeUtf8 | Utf8View) {
+            return Ok(Kind::Shown(Shown::Mixed(found.clone())));
+        }
         let known = EXTENSIONS.iter().find(|kind| name_of(kind) == Some(name));
         let Some(kind) = known else {
             return Err(self.unsupported(&format!("extension {name:?}")));
@@ -117,7 +133,8 @@ impl Given {
             "a given schema cannot hold {what}; accepted are null, bool, all integers, float32, float64, decimal32, \
              decimal64, decimal128, strings and binary (also large, view and fixed-size; fixed_size_binary(12) is an \
              ObjectId), dictionaries of strings, date32, date64, timestamps, structs with fields, lists (also large \
-             and fixed-size), maps with utf8 keys, arrow.uuid, pymongoarrow.objectid and .decimal128, and the \
+             and fixed-size), maps with utf8 keys, arrow.uuid, arrow.json, pymongoarrow.objectid and \
+             .decimal128, and the \
              data_bridge.* extension types"
         ))
     }
@@ -127,6 +144,23 @@ impl Given {
             path: self.path.clone(),
             ..Location::default()
         })
+    }
+}
+
+impl Kind {
+    /// The same type for values that may be rounded; nothing where there is no order to round in.
+    pub(super) fn rounded(&self) -> Option<Kind> {
+        use DataType::*;
+        match self {
+            Kind::Double | Kind::Int32 | Kind::Int64 | Kind::DateTime => {
+                Some(Kind::Rounded(storage(self)))
+            }
+            Kind::Plain(
+                plain @ (Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 | Decimal32(..)
+                | Decimal64(..) | Decimal128(..) | Date32 | Date64 | Timestamp(..)),
+            ) => Some(Kind::Rounded(plain.clone())),
+            _ => None,
+        }
     }
 }
 
@@ -184,6 +218,10 @@ mod tests {
             Kind::FixedSizeList(Box::new(Kind::Uuid), 2),
             Kind::Map(Box::new(Kind::Mixed)),
             Kind::Plain(DataType::UInt64),
+            Kind::Rounded(DataType::Int64),
+            Kind::Rounded(DataType::Decimal128(10, -2)),
+            Kind::Rounded(DataType::Date32),
+            Kind::Shown(Shown::Mixed(DataType::LargeUtf8)),
             Kind::Plain(DataType::Decimal128(10, -2)),
             Kind::Plain(DataType::Timestamp(TimeUnit::Nanosecond, None)),
         ]);
@@ -215,6 +253,17 @@ mod tests {
         assert!(from_fields(&twice.into()).is_err());
         let required = vec![Field::new("a", DataType::Int32, false)];
         assert!(from_fields(&required.into()).is_err());
+    }
+
+    #[test]
+    fn only_what_has_an_order_is_rounded() {
+        let refused = |kind: DataType, value: &str| {
+            let metadata = HashMap::from([(ROUNDING_KEY.into(), value.into())]);
+            let field = Field::new("x", kind, true).with_metadata(metadata);
+            from_fields(&vec![field].into()).unwrap_err().to_string()
+        };
+        assert!(refused(DataType::Utf8, ROUNDED).contains("Utf8"));
+        assert!(refused(DataType::Float32, "up").contains("up"));
     }
 
     #[test]

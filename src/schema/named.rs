@@ -3,12 +3,17 @@
 use arrow_schema::{DataType, TimeUnit};
 
 use super::extension::{name_of, EXTENSIONS};
+use super::shown::Shown;
 use super::table::Kind;
 
 impl Kind {
     /// The kind that `name` stands for: Arrow's names as pyarrow writes them, `datetime`, and the names of our extension
     /// types without `data_bridge.`, such as `objectid`.
+    /// Behind the name of a number or a date, ` rounded` allows values to be rounded.
     pub fn named(name: &str) -> Option<Kind> {
+        if let Some(name) = name.strip_suffix(" rounded") {
+            return Kind::named(name)?.rounded();
+        }
         let ours = |kind: &&Kind| {
             name_of(kind)
                 .is_some_and(|full| full.split_once('.').is_some_and(|(_, end)| end == name))
@@ -23,6 +28,7 @@ impl Kind {
             "string" | "utf8" => Kind::String,
             "binary" => Kind::Binary,
             "datetime" => Kind::DateTime,
+            "json" => Kind::Shown(Shown::Mixed(DataType::Utf8)),
             name => match plain(name) {
                 Some(plain) => Kind::Plain(plain),
                 None => return EXTENSIONS.iter().find(ours).cloned(),
@@ -108,6 +114,16 @@ mod tests {
                     zone("Asia/Tokyo"),
                 )),
             ),
+            ("float64 rounded", Some(Kind::Rounded(DataType::Float64))),
+            (
+                "decimal128(10, 2) rounded",
+                Some(Kind::Rounded(DataType::Decimal128(10, 2))),
+            ),
+            ("date32 rounded", Some(Kind::Rounded(DataType::Date32))),
+            ("json", Some(Kind::Shown(Shown::Mixed(DataType::Utf8)))),
+            ("string rounded", None),
+            ("decimal128 rounded", None),
+            (" rounded", None),
             ("decimal128(39, 2)", None),
             ("timestamp[m]", None),
             ("int", None),

@@ -205,15 +205,15 @@ impl Seen {
 /// The `_id` of the document at `row`, if it has one; `field` is where the `_id` column stands.
 fn document_id(documents: &Documents, field: Option<usize>, row: usize) -> Option<RawValue> {
     let field = field?;
-    let there = documents.shape(row).contains(&(field as u32));
-    there.then(|| {
-        let cell = documents.fields()[field].column.cell(row);
-        let mut bytes = Vec::new();
-        encode_cell(&cell, &mut bytes);
-        RawValue {
-            tag: cell.element_type().byte(),
-            bytes,
-        }
+    if !documents.has(row, field) {
+        return None;
+    }
+    let cell = documents.fields()[field].column.cell(row);
+    let mut bytes = Vec::new();
+    encode_cell(&cell, &mut bytes).ok()?;
+    Some(RawValue {
+        tag: cell.element_type().byte(),
+        bytes,
     })
 }
 

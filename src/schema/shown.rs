@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_schema::DataType;
 
+use super::extension::storage;
 use super::table::{Kind, TableSchema};
 
 /// An extension type's values in a plain Arrow type.
@@ -13,6 +14,10 @@ pub enum Shown {
     ObjectId(DataType),
     /// UUIDs, as this type: bytes, or text with hyphens.
     Uuid(DataType),
+    /// decimal128, as this type: bytes, or text that keeps every digit.
+    Decimal128(DataType),
+    /// Any value, as this type of text: Extended JSON.
+    Mixed(DataType),
 }
 
 impl Shown {
@@ -21,13 +26,18 @@ impl Shown {
         match self {
             Shown::ObjectId(_) => Kind::ObjectId,
             Shown::Uuid(_) => Kind::Uuid,
+            Shown::Decimal128(_) => Kind::Decimal128,
+            Shown::Mixed(_) => Kind::Mixed,
         }
     }
 
     /// The Arrow type they are stored in.
     pub fn storage(&self) -> &DataType {
         match self {
-            Shown::ObjectId(storage) | Shown::Uuid(storage) => storage,
+            Shown::ObjectId(storage)
+            | Shown::Uuid(storage)
+            | Shown::Decimal128(storage)
+            | Shown::Mixed(storage) => storage,
         }
     }
 }
@@ -42,6 +52,37 @@ pub enum Store {
     Bytes,
     /// As text.
     Text,
+}
+
+/// How decimal128 is stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decimals {
+    /// As the extension type.
+    #[default]
+    Extension,
+    /// As its bytes, without the extension's name.
+    Bytes,
+    /// As text.
+    Text,
+    /// As Arrow's Decimal128, of one scale for all values: one that it does not hold is a conflict.
+    Fixed {
+        /// Digits in all, at most 38.
+        precision: u8,
+        /// Digits after the point.
+        scale: i8,
+        /// Whether a value with more digits after the point is rounded.
+        rounded: bool,
+    },
+}
+
+/// How values of several types in one column are stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mixed {
+    /// As the extension type over BSON.
+    #[default]
+    Extension,
+    /// As Extended JSON.
+    Json,
 }
 
 /// How strings are laid out.
@@ -63,7 +104,11 @@ pub struct Representation {
     pub object_id: Store,
     /// UUIDs.
     pub uuid: Store,
-    /// Strings, and text made of ObjectIds and UUIDs.
+    /// decimal128.
+    pub decimal: Decimals,
+    /// Mixed columns.
+    pub mixed: Mixed,
+    /// Strings, and text made of the others.
     pub strings: Strings,
 }
 
@@ -79,6 +124,11 @@ impl TableSchema {
 }
 
 impl Representation {
+    /// Whether values that came in one type may be conflicts, with a schema that was inferred from all of them.
+    pub fn narrows(&self) -> bool {
+        matches!(self.decimal, Decimals::Fixed { .. })
+    }
+
     fn fields(&self, fields: &[(Arc<str>, Kind)]) -> Vec<(Arc<str>, Kind)> {
         let field = |(name, kind): &(Arc<str>, Kind)| (Arc::clone(name), self.kind(kind));
         fields.iter().map(field).collect()
@@ -86,22 +136,38 @@ impl Representation {
 
     fn kind(&self, kind: &Kind) -> Kind {
         let below = |kind: &Kind| Box::new(self.kind(kind));
-        match (kind, self.object_id, self.uuid) {
-            (Kind::ObjectId, Store::Bytes, _) => {
-                Kind::Shown(Shown::ObjectId(DataType::FixedSizeBinary(12)))
-            }
-            (Kind::ObjectId, Store::Text, _) => Kind::Shown(Shown::ObjectId(self.text())),
-            (Kind::Uuid, _, Store::Bytes) => {
-                Kind::Shown(Shown::Uuid(DataType::FixedSizeBinary(16)))
-            }
-            (Kind::Uuid, _, Store::Text) => Kind::Shown(Shown::Uuid(self.text())),
-            (Kind::String, ..) if self.strings != Strings::Utf8 => Kind::Plain(self.text()),
-            (Kind::Document(fields), ..) => Kind::Document(self.fields(fields)),
-            (Kind::List(items), ..) => Kind::List(below(items)),
-            (Kind::LargeList(items), ..) => Kind::LargeList(below(items)),
-            (Kind::FixedSizeList(items, size), ..) => Kind::FixedSizeList(below(items), *size),
-            (Kind::Map(values), ..) => Kind::Map(below(values)),
-            (kind, ..) => kind.clone(),
+        match kind {
+            Kind::ObjectId => self.stored(kind, self.object_id, Shown::ObjectId),
+            Kind::Uuid => self.stored(kind, self.uuid, Shown::Uuid),
+            Kind::Decimal128 => match self.decimal {
+                Decimals::Extension => kind.clone(),
+                Decimals::Bytes => self.stored(kind, Store::Bytes, Shown::Decimal128),
+                Decimals::Text => self.stored(kind, Store::Text, Shown::Decimal128),
+                Decimals::Fixed {
+                    precision,
+                    scale,
+                    rounded,
+                } => match DataType::Decimal128(precision, scale) {
+                    fixed if rounded => Kind::Rounded(fixed),
+                    fixed => Kind::Plain(fixed),
+                },
+            },
+            Kind::Mixed if self.mixed == Mixed::Json => Kind::Shown(Shown::Mixed(self.text())),
+            Kind::String if self.strings != Strings::Utf8 => Kind::Plain(self.text()),
+            Kind::Document(fields) => Kind::Document(self.fields(fields)),
+            Kind::List(items) => Kind::List(below(items)),
+            Kind::LargeList(items) => Kind::LargeList(below(items)),
+            Kind::FixedSizeList(items, size) => Kind::FixedSizeList(below(items), *size),
+            Kind::Map(values) => Kind::Map(below(values)),
+            kind => kind.clone(),
+        }
+    }
+
+    fn stored(&self, kind: &Kind, store: Store, shown: fn(DataType) -> Shown) -> Kind {
+        match store {
+            Store::Extension => kind.clone(),
+            Store::Bytes => Kind::Shown(shown(storage(kind))),
+            Store::Text => Kind::Shown(shown(self.text())),
         }
     }
 

@@ -59,6 +59,8 @@ pub enum Kind {
     Mixed,
     /// Values in another Arrow type than the one they are found in; only schemas that were given ask for these.
     Plain(DataType),
+    /// As [`Plain`](Kind::Plain), also where only a value near the one that was found can be held.
+    Rounded(DataType),
     /// Values of an extension type in a plain Arrow type; only asked for.
     Shown(Shown),
     /// Lists of this behind 64-bit offsets; only given.
@@ -74,6 +76,7 @@ impl fmt::Display for Kind {
         match self {
             // What fits may depend on precision, unit or width: say them.
             Kind::Plain(plain) => return plain.fmt(f),
+            Kind::Rounded(plain) => return write!(f, "{plain} rounded"),
             Kind::Shown(shown) => return shown.base().fmt(f),
             Kind::FixedSizeList(_, size) => return write!(f, "list of {size} items"),
             _ => {}
@@ -102,7 +105,7 @@ impl fmt::Display for Kind {
             Kind::Marker(Marker::MaxKey) => "maxKey",
             Kind::Document(_) | Kind::Map(_) => "document",
             Kind::List(_) | Kind::LargeList(_) | Kind::FixedSizeList(..) => "list",
-            Kind::Plain(_) | Kind::Shown(_) => "another Arrow type",
+            Kind::Plain(_) | Kind::Rounded(_) | Kind::Shown(_) => "another Arrow type",
             Kind::Mixed => "mixed",
         })
     }
@@ -112,6 +115,19 @@ impl Kind {
     /// The Arrow field of a column of this kind.
     pub fn field(&self, name: &str) -> Field {
         extension::to_field(name, self)
+    }
+
+    /// Whether values of this kind, or in it, may be rounded.
+    pub fn rounds(&self) -> bool {
+        match self {
+            Kind::Rounded(_) => true,
+            Kind::Document(fields) => fields.iter().any(|(_, kind)| kind.rounds()),
+            Kind::List(below)
+            | Kind::LargeList(below)
+            | Kind::FixedSizeList(below, _)
+            | Kind::Map(below) => below.rounds(),
+            _ => false,
+        }
     }
 }
 

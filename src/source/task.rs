@@ -282,15 +282,18 @@ mod tests {
 
     #[test]
     fn dropping_stops_blocking_work() {
+        let (began, begin) = mpsc::channel();
         let (ended, end) = mpsc::channel();
         let task = Task::spawn_blocking(move |stop| {
+            let _ = began.send(());
             while !stop.is_set() {
                 std::thread::sleep(Duration::from_millis(1));
             }
             let _ = ended.send(());
             Ok(())
         });
-        std::thread::sleep(Duration::from_millis(20));
+        // What has not begun is not run at all.
+        begin.recv_timeout(LONG).unwrap();
         drop(task);
         end.recv_timeout(LONG).unwrap();
     }

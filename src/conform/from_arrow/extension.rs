@@ -99,7 +99,7 @@ impl Reading {
         Ok(self.cast(&array, &DataType::Utf8)?.as_string().clone())
     }
 
-    fn bytes(&self, array: &ArrayRef) -> Result<BinaryArray> {
+    pub(super) fn bytes(&self, array: &ArrayRef) -> Result<BinaryArray> {
         let array = self.unpacked(array)?;
         Ok(self.cast(&array, &DataType::Binary)?.as_binary().clone())
     }

@@ -47,7 +47,7 @@ impl Reading {
                 scratch.push(cell.element_type().byte());
                 scratch.extend_from_slice(key.as_bytes());
                 scratch.push(0);
-                encode_cell(&cell, &mut scratch);
+                encode_cell(&cell, &mut scratch).map_err(|error| self.at(row, error))?;
             }
             scratch.push(0);
             let len = i32::try_from(scratch.len())

@@ -8,7 +8,10 @@ mod extension;
 mod leaf;
 mod map;
 mod nested;
+mod shaped;
 mod time;
+
+pub use shaped::chunks_from_batch;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -18,12 +21,13 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field};
 
 use super::internal;
-use crate::chunk::{Chunk, Column, Tagged, Values};
+use crate::chunk::{Chunk, Column, DuplicateKeys, Tagged, Values};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
 use crate::schema::extension_name;
 
-/// The rows of `batch` as documents. Columns of types that a Chunk has keep their buffers.
+/// The rows of `batch` as documents, a column of shapes read like any other. Columns of types that a Chunk has keep their
+/// buffers.
 ///
 /// # Errors
 /// `InvalidArgument` naming the path, and the row where it is a value's fault, for what BSON cannot hold exactly;
@@ -39,6 +43,7 @@ pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
         documents: Arc::new(documents),
         bytes: batch.get_array_memory_size(),
         duplicates: 0,
+        duplicate_keys: DuplicateKeys::default(),
     })
 }
 

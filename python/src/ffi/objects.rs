@@ -1,6 +1,4 @@
-//! The one place with `unsafe`: what pays and PyO3 does not offer, and descriptors that Python hands in as numbers.
-
-#![allow(unsafe_code)]
+//! Objects: what pays and PyO3 does not offer, and descriptors that Python hands in as numbers.
 
 #[cfg(unix)]
 use std::{

@@ -1,0 +1,80 @@
+//! What the benchmarks of the core read: files of BSON documents, cut into pieces as a reader cuts replies.
+
+use std::io;
+use std::path::Path;
+
+use data_bridge::raw::{document_len, key_len, value_len, ElementType};
+
+/// The size of a piece, in bytes: what a reader decodes at a time.
+const PIECE: usize = 1 << 20;
+
+/// Documents that are decoded together.
+pub struct Piece {
+    /// The documents, one after the other.
+    pub bytes: Vec<u8>,
+    /// Where each starts.
+    pub offsets: Vec<u32>,
+}
+
+/// The documents of the file at `path`, as pieces.
+///
+/// # Errors
+/// When the file cannot be read, or does not hold whole BSON documents.
+pub fn read(path: &Path) -> io::Result<Vec<Piece>> {
+    let bytes = std::fs::read(path)?;
+    let mut pieces = Vec::new();
+    let (mut start, mut at, mut offsets) = (0, 0, Vec::new());
+    while at < bytes.len() {
+        offsets.push((at - start) as u32);
+        at += document_len(&bytes, at)
+            .map_err(|malformed| io::Error::new(io::ErrorKind::InvalidData, malformed.reason))?;
+        if at - start >= PIECE || at == bytes.len() {
+            pieces.push(Piece {
+                bytes: bytes[start..at].to_vec(),
+                offsets: std::mem::take(&mut offsets),
+            });
+            start = at;
+        }
+    }
+    Ok(pieces)
+}
+
+/// The number of elements in the documents of `piece`, nested ones too: the least a decoder can do, which is to look at
+/// every header.
+pub fn walk(piece: &Piece) -> u64 {
+    piece
+        .offsets
+        .iter()
+        .map(|&offset| walk_document(&piece.bytes, offset as usize).0)
+        .sum()
+}
+
+/// The elements of the document at `at`, and its end.
+fn walk_document(bytes: &[u8], at: usize) -> (u64, usize) {
+    let Ok(len) = document_len(bytes, at) else {
+        return (0, bytes.len());
+    };
+    let end = at + len - 1;
+    let (mut at, mut elements) = (at + 4, 0);
+    while at < end {
+        elements += 1;
+        let Some(kind) = ElementType::from_byte(bytes[at]) else {
+            break;
+        };
+        let Ok(key) = key_len(&bytes[..end], at + 1) else {
+            break;
+        };
+        at += key + 2;
+        if matches!(kind, ElementType::Document | ElementType::List) {
+            let (inside, after) = walk_document(bytes, at);
+            elements += inside;
+            at = after;
+        } else {
+            let Ok(len) = value_len(kind, &bytes[..end], at) else {
+                break;
+            };
+            at += len;
+        }
+    }
+    (elements, end + 1)
+}

@@ -1,0 +1,132 @@
+//! Arrow data of other libraries, over the C interface.
+//!
+//! Arrow's own reader of C streams slices structs inside of a sliced struct twice, and panics: a pyarrow table of nested
+//! documents, sliced, is enough. So what comes is brought to offset 0 before arrays are made of it.
+
+use std::ffi::CStr;
+use std::sync::Arc;
+
+use arrow_array::ffi::{from_ffi, from_ffi_and_data_type, FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::ffi_stream::FFI_ArrowArrayStream;
+use arrow_array::{RecordBatch, RecordBatchOptions, StructArray};
+use arrow_data::ArrayData;
+use arrow_schema::{ArrowError, DataType, Schema, SchemaRef};
+use pyo3::exceptions::{PyTypeError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyTuple};
+
+use crate::arrow::arrow_error;
+
+/// The schema and the RecordBatches of an object with `__arrow_c_stream__` or `__arrow_c_array__`.
+///
+/// # Errors
+/// What the object raises; ValueError for what is not a table.
+pub fn batches(object: &Bound<'_, PyAny>) -> PyResult<(SchemaRef, Vec<RecordBatch>)> {
+    if object.hasattr("__arrow_c_stream__")? {
+        let capsule = object.call_method0("__arrow_c_stream__")?;
+        return streamed(capsule.cast::<PyCapsule>()?);
+    }
+    let pair = object.call_method0("__arrow_c_array__")?;
+    let pair = pair.cast::<PyTuple>()?;
+    let (schema, array) = (pair.get_item(0)?, pair.get_item(1)?);
+    let schema = schema.cast::<PyCapsule>()?;
+    let schema = schema.pointer_checked(Some(c"arrow_schema"))?;
+    let array = array.cast::<PyCapsule>()?;
+    let array = array.pointer_checked(Some(c"arrow_array"))?;
+    // SAFETY: capsules of these names hold these structs, by the PyCapsule interface; `pair` keeps them alive. The array is
+    // moved out, which marks it as released.
+    let (schema, array) = unsafe {
+        let array = FFI_ArrowArray::from_raw(array.cast().as_ptr());
+        (schema.cast::<FFI_ArrowSchema>().as_ref(), array)
+    };
+    // SAFETY: both came from one exporter, as a pair.
+    let data = unsafe { from_ffi(array, schema) }.map_err(arrow_error)?;
+    let schema: SchemaRef = Arc::new(Schema::try_from(schema).map_err(arrow_error)?);
+    let batch = table(&data, &schema).map_err(arrow_error)?;
+    Ok((schema, vec![batch]))
+}
+
+fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBatch>)> {
+    let pointer = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
+    // SAFETY: a capsule of this name holds this struct, by the PyCapsule interface. It is moved out, which marks it as
+    // released; dropping ours releases what it stands for.
+    let mut stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.cast().as_ptr()) };
+    let (Some(get_schema), Some(get_next)) = (stream.get_schema, stream.get_next) else {
+        return Err(PyValueError::new_err("this Arrow stream was read already"));
+    };
+    let mut schema = FFI_ArrowSchema::empty();
+    // SAFETY: `stream` is a live stream, and `schema` is there to be written to.
+    if unsafe { get_schema(&mut stream, &mut schema) } != 0 {
+        return Err(failure(&mut stream));
+    }
+    let schema = Schema::try_from(&schema).map_err(|error| {
+        PyTypeError::new_err(format!("an Arrow stream that is no table: {error}"))
+    })?;
+    let schema: SchemaRef = Arc::new(schema);
+    let rows = DataType::Struct(schema.fields().clone());
+    let mut batches = Vec::new();
+    loop {
+        let mut array = FFI_ArrowArray::empty();
+        // SAFETY: as above.
+        if unsafe { get_next(&mut stream, &mut array) } != 0 {
+            return Err(failure(&mut stream));
+        }
+        if array.is_released() {
+            return Ok((schema, batches));
+        }
+        // SAFETY: an array of a stream has the type that the stream says.
+        let data = unsafe { from_ffi_and_data_type(array, rows.clone()) };
+        let batch = data.and_then(|data| table(&data, &schema));
+        batches.push(batch.map_err(arrow_error)?);
+        capsule.py().check_signals()?;
+    }
+}
+
+/// What a stream says of its error.
+fn failure(stream: &mut FFI_ArrowArrayStream) -> PyErr {
+    let Some(get_last_error) = stream.get_last_error else {
+        return PyValueError::new_err("the Arrow stream failed");
+    };
+    // SAFETY: `stream` is live. The text, if there is one, is valid until its next call.
+    let text = unsafe {
+        let text = get_last_error(stream);
+        (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
+    };
+    PyValueError::new_err(text.unwrap_or_else(|| "the Arrow stream failed".into()))
+}
+
+fn table(data: &ArrayData, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let len = data.len();
+    let rows = StructArray::from(straight(data, 0, len));
+    let options = RecordBatchOptions::new().with_row_count(Some(len));
+    RecordBatch::try_new_with_options(Arc::clone(schema), rows.into_parts().1, &options)
+}
+
+/// `len` slots from `offset` on, with an offset of 0 wherever an array's children count from its own.
+fn straight(data: &ArrayData, offset: usize, len: usize) -> ArrayData {
+    let from = data.offset() + offset;
+    let (scale, whole) = match data.data_type() {
+        DataType::Struct(_) => (1, false),
+        DataType::FixedSizeList(_, size) => (*size as usize, false),
+        _ => (0, true),
+    };
+    let children = data.child_data().iter().map(|child| match whole {
+        true => straight(child, 0, child.len()),
+        false => straight(child, from * scale, len * scale),
+    });
+    let children = children.collect();
+    let builder = if whole {
+        if data.child_data().is_empty() {
+            return data.slice(offset, len);
+        }
+        data.slice(offset, len).into_builder()
+    } else {
+        let nulls = data.nulls().map(|nulls| nulls.slice(offset, len));
+        ArrayData::builder(data.data_type().clone())
+            .len(len)
+            .nulls(nulls)
+    };
+    // SAFETY: the same slots of the same array: a struct's or fixed-size list's children are cut to just its slots, and of
+    // any other array the children are whole and hold the same values.
+    unsafe { builder.child_data(children).build_unchecked() }
+}

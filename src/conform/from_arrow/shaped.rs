@@ -1,0 +1,117 @@
+//! Rows that came with the shapes of their documents.
+
+use arrow_array::{Array, BinaryArray, RecordBatch};
+use arrow_schema::extension::EXTENSION_TYPE_METADATA_KEY;
+use arrow_schema::{DataType, FieldRef};
+
+use super::{chunk_from_batch, Reading, Rows};
+use crate::chunk::{encode_document, Chunk, DocumentCell};
+use crate::conform::internal;
+use crate::conform::shapes::{fingerprint, Shaped};
+use crate::decode::{decode, DecodeOptions};
+use crate::error::{Error, Location, Result, Step};
+use crate::schema::{extension_name, SHAPES};
+
+/// BSON decoded at once, in bytes: as much as a reader would.
+const PIECE: usize = 1 << 20;
+
+/// The rows of `batch` as documents: exactly those it was made of, when it has the column of shapes.
+///
+/// # Errors
+/// As [`chunk_from_batch`]; also when the column of shapes goes with other columns (`InvalidArgument`) or does not hold what
+/// it should (a decode error).
+pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
+    let schema = batch.schema();
+    let is_shapes = |field: &&FieldRef| extension_name(field) == Some(SHAPES);
+    let Some(place) = schema.fields().iter().position(|field| is_shapes(&field)) else {
+        return Ok(vec![chunk_from_batch(batch)?]);
+    };
+    let field = &schema.fields()[place];
+    let reading = Reading {
+        path: vec![Step::Key(field.name().as_str().into())],
+        rows: Rows::Top,
+    };
+    let mut columns = batch.clone();
+    columns.remove_column(place);
+    let found = fingerprint(columns.schema().fields().iter());
+    if field.metadata().get(EXTENSION_TYPE_METADATA_KEY) != Some(&found) {
+        return Err(reading.refuse(
+            "these shapes were written for other columns: read the table as it was written, or leave this column out"
+                .into(),
+        ));
+    }
+    if !is_binary(batch.column(place).data_type()) {
+        return Err(reading.refuse(format!("{SHAPES} over {}", field.data_type())));
+    }
+    let shapes = reading.bytes(batch.column(place))?;
+    let plain = chunk_from_batch(&columns)?;
+    if shapes.null_count() == shapes.len() {
+        return Ok(vec![plain]);
+    }
+    Pieces::default().read(&plain, &shapes, reading.path)
+}
+
+/// Whether a type is Binary, in any layout that tools turn it into.
+fn is_binary(found: &DataType) -> bool {
+    match found {
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
+        DataType::Dictionary(_, values) => is_binary(values),
+        DataType::RunEndEncoded(_, values) => is_binary(values.data_type()),
+        _ => false,
+    }
+}
+
+/// Documents as BSON, decoded piece by piece.
+#[derive(Default)]
+struct Pieces {
+    chunks: Vec<Chunk>,
+    rows: usize,
+    bson: Vec<u8>,
+    starts: Vec<u32>,
+}
+
+impl Pieces {
+    fn read(mut self, plain: &Chunk, shapes: &BinaryArray, path: Vec<Step>) -> Result<Vec<Chunk>> {
+        let documents = &plain.documents;
+        let mut shaped = Shaped::default();
+        for row in 0..plain.rows() {
+            let start = u32::try_from(self.bson.len()).map_err(internal)?;
+            if shapes.is_null(row) {
+                encode_document(&DocumentCell::Row { documents, row }, &mut self.bson)?;
+            } else {
+                shaped
+                    .write(shapes.value(row), documents, row, &mut self.bson)
+                    .map_err(|bad| {
+                        Error::decode(bad.offset, bad.reason).at(Location {
+                            document: Some(row as u64),
+                            id: None,
+                            path: path.clone(),
+                        })
+                    })?;
+            }
+            self.starts.push(start);
+            if self.bson.len() >= PIECE {
+                self.decode()?;
+            }
+        }
+        if !self.starts.is_empty() {
+            self.decode()?;
+        }
+        Ok(self.chunks)
+    }
+
+    fn decode(&mut self) -> Result<()> {
+        let chunk = decode(&self.bson, &self.starts, &DecodeOptions::default());
+        let chunk = chunk.map_err(|mut error| {
+            if let Some(document) = &mut error.location_mut().document {
+                *document += self.rows as u64;
+            }
+            error
+        })?;
+        self.rows += chunk.rows();
+        self.chunks.push(chunk);
+        self.bson.clear();
+        self.starts.clear();
+        Ok(())
+    }
+}

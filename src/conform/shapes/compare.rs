@@ -1,0 +1,256 @@
+//! A document beside what reading its row gives, and the shape that tells one from the other.
+
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use super::format::{
+    push_number, recast, DOCUMENT, DOUBLE, INT32, INT64, LIST, LITERAL, NULL, PLAIN,
+};
+use crate::chunk::{encode_cell, encode_wrapped, Cell, DocumentCell, Documents, ListCell};
+use crate::conform::{OnConflict, Policy};
+use crate::error::Error;
+use crate::schema::Kind;
+
+/// Compares rows of one Chunk.
+pub(super) struct Compare {
+    /// Values that did not fit were given up.
+    nulled: bool,
+    /// Literals written so far.
+    literals: usize,
+    /// The first value that could not be written: it takes 2 GiB or more.
+    pub failure: Option<Error>,
+    /// The position of each key of a document kind, by where its list of fields is.
+    positions: HashMap<usize, HashMap<Arc<str>, usize>>,
+}
+
+type Fields = [(Arc<str>, Kind)];
+
+/// The run of fields that is being collected.
+struct Run {
+    first: usize,
+    next: usize,
+}
+
+impl Compare {
+    pub fn new(policy: &Policy) -> Self {
+        Compare {
+            nulled: policy.on_conflict == OnConflict::Null,
+            literals: 0,
+            failure: None,
+            positions: HashMap::new(),
+        }
+    }
+
+    /// Whether the row of `plain` reads as `document`; else its steps are appended to `out`.
+    pub fn document(
+        &mut self,
+        fields: &Fields,
+        document: &DocumentCell<'_>,
+        plain: &Documents,
+        row: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let start = out.len();
+        let read = |field: usize| plain.fields()[field].column.cell(row);
+        let mut run: Option<Run> = None;
+        let mut runs_only = true;
+        let mut runs = 0;
+        let mut known = 0;
+        let mut expected = 0;
+        for (key, cell) in document.entries() {
+            let Some(field) = self.position(fields, key, expected) else {
+                continue;
+            };
+            expected = field + 1;
+            known += 1;
+            let plain = read(field);
+            let mut step = Vec::new();
+            let absent = matches!(plain, Cell::Null);
+            let same = if matches!(cell, Cell::Null) || (absent && self.nulled) {
+                step.push(NULL);
+                false
+            } else {
+                self.cell(&fields[field].1, &cell, &plain, &mut step)
+            };
+            if same {
+                let goes_on = run.as_ref().is_some_and(|run| {
+                    field >= run.next && (run.next..field).all(|gap| is_null(&read(gap)))
+                });
+                match &mut run {
+                    Some(run) if goes_on => run.next = field + 1,
+                    _ => {
+                        runs += usize::from(end(run.take(), fields.len(), read, out));
+                        run = Some(Run {
+                            first: field,
+                            next: field + 1,
+                        });
+                    }
+                }
+            } else {
+                runs += usize::from(end(run.take(), fields.len(), read, out));
+                runs_only = false;
+                push_number(2 * field + 2, out);
+                out.extend_from_slice(&step);
+            }
+        }
+        runs += usize::from(end(run.take(), fields.len(), read, out));
+        out.push(0);
+        // One run holds all there is in field order, unless something is there that the document has not.
+        let same = runs_only && runs <= 1 && {
+            let found = (0..plain.fields().len()).filter(|&field| !is_null(&read(field)));
+            found.count() == known
+        };
+        if same {
+            out.truncate(start);
+        }
+        same
+    }
+
+    /// Whether `plain` reads as `cell`; else how to make it so is appended to `out`.
+    fn cell(&mut self, kind: &Kind, cell: &Cell<'_>, plain: &Cell<'_>, out: &mut Vec<u8>) -> bool {
+        let start = out.len();
+        match (kind, cell, plain) {
+            (
+                Kind::Document(fields),
+                Cell::Document(document),
+                Cell::Document(DocumentCell::Row { documents, row }),
+            ) => {
+                out.push(DOCUMENT);
+                let same = self.document(fields, document, documents, *row, out);
+                if same {
+                    out.truncate(start);
+                }
+                return same;
+            }
+            (
+                Kind::List(kind) | Kind::LargeList(kind) | Kind::FixedSizeList(kind, _),
+                Cell::List(list),
+                Cell::List(plain),
+            ) if list.items().count() == plain.items().count() => {
+                out.push(LIST);
+                let same = self.list(kind, list, plain, out);
+                if same {
+                    out.truncate(start);
+                }
+                return same;
+            }
+            _ => {}
+        }
+        if same_value(cell, plain) {
+            return true;
+        }
+        let is_cell = |&code: &u8| recast(code, plain).is_some_and(|made| same_value(&made, cell));
+        match [INT32, INT64, DOUBLE].into_iter().find(is_cell) {
+            Some(code) => out.push(code),
+            None => {
+                out.push(LITERAL);
+                if let Err(error) = encode_wrapped(cell, out) {
+                    self.failure.get_or_insert(error);
+                }
+                self.literals += 1;
+            }
+        }
+        false
+    }
+
+    /// The same for the items of lists of one length.
+    fn list(
+        &mut self,
+        kind: &Kind,
+        list: &ListCell<'_>,
+        plain: &ListCell<'_>,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let mut all_same = true;
+        let (mut last, mut item) = (Vec::new(), Vec::new());
+        let mut count = 0;
+        let mut may_repeat = false;
+        for (cell, plain) in list.items().zip(plain.items()) {
+            item.clear();
+            let literals = self.literals;
+            let given_up = self.nulled && is_null(&plain);
+            if given_up || self.cell(kind, &cell, &plain, &mut item) {
+                item.push(PLAIN);
+            } else {
+                all_same = false;
+            }
+            if count > 0 && may_repeat && item == last {
+                count += 1;
+                continue;
+            }
+            if count > 0 {
+                push_number(count, out);
+                out.extend_from_slice(&last);
+            }
+            // Whoever reads a literal may rely on it not being a thousand.
+            may_repeat = self.literals == literals;
+            std::mem::swap(&mut last, &mut item);
+            count = 1;
+        }
+        push_number(0, out);
+        out.extend_from_slice(&last);
+        all_same
+    }
+
+    /// Where `fields` has `key`; mostly that is where it is expected.
+    fn position(&mut self, fields: &Fields, key: &str, expected: usize) -> Option<usize> {
+        if fields.get(expected).is_some_and(|(name, _)| **name == *key) {
+            return Some(expected);
+        }
+        let known = self.positions.entry(fields.as_ptr() as usize);
+        let names = known.or_insert_with(|| {
+            let names = fields.iter().map(|(name, _)| Arc::clone(name));
+            names.zip(0..).collect()
+        });
+        names.get(key).copied()
+    }
+}
+
+/// Writes a run that is over, as long as nulls let it be: rows that differ in what is missing then have the same shape.
+fn end<'a>(
+    run: Option<Run>,
+    fields: usize,
+    read: impl Fn(usize) -> Cell<'a>,
+    out: &mut Vec<u8>,
+) -> bool {
+    let Some(Run {
+        mut first,
+        mut next,
+    }) = run
+    else {
+        return false;
+    };
+    while first > 0 && is_null(&read(first - 1)) {
+        first -= 1;
+    }
+    while next < fields && is_null(&read(next)) {
+        next += 1;
+    }
+    push_number(2 * first + 1, out);
+    push_number(next - first, out);
+    true
+}
+
+fn is_null(cell: &Cell<'_>) -> bool {
+    matches!(cell, Cell::Null)
+}
+
+/// Whether both are one value of one type; doubles bit by bit.
+fn same_value(a: &Cell<'_>, b: &Cell<'_>) -> bool {
+    match (a, b) {
+        (Cell::Int32(a), Cell::Int32(b)) => a == b,
+        (Cell::Int64(a), Cell::Int64(b)) | (Cell::DateTime(a), Cell::DateTime(b)) => a == b,
+        (Cell::Double(a), Cell::Double(b)) => a.to_bits() == b.to_bits(),
+        (Cell::Boolean(a), Cell::Boolean(b)) => a == b,
+        (Cell::String(a), Cell::String(b)) => a == b,
+        (Cell::ObjectId(a), Cell::ObjectId(b)) => a == b,
+        _ if a.element_type() != b.element_type() => false,
+        _ => {
+            let (mut first, mut second) = (Vec::new(), Vec::new());
+            encode_cell(a, &mut first).is_ok()
+                && encode_cell(b, &mut second).is_ok()
+                && first == second
+        }
+    }
+}

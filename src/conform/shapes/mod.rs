@@ -1,0 +1,114 @@
+//! The column that makes reading a table back exact: what Arrow has no place for, row by row.
+//!
+//! A cell of it is null where the row, read as [`chunk_from_batch`] reads any Arrow data, gives the document as it was.
+//! Else it holds what to do differently, found by comparing that reading with the document: nothing is known here of what
+//! a table does to which type, so nothing can be forgotten.
+//!
+//! ```text
+//! document  := step* 0x00                      keys in their order
+//! step      := varint(2 * field + 1) varint(n) the next n fields from this one, those that are not null, as they read
+//!            | varint(2 * field + 2) value     this field
+//! value     := code payload
+//! list      := (varint(n) value)* 0x00 value   n items; at last all that are left
+//! ```
+//!
+//! Fields are numbers in their struct, so the column goes with exactly these columns: its metadata has a fingerprint.
+
+mod compare;
+mod format;
+mod read;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow_array::builder::BinaryBuilder;
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
+use arrow_schema::{DataType, Field, Schema, SchemaRef};
+
+use super::{chunk_from_batch, internal, mixed, Failure, Policy};
+use crate::chunk::{Chunk, DocumentCell};
+use crate::error::{Error, ErrorKind, Result};
+use crate::schema::{TableSchema, SHAPES};
+use compare::Compare;
+pub(super) use format::fingerprint;
+pub(super) use read::Shaped;
+
+/// The name of the column.
+pub const SHAPES_COLUMN: &str = "_shapes";
+
+/// `arrow` with the column of [`add_shapes`] behind the others.
+///
+/// # Errors
+/// `InvalidArgument` when a column has its name.
+pub fn with_shapes(arrow: &Schema) -> Result<SchemaRef> {
+    if arrow.column_with_name(SHAPES_COLUMN).is_some() {
+        let text = format!(
+            "a column is called {SHAPES_COLUMN:?}, as the one that shapes=True adds: leave that key out of the query"
+        );
+        return Err(Error::new(ErrorKind::InvalidArgument(text)));
+    }
+    let metadata = HashMap::from([
+        (EXTENSION_TYPE_NAME_KEY.into(), SHAPES.into()),
+        (
+            EXTENSION_TYPE_METADATA_KEY.into(),
+            fingerprint(arrow.fields().iter()),
+        ),
+    ]);
+    let column = Field::new(SHAPES_COLUMN, DataType::Binary, true).with_metadata(metadata);
+    let mut fields = arrow.fields().to_vec();
+    fields.push(Arc::new(column));
+    Ok(Arc::new(Schema::new_with_metadata(
+        fields,
+        arrow.metadata().clone(),
+    )))
+}
+
+/// `batch`, which was made of `chunk` under `schema` and `policy`, with what makes reading it back exact; `shaped` is its
+/// schema [`with_shapes`].
+///
+/// Keys that `schema` does not name stay left out, and values that `policy` turned to null stay null.
+///
+/// # Errors
+/// `InvalidArgument` for a value that cannot be read back at all, such as a uint64 above BSON's integers.
+pub fn add_shapes(
+    chunk: &Chunk,
+    schema: &TableSchema,
+    policy: &Policy,
+    batch: &RecordBatch,
+    shaped: &SchemaRef,
+) -> Result<RecordBatch> {
+    let plain = chunk_from_batch(batch)?;
+    let mut compare = Compare::new(policy);
+    let mut column = BinaryBuilder::new();
+    let mut shape = Vec::new();
+    let mut size = 0;
+    for row in 0..chunk.rows() {
+        shape.clear();
+        let document = DocumentCell::Row {
+            documents: &chunk.documents,
+            row,
+        };
+        let same = compare.document(
+            schema.fields(),
+            &document,
+            &plain.documents,
+            row,
+            &mut shape,
+        );
+        if let Some(failure) = compare.failure.take() {
+            return Err(failure);
+        }
+        if same {
+            column.append_null();
+            continue;
+        }
+        size += shape.len();
+        mixed::offset(size).map_err(Failure::into_error)?;
+        column.append_value(&shape);
+    }
+    let mut columns = batch.columns().to_vec();
+    columns.push(Arc::new(column.finish()) as ArrayRef);
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(Arc::clone(shaped), columns, &options).map_err(internal)
+}

@@ -1,0 +1,171 @@
+//! decimal128 taken apart, and as text.
+//!
+//! Source: IEEE 754-2008 in its binary encoding, as the BSON specification asks:
+//! <https://github.com/mongodb/specifications/blob/master/source/bson-decimal128/decimal128.md>.
+
+use std::fmt;
+
+/// The largest coefficient that is canonical: 34 nines.
+const MAX_COEFFICIENT: u128 = 9_999_999_999_999_999_999_999_999_999_999_999;
+const BIAS: i32 = 6176;
+
+/// What 16 bytes on the wire stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decimal {
+    /// A number in its canonical encoding.
+    Finite(Digits),
+    /// A zero in an encoding that is not canonical: its coefficient would be too large, so it counts for nothing.
+    NotCanonical(Digits),
+    /// Infinity.
+    Infinite {
+        /// Whether below zero.
+        negative: bool,
+    },
+    /// NaN, quiet.
+    NaN,
+    /// NaN, signalling.
+    SignallingNaN,
+}
+
+/// A finite decimal: its sign, coefficient and exponent of ten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digits {
+    /// Whether below zero, or the negative zero.
+    pub negative: bool,
+    /// At most 34 digits.
+    pub coefficient: u128,
+    /// Of ten.
+    pub exponent: i32,
+}
+
+impl Decimal {
+    /// Reads the 16 bytes of a decimal128.
+    pub fn from_bytes(bytes: [u8; 16]) -> Decimal {
+        let bits = u128::from_le_bytes(bytes);
+        let negative = bits >> 127 == 1;
+        let exponent = |at: u32| ((bits >> at) & 0x3fff) as i32 - BIAS;
+        let zero = |exponent| {
+            Decimal::NotCanonical(Digits {
+                negative,
+                coefficient: 0,
+                exponent,
+            })
+        };
+        match (bits >> 121) & 0b11_1111 {
+            0b11_1111 => return Decimal::SignallingNaN,
+            0b11_1110 => return Decimal::NaN,
+            0b11_1100 | 0b11_1101 => return Decimal::Infinite { negative },
+            // With both of these bits the exponent stands elsewhere, before a coefficient above the largest.
+            combination if combination >> 4 == 0b11 => return zero(exponent(111)),
+            _ => {}
+        }
+        let coefficient = bits & ((1 << 113) - 1);
+        if coefficient > MAX_COEFFICIENT {
+            return zero(exponent(113));
+        }
+        Decimal::Finite(Digits {
+            negative,
+            coefficient,
+            exponent: exponent(113),
+        })
+    }
+}
+
+/// As Python's `str` of a `bson.Decimal128` or `decimal.Decimal`: every digit, and an exponent where needed.
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Decimal::Finite(digits) | Decimal::NotCanonical(digits) => digits.fmt(f),
+            Decimal::Infinite { negative: false } => f.write_str("Infinity"),
+            Decimal::Infinite { negative: true } => f.write_str("-Infinity"),
+            // PyMongo writes both, of either sign, like this.
+            Decimal::NaN | Decimal::SignallingNaN => f.write_str("NaN"),
+        }
+    }
+}
+
+/// The General Decimal Arithmetic's to-scientific-string, <https://speleotrove.com/decimal/daconvs.html>.
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = if self.negative { "-" } else { "" };
+        let digits = self.coefficient.to_string();
+        let whole = self.exponent + digits.len() as i32;
+        write!(f, "{sign}")?;
+        if self.exponent == 0 {
+            return f.write_str(&digits);
+        }
+        if self.exponent < 0 && whole > -6 {
+            let Ok(whole) = usize::try_from(whole) else {
+                let zeros = whole.unsigned_abs() as usize;
+                return write!(f, "0.{:0>zeros$}{digits}", "");
+            };
+            let (whole, fraction) = digits.split_at(whole);
+            return write!(
+                f,
+                "{}.{fraction}",
+                if whole.is_empty() { "0" } else { whole }
+            );
+        }
+        let (first, others) = digits.split_at(1);
+        let point = if others.is_empty() { "" } else { "." };
+        write!(f, "{first}{point}{others}E{:+}", whole - 1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_what_python_writes() {
+        for (coefficient, exponent, text) in [
+            (0, 0, "0"),
+            (0, -2, "0.00"),
+            (0, -6, "0.000000"),
+            (0, -7, "0E-7"),
+            (0, 3, "0E+3"),
+            (1, -6, "0.000001"),
+            (1, -7, "1E-7"),
+            (12, -7, "0.0000012"),
+            (12, -8, "1.2E-7"),
+            (150, -2, "1.50"),
+            (150, -3, "0.150"),
+            (150, 1, "1.50E+3"),
+            (
+                MAX_COEFFICIENT,
+                6111,
+                "9.999999999999999999999999999999999E+6144",
+            ),
+        ] {
+            let digits = Digits {
+                negative: false,
+                coefficient,
+                exponent,
+            };
+            assert_eq!(digits.to_string(), text);
+            let negative = Digits {
+                negative: true,
+                ..digits
+            };
+            assert_eq!(negative.to_string(), format!("-{text}"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_canonical_number_is_told_apart() {
+        let read = |high: u128| Decimal::from_bytes((high << 112).to_le_bytes());
+        assert_eq!(read(0x7c00), Decimal::NaN);
+        assert_eq!(read(0x7e00), Decimal::SignallingNaN);
+        assert_eq!(read(0x7800), Decimal::Infinite { negative: false });
+        assert_eq!(read(0xf800), Decimal::Infinite { negative: true });
+        assert!(matches!(read(0x6c10), Decimal::NotCanonical(_)));
+        let bits = (MAX_COEFFICIENT + 1) | ((BIAS as u128) << 113);
+        let above = Decimal::from_bytes(bits.to_le_bytes());
+        assert!(matches!(above, Decimal::NotCanonical(_)));
+        assert_eq!(above.to_string(), "0");
+        assert!(matches!(
+            Decimal::from_bytes((bits - 1).to_le_bytes()),
+            Decimal::Finite(_)
+        ));
+    }
+}
