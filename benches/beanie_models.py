@@ -7,10 +7,10 @@ import sys
 from typing import Any
 
 from beanie import Document, init_beanie
-from odm_mapper import AsyncMapper, assign, make
 from pydantic import BaseModel
 from pymongo import AsyncMongoClient
 
+from odm_mapper import AsyncMapper, assign, make
 from registry import Target
 
 
@@ -111,7 +111,7 @@ class Large(Document):
         name = "large"
 
 
-MODELS = {"flat": Flat, "nested": Nested, "small": Small, "large": Large}
+MODELS: dict[str, Any] = {"flat": Flat, "nested": Nested, "small": Small, "large": Large}
 
 
 class BeanieMapper(AsyncMapper):

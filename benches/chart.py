@@ -20,16 +20,16 @@ COLOURS = {
 
 def draw(figures: Figures, path: Path) -> None:
     """Write the chart as SVG. The same figures give the same bytes."""
-    import matplotlib
+    import matplotlib as mpl
 
-    matplotlib.use("svg")
-    matplotlib.rcParams.update({"svg.hashsalt": "data-bridge", "svg.fonttype": "none", "font.size": 9})
-    from matplotlib import pyplot
+    mpl.use("svg")
+    mpl.rcParams.update({"svg.hashsalt": "data-bridge", "svg.fonttype": "none", "font.size": 9})
+    import matplotlib.pyplot as plt
 
     drawn = [group for group in JOBS if any(group in shape.groups() for shape in figures.shapes.values())]
     if not drawn:
         raise SystemExit(f"nothing to draw: the chart shows the jobs {', '.join(JOBS)}")
-    figure, places = pyplot.subplots(len(drawn), 1, figsize=(9, 2.6 * len(drawn) + 0.6), squeeze=False)
+    figure, places = plt.subplots(len(drawn), 1, figsize=(9, 2.6 * len(drawn) + 0.6), squeeze=False)
     for place, group in zip(places[:, 0], drawn, strict=True):
         bars(place, figures, group)
     made = ", ".join(f"{name} {value}" for name, value in figures.environment.items() if name in ("processor", "cores"))

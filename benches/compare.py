@@ -13,15 +13,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pymongo import MongoClient
+
 from figures import Figures, ShapeFigures, environment, now
 from measure import measure_apart
-from pymongo import MongoClient
 from readers import GROUPS
-from report import markdown, text
-from socket_drain import SocketDrain, count_documents
-
 from registry import FLOOR, interpreter
+from report import markdown, text
 from shapes import ALL, DATABASE, SHAPES, load
+from socket_drain import SocketDrain, count_documents
 
 # A job that takes longer is measured three times at most: its spread is small beside it.
 SLOW_SECONDS, SLOW_ROUNDS = 10, 3

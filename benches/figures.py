@@ -55,7 +55,7 @@ class ShapeFigures:
         lines = []
         for group in self.groups():
             counts = {
-                reader: sorted({each.count for each in measured})
+                reader: sorted({each.results for each in measured})
                 for (of, reader), measured in self.measurements.items()
                 if of == group and measured and not (reader == "socket" and group in VALUES)
             }

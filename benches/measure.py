@@ -22,7 +22,7 @@ class Measurement(NamedTuple):
     wall: float  # seconds
     cpu: float  # seconds of the client process, all its threads
     memory: float  # peak resident megabytes, above what the process held before the work
-    count: int  # documents or values of the result
+    results: int  # documents, or values, of what the work gave
 
 
 def memory_kilobytes(field: str) -> int:

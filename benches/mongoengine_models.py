@@ -6,8 +6,8 @@ import sys
 from typing import Any
 
 import mongoengine as me
-from odm_mapper import Mapper, assign, make
 
+from odm_mapper import Mapper, assign, make
 from registry import Target
 
 
@@ -104,7 +104,7 @@ class Large(me.Document):
     meta = {"collection": "large"}
 
 
-MODELS = {"flat": Flat, "nested": Nested, "small": Small, "large": Large}
+MODELS: dict[str, Any] = {"flat": Flat, "nested": Nested, "small": Small, "large": Large}
 
 
 class MongoEngineMapper(Mapper):

@@ -1,22 +1,22 @@
 """Object mappers: whole collections as instances, and the tasks of MongoDB's ODM benchmark specification.
 
-The specification has a small flat model and a large nested one; here a small of six fields and a large of about 8 kB. Its
-tasks are: create, update, find by a filter on `_id`, each one instance after another with write concern w:1. Added is what
-mappers differ most in: find many, without and with reading what was found. PyMongo's dicts stand for the driver.
+The specification has flat and nested models, small and large; here a small flat one of six fields, a large nested one
+of about 8 kB. Its tasks: create, update, find by a filter on `_id`; each one instance after another, with write concern
+w:1. Added is what mappers differ most in: find many, without and with reading what was found. PyMongo's dicts stand for
+the driver.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable
 from importlib import import_module
 from itertools import cycle
 from typing import Any
 
 from bson import ObjectId
+
 from jobs import drained
 from odm_mapper import Mapper
-
 from registry import Counted, Job, Target, Work, group, job
 from shapes import ALL, DATABASE, MODELS, fields, identifier
 

@@ -1,4 +1,4 @@
-"""data_bridge's models of an asynchronous client, and the tasks with them. Embedded models are those of `our_models`."""
+"""data_bridge's models of an asynchronous client, and the tasks with them. Embedded ones are those of `our_models`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import datetime as dt
 import sys
 from typing import Any
 
-from odm_mapper import AsyncMapper, assign, make
-from our_models import Author, Customer, Home, Line, Profile, Section
+from data_bridge.odm import AsyncDocument, init
 
 import data_bridge
-from data_bridge.odm import AsyncDocument, init
+from odm_mapper import AsyncMapper, assign, make
+from our_models import Author, Customer, Home, Line, Profile, Section
 from registry import Target
 
 __all__ = ["Author", "Flat", "Home", "Large", "Nested", "OurAsyncMapper", "Profile", "Section", "Small"]
@@ -63,7 +63,7 @@ class Large(AsyncDocument):
         name = "large"
 
 
-MODELS = {"flat": Flat, "nested": Nested, "small": Small, "large": Large}
+MODELS: dict[str, Any] = {"flat": Flat, "nested": Nested, "small": Small, "large": Large}
 
 
 class OurAsyncMapper(AsyncMapper):

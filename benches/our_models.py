@@ -6,10 +6,10 @@ import datetime as dt
 import sys
 from typing import Any
 
-from odm_mapper import Mapper, assign, make
+from data_bridge.odm import Document, EmbeddedDocument, init
 
 import data_bridge
-from data_bridge.odm import Document, EmbeddedDocument, init
+from odm_mapper import Mapper, assign, make
 from registry import Target
 
 
@@ -110,7 +110,7 @@ class Large(Document):
         name = "large"
 
 
-MODELS = {"flat": Flat, "nested": Nested, "small": Small, "large": Large}
+MODELS: dict[str, Any] = {"flat": Flat, "nested": Nested, "small": Small, "large": Large}
 
 
 class OurMapper(Mapper):

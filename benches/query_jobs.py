@@ -1,4 +1,4 @@
-"""Queries for less than a collection: two fields of sixty, a pipeline, and queries so small that only their cost counts."""
+"""Queries for less than a collection: two fields of sixty, a pipeline, queries so small that only their cost counts."""
 
 from __future__ import annotations
 
@@ -165,9 +165,7 @@ def our_hundred(target: Target) -> Work:
 def pymongoarrow_hundred(target: Target) -> Work:
     api: Any = import_module("pymongoarrow.api")
     collection, asked = pymongo_collection(target), ids()
-    return repeat(
-        target.calls, lambda: api.find_arrow_all(collection, {"_id": {"$gte": next(asked)}}, limit=HUNDRED)
-    )
+    return repeat(target.calls, lambda: api.find_arrow_all(collection, {"_id": {"$gte": next(asked)}}, limit=HUNDRED))
 
 
 @job("find of 100, arrow", "data_bridge")

@@ -19,7 +19,7 @@ FLOOR = ("drain", "socket")
 
 
 class Target(NamedTuple):
-    """What a job is to work on: a server, a shape that is loaded there, and how often its work calls what it measures."""
+    """What a job works on: a server, a shape that is loaded there, and how often the work calls what is measured."""
 
     uri: str
     shape: str

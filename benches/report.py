@@ -13,9 +13,9 @@ OURS = "data_bridge"
 def rows(shape: ShapeFigures, group: str) -> list[tuple[str, ...]]:
     """Reader, times the socket, wall, spread, CPU, peak MB, documents per second: of one group, the fastest first."""
     floor, each_call = shape.floor(group), shape.calls.get(group, 1) > 1
-    found = []
+    found: list[tuple[str, ...]] = []
     for reader, each in shape.medians(group).items():
-        rate = "" if each_call else f"{floor.count / each.wall:,.0f}"
+        rate = "" if each_call else f"{floor.results / each.wall:,.0f}"
         found.append(
             (
                 reader,
@@ -63,8 +63,9 @@ def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
 def summary(figures: Figures) -> list[str]:
     """One table: each group's readers, and how many times the socket they take on each shape."""
     names = list(figures.shapes)
+    shapes = figures.shapes.values()
     keys = dict.fromkeys(
-        (group, reader) for shape in figures.shapes.values() for group in shape.groups() for reader in shape.medians(group)
+        (group, reader) for each in shapes for group in each.groups() for reader in each.medians(group)
     )
     order = list(dict.fromkeys(group for group, _ in keys))
     lines = []
@@ -72,7 +73,7 @@ def summary(figures: Figures) -> list[str]:
         if reader == "socket":
             continue
         cells = []
-        for shape in figures.shapes.values():
+        for shape in shapes:
             each = shape.medians(group).get(reader)
             cells.append(f"{each.wall / shape.floor(group).wall:.1f}" if each else "")
         strong = "**" if reader.startswith(OURS) else ""
@@ -88,8 +89,8 @@ def markdown(figures: Figures, command: str, chart: Path | None) -> str:
         "",
         f"Made on {figures.date} by `{command}`; do not edit. {facts}.",
         "",
-        "A bare socket that sends the same query and drops the replies is 1: the figures are wall times as multiples of its.",
-        "How they are measured, and what each job is: [benches/](https://github.com/data-bridge/data-bridge/tree/main/benches).",
+        "A bare socket that sends the same query and drops the replies is 1: wall times are multiples of that.",
+        "How they are measured, and what each job is: [benches/](../benches/README.md).",
         "",
     ]
     if chart is not None:
