@@ -45,14 +45,20 @@ def bars(place: Any, figures: Figures, group: str) -> None:
     readers = [reader for reader in COLOURS if any(reader in shape.medians(group) for shape in shapes.values())]
     width = 0.8 / max(1, len(readers))
     for position, reader in enumerate(readers):
-        at, heights = [], []
+        at, heights, failures = [], [], []
         for index, shape in enumerate(shapes.values()):
-            each = shape.medians(group).get(reader)
-            if each is not None:
-                at.append(index + (position - (len(readers) - 1) / 2) * width)
+            each, place_of_bar = shape.medians(group).get(reader), index + (position - (len(readers) - 1) / 2) * width
+            if (group, reader) in shape.failed:
+                failures.append(place_of_bar)
+            elif each is not None:
+                at.append(place_of_bar)
                 heights.append(each.wall / shape.floor(group).wall)
         drawn = place.bar(at, heights, width * 0.92, label=reader, color=COLOURS[reader])
         place.bar_label(drawn, labels=[f"{height:.1f}" for height in heights], fontsize=7, padding=1)
+        for failure in failures:
+            place.annotate(
+                "fails", (failure, 0), (0, 3), textcoords="offset points", ha="center", rotation=90, fontsize=7
+            )
     place.axhline(1, color="#333333", linewidth=0.8, linestyle="--")
     place.set_xticks(range(len(shapes)), list(shapes))
     place.set_title(group, loc="left", fontweight="bold")

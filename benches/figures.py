@@ -74,6 +74,7 @@ class Figures:
     """All shapes of one run of the benchmark."""
 
     date: str
+    command: str
     environment: dict[str, str]
     shapes: dict[str, ShapeFigures] = field(default_factory=dict)
 
@@ -91,12 +92,14 @@ class Figures:
                 "measurements": nested,
                 "failed": failed,
             }
-        return json.dumps({"date": self.date, "environment": self.environment, "shapes": shapes}, indent=1)
+        return json.dumps(
+            {"date": self.date, "command": self.command, "environment": self.environment, "shapes": shapes}, indent=1
+        )
 
     @classmethod
     def from_json(cls, text: str) -> Figures:
         read = json.loads(text)
-        figures = cls(read["date"], read["environment"])
+        figures = cls(read["date"], read["command"], read["environment"])
         for name, each in read["shapes"].items():
             figures.shapes[name] = ShapeFigures(
                 each["documents"],

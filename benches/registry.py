@@ -50,11 +50,14 @@ class Group:
         How often the work does it. More than one: the figures are those of one call, and shown in microseconds.
     jobs
         The readers that meet it. The name's first word is the module that must be installed.
+    only
+        Readers that are measured on some of the shapes.
     """
 
     shapes: tuple[str, ...] | None = None
     calls: int = 1
     jobs: dict[str, Job] = field(default_factory=dict)
+    only: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 GROUPS: dict[str, Group] = {}
@@ -65,11 +68,13 @@ def group(name: str, shapes: tuple[str, ...] | None = None, calls: int = 1) -> N
     GROUPS[name] = Group(shapes, calls)
 
 
-def job(name: str, reader: str) -> Callable[[Job], Job]:
-    """Make a function the job of a reader in a group."""
+def job(name: str, reader: str, only: tuple[str, ...] = ()) -> Callable[[Job], Job]:
+    """Make a function the job of a reader in a group; `only` on these shapes, if any are given."""
 
     def register(function: Job) -> Job:
         GROUPS[name].jobs[reader] = function
+        if only:
+            GROUPS[name].only[reader] = only
         return function
 
     return register

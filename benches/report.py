@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from figures import Figures, ShapeFigures
 
@@ -81,20 +80,20 @@ def summary(figures: Figures) -> list[str]:
     return table(["times the socket", *names], lines)
 
 
-def markdown(figures: Figures, command: str, chart: Path | None) -> str:
-    """A page: all tables, with what they were made of."""
+def markdown(figures: Figures, chart: str | None) -> str:
+    """A page: all tables, with what they were made of, and the chart at that address."""
     facts = ", ".join(f"{name} {value}" for name, value in figures.environment.items())
     lines = [
         "# Benchmarks",
         "",
-        f"Made on {figures.date} by `{command}`; do not edit. {facts}.",
+        f"Made on {figures.date} by `{figures.command}`; do not edit. {facts}.",
         "",
         "A bare socket that sends the same query and drops the replies is 1: wall times are multiples of that.",
         "How they are measured, and what each job is: [benches/](../benches/README.md).",
         "",
     ]
     if chart is not None:
-        lines += [f"![Times the socket, by shape and reader]({chart.name})", ""]
+        lines += [f"![Times the socket, by shape and reader]({chart})", ""]
     lines += ["## At a glance", "", *summary(figures), "", "## All figures", ""]
     for name, shape in figures.shapes.items():
         lines += [f"### {heading(name, shape)}", ""]
