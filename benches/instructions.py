@@ -1,8 +1,8 @@
 """Instructions per document of the core's stages, counted by valgrind: `make instructions`.
 
 Wall times on a shared machine differ by tens of percent between runs; the number of instructions does not. A stage runs
-once and three times, and half the difference is one run: reading the file and starting the process cancel out. With
-`--record` they are written to `instructions.json`, so that a later change can be compared without a clock.
+once and three times, and half the difference is one run: reading the file and starting the process cancel out. The
+counts are written to `instructions.json`, so that a later change can be compared without a clock.
 """
 
 from __future__ import annotations
