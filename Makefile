@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow fuzz bench lint stubtest format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow fuzz bench scaling instructions lint stubtest format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -40,6 +40,8 @@ help:
 	@echo 'make test-slow  what takes longer than make test may'
 	@echo 'make fuzz       fuzz the decoder; TARGETS="decode table view", FUZZ_SECONDS=60 each'
 	@echo 'make bench      the table of figures against other readers; ARGS="--shapes flat --rounds 3"'
+	@echo 'make scaling    how decoding scales with threads, documents and fields, and its memory; no server'
+	@echo 'make instructions  instructions per document of each stage, by valgrind; ARGS="--shapes flat --record"'
 	@echo 'make lint       formatting, clippy, ruff, mypy'
 	@echo 'make clean      remove what these made'
 
@@ -75,6 +77,17 @@ fuzz:
 bench: $(STAMP) $(BENCH_STAMP)
 	$(BIN)/maturin develop --release
 	$(MONGOD) --cache-gb 2 -- $(BIN)/python benches/compare.py $(ARGS)
+
+scaling: $(STAMP) $(BENCH_STAMP)
+	$(BIN)/maturin develop --release
+	$(BIN)/python benches/scaling.py $(ARGS)
+
+# The program's path is asked of cargo: CARGO_TARGET_DIR may be anywhere.
+instructions: $(STAMP)
+	@command -v valgrind >/dev/null || { echo 'valgrind counts them; on Debian and Ubuntu: apt-get install valgrind' >&2; exit 1; }
+	cargo build --release -p data-bridge-benches --bin instructions
+	$(BIN)/python benches/instructions.py "$$(cargo metadata --format-version 1 --no-deps \
+	  | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/instructions" $(ARGS)
 
 lint: $(STAMP)
 	cargo fmt --all --check
@@ -114,7 +127,10 @@ $(STAMP): pyproject.toml | requirements
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)
-	@$(BIN)/python -m pip install --quiet --group bench || echo 'PyMongoArrow cannot be installed here: it is left out.' >&2
+	@$(BIN)/python -m pip install --quiet --group bench || \
+	  for package in pymongoarrow beanie mongoengine matplotlib; do \
+	    $(BIN)/python -m pip install --quiet $$package || echo "$$package cannot be installed here: it is left out." >&2; \
+	  done
 	@touch $@
 
 requirements:

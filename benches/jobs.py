@@ -1,28 +1,17 @@
-"""What is measured: one function per job. Each imports what it needs, so that a process pays only for its own reader.
-
-A job is a function that makes the work: what the work needs beforehand (imports, a connected client) is not measured.
-"""
+"""Whole collections: what every reader is measured at, on every shape."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from shapes import DATABASE, SHAPES
+from registry import Counted, Job, Target, Work, group, job
+from shapes import ALL, DATABASE
 
-Work = Callable[[], Any]
-Job = Callable[[str, str], Work]
-JOBS: dict[str, dict[str, Job]] = {}
-"""group -> reader -> job. A group's readers answer the same need."""
-
-
-def job(group: str, reader: str) -> Callable[[Job], Job]:
-    def register(function: Job) -> Job:
-        JOBS.setdefault(group, {})[reader] = function
-        return function
-
-    return register
+for _name in ("drain", "read", "arrow", "polars", "pandas", "list", "dicts", "iterate 0", "iterate 1", "iterate all"):
+    group(_name)
+group("stream")
 
 
 def touch_all(value: Any) -> int:
@@ -41,120 +30,128 @@ def count(documents: Iterator[Any]) -> int:
 # ---- the floor -------------------------------------------------------------------------------------------------------
 
 
-@job("drain", "socket")
-def socket_drain(uri: str, shape: str) -> Work:
-    from socket_drain import SocketDrain
+def drained(target: Target, command: dict[str, Any]) -> Work:
+    """A bare socket that runs the command and drops its replies."""
+    from socket_drain import SocketDrain, count_documents
 
-    drain = SocketDrain(uri)
-    return lambda: drain.drain(DATABASE, shape)
+    drain = SocketDrain(target.uri)
+
+    def work() -> Counted:
+        size = 0
+        for _ in range(target.calls):
+            size += drain.drain(DATABASE, command)
+        return Counted(size, lambda: count_documents(drain, DATABASE, command)[0])
+
+    return work
+
+
+@job("drain", "socket")
+def socket_drain(target: Target) -> Work:
+    return drained(target, {"find": target.shape, "filter": {}})
 
 
 # ---- PyMongo ---------------------------------------------------------------------------------------------------------
 
 
-def pymongo_collection(uri: str, shape: str, raw: bool = False) -> Any:
+def pymongo_collection(target: Target, raw: bool = False) -> Any:
     from bson.codec_options import CodecOptions
     from bson.raw_bson import RawBSONDocument
     from pymongo import MongoClient
 
-    client: Any = MongoClient(uri)
+    client: Any = MongoClient(target.uri)
     client.admin.command("ping")
-    collection = client[DATABASE][shape]
+    collection = client[DATABASE][target.shape]
     return collection.with_options(CodecOptions(document_class=RawBSONDocument)) if raw else collection
 
 
 @job("drain", "pymongo raw batches")
-def pymongo_raw_batches(uri: str, shape: str) -> Work:
-    collection = pymongo_collection(uri, shape)
-    return lambda: sum(len(each) for each in collection.find_raw_batches())
+def pymongo_raw_batches(target: Target) -> Work:
+    import bson
+
+    collection, lazily = pymongo_collection(target), pymongo_collection(target, raw=True).codec_options
+
+    def documents() -> int:
+        return sum(len(bson.decode_all(each, lazily)) for each in collection.find_raw_batches())
+
+    return lambda: Counted(sum(len(each) for each in collection.find_raw_batches()), documents)
 
 
 @job("list", "pymongo")
 @job("dicts", "pymongo")
-def pymongo_list(uri: str, shape: str) -> Work:
-    collection = pymongo_collection(uri, shape)
+def pymongo_list(target: Target) -> Work:
+    collection = pymongo_collection(target)
     return lambda: list(collection.find())
 
 
 @job("list", "pymongo RawBSONDocument")
-def pymongo_raw_list(uri: str, shape: str) -> Work:
-    collection = pymongo_collection(uri, shape, raw=True)
+def pymongo_raw_list(target: Target) -> Work:
+    collection = pymongo_collection(target, raw=True)
     return lambda: list(collection.find())
 
 
 @job("iterate 0", "pymongo")
-def pymongo_iterate(uri: str, shape: str) -> Work:
-    collection = pymongo_collection(uri, shape)
+def pymongo_iterate(target: Target) -> Work:
+    collection = pymongo_collection(target)
     return lambda: count(collection.find())
 
 
 @job("iterate 1", "pymongo")
-def pymongo_iterate_one(uri: str, shape: str) -> Work:
-    collection, key = pymongo_collection(uri, shape), SHAPES[shape].one_key
+def pymongo_iterate_one(target: Target) -> Work:
+    collection, key = pymongo_collection(target), ALL[target.shape].one_key
     return lambda: count(each[key] for each in collection.find())
 
 
 @job("iterate 1", "pymongo RawBSONDocument")
-def pymongo_raw_iterate_one(uri: str, shape: str) -> Work:
-    collection, key = pymongo_collection(uri, shape, raw=True), SHAPES[shape].one_key
+def pymongo_raw_iterate_one(target: Target) -> Work:
+    collection, key = pymongo_collection(target, raw=True), ALL[target.shape].one_key
     return lambda: count(each[key] for each in collection.find())
 
 
 @job("iterate all", "pymongo")
-def pymongo_iterate_all(uri: str, shape: str) -> Work:
-    collection = pymongo_collection(uri, shape)
+def pymongo_iterate_all(target: Target) -> Work:
+    collection = pymongo_collection(target)
     return lambda: sum(touch_all(each) for each in collection.find())
 
 
 # ---- PyMongoArrow ----------------------------------------------------------------------------------------------------
 
 
-@job("arrow", "pymongoarrow")
-def pymongoarrow_arrow(uri: str, shape: str) -> Work:
-    from pymongoarrow.api import find_arrow_all
+def by_pymongoarrow(kind: str, **options: Any) -> Job:
+    def make(target: Target) -> Work:
+        find: Any = getattr(import_module("pymongoarrow.api"), f"find_{kind}_all")
+        collection = pymongo_collection(target)
+        return lambda: find(collection, {}, **options)
 
-    collection = pymongo_collection(uri, shape)
-    return lambda: find_arrow_all(collection, {})
-
-
-@job("polars", "pymongoarrow")
-def pymongoarrow_polars(uri: str, shape: str) -> Work:
-    from pymongoarrow.api import find_polars_all
-
-    collection = pymongo_collection(uri, shape)
-    return lambda: find_polars_all(collection, {})
+    return make
 
 
-@job("pandas", "pymongoarrow")
-def pymongoarrow_pandas(uri: str, shape: str) -> Work:
-    from pymongoarrow.api import find_pandas_all
-
-    collection = pymongo_collection(uri, shape)
-    return lambda: find_pandas_all(collection, {})
+for _kind in ("arrow", "polars", "pandas"):
+    job(_kind, "pymongoarrow")(by_pymongoarrow(_kind))
+    job(_kind, "pymongoarrow threads")(by_pymongoarrow(_kind, parallelism="threads"))
 
 
 # ---- data_bridge -----------------------------------------------------------------------------------------------------
 
 
-def our_collection(uri: str, shape: str) -> Any:
+def our_collection(target: Target) -> Any:
     import data_bridge
 
-    client = data_bridge.MongoClient(uri)
+    client = data_bridge.MongoClient(target.uri)
     client["admin"].command("ping")
-    return client[DATABASE][shape]
+    return client[DATABASE][target.shape]
 
 
-def by_method(name: str, needs: str | None) -> Job:
-    def make(uri: str, shape: str) -> Work:
+def by_method(method: str, needs: str | None) -> Job:
+    def make(target: Target) -> Work:
         if needs is not None:
             import_module(needs)  # PyMongoArrow's jobs have these imported as well
-        collection = our_collection(uri, shape)
-        return lambda: getattr(collection.find(), name)()
+        collection = our_collection(target)
+        return lambda: getattr(collection.find(), method)()
 
     return make
 
 
-for group, method, needs in (
+for _name, _method, _needs in (
     ("read", "read", None),
     ("arrow", "to_arrow", "pyarrow"),
     ("polars", "to_polars", "polars"),
@@ -162,28 +159,68 @@ for group, method, needs in (
     ("list", "to_list", None),
     ("dicts", "to_dicts", None),
 ):
-    job(group, "data_bridge")(by_method(method, needs))
+    job(_name, "data_bridge")(by_method(_method, _needs))
 
 
 @job("iterate 0", "data_bridge")
-def our_iterate(uri: str, shape: str) -> Work:
-    collection = our_collection(uri, shape)
+def our_iterate(target: Target) -> Work:
+    collection = our_collection(target)
     return lambda: count(iter(collection.find()))
 
 
 @job("iterate 1", "data_bridge")
-def our_iterate_one(uri: str, shape: str) -> Work:
-    collection, key = our_collection(uri, shape), SHAPES[shape].one_key
+def our_iterate_one(target: Target) -> Work:
+    collection, key = our_collection(target), ALL[target.shape].one_key
     return lambda: count(each[key] for each in collection.find())
 
 
 @job("iterate all", "data_bridge")
-def our_iterate_all(uri: str, shape: str) -> Work:
-    collection = our_collection(uri, shape)
+def our_iterate_all(target: Target) -> Work:
+    collection = our_collection(target)
     return lambda: sum(touch_all(each) for each in collection.find())
 
 
 @job("stream", "data_bridge")
-def our_stream(uri: str, shape: str) -> Work:
-    collection = our_collection(uri, shape)
+def our_stream(target: Target) -> Work:
+    collection = our_collection(target)
     return lambda: sum(each.num_rows for each in collection.find().stream())
+
+
+# ---- xlr8 ------------------------------------------------------------------------------------------------------------
+
+
+@job("polars", "xlr8", only=("flat",))
+def xlr8_polars(target: Target) -> Work:
+    """Its schema is written by hand: with its types for integers and booleans, release 0.1.10 fails.
+
+    It always writes its Parquet cache, here to a directory of its own; it is not read.
+    """
+    import os
+    from datetime import datetime, timezone
+    from tempfile import TemporaryDirectory
+
+    xlr8: Any = import_module("xlr8")
+    types = xlr8.Types
+    schema = xlr8.Schema(
+        time_field="at",
+        fields={
+            "_id": types.ObjectId(),
+            "a": types.Any(),
+            "b": types.Any(),
+            "x": types.Float(),
+            "name": types.String(),
+            "ok": types.Any(),
+            "at": types.Timestamp("ms", tz="UTC"),
+        },
+        avg_doc_size_bytes=160,
+    )
+    accelerated = xlr8.accelerate(pymongo_collection(target), schema, target.uri)
+    times = {"$gte": datetime(2024, 1, 1, tzinfo=timezone.utc), "$lt": datetime(2024, 1, 2, tzinfo=timezone.utc)}
+    directory = TemporaryDirectory(prefix="xlr8-")
+    os.chdir(directory.name)
+
+    def work() -> Any:
+        assert directory
+        return accelerated.find({"at": times}).to_polars(cache_read=False)
+
+    return work

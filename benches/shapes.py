@@ -177,6 +177,44 @@ def sparse(rng: random.Random, index: int) -> dict[str, Any]:
     return {f"key_{key:03d}": rng.random() for key in rng.sample(range(500), 12)} | {"number": index}
 
 
+def small(rng: random.Random, index: int) -> dict[str, Any]:
+    """What the ODM benchmark specification calls a small flat model: six fields."""
+    name = " ".join(rng.sample(WORDS, 2))
+    return {
+        "number": index,
+        "name": name,
+        "mail": f"{name.replace(' ', '.')}@example.com",
+        "active": rng.random() < 0.5,
+        "score": rng.random(),
+        "joined": START + timedelta(seconds=index),
+    }
+
+
+def large(rng: random.Random, index: int) -> dict[str, Any]:
+    """What the ODM benchmark specification calls a large nested model: about 8 kB, three levels."""
+
+    def section() -> dict[str, Any]:
+        return {
+            "heading": " ".join(rng.sample(WORDS, 4)),
+            "body": " ".join(rng.choices(WORDS, k=70)),
+            "author": {"name": rng.choice(WORDS), "mail": f"{rng.choice(WORDS)}@example.com"},
+            "ratings": [rng.random() for _ in range(5)],
+            "labels": rng.sample(WORDS, 3),
+        }
+
+    return {
+        "number": index,
+        "title": " ".join(rng.sample(WORDS, 6)),
+        "profile": {
+            "name": " ".join(rng.sample(WORDS, 2)),
+            "visits": rng.randrange(1_000),
+            "address": {"city": rng.choice(WORDS), "street": f"{rng.choice(WORDS)} {rng.randrange(90)}"},
+        },
+        "sections": [section() for _ in range(12)],
+        "published": START + timedelta(seconds=index),
+    }
+
+
 SHAPES = {
     "flat": Shape(200_000, flat, "x"),
     "nested": Shape(100_000, nested, "total"),
@@ -187,17 +225,41 @@ SHAPES = {
     "sparse": Shape(100_000, sparse, "number"),
 }
 
+MODELS = {
+    "small": Shape(10_000, small, "score"),
+    "large": Shape(10_000, large, "title"),
+}
+"""Only for the tasks of object mappers."""
+ALL = SHAPES | MODELS
+
+
+def fields(name: str) -> dict[str, Any]:
+    """The keys of a shape whose documents are all alike: of documents in it as dicts, of lists as [what is in them]."""
+
+    def tree(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: tree(each) for key, each in value.items()}
+        return [tree(value[0])] if isinstance(value, list) else None
+
+    found: dict[str, Any] = tree(ALL[name].make(random.Random(name), 0))
+    return found
+
+
+def identifier(index: int) -> ObjectId:
+    """The `_id` of a shape's document."""
+    return ObjectId(b"dbrg" + index.to_bytes(8, "big"))
+
 
 def templates(name: str, count: int) -> list[bytearray]:
     """Encoded documents of a shape; bytes 9 to 21 are their `_id`."""
     rng = random.Random(name)
     empty = {"_id": ObjectId(b"\0" * 12)}
-    return [bytearray(encode(empty | SHAPES[name].make(rng, index))) for index in range(min(count, TEMPLATES))]
+    return [bytearray(encode(empty | ALL[name].make(rng, index))) for index in range(min(count, TEMPLATES))]
 
 
 def load(client: MongoClient[Any], name: str, scale: float) -> tuple[int, int]:
     """Load a shape unless it is there; (documents, their bytes)."""
-    shape, collection = SHAPES[name], client[DATABASE][name]
+    shape, collection = ALL[name], client[DATABASE][name]
     count = max(1, round(shape.documents * scale))
     mark = {"_id": name, "count": count, "made": MADE}
     marks = client[DATABASE]["made_by_bench"]
@@ -208,7 +270,7 @@ def load(client: MongoClient[Any], name: str, scale: float) -> tuple[int, int]:
             batch = []
             for index in range(start, min(start + 10_000, count)):
                 document = encoded[index % len(encoded)]
-                document[9:21] = b"dbrg" + index.to_bytes(8, "big")
+                document[9:21] = identifier(index).binary
                 batch.append(RawBSONDocument(bytes(document)))
             collection.insert_many(batch, ordered=False)
         marks.replace_one({"_id": name}, mark, upsert=True)

@@ -43,19 +43,27 @@ class SocketDrain:
     def close(self) -> None:
         self._socket.close()
 
-    def drain(self, database: str, collection: str, filter: dict[str, Any] | None = None) -> int:
-        """Run the find and drop what comes; the bytes received."""
-        return sum(len(reply) for reply in self.replies(database, collection, filter))
+    def drain(self, database: str, command: dict[str, Any]) -> int:
+        """Run a find or an aggregate and drop what comes; the bytes received."""
+        return sum(len(reply) for reply in self.replies(database, command))
 
-    def replies(self, database: str, collection: str, filter: dict[str, Any] | None = None) -> Iterator[memoryview]:
-        """The command replies of a find, each valid until the next one is asked for."""
-        reply = self._command({"find": collection, "filter": filter or {}, "$db": database})
+    def replies(self, database: str, command: dict[str, Any]) -> Iterator[memoryview]:
+        """The replies to a find or an aggregate and its getMores, each valid until the next one is asked for.
+
+        The first key of `command` names it, and its value is the collection.
+        """
+        collection = next(iter(command.values()))
+        reply = self.run(database, command)
         cursor = cursor_id(reply)
         yield reply
         while cursor:
-            reply = self._command({"getMore": bson.Int64(cursor), "collection": collection, "$db": database})
+            reply = self.run(database, {"getMore": bson.Int64(cursor), "collection": collection})
             cursor = cursor_id(reply)
             yield reply
+
+    def run(self, database: str, command: dict[str, Any]) -> memoryview:
+        """The reply to one command, valid until the next one."""
+        return self._command({**command, "$db": database})
 
     def _command(self, command: dict[str, Any]) -> memoryview:
         # Flag bits 0, then one section of kind 0: the command itself.
@@ -104,6 +112,12 @@ def cursor_id(reply: memoryview) -> int:
                     identifier: int = CURSOR_ID.unpack_from(reply, start + inner_start)[0]
                     return identifier
     raise ConnectionError(f"the server answered {bson.decode(bytes(reply))}")
+
+
+def count_documents(drain: SocketDrain, database: str, command: dict[str, Any]) -> tuple[int, int]:
+    """(documents, their bytes) that a drain of the command receives."""
+    received = [measure_documents(reply) for reply in drain.replies(database, command)]
+    return sum(each[0] for each in received), sum(each[1] for each in received)
 
 
 def measure_documents(reply: memoryview) -> tuple[int, int]:

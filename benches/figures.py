@@ -1,0 +1,163 @@
+"""What was measured, where, and with what; as JSON it can be kept and shown again."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from measure import Measurement
+from registry import FLOOR, interpreter
+
+PACKAGES = ("pymongo", "pymongoarrow", "pyarrow", "polars", "pandas", "beanie", "mongoengine", "xlr8")
+Key = tuple[str, str]  # group, reader
+
+
+@dataclass
+class ShapeFigures:
+    """The measurements of one shape, and why others failed. `calls`: of groups that measure more than one."""
+
+    documents: int
+    size: int
+    measurements: dict[Key, list[Measurement]] = field(default_factory=dict)
+    failed: dict[Key, str] = field(default_factory=dict)
+    calls: dict[str, int] = field(default_factory=dict)
+
+    def groups(self) -> list[str]:
+        return list(dict.fromkeys(group for group, _ in self.measurements))
+
+    def medians(self, group: str) -> dict[str, Measurement]:
+        """reader -> the median of each figure, the shortest wall time first."""
+        found = {
+            reader: Measurement(*(statistics.median(column) for column in zip(*measured, strict=True)))
+            for (of, reader), measured in self.measurements.items()
+            if of == group and measured
+        }
+        return dict(sorted(found.items(), key=lambda item: item[1].wall))
+
+    def floor(self, group: str) -> Measurement:
+        """The group's own socket, or that which drains the collection."""
+        return self.medians(group).get("socket") or self.medians(FLOOR[0])[FLOOR[1]]
+
+    def spread(self, group: str, reader: str) -> float:
+        walls = [each.wall for each in self.measurements[group, reader]]
+        return (max(walls) - min(walls)) / statistics.median(walls)
+
+    def disagreements(self) -> list[str]:
+        """Groups whose readers did not all give as many documents, or values, in every round."""
+        lines = []
+        for group in self.groups():
+            counts = {
+                reader: sorted({each.results for each in measured})
+                for (of, reader), measured in self.measurements.items()
+                if of == group and measured and not (reader == "socket" and group in VALUES)
+            }
+            if len({count for each in counts.values() for count in each}) > 1:
+                told = ", ".join(f"{reader} {'/'.join(map(str, each))}" for reader, each in counts.items())
+                lines.append(f"{group}: the results differ in size: {told}")
+        return lines
+
+
+VALUES = ("models, read 1", "models, read all", "find many, read all")
+"""Groups whose counts are of values read, which a socket does not know."""
+
+
+@dataclass
+class Figures:
+    """All shapes of one run of the benchmark."""
+
+    date: str
+    command: str
+    environment: dict[str, str]
+    shapes: dict[str, ShapeFigures] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        shapes = {}
+        for name, each in self.shapes.items():
+            nested: dict[str, dict[str, Any]] = {}
+            for (group, reader), measured in each.measurements.items():
+                nested.setdefault(group, {})[reader] = [one._asdict() for one in measured]
+            failed = [[*key, reason] for key, reason in each.failed.items()]
+            shapes[name] = {
+                "documents": each.documents,
+                "bytes": each.size,
+                "calls": each.calls,
+                "measurements": nested,
+                "failed": failed,
+            }
+        return json.dumps(
+            {"date": self.date, "command": self.command, "environment": self.environment, "shapes": shapes}, indent=1
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Figures:
+        read = json.loads(text)
+        figures = cls(read["date"], read["command"], read["environment"])
+        for name, each in read["shapes"].items():
+            figures.shapes[name] = ShapeFigures(
+                each["documents"],
+                each["bytes"],
+                {
+                    (group, reader): [Measurement(**one) for one in measured]
+                    for group, readers in each["measurements"].items()
+                    for reader, measured in readers.items()
+                },
+                {(group, reader): reason for group, reader, reason in each["failed"]},
+                each["calls"],
+            )
+        return figures
+
+
+def now() -> str:
+    return dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d")
+
+
+def environment() -> dict[str, str]:
+    """The machine, and the versions of what runs on it."""
+    found = {
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "Python": platform.python_version(),
+        "data_bridge": our_version(),
+    }
+    return found | {name: version for name in PACKAGES if (version := version_of(name))}
+
+
+def processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or "unknown")
+
+
+def version_of(name: str) -> str | None:
+    python = interpreter(name)
+    if python is None:
+        return None
+    ask = f"import importlib.metadata; print(importlib.metadata.version({name!r}))"
+    done = subprocess.run([python, "-c", ask], capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def our_version() -> str:
+    """The release, and the commit where there is a repository."""
+    try:
+        version = importlib.metadata.version("data-bridge")
+    except importlib.metadata.PackageNotFoundError:
+        version = ""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        commit = subprocess.run(command, capture_output=True, text=True).stdout.strip()
+    except OSError:
+        commit = ""
+    return " ".join(each for each in (version, f"({commit})" if commit else "") if each) or "unknown"

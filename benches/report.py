@@ -1,0 +1,106 @@
+"""Figures as tables: for a terminal, and as a page of the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from figures import Figures, ShapeFigures
+
+OURS = "data_bridge"
+
+
+def rows(shape: ShapeFigures, group: str) -> list[tuple[str, ...]]:
+    """Reader, times the socket, wall, spread, CPU, peak MB, documents per second: of one group, the fastest first."""
+    floor, each_call = shape.floor(group), shape.calls.get(group, 1) > 1
+    found: list[tuple[str, ...]] = []
+    for reader, each in shape.medians(group).items():
+        rate = "" if each_call else f"{floor.results / each.wall:,.0f}"
+        found.append(
+            (
+                reader,
+                f"{each.wall / floor.wall:.2f}",
+                time(each.wall, each_call),
+                f"{shape.spread(group, reader):.0%}",
+                time(each.cpu, each_call),
+                f"{each.memory:.0f}",
+                rate,
+            )
+        )
+    return found
+
+
+def time(seconds: float, each_call: bool) -> str:
+    return f"{seconds * 1e6:,.0f} us" if each_call else f"{seconds * 1e3:,.1f} ms"
+
+
+def heading(name: str, shape: ShapeFigures) -> str:
+    return (
+        f"{name}: {shape.documents:,} documents of {shape.size / shape.documents:.0f} bytes, {shape.size / 1e6:.0f} MB"
+    )
+
+
+def text(name: str, shape: ShapeFigures) -> str:
+    """The table of a shape for a terminal."""
+    lines = [
+        "",
+        heading(name, shape),
+        f"{'job':<21}{'reader':<25}{'x socket':>9}{'wall':>13}{'spread':>8}{'cpu':>13}{'peak MB':>9}{'docs/s':>12}",
+    ]
+    for group in shape.groups():
+        for reader, ratio, wall, spread, cpu, memory, rate in rows(shape, group):
+            lines.append(f"{group:<21}{reader:<25}{ratio:>8}x{wall:>13}{spread:>8}{cpu:>13}{memory:>9}{rate:>12}")
+    lines += [f"{group:<21}{reader:<25}failed: {reason}" for (group, reader), reason in shape.failed.items()]
+    return "\n".join([*lines, *shape.disagreements()])
+
+
+def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """A markdown table; all columns but the first are numbers."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return [f"| {' | '.join(line)} |" for line in (head, rule, *lines)]
+
+
+def summary(figures: Figures) -> list[str]:
+    """One table: each group's readers, and how many times the socket they take on each shape."""
+    names = list(figures.shapes)
+    shapes = figures.shapes.values()
+    keys = dict.fromkeys(
+        (group, reader) for each in shapes for group in each.groups() for reader in each.medians(group)
+    )
+    order = list(dict.fromkeys(group for group, _ in keys))
+    lines = []
+    for group, reader in sorted(keys, key=lambda key: (order.index(key[0]), not key[1].startswith(OURS), key[1])):
+        if reader == "socket":
+            continue
+        cells = []
+        for shape in shapes:
+            each = shape.medians(group).get(reader)
+            cells.append(f"{each.wall / shape.floor(group).wall:.1f}" if each else "")
+        strong = "**" if reader.startswith(OURS) else ""
+        lines.append([f"{group}: {strong}{reader}{strong}", *cells])
+    return table(["times the socket", *names], lines)
+
+
+def markdown(figures: Figures, chart: str | None) -> str:
+    """A page: all tables, with what they were made of, and the chart at that address."""
+    facts = ", ".join(f"{name} {value}" for name, value in figures.environment.items())
+    lines = [
+        "# Benchmarks",
+        "",
+        f"Made on {figures.date} by `{figures.command}`; do not edit. {facts}.",
+        "",
+        "A bare socket that sends the same query and drops the replies is 1: wall times are multiples of that.",
+        "How they are measured, and what each job is: [benches/](../benches/README.md).",
+        "",
+    ]
+    if chart is not None:
+        lines += [f"![Times the socket, by shape and reader]({chart})", ""]
+    lines += ["## At a glance", "", *summary(figures), "", "## All figures", ""]
+    for name, shape in figures.shapes.items():
+        lines += [f"### {heading(name, shape)}", ""]
+        head = ["job: reader", "x socket", "wall", "spread", "CPU", "peak MB", "documents/s"]
+        cells = [(f"{group}: {row[0]}", *row[1:]) for group in shape.groups() for row in rows(shape, group)]
+        lines += [*table(head, cells), ""]
+        failed = [f"- {group}: {reader} failed: `{reason[:200]}`" for (group, reader), reason in shape.failed.items()]
+        notes = failed + [f"- {note}" for note in shape.disagreements()]
+        lines += [*notes, ""] if notes else []
+    return "\n".join(lines).rstrip() + "\n"
