@@ -6,9 +6,8 @@ import datetime as dt
 import sys
 from typing import Any
 
-from data_bridge.odm import AsyncDocument, init
-
 import data_bridge
+from data_bridge.odm import AsyncDocument, init
 from odm_mapper import AsyncMapper, assign, make
 from our_models import Author, Customer, Home, Line, Profile, Section
 from registry import Target

@@ -6,9 +6,8 @@ import datetime as dt
 import sys
 from typing import Any
 
-from data_bridge.odm import Document, EmbeddedDocument, init
-
 import data_bridge
+from data_bridge.odm import Document, EmbeddedDocument, init
 from odm_mapper import Mapper, assign, make
 from registry import Target
 
