@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from importlib import import_module
 from typing import Any
+
+from bson import Int64, ObjectId
 
 from registry import Counted, Job, Target, Work, group, job
 from shapes import ALL, DATABASE
@@ -14,13 +17,14 @@ for _name in ("drain", "read", "arrow", "polars", "pandas", "list", "dicts", "it
 group("stream")
 
 
-def touch_all(value: Any) -> int:
+LEAVES = frozenset({str, int, float, bool, type(None), bytes, datetime, ObjectId, Int64})
+
+
+def touch_all(document: Mapping[str, Any] | Sequence[Any]) -> int:
     """Read every value of a document, however deep; how many there are."""
-    if isinstance(value, Mapping):
-        return sum(touch_all(each) for each in value.values())
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return sum(touch_all(each) for each in value)
-    return 1
+    values = document.values() if isinstance(document, Mapping) else document
+    # The type is looked up first: asking every value whether it is a Mapping would take longer than reading it.
+    return sum(1 if type(value) in LEAVES else touch_all(value) for value in values)
 
 
 def count(documents: Iterator[Any]) -> int:

@@ -353,6 +353,8 @@ class Form:
         mixed: str,
         strings: str,
     ) -> Form: ...
+    def with_views(self) -> Form:
+        """The same, with text laid out as views where nothing else was asked for: what polars has."""
     @property
     def schema(self) -> Schema | None:
         """The schema of tables, if one was given."""

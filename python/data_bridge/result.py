@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from . import _core, conflicts, html
 from ._core import Document, Form, ResultData, Schema
@@ -125,7 +125,7 @@ class Result:
         return _table(self, _import("pyarrow", "to_arrow()", "arrow"), shapes)
 
     def to_polars(self) -> pl.DataFrame:
-        """A polars DataFrame; polars copies what it stores otherwise, such as strings.
+        """A polars DataFrame; polars copies what it stores otherwise. Text comes laid out as polars has it.
 
         Raises
         ------
@@ -134,7 +134,8 @@ class Result:
         SchemaConflict
             As `schema`.
         """
-        frame: pl.DataFrame = _import("polars", "to_polars()", "polars").DataFrame(self)
+        table = _Table(self._data, self._form and self._form.with_views())
+        frame: pl.DataFrame = _import("polars", "to_polars()", "polars").DataFrame(table)
         return frame
 
     def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
@@ -206,19 +207,23 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     return Result(_core.from_arrow(data, codec=native(codec_options or DEFAULT)))
 
 
-class _Table(NamedTuple):
-    """What a consumer of Arrow streams reads."""
+class _Table:
+    """What a consumer of Arrow streams reads; nothing else, or some would take it for a sequence of values."""
 
-    result: Result
-    shapes: bool
+    __slots__ = ("_data", "_form", "_shapes")
+
+    def __init__(self, data: ResultData, form: Form | None, *, shapes: bool = False) -> None:
+        self._data = data
+        self._form = form
+        self._shapes = shapes
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        return self.result._data.arrow_stream(self.result._form, requested_schema, shapes=self.shapes)
+        return self._data.arrow_stream(self._form, requested_schema, shapes=self._shapes)
 
 
 def _table(result: Result, pyarrow: Any, shapes: bool) -> pa.Table:
     # `pyarrow.table(result)` gives the same, but first imports pandas to see whether the result is a DataFrame: 0.3 s.
-    return pyarrow.RecordBatchReader.from_stream(_Table(result, shapes)).read_all()
+    return pyarrow.RecordBatchReader.from_stream(_Table(result._data, result._form, shapes=shapes)).read_all()
 
 
 def _import(name: str, method: str, extra: str) -> Any:

@@ -13,7 +13,7 @@ use crate::error::to_pyerr;
 
 /// The schema that was given, and what becomes of values that do not fit it.
 #[pyclass(frozen, module = "data_bridge._core")]
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Form {
     given: Option<TableSchema>,
     on_conflict: OnConflict,
@@ -146,6 +146,16 @@ impl Form {
     fn schema(&self) -> Option<Schema> {
         let given = self.given.as_ref()?;
         Some(Schema(given.arrow().clone()))
+    }
+
+    /// The same, with the text of inferred tables laid out as views, unless another layout was asked for: what polars has, so
+    /// that it need not lay it out anew.
+    fn with_views(&self) -> Form {
+        let mut form = self.clone();
+        if form.given.is_none() && form.representation.strings == Strings::Utf8 {
+            form.representation.strings = Strings::View;
+        }
+        form
     }
 
     /// The top-level keys that tables are made of; None when that may be any: without a schema, and where what does not fit
