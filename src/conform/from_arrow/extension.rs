@@ -173,6 +173,7 @@ impl Reading {
             } else {
                 unwrap(cells.value(slot), depth, &mut tagged)
                     .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;
+                self.check_size(slot, &tagged)?;
             }
         }
         Ok(Values::Tagged(tagged))

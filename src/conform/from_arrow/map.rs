@@ -58,6 +58,7 @@ impl Reading {
                     normalise_document(&scratch, depth, TextPolicy::Strict, out).map(drop)
                 })
                 .map_err(|bad| self.at(row, Error::decode(bad.offset, bad.reason)))?;
+            self.check_size(row, &tagged)?;
         }
         Ok(Values::Tagged(tagged))
     }
