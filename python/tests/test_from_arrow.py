@@ -39,11 +39,9 @@ PLACES: dict[str, Any] = {
 @pytest.mark.parametrize("values", BAD, ids=["invalid", "halves"])
 def test_text_that_is_not_utf8_is_refused(values: list[bytes | None], layout: str, place: str) -> None:
     column = PLACES[place](unchecked(values, *LAYOUTS[layout]))
-    with pytest.raises(ValueError, match="not UTF-8") as caught:
-        data_bridge.from_arrow(pa.table({"t": column}))
     row = 2 if values is BAD[0] else 1
-    assert getattr(caught.value, "document", None) == row
-    assert getattr(caught.value, "path", ())[0] == "t"
+    with pytest.raises(ValueError, match=rf'not UTF-8 \(document {row}, path \["t"\]'):
+        data_bridge.from_arrow(pa.table({"t": column}))
 
 
 def test_keys_of_maps_that_are_not_utf8_are_refused() -> None:
