@@ -274,7 +274,7 @@ class Reader:
         """Live, bounded memory: the next Document each step. Closing or dropping the iterator ends the run."""
     def batches(self, form: Form, infer_rows: int, *, narrowed: bool = False) -> BatchReader:
         """Live RecordBatches; without a given schema, freezes what the first `infer_rows` documents show. When the documents
-        were `narrowed` by the server, one with a key twice is an error.
+        were `narrowed` by the server, one that itself holds a key twice is an error.
         """
     def next_conflicts(self, form: Form) -> list[SchemaConflict] | None:
         """What does not fit the form's schema in the next piece; None at the end."""

@@ -145,7 +145,8 @@ class FindPlan(_ServerPlan):
 
     def narrowed(self, keys: Sequence[str]) -> FindPlan:
         own = self.options.get("projection") or {}
-        without_id = list(own) == ["_id"] and not own["_id"]
+        # No other value that is false will do: null, "" and {} are what `_id` becomes.
+        without_id = own == {"_id": 0}
         # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
         if (own and not without_id) or "returnKey" in self.options or any(not _can_project(key) for key in keys):
             return self

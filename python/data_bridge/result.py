@@ -109,8 +109,9 @@ class Result:
         shapes
             Add a last column `_shapes`, with which `from_arrow` gives these documents exactly: null and missing keys,
             the order of keys, the types of values in widened columns. It is null in rows that need nothing of it. Rows
-            may be filtered, sliced, concatenated, written to Parquet and read back; columns must stay as they are. With
-            a schema, keys that it does not name stay left out, and values that `on_conflict="null"` dropped stay null.
+            may be filtered, sliced, concatenated, written to Parquet and read back; columns and their values must stay
+            as they are. With a schema, keys that it does not name stay left out, and values that `on_conflict="null"`
+            dropped stay null.
 
         Raises
         ------
@@ -198,7 +199,8 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     TypeError
         When `data` is no Arrow data.
     ValueError
-        For columns that BSON cannot hold, and for shapes that were written for other columns.
+        For columns that BSON cannot hold, text that is not UTF-8, an array of structs with a null row, and shapes that
+        were written for other columns.
     DecodeError
         For a cell of our extension types that is not what it should be.
     """

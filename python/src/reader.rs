@@ -60,7 +60,7 @@ impl Reader {
     }
 
     /// Live RecordBatches; without a given schema, what the first `infer_rows` documents show is frozen. When the documents
-    /// were `narrowed` by the server, one with a key twice is an error.
+    /// were `narrowed` by the server, one that itself holds a key twice is an error.
     #[pyo3(signature = (form, infer_rows, *, narrowed=false))]
     fn batches(&self, form: &Form, infer_rows: u64, narrowed: bool) -> BatchReader {
         BatchReader::new(Arc::clone(&self.run), form, infer_rows, narrowed)

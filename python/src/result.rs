@@ -259,12 +259,15 @@ fn read_arrow(py: Python<'_>, stream: &Bound<'_, PyAny>, codec: Codec) -> PyResu
     let mut report = Report::default();
     for batch in &batches {
         let first_row = report.rows;
-        let chunks = chunks_from_batch(batch).map_err(|mut error| {
-            if let Some(document) = &mut error.location_mut().document {
-                *document += first_row;
-            }
-            to_pyerr(py, error)
-        })?;
+        let chunks = py
+            .detach(|| chunks_from_batch(batch))
+            .map_err(|mut error| {
+                if let Some(document) = &mut error.location_mut().document {
+                    *document += first_row;
+                }
+                to_pyerr(py, error)
+            })?;
+        py.check_signals()?;
         report.bytes += batch.get_array_memory_size() as u64;
         for chunk in chunks {
             let first_row = report.rows;

@@ -53,6 +53,21 @@ def test_the_first_is_the_one_that_is_raised() -> None:
     assert str(next(query.conflicts())) == str(raised.value)
 
 
+def test_of_many_columns_in_any_order() -> None:
+    names = [f"k{place}" for place in range(60)]
+    schema = {"d": dict.fromkeys(names, "int32"), **dict.fromkeys(names, "string")}
+    inner: dict[str, Any] = {name: "x" if place % 7 == 0 else 1 for place, name in enumerate(names)}
+    outer: dict[str, Any] = {name: 1 if place % 5 == 0 else "x" for place, name in enumerate(reversed(names))}
+    document = {"other": 1, **outer, "d": dict(reversed(inner.items())), "more": 2}
+    query = read_bson(encoded([document, {}, document]), schema=schema, on_conflict="null")
+    wanted = [(key,) for key, value in document.items() if key in names and value == 1]
+    wanted += [("d", key) for key, value in document["d"].items() if value == "x"]
+    assert [conflict.path for conflict in query.conflicts()] == wanted * 2
+    row = query.to_arrow().to_pylist()[2]
+    assert row["d"] == {key: value if value == 1 else None for key, value in inner.items()}
+    assert all(row[key] == (value if value == "x" else None) for key, value in outer.items())
+
+
 def test_a_schema_for_this_once() -> None:
     query = read_bson(encoded(DOCUMENTS))
     assert [shown(conflict) for conflict in query.conflicts(SCHEMA)] == ALL

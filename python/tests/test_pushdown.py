@@ -99,6 +99,7 @@ OWN: dict[str, tuple[Any, Any]] = {
     "no _id": ({"_id": 0}, {"_id": 0, "a": 1, "b": 1, NOWHERE: 1}),
     "no _id, False": ({"_id": False}, {"_id": 0, "a": 1, "b": 1, NOWHERE: 1}),
     "nothing": ({}, {"a": 1, "b": 1, NOWHERE: 1}),
+    "_id as another value": ({"_id": ""}, {"_id": ""}),
 }
 
 
@@ -206,6 +207,15 @@ def test_a_key_that_occurs_twice_in_a_stream(twice: Collection, request: pytest.
         assert "projection" in str(query.report.error)
     # As the message says.
     assert pa.table(query.project({"nothing": 0})).to_pylist() == whole
+
+
+def test_a_key_that_occurs_twice_further_down_is_no_matter(client: MongoClient, database: Mongo) -> None:
+    below = strategies.document_of(b"\x10x\0" + (1).to_bytes(4, "little"), b"\x10x\0" + (2).to_bytes(4, "little"))
+    database.c.insert_one(RawBSONDocument(strategies.document_of(b"\x10_id\0" + bytes(4), b"\x03b\0" + below)))
+    query = client[database.name].c.find(schema={"b": {"x": "int32"}})
+    assert pa.table(query).to_pylist() == [{"b": {"x": 2}}]
+    assert query.report is not None
+    assert query.report.duplicates == 1
 
 
 def test_without_a_server_there_is_none() -> None:

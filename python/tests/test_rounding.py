@@ -283,3 +283,11 @@ def test_arrow_schemas_ask_in_metadata() -> None:
 )
 def test_other_types_are_conflicts(name: str, value: Any) -> None:
     assert rounded([value, None], name) == [None, None]
+
+
+def test_a_large_decimal_that_is_a_double_is_not_rounded() -> None:
+    # 2^100 * 10^20: with its own power of two it has 34 digits and more, without it 47 bits.
+    found = query([Decimal128(f"{2**100}E+20"), Decimal128(f"{2**100 + 1}E+20")], "float64 rounded")
+    assert found.to_arrow().column("x").to_pylist() == [float(2**100 * 10**20)] * 2
+    assert found.report is not None
+    assert [(entry["action"], entry["count"]) for entry in found.report.paths] == [("rounded", 1)]

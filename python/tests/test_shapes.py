@@ -269,6 +269,7 @@ BROKEN: dict[str, tuple[bytes, str]] = {
     "a key twice": (number(2) + b"\0" + number(2) + b"\0\0", "twice"),
     "a key twice, in runs": (number(1) + number(1) + number(1) + number(1) + b"\0", "twice"),
     "steps without end": ((number(5) + number(0)) * 100 + b"\0", "more steps"),
+    "a null where a value is": (number(2) + b"\1\0", "does not go with"),
     "an unknown code": (number(2) + b"\x63\0", "does not go with"),
     "a document that is none": (number(2) + b"\5\0\0", "does not go with"),
     "a list that is none": (number(2) + b"\6\0\0\0", "does not go with"),
@@ -292,6 +293,25 @@ def test_broken_shapes_are_named_by_row(case: str) -> None:
         data_bridge.from_arrow(with_shapes(table, [None, None, shape]))
     assert caught.value.document == 2
     assert caught.value.path == ("_shapes",)
+
+
+def test_runs_may_not_look_at_columns_again_and_again() -> None:
+    schema = {"a": "int32", **{f"n{place}": "int32" for place in range(20)}}
+    table = read_bson(bson.encode({"a": 1}), schema=schema).to_arrow(shapes=True)
+    nulls = number(3) + number(20)
+    first = number(1) + number(1)
+    made = data_bridge.from_arrow(with_shapes(table, [first + nulls + number(0)]))
+    assert made.to_dicts() == [{"a": 1}]
+    with pytest.raises(data_bridge.DecodeError, match="more steps"):
+        data_bridge.from_arrow(with_shapes(table, [first + nulls * 3 + number(0)]))
+
+
+def test_a_value_put_where_null_was_is_not_lost() -> None:
+    table = read_bson(bson.encode({"a": None, "b": 1}) + bson.encode({"a": 1, "b": 1})).to_arrow(shapes=True)
+    filled = table.set_column(0, table.schema.field("a"), table["a"].fill_null(0))
+    with pytest.raises(data_bridge.DecodeError, match="does not go with"):
+        data_bridge.from_arrow(filled)
+    assert data_bridge.from_arrow(filled.drop(["_shapes"])).to_dicts() == [{"a": 0, "b": 1}, {"a": 1, "b": 1}]
 
 
 def test_shapes_of_other_types_and_without_a_fingerprint() -> None:

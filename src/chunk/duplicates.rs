@@ -33,6 +33,12 @@ impl DuplicateKeys {
         &self.found
     }
 
+    /// Whether one may have stood in a document itself, not further down: certain, but past so many paths that not all are
+    /// told apart.
+    pub fn may_be_at_top(&self) -> bool {
+        self.found.len() >= MAX_PATHS || self.found.iter().any(|key| key.path.len() == 1)
+    }
+
     /// Notes a value that was dropped in the document at `row`.
     pub fn note(&mut self, path: &Path, row: u64, id: impl FnOnce() -> Option<RawValue>) {
         if let Some(&place) = self.places.get(path) {

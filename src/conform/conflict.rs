@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::ArrayRef;
 
+use super::positions::Positions;
 use super::rescue::Rescue;
 use super::{fit, internal, plain, Action, Failure, Misfits, OnConflict, Policy, UnknownKeys};
 use crate::chunk::{encode_cell, Cell, DocumentCell, Documents};
@@ -17,6 +18,7 @@ pub(super) fn first(documents: &Arc<Documents>, schema: &TableSchema, policy: &P
     let mut search = Search {
         policy,
         path: Vec::new(),
+        positions: Positions::default(),
         found: Found::First,
     };
     for row in 0..documents.len() {
@@ -45,6 +47,7 @@ pub(super) fn list(
     let mut search = Search {
         policy,
         path: Vec::new(),
+        positions: Positions::default(),
         found: Found::List(List {
             documents,
             row: 0,
@@ -82,6 +85,7 @@ pub(super) fn all(
     let mut search = Search {
         policy,
         path: Vec::new(),
+        positions: Positions::default(),
         found: Found::All(Box::new(All {
             documents,
             row: 0,
@@ -142,6 +146,7 @@ pub(super) fn rounded(
     let mut search = Search {
         policy: &policy,
         path: Vec::new(),
+        positions: Positions::default(),
         found: Found::All(Box::new(All {
             documents,
             row: 0,
@@ -205,6 +210,7 @@ impl From<Failure> for Stop {
 struct Search<'a> {
     policy: &'a Policy,
     path: Path,
+    positions: Positions,
     found: Found<'a>,
 }
 
@@ -242,16 +248,10 @@ impl Search<'_> {
     ) -> Result<(), Stop> {
         let mut expected = 0;
         for (key, cell) in document.entries() {
-            // Keys mostly come where the schema has them.
-            let named = |(_, (name, _)): &(usize, &(Arc<str>, Kind))| **name == *key;
-            let there = fields.iter().enumerate().skip(expected).take(1).find(named);
-            let place = there.or_else(|| fields.iter().enumerate().find(named));
-            let kind = place.map(|(place, field)| {
-                expected = place + 1;
-                field
-            });
-            match kind {
-                Some((name, kind)) => {
+            match self.positions.of(fields, key, expected) {
+                Some(place) => {
+                    let (name, kind) = &fields[place];
+                    expected = place + 1;
                     self.path.push(Step::Key(Arc::clone(name)));
                     self.cell(&cell, kind)?;
                     self.path.pop();

@@ -152,16 +152,19 @@ pub(super) fn is_binary(bytes: [u8; 16], bits: u32) -> bool {
     else {
         return true;
     };
-    // Ten to the exponent is a power of five and one of two; the latter does not change how many bits are needed.
+    // Ten to the exponent is a power of five and one of two; the latter does not change how many bits are needed, nor do the
+    // coefficient's own.
+    let coefficient = match coefficient {
+        0 => return true,
+        coefficient => coefficient >> coefficient.trailing_zeros(),
+    };
     let Some(fives) = 5u128.checked_pow(exponent.unsigned_abs()) else {
-        return coefficient == 0;
+        return false;
     };
     let odd = if exponent >= 0 {
         coefficient.checked_mul(fives)
     } else {
         (coefficient % fives == 0).then_some(coefficient / fives)
     };
-    odd.is_some_and(|odd| {
-        odd == 0 || u128::BITS - odd.leading_zeros() - odd.trailing_zeros() <= bits
-    })
+    odd.is_some_and(|odd| u128::BITS - odd.leading_zeros() <= bits)
 }

@@ -16,6 +16,7 @@ mod mixed;
 mod nested;
 mod picked;
 mod plain;
+mod positions;
 mod rescue;
 mod shapes;
 mod shown;

@@ -76,8 +76,8 @@ impl BatchStream {
         }
     }
 
-    /// Whether the server left out keys of the documents. One that holds a key twice is an error then: where it does, the
-    /// server may have left out more than it was asked to.
+    /// Whether the server left out keys of the documents. One that itself holds a key twice is an error then: where it
+    /// does, the server may have left out more than it was asked to.
     #[must_use]
     pub fn narrowed(mut self, narrowed: bool) -> Self {
         self.narrowed = narrowed;
@@ -156,7 +156,8 @@ impl BatchStream {
         let Some(schema) = &self.schema else {
             return Ok(BatchProgress::Pending);
         };
-        if self.narrowed && decoded.chunk.duplicates > 0 {
+        // A projection to whole top-level keys leaves what is below them as it is.
+        if self.narrowed && decoded.chunk.duplicate_keys.may_be_at_top() {
             let text = "a document holds a key twice, of which the server's projection may leave out others: give a projection \
                         of your own (one that excludes some key will do), or read the result";
             return Err(Error::new(ErrorKind::InvalidArgument(text.into())));

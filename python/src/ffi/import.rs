@@ -39,6 +39,9 @@ pub fn batches(object: &Bound<'_, PyAny>) -> PyResult<(SchemaRef, Vec<RecordBatc
         let array = FFI_ArrowArray::from_raw(array.cast().as_ptr());
         (schema.cast::<FFI_ArrowSchema>().as_ref(), array)
     };
+    if array.is_released() {
+        return Err(PyValueError::new_err("this Arrow array was read already"));
+    }
     // SAFETY: both came from one exporter, as a pair.
     let data = unsafe { from_ffi(array, schema) }.map_err(arrow_error)?;
     let schema: SchemaRef = Arc::new(Schema::try_from(schema).map_err(arrow_error)?);
@@ -51,12 +54,14 @@ fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBa
     // SAFETY: a capsule of this name holds this struct, by the PyCapsule interface. It is moved out, which marks it as
     // released; dropping ours releases what it stands for.
     let mut stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.cast().as_ptr()) };
+    let py = capsule.py();
     let (Some(get_schema), Some(get_next)) = (stream.get_schema, stream.get_next) else {
         return Err(PyValueError::new_err("this Arrow stream was read already"));
     };
     let mut schema = FFI_ArrowSchema::empty();
-    // SAFETY: `stream` is a live stream, and `schema` is there to be written to.
-    if unsafe { get_schema(&mut stream, &mut schema) } != 0 {
+    // Detached, here and below: a stream may be fed by threads that have to attach, such as DuckDB's over a Python object.
+    // SAFETY: `stream` is a live stream, which nobody else has, and `schema` is there to be written to.
+    if py.detach(|| unsafe { get_schema(&mut stream, &mut schema) }) != 0 {
         return Err(failure(&mut stream));
     }
     let schema = Schema::try_from(&schema).map_err(|error| {
@@ -68,7 +73,7 @@ fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBa
     loop {
         let mut array = FFI_ArrowArray::empty();
         // SAFETY: as above.
-        if unsafe { get_next(&mut stream, &mut array) } != 0 {
+        if py.detach(|| unsafe { get_next(&mut stream, &mut array) }) != 0 {
             return Err(failure(&mut stream));
         }
         if array.is_released() {
@@ -78,7 +83,7 @@ fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBa
         let data = unsafe { from_ffi_and_data_type(array, rows.clone()) };
         let batch = data.and_then(|data| table(&data, &schema));
         batches.push(batch.map_err(arrow_error)?);
-        capsule.py().check_signals()?;
+        py.check_signals()?;
     }
 }
 
@@ -97,6 +102,14 @@ fn failure(stream: &mut FFI_ArrowArrayStream) -> PyErr {
 
 fn table(data: &ArrayData, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let len = data.len();
+    // Only an array of structs can have these, never a table. Its columns may hold values there all the same.
+    let null = data
+        .nulls()
+        .and_then(|nulls| (0..len).find(|&row| nulls.is_null(row)));
+    if let Some(row) = null {
+        let text = format!("row {row} of an array of structs is null, and so no document");
+        return Err(ArrowError::InvalidArgumentError(text));
+    }
     let rows = StructArray::from(straight(data, 0, len));
     let options = RecordBatchOptions::new().with_row_count(Some(len));
     RecordBatch::try_new_with_options(Arc::clone(schema), rows.into_parts().1, &options)

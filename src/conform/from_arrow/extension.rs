@@ -94,11 +94,6 @@ impl Reading {
         Ok(cast.as_fixed_size_binary().clone())
     }
 
-    fn text(&self, array: &ArrayRef) -> Result<StringArray> {
-        let array = self.unpacked(array)?;
-        Ok(self.cast(&array, &DataType::Utf8)?.as_string().clone())
-    }
-
     pub(super) fn bytes(&self, array: &ArrayRef) -> Result<BinaryArray> {
         let array = self.unpacked(array)?;
         Ok(self.cast(&array, &DataType::Binary)?.as_binary().clone())
@@ -178,6 +173,7 @@ impl Reading {
             } else {
                 unwrap(cells.value(slot), depth, &mut tagged)
                     .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;
+                self.check_size(slot, &tagged)?;
             }
         }
         Ok(Values::Tagged(tagged))

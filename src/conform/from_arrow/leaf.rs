@@ -1,12 +1,13 @@
 //! Flat columns without an extension type.
 
 use arrow_array::types::{ArrowPrimitiveType, Int64Type, UInt64Type};
-use arrow_array::{cast::AsArray, Array, ArrayRef, PrimitiveArray};
+use arrow_array::{cast::AsArray, Array, ArrayRef, PrimitiveArray, StringArray};
 use arrow_schema::DataType;
 
 use super::Reading;
 use crate::chunk::Values;
 use crate::error::Result;
+use crate::raw::TextPolicy;
 
 impl Reading {
     pub(super) fn leaf(&self, array: &ArrayRef) -> Result<Values> {
@@ -22,9 +23,7 @@ impl Reading {
             Float16 | Float32 | Float64 => {
                 Values::Double(self.cast(array, &Float64)?.as_primitive().clone())
             }
-            Utf8 | LargeUtf8 | Utf8View => {
-                Values::String(self.cast(array, &Utf8)?.as_string().clone())
-            }
+            Utf8 | LargeUtf8 | Utf8View => Values::String(self.text(array)?),
             Binary | LargeBinary | BinaryView => {
                 Values::Binary(self.cast(array, &Binary)?.as_binary().clone())
             }
@@ -37,6 +36,32 @@ impl Reading {
             Decimal256(_, scale) => self.decimals(&self.wide(array)?, *scale)?,
             other => return Err(self.unsupported(other)),
         })
+    }
+
+    /// Text, in whatever layout. That it is UTF-8 is checked: readers of Parquet files, for one, hand on what these hold.
+    pub(super) fn text(&self, array: &ArrayRef) -> Result<StringArray> {
+        let array = self.cast(&self.unpacked(array)?, &DataType::Utf8)?;
+        let array: &StringArray = array.as_string();
+        let (bytes, offsets) = (array.value_data(), array.value_offsets());
+        let at = |slot: usize| offsets[slot] as usize;
+        // At once first: a check for each value takes longer.
+        let all = bytes.get(at(0)..at(array.len()));
+        let all = all.and_then(|all| TextPolicy::Strict.decode(all).ok());
+        let starts = |text: &str| {
+            let boundary = |slot: usize| text.is_char_boundary(at(slot).wrapping_sub(at(0)));
+            (0..array.len()).all(|slot| at(slot) <= at(slot + 1) && boundary(slot))
+        };
+        if all.is_some_and(|text| starts(&text)) {
+            return Ok(array.clone());
+        }
+        let is_text = |slot: usize| {
+            let value = bytes.get(at(slot)..at(slot + 1));
+            value.is_some_and(|value| TextPolicy::Strict.decode(value).is_ok())
+        };
+        match (0..array.len()).find(|&slot| array.is_valid(slot) && !is_text(slot)) {
+            Some(slot) => Err(self.value_error(slot, "text that is not UTF-8")),
+            None => Ok(array.clone()),
+        }
     }
 
     fn signed(&self, array: &PrimitiveArray<UInt64Type>) -> Result<PrimitiveArray<Int64Type>> {

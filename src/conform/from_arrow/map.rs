@@ -1,6 +1,6 @@
 //! Maps as documents: their keys differ by row, so they stay BSON and not a column each.
 
-use arrow_array::{cast::AsArray, Array, ListArray, MapArray, StringArray};
+use arrow_array::{cast::AsArray, Array, ListArray, MapArray};
 use arrow_schema::DataType;
 
 use super::{nested, push_null, Reading};
@@ -22,8 +22,7 @@ impl Reading {
                 keys.data_type()
             )));
         }
-        let keys = self.cast(&keys, &DataType::Utf8)?;
-        let keys: &StringArray = keys.as_string();
+        let keys = self.items(&offsets, |reading| reading.text(&keys))?;
         let (_, field) = map.entries_fields();
         let values = self.items(&offsets, |reading| reading.column(field, entries.column(1)))?;
 
@@ -59,6 +58,7 @@ impl Reading {
                     normalise_document(&scratch, depth, TextPolicy::Strict, out).map(drop)
                 })
                 .map_err(|bad| self.at(row, Error::decode(bad.offset, bad.reason)))?;
+            self.check_size(row, &tagged)?;
         }
         Ok(Values::Tagged(tagged))
     }

@@ -174,6 +174,14 @@ impl Reading {
         })
     }
 
+    /// That the cells of `tagged` up to `slot` can be told apart.
+    fn check_size(&self, slot: usize, tagged: &Tagged) -> Result<()> {
+        match u32::try_from(tagged.byte_len()) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.value_error(slot, "over 4 GiB of values in one batch: cut it")),
+        }
+    }
+
     fn value_error(&self, slot: usize, text: impl Into<String>) -> Error {
         self.at(slot, Error::new(ErrorKind::InvalidArgument(text.into())))
     }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
 use super::format::{
     push_number, recast, DOCUMENT, DOUBLE, INT32, INT64, LIST, LITERAL, NULL, PLAIN,
 };
 use crate::chunk::{encode_cell, encode_wrapped, Cell, DocumentCell, Documents, ListCell};
+use crate::conform::positions::Positions;
 use crate::conform::{OnConflict, Policy};
 use crate::error::Error;
 use crate::schema::Kind;
@@ -20,8 +19,7 @@ pub(super) struct Compare {
     literals: usize,
     /// The first value that could not be written: it takes 2 GiB or more.
     pub failure: Option<Error>,
-    /// The position of each key of a document kind, by where its list of fields is.
-    positions: HashMap<usize, HashMap<Arc<str>, usize>>,
+    positions: Positions,
 }
 
 type Fields = [(Arc<str>, Kind)];
@@ -38,7 +36,7 @@ impl Compare {
             nulled: policy.on_conflict == OnConflict::Null,
             literals: 0,
             failure: None,
-            positions: HashMap::new(),
+            positions: Positions::default(),
         }
     }
 
@@ -59,7 +57,7 @@ impl Compare {
         let mut known = 0;
         let mut expected = 0;
         for (key, cell) in document.entries() {
-            let Some(field) = self.position(fields, key, expected) else {
+            let Some(field) = self.positions.of(fields, key, expected) else {
                 continue;
             };
             expected = field + 1;
@@ -191,19 +189,6 @@ impl Compare {
         push_number(0, out);
         out.extend_from_slice(&last);
         all_same
-    }
-
-    /// Where `fields` has `key`; mostly that is where it is expected.
-    fn position(&mut self, fields: &Fields, key: &str, expected: usize) -> Option<usize> {
-        if fields.get(expected).is_some_and(|(name, _)| **name == *key) {
-            return Some(expected);
-        }
-        let known = self.positions.entry(fields.as_ptr() as usize);
-        let names = known.or_insert_with(|| {
-            let names = fields.iter().map(|(name, _)| Arc::clone(name));
-            names.zip(0..).collect()
-        });
-        names.get(key).copied()
     }
 }
 

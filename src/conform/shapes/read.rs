@@ -52,6 +52,7 @@ impl Shaped {
         };
         let start = begin(out);
         let mut steps = 0;
+        let mut covered = 0;
         loop {
             let step = bytes.number()?;
             if step == 0 {
@@ -67,6 +68,11 @@ impl Shaped {
                 let run = fields.iter().enumerate().skip(field).take(count);
                 if field + count > fields.len() {
                     return Err(bytes.wrong("a shape has a key that is no column"));
+                }
+                // Two runs may share what is null between them, no more; else steps times columns would be looked at.
+                covered += count;
+                if covered > 2 * fields.len() {
+                    return Err(bytes.wrong("a shape has more steps than there are columns"));
                 }
                 for (field, (name, column)) in
                     run.map(|(n, field)| (n, (&field.name, &field.column)))
@@ -95,7 +101,8 @@ impl Shaped {
     ) -> Result<(), Malformed> {
         match (bytes.byte()?, plain) {
             (PLAIN, plain) => element(bytes, key, plain, out)?,
-            (NULL, _) => element(bytes, key, &Cell::Null, out)?,
+            // Only of a null: a value that was put in its place later is not to be lost.
+            (NULL, Cell::Null) => element(bytes, key, &Cell::Null, out)?,
             (DOCUMENT, Cell::Document(DocumentCell::Row { documents, row })) => {
                 header(ElementType::Document, key, out);
                 self.document(bytes, documents, *row, out)?;
@@ -136,6 +143,10 @@ impl Shaped {
             for (position, item) in items.by_ref().take(count) {
                 bytes.rewind(value);
                 self.value(bytes, &position.to_string(), &item, out)?;
+                // Not only at the end: a list of nulls takes no memory, and its keys do.
+                if out.len() - start > i32::MAX as usize {
+                    return Err(bytes.wrong(TOO_LARGE));
+                }
             }
             self.repeated = outer;
             if last {

@@ -1,0 +1,104 @@
+"""`from_arrow` of data that other tools let through."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import data_bridge
+
+
+def unchecked(values: list[bytes | None], kind: pa.DataType, stored: pa.DataType) -> pa.Array:
+    """Bytes said to be text, which pyarrow does not check: neither does its reader of Parquet files."""
+    array = pa.array(values, stored)
+    return pa.Array.from_buffers(kind, len(array), array.buffers(), array.null_count)
+
+
+LAYOUTS = {
+    "string": (pa.string(), pa.binary()),
+    "large_string": (pa.large_string(), pa.large_binary()),
+    "string_view": (pa.string_view(), pa.binary_view()),
+}
+# The second one is two halves of a character.
+BAD: list[list[bytes | None]] = [[None, b"a", b"ok \xff"], [b"a", b"x\xc3", b"\xa9"]]
+PLACES: dict[str, Any] = {
+    "column": lambda text: text,
+    "dictionary": lambda text: pa.DictionaryArray.from_arrays(pa.array([0, 1, 2]), text),
+    "struct": lambda text: pa.StructArray.from_arrays([text], ["s"]),
+    "list": lambda text: pa.ListArray.from_arrays(pa.array([0, 1, 2, 3]), text),
+    "map value": lambda text: pa.MapArray.from_arrays(pa.array([0, 1, 2, 3]), pa.array(["a", "b", "c"]), text),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("values", BAD, ids=["invalid", "halves"])
+def test_text_that_is_not_utf8_is_refused(values: list[bytes | None], layout: str, place: str) -> None:
+    column = PLACES[place](unchecked(values, *LAYOUTS[layout]))
+    row = 2 if values is BAD[0] else 1
+    with pytest.raises(ValueError, match=rf'not UTF-8 \(document {row}, path \["t"\]'):
+        data_bridge.from_arrow(pa.table({"t": column}))
+
+
+def test_keys_of_maps_that_are_not_utf8_are_refused() -> None:
+    keys = unchecked([b"a", b"\xff"], *LAYOUTS["string"])
+    column = pa.MapArray.from_arrays(pa.array([0, 1, 2]), keys, pa.array([1, 2]))
+    with pytest.raises(ValueError, match="not UTF-8"):
+        data_bridge.from_arrow(pa.table({"t": column}))
+
+
+def test_what_stands_under_a_null_is_not_looked_at() -> None:
+    values = pa.array([b"a", b"\xff", b"\xc3\xa9"], pa.binary())
+    _, offsets, data = values.buffers()
+    column = pa.Array.from_buffers(pa.string(), 3, [pa.py_buffer(b"\x05"), offsets, data], 1)
+    assert data_bridge.from_arrow(pa.table({"t": column})).to_dicts() == [{"t": "a"}, {}, {"t": "é"}]
+    # Nor what a slice leaves out.
+    text = unchecked([b"\xff", b"b", b"c", b"\xff"], *LAYOUTS["string"])
+    assert data_bridge.from_arrow(pa.table({"t": text.slice(1, 2)})).to_dicts() == [{"t": "b"}, {"t": "c"}]
+
+
+def test_a_null_row_of_an_array_of_structs_is_refused() -> None:
+    rows = pa.StructArray.from_arrays([pa.array([1, 2, 3])], ["hidden"], mask=pa.array([False, True, False]))
+    for data in (rows, pa.chunked_array([rows])):
+        with pytest.raises(ValueError, match=r"row 1 .* is null"):
+            data_bridge.from_arrow(data)
+    assert data_bridge.from_arrow(rows.slice(2)).to_dicts() == [{"hidden": 3}]
+
+
+class Same:
+    """Gives the same capsules each time, as only the first consumer may use them."""
+
+    def __init__(self, array: pa.RecordBatch) -> None:
+        self.capsules = array.__arrow_c_array__()
+
+    def __arrow_c_array__(self, requested_schema: Any = None) -> Any:
+        return self.capsules
+
+
+def test_an_array_that_was_read_already_is_refused() -> None:
+    same = Same(pa.record_batch({"a": [1]}))
+    assert data_bridge.from_arrow(same).to_dicts() == [{"a": 1}]
+    with pytest.raises(ValueError, match="read already"):
+        data_bridge.from_arrow(same)
+
+
+FED_BY_A_THREAD = """
+import io
+import pyarrow.csv
+import data_bridge
+lines = b"a,b\\n" + b"1,x\\n" * 1_000_000
+reader = pyarrow.csv.open_csv(io.BytesIO(lines), pyarrow.csv.ReadOptions(block_size=1 << 16))
+print(len(data_bridge.from_arrow(reader)))
+"""
+
+
+def test_a_stream_may_be_fed_by_a_thread_that_runs_python() -> None:
+    # In a process of its own: were it to wait for itself, no timeout in this one would be heard.
+    done = subprocess.run(
+        [sys.executable, "-c", FED_BY_A_THREAD], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["1000000"]
