@@ -138,7 +138,7 @@ class Each:
     def __init__(
         self, items: Iterable[Any], *, position: int | None = None, slice: int | None = None, sort: Any = None
     ) -> None:
-        self.items = list(items)
+        self.items = _listed("Each", items)
         self.modifiers = {
             name: value
             for name, value in (("$position", position), ("$slice", slice), ("$sort", sort))
@@ -183,7 +183,7 @@ class PullAll(Update):
     operator = "$pullAll"
 
     def _value(self, field: FieldPath, value: Any) -> Any:
-        return [_item(field, item) for item in value]
+        return [_item(field, item) for item in _listed("PullAll", value)]
 
 
 def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
@@ -216,6 +216,12 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
     if not merged:
         raise InvalidQuery("an update must change something")
     return merged
+
+
+def _listed(what: str, items: Any) -> list[Any]:
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
+        raise TypeError(f"{what} takes a list of items, got {type(items).__name__}")
+    return list(items)
 
 
 def _whole(field: FieldPath, value: Any) -> Any:
