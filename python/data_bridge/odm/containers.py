@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from .._core import Document, ListView
@@ -208,7 +210,7 @@ class UnionPlan(Plan):
             self.virtual = self._alone.virtual
             self.free, self.links, self.attribute = self._alone.free, self._alone.links, self._alone.attribute  # type: ignore[method-assign]
         elif all(isinstance(each, (NonePlan, ScalarPlan)) or each.keeps for each in members):
-            self.direct = sum(each.direct for each in members)
+            self.direct = reduce(or_, (each.direct for each in members))
 
     def for_field(self, field: Any) -> Plan:
         return UnionPlan([each.for_field(field) for each in self.members])
