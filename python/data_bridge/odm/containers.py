@@ -9,7 +9,7 @@ from typing import Any
 
 from .._core import Document, ListView
 from .errors import Mismatch
-from .plans import NULL, NonePlan, Plan, ScalarPlan, dump_any
+from .plans import NULL, AnyPlan, NonePlan, Plan, ScalarPlan
 
 
 class ListPlan(Plan):
@@ -186,7 +186,7 @@ class EmbeddedPlan(Plan):
 
     def operand(self, value: Any) -> Any:
         # A mapping is compared as it is: with the model's defaults added it would be another document.
-        return dump_any(value) if isinstance(value, Mapping) else self.dump(value)
+        return AnyPlan().dump(value) if isinstance(value, Mapping) else self.dump(value)
 
     def exact(self, value: Any) -> bool:
         return isinstance(value, self.model)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidQuery
 from . import trust
+from .binding import check_instance
 from .steps import Steps
 from .writes import new_document, replacement_of, update_of, written
 
@@ -30,8 +31,7 @@ def update(query: ModelQueryBase[Any], updates: Iterable[Any], *, many: bool) ->
 def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -> Steps[Any]:
     """Update one document that matches, or insert `on_insert` where none does."""
     query._unbounded("upsert()")
-    if not isinstance(on_insert, query._model):
-        raise TypeError(f"on_insert takes a {query._model.__name__}, got {type(on_insert).__name__}")
+    check_instance(query._model, on_insert, "upsert()")
     change = update_of(query._model, updates)
     options = query._options("upsert()", WRITTEN)
     while True:
@@ -46,7 +46,9 @@ def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -
         # Inserts only where still nothing matches: somebody else may have been faster, whose document is then updated.
         result = yield query._collection.update_one(query._filter, {"$setOnInsert": inserts}, upsert=True, **options)
         if not result.acknowledged or result.did_upsert:
-            written(on_insert, {**document, "_id": result.upserted_id}, whole=True, session=options.get("session"))
+            # Not the whole document: keys that the filter wants equal to something are stored as well.
+            document["_id"] = result.upserted_id
+            written(on_insert, document, whole=False, session=options.get("session"))
             return result
 
 

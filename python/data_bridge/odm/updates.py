@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from bson.regex import Regex
 
 from ..errors import InvalidQuery
 from . import trust
 from .errors import Mismatch
 from .expressions import Expression, FieldPath, resolve
-from .plans import Plan, dump_any
+from .plans import Plan
 
 
 class Update:
@@ -174,6 +177,8 @@ class Pull(Update):
         item = _item(field, value)
         if isinstance(item, Mapping) and any(str(key).startswith("$") for key in item):
             raise InvalidQuery(f"Pull takes a value or an expression, got a mapping with operators: {value!r}")
+        if isinstance(item, (Regex, re.Pattern)):
+            raise InvalidQuery("Pull takes a value or an expression, got a pattern: use RegEx in an expression")
         return {"$in": [item]}
 
 
@@ -235,7 +240,7 @@ def _item(field: FieldPath, value: Any) -> Any:
     plan = field._plan
     if plan.item is None or plan.keyed:
         if plan.free:
-            return dump_any(value)
+            return plan.dump(value)
         raise InvalidQuery(f"{field!r} ({plan.name}) is no list")
     return _checked(field, plan.item, value)
 

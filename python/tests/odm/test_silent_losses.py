@@ -65,6 +65,8 @@ def test_a_pattern_is_no_value_of_in(users: Any) -> None:
     for take in (op.In, op.NotIn, op.All):
         with pytest.raises(data_bridge.InvalidQuery, match="pattern"):
             take(User.extra, [Regex("a")])
+    with pytest.raises(data_bridge.InvalidQuery, match="pattern"):
+        op.Pull({User.extra: Regex("a")}).document(User)
 
 
 @pytest.mark.parametrize("wrong", ["abc", b"abc", {"a": 1}, 5])
@@ -82,6 +84,10 @@ def test_a_value_too_deep_to_show_is_an_error_of_ours() -> None:
     try:
         with pytest.raises(data_bridge.InvalidQuery):
             _ = User.age == deep
+        with pytest.raises(data_bridge.InvalidQuery):
+            _ = User.address == {"city": deep}
+        with pytest.raises(data_bridge.InvalidQuery):
+            op.Push({User.extra: deep}).document(User)
     finally:
         while deep:  # its deallocation would recurse
             deep = deep.pop()
@@ -189,6 +195,14 @@ def test_find_one_and_replace_deletes_nothing_that_was_not_read(users: Any) -> N
     assert users.find_one()["undeclared"] == 1
     assert User.find(User.id == user.id).find_one_and_replace(user, overwrite=True) is not None
     assert "undeclared" not in users.find_one()
+
+
+def test_an_upsert_may_store_more_than_its_instance(users: Any) -> None:
+    new = ada()
+    User.find({"undeclared": 1}).upsert(op.Inc({User.age: 1}), on_insert=new)
+    with pytest.raises(PartlyRead):
+        new.replace()
+    assert users.find_one()["undeclared"] == 1
 
 
 def test_find_one_and_replace_makes_a_revision(ours: data_bridge.Database, database: Any) -> None:
