@@ -367,7 +367,7 @@ def test_instances_are_written_to_their_own_collection_only(
                 write()
         assert [each["name"] for each in users.find()] == ["Ada"]
     finally:
-        client.drop_database(f"{ours.name}_archive")
+        users.database.client.drop_database(f"{ours.name}_archive")
 
 
 def test_a_bulk_update_keeps_the_collation_of_its_query(users: Any) -> None:
@@ -401,17 +401,23 @@ def test_links_to_ids_that_are_stored_as_another_type(
 ) -> None:
     class Target(Document):
         id: kind  # type: ignore[valid-type]
-        holders: list[odm.BackLink[Holder]] = Field(default_factory=list, original_field="target")
 
     class Holder(Document):
         target: Link[Target]
 
-    odm.init(ours, [Target, Holder])
+    class Back(Document):
+        id: kind  # type: ignore[valid-type]
+        holders: list[odm.BackLink[Holder]] = Field(default_factory=list, original_field="target")
+
+        class Settings:
+            name = "Target"
+
+    odm.init(ours, [Target, Holder, Back])
     holder = Holder(target=Link(Target(id=value).insert())).insert()
     assert database["Holder"].find_one()["target"].id == database["Target"].find_one()["_id"]
     (found,) = Holder.find(fetch_links=True)
     assert (found.id, found.target.document.id) == (holder.id, value)
-    (target,) = Target.find(fetch_links=True).to_list()
+    (target,) = Back.find(fetch_links=True).to_list()
     assert [each.id for each in target.holders] == [holder.id]
 
 
