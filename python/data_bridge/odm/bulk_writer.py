@@ -140,7 +140,7 @@ class _Queue:
                 break
             offset += len(part)
         if failed is not None:
-            raise failure.bulk(details, failed.labels) from failed
+            raise failure.bulk(details, tuple(failed.labels)) from failed
         if missed:
             name = self._model.__name__
             if self._model.__odm__.settings.use_revision:
