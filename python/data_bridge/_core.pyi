@@ -456,6 +456,8 @@ class ModelView:
         """Make an empty instance one of `document`'s row; `place` says where it is embedded."""
     def _written(self, document: Document, whole: bool, keep: bool) -> None:
         """Read from `document` from now on. Assigned values are kept values from then on, or with all others forgotten."""
+    def _unwritten(self, document: Document | None, whole: bool) -> None:
+        """Read from `document` again, or from none, as before a write that came to nothing."""
     def _document(self) -> Document | None:
         """The stored document; None for an instance that is not stored."""
     def _place(self) -> Any:

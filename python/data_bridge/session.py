@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import bson
 
 from . import _core
-from ._core import DataBridgeError
-from .attempts import Attempts
+from ._core import DataBridgeError, OperationFailure
+from .attempts import UNKNOWN_RESULT, Attempts, has_label
 from .call import Call, same
 from .settings import level, preference
 from .transaction import AsyncTransaction, Transaction
@@ -36,6 +36,7 @@ class _SessionState:
         self._options = bson.encode(options)
         self._session: _core.Session | None = None
         self._in_transaction = False
+        self._undos: list[Callable[[], None]] = []
 
     @property
     def client(self) -> Any:
@@ -51,6 +52,20 @@ class _SessionState:
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
         return self._in_transaction
+
+    def _on_abort(self, undo: Callable[[], None]) -> None:
+        """Call `undo` should the open transaction not be committed."""
+        self._undos.append(undo)
+
+    def _undo(self) -> None:
+        undos, self._undos = self._undos, []
+        for undo in reversed(undos):
+            undo()
+
+    def _commit_failed(self, error: DataBridgeError) -> None:
+        # Where nobody knows, commit_transaction() may still be called once more.
+        if isinstance(error, OperationFailure) and not has_label(error, UNKNOWN_RESULT):
+            self._undo()
 
     def _native(self) -> _core.Session:
         if self._session is None:
@@ -82,6 +97,7 @@ class _SessionState:
         encoded = bson.encode(options)
 
         def opened(_: None) -> None:
+            self._undo()
             self._in_transaction = True
 
         return Call(lambda: self._native().start_transaction(encoded), opened)
@@ -89,14 +105,16 @@ class _SessionState:
     def _commit(self) -> Call[None]:
         # Also when it fails: the transaction is over then, or commit_transaction() may be called once more.
         self._in_transaction = False
-        return Call(lambda: self._native().commit_transaction(), same)
+        return Call(lambda: self._native().commit_transaction(), lambda _: self._undos.clear())
 
     def _abort(self) -> Call[None]:
         self._in_transaction = False
+        self._undo()
         return Call(lambda: self._native().abort_transaction(), same)
 
     def _end(self) -> Call[None]:
         self._in_transaction = False
+        self._undo()
         return Call(lambda: self._native().end(), same)
 
     def __repr__(self) -> str:
@@ -178,7 +196,11 @@ class ClientSession(_SessionState):
 
     def commit_transaction(self) -> None:
         """Commit the open transaction."""
-        self._commit().wait()
+        try:
+            self._commit().wait()
+        except DataBridgeError as error:
+            self._commit_failed(error)
+            raise
 
     def abort_transaction(self) -> None:
         """Abort the open transaction."""
@@ -248,7 +270,11 @@ class AsyncClientSession(_SessionState):
 
     async def commit_transaction(self) -> None:
         """Commit the open transaction."""
-        await self._commit().complete()
+        try:
+            await self._commit().complete()
+        except DataBridgeError as error:
+            self._commit_failed(error)
+            raise
 
     async def abort_transaction(self) -> None:
         """Abort the open transaction."""

@@ -99,7 +99,7 @@ impl FieldSlot {
         let place = PyTuple::new(py, [view.place(py)?, key.clone().into_any()])?;
         let value = plan.load.bind(py).call1((stored, place))?;
         if plan.keeps {
-            view.keep(self.name.bind(py), &value)?;
+            return view.keep(self.name.bind(py), value).map(Some);
         }
         Ok(Some(value))
     }
@@ -200,11 +200,7 @@ impl FieldSlot {
         })?;
         match stored {
             Some(value) => Ok(value),
-            None => {
-                let value = plan.missing.bind(py).call1((instance,))?;
-                view.keep(name, &value)?;
-                Ok(value)
-            }
+            None => view.keep(name, plan.missing.bind(py).call1((instance,))?),
         }
     }
 

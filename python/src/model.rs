@@ -77,10 +77,19 @@ impl ModelView {
         read(self.origin.get())
     }
 
-    /// Keeps the value of a field, so that changes in place are seen.
-    pub fn keep(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    /// Keeps the value of a field, so that changes in place are seen. Gives the one that counts: while Python code made
+    /// `value`, another thread may have kept or assigned one, whose changes must not be lost.
+    pub fn keep<'py>(
+        &self,
+        name: &Bound<'py, PyString>,
+        value: Bound<'py, PyAny>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         let touched = self.touched(name.py());
-        touched.kept.bind(name.py()).set_item(name, value)
+        if let Some(held) = self.held(name)? {
+            return Ok(held);
+        }
+        touched.kept.bind(name.py()).set_item(name, &value)?;
+        Ok(value)
     }
 
     /// Assigns to a field.
@@ -163,6 +172,22 @@ impl ModelView {
         let before = lock(&touched.written).replace(source);
         drop(before);
         Ok(())
+    }
+
+    /// Reads from `document` again, or from none, as before a write that came to nothing.
+    #[pyo3(signature = (document, whole))]
+    fn _unwritten(&self, py: Python<'_>, document: Option<&Bound<'_, Document>>, whole: bool) {
+        let source = document.map(|document| {
+            let (node, row) = document.get().parts();
+            Source {
+                node: Arc::clone(node),
+                row,
+                whole,
+            }
+        });
+        let touched = self.touched(py);
+        let before = std::mem::replace(&mut *lock(&touched.written), source);
+        drop(before);
     }
 
     /// The stored document; None for an instance that is not stored.

@@ -111,8 +111,13 @@ impl Client {
                 callers.advance_cluster_time(time);
             }
         }
-        // A session that saw a connection break is not used again, as the sessions specification wants it.
-        writer.finish(!lost);
+        if lost {
+            // It rests, as the server may still be at the write. The driver must not have it: it marks a session as broken
+            // only when the command was under way, and would number its own transactions below ours in any other.
+            drop(writer);
+        } else {
+            writer.finish();
+        }
         match outcome {
             Ok(reply) => Ok(Some(reply)),
             Err(error) if takes_no_numbers(&error) => {

@@ -106,10 +106,9 @@ impl Writer {
             .ok_or_else(|| Error::new(ErrorKind::Internal("a writer without a session".into())))
     }
 
-    /// Gives the session back, or lets it go when it cannot be used again.
-    pub(crate) fn finish(mut self, usable: bool) {
-        let session = self.session.take();
-        if let (Some(session), true) = (session, usable) {
+    /// Gives the session back, for the next write.
+    pub(crate) fn finish(mut self) {
+        if let Some(session) = self.session.take() {
             self.home.keep(session, self.number, Duration::ZERO);
         }
     }

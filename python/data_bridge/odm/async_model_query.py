@@ -179,9 +179,15 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """
         return await run_async(query_writes.find_one_and(self, "update", updates, options))
 
-    async def find_one_and_replace(self, replacement: T, **options: Any) -> T | None:
-        """Replace the first document that matches, all its keys, and return it as it was."""
-        return await run_async(query_writes.find_one_and(self, "replace", replacement, options))
+    async def find_one_and_replace(self, replacement: T, *, overwrite: bool = False, **options: Any) -> T | None:
+        """Replace the first document that matches, all its keys, and return it as it was.
+
+        Raises
+        ------
+        PartlyRead
+            When `replacement` was read for its declared fields only, and `overwrite` is not given. As `replace`.
+        """
+        return await run_async(query_writes.find_one_and(self, "replace", replacement, options, overwrite))
 
     async def find_one_and_delete(self, **options: Any) -> T | None:
         """Delete the first document that matches, and return it."""

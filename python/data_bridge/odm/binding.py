@@ -79,6 +79,20 @@ def collection_of(model: Any) -> Any:
     raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
 
 
+def check_instance(model: Any, instance: Any, what: str) -> None:
+    """Refuse an instance that is none of `model`, or whose own class has its documents in another collection.
+
+    Raises
+    ------
+    TypeError
+        For such an instance.
+    """
+    if not isinstance(instance, model):
+        raise TypeError(f"{what} takes {model.__name__}s, got {type(instance).__name__}")
+    if type(instance) is not model and collection_of(type(instance)) != collection_of(model):
+        raise TypeError(f"{what}: the documents of this {type(instance).__name__} are in another collection")
+
+
 def _check(database: Any, model: Any) -> None:
     name = getattr(model, "__name__", repr(model))
     if not isinstance(database, (Database, AsyncDatabase)):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
+from .. import failure
+from ..errors import BulkWriteError
 from ..operations import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from ..results import BulkWriteResult
-from .binding import collection_of
-from .errors import RevisionConflict
+from .binding import check_instance, collection_of
+from .errors import DocumentNotFound, RevisionConflict
 from .hooks import Event
 from .steps import Steps, run, run_async
 from .writes import guarded, id_of, new_document, replace_request, save_request, update_of, written
@@ -36,19 +39,21 @@ class _Queue:
 
         def request() -> Request:
             document = new_document(instance)
-            return InsertOne(document), lambda: written(instance, document, whole=True)
+            return InsertOne(document), lambda: written(instance, document, whole=True, session=self._session)
 
         self._add(Event.INSERT, instance, request)
 
     def save(self, instance: Any) -> None:
-        """As the instance's `save`, for one that is stored."""
+        """As the instance's `save`, for one that has an `_id`."""
 
         def request() -> Request | None:
             found_by, update, document = save_request(instance)
             if not update:
                 return None
-            whole = instance._is_whole
-            return UpdateOne(found_by, update), lambda: written(instance, document, whole=whole)
+            whole, upsert = instance._is_whole, not instance._is_stored
+            return UpdateOne(found_by, update, upsert), lambda: written(
+                instance, document, whole=whole, session=self._session
+            )
 
         self._check(instance)
         id_of(instance)
@@ -59,7 +64,9 @@ class _Queue:
 
         def request() -> Request:
             found_by, document = replace_request(instance, overwrite)
-            return ReplaceOne(found_by, document), lambda: written(instance, document, whole=True)
+            return ReplaceOne(found_by, document), lambda: written(
+                instance, document, whole=True, session=self._session
+            )
 
         self._add(Event.REPLACE, instance, request)
 
@@ -77,13 +84,15 @@ class _Queue:
 
     def update_many(self, query: Any, *updates: Any) -> None:
         """Update operators on all documents that a query of the model matches."""
-        query._unbounded("update()")
-        operation = UpdateMany(query.get_filter_query(), update_of(self._model, updates))
+        query._unbounded("update_many()")
+        if query._collection != collection_of(self._model):
+            raise TypeError(f"a bulk writer of {self._model.__name__} takes queries of its collection only")
+        options = query._options("update_many()", {"collation": "collation", "hint": "hint"})
+        operation = UpdateMany(query.get_filter_query(), update_of(query._model, updates), **options)
         self._queued.append((None, None, lambda: (operation, _nothing)))
 
     def _check(self, instance: Any) -> None:
-        if not isinstance(instance, self._model):
-            raise TypeError(f"a bulk writer of {self._model.__name__} cannot write a {type(instance).__name__}")
+        check_instance(self._model, instance, f"a bulk writer of {self._model.__name__}")
 
     def _add(self, event: Event, instance: Any, request: Callable[[], Request | None]) -> None:
         self._check(instance)
@@ -95,31 +104,59 @@ class _Queue:
         hooks = self._model.__odm__.hooks
         for event, instance, make in queued:
             if event is not None:
-                yield from hooks.run("before", event, instance)
+                yield from hooks.run("before", instance, event)
             if (request := make()) is not None:
                 operations.append(request[0])
                 finish.append((event, instance, request[1]))
         if not operations:
             return None
-        collection = collection_of(self._model)
-        self.result = yield collection.bulk_write(operations, ordered=self._ordered, session=self._session)
-        self._check_revisions(operations)
+        self.result = yield from self._send(operations)
         for event, instance, done in finish:
             done()
             if event is not None:
-                yield from hooks.run("after", event, instance)
+                yield from hooks.run("after", instance, event)
         return self.result
 
-    def _check_revisions(self, operations: list[Any]) -> None:
-        guarded_by_id = [each for each in operations if isinstance(each, (UpdateOne, ReplaceOne))]
-        if not self._model.__odm__.settings.use_revision or len(guarded_by_id) < len(
-            [each for each in operations if not isinstance(each, (InsertOne, DeleteOne))]
-        ):
-            return
-        result = self.result
-        if result is not None and result.acknowledged and result.matched_count < len(guarded_by_id):
-            missed = len(guarded_by_id) - result.matched_count
-            raise RevisionConflict(f"{missed} of {len(guarded_by_id)} documents are not in the revision that was read")
+    def _send(self, operations: list[Any]) -> Steps[BulkWriteResult]:
+        """Send them, and make sure that each that is for one document has found it."""
+        collection = collection_of(self._model)
+        details: dict[str, Any] = {}
+        failed: BulkWriteError | None = None
+        acknowledged, offset, missed = True, 0, 0
+        # The server counts matches of a whole command. So what may match any number of documents goes by itself.
+        for many, group in groupby(operations, key=lambda each: type(each) is UpdateMany):
+            part = list(group)
+            try:
+                result = yield collection.bulk_write(part, ordered=self._ordered, session=self._session)
+                acknowledged, did = result.acknowledged, result.bulk_api_result
+            except BulkWriteError as error:
+                failed, did = failed or error, error.details
+            if acknowledged:
+                _add(details, did, offset)
+            if acknowledged and not many:
+                expected = sum(isinstance(each, (UpdateOne, ReplaceOne)) for each in part)
+                missed += expected - did["nMatched"] - did["nUpserted"]
+            if failed is not None and self._ordered:
+                break
+            offset += len(part)
+        if failed is not None:
+            raise failure.bulk(details, tuple(failed.labels)) from failed
+        if missed:
+            name = self._model.__name__
+            if self._model.__odm__.settings.use_revision:
+                raise RevisionConflict(f"{missed} of the {name}s are not there in the revision that was read")
+            raise DocumentNotFound(f"{missed} of the {name}s are not there: somebody else deleted them")
+        return BulkWriteResult(details, acknowledged)
+
+
+def _add(total: dict[str, Any], did: dict[str, Any], offset: int) -> None:
+    """Add the details of more operations, the first of which is at `offset` among all."""
+    for key, value in did.items():
+        if isinstance(value, list):
+            moved = [{**each, "index": each["index"] + offset} if "index" in each else each for each in value]
+            total.setdefault(key, []).extend(moved)
+        else:
+            total[key] = total.get(key, 0) + value
 
 
 class BulkWriter(_Queue):
@@ -132,6 +169,9 @@ class BulkWriter(_Queue):
         ------
         BulkWriteError
             When some writes failed. The instances are then as before.
+        DocumentNotFound, RevisionConflict
+            When some of the documents are not there. All others were written, while all instances are as before:
+            `reload()` tells which is which.
         """
         return run(self._commit())
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from .._core import Document, ListView
 from .errors import Mismatch
-from .plans import NULL, NonePlan, Plan, ScalarPlan, dump_any
+from .plans import NULL, AnyPlan, NonePlan, Plan, ScalarPlan
 
 
 class ListPlan(Plan):
@@ -184,7 +186,7 @@ class EmbeddedPlan(Plan):
 
     def operand(self, value: Any) -> Any:
         # A mapping is compared as it is: with the model's defaults added it would be another document.
-        return dump_any(value) if isinstance(value, Mapping) else self.dump(value)
+        return AnyPlan().dump(value) if isinstance(value, Mapping) else self.dump(value)
 
     def exact(self, value: Any) -> bool:
         return isinstance(value, self.model)
@@ -208,7 +210,7 @@ class UnionPlan(Plan):
             self.virtual = self._alone.virtual
             self.free, self.links, self.attribute = self._alone.free, self._alone.links, self._alone.attribute  # type: ignore[method-assign]
         elif all(isinstance(each, (NonePlan, ScalarPlan)) or each.keeps for each in members):
-            self.direct = sum(each.direct for each in members)
+            self.direct = reduce(or_, (each.direct for each in members))
 
     def for_field(self, field: Any) -> Plan:
         return UnionPlan([each.for_field(field) for each in self.members])

@@ -88,7 +88,10 @@ class PartlyRead(DataBridgeError):
 
 def describe(value: Any) -> str:
     """A value for messages: its type, and the start of its repr."""
-    shown = repr(value)
+    try:
+        shown = repr(value)
+    except RecursionError:
+        return type(value).__name__
     if len(shown) > _SHOWN:
         shown = shown[:_SHOWN] + "..."
     return f"{type(value).__name__} {shown}"

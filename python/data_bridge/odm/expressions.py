@@ -41,10 +41,10 @@ class Expression:
         return Expression(all_of([other, self]))
 
     def __or__(self, other: Any) -> Expression:
-        return Expression({"$or": [self.document, as_filter(other)]})
+        return Expression({"$or": [*_alternatives(self), *_alternatives(other)]})
 
     def __ror__(self, other: Any) -> Expression:
-        return Expression({"$or": [as_filter(other), self.document]})
+        return Expression({"$or": [*_alternatives(other), *_alternatives(self)]})
 
     def __invert__(self) -> Expression:
         return Expression({"$nor": [self.document]})
@@ -193,13 +193,23 @@ def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:
         document = as_filter(each)
         if not document:
             continue
-        if set(document) == {"$and"} and not isinstance(document, trust.Trusted):
-            clauses.extend(document["$and"])
-        else:
-            clauses.append(document)
+        clauses.extend(_clauses("$and", document))
     if len(clauses) == 1:
         return clauses[0]
     return {"$and": clauses} if clauses else {}
+
+
+def _alternatives(filter: Any) -> list[Mapping[str, Any]]:
+    # Flat, so that many of them are not nested deeper than a command may be.
+    return _clauses("$or", as_filter(filter))
+
+
+def _clauses(operator: str, document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The clauses of a filter that is nothing but `operator`; any other is one clause."""
+    below = document.get(operator)
+    # What the server refuses stays as it is: a filter of `{"$and": []}` must not become one that everything matches.
+    flat = len(document) == 1 and isinstance(below, list) and below and all(isinstance(each, Mapping) for each in below)
+    return list(below) if flat and not isinstance(document, trust.Trusted) else [document]  # type: ignore[arg-type]
 
 
 def check_key(key: str) -> str:

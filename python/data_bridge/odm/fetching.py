@@ -31,7 +31,8 @@ def fetch(model: Any, instances: list[Any], session: Any) -> Steps[None]:
 
 def _fetch_forward(field: Any, instances: list[Any], session: Any) -> Steps[None]:
     links = [link for each in instances for link in _links_in(getattr(each, field.name))]
-    found = yield from _find(field.plan.links.target, ["_id"], [link.id for link in links], session)
+    target = field.plan.links.target
+    found = yield from _find(target, ["_id"], [_stored_id(target, link.id) for link in links], session)
     by_id = {_key(each.id): each for each in found}
     for link in links:
         link._resolved(by_id.get(_key(link.id)))
@@ -44,7 +45,8 @@ def _fetch_back(field: Any, instances: list[Any], session: Any) -> Steps[None]:
         raise TypeError(f"{field.path!r}: {original!r} is no Link")
     # A link is a DBRef; other programs store the bare _id.
     keys = [f"{original._key}.$id", original._key]
-    found = yield from _find(plan.target, keys, [each.id for each in instances], session)
+    ids = [_stored_id(type(each), each.id) for each in instances]
+    found = yield from _find(plan.target, keys, ids, session)
     by_id: dict[Any, list[Any]] = {}
     for each in found:
         for link in _links_in(getattr(each, plan.original)):
@@ -59,12 +61,14 @@ def _find(model: Any, keys: list[str], ids: list[Any], session: Any) -> Steps[li
     wanted = list({_key(each): each for each in ids if each is not None}.values())
     found: list[Any] = []
     for start in range(0, len(wanted), IDS_AT_A_TIME):
-        values = {"$in": [model.__odm__.fields["id"].dump(each) if keys == ["_id"] else each
-                          for each in wanted[start : start + IDS_AT_A_TIME]]}  # fmt: skip
-        conditions = [{key: values} for key in keys]
+        conditions = [{key: {"$in": wanted[start : start + IDS_AT_A_TIME]}} for key in keys]
         condition = conditions[0] if len(conditions) == 1 else {"$or": conditions}
         found += yield from model.find(condition, with_children=True, session=session)._list()
     return found
+
+
+def _stored_id(model: Any, id: Any) -> Any:
+    return None if id is None else model.__odm__.fields["id"].dump(id)
 
 
 def _links_in(value: Any) -> Iterator[Link[Any]]:

@@ -111,8 +111,11 @@ class FieldInfo:
         NameError
             When the annotation names a class that is not there yet.
         """
+        names = self._names
+        if self._plan is not None:
+            return  # Another thread was faster: the names may be gone.
         try:
-            plan = plan_of(self._annotation, self._names)
+            plan = plan_of(self._annotation, names)
         except NameError as error:
             raise NameError(
                 f"{self._owner}.{self.name}: the annotation {self._annotation!r} cannot be resolved: {error}"
@@ -120,9 +123,10 @@ class FieldInfo:
         except TypeError as error:
             raise TypeError(f"{self._owner}.{self.name}: {error}") from None
         plan = plan.for_field(self)
+        # In this order, as other threads may be here: who sees no plan has seen the names.
+        self.slot._plan(plan.direct, self._load, plan.keeps, self._accept, self._missing)
         self._plan = plan
         self._names = {}
-        self.slot._plan(plan.direct, self._load, plan.keeps, self._accept, self._missing)
 
     @property
     def required(self) -> bool:

@@ -67,7 +67,7 @@ class Hooks:
                 methods.setdefault((when, event), []).append(name)
         return cls(methods)
 
-    def run(self, when: str, event: Event, instance: Any) -> Iterator[Any]:
-        """Steps: what each hook returns, to be awaited if it can be."""
-        for name in self._methods.get((when, event), ()):
+    def run(self, when: str, instance: Any, *events: Event) -> Iterator[Any]:
+        """Steps: what each hook returns, to be awaited if it can be. One that is for several of `events` runs once."""
+        for name in dict.fromkeys(name for event in events for name in self._methods.get((when, event), ())):
             yield getattr(instance, name)()

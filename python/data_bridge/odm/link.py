@@ -71,7 +71,7 @@ class Link(Generic[T]):
         """As it is stored."""
         if self.id is None:
             raise Mismatch(f"a {self.model.__name__} that was inserted", None, found="one without an _id")
-        return DBRef(self.model.__odm__.settings.name, self.id)
+        return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].plan.dump(self.id))
 
     def __getattr__(self, name: str) -> Any:
         # Copy and pickle look for their own names before the slots are filled.

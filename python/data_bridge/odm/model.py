@@ -33,7 +33,7 @@ class Model(ModelView, metaclass=ModelMeta):
     _is_async: ClassVar[bool] = False
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         """
         Raises
         ------

@@ -146,6 +146,7 @@ class ModelMeta(type):
         cls.__odm__ = info
         frame = sys._getframe(1)
         names = ChainMap({name: cls}, frame.f_locals, sys.modules[cls.__module__].__dict__)
+        declared = set()
         for field_name, annotation in own_annotations(cls).items():
             if is_class_variable(annotation):
                 continue
@@ -153,8 +154,15 @@ class ModelMeta(type):
             _check_name(cls, bases, field_name)
             field = FieldInfo(name, field_name, annotation, options_of(default, annotation, names), names)
             info.declare(field)
+            declared.add(field_name)
             type.__setattr__(cls, field_name, field.slot)
         for attribute, value in namespace.items():
+            if attribute in info.fields and attribute not in declared:
+                # It would stand in place of what every document has.
+                raise TypeError(
+                    f"{name}.{attribute} would hide the field of that name; for another default write "
+                    f"{attribute}: ... = ..., with its annotation"
+                )
             if isinstance(value, FieldOptions) and attribute not in info.fields:
                 raise TypeError(f"{name}.{attribute} = Field(...) needs an annotation: {attribute}: ... = Field(...)")
         if info.settings.use_revision and "revision_id" not in info.fields:

@@ -234,6 +234,8 @@ def _several(field: Any, operator: str, values: Iterable[Any]) -> Expression:
         # `$elemMatch` in `$all` and patterns in `$in` are conditions, not values.
         if isinstance(operand, Mapping) and any(str(key).startswith("$") for key in operand):
             raise InvalidQuery(f"{operator} takes values, got a mapping with operators: {operand!r}")
+        if isinstance(operand, (Regex, re.Pattern)):
+            raise InvalidQuery(f"{operator} takes values, got a pattern: use Or and RegEx")
     return _condition(field, operator, operands)
 
 

@@ -115,18 +115,23 @@ class ModelQueryBase(Generic[T]):
     def _native(self) -> Any:
         """The query below: documents and tables."""
         asked = self._asked
-        shape = asked.keys
-        if shape is None:
-            target = self._model if asked.view is None else asked.view
-            shape = target.__odm__.projection(asked.with_children and asked.view is None)
         return self._collection.find(
             self._filter,
-            shape,
+            self._shape,
             asked.skip,
             asked.limit,
             sort=list(asked.sort) or None,
             **asked.options,
         )
+
+    @property
+    def _shape(self) -> Any:
+        """The projection; None for all keys."""
+        asked = self._asked
+        if asked.keys is not None:
+            return asked.keys
+        target = self._model if asked.view is None else asked.view
+        return target.__odm__.projection(asked.with_children and asked.view is None)
 
     @property
     def _maker(self) -> ModelClass | None:
@@ -138,7 +143,7 @@ class ModelQueryBase(Generic[T]):
             maker: ModelClass = asked.view.__odm__.maker(False)
             return maker
         info = self._model.__odm__
-        made: ModelClass = info.maker(info.settings.read_whole, asked.with_children)
+        made: ModelClass = info.maker(self._shape is None, asked.with_children)
         return made
 
     def _options(self, what: str, taken: Mapping[str, str]) -> dict[str, Any]:
@@ -257,7 +262,7 @@ class ModelQueryBase(Generic[T]):
             return None
         if isinstance(value, (dict, list)):
             collection = self._collection
-            data = encode.document({"": value}, collection.codec_options, "value")
+            data = encode.document({"": value}, collection.codec_options, "value", encode.STORED_DEPTH)
             value = _document_from_bson(data, collection._settings.codec)[""]
         try:
             return plan.load(value, None)

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InvalidQuery
 from . import trust
+from .binding import check_instance
 from .steps import Steps
-from .writes import new_document, update_of, written
+from .writes import new_document, replacement_of, update_of, written
 
 if TYPE_CHECKING:
     from .query_base import ModelQueryBase
@@ -30,8 +31,7 @@ def update(query: ModelQueryBase[Any], updates: Iterable[Any], *, many: bool) ->
 def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -> Steps[Any]:
     """Update one document that matches, or insert `on_insert` where none does."""
     query._unbounded("upsert()")
-    if not isinstance(on_insert, query._model):
-        raise TypeError(f"on_insert takes a {query._model.__name__}, got {type(on_insert).__name__}")
+    check_instance(query._model, on_insert, "upsert()")
     change = update_of(query._model, updates)
     options = query._options("upsert()", WRITTEN)
     while True:
@@ -46,7 +46,9 @@ def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -
         # Inserts only where still nothing matches: somebody else may have been faster, whose document is then updated.
         result = yield query._collection.update_one(query._filter, {"$setOnInsert": inserts}, upsert=True, **options)
         if not result.acknowledged or result.did_upsert:
-            written(on_insert, {**document, "_id": result.upserted_id}, whole=True)
+            # Not the whole document: keys that the filter wants equal to something are stored as well.
+            document["_id"] = result.upserted_id
+            written(on_insert, document, whole=False, session=options.get("session"))
             return result
 
 
@@ -65,7 +67,9 @@ def delete(query: ModelQueryBase[Any], *, many: bool) -> Steps[Any]:
     return result
 
 
-def find_one_and(query: ModelQueryBase[Any], action: str, change: Any, options: dict[str, Any]) -> Steps[Any]:
+def find_one_and(
+    query: ModelQueryBase[Any], action: str, change: Any, options: dict[str, Any], overwrite: bool = False
+) -> Steps[Any]:
     """`find_one_and_update`, `_replace` and `_delete`: the instance before or after."""
     asked = query._asked
     if asked.skip or asked.limit:
@@ -75,16 +79,15 @@ def find_one_and(query: ModelQueryBase[Any], action: str, change: Any, options: 
     elif action == "replace":
         if not isinstance(change, query._model):
             raise TypeError(f"a replacement must be a {query._model.__name__}, got {type(change).__name__}")
-        arguments = [change._dump()]
+        arguments = [replacement_of(change, overwrite)]
     else:
         arguments = []
     trust.check(options, "options")
-    info = query._model.__odm__
     method = getattr(query._collection, f"find_one_and_{action}")
     found = yield method(
         query._filter,
         *arguments,
-        projection=info.projection(asked.with_children),
+        projection=query._shape,
         sort=list(asked.sort) or None,
         **{**query._options(f"find_one_and_{action}()", WRITTEN), **options},
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from bson.regex import Regex
 
 from ..errors import InvalidQuery
 from . import trust
 from .errors import Mismatch
 from .expressions import Expression, FieldPath, resolve
-from .plans import Plan, dump_any
+from .plans import Plan
 
 
 class Update:
@@ -138,7 +141,7 @@ class Each:
     def __init__(
         self, items: Iterable[Any], *, position: int | None = None, slice: int | None = None, sort: Any = None
     ) -> None:
-        self.items = list(items)
+        self.items = _listed("Each", items)
         self.modifiers = {
             name: value
             for name, value in (("$position", position), ("$slice", slice), ("$sort", sort))
@@ -174,6 +177,8 @@ class Pull(Update):
         item = _item(field, value)
         if isinstance(item, Mapping) and any(str(key).startswith("$") for key in item):
             raise InvalidQuery(f"Pull takes a value or an expression, got a mapping with operators: {value!r}")
+        if isinstance(item, (Regex, re.Pattern)):
+            raise InvalidQuery("Pull takes a value or an expression, got a pattern: use RegEx in an expression")
         return {"$in": [item]}
 
 
@@ -183,7 +188,7 @@ class PullAll(Update):
     operator = "$pullAll"
 
     def _value(self, field: FieldPath, value: Any) -> Any:
-        return [_item(field, item) for item in value]
+        return [_item(field, item) for item in _listed("PullAll", value)]
 
 
 def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
@@ -218,6 +223,12 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
     return merged
 
 
+def _listed(what: str, items: Any) -> list[Any]:
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
+        raise TypeError(f"{what} takes a list of items, got {type(items).__name__}")
+    return list(items)
+
+
 def _whole(field: FieldPath, value: Any) -> Any:
     """A value of the field itself, not of one of its items."""
     if value is None and not field._plan.nullable:
@@ -229,7 +240,7 @@ def _item(field: FieldPath, value: Any) -> Any:
     plan = field._plan
     if plan.item is None or plan.keyed:
         if plan.free:
-            return dump_any(value)
+            return plan.dump(value)
         raise InvalidQuery(f"{field!r} ({plan.name}) is no list")
     return _checked(field, plan.item, value)
 

@@ -6,31 +6,29 @@ import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import bson
-from bson.codec_options import CodecOptions
 from bson.objectid import ObjectId
 
 from .. import encode
 from .._core import _document_from_bson
 from ..operations import ReturnDocument
-from .binding import collection_of
+from .binding import check_instance, collection_of
+from .changes import changes
 from .errors import DocumentNotFound, Mismatch, PartlyRead, RevisionConflict, UnsavedChanges, ValidationError
 from .hooks import Event
-from .plans import Plan, plain
+from .plans import plain
 from .steps import Steps
 from .updates import update_document
 
-_COMPARED: CodecOptions[Any] = CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
 REVISION = "revision_id"
 
 
-def insert(instance: Any, session: Any) -> Steps[Any]:
-    """Insert a document made of the instance."""
-    yield from _hooks("before", Event.INSERT, instance)
+def insert(instance: Any, session: Any, *events: Event) -> Steps[Any]:
+    """Insert a document made of the instance; `events` are what else the user asked for by that."""
+    yield from _hooks("before", instance, *events, Event.INSERT)
     document = new_document(instance)
     yield collection_of(type(instance)).insert_one(document, session=session)
-    written(instance, document, whole=True)
-    yield from _hooks("after", Event.INSERT, instance)
+    written(instance, document, whole=True, session=session)
+    yield from _hooks("after", instance, *events, Event.INSERT)
     return instance
 
 
@@ -39,23 +37,22 @@ def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: An
     instances = list(instances)
     documents = []
     for each in instances:
-        if not isinstance(each, model):
-            raise TypeError(f"{model.__name__}.insert_many takes {model.__name__}s, got {type(each).__name__}")
-        yield from _hooks("before", Event.INSERT, each)
+        check_instance(model, each, f"{model.__name__}.insert_many")
+        yield from _hooks("before", each, Event.INSERT)
         documents.append(new_document(each))
     if instances:
         yield collection_of(model).insert_many(documents, ordered=ordered, session=session)
     for each, document in zip(instances, documents, strict=True):
-        written(each, document, whole=True)
-        yield from _hooks("after", Event.INSERT, each)
+        written(each, document, whole=True, session=session)
+        yield from _hooks("after", each, Event.INSERT)
     return instances
 
 
 def save(instance: Any, session: Any) -> Steps[Any]:
     """Write what changed; insert what is not stored yet."""
     if not instance._is_stored and instance.id is None:
-        return (yield from insert(instance, session))
-    yield from _hooks("before", Event.SAVE, instance)
+        return (yield from insert(instance, session, Event.SAVE))
+    yield from _hooks("before", instance, Event.SAVE)
     found_by, update, document = save_request(instance)
     if update:
         collection, upsert = collection_of(type(instance)), not instance._is_stored
@@ -63,26 +60,27 @@ def save(instance: Any, session: Any) -> Steps[Any]:
         if result.acknowledged and not result.matched_count and not result.did_upsert:
             yield from _not_there(instance, session)
         # An upsert may have found a document with more keys than these.
-        written(instance, document, whole=instance._is_whole or (upsert and result.acknowledged and result.did_upsert))
-    yield from _hooks("after", Event.SAVE, instance)
+        whole = instance._is_whole or (upsert and result.acknowledged and result.did_upsert)
+        written(instance, document, whole=whole, session=session)
+    yield from _hooks("after", instance, Event.SAVE)
     return instance
 
 
 def replace(instance: Any, overwrite: bool, session: Any) -> Steps[Any]:
     """Write the whole document."""
-    yield from _hooks("before", Event.REPLACE, instance)
+    yield from _hooks("before", instance, Event.REPLACE)
     found_by, document = replace_request(instance, overwrite)
     result = yield collection_of(type(instance)).replace_one(found_by, document, session=session)
     if result.acknowledged and not result.matched_count:
         yield from _not_there(instance, session)
-    written(instance, document, whole=True)
-    yield from _hooks("after", Event.REPLACE, instance)
+    written(instance, document, whole=True, session=session)
+    yield from _hooks("after", instance, Event.REPLACE)
     return instance
 
 
 def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
     """Run update operators on the document, and read it again."""
-    yield from _hooks("before", Event.UPDATE, instance)
+    yield from _hooks("before", instance, Event.UPDATE)
     _no_changes(instance, "update()")
     model = type(instance)
     found_by, change = guarded(instance), update_of(model, updates)
@@ -91,16 +89,17 @@ def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
     )
     if found is None:
         yield from _not_there(instance, session)
+    undo_with(session, instance)
     instance._written(found, _projection(model) is None, False)
-    yield from _hooks("after", Event.UPDATE, instance)
+    yield from _hooks("after", instance, Event.UPDATE)
     return instance
 
 
 def delete(instance: Any, session: Any) -> Steps[Any]:
     """Delete the document."""
-    yield from _hooks("before", Event.DELETE, instance)
+    yield from _hooks("before", instance, Event.DELETE)
     result = yield collection_of(type(instance)).delete_one({"_id": id_of(instance)}, session=session)
-    yield from _hooks("after", Event.DELETE, instance)
+    yield from _hooks("after", instance, Event.DELETE)
     return result
 
 
@@ -110,6 +109,7 @@ def reload(instance: Any, session: Any) -> Steps[Any]:
     found = yield collection_of(model).find_one({"_id": id_of(instance)}, _projection(model), session=session)
     if found is None:
         raise DocumentNotFound(_no_document(instance))
+    undo_with(session, instance)
     instance._written(found, _projection(model) is None, False)
     return instance
 
@@ -136,6 +136,7 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
     """Filter, update and the document as it will be; the update is empty where nothing changed."""
     found_by = guarded(instance)
     sets, unsets = changes(instance)
+    _check_read(instance, [*sets, *unsets])
     if "_id" in sets:
         if instance._is_stored:
             raise ValidationError(("id",), "the _id that is stored", "another one", id_of(instance))
@@ -153,6 +154,20 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
     return found_by, update, instance._dump()
 
 
+def _check_read(instance: Any, keys: Iterable[str]) -> None:
+    """Refuse to write what `Settings.projection` computes, or reads a part of, over what is stored."""
+    projection = type(instance).__odm__.settings.projection
+    if projection is None or not instance._is_stored or instance._is_whole:
+        return
+    for key in {each.partition(".")[0] for each in keys}:
+        parts = [value for path, value in projection.items() if path == key or path.startswith(f"{key}.")]
+        if parts and (key not in projection or parts not in ([1], [0])):
+            raise PartlyRead(
+                f"{type(instance).__name__} with _id {id_of(instance)!r} was read through Settings.projection, which "
+                f"does not give {key!r} as it is stored: update(Set(...)) writes it"
+            )
+
+
 def replace_request(instance: Any, overwrite: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Filter and document.
 
@@ -161,23 +176,36 @@ def replace_request(instance: Any, overwrite: bool) -> tuple[dict[str, Any], dic
     PartlyRead
         When the stored document may have keys that were not read.
     """
+    found_by = guarded(instance)
+    return found_by, replacement_of(instance, overwrite)
+
+
+def replacement_of(instance: Any, overwrite: bool) -> dict[str, Any]:
+    """The whole document, with a revision of its own.
+
+    Raises
+    ------
+    PartlyRead
+        When the stored document may have keys that were not read.
+    """
     if instance._is_stored and not instance._is_whole and not overwrite:
         raise PartlyRead(
-            f"{type(instance).__name__} with _id {id_of(instance)!r} was read for its declared fields only: replace() "
-            "would delete all other keys. save() sends what changed; replace(overwrite=True) deletes them"
+            f"{type(instance).__name__} with _id {id_of(instance)!r} was read for its declared fields only: replacing "
+            "would delete all other keys. save() sends what changed; overwrite=True deletes them"
         )
-    found_by = guarded(instance)
     if type(instance).__odm__.settings.use_revision:
         setattr(instance, REVISION, uuid.uuid4())
-    return found_by, instance._dump()
+    document: dict[str, Any] = instance._dump()
+    return document
 
 
 def guarded(instance: Any) -> dict[str, Any]:
     """The filter that finds the document of an instance, in the revision that was read."""
     found_by = {"_id": id_of(instance)}
     document = instance._document()
-    if type(instance).__odm__.settings.use_revision and document is not None:
-        found_by[REVISION] = document.get(REVISION)
+    if type(instance).__odm__.settings.use_revision:
+        # One that was made by hand has seen no revision.
+        found_by[REVISION] = None if document is None else document.get(REVISION)
     return found_by
 
 
@@ -199,70 +227,30 @@ def update_of(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
     return update
 
 
-def written(instance: Any, document: dict[str, Any], *, whole: bool) -> None:
+def undo_with(session: Any, instance: Any) -> None:
+    """Should the transaction not be committed, the instance differs from what is stored as it does now."""
+    if session is None or not session.in_transaction:
+        return
+    document, whole, assigned = instance._document(), instance._is_whole, dict(instance._assigned)
+
+    def undo() -> None:
+        instance._unwritten(document, whole)
+        # What was assigned since counts.
+        instance._assigned.update({**assigned, **instance._assigned})
+
+    session._on_abort(undo)
+
+
+def written(instance: Any, document: dict[str, Any], *, whole: bool, session: Any) -> None:
     """The document is stored: the instance reads from it, and keeps only what can be changed in place."""
+    undo_with(session, instance)
     collection = collection_of(type(instance))
-    data = encode.document(document, collection.codec_options, "document")
+    data = encode.document(document, collection.codec_options, "document", encode.STORED_DEPTH)
     instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
     fields, kept = type(instance).__odm__.fields, instance._kept
     # A default of a key that is not stored stays what it was: a factory would make another one.
     for name in [name for name in kept if not fields[name].plan.keeps and fields[name].key in document]:
         del kept[name]
-
-
-def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What `$set` and `$unset` have to do: values that differ from what the stored document gives."""
-    document = instance._document()
-    if document is None:
-        return instance._dump(), {}
-    sets: dict[str, Any] = {}
-    unsets: dict[str, Any] = {}
-    if not instance._is_touched:
-        return sets, unsets
-    assigned, fields = instance._assigned, type(instance).__odm__.fields
-    for name, value in {**instance._kept, **assigned}.items():
-        field = fields[name]
-        if field.plan.virtual or not (name in assigned or field.plan.keeps):
-            continue
-        new = field.dump(value)
-        if field.key not in document:
-            if name in assigned or field.required or not _equal(new, field.dump(field.default())):
-                sets[field.key] = new
-            continue
-        try:
-            old = field.dump(field._load(document[field.key], None))
-        except ValidationError:
-            sets[field.key] = new
-            continue
-        _differences(field.key, field.plan, old, new, sets, unsets)
-    return sets, unsets
-
-
-def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
-    if _equal(old, new):
-        return
-    # Within an embedded model only the fields that changed are sent, so that others may change other ones meanwhile.
-    if plan.model is None or not isinstance(old, dict) or not isinstance(new, dict) or not all(
-        each and "." not in each and not each.startswith("$") for each in (*old, *new)
-    ):  # fmt: skip
-        sets[key] = new
-        return
-    below = plan.model.__odm__.by_key
-    for each in old:
-        if each not in new:
-            unsets[f"{key}.{each}"] = ""
-    for each, value in new.items():
-        if each not in old:
-            sets[f"{key}.{each}"] = value
-        else:
-            plan_below = below[each].plan if each in below else Plan()
-            _differences(f"{key}.{each}", plan_below, old[each], value, sets, unsets)
-
-
-def _equal(old: Any, new: Any) -> bool:
-    if type(old) is not bool and type(new) is not bool and isinstance(old, int) and isinstance(new, int):
-        return old == new  # an Int64 and an int
-    return bson.encode({"": old}, codec_options=_COMPARED) == bson.encode({"": new}, codec_options=_COMPARED)
 
 
 def _no_changes(instance: Any, what: str) -> None:
@@ -290,5 +278,5 @@ def _no_document(instance: Any) -> str:
     return f"there is no {type(instance).__name__} with _id {id_of(instance)!r}"
 
 
-def _hooks(when: str, event: Event, instance: Any) -> Iterator[Any]:
-    return type(instance).__odm__.hooks.run(when, event, instance)  # type: ignore[no-any-return]
+def _hooks(when: str, instance: Any, *events: Event) -> Iterator[Any]:
+    return type(instance).__odm__.hooks.run(when, instance, *events)  # type: ignore[no-any-return]

@@ -1,0 +1,451 @@
+"""What must never be lost or written without a word: each is a test that it raises, or that it is kept."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import functools
+import operator
+import threading
+from typing import Any
+
+import pytest
+from bson import ObjectId, Regex
+from shop import Address, Item, User
+
+import data_bridge
+from data_bridge import odm
+from data_bridge.odm import (
+    Document,
+    DocumentNotFound,
+    EmbeddedDocument,
+    Event,
+    Field,
+    Link,
+    PartlyRead,
+    RevisionConflict,
+)
+from data_bridge.odm import operators as op
+
+
+class Versioned(Document):
+    n: int = 0
+    tags: list[str] = []
+
+    class Settings:
+        use_revision = True
+
+
+def ada(**changes: Any) -> User:
+    return User(**{"name": "Ada", "age": 36, **changes})
+
+
+# ---- filters --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("empty", [{"$and": []}, {"$or": []}, {"$and": {}}, {"$nor": []}])
+def test_a_filter_without_clauses_deletes_nothing(users: Any, empty: dict[str, Any]) -> None:
+    users.insert_many([{"name": "a", "age": 1}, {"name": "b", "age": 2}])
+    conditions: list[Any] = [User.find(empty), User.find(User.find(empty).get_filter_query())]
+    for query in conditions:
+        with pytest.raises(data_bridge.OperationFailure):
+            query.delete()
+    assert users.count_documents({}) == 2
+
+
+def test_many_alternatives_are_one_list(users: Any) -> None:
+    users.insert_many([{"name": "a", "age": age} for age in range(200)])
+    assert User.find(functools.reduce(operator.or_, [User.age == age for age in range(150)])).count() == 150
+    both = ((User.age == 1) | (User.age == 2)) & ((User.age == 2) | (User.age == 3))
+    assert [user.age for user in User.find(both)] == [2]
+    assert ((User.age == 1) | {"age": 2}).document == {"$or": [{"age": 1}, {"age": 2}]}
+
+
+def test_a_pattern_is_no_value_of_in(users: Any) -> None:
+    for take in (op.In, op.NotIn, op.All):
+        with pytest.raises(data_bridge.InvalidQuery, match="pattern"):
+            take(User.extra, [Regex("a")])
+    with pytest.raises(data_bridge.InvalidQuery, match="pattern"):
+        op.Pull({User.extra: Regex("a")}).document(User)
+
+
+@pytest.mark.parametrize("wrong", ["abc", b"abc", {"a": 1}, 5])
+def test_what_is_no_list_is_not_taken_apart(wrong: Any) -> None:
+    with pytest.raises(TypeError):
+        op.Each(wrong)
+    with pytest.raises(TypeError):
+        op.PullAll({User.tags: wrong}).document(User)
+
+
+def test_a_value_too_deep_to_show_is_an_error_of_ours() -> None:
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    try:
+        with pytest.raises(data_bridge.InvalidQuery):
+            _ = User.age == deep
+        with pytest.raises(data_bridge.InvalidQuery):
+            _ = User.address == {"city": deep}
+        with pytest.raises(data_bridge.InvalidQuery):
+            op.Push({User.extra: deep}).document(User)
+    finally:
+        while deep:  # its deallocation would recurse
+            deep = deep.pop()
+
+
+# ---- writes of instances --------------------------------------------------------------------------------------------
+
+
+def test_a_deep_document_is_written_and_read_back(users: Any) -> None:
+    deep: Any = "end"
+    for _ in range(150):
+        deep = {"a": deep}
+    user = ada(extra=deep).insert()
+    assert user.extra == deep
+    user.name = "Eve"
+    user.save()
+    assert users.find_one()["name"] == "Eve"
+    assert User.distinct(User.extra) == [deep]
+
+
+def test_save_of_a_new_instance_runs_the_hooks_of_save(ours: data_bridge.Database, database: Any) -> None:
+    ran: list[str] = []
+
+    class Watched(Document):
+        name: str
+
+        @odm.before_event(Event.SAVE)
+        def clean(self) -> None:
+            self.name = self.name.strip()
+            ran.append("save")
+
+        @odm.before_event(Event.INSERT, Event.SAVE)
+        def both(self) -> None:
+            ran.append("both")
+
+        @odm.after_event(Event.SAVE)
+        def after(self) -> None:
+            ran.append("after")
+
+    odm.init(ours, [Watched])
+    watched = Watched(name=" a ").save()
+    assert ran == ["save", "both", "after"]
+    assert database["Watched"].find_one()["name"] == "a"
+    ran.clear()
+    watched.name = "b"
+    watched.save()
+    assert ran == ["save", "both", "after"]
+
+
+def test_an_instance_made_by_hand_overtakes_no_revision(ours: data_bridge.Database, database: Any) -> None:
+    odm.init(ours, [Versioned])
+    there = Versioned(n=1).insert()
+    for write in (lambda made: made.save(), lambda made: made.replace()):
+        with pytest.raises((RevisionConflict, data_bridge.DuplicateKeyError)):
+            write(Versioned(id=there.id, n=9))
+    assert database["Versioned"].find_one()["n"] == 1
+    new = Versioned(id=ObjectId(), n=5).save()
+    assert database["Versioned"].find_one({"_id": new.id})["n"] == 5
+    new.n = 6
+    new.save()
+    assert database["Versioned"].find_one({"_id": new.id})["n"] == 6
+
+
+def test_what_a_projection_computed_is_not_written(ours: data_bridge.Database, database: Any) -> None:
+    class Short(Document):
+        name: str
+        tags: list[str] = []
+        items: list[Item] = []
+        city: str | None = None
+
+        class Settings:
+            read_whole = True
+            projection = {"name": 1, "tags": {"$slice": ["$tags", 1]}, "items.name": 1, "city": "$address.city"}
+
+    odm.init(ours, [Short])
+    first = {"name": "a", "tags": ["x", "y"], "items": [{"name": "i", "count": 3}], "address": {"city": "Oslo"}}
+    database["Short"].insert_one(dict(first))
+    short = Short.find_one()
+    assert short is not None
+    assert (short.tags, short.city) == (["x"], "Oslo")
+    for change in (
+        lambda: short.tags.append("z"),
+        lambda: short.items.append(Item(name="j")),
+        lambda: setattr(short, "city", "Bergen"),
+    ):
+        short.reload()
+        change()
+        with pytest.raises(PartlyRead, match="projection"):
+            short.save()
+    with pytest.raises(PartlyRead):
+        short.replace()
+    short.reload().name = "b"
+    short.save()
+    stored = database["Short"].find_one()
+    del stored["_id"]
+    assert stored == {**first, "name": "b"}
+
+
+def test_find_one_and_replace_deletes_nothing_that_was_not_read(users: Any) -> None:
+    users.insert_one({"name": "a", "age": 1, "undeclared": 1})
+    user = User.find_one()
+    assert user is not None
+    with pytest.raises(PartlyRead):
+        User.find(User.id == user.id).find_one_and_replace(user)
+    assert users.find_one()["undeclared"] == 1
+    assert User.find(User.id == user.id).find_one_and_replace(user, overwrite=True) is not None
+    assert "undeclared" not in users.find_one()
+
+
+def test_an_upsert_may_store_more_than_its_instance(users: Any) -> None:
+    new = ada()
+    User.find({"undeclared": 1}).upsert(op.Inc({User.age: 1}), on_insert=new)
+    with pytest.raises(PartlyRead):
+        new.replace()
+    assert users.find_one()["undeclared"] == 1
+
+
+def test_find_one_and_replace_makes_a_revision(ours: data_bridge.Database, database: Any) -> None:
+    odm.init(ours, [Versioned])
+    made = Versioned(n=1).insert()
+    other = Versioned.get(made.id)
+    assert other is not None
+    made.n = 2
+    Versioned.find(Versioned.id == made.id).find_one_and_replace(made)
+    other.n = 9
+    with pytest.raises(RevisionConflict):
+        other.save()
+    assert database["Versioned"].find_one()["n"] == 2
+
+
+def test_find_one_and_reads_what_was_asked_for(users: Any) -> None:
+    class City(EmbeddedDocument):
+        city: str | None = None
+
+        class Settings:
+            projection = {"city": "$address.city"}
+
+    ada(address=Address(city="Oslo")).insert()
+    found = User.find().project(City).find_one_and_update(op.Inc({User.age: 1}))
+    assert isinstance(found, City)
+    assert found.city == "Oslo"
+    plain = User.find().project([User.age]).find_one_and_delete()
+    assert plain is not None
+    assert set(plain) == {"_id", "age"}
+
+
+# ---- transactions ------------------------------------------------------------------------------------------------
+
+
+def test_what_an_aborted_transaction_wrote_is_written_again(users: Any, client: data_bridge.MongoClient) -> None:
+    there = ada(tags=["a"]).insert()
+    gone = ada(name="gone").insert()
+    new = ada(name="new")
+    bulked = ada(name="bulked").insert()
+
+    def write(session: Any) -> None:
+        there.age = 1
+        if len(there.tags) == 1:
+            there.tags.append("b")
+        there.save(session=session)
+        new.save(session=session)
+        new.age = 7
+        new.save(session=session)
+        bulked.age = 3
+        with User.bulk_writer(session=session) as bulk:
+            bulk.save(bulked)
+
+    def fail(session: Any) -> None:
+        with session.start_transaction():
+            write(session)
+            gone.update(op.Set({User.age: 99}), session=session)
+            raise KeyError("mine")
+
+    before = list(users.find().sort("_id"))
+    with client.start_session() as session:
+        with pytest.raises(KeyError, match="mine"):
+            fail(session)
+        assert list(users.find().sort("_id")) == before
+        assert gone.age == 36
+        session.with_transaction(write)
+    assert {each["name"]: each["age"] for each in users.find()} == {"Ada": 1, "gone": 36, "new": 7, "bulked": 3}
+    assert users.find_one({"_id": there.id})["tags"] == ["a", "b"]
+    there.age = 2
+    there.save()
+    new.age = 8
+    new.save()
+    assert {each["name"]: each["age"] for each in users.find()} == {"Ada": 2, "gone": 36, "new": 8, "bulked": 3}
+
+
+def test_a_session_that_ends_aborts_its_transaction(users: Any, client: data_bridge.MongoClient) -> None:
+    user = ada().insert()
+    with client.start_session() as session:
+        session.start_transaction()
+        user.age = 1
+        user.save(session=session)
+    user.save()
+    assert users.find_one()["age"] == 1
+
+
+# ---- bulk writers ---------------------------------------------------------------------------------------------------
+
+
+def test_a_bulk_writer_tells_of_documents_that_are_gone(users: Any) -> None:
+    one, two = User.insert_many([ada(), ada()])
+    users.delete_one({"_id": one.id})
+    one.age, two.age = 1, 2
+    bulk = User.bulk_writer()
+    bulk.save(one)
+    bulk.save(two)
+    bulk.update_many(User.find(), op.Set({User.score: 1.5}))
+    with pytest.raises(DocumentNotFound, match="1 of"):
+        bulk.commit()
+    (stored,) = users.find()
+    assert (stored["_id"], stored["age"], stored["score"]) == (two.id, 2, 1.5)
+
+
+def test_a_bulk_writer_checks_revisions_also_beside_update_many(ours: data_bridge.Database, database: Any) -> None:
+    odm.init(ours, [Versioned])
+    made = Versioned().insert()
+    late = Versioned.get(made.id)
+    assert late is not None
+    made.n = 1
+    made.save()
+    late.n = 9
+    bulk = Versioned.bulk_writer()
+    bulk.save(late)
+    bulk.update_many(Versioned.find(), op.Set({Versioned.tags: ["all"]}))
+    with pytest.raises(RevisionConflict):
+        bulk.commit()
+    stored = database["Versioned"].find_one()
+    assert (stored["n"], stored["tags"]) == (1, ["all"])
+
+
+def test_a_bulk_writer_saves_what_is_not_stored(users: Any) -> None:
+    new = ada(id=ObjectId())
+    with User.bulk_writer() as bulk:
+        bulk.save(new)
+    assert users.find_one({"_id": new.id})["name"] == "Ada"
+    new.age = 1
+    new.save()
+    assert users.find_one()["age"] == 1
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_details_of_a_bulk_that_was_sent_in_parts(users: Any, ordered: bool) -> None:
+    there = ada().insert()
+    late = ada(name="late")
+    bulk = User.bulk_writer(ordered=ordered)
+    bulk.insert(ada(name="first"))
+    bulk.update_many(User.find(User.name == "first"), op.Set({User.age: 1}))
+    bulk.insert(ada(id=there.id))
+    bulk.update_many(User.find(), op.Inc({User.age: 1}))
+    bulk.insert(late)
+    with pytest.raises(data_bridge.BulkWriteError, match="operation 2") as caught:
+        bulk.commit()
+    details: Any = caught.value.details
+    assert [each["index"] for each in details["writeErrors"]] == [2]
+    assert (details["nInserted"], details["nMatched"]) == ((1, 1) if ordered else (2, 3))
+    assert users.count_documents({"name": "late"}) == (0 if ordered else 1)
+
+
+def test_instances_are_written_to_their_own_collection_only(
+    ours: data_bridge.Database, client: data_bridge.MongoClient, users: Any
+) -> None:
+    there = ada().insert()
+    elsewhere = User.on(client[f"{ours.name}_archive"])
+    try:
+        old = elsewhere(id=there.id, name="old", age=1).insert()
+        old.age = 2
+        for write in (
+            lambda: User.bulk_writer().save(old),
+            lambda: User.bulk_writer().delete(old),
+            lambda: User.bulk_writer().update_many(elsewhere.find(), op.Set({User.age: 0})),
+            lambda: User.insert_many([elsewhere(name="x", age=1)]),
+        ):
+            with pytest.raises(TypeError, match="collection"):
+                write()
+        assert [each["name"] for each in users.find()] == ["Ada"]
+    finally:
+        users.database.client.drop_database(f"{ours.name}_archive")
+
+
+def test_a_bulk_update_keeps_the_collation_of_its_query(users: Any) -> None:
+    users.insert_many([{"name": "a", "age": 1}, {"name": "A", "age": 1}])
+    with User.bulk_writer() as bulk:
+        bulk.update_many(User.find(User.name == "a", collation={"locale": "en", "strength": 1}), op.Set({User.age: 2}))
+    assert users.count_documents({"age": 2}) == 2
+    with pytest.raises(data_bridge.InvalidQuery):
+        User.bulk_writer().update_many(User.find(let={"x": 1}), op.Set({User.age: 2}))
+
+
+# ---- declarations ---------------------------------------------------------------------------------------------------
+
+
+def test_nothing_hides_an_inherited_field() -> None:
+    for hidden in ("x", Field("x"), property(lambda _: "x")):
+        with pytest.raises(TypeError, match="annotation"):
+            type(User)("Hiding", (User,), {"__module__": __name__, "name": hidden})
+
+    class Other(User):
+        name: str = "x"
+
+    assert Other(age=1).name == "x"
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [(decimal.Decimal, decimal.Decimal("1.5")), (dt.date, dt.date(2024, 5, 6)), (str, "x")]
+)
+def test_links_to_ids_that_are_stored_as_another_type(
+    ours: data_bridge.Database, database: Any, kind: type, value: Any
+) -> None:
+    class Target(Document):
+        id: kind  # type: ignore[valid-type]
+
+    class Holder(Document):
+        target: Link[Target]
+
+    class Back(Document):
+        id: kind  # type: ignore[valid-type]
+        holders: list[odm.BackLink[Holder]] = Field(default_factory=list, original_field="target")
+
+        class Settings:
+            name = "Target"
+
+    odm.init(ours, [Target, Holder, Back])
+    holder = Holder(target=Link(Target(id=value).insert())).insert()
+    assert database["Holder"].find_one()["target"].id == database["Target"].find_one()["_id"]
+    (found,) = Holder.find(fetch_links=True)
+    assert (found.id, found.target.document.id) == (holder.id, value)
+    (target,) = Back.find(fetch_links=True).to_list()
+    assert [each.id for each in target.holders] == [holder.id]
+
+
+def test_a_plan_may_be_asked_for_by_several_threads() -> None:
+    field = User.__odm__.fields["address"]
+    plan = field.plan
+    field._resolve()  # as a thread does that saw no plan just before another one made it
+    assert field.plan is plan
+
+
+def test_two_threads_read_one_list(ours: data_bridge.Database, database: Any) -> None:
+    both = threading.Barrier(2)
+
+    def made() -> list[str]:
+        both.wait(30)
+        return []
+
+    class Shared(Document):
+        tags: list[str] = Field(default_factory=made)
+
+    odm.init(ours, [Shared])
+    database["Shared"].insert_one({})
+    shared = Shared.find_one()
+    assert shared is not None
+    seen: list[list[str]] = []
+    threads = [threading.Thread(target=lambda: seen.append(shared.tags)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert seen[0] is seen[1] is shared.tags
