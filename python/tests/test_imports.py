@@ -45,9 +45,10 @@ def test_models_need_no_more() -> None:
 
 
 def test_import_time_is_under_150_ms() -> None:
-    code = "import time; start = time.perf_counter(); import data_bridge; print(time.perf_counter() - start)"
+    # CPU time, and the least of several: the machine may be busy.
+    code = "import time; start = time.process_time(); import data_bridge; print(time.process_time() - start)"
     best = 1.0
-    for _ in range(15):  # the fastest of several: the machine may be busy
+    for _ in range(15):
         best = min(best, float(run(code)))
         if best < 0.150:
             break
