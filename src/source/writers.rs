@@ -15,6 +15,10 @@ use crate::error::{Error, ErrorKind, Result};
 /// write of the session wait for its end.
 const REST: Duration = Duration::from_secs(60);
 
+/// Below the first number of ours. A session that the driver hands out may have been through transactions of the caller's,
+/// which the driver numbers from 1; a number that is not above the last one is refused, or taken for a retry.
+const BELOW_OURS: i64 = 1 << 32;
+
 /// The sessions of one client in one process. They are kept, not given back to the driver, which would number its
 /// own transactions from where it left off, below what the server has seen of ours.
 #[derive(Clone, Default)]
@@ -40,7 +44,7 @@ impl Writers {
             None => {
                 let options = SessionOptions::builder().causal_consistency(false).build();
                 let session = driver.start_session().with_options(options).await;
-                (session.map_err(from_driver)?, 0)
+                (session.map_err(from_driver)?, BELOW_OURS)
             }
         };
         Ok(Writer {
