@@ -136,6 +136,19 @@ def test_many_threads(named: MongoClient, database: Mongo) -> None:
     assert database.c.find_one() == {"_id": 1, "n": 400}
 
 
+def test_after_a_transaction(mongodb_uri: str, database: Mongo) -> None:
+    """The driver's sessions come back from transactions with numbers that the server has seen."""
+    database.c.insert_one({"_id": 1, "n": 0})
+    with MongoClient(mongodb_uri) as client:
+        ours = client[database.name].c
+        for _ in range(3):
+            with client.start_session() as session, session.start_transaction():
+                ours.count_documents({}, session=session)
+        for _ in range(3):
+            ours.update_one({"_id": 1}, {"$inc": {"n": 1}})
+    assert database.c.find_one() == {"_id": 1, "n": 3}
+
+
 def test_deadline(named: MongoClient, database: Mongo, mongodb_uri: str) -> None:
     with MongoClient(mongodb_uri, appName=NAME, timeout=0.3) as client:
         ours = client[database.name].c
