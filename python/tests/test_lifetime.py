@@ -39,7 +39,7 @@ def open_cursors(database: Mongo) -> list[Any]:
     return list(database.client.admin.aggregate(stages))
 
 
-def wait_until_open(database: Mongo, seconds: float = 2.0) -> None:
+def wait_until_open(database: Mongo, seconds: float = 10.0) -> None:
     """One that a getMore takes up or lays down just then is in neither list: hence more than one look."""
     end = time.monotonic() + seconds
     while not (found := open_cursors(database)) and time.monotonic() < end:
@@ -47,7 +47,7 @@ def wait_until_open(database: Mongo, seconds: float = 2.0) -> None:
     assert found
 
 
-def wait_until_closed(database: Mongo, seconds: float = 2.0) -> None:
+def wait_until_closed(database: Mongo, seconds: float = 10.0) -> None:
     end = time.monotonic() + seconds
     while open_cursors(database) and time.monotonic() < end:
         time.sleep(0.05)

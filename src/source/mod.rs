@@ -15,6 +15,7 @@ mod batch;
 mod client;
 mod commands;
 mod cursor;
+mod direct;
 mod failure;
 mod filter;
 mod names;

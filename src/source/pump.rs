@@ -19,22 +19,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use mongodb::bson::{doc, Document};
-use mongodb::options::{SelectionCriteria, ServerAddress, SessionOptions};
+use mongodb::bson::doc;
+use mongodb::options::{ServerAddress, SessionOptions};
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout, Instant};
 
 use super::batch::{take_apart, Parts};
 use super::client::{Client, ANSWERING};
+use super::direct;
 use super::failure::{from_driver, no_answer};
 use super::query::{next, open, Query};
 use super::session::Session;
 use super::task::panicked;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::Reply;
-
-/// How long a server has to confirm that it killed a cursor.
-const KILL: Duration = Duration::from_secs(2);
 
 /// How long an exchange that was ended by a kill may take to say so.
 const LATE: Duration = Duration::from_secs(1);
@@ -44,6 +42,9 @@ const QUARANTINE: Duration = Duration::from_secs(60);
 
 /// How often a session is refreshed while its reader is slow; servers let sessions die after 30 minutes.
 const REFRESH: Duration = Duration::from_secs(300);
+
+/// How long a server has to confirm that it refreshed a session.
+const REFRESHED: Duration = Duration::from_secs(2);
 
 /// What a reply costs beside its bytes, so that a million tiny replies are bounded too.
 const OVERHEAD: usize = 512;
@@ -265,7 +266,7 @@ impl Pump {
         let open = self.cursor.is_some();
         if let (true, Ok(id), Some(address)) = (open, session.id(), self.address()) {
             let command = doc! {"refreshSessions": [id]};
-            self.command(address, "admin", command).await;
+            direct::run(&self.client, &address, "admin", command, REFRESHED).await;
         }
     }
 
@@ -286,7 +287,7 @@ impl Pump {
         };
         if let Some(cursor) = self.cursor.take() {
             let command = doc! {"killCursors": cursor.collection, "cursors": [cursor.id]};
-            return self.command(address, &cursor.database, command).await;
+            return direct::kill(&self.client, &address, &cursor.database, command).await;
         }
         let Some(session) = self.own_session.take() else {
             return false;
@@ -295,7 +296,7 @@ impl Pump {
             return false;
         };
         let command = doc! {"killSessions": [id]};
-        let confirmed = self.command(address, "admin", command).await;
+        let confirmed = direct::kill(&self.client, &address, "admin", command).await;
         if !confirmed {
             // The command may still arrive, and must not meet another operation that was given this session.
             tokio::spawn(async move {
@@ -310,18 +311,6 @@ impl Pump {
     fn address(&self) -> Option<ServerAddress> {
         let answering = self.answering.lock();
         answering.unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Runs a command on one server; whether it was carried out.
-    async fn command(&self, address: ServerAddress, database: &str, command: Document) -> bool {
-        let Ok(driver) = self.client.driver().await else {
-            return false;
-        };
-        let there =
-            SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
-        let database = driver.database(database);
-        let sent = database.run_command(command).selection_criteria(there);
-        matches!(timeout(KILL, sent).await, Ok(Ok(_)))
     }
 }
 

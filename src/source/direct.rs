@@ -1,0 +1,56 @@
+//! Commands to the one server that holds a cursor or session: the driver itself sends such commands to the primary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mongodb::bson::Document;
+use mongodb::options::{SelectionCriteria, ServerAddress};
+use tokio::time::{sleep, timeout};
+
+use super::client::Client;
+
+/// How long a server has to confirm a kill, attempt by attempt: what goes wrong with one connection, or one look at the
+/// topology, need not go wrong with the next; and a cursor that is left stays open for ten minutes.
+const ATTEMPTS: [Duration; 4] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(5),
+];
+
+/// How long to wait after a failed attempt.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Sends a command that kills, in a few attempts; whether it was confirmed.
+pub(crate) async fn kill(
+    client: &Client,
+    address: &ServerAddress,
+    database: &str,
+    command: Document,
+) -> bool {
+    for within in ATTEMPTS {
+        if run(client, address, database, command.clone(), within).await {
+            return true;
+        }
+        sleep(PAUSE).await;
+    }
+    false
+}
+
+/// Sends a command; whether it was carried out in time.
+pub(crate) async fn run(
+    client: &Client,
+    address: &ServerAddress,
+    database: &str,
+    command: Document,
+    within: Duration,
+) -> bool {
+    let Ok(driver) = client.driver().await else {
+        return false;
+    };
+    let address = address.clone();
+    let there = SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
+    let database = driver.database(database);
+    let sent = database.run_command(command).selection_criteria(there);
+    matches!(timeout(within, sent).await, Ok(Ok(_)))
+}
