@@ -78,7 +78,7 @@ pub struct Location {
 pub type Path = Vec<Step>;
 
 /// One step of a [`Path`].
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Step {
     /// A key of a document.
     Key(Arc<str>),

@@ -93,7 +93,7 @@ fn in_pieces(
     for piece in documents.chunks(size) {
         let (batch, found) = conform_noting(&chunk(piece), schema, policy).unwrap();
         validate(&batch);
-        misfits.join(found, first_row);
+        misfits.join(&found, first_row);
         first_row += piece.len() as u64;
         batches.push(batch);
     }
@@ -120,16 +120,17 @@ fn what_is_rescued_does_not_depend_on_where_batches_end() {
                     on_conflict,
                 };
                 let (whole, misfits) = in_pieces(&documents, 40, &schema, &policy);
-                misfit_paths += misfits.found().len();
+                misfit_paths += misfits.conflicts().found().len();
                 for size in [1, 3, 7] {
                     let (batch, found) = in_pieces(&documents, size, &schema, &policy);
                     assert_eq!(batch, whole, "seed {seed}, {size} at a time");
-                    assert_eq!(found.found(), misfits.found());
+                    assert_eq!(found.conflicts().found(), misfits.conflicts().found());
                 }
                 if on_conflict == OnConflict::Rescue {
                     // As many values as were counted.
                     let lists = whole.column(whole.num_columns() - 1).as_list::<i32>();
-                    let counts = misfits.found().iter().flat_map(|misfit| &misfit.types);
+                    let found = misfits.conflicts().found().into_iter();
+                    let counts = found.flat_map(|(_, misfit)| &misfit.types);
                     let count: u64 = counts.map(|seen| seen.count).sum();
                     assert_eq!(lists.values().len() as u64, count);
                 }

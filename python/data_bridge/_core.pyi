@@ -392,7 +392,7 @@ class ResultData:
         """What does not fit the form's schema in one piece."""
     def report(self) -> dict[str, Any]:
         """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
-        finished (no more will come: exhausted, closed, dropped or failed), error (the exception that ended it, or None).
+        unlisted (values by action at paths that are not in paths), finished (no more will come: exhausted, closed, dropped or failed), error (the exception that ended it, or None).
         """
 
 def from_arrow(stream: Any, *, codec: Codec) -> ResultData:

@@ -25,12 +25,15 @@ class Report:
         What happened where: path, action, types, count, first_id. A path is a tuple of keys, with `...` for any item
         of a list. Actions are "widened" and "mixed" (values of another type than the first one are counted), "rescued"
         and "nulled" (values that did not fit the schema), "rounded" (where that was asked for), "duplicate key" (values
-        dropped for a later one; up to 1,000 paths). `first_id` is the `_id` of the first document in which it happened.
+        dropped for a later one). `first_id` is the `_id` of the first document in which it happened. Of what did not
+        fit, of what was rounded and of duplicate keys the first 1,000 paths are listed, in the order of paths.
+    unlisted : dict[str, int]
+        By action: values at paths beyond those that `paths` lists.
     error : Exception | None
         What ended the run early, typed.
     """
 
-    __slots__ = ("batches", "bytes", "duplicates", "error", "paths", "rows", "seconds")
+    __slots__ = ("batches", "bytes", "duplicates", "error", "paths", "rows", "seconds", "unlisted")
 
     rows: int
     bytes: int
@@ -38,6 +41,7 @@ class Report:
     seconds: dict[str, float]
     duplicates: int
     paths: list[dict[str, Any]]
+    unlisted: dict[str, int]
     error: BaseException | None
 
     def __init__(self, values: Mapping[str, Any], error: BaseException | None = None) -> None:
@@ -47,6 +51,7 @@ class Report:
         self.seconds = dict(values.get("seconds", {}))
         self.duplicates = values.get("duplicates", 0)
         self.paths = list(values.get("paths", ()))
+        self.unlisted = dict(values.get("unlisted", {}))
         self.error = error if error is not None else values.get("error")
 
     def __str__(self) -> str:
@@ -59,6 +64,7 @@ class Report:
             lines.append("seconds: " + ", ".join(f"{stage} {time:.3f}" for stage, time in self.seconds.items()))
         if self.duplicates:
             lines.append(f"duplicate keys: {self.duplicates:,} (the last one was kept)")
+        lines += [f"{action} at further paths: {count:,}" for action, count in self.unlisted.items()]
         if self.error is not None:
             lines.append(f"error: {type(self.error).__name__}: {self.error}")
         return lines

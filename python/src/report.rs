@@ -12,6 +12,16 @@ use pyo3::types::{PyDict, PyEllipsis, PyList, PyTuple};
 
 use crate::error::{to_pyerr, value_of};
 
+const DUPLICATE_KEY: &str = "duplicate key";
+
+fn name(action: Action) -> &'static str {
+    match action {
+        Action::Rescued => "rescued",
+        Action::Nulled => "nulled",
+        Action::Rounded => "rounded",
+    }
+}
+
 pub(crate) fn to_dict<'py>(
     py: Python<'py>,
     report: &Report,
@@ -33,26 +43,24 @@ pub(crate) fn to_dict<'py>(
     for finding in findings.unwrap_or_default() {
         paths.append(entry(py, &finding)?)?;
     }
-    let misfits = &report.misfits;
-    for misfit in misfits.found().iter().chain(misfits.rounded()) {
-        let action = match misfit.action {
-            Action::Rescued => "rescued",
-            Action::Nulled => "nulled",
-            Action::Rounded => "rounded",
-        };
-        let first = misfit.types.first();
-        paths.append(row(
-            py,
-            &misfit.path,
-            &misfit.types,
-            action,
-            &misfit.types,
-            first,
-        )?)?;
+    let unlisted = PyDict::new(py);
+    for listed in [report.misfits.conflicts(), report.misfits.rounded()] {
+        for (path, misfit) in listed.found() {
+            let (types, first) = (&misfit.types, misfit.types.first());
+            paths.append(row(py, path, types, name(misfit.action), types, first)?)?;
+        }
+        if let Some((action, count)) = listed.elsewhere() {
+            unlisted.set_item(name(action), count)?;
+        }
     }
-    for key in report.duplicate_keys.found() {
-        paths.append(duplicate(py, key)?)?;
+    for (path, key) in report.duplicate_keys.found() {
+        paths.append(duplicate(py, path, key)?)?;
     }
+    match report.duplicate_keys.elsewhere() {
+        0 => {}
+        count => unlisted.set_item(DUPLICATE_KEY, count)?,
+    }
+    values.set_item("unlisted", unlisted)?;
     values.set_item("paths", paths)?;
     values.set_item("finished", finished)?;
     let error = report.error.clone();
@@ -96,15 +104,19 @@ fn row<'py>(
 }
 
 /// A key that stood twice in documents.
-fn duplicate<'py>(py: Python<'py>, key: &DuplicateKey) -> PyResult<Bound<'py, PyDict>> {
-    let steps = key.path.iter().map(|step| match step {
+fn duplicate<'py>(
+    py: Python<'py>,
+    path: &[Step],
+    key: &DuplicateKey,
+) -> PyResult<Bound<'py, PyDict>> {
+    let steps = path.iter().map(|step| match step {
         Step::Key(key) => Some(key),
         Step::Index(_) => None,
     });
     let values = PyDict::new(py);
     values.set_item("path", path_of(py, steps)?)?;
     values.set_item("types", PyTuple::empty(py))?;
-    values.set_item("action", "duplicate key")?;
+    values.set_item("action", DUPLICATE_KEY)?;
     values.set_item("count", key.count)?;
     let id = key.id.as_ref().map(|id| value_of(py, id));
     values.set_item("first_id", id.and_then(Result::ok))?;

@@ -6,6 +6,7 @@ from typing import Any
 
 import bson
 import pytest
+from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 from strategies import document_of
 
@@ -157,3 +158,56 @@ def test_text_without_a_server() -> None:
         "['a']['b.c']: mixed (int32 + string), 2 cells, first in _id 7",
         "['l'][...]['...']: widened (int32 + int64), 1 cells",
     ]
+
+
+@pytest.mark.parametrize("policy", ["null", "rescue"])
+def test_a_report_of_many_paths_is_bounded_and_does_not_depend_on_batches(
+    client: MongoClient, database: Mongo, policy: str
+) -> None:
+    # Every key does not fit in two documents; the smallest ones come last.
+    keys = [f"k{i:04}" for i in reversed(range(2_500))] * 2
+    database.c.insert_many([{"_id": i, key: "text"} for i, key in enumerate(keys)])
+    schema = {"_id": "int64", "rest": "int64"} | dict.fromkeys(keys, "int64")
+
+    def reports(batch_size: int) -> tuple[list[dict[str, Any]], dict[str, int]]:
+        query = client[database.name].c.find(batch_size=batch_size, schema=schema, on_conflict=policy)
+        query.to_arrow()
+        whole = query.report
+        with query.stream() as stream:
+            assert sum(batch.num_rows for batch in stream) == len(keys)
+        live = stream.report
+        assert whole is not None
+        assert live is not None
+        assert whole.paths == live.paths
+        assert whole.unlisted == live.unlisted
+        assert "at further paths: 3,000" in str(whole)
+        return whole.paths, whole.unlisted
+
+    paths, unlisted = reports(batch_size=10_000)
+    action = "nulled" if policy == "null" else "rescued"
+    assert unlisted == {action: 3_000}
+    first = {f"k{i:04}": 2_499 - i for i in range(1_000)}
+    assert {entry["path"]: (entry["count"], entry["first_id"]) for entry in paths} == {
+        (key,): (2, place) for key, place in first.items()
+    }
+    assert reports(batch_size=7) == (paths, unlisted)
+    assert reports(batch_size=1_999) == (paths, unlisted)
+
+
+def test_many_duplicate_keys_are_told_for_the_first_paths_only(client: MongoClient, database: Mongo) -> None:
+    def twice(key: str) -> bytes:
+        element = bson.encode({key: 1})[4:-1]
+        return (len(element) * 2 + 5).to_bytes(4, "little") + element * 2 + b"\0"
+
+    keys = [f"k{i:04}" for i in reversed(range(1_300))]
+    documents = [bson.encode({"_id": i, "m": RawBSONDocument(twice(key))}) for i, key in enumerate(keys)]
+    database.c.insert_many([RawBSONDocument(document) for document in documents])
+    for batch_size in (1_300, 7, 701):
+        query = client[database.name].c.find(batch_size=batch_size)
+        query.read()
+        report = query.report
+        assert report is not None
+        assert report.duplicates == 1_300
+        assert report.unlisted == {"duplicate key": 300}
+        paths = [entry["path"] for entry in report.paths if entry["action"] == "duplicate key"]
+        assert paths == [("m", key) for key in keys[300:]]

@@ -8,6 +8,7 @@ mod cell;
 mod column;
 mod duplicates;
 mod encode;
+mod first_paths;
 mod json;
 mod shapes;
 
@@ -15,6 +16,7 @@ pub use cell::{Cell, DocumentCell, Entry, ListCell};
 pub use column::{Column, Marker, Placement, Tagged, Values};
 pub use duplicates::{DuplicateKey, DuplicateKeys};
 pub use encode::{encode_cell, encode_document, encode_element, encode_wrapped};
+pub(crate) use first_paths::{FirstPaths, Place};
 pub use json::{write_json, JsonMode};
 pub use shapes::Shapes;
 

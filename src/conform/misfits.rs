@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashMap;
-
+use crate::chunk::{FirstPaths, Place};
 use crate::error::{RawValue, Step};
 use crate::raw::ElementType;
 use crate::schema::{First, Part, TypeSeen};
@@ -22,8 +21,6 @@ pub enum Action {
 /// What did not fit at one path.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Misfit {
-    /// Where: all items of a list are one.
-    pub path: Vec<Part>,
     /// The types of the values, in order of first appearance, each with a count and its first document.
     pub types: Vec<TypeSeen>,
     /// What became of the values.
@@ -34,39 +31,34 @@ pub struct Misfit {
 #[derive(Clone, Debug, Default)]
 pub struct Misfits {
     /// Rescued or nulled.
-    conflicts: ByPath,
+    conflicts: Listed,
     /// Apart from these: which of both came first would depend on where a result was cut.
-    rounded: ByPath,
+    rounded: Listed,
 }
 
+/// What one policy did, by path.
 #[derive(Clone, Debug, Default)]
-struct ByPath {
-    found: Vec<Misfit>,
-    places: HashMap<Vec<Part>, usize>,
+pub struct Listed {
+    found: FirstPaths<Vec<Part>, Misfit>,
+    action: Option<Action>,
+    total: u64,
 }
 
 impl Misfits {
-    /// What did not fit and was rescued or nulled, by path, in order of first appearance.
-    pub fn found(&self) -> &[Misfit] {
-        &self.conflicts.found
+    /// What was rescued or nulled.
+    pub fn conflicts(&self) -> &Listed {
+        &self.conflicts
     }
 
-    /// What was rounded, by path, in order of first appearance.
-    pub fn rounded(&self) -> &[Misfit] {
-        &self.rounded.found
+    /// What was rounded.
+    pub fn rounded(&self) -> &Listed {
+        &self.rounded
     }
 
     /// Adds what did not fit in the part that begins at `first_row`.
-    pub fn join(&mut self, other: Misfits, first_row: u64) {
-        for misfit in other.conflicts.found.into_iter().chain(other.rounded.found) {
-            let list = self.list(misfit.action);
-            for mut seen in misfit.types {
-                if let Some(first) = &mut seen.first {
-                    first.row += first_row;
-                }
-                list.add(misfit.path.clone(), seen, misfit.action);
-            }
-        }
+    pub fn join(&mut self, other: &Misfits, first_row: u64) {
+        self.conflicts.join(&other.conflicts, first_row);
+        self.rounded.join(&other.rounded, first_row);
     }
 
     pub(super) fn note(
@@ -77,7 +69,10 @@ impl Misfits {
         action: Action,
         id: impl FnOnce() -> Option<RawValue>,
     ) {
-        let list = self.list(action);
+        let list = match action {
+            Action::Rescued | Action::Nulled => &mut self.conflicts,
+            Action::Rounded => &mut self.rounded,
+        };
         let path: Vec<Part> = path
             .iter()
             .map(|step| match step {
@@ -85,47 +80,77 @@ impl Misfits {
                 Step::Index(_) => Part::Items,
             })
             .collect();
-        if let Some(&place) = list.places.get(&path) {
-            let mut types = list.found[place].types.iter_mut();
-            if let Some(seen) = types.find(|seen| seen.kind == kind) {
-                seen.count += 1;
-                return;
-            }
-        }
-        let first = Some(First {
-            row: row as u64,
-            id: id().map(Arc::new),
+        let place = list.found.place(row as u64);
+        list.add((&path, place), kind, 1, action, || {
+            Some(First {
+                row: row as u64,
+                id: id().map(Arc::new),
+            })
         });
-        let seen = TypeSeen {
-            kind,
-            count: 1,
-            first,
-        };
-        list.add(path, seen, action);
-    }
-
-    fn list(&mut self, action: Action) -> &mut ByPath {
-        match action {
-            Action::Rescued | Action::Nulled => &mut self.conflicts,
-            Action::Rounded => &mut self.rounded,
-        }
     }
 }
 
-impl ByPath {
-    fn add(&mut self, path: Vec<Part>, seen: TypeSeen, action: Action) {
-        let place = *self.places.entry(path).or_insert_with_key(|path| {
-            self.found.push(Misfit {
-                path: path.clone(),
-                types: Vec::new(),
-                action,
-            });
-            self.found.len() - 1
-        });
-        let types = &mut self.found[place].types;
-        match types.iter_mut().find(|known| known.kind == seen.kind) {
-            Some(known) => known.count += seen.count,
-            None => types.push(seen),
+impl Listed {
+    /// By path, in order of first appearance; no more than 1,000 of them, which are then the first in the order of paths.
+    pub fn found(&self) -> Vec<(&[Part], &Misfit)> {
+        let found = self.found.in_order().into_iter();
+        found
+            .map(|(path, misfit)| (path.as_slice(), misfit))
+            .collect()
+    }
+
+    /// What became of values at paths that are not among those, and of how many.
+    pub fn elsewhere(&self) -> Option<(Action, u64)> {
+        let of = |misfit: &Misfit| misfit.types.iter().map(|seen| seen.count).sum::<u64>();
+        let listed: u64 = self.found.iter().map(|(.., misfit)| of(misfit)).sum();
+        let left = self.total - listed;
+        self.action
+            .filter(|_| left > 0)
+            .map(|action| (action, left))
+    }
+
+    fn join(&mut self, other: &Listed, first_row: u64) {
+        if let Some((action, count)) = other.elsewhere() {
+            self.action = Some(action);
+            self.total += count;
+        }
+        for (path, (row, nth), misfit) in other.found.iter() {
+            let place = (row + first_row, nth);
+            for seen in &misfit.types {
+                self.add((path, place), seen.kind, seen.count, misfit.action, || {
+                    seen.first.clone().map(|first| First {
+                        row: first.row + first_row,
+                        ..first
+                    })
+                });
+            }
+        }
+    }
+
+    fn add(
+        &mut self,
+        (path, place): (&Vec<Part>, Place),
+        kind: ElementType,
+        count: u64,
+        action: Action,
+        first: impl FnOnce() -> Option<First>,
+    ) {
+        self.action = Some(action);
+        self.total += count;
+        let new = || Misfit {
+            types: Vec::new(),
+            action,
+        };
+        let Some(misfit) = self.found.at(path, place, new) else {
+            return;
+        };
+        match misfit.types.iter_mut().find(|known| known.kind == kind) {
+            Some(known) => known.count += count,
+            None => misfit.types.push(TypeSeen {
+                kind,
+                count,
+                first: first(),
+            }),
         }
     }
 }

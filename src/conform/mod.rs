@@ -22,7 +22,7 @@ mod shapes;
 mod shown;
 
 pub use from_arrow::{chunk_from_batch, chunks_from_batch};
-pub use misfits::{Action, Misfit, Misfits};
+pub use misfits::{Action, Listed, Misfit, Misfits};
 pub use shapes::{add_shapes, with_shapes, SHAPES_COLUMN};
 
 use arrow_array::{new_null_array, RecordBatch, RecordBatchOptions};
@@ -109,7 +109,7 @@ pub fn conform_noting(
             columns
         }
     };
-    misfits.join(conflict::rounded(documents, schema)?, 0);
+    misfits.join(&conflict::rounded(documents, schema)?, 0);
     if let Some(missing) = arrow.fields().get(columns.len()) {
         columns.push(new_null_array(missing.data_type(), documents.len()));
     }

@@ -166,7 +166,7 @@ impl BatchStream {
         let (batch, misfits) = conform_noting(&decoded.chunk, schema, &self.policy)
             .map_err(|error| shifted(error, decoded.first_row))?;
         let report = reader.report_mut();
-        report.misfits.join(misfits, decoded.first_row);
+        report.misfits.join(&misfits, decoded.first_row);
         report.seconds_conforming += started.elapsed().as_secs_f64();
         Ok(BatchProgress::Batch(batch))
     }

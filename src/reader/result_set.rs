@@ -95,7 +95,7 @@ impl ResultSet {
         let mut table = Table::default();
         for ((batch, misfits), &start) in batches.into_iter().zip(&self.starts) {
             table.batches.push(batch);
-            table.misfits.join(misfits, start);
+            table.misfits.join(&misfits, start);
         }
         table.seconds = started.elapsed().as_secs_f64();
         Ok(table)

@@ -7,7 +7,7 @@ use super::resolve::Limits;
 use super::table::Kind;
 
 /// A step of a path in a schema: unlike in one document, all items of a list are one.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// A key.
     Key(Arc<str>),
