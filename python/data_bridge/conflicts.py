@@ -31,7 +31,7 @@ def form_of(form: Form | None, schema: Any) -> Form:
             strings="utf8",
         )
     if form is None or form.schema is None:
-        raise ValueError("conflicts() needs a schema: without one, every value fits")
+        raise ValueError("conflicts() needs a schema: pass one, such as the `schema` of a result")
     return form
 
 

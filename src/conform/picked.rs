@@ -26,7 +26,8 @@ pub(super) fn documents(
     };
     let places: HashMap<&str, usize> = fields.iter().map(|(name, _)| &**name).zip(0..).collect();
     let len = slots.len();
-    let mut columns = vec![vec![Cell::Null; len]; fields.len()];
+    // Sparse: a dense cell for each slot of each field would be as large as a schema is wide, whatever documents hold.
+    let mut columns: Vec<Vec<(usize, Cell<'_>)>> = vec![Vec::new(); fields.len()];
     let mut valid = Vec::with_capacity(len);
     for (slot, cell) in slots.iter().enumerate() {
         match cell {
@@ -35,7 +36,7 @@ pub(super) fn documents(
                 valid.push(true);
                 for (key, cell) in document.entries() {
                     match places.get(key) {
-                        Some(&place) => columns[place][slot] = cell,
+                        Some(&place) => columns[place].push((slot, cell)),
                         None if policy.unknown == UnknownKeys::Conflict => {
                             return Err(Failure::Misfit)
                         }
@@ -47,7 +48,11 @@ pub(super) fn documents(
         }
     }
     let mut children = Vec::with_capacity(fields.len());
-    for ((cells, (_, kind)), field) in columns.into_iter().zip(fields).zip(arrow) {
+    for ((picked, (_, kind)), field) in columns.into_iter().zip(fields).zip(arrow) {
+        let mut cells = vec![Cell::Null; len];
+        for (slot, cell) in picked {
+            cells[slot] = cell;
+        }
         children.push(build(&Slots::Cells(cells), kind, field, policy)?);
     }
     parts(field, children, Some(&NullBuffer::from(valid)))
