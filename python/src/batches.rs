@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::{ArrowError, SchemaRef};
-use data_bridge::error::Result;
+use data_bridge::error::{Error, ErrorKind, Result};
 use data_bridge::reader::{BatchProgress, BatchStream};
 use data_bridge::source::Task;
 use pyo3::exceptions::PyRuntimeError;
@@ -45,9 +45,7 @@ impl BatchReader {
 
     fn own(&self) -> PyResult<&Batches> {
         if *lock(&self.0.handed_out) {
-            return Err(PyRuntimeError::new_err(
-                "this stream was handed out already: a live stream can be read once",
-            ));
+            return Err(handed_out());
         }
         Ok(&self.0)
     }
@@ -151,9 +149,16 @@ impl BatchReader {
         drop(requested_schema);
         self.own()?.run.drain_feed(py)?;
         let schema = self.0.schema(py)?;
-        *lock(&self.0.handed_out) = true;
+        // Looked at again: another thread may have asked while the schema was waited for.
+        if std::mem::replace(&mut *lock(&self.0.handed_out), true) {
+            return Err(handed_out());
+        }
         let batches = Arc::clone(&self.0);
-        Ok(arrow::stream(py, LiveStream(batches), schema)?)
+        let live = LiveStream {
+            batches,
+            over: false,
+        };
+        Ok(arrow::stream(py, live, schema)?)
     }
 
     fn close(&self) {
@@ -173,15 +178,39 @@ impl Drop for Batches {
     }
 }
 
+fn handed_out() -> PyErr {
+    PyRuntimeError::new_err("this stream was handed out already: a live stream can be read once")
+}
+
 /// What a C stream pulls from. Its consumer may or may not hold the interpreter: this never asks for it.
-struct LiveStream(Arc<Batches>);
+struct LiveStream {
+    batches: Arc<Batches>,
+    over: bool,
+}
+
+impl LiveStream {
+    fn pull(&self) -> Result<Option<ArrowBatch>> {
+        let batches = &self.batches;
+        let next = batches.run.wait_unattached(|| batches.look(), || false)?;
+        if next.is_none() && batches.run.closed() {
+            // A consumer would take what it has for all there is.
+            return Err(Error::new(ErrorKind::InvalidArgument(
+                "the stream was closed before all of it was read".into(),
+            )));
+        }
+        Ok(next)
+    }
+}
 
 impl Iterator for LiveStream {
     type Item = std::result::Result<ArrowBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batches = &self.0;
-        let next = caught(|| batches.run.wait_unattached(|| batches.look(), || false));
+        if self.over {
+            return None;
+        }
+        let next = caught(|| self.pull());
+        self.over = !matches!(next, Ok(Some(_)));
         // Our message is all that gets through a C stream; the report keeps the typed error.
         next.map_err(|error| ArrowError::ExternalError(Box::new(error)))
             .transpose()

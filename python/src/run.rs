@@ -171,6 +171,11 @@ impl Run {
         }
     }
 
+    /// Whether somebody ended the run, rather than its last document or an error.
+    pub fn closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     pub fn finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)
     }
