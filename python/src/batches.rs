@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
 use crate::arrow::{self, RecordBatch, Schema};
-use crate::error::caught;
+use crate::error::{caught, to_pyerr};
 use crate::form::Form;
 use crate::lock::lock;
 use crate::operation::Operation;
@@ -43,7 +43,8 @@ impl BatchReader {
         }))
     }
 
-    fn own(&self) -> PyResult<&Batches> {
+    fn own(&self, py: Python<'_>) -> PyResult<&Batches> {
+        self.0.run.check().map_err(|error| to_pyerr(py, error))?;
         if *lock(&self.0.handed_out) {
             return Err(handed_out());
         }
@@ -73,6 +74,7 @@ impl Batches {
     }
 
     fn schema(&self, py: Python<'_>) -> PyResult<SchemaRef> {
+        self.run.check().map_err(|error| to_pyerr(py, error))?;
         // Known ones are answered without the run, which may be over.
         if let Some(schema) = py.detach(|| lock(&self.stream).schema().cloned()) {
             return Ok(schema.arrow().clone());
@@ -90,13 +92,13 @@ impl BatchReader {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
-        let batches = self.own()?;
+        let batches = self.own(py)?;
         let batch = batches.run.wait(py, || batches.look())?;
         Ok(batch.map(RecordBatch))
     }
 
     fn next_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.own()?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_feed(py)?;
         let batches = Arc::clone(&self.0);
         let task = Task::spawn_blocking(move |stop| {
             let stopped = || stop.is_set();
@@ -109,7 +111,7 @@ impl BatchReader {
     }
 
     fn schema_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.own()?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_feed(py)?;
         let batches = Arc::clone(&self.0);
         let task = Task::spawn_blocking(move |stop| {
             let known = lock(&batches.stream).schema().cloned();
@@ -147,7 +149,7 @@ impl BatchReader {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        self.own()?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_feed(py)?;
         let schema = self.0.schema(py)?;
         // Looked at again: another thread may have asked while the schema was waited for.
         if std::mem::replace(&mut *lock(&self.0.handed_out), true) {
@@ -167,6 +169,7 @@ impl BatchReader {
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let run = &self.0.run;
+        run.check().map_err(|error| to_pyerr(py, error))?;
         let observed = py.detach(|| lock(&self.0.stream).observed().clone());
         report::to_dict(py, &run.report(), Some(&observed), run.finished())
     }

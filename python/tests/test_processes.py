@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pymongo
 import pytest
 from pymongo.database import Database
 
-from data_bridge import MongoClient
+from data_bridge import AsyncMongoClient, MongoClient
 
 Mongo = Database[dict[str, Any]]
 
@@ -103,6 +104,16 @@ def work():
     while not stop.is_set():
         assert len(c.find({"_id": {"$lt": 500}}).read()) == 500
         assert c.count_documents({}) == 20_000
+# Held nearly always by who waits in it: a lock that no child can have.
+waiting = iter(c.find({"$where": "sleep(30) || true"}, batch_size=2))
+waited = c.find({"$where": "sleep(30) || true"}, batch_size=2).stream(infer_rows=1)
+def wait(for_):
+    try:
+        list(for_)
+    except data_bridge.DataBridgeError:
+        pass
+for each in (waiting, waited):
+    threading.Thread(target=wait, args=(each,), daemon=True).start()
 threads = [threading.Thread(target=work) for _ in range(4)]
 for thread in threads:
     thread.start()
@@ -124,8 +135,10 @@ def child(number):
     assert result.to_arrow().num_rows == 20_000
     assert asyncio.run(patient[name].c.count_documents({})) == 20_000
     # Under way in the parent: refused here, and unharmed there.
-    refused(lambda: list(live))
-    refused(lambda: list(stream))
+    refused(lambda: stream.schema)
+    refused(lambda: waited.schema)
+    for read in (live, stream, waiting, waited):
+        refused(lambda: list(read))
     refused(lambda: c.find_one({"_id": -1}, session=session))
     if number == 0:
         client.close()                                                   # closes its own connections only
@@ -163,6 +176,7 @@ for thread in threads:
 assert codes == [0] * 8, codes
 assert len(list(live)) == 20_000 - 1
 assert c.find_one({"_id": 1}, session=session)["n"] == 7
+client.close()
 print("done")
 """
 
@@ -312,3 +326,24 @@ def test_what_was_closed_is_not_taken_for_whole(client: MongoClient, loaded: Mon
     with query.stream() as stream:
         reader = pa.RecordBatchReader.from_stream(stream)
         assert reader.read_all().num_rows == ROWS
+
+
+async def test_tasks_on_one_reader(mongodb_uri: str, loaded: Mongo) -> None:
+    async with AsyncMongoClient(mongodb_uri) as client:
+        query = client[loaded.name].c.find(batch_size=500)
+        documents, stream, read, rows = query.__aiter__(), query.stream(), [], []
+
+        async def take_documents() -> None:
+            async for document in documents:
+                read.append(document["_id"])
+
+        async def take_batches() -> None:
+            async for batch in stream:
+                rows.extend(pa.record_batch(batch).column("_id").to_pylist())
+
+        # An asynchronous generator refuses a second task; batches go to one or the other.
+        outcomes = await asyncio.gather(*[take_documents() for _ in range(5)], return_exceptions=True)
+        assert sorted(map(type, outcomes), key=str) == [type(None)] + [RuntimeError] * 4
+        assert sorted(read) == list(range(ROWS))
+        await asyncio.gather(*[take_batches() for _ in range(5)])
+        assert sorted(rows) == list(range(ROWS))
