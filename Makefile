@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow fuzz bench scaling instructions lint stubtest format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow fuzz bench scaling instructions lint deny stubtest format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -43,6 +43,7 @@ help:
 	@echo 'make scaling    how decoding scales with threads, documents and fields, and its memory; no server'
 	@echo 'make instructions  instructions per document of each stage, by valgrind; ARGS="--shapes flat --record"'
 	@echo 'make lint       formatting, clippy, ruff, mypy'
+	@echo 'make deny       licences, sources and advisories of the Rust dependencies; builds cargo-deny first'
 	@echo 'make clean      remove what these made'
 
 demo: $(STAMP) $(BENCH_STAMP)
@@ -96,6 +97,14 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Licences, sources, bans and, where its database can be fetched, known vulnerabilities of the Rust dependencies. Not part of
+# lint: cargo-deny takes longer to build than all of this project, and the database needs GitHub.
+deny:
+	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny --locked check licenses bans sources
+	if cargo deny --locked fetch db; then cargo deny --locked check advisories; \
+	  else echo 'The database of advisories cannot be fetched here: it was not looked at.' >&2; fi
 
 # The stub of the native module against the module itself.
 stubtest: develop

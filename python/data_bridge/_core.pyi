@@ -216,8 +216,8 @@ class Session:
 def shutdown(timeout: float) -> None:
     """Close open cursors, waiting at most `timeout` seconds: what `atexit` calls."""
 
-def configure(threads: int | None, prefetch_bytes: int | None) -> None:
-    """Size the decode pool and the prefetch budget; before first use, or ValueError for `threads`."""
+def configure(threads: int | None, io_threads: int | None, prefetch_bytes: int | None) -> None:
+    """Size the decode pool, the threads of network work and the prefetch budget; threads before first use, or ValueError."""
 
 def configuration() -> dict[str, int]: ...
 

@@ -150,6 +150,16 @@ _all: list[_Watch] = []
 _thread_pipe: _Pipe | None = None
 
 
+def _renew_lock() -> None:
+    """In a forked child: another thread may have held the lock, and does not exist there to let it go."""
+    global _lock
+    _lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 def _pipe_of(loop: asyncio.AbstractEventLoop) -> _Pipe:
     watch = _watches.get(loop)
     if watch is not None and watch.pipe.receive >= 0:

@@ -44,17 +44,33 @@ class ClientHandle(Handle, Generic[D]):
         type_registry: Any = None,
         **kwargs: Any,
     ) -> None:
+        try:
+            self._set_up(host, port, document_class, type_registry, {**kwargs, "tz_aware": tz_aware})
+        except Exception as error:  # noqa: BLE001 - raised again
+            # Who reports an error with the variables of its frames finds no password in ours, and no half a client.
+            del self, host, kwargs
+            error.__context__ = None
+            raise error.with_traceback(None) from None
+
+    def _set_up(
+        self,
+        host: str | Iterable[str] | None,
+        port: int | None,
+        document_class: type | None,
+        type_registry: Any,
+        keywords: dict[str, Any],
+    ) -> None:
         if document_class not in (None, dict):
             raise ValueError("document_class is not supported: results are Documents; to_dicts() gives plain dicts")
         if type_registry is not None:
             raise ValueError("type_registry is not supported: convert values after reading, or use to_pymongo()")
-        read_preference = kwargs.pop("read_preference", None)
-        self._address = uri.build(host, port, {**kwargs, "tz_aware": tz_aware})
+        read_preference = keywords.pop("read_preference", None)
+        self._address = uri.build(host, port, keywords)
         codec_options = from_keywords(self._address.codec)
         self._settings = Settings(
             codec_options, read_preference, self._address.write_concern, None, self._address.timeout
         )
-        self._core = _core.Client(self._address.uri)
+        self._core = _core.Client(self._address.uri.reveal())
         self._pymongo: Any = None
         _finish_at_exit()
 
@@ -120,7 +136,7 @@ class ClientHandle(Handle, Generic[D]):
             preference = settings.for_pymongo(self._settings).get("read_preference")
             if preference is not None:
                 keywords["read_preference"] = preference
-            self._pymongo = kind(self._address.uri, **keywords)
+            self._pymongo = kind(self._address.uri.reveal(), **keywords)
         return self._pymongo
 
     def _list_database_names(self, filter: Mapping[str, Any] | None, session: Any) -> Call[list[str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import bson
 
-from . import encode, failure
+from . import encode, failure, names
 from ._core import Operation, OperationFailure
 from .call import Call, Steps
 from .operations import IndexModel, index_keys, index_name
@@ -32,11 +32,11 @@ class IndexesHandle(WritesHandle):
         fields = {"createIndexes": self._name, "indexes": documents, **options, **shared}
         command = encode.document(fields, self._settings.codec_options, "indexes")
 
-        def names(reply: bytes) -> list[str]:
+        def created(reply: bytes) -> list[str]:
             failure.check(bson.decode(reply))
             return [document["name"] for document in documents]
 
-        return Call(lambda: self._send(command, session, False, self._settings.timeout), names)
+        return Call(lambda: self._send(command, session, False, self._settings.timeout), created)
 
     def _create_index(self, keys: Any, session: Any, comment: Any, options: dict[str, Any]) -> Call[list[str]]:
         of_command: dict[str, Any] = {
@@ -45,7 +45,7 @@ class IndexesHandle(WritesHandle):
         return self._create_indexes([IndexModel(keys, **options)], session, comment, of_command)
 
     def _drop_index(self, index: Any, session: Any, comment: Any, options: Mapping[str, Any]) -> Steps[None]:
-        name = index if isinstance(index, str) else index_name(index_keys(index))
+        name = names.check_index(index if isinstance(index, str) else index_name(index_keys(index)))
         fields = {"dropIndexes": self._name, "index": name, **options, **self._shared(session, comment=comment)}
         return self._drop_what_is_there(fields, session)
 

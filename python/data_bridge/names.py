@@ -1,4 +1,4 @@
-"""Names: of databases and collections, checked before they reach the wire, and those that only PyMongo has."""
+"""Names: of databases, collections and indexes, checked before they reach the wire, and those that only PyMongo has."""
 
 from __future__ import annotations
 
@@ -178,6 +178,24 @@ def check_collection(database: str, name: str) -> str:
         raise InvalidQuery(f"a collection name cannot contain '$': {name!r}")
     if len(_utf8(f"{database}.{name}")) > _MAX_NAMESPACE_BYTES:
         raise InvalidQuery(f"database and collection name together cannot be longer than {_MAX_NAMESPACE_BYTES} bytes")
+    return name
+
+
+def check_index(name: str) -> str:
+    """`name`, when an index could have it.
+
+    Raises
+    ------
+    TypeError
+        When it is no str.
+    InvalidQuery
+        When it is empty or holds NUL.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of an index must be a str, got {type(name).__name__}")
+    if not name or "\0" in name:
+        raise InvalidQuery(f"the name of an index cannot be empty or contain NUL: {name!r}")
+    _utf8(name)
     return name
 
 

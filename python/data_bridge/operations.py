@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import names
 from .options import collation_of, pairs
 
 
@@ -137,6 +138,7 @@ class IndexModel:
             kwargs["collation"] = collation_of(collation)
         if kwargs.get("name") is None:
             kwargs["name"] = index_name(key)
+        names.check_index(kwargs["name"])
         self._document: dict[str, Any] = {**kwargs, "key": key}
 
     @property

@@ -9,8 +9,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from . import codec
+from . import codec, tls
 from . import write_concern as write_concern_
+from .secret import Secret
 
 DEFAULT_TIMEOUT = 600.0
 """Seconds an operation may take, or a wait for the server when streaming."""
@@ -50,6 +51,7 @@ _URI_OPTIONS = {
         "ssl",
         "tls",
         "tlsAllowInvalidCertificates",
+        "tlsAllowInvalidHostnames",
         "tlsCAFile",
         "tlsCertificateKeyFile",
         "tlsCertificateKeyFilePassword",
@@ -77,7 +79,6 @@ _UNSUPPORTED = frozenset(
         "server_selector",
         "srv_host_validator",
         "srvallowedhostssuffix",
-        "tlsallowinvalidhostnames",
         "tlscrlfile",
         "tlsdisableocspendpointcheck",
         "waitqueuemultiple",
@@ -89,9 +90,9 @@ _SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
 class Address(NamedTuple):
-    """Where to connect and how; `repr` shows no secret."""
+    """Where to connect and how."""
 
-    uri: str
+    uri: Secret
     """For the driver: percent-encoded, with credentials."""
     timeout: float | None
     """Seconds; None waits for ever."""
@@ -101,9 +102,6 @@ class Address(NamedTuple):
     """PyMongo's `timeoutMS` or `socketTimeoutMS`, when one was given."""
     write_concern: dict[str, Any] | None
     """Of the options w, wTimeoutMS and journal."""
-
-    def __repr__(self) -> str:
-        return "Address(...)"
 
 
 def build(host: str | Iterable[str] | None, port: int | None, keywords: Mapping[str, Any]) -> Address:
@@ -146,16 +144,14 @@ def build(host: str | Iterable[str] | None, port: int | None, keywords: Mapping[
             raise ValueError(f"the option {name} is not supported")
         elif lower not in _IGNORED:
             raise ValueError(f"unknown option {name}" if name.isidentifier() else "unknown option in the URI")
-    if "ssl" in given:
-        given.setdefault("tls", given["ssl"])
-        del given["ssl"]
+    tls.check(given)
     given.setdefault("serverselectiontimeoutms", [str(_SERVER_SELECTION_MS)])
     query = "&".join(
         f"{_URI_OPTIONS[name]}={quote(text, safe=':,')}" for name, texts in given.items() for text in texts
     )
     deadline = _deadline(deadlines)
     uri = f"{scheme}{userinfo + '@' if userinfo else ''}{hosts}/{path}?{query}"
-    return Address(uri, _timeout(timeout, deadline), codec_options, deadline, write_concern_.from_uri(given))
+    return Address(Secret(uri), _timeout(timeout, deadline), codec_options, deadline, write_concern_.from_uri(given))
 
 
 def _parts(host: str | Iterable[str] | None, port: int | None) -> tuple[str, str, str, str, str]:
@@ -188,7 +184,17 @@ def _split(uri: str) -> tuple[str, str, str, str, str]:
         raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
     if not hosts:
         raise ValueError("a URI must name a host")
-    return scheme, userinfo, hosts, path if slash else "", options
+    if any(re.search(r":(?!\d{1,5}$)[^:\]]*$", host) for host in hosts.split(",")):
+        # Not quoted: without its "@" a URI has the password there.
+        raise ValueError("a port in a URI must be a number")
+    return scheme, _as_driver_reads(userinfo), hosts, path if slash else "", options
+
+
+def _as_driver_reads(userinfo: str) -> str:
+    """PyMongo, as what `quote_plus` writes, has "+" for a space, where the driver has it for itself."""
+    from urllib.parse import quote, unquote_plus
+
+    return ":".join(quote(unquote_plus(part), safe="") for part in userinfo.split(":"))
 
 
 def _seed(seed: str, port: int | None) -> str:

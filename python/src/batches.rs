@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::{ArrowError, SchemaRef};
-use data_bridge::error::Result;
+use data_bridge::error::{Error, ErrorKind, Result};
 use data_bridge::reader::{BatchProgress, BatchStream};
 use data_bridge::source::Task;
 use pyo3::exceptions::PyRuntimeError;
@@ -12,7 +12,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
 use crate::arrow::{self, RecordBatch, Schema};
-use crate::error::caught;
+use crate::error::{caught, to_pyerr};
 use crate::form::Form;
 use crate::lock::lock;
 use crate::operation::Operation;
@@ -43,11 +43,10 @@ impl BatchReader {
         }))
     }
 
-    fn own(&self) -> PyResult<&Batches> {
+    fn own(&self, py: Python<'_>) -> PyResult<&Batches> {
+        self.0.run.check().map_err(|error| to_pyerr(py, error))?;
         if *lock(&self.0.handed_out) {
-            return Err(PyRuntimeError::new_err(
-                "this stream was handed out already: a live stream can be read once",
-            ));
+            return Err(handed_out());
         }
         Ok(&self.0)
     }
@@ -75,6 +74,7 @@ impl Batches {
     }
 
     fn schema(&self, py: Python<'_>) -> PyResult<SchemaRef> {
+        self.run.check().map_err(|error| to_pyerr(py, error))?;
         // Known ones are answered without the run, which may be over.
         if let Some(schema) = py.detach(|| lock(&self.stream).schema().cloned()) {
             return Ok(schema.arrow().clone());
@@ -92,13 +92,13 @@ impl BatchReader {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
-        let batches = self.own()?;
+        let batches = self.own(py)?;
         let batch = batches.run.wait(py, || batches.look())?;
         Ok(batch.map(RecordBatch))
     }
 
     fn next_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.own()?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_feed(py)?;
         let batches = Arc::clone(&self.0);
         let task = Task::spawn_blocking(move |stop| {
             let stopped = || stop.is_set();
@@ -111,7 +111,7 @@ impl BatchReader {
     }
 
     fn schema_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.own()?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_feed(py)?;
         let batches = Arc::clone(&self.0);
         let task = Task::spawn_blocking(move |stop| {
             let known = lock(&batches.stream).schema().cloned();
@@ -149,11 +149,18 @@ impl BatchReader {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        self.own()?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_feed(py)?;
         let schema = self.0.schema(py)?;
-        *lock(&self.0.handed_out) = true;
+        // Looked at again: another thread may have asked while the schema was waited for.
+        if std::mem::replace(&mut *lock(&self.0.handed_out), true) {
+            return Err(handed_out());
+        }
         let batches = Arc::clone(&self.0);
-        Ok(arrow::stream(py, LiveStream(batches), schema)?)
+        let live = LiveStream {
+            batches,
+            over: false,
+        };
+        Ok(arrow::stream(py, live, schema)?)
     }
 
     fn close(&self) {
@@ -162,6 +169,7 @@ impl BatchReader {
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let run = &self.0.run;
+        run.check().map_err(|error| to_pyerr(py, error))?;
         let observed = py.detach(|| lock(&self.0.stream).observed().clone());
         report::to_dict(py, &run.report(), Some(&observed), run.finished())
     }
@@ -173,15 +181,39 @@ impl Drop for Batches {
     }
 }
 
+fn handed_out() -> PyErr {
+    PyRuntimeError::new_err("this stream was handed out already: a live stream can be read once")
+}
+
 /// What a C stream pulls from. Its consumer may or may not hold the interpreter: this never asks for it.
-struct LiveStream(Arc<Batches>);
+struct LiveStream {
+    batches: Arc<Batches>,
+    over: bool,
+}
+
+impl LiveStream {
+    fn pull(&self) -> Result<Option<ArrowBatch>> {
+        let batches = &self.batches;
+        let next = batches.run.wait_unattached(|| batches.look(), || false)?;
+        if next.is_none() && batches.run.closed() {
+            // A consumer would take what it has for all there is.
+            return Err(Error::new(ErrorKind::InvalidArgument(
+                "the stream was closed before all of it was read".into(),
+            )));
+        }
+        Ok(next)
+    }
+}
 
 impl Iterator for LiveStream {
     type Item = std::result::Result<ArrowBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let batches = &self.0;
-        let next = caught(|| batches.run.wait_unattached(|| batches.look(), || false));
+        if self.over {
+            return None;
+        }
+        let next = caught(|| self.pull());
+        self.over = !matches!(next, Ok(Some(_)));
         // Our message is all that gets through a C stream; the report keeps the typed error.
         next.map_err(|error| ArrowError::ExternalError(Box::new(error)))
             .transpose()

@@ -3,6 +3,7 @@
 //! The reader is only ever locked by a thread that is detached from the interpreter: a thread that holds the interpreter
 //! while it waits for the lock would stop the one that holds the lock and needs the interpreter.
 
+use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, TryLockError};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use crate::lock::lock;
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
 
 pub(crate) struct Run {
+    /// The process that reads. In a forked child a lock may stay held for ever, and nothing that was awaited comes.
+    pid: u32,
     reader: Mutex<Slot>,
     /// Buffers that Python hands in, for a run that reads an iterable.
     feed: Option<Feed>,
@@ -46,6 +49,7 @@ pub(crate) enum Look<T> {
 impl Run {
     pub fn new(source: Box<dyn Source>, options: ReaderOptions, feed: Option<Feed>) -> Self {
         Run {
+            pid: process::id(),
             reader: Mutex::new(Slot::Waiting(source, options)),
             feed,
             closed: AtomicBool::new(false),
@@ -54,6 +58,17 @@ impl Run {
             bytes: AtomicU64::new(0),
             report: Mutex::new(Report::default()),
         }
+    }
+
+    /// Refuses to go on in a forked child.
+    pub fn check(&self) -> Result<()> {
+        if self.pid == process::id() {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Connection(
+            "this read was started before a fork, and only the parent process can go on with it"
+                .into(),
+        )))
     }
 
     /// Puts a Chunk boundary behind the document numbered `rows`; before anything was read.
@@ -65,6 +80,7 @@ impl Run {
 
     /// Lets `step` ask the reader for something. Waits for whoever is reading: call it detached.
     pub fn with<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Look<T>>) -> Result<Look<T>> {
+        self.check()?;
         let mut slot = lock(&self.reader);
         if self.closed.load(Ordering::Acquire) {
             *slot = Slot::Over;
@@ -169,6 +185,11 @@ impl Run {
             Err(TryLockError::Poisoned(slot)) => *slot.into_inner() = Slot::Over,
             Err(TryLockError::WouldBlock) => {}
         }
+    }
+
+    /// Whether somebody ended the run, rather than its last document or an error.
+    pub fn closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
     }
 
     pub fn finished(&self) -> bool {

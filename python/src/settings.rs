@@ -9,16 +9,20 @@ use pyo3::types::PyDict;
 
 use crate::error::to_pyerr;
 
-/// Size the decode pool and the prefetch budget; `threads` before first use, or ValueError.
+/// Size the decode pool, the threads of network work and the prefetch budget; threads before first use, or ValueError.
 #[pyfunction]
-#[pyo3(signature = (threads, prefetch_bytes))]
+#[pyo3(signature = (threads, io_threads, prefetch_bytes))]
 pub(crate) fn configure(
     py: Python<'_>,
     threads: Option<usize>,
+    io_threads: Option<usize>,
     prefetch_bytes: Option<usize>,
 ) -> PyResult<()> {
     if let Some(threads) = threads {
         reader::set_threads(threads).map_err(|error| to_pyerr(py, error))?;
+    }
+    if let Some(threads) = io_threads {
+        source::set_io_threads(threads).map_err(|error| to_pyerr(py, error))?;
     }
     if let Some(bytes) = prefetch_bytes {
         source::set_prefetch_bytes(bytes);
@@ -30,6 +34,7 @@ pub(crate) fn configure(
 pub(crate) fn configuration(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let values = PyDict::new(py);
     values.set_item("threads", reader::threads())?;
+    values.set_item("io_threads", source::io_threads())?;
     values.set_item("prefetch_bytes", source::prefetch_bytes())?;
     Ok(values)
 }

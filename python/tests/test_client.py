@@ -26,7 +26,7 @@ Mongo = Database[dict[str, Any]]
 
 def built(*args: Any, **kwargs: Any) -> str:
     host, port = (*args, None, None)[:2]
-    return uri_module.build(host, port, kwargs).uri.replace("serverSelectionTimeoutMS=10000", "")
+    return uri_module.build(host, port, kwargs).uri.reveal().replace("serverSelectionTimeoutMS=10000", "")
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,7 @@ def built(*args: Any, **kwargs: Any) -> str:
         (built("/tmp/m.sock"), "mongodb://%2Ftmp%2Fm.sock/?"),
         (built(["a", "b:2"], 9), "mongodb://a:9,b:2/?"),
         (built("mongodb://u:p%40@h/db?w=1"), "mongodb://u:p%40@h/db?w=1&"),
+        (built("mongodb://a+b:c+%2B@h"), "mongodb://a%20b:c%20%2B@h/?"),
         (built("mongodb+srv://h/"), "mongodb+srv://h/?"),
         (built(username="a b", password="p@:/?"), "mongodb://a%20b:p%40%3A%2F%3F@localhost:27017/?"),
         (built("mongodb://x:y@h", username="z"), "mongodb://z@h/?"),

@@ -1,4 +1,4 @@
-"""Ctrl-C, abandoned loops, process exit, memory, and what is never built."""
+"""Ctrl-C, abandoned loops, memory, and what is never built."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from typing import Any
 
 import pymongo
 import pytest
+from cursors import script, wait_until_closed, wait_until_open
 from pymongo.database import Database
 
 from data_bridge import AsyncMongoClient, MongoClient, Query
@@ -24,34 +25,6 @@ from data_bridge import AsyncMongoClient, MongoClient, Query
 Mongo = Database[dict[str, Any]]
 
 posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
-
-
-def script(code: str, *arguments: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments]
-
-
-def open_cursors(database: Mongo) -> list[Any]:
-    """Cursors on the database's collections, idle or at work."""
-    stages: list[Any] = [
-        {"$currentOp": {"idleCursors": True, "allUsers": True}},
-        {"$match": {"cursor": {"$exists": True}, "ns": {"$regex": f"^{database.name}\\."}}},
-    ]
-    return list(database.client.admin.aggregate(stages))
-
-
-def wait_until_open(database: Mongo, seconds: float = 10.0) -> None:
-    """One that a getMore takes up or lays down just then is in neither list: hence more than one look."""
-    end = time.monotonic() + seconds
-    while not (found := open_cursors(database)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert found
-
-
-def wait_until_closed(database: Mongo, seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while open_cursors(database) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert open_cursors(database) == []
 
 
 @pytest.fixture
@@ -156,43 +129,6 @@ def test_leaving_an_asynchronous_loop_ends_its_cursor(mongodb_uri: str, loaded: 
             await asyncio.to_thread(wait_until_closed, loaded)
 
     asyncio.run(use())
-
-
-SYNC_EXIT = """
-import sys, data_bridge
-documents = iter(data_bridge.MongoClient(sys.argv[1])[sys.argv[2]].c.find(batch_size=10))
-next(documents)
-stream = data_bridge.MongoClient(sys.argv[1])[sys.argv[2]].c.find(batch_size=10).stream()
-next(stream)
-"""
-
-ASYNC_EXIT = """
-import asyncio, sys, data_bridge
-
-async def main():
-    client = data_bridge.AsyncMongoClient(sys.argv[1])
-    documents = client[sys.argv[2]].c.find(batch_size=10).__aiter__()
-    await documents.__anext__()
-    asyncio.ensure_future(client[sys.argv[2]].c.find({"$where": "sleep(50) || true"}).read())
-    await asyncio.sleep(0.05)
-    return client, documents
-
-kept = asyncio.run(main())
-"""
-
-
-@pytest.mark.parametrize("times", [30, pytest.param(300, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("code", [SYNC_EXIT, ASYNC_EXIT], ids=["sync", "async"])
-def test_exit_with_a_cursor_open(mongodb_uri: str, loaded: Mongo, code: str, times: int) -> None:
-    def once(_: int) -> subprocess.CompletedProcess[str]:
-        command = script(code, mongodb_uri, loaded.name)
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
-
-    with ThreadPoolExecutor(3) as pool:
-        for done in pool.map(once, range(times)):
-            assert done.returncode == 0, done.stderr
-            assert done.stderr == ""
-    wait_until_closed(loaded)
 
 
 PEAK = """

@@ -5,6 +5,7 @@ mod cut;
 mod memory;
 mod pipeline;
 mod pool;
+pub(crate) mod process;
 mod reply;
 mod report;
 mod result_set;

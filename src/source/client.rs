@@ -14,7 +14,6 @@ use tokio::time::{sleep, timeout, Instant};
 use super::cursor::CursorSource;
 use super::failure::{from_driver, no_answer, text};
 use super::options::{self, Selection};
-use super::process::PerProcess;
 use super::pump::{prefetch_bytes, Request};
 use super::query::{stages, Query};
 use super::session::Session;
@@ -23,6 +22,7 @@ use super::uri::{self, Address};
 use super::writers::Writers;
 use super::{filter, names, registry};
 use crate::error::{Error, ErrorKind, Result};
+use crate::reader::process::PerProcess;
 
 /// How long to look for a usable server when the connection string does not say; the driver's own 30 s is longer than
 /// anybody waits for a misspelt port.

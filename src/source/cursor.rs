@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::process::Native;
 use super::pump::{self, Message, Output, Request};
 use super::{registry, runtime};
 use crate::error::{Error, ErrorKind, Result};
+use crate::reader::process::Native;
 use crate::reader::{Arrival, Source};
 
 /// The replies of one query, fetched ahead up to a budget of bytes. Dropping it ends the query and kills its cursor.

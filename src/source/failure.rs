@@ -112,8 +112,47 @@ fn io_text(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::TimedOut => "the connection timed out".into(),
         io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
-        _ => format!("connection failed: {error}"),
+        _ => {
+            let text = error.to_string();
+            format!("connection failed: {}", known(&text).unwrap_or(&text))
+        }
     }
+}
+
+/// What the library underneath means, where its own words help only those who wrote it.
+fn known(text: &str) -> Option<&'static str> {
+    let meanings = [
+        (
+            "UnknownIssuer",
+            "the server's certificate has an unknown issuer (tlsCAFile names the authority to trust)",
+        ),
+        (
+            "invalid peer certificate: Expired",
+            "the server's certificate has expired",
+        ),
+        (
+            "invalid peer certificate: certificate expired",
+            "the server's certificate has expired",
+        ),
+        (
+            "tls handshake eof",
+            "the server closed the connection in the TLS handshake (does it speak TLS?)",
+        ),
+        (
+            "InvalidContentType",
+            "what the server answers is not TLS (does it speak TLS?)",
+        ),
+        (
+            "without sending TLS close_notify",
+            "the server closed the TLS connection (does it accept the client's certificate?)",
+        ),
+        (
+            "unexpected end of file",
+            "the server closed the connection (does it want TLS?)",
+        ),
+    ];
+    let found = meanings.into_iter().find(|(said, _)| text.contains(said));
+    found.map(|(_, meaning)| meaning)
 }
 
 /// The root cause for each host, out of the driver's print of the whole topology:
@@ -123,7 +162,10 @@ fn no_server(message: &str) -> String {
     for server in message.split("{ Address: ").skip(1) {
         let host = server.split(',').next().unwrap_or_default();
         match server.split_once("Error: Kind: ") {
-            Some((_, cause)) => causes.push(format!("{host}: {}", before_labels(cause))),
+            Some((_, cause)) => {
+                let cause = before_labels(cause);
+                causes.push(format!("{host}: {}", known(cause).unwrap_or(cause)));
+            }
             None => {
                 let role = server
                     .split_once("Type: ")
@@ -200,6 +242,28 @@ mod tests {
             "no server can be reached: no host belongs to the replica set \"s\""
         );
         assert_eq!(no_server("changed text"), "no server can be reached");
+    }
+
+    #[test]
+    fn says_what_tls_means() {
+        for (cause, meaning) in [
+            (
+                "I/O error: invalid peer certificate: UnknownIssuer",
+                "unknown issuer",
+            ),
+            ("I/O error: invalid peer certificate: Expired", "expired"),
+            ("I/O error: tls handshake eof", "does it speak TLS?"),
+            ("I/O error: unexpected end of file", "does it want TLS?"),
+        ] {
+            let message =
+                format!("{{ Address: a:1, Type: Unknown, Error: Kind: {cause}, labels: {{}} }}");
+            let text = no_server(&message);
+            assert!(
+                text.starts_with("no server can be reached: a:1: the server"),
+                "{text}"
+            );
+            assert!(text.contains(meaning), "{text}");
+        }
     }
 
     #[test]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::process::PerProcess;
 use super::runtime;
 use crate::error::Result;
+use crate::reader::process::PerProcess;
 
 static REGISTRY: PerProcess<Registry> = PerProcess::new();
 

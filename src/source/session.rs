@@ -12,9 +12,9 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::client::Client;
 use super::failure::from_driver;
 use super::options;
-use super::process::Native;
 use super::task::Task;
 use crate::error::{Error, ErrorKind, Result};
+use crate::reader::process::Native;
 
 /// A logical session: causal consistency, snapshots, transactions.
 ///

@@ -1,0 +1,55 @@
+"""What is open or at work on the server, and programs that a test runs in a process of their own."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+import time
+from collections.abc import Callable
+from typing import Any
+
+from pymongo.database import Database
+
+Mongo = Database[dict[str, Any]]
+
+
+def script(code: str, *arguments: str) -> list[str]:
+    """The command that runs `code` with warnings as errors."""
+    return [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *arguments]
+
+
+def open_cursors(database: Mongo) -> list[Any]:
+    """Cursors on the database's collections, idle or at work."""
+    return _operations(database, {"cursor": {"$exists": True}})
+
+
+def at_work(database: Mongo) -> list[Any]:
+    """What the server does for somebody on the database's collections."""
+    return _operations(database, {"active": True})
+
+
+def _operations(database: Mongo, match: dict[str, Any]) -> list[Any]:
+    stages: list[Any] = [
+        {"$currentOp": {"idleCursors": True, "allUsers": True}},
+        {"$match": {**match, "ns": {"$regex": f"^{database.name}\\."}}},
+    ]
+    return list(database.client.admin.aggregate(stages))
+
+
+def wait_until_open(database: Mongo, seconds: float = 10.0) -> None:
+    """One that a getMore takes up or lays down just then is in neither list: hence more than one look."""
+    assert _until(lambda: bool(open_cursors(database)), seconds)
+
+
+def wait_until_closed(database: Mongo, seconds: float = 10.0) -> None:
+    """Until no cursor is open and nothing at work."""
+    _until(lambda: not open_cursors(database) and not at_work(database), seconds)
+    assert open_cursors(database) == []
+    assert at_work(database) == []
+
+
+def _until(condition: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while not (met := condition()) and time.monotonic() < end:
+        time.sleep(0.05)
+    return met
