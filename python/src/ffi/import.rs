@@ -15,6 +15,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 
+use super::check::check;
 use crate::arrow::arrow_error;
 
 /// The schema and the RecordBatches of an object with `__arrow_c_stream__` or `__arrow_c_array__`.
@@ -101,6 +102,7 @@ fn failure(stream: &mut FFI_ArrowArrayStream) -> PyErr {
 }
 
 fn table(data: &ArrayData, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    check(data)?;
     let len = data.len();
     // Only an array of structs can have these, never a table. Its columns may hold values there all the same.
     let null = data
