@@ -3,24 +3,24 @@
 #
 #   sanitize.sh asan|valgrind python [pytest arguments]
 #
-# The extension under test is built to a directory of its own, and imported from a copy of the package there: the one that
-# `make develop` made stays. mimalloc is off, so that each allocation is the tool's to watch.
+# The extension under test is imported from a copy of the package below cargo's target directory: the one that `make develop`
+# made stays. mimalloc is off, so that each allocation is the tool's to watch.
 set -eu
 tool=$1 python=$2
 shift 2
 root=$(cd "$(dirname "$0")/.." && pwd)
-target=${SANITIZE_TARGET_DIR:-$root/target/$tool}
+target=${CARGO_TARGET_DIR:-$root/target}
 triple=$(rustc -vV | sed -n 's/^host: //p')
 if [ "$tool" = asan ]; then
   # A stable compiler takes the flag with RUSTC_BOOTSTRAP. `--target` keeps it off build scripts and macros.
   RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address cargo build -q --profile fastdev -p data-bridge-python \
-    --no-default-features --target "$triple" --target-dir "$target"
-  library=$target/$triple/fastdev/lib_core.so
+    --no-default-features --target "$triple" --target-dir "$target/asan"
+  library=$target/asan/$triple/fastdev/lib_core.so
 else
-  cargo build -q --profile fastdev -p data-bridge-python --no-default-features --target-dir "$target"
+  cargo build -q --profile fastdev -p data-bridge-python --no-default-features
   library=$target/fastdev/lib_core.so
 fi
-package=$target/package
+package=$target/$tool-package
 rm -rf "$package"
 mkdir -p "$package"
 cp -r "$root/python/data_bridge" "$package/"

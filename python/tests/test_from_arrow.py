@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -104,25 +105,55 @@ def test_a_stream_may_be_fed_by_a_thread_that_runs_python() -> None:
     assert done.stdout.split() == ["1000000"]
 
 
-def offsets(*values: int, size: int = 4) -> pa.Buffer:
-    return pa.py_buffer(b"".join(value.to_bytes(size, "little", signed=True) for value in values))
+Spoiled = tuple[pa.Array, Callable[[], None]]
+"""An array, and what spoils it: pyarrow looks at some offsets of what it makes, and not again."""
 
 
-def of_bytes(kind: pa.DataType, *values: int, size: int = 4) -> pa.Array:
-    return pa.Array.from_buffers(kind, len(values) - 1, [None, offsets(*values, size=size), pa.py_buffer(b"abcdef")])
+def spoiled(kind: pa.DataType, bad: list[int], size: int, rest: pa.Buffer | pa.Array) -> Spoiled:
+    offsets = bytearray(len(bad) * size)
+    buffers, children = [None, pa.py_buffer(offsets)], []
+    if isinstance(rest, pa.Array):
+        children.append(rest)
+    else:
+        buffers.append(rest)
+    array = pa.Array.from_buffers(kind, len(bad) - 1, buffers, children=children)
+
+    def spoil() -> None:
+        offsets[:] = b"".join(offset.to_bytes(size, "little", signed=True) for offset in bad)
+
+    return array, spoil
 
 
-def list_of(kind: pa.DataType, *values: int, size: int = 4) -> pa.Array:
-    child = pa.array([1, 2, 3], pa.int32())
-    return pa.Array.from_buffers(kind, len(values) - 1, [None, offsets(*values, size=size)], children=[child])
+def of_bytes(kind: pa.DataType, *offsets: int, size: int = 4) -> Spoiled:
+    return spoiled(kind, [*offsets], size, pa.py_buffer(b"abcdef"))
 
 
-def view_of(length: int, prefix: bytes, buffer: int, offset: int) -> pa.Array:
-    """One text of more than 12 bytes, in one buffer of 26."""
-    view = length.to_bytes(4, "little") + prefix + buffer.to_bytes(4, "little") + offset.to_bytes(4, "little")
-    return pa.Array.from_buffers(
-        pa.string_view(), 1, [None, pa.py_buffer(view), pa.py_buffer(b"abcdefghijklmnopqrstuvwxyz")]
-    )
+def list_of(kind: pa.DataType, *offsets: int, size: int = 4) -> Spoiled:
+    return spoiled(kind, [*offsets], size, pa.array([1, 2, 3], pa.int32()))
+
+
+def view_of(length: int, buffer: int, offset: int) -> Spoiled:
+    """One text of more than 12 bytes, said to be in a buffer of 26."""
+    view = bytearray(16)
+    data = pa.py_buffer(b"abcdefghijklmnopqrstuvwxyz")
+    array = pa.Array.from_buffers(pa.string_view(), 1, [None, pa.py_buffer(view), data])
+
+    def spoil() -> None:
+        view[:] = b"".join(number.to_bytes(4, "little") for number in (length, 0, buffer, offset))
+        view[4:8] = b"abcd"
+
+    return array, spoil
+
+
+def keys_of(*keys: int) -> Spoiled:
+    stored = bytearray(4 * len(keys))
+    indices = pa.Array.from_buffers(pa.int32(), len(keys), [None, pa.py_buffer(stored)])
+    array = pa.DictionaryArray.from_arrays(indices, pa.array(["a", "b"]))
+
+    def spoil() -> None:
+        stored[:] = b"".join(key.to_bytes(4, "little", signed=True) for key in keys)
+
+    return array, spoil
 
 
 OUT_OF_BOUNDS = {
@@ -137,29 +168,29 @@ OUT_OF_BOUNDS = {
     "list, falling": lambda: list_of(pa.list_(pa.int32()), 0, 3, 1),
     "list, negative": lambda: list_of(pa.list_(pa.int32()), -1, 1, 3),
     "large list, past its items": lambda: list_of(pa.large_list(pa.int32()), 0, 1 << 33, size=8),
-    "view of no buffer": lambda: view_of(20, b"abcd", 3, 0),
-    "view past its buffer": lambda: view_of(20, b"abcd", 0, 20),
-    "view far past its buffer": lambda: view_of(20, b"abcd", 0, 2_000_000_000),
-    "dictionary, past its values": lambda: pa.DictionaryArray.from_arrays(
-        pa.array([0, 7]), pa.array(["a", "b"]), safe=False
-    ),
-    "dictionary, negative": lambda: pa.DictionaryArray.from_arrays(pa.array([0, -1]), pa.array(["a", "b"]), safe=False),
+    "view of no buffer": lambda: view_of(20, 3, 0),
+    "view past its buffer": lambda: view_of(20, 0, 20),
+    "view far past its buffer": lambda: view_of(20, 0, 2_000_000_000),
+    "dictionary, past its values": lambda: keys_of(0, 7),
+    "dictionary, negative": lambda: keys_of(0, -1),
 }
 
 
 @pytest.mark.parametrize("place", ["column", "struct", "list"])
 @pytest.mark.parametrize("what", OUT_OF_BOUNDS)
 def test_what_points_out_of_its_bounds_is_refused(what: str, place: str) -> None:
-    array = OUT_OF_BOUNDS[what]()
+    array, spoil = OUT_OF_BOUNDS[what]()
     if place == "struct":
         array = pa.StructArray.from_arrays([array], ["c"])
     elif place == "list":
         array = pa.ListArray.from_arrays(pa.array([0, len(array)], pa.int32()), array)
     table = pa.Table.from_arrays([array], ["c"])
-    with pytest.raises(ValueError):
-        data_bridge.from_arrow(table).to_dicts()
-    with pytest.raises(ValueError):
-        data_bridge.from_arrow(table.to_batches()[0]).to_dicts()
+    batch = table.to_batches()[0]
+    data_bridge.from_arrow(table)
+    spoil()
+    for data in (table, batch):
+        with pytest.raises(ValueError, match=r"[Oo]ffset|view|[Vv]alue|buffer"):
+            data_bridge.from_arrow(data).to_dicts()
 
 
 def test_what_stays_within_them_is_taken_sliced_and_empty() -> None:

@@ -4,6 +4,7 @@
 //! lengths of buffers (those of text follow from its last offset), so a producer that lies about these cannot be found out;
 //! one that makes a mistake within its own lengths is. Measured in `SECURITY.md`.
 
+use arrow_array::ffi::FFI_ArrowArray;
 use arrow_data::ArrayData;
 use arrow_schema::{ArrowError, DataType};
 
@@ -33,4 +34,78 @@ fn values(data: &ArrayData) -> Result<(), ArrowError> {
         None => data.validate_values()?,
     }
     data.child_data().iter().try_for_each(values)
+}
+
+/// Checks the lengths that the C interface tells by numbers in the data: arrow's import takes them as they are, and a
+/// negative one as a size.
+///
+/// # Errors
+/// A negative one.
+///
+/// # Safety
+/// `array` is a live array of type `kind`, whose buffers are as long as the C interface says.
+pub(super) unsafe fn lengths(array: &FFI_ArrowArray, kind: &DataType) -> Result<(), ArrowError> {
+    // Signed there, and taken for unsigned here.
+    let end = array.len().checked_add(array.offset());
+    let end = end.filter(|end| isize::try_from(array.len().max(*end)).is_ok());
+    let end = end.ok_or_else(|| refused("the length"))?;
+    // SAFETY: where there are slots, offsets are one more than slots, from 0 on; the last buffer of views holds the lengths
+    // of those between.
+    let negative = unsafe {
+        match kind {
+            _ if array.len() == 0 => false,
+            DataType::Utf8 | DataType::Binary => {
+                let offsets = array.buffer(1).cast::<i32>();
+                !offsets.is_null() && offsets.add(end).read_unaligned() < 0
+            }
+            DataType::LargeUtf8 | DataType::LargeBinary => {
+                let offsets = array.buffer(1).cast::<i64>();
+                !offsets.is_null() && offsets.add(end).read_unaligned() < 0
+            }
+            DataType::Utf8View | DataType::BinaryView if array.num_buffers() > 3 => {
+                let sizes = array.buffer(array.num_buffers() - 1).cast::<i64>();
+                let count = array.num_buffers() - 3;
+                !sizes.is_null() && (0..count).any(|at| sizes.add(at).read_unaligned() < 0)
+            }
+            _ => false,
+        }
+    };
+    if negative {
+        return Err(refused("an offset"));
+    }
+    // SAFETY: children and dictionaries are live as long as their array, and of the types its type says.
+    let child = |at: usize, kind: &DataType| match at < array.num_children() {
+        true => unsafe { lengths(array.child(at), kind) },
+        false => Ok(()), // arrow says so
+    };
+    match kind {
+        DataType::Dictionary(_, values) => match array.dictionary() {
+            // SAFETY: as above.
+            Some(dictionary) => unsafe { lengths(dictionary, values) },
+            None => Ok(()),
+        },
+        DataType::Struct(fields) => {
+            let mut fields = fields.iter().enumerate();
+            fields.try_for_each(|(at, field)| child(at, field.data_type()))
+        }
+        DataType::Union(fields, _) => {
+            let mut fields = fields.iter().enumerate();
+            fields.try_for_each(|(at, (_, field))| child(at, field.data_type()))
+        }
+        DataType::RunEndEncoded(ends, values) => {
+            child(0, ends.data_type())?;
+            child(1, values.data_type())
+        }
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => child(0, item.data_type()),
+        _ => Ok(()),
+    }
+}
+
+fn refused(what: &str) -> ArrowError {
+    ArrowError::InvalidArgumentError(format!("{what} of the Arrow data is negative or too large"))
 }
