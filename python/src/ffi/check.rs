@@ -2,7 +2,8 @@
 //!
 //! Arrow's readers index by offsets without looking: what is wrong in them is read out of bounds. The C interface tells no
 //! lengths of buffers (those of text follow from its last offset), so a producer that lies about these cannot be found out;
-//! one that makes a mistake within its own lengths is. Measured in `SECURITY.md`.
+//! one that makes a mistake within its own lengths is. Measured (a million rows, November 2026): 1.7 ns a text or list, beside
+//! 2 to 3 for the rest of the import and some hundred for a document read from it.
 
 use arrow_array::ffi::FFI_ArrowArray;
 use arrow_data::ArrayData;
@@ -53,7 +54,7 @@ pub(super) unsafe fn lengths(array: &FFI_ArrowArray, kind: &DataType) -> Result<
     // of those between.
     let negative = unsafe {
         match kind {
-            _ if array.len() == 0 => false,
+            _ if array.is_empty() => false,
             DataType::Utf8 | DataType::Binary => {
                 let offsets = array.buffer(1).cast::<i32>();
                 !offsets.is_null() && offsets.add(end).read_unaligned() < 0
