@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow fuzz bench scaling instructions lint deny stubtest format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow fuzz asan valgrind bench scaling instructions lint deny stubtest format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -38,6 +38,7 @@ help:
 	@echo 'make demo       load 200,000 orders into a throw-away mongod, read them, compare'
 	@echo 'make test       Rust and Python tests against a real mongod'
 	@echo 'make test-slow  what takes longer than make test may'
+	@echo 'make asan       tests at the boundary to C under AddressSanitizer; make valgrind: some of them under valgrind'
 	@echo 'make fuzz       fuzz the decoder; TARGETS="decode table view", FUZZ_SECONDS=60 each'
 	@echo 'make bench      the table of figures against other readers; ARGS="--shapes flat --rounds 3"'
 	@echo 'make scaling    how decoding scales with threads, documents and fields, and its memory; no server'
@@ -62,6 +63,18 @@ test-python: develop
 test-slow: develop
 	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV) -- --ignored
 	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
+
+# What crosses the boundary to C: Arrow data in and out, capsules, objects made by hand.
+BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py test_shapes.py test_document.py test_representation.py \
+  odm/test_models.py)
+FEW_AT_BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py)
+
+asan: $(STAMP)
+	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh asan $(BIN)/python $(or $(ARGS),$(BOUNDARY))
+
+valgrind: $(STAMP)
+	@command -v valgrind >/dev/null || { echo 'on Debian and Ubuntu: apt-get install valgrind' >&2; exit 1; }
+	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh valgrind $(BIN)/python $(or $(ARGS),$(FEW_AT_BOUNDARY))
 
 # cargo-fuzz passes flags of nightly compilers; RUSTC_BOOTSTRAP=1 lets a stable one take them. No sanitizer: the core has no
 # unsafe code of its own, and overflow and debug assertions are on. What is new goes to fuzz/corpus, what fails to

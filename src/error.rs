@@ -55,6 +55,13 @@ pub enum ErrorKind {
     },
     /// A deadline passed.
     Timeout(String),
+    /// An eager read came to more bytes than it may keep.
+    TooLarge {
+        /// Bytes of BSON that came.
+        bytes: u64,
+        /// How many may.
+        limit: u64,
+    },
     /// A local file or stream could not be read.
     Io(String),
     /// The caller cancelled, or the client was closed.
@@ -189,6 +196,11 @@ impl fmt::Display for Error {
                 message,
                 ..
             } => write!(f, "{message} (code {code}, {code_name})")?,
+            ErrorKind::TooLarge { bytes, limit } => write!(
+                f,
+                "the result is larger than max_result_bytes: {bytes} bytes were received, {limit} may be kept; use \
+                 stream() or iterate, which take bounded memory, or limit()"
+            )?,
             ErrorKind::Cancelled => f.write_str("the operation was cancelled")?,
             ErrorKind::Internal(text) => write!(f, "internal error, please report it: {text}")?,
         }

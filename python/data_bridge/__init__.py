@@ -10,7 +10,8 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from ._core import Document, ListView, RecordBatch, Schema, __version__
+from . import log
+from ._core import Document, ListView, RecordBatch, Schema, __version__, set_tellers
 from .async_client import AsyncCollection, AsyncDatabase, AsyncMongoClient
 from .async_query import AsyncQuery
 from .bson_source import read_bson
@@ -25,11 +26,20 @@ from .errors import (
     InvalidOperation,
     InvalidQuery,
     OperationFailure,
+    ResultTooLarge,
     SchemaConflict,
     ServerTimeout,
     WriteConcernError,
     WriteError,
     WTimeoutError,
+)
+from .monitoring import (
+    Listener,
+    OperationFailed,
+    OperationStarted,
+    OperationSucceeded,
+    add_listener,
+    remove_listener,
 )
 from .operations import (
     DeleteMany,
@@ -50,6 +60,8 @@ from .stream import AsyncStream, Stream
 
 if TYPE_CHECKING:
     from . import odm
+
+set_tellers(log.wanted, log.tell)
 
 
 def __getattr__(name: str) -> ModuleType:
@@ -86,13 +98,18 @@ __all__ = [
     "InvalidOperation",
     "InvalidQuery",
     "ListView",
+    "Listener",
     "MongoClient",
+    "OperationFailed",
     "OperationFailure",
+    "OperationStarted",
+    "OperationSucceeded",
     "Query",
     "RecordBatch",
     "ReplaceOne",
     "Report",
     "Result",
+    "ResultTooLarge",
     "ReturnDocument",
     "Schema",
     "SchemaConflict",
@@ -105,8 +122,10 @@ __all__ = [
     "WriteConcernError",
     "WriteError",
     "__version__",
+    "add_listener",
     "config",
     "from_arrow",
     "odm",
     "read_bson",
+    "remove_listener",
 ]

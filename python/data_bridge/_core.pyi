@@ -29,6 +29,7 @@ __all__ = [
     "Reader",
     "RecordBatch",
     "ResultData",
+    "ResultTooLarge",
     "Schema",
     "SchemaConflict",
     "ServerTimeout",
@@ -44,7 +45,9 @@ __all__ = [
     "read_bytes",
     "read_file",
     "read_iterable",
+    "set_tellers",
     "shutdown",
+    "tell_events",
 ]
 
 _T = TypeVar("_T")
@@ -90,6 +93,10 @@ class SchemaConflict(DataBridgeError):
     path: tuple[str | int, ...]
     expected: str
     found: str
+
+class ResultTooLarge(DataBridgeError):
+    bytes: int
+    limit: int
 
 class InvalidQuery(DataBridgeError): ...
 
@@ -216,10 +223,26 @@ class Session:
 def shutdown(timeout: float) -> None:
     """Close open cursors, waiting at most `timeout` seconds: what `atexit` calls."""
 
-def configure(threads: int | None, io_threads: int | None, prefetch_bytes: int | None) -> None:
-    """Size the decode pool, the threads of network work and the prefetch budget; threads before first use, or ValueError."""
+def configure(
+    threads: int | None,
+    io_threads: int | None,
+    prefetch_bytes: int | None,
+    max_result_bytes: int | None = None,
+    slow_seconds: float | None = None,
+) -> None:
+    """Set what is given; numbers of threads before first use, or ValueError. 0 bytes of a result, and infinite seconds,
+    are no limit.
+    """
 
-def configuration() -> dict[str, int]: ...
+def configuration() -> dict[str, int | float]: ...
+
+# ---- events (watch.rs) -----------------------------------------------------------------------------------------------
+
+def set_tellers(wanted: Callable[[], int], tell: Callable[[list[Any]], None]) -> None:
+    """Hand in, once, who says what anyone wants to hear, and who tells it. Both are called on threads of the caller's."""
+
+def tell_events() -> None:
+    """Tell what was noted since."""
 
 # ---- results (reader.rs, result.rs) ----------------------------------------------------------------------------------
 

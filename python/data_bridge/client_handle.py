@@ -166,4 +166,5 @@ def _finish_at_exit() -> None:
     global _at_exit
     if not _at_exit:
         _at_exit = True
+        atexit.register(_core.tell_events)  # run last: what the other did
         atexit.register(_core.shutdown, 1.5)  # seconds at most; a server that answers takes milliseconds

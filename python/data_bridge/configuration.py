@@ -1,4 +1,4 @@
-"""Process-wide sizes: threads that decode and that wait for servers, bytes between server and consumer."""
+"""Process-wide settings: threads that decode and that wait for servers, bytes that wait or are kept, what counts as slow."""
 
 from __future__ import annotations
 
@@ -6,9 +6,14 @@ from . import _core
 
 
 def config(
-    *, threads: int | None = None, io_threads: int | None = None, prefetch_bytes: int | None = None
-) -> dict[str, int]:
-    """Set process-wide sizes, and return those in force.
+    *,
+    threads: int | None = None,
+    io_threads: int | None = None,
+    prefetch_bytes: int | None = None,
+    max_result_bytes: int | None = None,
+    slow_seconds: float | None = None,
+) -> dict[str, int | float]:
+    """Set process-wide settings, and return those in force.
 
     Parameters
     ----------
@@ -17,16 +22,23 @@ def config(
     io_threads
         Threads that wait for servers; the default is 2. Can be set only before the first connection.
     prefetch_bytes
-        How many bytes of replies may wait for their consumer, per run.
+        How many bytes of replies may wait for their consumer, per run; 32 MiB by default.
+    max_result_bytes
+        How many bytes of BSON an eager read (`read`, `to_*`, `first`) may receive. One that receives more raises
+        ResultTooLarge, before what is too much is decoded, and its cursor is closed. 0, the default, is no limit.
+        Concerns reads that start from now on; iteration and streams keep nothing, and have no such limit.
+    slow_seconds
+        An exchange with the server (a command, the first reply of a read, or a later one) that takes so many seconds
+        is logged as slow, under `data_bridge.command`; 1 by default. 0 logs all, `float("inf")` none.
 
     Without arguments nothing is changed.
 
     Raises
     ------
     ValueError
-        When a size is not positive, or a number of threads is changed after they were started.
+        When a number is out of range, or a number of threads is changed after they were started.
     TypeError
-        When a size is not an int.
+        When a number of threads or bytes is not an int, or `slow_seconds` is no number.
 
     Examples
     --------
@@ -34,13 +46,25 @@ def config(
     >>> data_bridge.config(prefetch_bytes=64 << 20)["prefetch_bytes"]
     67108864
     """
-    sizes = {"threads": threads, "io_threads": io_threads, "prefetch_bytes": prefetch_bytes}
-    for name, value in sizes.items():
+    for name, value, least in (
+        ("threads", threads, 1),
+        ("io_threads", io_threads, 1),
+        ("prefetch_bytes", prefetch_bytes, 1),
+        ("max_result_bytes", max_result_bytes, 0),
+    ):
         if value is None:
             continue
         if not isinstance(value, int) or isinstance(value, bool):
             raise TypeError(f"{name} must be an int, got {type(value).__name__}")
-        if value < 1:
-            raise ValueError(f"{name} must be positive, got {value}")
-    _core.configure(threads, io_threads, prefetch_bytes)
+        if value < least:
+            raise ValueError(f"{name} must be {'positive' if least else '0 or more'}, got {value}")
+    if slow_seconds is not None:
+        if not isinstance(slow_seconds, (int, float)) or isinstance(slow_seconds, bool):
+            raise TypeError(f"slow_seconds must be a number, got {type(slow_seconds).__name__}")
+        if not slow_seconds >= 0:  # neither is NaN
+            raise ValueError(f"slow_seconds must be 0 or more, got {slow_seconds}")
+        slow_seconds = float(slow_seconds)
+    given = (threads, io_threads, prefetch_bytes, max_result_bytes, slow_seconds)
+    if any(value is not None for value in given):
+        _core.configure(*given)
     return _core.configuration()

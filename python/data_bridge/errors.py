@@ -10,6 +10,7 @@
 - `ServerTimeout`: a deadline passed while waiting for the server.
 - `DecodeError`: malformed BSON; `document`, `id`, `path` and `offset` say where.
 - `SchemaConflict`: a value does not fit the schema; `document`, `id`, `path`, `expected` and `found` say where and why.
+- `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.
 - `InvalidQuery`: a filter, pipeline, document, option or name that cannot be sent.
 - `InvalidOperation`: a call that makes no sense here: no operations to execute, a result that nobody acknowledged.
 """
@@ -23,6 +24,7 @@ from ._core import (
     InvalidOperation,
     InvalidQuery,
     OperationFailure,
+    ResultTooLarge,
     SchemaConflict,
     ServerTimeout,
     WriteConcernError,
@@ -39,6 +41,7 @@ __all__ = [
     "InvalidOperation",
     "InvalidQuery",
     "OperationFailure",
+    "ResultTooLarge",
     "SchemaConflict",
     "ServerTimeout",
     "WTimeoutError",

@@ -18,7 +18,8 @@ class Report:
     batches : int
         Server replies, or pieces of a file.
     seconds : dict[str, float]
-        Time by stage, in seconds.
+        Time by stage, in seconds: "waiting" for the server (or another source) with nothing else to do; "decoding",
+        added up over all threads, so that it may exceed the time that passed; "conforming", making tables.
     duplicates : int
         Keys that stood twice in one document; the last one was kept, as PyMongo does.
     paths : list[dict]

@@ -107,7 +107,8 @@ impl BatchReader {
         Ok(Operation::new(task, |py, batch| match batch {
             Some(batch) => Ok(Py::new(py, RecordBatch(batch))?.into_any()),
             None => Ok(py.None()),
-        }))
+        })
+        .part_of(self.0.run.watch()))
     }
 
     fn schema_async(&self, py: Python<'_>) -> PyResult<Operation> {
@@ -128,7 +129,8 @@ impl BatchReader {
             None => Err(PyRuntimeError::new_err(
                 "the stream ended before its schema was known",
             )),
-        }))
+        })
+        .part_of(self.0.run.watch()))
     }
 
     #[getter]
@@ -163,8 +165,9 @@ impl BatchReader {
         Ok(arrow::stream(py, live, schema)?)
     }
 
-    fn close(&self) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.0.run.close();
+        self.0.run.tell(py)
     }
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -178,6 +181,7 @@ impl BatchReader {
 impl Drop for Batches {
     fn drop(&mut self) {
         self.run.close();
+        self.run.leave();
     }
 }
 

@@ -14,6 +14,7 @@ use crate::error::to_pyerr;
 use crate::operation::Operation;
 use crate::reader::Reader;
 use crate::session::Session;
+use crate::watch::{names_of, Beginning, Names};
 
 /// One driver client; connects on first use; usable from any thread and after a fork.
 #[pyclass(frozen, module = "data_bridge._core")]
@@ -57,9 +58,12 @@ impl Client {
         eager: bool,
         codec: Codec,
     ) -> PyResult<Reader> {
-        let read = read(options, selection, session, timeout)?;
+        let mut read = read(options, selection, session, timeout)?;
+        let beginning = Beginning::ask(py)?;
+        read.request = beginning.request;
         let source = py.detach(|| self.inner.find(database, collection, filter, &read, eager));
-        reader(py, source, codec, eager)
+        let names = names("find", database, Some(collection));
+        reader(py, source, codec, eager, beginning, &names)
     }
 
     #[pyo3(signature = (database, collection, pipeline, options, *, session, selection, timeout, eager, codec))]
@@ -77,12 +81,15 @@ impl Client {
         eager: bool,
         codec: Codec,
     ) -> PyResult<Reader> {
-        let read = read(options, selection, session, timeout)?;
+        let mut read = read(options, selection, session, timeout)?;
+        let beginning = Beginning::ask(py)?;
+        read.request = beginning.request;
         let source = py.detach(|| {
             self.inner
                 .aggregate(database, collection, pipeline, &read, eager)
         });
-        reader(py, source, codec, eager)
+        let names = names("aggregate", database, collection);
+        reader(py, source, codec, eager, beginning, &names)
     }
 
     #[pyo3(signature = (database, command, *, session, selection, timeout))]
@@ -96,8 +103,10 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(&[], selection, session, timeout)?;
+        let beginning = Beginning::ask(py)?;
         let task = py.detach(|| self.inner.run_command(database, command, &read));
-        operation(py, task, bytes)
+        let names = named(database, command);
+        operation(py, task, beginning, &names, bytes)
     }
 
     #[pyo3(signature = (database, command, *, session, retry, timeout))]
@@ -111,8 +120,10 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
+        let beginning = Beginning::ask(py)?;
         let task = py.detach(|| self.inner.write(database, command, session, retry, timeout));
-        operation(py, task, bytes)
+        let names = named(database, command);
+        operation(py, task, beginning, &names, bytes)
     }
 
     #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout))]
@@ -129,11 +140,15 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, session, timeout)?;
+        let beginning = Beginning::ask(py)?;
         let task = py.detach(|| {
             self.inner
                 .count_documents(database, collection, filter, &read)
         });
-        operation(py, task, |py, count| count.into_py_any(py))
+        let names = names("aggregate", database, Some(collection));
+        operation(py, task, beginning, &names, |py, count| {
+            count.into_py_any(py)
+        })
     }
 
     #[pyo3(signature = (database, collection, options, *, selection, timeout))]
@@ -147,11 +162,15 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, None, timeout)?;
+        let beginning = Beginning::ask(py)?;
         let task = py.detach(|| {
             self.inner
                 .estimated_document_count(database, collection, &read)
         });
-        operation(py, task, |py, count| count.into_py_any(py))
+        let names = names("count", database, Some(collection));
+        operation(py, task, beginning, &names, |py, count| {
+            count.into_py_any(py)
+        })
     }
 
     #[pyo3(signature = (database, collection, key, filter, options, *, session, selection, timeout))]
@@ -169,11 +188,13 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, session, timeout)?;
+        let beginning = Beginning::ask(py)?;
         let task = py.detach(|| {
             self.inner
                 .distinct(database, collection, key, filter, &read)
         });
-        operation(py, task, bytes)
+        let names = names("distinct", database, Some(collection));
+        operation(py, task, beginning, &names, bytes)
     }
 
     #[pyo3(signature = (filter, *, session, timeout))]
@@ -185,8 +206,12 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
+        let beginning = Beginning::ask(py)?;
         let task = py.detach(|| self.inner.list_database_names(filter, session, timeout));
-        operation(py, task, |py, names| names.into_py_any(py))
+        let names = names("listDatabases", "admin", None);
+        operation(py, task, beginning, &names, |py, names| {
+            names.into_py_any(py)
+        })
     }
 
     #[pyo3(signature = (database, filter, *, session, timeout))]
@@ -199,22 +224,26 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
+        let beginning = Beginning::ask(py)?;
         let task = py.detach(|| {
             self.inner
                 .list_collection_names(database, filter, session, timeout)
         });
-        operation(py, task, |py, names| names.into_py_any(py))
+        let names = names("listCollections", database, None);
+        operation(py, task, beginning, &names, |py, names| {
+            names.into_py_any(py)
+        })
     }
 
     fn start_session(&self, py: Python<'_>, options: &[u8]) -> PyResult<Operation> {
         let task = py.detach(|| self.inner.start_session(options));
-        operation(py, task, |py, inner| Session { inner }.into_py_any(py))
+        unwatched(py, task, |py, inner| Session { inner }.into_py_any(py))
     }
 
     /// Cancel what runs, kill open cursors, close connections.
     fn close(&self, py: Python<'_>) -> PyResult<Operation> {
         let task = py.detach(|| self.inner.close());
-        operation(py, Ok(task), |py, ()| Ok(py.None()))
+        unwatched(py, Ok(task), |py, ()| Ok(py.None()))
     }
 }
 
@@ -229,6 +258,7 @@ fn read<'a>(
         selection,
         session: inner(session),
         timeout: duration(timeout)?,
+        request: 0,
     })
 }
 
@@ -251,18 +281,46 @@ fn reader(
     source: Result<CursorSource>,
     codec: Codec,
     eager: bool,
+    beginning: Beginning,
+    names: &Names<'_>,
 ) -> PyResult<Reader> {
     let source = source.map_err(|error| to_pyerr(py, error))?;
-    Ok(Reader::start(Box::new(source), codec, eager))
+    let watch = beginning.read(py, names)?;
+    Ok(Reader::start(Box::new(source), codec, eager, watch))
 }
 
 fn operation<T: Send + 'static>(
+    py: Python<'_>,
+    task: Result<Task<T>>,
+    beginning: Beginning,
+    names: &Names<'_>,
+    convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
+) -> PyResult<Operation> {
+    let task = task.map_err(|error| to_pyerr(py, error))?;
+    let watch = beginning.single(py, names)?;
+    Ok(Operation::new(task, convert).watched(watch))
+}
+
+fn unwatched<T: Send + 'static>(
     py: Python<'_>,
     task: Result<Task<T>>,
     convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
 ) -> PyResult<Operation> {
     let task = task.map_err(|error| to_pyerr(py, error))?;
     Ok(Operation::new(task, convert))
+}
+
+fn names<'a>(operation: &'a str, database: &'a str, collection: Option<&'a str>) -> Names<'a> {
+    Names {
+        operation,
+        database,
+        collection,
+    }
+}
+
+fn named<'a>(database: &'a str, command: &'a [u8]) -> Names<'a> {
+    let (operation, collection) = names_of(command);
+    names(operation, database, collection)
 }
 
 fn bytes(py: Python<'_>, bytes: Vec<u8>) -> PyResult<Py<PyAny>> {

@@ -144,11 +144,15 @@ impl Documents {
     }
 
     /// Ends the run of a live iterator.
-    fn close(&self) {
-        if let More::Live(run, _) = &self.more {
-            run.close();
-        }
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         lock(&self.queue).clear();
+        match &self.more {
+            More::Live(run, _) => {
+                run.close();
+                run.tell(py)
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -156,6 +160,7 @@ impl Drop for Documents {
     fn drop(&mut self) {
         if let More::Live(run, _) = &self.more {
             run.close();
+            run.leave();
         }
     }
 }
@@ -181,7 +186,7 @@ impl Instances {
     }
 
     /// Ends the run of a live iterator.
-    fn close(&self) {
-        self.documents.get().close();
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.documents.get().close(py)
     }
 }

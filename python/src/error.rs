@@ -83,6 +83,12 @@ create_exception!(
 );
 create_exception!(
     data_bridge,
+    ResultTooLarge,
+    DataBridgeError,
+    "An eager read came to more bytes than `config(max_result_bytes=)` allows: `bytes`, `limit`."
+);
+create_exception!(
+    data_bridge,
     InvalidQuery,
     DataBridgeError,
     "A filter, pipeline or option that cannot be sent."
@@ -107,6 +113,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<ServerTimeout>(),
         py.get_type::<DecodeError>(),
         py.get_type::<SchemaConflict>(),
+        py.get_type::<ResultTooLarge>(),
         py.get_type::<InvalidQuery>(),
     ] {
         module.add(class.name()?.extract::<String>()?.as_str(), &class)?;
@@ -127,6 +134,9 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         class.setattr("path", PyTuple::empty(py))?;
     }
     py.get_type::<DecodeError>().setattr("offset", 0)?;
+    let too_large = py.get_type::<ResultTooLarge>();
+    too_large.setattr("bytes", 0)?;
+    too_large.setattr("limit", 0)?;
     let conflict = py.get_type::<SchemaConflict>();
     conflict.setattr("expected", "")?;
     conflict.setattr("found", "")
@@ -173,11 +183,37 @@ pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
             let labelled = raised.value(py).setattr("labels", error.labels());
             labelled.map(|()| raised)
         }
+        ErrorKind::TooLarge { bytes, limit } => {
+            let raised = ResultTooLarge::new_err(text);
+            let value = raised.value(py);
+            value
+                .setattr("bytes", bytes)
+                .and_then(|()| value.setattr("limit", limit))
+                .map(|()| raised)
+        }
         ErrorKind::Timeout(_) => Ok(ServerTimeout::new_err(text)),
         ErrorKind::Io(_) => Ok(PyOSError::new_err(text)),
         _ => Ok(DataBridgeError::new_err(text)),
     };
     made.unwrap_or_else(|failed| failed)
+}
+
+/// The name of the class of [`to_pyerr`]'s exception; `Cancelled` where the caller's own is raised.
+pub(crate) fn class_name(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::Decode { .. } => "DecodeError",
+        ErrorKind::SchemaConflict { .. } => "SchemaConflict",
+        ErrorKind::Operation { code, .. } if DUPLICATE_KEY.contains(code) => "DuplicateKeyError",
+        ErrorKind::Operation { .. } => "OperationFailure",
+        ErrorKind::InvalidQuery(_) => "InvalidQuery",
+        ErrorKind::InvalidArgument(_) => "ValueError",
+        ErrorKind::Connection(_) => "ConnectionFailure",
+        ErrorKind::Timeout(_) => "ServerTimeout",
+        ErrorKind::TooLarge { .. } => "ResultTooLarge",
+        ErrorKind::Io(_) => "OSError",
+        ErrorKind::Cancelled => "Cancelled",
+        _ => "DataBridgeError",
+    }
 }
 
 /// Errors as a list of exceptions that nobody raised.

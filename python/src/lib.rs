@@ -30,10 +30,12 @@ mod session;
 mod settings;
 mod show;
 mod value;
+mod watch;
 
 use pyo3::prelude::*;
 
 // A server reply of 16 MB is mapped anew each time by glibc's allocator, which costs a drain up to half its time.
+#[cfg(feature = "mimalloc")]
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -61,5 +63,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(settings::configure, module)?)?;
     module.add_function(wrap_pyfunction!(settings::configuration, module)?)?;
     module.add_function(wrap_pyfunction!(settings::shutdown, module)?)?;
+    module.add_function(wrap_pyfunction!(watch::set_tellers, module)?)?;
+    module.add_function(wrap_pyfunction!(watch::tell_events, module)?)?;
     Ok(())
 }

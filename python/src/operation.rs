@@ -1,7 +1,7 @@
 //! Work on a background thread, as Python waits for it.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use data_bridge::error::Result;
@@ -10,6 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::{guarded, to_pyerr};
+use crate::watch::{tell_noted, Watch};
 
 /// How long a wait is deaf to Ctrl-C.
 const SLICE: Duration = Duration::from_millis(50);
@@ -64,6 +65,16 @@ where
 pub(crate) struct Operation {
     work: Box<dyn Work>,
     taken: AtomicBool,
+    watched: Watched,
+}
+
+/// What to tell when the work is over.
+enum Watched {
+    Nothing,
+    /// The work is the operation.
+    Whole(Arc<Watch>),
+    /// The work is a part of a run, which notes its end itself.
+    Part(Arc<Watch>),
 }
 
 impl Operation {
@@ -79,18 +90,45 @@ impl Operation {
                 convert: Mutex::new(Some(convert)),
             }),
             taken: AtomicBool::new(false),
+            watched: Watched::Nothing,
         }
+    }
+
+    /// The same, telling of its end.
+    pub(crate) fn watched(mut self, watch: Option<Arc<Watch>>) -> Self {
+        if let Some(watch) = watch {
+            self.watched = Watched::Whole(watch);
+        }
+        self
+    }
+
+    /// The same, telling of the end of the run it is a part of.
+    pub(crate) fn part_of(mut self, watch: Option<Arc<Watch>>) -> Self {
+        if let Some(watch) = watch {
+            self.watched = Watched::Part(watch);
+        }
+        self
     }
 
     fn look(&self, py: Python<'_>, wait: Duration) -> PyResult<Option<Py<PyAny>>> {
         if self.taken.load(Ordering::Acquire) {
             return Err(taken());
         }
-        let Some(outcome) = py.detach(|| self.work.wait_timeout(wait)) else {
+        let outcome = py.detach(|| self.work.wait_timeout(wait));
+        tell_noted(py)?;
+        let Some(outcome) = outcome else {
             return Ok(None);
         };
         if self.taken.swap(true, Ordering::AcqRel) {
             return Err(taken());
+        }
+        match &self.watched {
+            Watched::Nothing => {}
+            Watched::Part(watch) => watch.tell(py)?,
+            Watched::Whole(watch) => {
+                watch.end(outcome.as_ref().err(), None);
+                watch.tell(py)?;
+            }
         }
         match outcome {
             Ok(ready) => guarded(|| ready(py)).map(Some),
@@ -108,7 +146,7 @@ impl Operation {
                 return Ok(value);
             }
             if let Err(interrupt) = py.check_signals() {
-                self.cancel(py);
+                self.cancel(py)?;
                 return Err(interrupt);
             }
         }
@@ -130,8 +168,15 @@ impl Operation {
         Ok(())
     }
 
-    fn cancel(&self, py: Python<'_>) {
+    fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.work.cancel());
+        match &self.watched {
+            Watched::Nothing => Ok(()),
+            Watched::Whole(watch) | Watched::Part(watch) => {
+                watch.cancelled();
+                watch.tell(py)
+            }
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use data_bridge::error::Error;
 use data_bridge::reader::{
-    conflicts_of, BytesSource, FileSource, ReaderOptions, ResultSetBuilder, Source,
+    conflicts_of, max_result_bytes, BytesSource, FileSource, ReaderOptions, ResultSetBuilder,
+    Source,
 };
 use data_bridge::schema::TableSchema;
 use data_bridge::source::Task;
@@ -22,6 +23,7 @@ use crate::operation::Operation;
 use crate::report;
 use crate::result::ResultData;
 use crate::run::{Look, Run};
+use crate::watch::Watch;
 
 /// BSON decoded ahead of a live consumer: enough for every core, little beside the replies themselves.
 const LIVE_AHEAD: usize = 8 << 20;
@@ -34,20 +36,33 @@ pub(crate) struct Reader {
 }
 
 impl Reader {
-    pub(crate) fn start(source: Box<dyn Source>, codec: Codec, eager: bool) -> Reader {
-        Self::with_feed(source, codec, eager, None)
+    pub(crate) fn start(
+        source: Box<dyn Source>,
+        codec: Codec,
+        eager: bool,
+        watch: Option<Arc<Watch>>,
+    ) -> Reader {
+        Self::with_feed(source, codec, eager, None, watch)
     }
 
-    fn with_feed(source: Box<dyn Source>, codec: Codec, eager: bool, feed: Option<Feed>) -> Reader {
+    fn with_feed(
+        source: Box<dyn Source>,
+        codec: Codec,
+        eager: bool,
+        feed: Option<Feed>,
+        watch: Option<Arc<Watch>>,
+    ) -> Reader {
         let mut options = ReaderOptions {
             decode: codec.decode_options(),
             eager,
             ..ReaderOptions::default()
         };
-        if !eager {
+        if eager {
+            options.max_bytes = max_result_bytes();
+        } else {
             options.ahead_bytes = LIVE_AHEAD;
         }
-        let run = Arc::new(Run::new(source, options, feed));
+        let run = Arc::new(Run::new(source, options, feed, watch));
         Reader { run, codec }
     }
 }
@@ -90,7 +105,8 @@ impl Reader {
         Ok(Operation::new(task, move |py, set| {
             let data = ResultData::new(set, codec);
             Ok(Py::new(py, data)?.into_any())
-        }))
+        })
+        .part_of(self.run.watch()))
     }
 
     /// The documents of the next Chunk, or None at the end: what `async for` walks.
@@ -106,7 +122,8 @@ impl Reader {
                 Ok(Py::new(py, documents)?.into_any())
             }
             None => Ok(py.None()),
-        }))
+        })
+        .part_of(self.run.watch()))
     }
 
     /// What does not fit the form's schema in the next Chunk, as exceptions; None at the end.
@@ -135,12 +152,14 @@ impl Reader {
         Ok(Operation::new(task, |py, found| match found {
             Some(found) => Ok(to_list(py, found)?.into_any().unbind()),
             None => Ok(py.None()),
-        }))
+        })
+        .part_of(self.run.watch()))
     }
 
     /// End the run; a second call does nothing. `report` still works.
-    fn close(&self) {
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.run.close();
+        self.run.tell(py)
     }
 
     /// (documents, bytes) so far; never blocks.
@@ -179,7 +198,7 @@ impl Drop for Reader {
 #[pyo3(signature = (data, *, codec, eager))]
 pub(crate) fn read_bytes(data: &Bound<'_, PyAny>, codec: Codec, eager: bool) -> PyResult<Reader> {
     let source = BytesSource::new(feed::buffer(data)?);
-    Ok(Reader::start(Box::new(source), codec, eager))
+    Ok(Reader::start(Box::new(source), codec, eager, None))
 }
 
 /// Documents one after the other in a file.
@@ -194,7 +213,7 @@ pub(crate) fn read_file(
     // The file is opened by the standard way of Python, so that its own exceptions are raised.
     py.import("os")?.call_method1("stat", (&path,))?;
     let source = FileSource::open(&path).map_err(|error| to_pyerr(py, error))?;
-    Ok(Reader::start(Box::new(source), codec, eager))
+    Ok(Reader::start(Box::new(source), codec, eager, None))
 }
 
 /// Buffers of whole documents, pulled from Python as they are needed.
@@ -211,5 +230,6 @@ pub(crate) fn read_iterable(
         codec,
         eager,
         Some(feed),
+        None,
     ))
 }

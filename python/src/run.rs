@@ -5,7 +5,7 @@
 
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, TryLockError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use data_bridge::error::{Error, ErrorKind, Result};
@@ -15,6 +15,7 @@ use pyo3::prelude::*;
 use crate::error::to_pyerr;
 use crate::feed::Feed;
 use crate::lock::lock;
+use crate::watch::{tell_noted, Watch};
 
 /// How long a wait is deaf to Ctrl-C, cancellation and closing.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
@@ -30,6 +31,7 @@ pub(crate) struct Run {
     rows: AtomicU64,
     bytes: AtomicU64,
     report: Mutex<Report>,
+    watch: Option<Arc<Watch>>,
 }
 
 enum Slot {
@@ -47,7 +49,12 @@ pub(crate) enum Look<T> {
 }
 
 impl Run {
-    pub fn new(source: Box<dyn Source>, options: ReaderOptions, feed: Option<Feed>) -> Self {
+    pub fn new(
+        source: Box<dyn Source>,
+        options: ReaderOptions,
+        feed: Option<Feed>,
+        watch: Option<Arc<Watch>>,
+    ) -> Self {
         Run {
             pid: process::id(),
             reader: Mutex::new(Slot::Waiting(source, options)),
@@ -57,6 +64,7 @@ impl Run {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             report: Mutex::new(Report::default()),
+            watch,
         }
     }
 
@@ -109,6 +117,9 @@ impl Run {
     fn end(&self, slot: &mut Slot, error: Option<Error>) {
         // Dropping the reader ends the server's cursor.
         *slot = Slot::Over;
+        if let Some(watch) = &self.watch {
+            watch.end(error.as_ref(), Some(self.progress()));
+        }
         if !self.finished.swap(true, Ordering::AcqRel) {
             lock(&self.report).error = error;
         }
@@ -138,12 +149,21 @@ impl Run {
                     return Err(error);
                 }
             }
-            match py.detach(&look) {
+            let outcome = py.detach(&look);
+            tell_noted(py)?;
+            if !matches!(outcome, Ok(Look::Found(_) | Look::Pending)) {
+                self.tell(py)?;
+            }
+            match outcome {
                 Ok(Look::Found(found)) => return Ok(Some(found)),
                 Ok(Look::End) => return Ok(None),
                 Ok(Look::Pending) => {
                     if let Err(interrupt) = py.check_signals() {
+                        if let Some(watch) = &self.watch {
+                            watch.cancelled();
+                        }
                         self.close();
+                        self.tell(py)?;
                         return Err(interrupt);
                     }
                 }
@@ -180,6 +200,9 @@ impl Run {
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.finished.store(true, Ordering::Release);
+        if let Some(watch) = &self.watch {
+            watch.end(None, Some(self.progress()));
+        }
         match self.reader.try_lock() {
             Ok(mut slot) => *slot = Slot::Over,
             Err(TryLockError::Poisoned(slot)) => *slot.into_inner() = Slot::Over,
@@ -190,6 +213,23 @@ impl Run {
     /// Whether somebody ended the run, rather than its last document or an error.
     pub fn closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
+    }
+
+    /// Tells the end of the run, once it is over.
+    pub fn tell(&self, py: Python<'_>) -> PyResult<()> {
+        self.watch.as_ref().map_or(Ok(()), |watch| watch.tell(py))
+    }
+
+    /// As `tell`, for threads that must not run Python code.
+    pub fn leave(&self) {
+        if let Some(watch) = &self.watch {
+            watch.leave();
+        }
+    }
+
+    /// What is told of the run's end.
+    pub fn watch(&self) -> Option<Arc<Watch>> {
+        self.watch.clone()
     }
 
     pub fn finished(&self) -> bool {

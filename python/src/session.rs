@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 
 use crate::error::to_pyerr;
 use crate::operation::Operation;
+use crate::watch::{Beginning, Names};
 
 /// A logical session of a client.
 #[pyclass(frozen, module = "data_bridge._core")]
@@ -25,15 +26,29 @@ impl Session {
     }
 
     fn commit_transaction(&self, py: Python<'_>) -> PyResult<Operation> {
-        started(py, Ok(py.detach(|| self.inner.commit_transaction())))
+        let beginning = Beginning::ask(py)?;
+        let operation = started(py, Ok(py.detach(|| self.inner.commit_transaction())))?;
+        let watch = beginning.single(py, &of_admin("commitTransaction"))?;
+        Ok(operation.watched(watch))
     }
 
     fn abort_transaction(&self, py: Python<'_>) -> PyResult<Operation> {
-        started(py, Ok(py.detach(|| self.inner.abort_transaction())))
+        let beginning = Beginning::ask(py)?;
+        let operation = started(py, Ok(py.detach(|| self.inner.abort_transaction())))?;
+        let watch = beginning.single(py, &of_admin("abortTransaction"))?;
+        Ok(operation.watched(watch))
     }
 
     fn end(&self, py: Python<'_>) -> PyResult<Operation> {
         started(py, Ok(py.detach(|| self.inner.end())))
+    }
+}
+
+fn of_admin(operation: &str) -> Names<'_> {
+    Names {
+        operation,
+        database: "admin",
+        collection: None,
     }
 }
 

@@ -9,14 +9,16 @@ use pyo3::types::PyDict;
 
 use crate::error::to_pyerr;
 
-/// Size the decode pool, the threads of network work and the prefetch budget; threads before first use, or ValueError.
+/// Set what is given; numbers of threads before first use, or ValueError. 0 bytes of a result, and infinite seconds, are no limit.
 #[pyfunction]
-#[pyo3(signature = (threads, io_threads, prefetch_bytes))]
+#[pyo3(signature = (threads, io_threads, prefetch_bytes, max_result_bytes=None, slow_seconds=None))]
 pub(crate) fn configure(
     py: Python<'_>,
     threads: Option<usize>,
     io_threads: Option<usize>,
     prefetch_bytes: Option<usize>,
+    max_result_bytes: Option<u64>,
+    slow_seconds: Option<f64>,
 ) -> PyResult<()> {
     if let Some(threads) = threads {
         reader::set_threads(threads).map_err(|error| to_pyerr(py, error))?;
@@ -27,6 +29,13 @@ pub(crate) fn configure(
     if let Some(bytes) = prefetch_bytes {
         source::set_prefetch_bytes(bytes);
     }
+    if let Some(bytes) = max_result_bytes {
+        reader::set_max_result_bytes(bytes);
+    }
+    if let Some(seconds) = slow_seconds {
+        // What no Duration holds is longer than anything takes.
+        source::events::set_slow(Duration::try_from_secs_f64(seconds).ok());
+    }
     Ok(())
 }
 
@@ -36,6 +45,12 @@ pub(crate) fn configuration(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     values.set_item("threads", reader::threads())?;
     values.set_item("io_threads", source::io_threads())?;
     values.set_item("prefetch_bytes", source::prefetch_bytes())?;
+    values.set_item("max_result_bytes", reader::max_result_bytes().unwrap_or(0))?;
+    let slow = source::events::slow();
+    values.set_item(
+        "slow_seconds",
+        slow.map_or(f64::INFINITY, |slow| slow.as_secs_f64()),
+    )?;
     Ok(values)
 }
 

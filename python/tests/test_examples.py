@@ -79,6 +79,47 @@ def test_dump_file(tmp_path: Path) -> None:
     assert "'delivered'" in output
 
 
+TRACER = """
+import runpy, sys, types
+
+class Span:
+    def __init__(self, name, kind, attributes):
+        self.name, self.kind, self.attributes, self.status = name, kind, dict(attributes), None
+    def set_attributes(self, attributes): self.attributes.update(attributes)
+    def set_status(self, status): self.status = status
+    def end(self): ended.append(self)
+
+ended = []
+tracer = types.SimpleNamespace(start_span=Span)
+trace = types.SimpleNamespace(
+    get_tracer=lambda name: tracer,
+    SpanKind=types.SimpleNamespace(CLIENT="client"),
+    StatusCode=types.SimpleNamespace(ERROR="error"),
+)
+sys.modules["opentelemetry"] = types.SimpleNamespace(trace=trace)
+example = runpy.run_path(sys.argv[1])
+example["main"]()
+import data_bridge, os
+try:
+    data_bridge.MongoClient(os.environ["MONGODB_URI"]).shop.orders.find({"$nonsense": 1}).read()
+except data_bridge.OperationFailure:
+    pass
+paid, failed = ended
+assert (paid.name, paid.kind, paid.status) == ("find data_bridge_demo.orders", "client", None)
+assert paid.attributes["db.system.name"] == "mongodb"
+assert paid.attributes["db.response.returned_rows"] > 0
+assert (failed.name, failed.status) == ("find shop.orders", "error")
+assert failed.attributes["error.type"] == "OperationFailure"
+assert failed.attributes["db.response.status_code"] == "2"
+print("2 spans")
+"""
+
+
+def test_spans(orders: str, tmp_path: Path) -> None:
+    """With a tracer that is not OpenTelemetry's, which is no dependency of ours."""
+    assert "2 spans" in run(["-c", TRACER, str(EXAMPLES / "tracing.py")], orders, tmp_path)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_page(page: str, orders: str, tmp_path: Path) -> None:
     program = tmp_path / Path(page).with_suffix(".py").name

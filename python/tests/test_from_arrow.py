@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -102,3 +103,109 @@ def test_a_stream_may_be_fed_by_a_thread_that_runs_python() -> None:
         [sys.executable, "-c", FED_BY_A_THREAD], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.split() == ["1000000"]
+
+
+Spoiled = tuple[pa.Array, Callable[[], None]]
+"""An array, and what spoils it: pyarrow looks at some offsets of what it makes, and not again."""
+
+
+def spoiled(kind: pa.DataType, bad: list[int], size: int, rest: pa.Buffer | pa.Array) -> Spoiled:
+    offsets = bytearray(len(bad) * size)
+    buffers, children = [None, pa.py_buffer(offsets)], []
+    if isinstance(rest, pa.Array):
+        children.append(rest)
+    else:
+        buffers.append(rest)
+    array = pa.Array.from_buffers(kind, len(bad) - 1, buffers, children=children)
+
+    def spoil() -> None:
+        offsets[:] = b"".join(offset.to_bytes(size, "little", signed=True) for offset in bad)
+
+    return array, spoil
+
+
+def of_bytes(kind: pa.DataType, *offsets: int, size: int = 4) -> Spoiled:
+    return spoiled(kind, [*offsets], size, pa.py_buffer(b"abcdef"))
+
+
+def list_of(kind: pa.DataType, *offsets: int, size: int = 4) -> Spoiled:
+    return spoiled(kind, [*offsets], size, pa.array([1, 2, 3], pa.int32()))
+
+
+def view_of(length: int, buffer: int, offset: int) -> Spoiled:
+    """One text of more than 12 bytes, said to be in a buffer of 26."""
+    view = bytearray(16)
+    data = pa.py_buffer(b"abcdefghijklmnopqrstuvwxyz")
+    array = pa.Array.from_buffers(pa.string_view(), 1, [None, pa.py_buffer(view), data])
+
+    def spoil() -> None:
+        view[:] = b"".join(number.to_bytes(4, "little") for number in (length, 0, buffer, offset))
+        view[4:8] = b"abcd"
+
+    return array, spoil
+
+
+def keys_of(*keys: int) -> Spoiled:
+    stored = bytearray(4 * len(keys))
+    indices = pa.Array.from_buffers(pa.int32(), len(keys), [None, pa.py_buffer(stored)])
+    array = pa.DictionaryArray.from_arrays(indices, pa.array(["a", "b"]))
+
+    def spoil() -> None:
+        stored[:] = b"".join(key.to_bytes(4, "little", signed=True) for key in keys)
+
+    return array, spoil
+
+
+OUT_OF_BOUNDS = {
+    "string, falling": lambda: of_bytes(pa.string(), 0, 5, 2, 6),
+    "string, far out and back": lambda: of_bytes(pa.string(), 0, 2_000_000_000, 6),
+    "string, negative": lambda: of_bytes(pa.string(), -5, 3, 6),
+    "string, all negative": lambda: of_bytes(pa.string(), -6, -5, -4),
+    "large string, falling": lambda: of_bytes(pa.large_string(), 0, 1 << 40, 6, size=8),
+    "binary, falling": lambda: of_bytes(pa.binary(), 0, 5, 2, 6),
+    "large binary, negative": lambda: of_bytes(pa.large_binary(), -1, 2, 6, size=8),
+    "list, past its items": lambda: list_of(pa.list_(pa.int32()), 0, 2, 4),
+    "list, falling": lambda: list_of(pa.list_(pa.int32()), 0, 3, 1),
+    "list, negative": lambda: list_of(pa.list_(pa.int32()), -1, 1, 3),
+    "large list, past its items": lambda: list_of(pa.large_list(pa.int32()), 0, 1 << 33, size=8),
+    "view of no buffer": lambda: view_of(20, 3, 0),
+    "view past its buffer": lambda: view_of(20, 0, 20),
+    "view far past its buffer": lambda: view_of(20, 0, 2_000_000_000),
+    "dictionary, past its values": lambda: keys_of(0, 7),
+    "dictionary, negative": lambda: keys_of(0, -1),
+}
+
+
+@pytest.mark.parametrize("place", ["column", "struct", "list"])
+@pytest.mark.parametrize("what", OUT_OF_BOUNDS)
+def test_what_points_out_of_its_bounds_is_refused(what: str, place: str) -> None:
+    array, spoil = OUT_OF_BOUNDS[what]()
+    if place == "struct":
+        array = pa.StructArray.from_arrays([array], ["c"])
+    elif place == "list":
+        array = pa.ListArray.from_arrays(pa.array([0, len(array)], pa.int32()), array)
+    table = pa.Table.from_arrays([array], ["c"])
+    batch = table.to_batches()[0]
+    data_bridge.from_arrow(table)
+    spoil()
+    for data in (table, batch):
+        with pytest.raises(ValueError, match=r"[Oo]ffset|view|[Vv]alue|buffer"):
+            data_bridge.from_arrow(data).to_dicts()
+
+
+def test_what_stays_within_them_is_taken_sliced_and_empty() -> None:
+    texts = ["a", None, "a text of more than twelve bytes", "", "é" * 20]
+    for kind in (pa.string(), pa.large_string(), pa.string_view()):
+        column = pa.array(texts, kind)
+        arrays = {
+            "c": column,
+            "l": pa.array([[text] for text in texts], pa.list_(kind)),
+            "s": pa.StructArray.from_arrays([column], ["t"]),
+        }
+        if kind != pa.string_view():
+            arrays["d"] = column.dictionary_encode()
+        table = pa.table(arrays)
+        for part in (table, table.slice(1, 3), table.slice(2, 0), table.slice(4)):
+            rows = data_bridge.from_arrow(part).to_dicts()
+            assert [row.get("c") for row in rows] == part["c"].to_pylist()
+            assert [row["s"].get("t") for row in rows] == [row["t"] for row in part["s"].to_pylist()]

@@ -2,6 +2,7 @@
 
 mod batches;
 mod cut;
+mod limit;
 mod memory;
 mod pipeline;
 mod pool;
@@ -11,6 +12,7 @@ mod report;
 mod result_set;
 
 pub use batches::{BatchProgress, BatchStream};
+pub use limit::{max_result_bytes, set_max_result_bytes};
 pub use memory::{BytesSource, FileSource, ReplySource};
 pub use pipeline::{Decoded, Progress, Reader, ReaderOptions};
 pub use pool::{pool, set_threads, threads};

@@ -51,6 +51,8 @@ pub struct ReaderOptions {
     pub eager: bool,
     /// A Chunk ends after this many documents, whatever its size.
     pub boundary: Option<u64>,
+    /// More bytes than these are an error, before they are decoded.
+    pub max_bytes: Option<u64>,
 }
 
 impl Default for ReaderOptions {
@@ -63,6 +65,7 @@ impl Default for ReaderOptions {
             ahead_bytes: 16 << 20,
             eager: false,
             boundary: None,
+            max_bytes: None,
         }
     }
 }
@@ -75,6 +78,7 @@ pub struct Reader {
     queue: VecDeque<Job>,
     ahead: usize,
     exhausted: bool,
+    received: u64,
     report: Report,
 }
 
@@ -103,6 +107,7 @@ impl Reader {
             queue: VecDeque::new(),
             ahead: 0,
             exhausted: false,
+            received: 0,
             report: Report::default(),
         }
     }
@@ -155,6 +160,12 @@ impl Reader {
             match arrival {
                 Ok(Arrival::Reply(reply)) => {
                     self.report.replies += 1;
+                    self.received += reply.bytes().len() as u64;
+                    if let Some(limit) = self.options.max_bytes.filter(|max| self.received > *max) {
+                        let bytes = self.received;
+                        self.fail(Error::new(ErrorKind::TooLarge { bytes, limit }));
+                        return Ok(());
+                    }
                     let mut pieces = Vec::new();
                     let cut = self.cutter.cut(&reply, |piece| pieces.push(piece));
                     self.start(pieces)?;

@@ -12,6 +12,7 @@ use tokio::sync::{watch, OnceCell};
 use tokio::time::{sleep, timeout, Instant};
 
 use super::cursor::CursorSource;
+use super::events::{Event, Level, Topic};
 use super::failure::{from_driver, no_answer, text};
 use super::options::{self, Selection};
 use super::pump::{prefetch_bytes, Request};
@@ -20,7 +21,7 @@ use super::session::Session;
 use super::task::Task;
 use super::uri::{self, Address};
 use super::writers::Writers;
-use super::{filter, names, registry};
+use super::{filter, names, registry, servers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::process::PerProcess;
 
@@ -50,6 +51,8 @@ pub struct Read<'a> {
     pub session: Option<&'a Session>,
     /// The deadline; `None` waits without end.
     pub timeout: Option<Duration>,
+    /// The number that events call the read by.
+    pub request: u64,
 }
 
 /// A MongoDB client: cheap to clone, usable from any thread and after a fork.
@@ -156,6 +159,7 @@ impl Client {
             timeout: read.timeout,
             eager,
             budget: prefetch_bytes(),
+            request: read.request,
         })
     }
 
@@ -278,12 +282,21 @@ impl Client {
                 .build(),
         );
         options.cmap_event_handler = Some(EventHandler::callback(|event| {
+            servers::connection(&event);
             if let CmapEvent::ConnectionCheckedOut(event) = event {
                 let _ = ANSWERING.try_with(|place| {
-                    *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(event.address);
+                    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+                    if place.is_some() {
+                        // A second connection for one operation: the driver tries it again.
+                        Event::new(Topic::Command, Level::Info, "retried")
+                            .with("server", event.address.to_string())
+                            .note();
+                    }
+                    *place = Some(event.address);
                 });
             }
         }));
+        options.sdam_event_handler = Some(EventHandler::callback(servers::server));
         mongodb::Client::with_options(options)
             .map_err(|error| Error::new(ErrorKind::InvalidArgument(text(&error))))
     }

@@ -8,6 +8,7 @@ use mongodb::options::{SelectionCriteria, ServerAddress};
 use tokio::time::{sleep, timeout};
 
 use super::client::Client;
+use super::events::{verbose, Event, Level, Topic};
 
 /// How long a server has to confirm a kill, attempt by attempt: what goes wrong with one connection, or one look at the
 /// topology, need not go wrong with the next; and a cursor that is left stays open for ten minutes.
@@ -30,11 +31,43 @@ pub(crate) async fn kill(
 ) -> bool {
     for within in ATTEMPTS {
         if run(client, address, database, command.clone(), within).await {
+            if verbose(Topic::Cursor) {
+                killed(Level::Debug, "killed", address, database, &command);
+            }
             return true;
         }
         sleep(PAUSE).await;
     }
+    // Somebody may want to look after it: a cursor of a session stays open for half an hour.
+    killed(
+        Level::Warning,
+        "kill not confirmed",
+        address,
+        database,
+        &command,
+    );
     false
+}
+
+fn killed(
+    level: Level,
+    what: &'static str,
+    address: &ServerAddress,
+    database: &str,
+    command: &Document,
+) {
+    let cursors = command.get_array("cursors").ok();
+    let cursor = cursors.and_then(|cursors| cursors.first()?.as_i64());
+    Event::new(Topic::Cursor, level, what)
+        .with_some(
+            "operation",
+            command.iter().next().map(|(name, _)| name.as_str()),
+        )
+        .with("database", database)
+        .with_some("collection", command.get_str("killCursors").ok())
+        .with_some("cursor", cursor)
+        .with("server", address.to_string())
+        .note();
 }
 
 /// Sends a command; whether it was carried out in time.

@@ -31,6 +31,7 @@ use super::failure::{from_driver, no_answer};
 use super::query::{next, open, Query};
 use super::session::Session;
 use super::task::panicked;
+use super::trace::Trace;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::Reply;
 
@@ -71,6 +72,8 @@ pub(crate) struct Request {
     pub(crate) eager: bool,
     /// How many bytes of replies may be ready for the reader.
     pub(crate) budget: usize,
+    /// The number that events call the run by.
+    pub(crate) request: u64,
 }
 
 /// What the reader's side receives; after `End` or `Failed` nothing more.
@@ -104,6 +107,7 @@ impl Output {
 
 /// Runs a query to its end, its first error, or until `stop`.
 pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<bool>) {
+    let trace = Trace::new(request.request, &request.database, &request.query);
     let mut pump = Pump {
         client: request.client,
         output,
@@ -118,10 +122,12 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         answering: Arc::default(),
         own_session: None,
         cursor: None,
+        trace,
     };
     let drive = pump.drive(&request.database, request.query, request.session);
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    pump.trace.finished(&outcome);
     pump.output.finish(outcome);
     // After an error the cursor may still be open.
     pump.kill().await;
@@ -140,6 +146,7 @@ struct Pump {
     own_session: Option<Session>,
     /// The open cursor, once its first reply was read.
     cursor: Option<OpenCursor>,
+    trace: Trace,
 }
 
 struct OpenCursor {
@@ -226,7 +233,9 @@ impl Pump {
         let error = tokio::select! {
             biased;
             done = &mut wait => {
-                self.patience.waited += begun.elapsed();
+                let took = begun.elapsed();
+                self.patience.waited += took;
+                self.trace.answered(took, self.address().as_ref());
                 return Ok(done);
             }
             () = stopped(&mut self.stop) => self.client.interrupted(),
@@ -271,6 +280,8 @@ impl Pump {
     }
 
     fn note(&mut self, parts: &Parts) {
+        let bytes = parts.reply.as_ref().map_or(0, |reply| reply.bytes().len());
+        self.trace.reply(parts.id, bytes, self.address().as_ref());
         self.cursor = (parts.id != 0).then(|| OpenCursor {
             id: parts.id,
             database: parts.database.clone(),

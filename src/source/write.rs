@@ -12,6 +12,7 @@ use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
 use mongodb::{ClientSession, Database};
 
 use super::client::Client;
+use super::events::{Event, Level, Topic};
 use super::failure::from_driver;
 use super::session::Session;
 use super::task::Task;
@@ -94,6 +95,11 @@ impl Client {
         let mut outcome = attempt(database, command.clone(), own).await;
         let mut lost = is_lost(&outcome);
         if lost || is_retryable(&outcome) {
+            let name = command.iter().next().and_then(|element| element.ok());
+            Event::new(Topic::Command, Level::Info, "retried")
+                .with_some("operation", name.map(|(name, _)| name.as_str().to_owned()))
+                .with("database", database.name())
+                .note();
             let second = attempt(database, command, own).await;
             lost = lost || is_lost(&second);
             let tells_nothing = matches!(&second, Err(error) if error.contains_label(NOTHING_WRITTEN)

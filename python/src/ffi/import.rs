@@ -15,6 +15,7 @@ use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 
+use super::check::{check, lengths};
 use crate::arrow::arrow_error;
 
 /// The schema and the RecordBatches of an object with `__arrow_c_stream__` or `__arrow_c_array__`.
@@ -42,8 +43,10 @@ pub fn batches(object: &Bound<'_, PyAny>) -> PyResult<(SchemaRef, Vec<RecordBatc
     if array.is_released() {
         return Err(PyValueError::new_err("this Arrow array was read already"));
     }
+    let kind = DataType::try_from(schema).map_err(arrow_error)?;
     // SAFETY: both came from one exporter, as a pair.
-    let data = unsafe { from_ffi(array, schema) }.map_err(arrow_error)?;
+    let data = unsafe { lengths(&array, &kind).and_then(|()| from_ffi(array, schema)) };
+    let data = data.map_err(arrow_error)?;
     let schema: SchemaRef = Arc::new(Schema::try_from(schema).map_err(arrow_error)?);
     let batch = table(&data, &schema).map_err(arrow_error)?;
     Ok((schema, vec![batch]))
@@ -80,7 +83,9 @@ fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBa
             return Ok((schema, batches));
         }
         // SAFETY: an array of a stream has the type that the stream says.
-        let data = unsafe { from_ffi_and_data_type(array, rows.clone()) };
+        let data = unsafe {
+            lengths(&array, &rows).and_then(|()| from_ffi_and_data_type(array, rows.clone()))
+        };
         let batch = data.and_then(|data| table(&data, &schema));
         batches.push(batch.map_err(arrow_error)?);
         py.check_signals()?;
@@ -101,6 +106,7 @@ fn failure(stream: &mut FFI_ArrowArrayStream) -> PyErr {
 }
 
 fn table(data: &ArrayData, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    check(data)?;
     let len = data.len();
     // Only an array of structs can have these, never a table. Its columns may hold values there all the same.
     let null = data

@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+mod check;
 mod import;
 mod objects;
 
