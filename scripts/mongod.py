@@ -123,7 +123,7 @@ def embedded_mongod(*extra: str, cache_gb: float = 0.25, replica_set: bool = Tru
     try:
         for attempt in range(3):
             port = _free_port()
-            command = _command(mongod, directory, port, cache_gb, replica_set, extra)
+            command = command_line(mongod, directory, port, cache_gb, replica_set, extra)
             supervisor = _supervise(directory, command)
             try:
                 _wait_until_ready(port, supervisor, directory, replica_set)
@@ -161,9 +161,10 @@ def _free_port() -> int:
         return port
 
 
-def _command(
+def command_line(
     mongod: Path, directory: Path, port: int, cache_gb: float, replica_set: bool, extra: Sequence[str]
 ) -> list[str]:
+    """What starts a mongod; with `replica_set` it waits to be initiated."""
     command = [
         str(mongod),
         *("--dbpath", str(directory), "--logpath", str(directory / "mongod.log"), "--port", str(port)),
@@ -235,7 +236,7 @@ def supervise(directory: str, command: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with open(os.path.join(directory, "stdout"), "wb") as output:
         mongod = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
         )
     told = False
     try:
@@ -251,7 +252,8 @@ def supervise(directory: str, command: Sequence[str]) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """For `preexec_fn`: the kernel kills the child when its parent ends."""
     if sys.platform == "linux":
         import ctypes
 
