@@ -42,7 +42,7 @@ impl Client {
         self.inner.summary()
     }
 
-    #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout, eager, codec))]
+    #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout, eager, resume, codec))]
     #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
     fn find(
         &self,
@@ -55,9 +55,13 @@ impl Client {
         selection: &[u8],
         timeout: Option<f64>,
         eager: bool,
+        resume: bool,
         codec: Codec,
     ) -> PyResult<Reader> {
-        let read = read(options, selection, session, timeout)?;
+        let read = Read {
+            resume,
+            ..read(options, selection, session, timeout)?
+        };
         let source = py.detach(|| self.inner.find(database, collection, filter, &read, eager));
         reader(py, source, codec, eager)
     }
@@ -229,6 +233,7 @@ fn read<'a>(
         selection,
         session: inner(session),
         timeout: duration(timeout)?,
+        resume: false,
     })
 }
 

@@ -9,19 +9,23 @@ use pyo3::types::PyDict;
 
 use crate::error::to_pyerr;
 
-/// Size the decode pool and the prefetch budget; `threads` before first use, or ValueError.
+/// Size the decode pool and the prefetch budget, and (for tests) how often slow readers' sessions are refreshed; `threads` before first use, or ValueError.
 #[pyfunction]
-#[pyo3(signature = (threads, prefetch_bytes))]
+#[pyo3(signature = (threads, prefetch_bytes, refresh_seconds=None))]
 pub(crate) fn configure(
     py: Python<'_>,
     threads: Option<usize>,
     prefetch_bytes: Option<usize>,
+    refresh_seconds: Option<f64>,
 ) -> PyResult<()> {
     if let Some(threads) = threads {
         reader::set_threads(threads).map_err(|error| to_pyerr(py, error))?;
     }
     if let Some(bytes) = prefetch_bytes {
         source::set_prefetch_bytes(bytes);
+    }
+    if let Some(seconds) = refresh_seconds {
+        source::set_refresh_interval(Duration::from_secs_f64(seconds.clamp(0.01, 1e9)));
     }
     Ok(())
 }
