@@ -130,11 +130,13 @@ class Client:
         selection: bytes,
         timeout: float | None,
         eager: bool,
+        resume: bool,
         codec: Codec,
     ) -> Reader:
         """Start a find. `options`: BSON of the driver's FindOptions (camelCase: sort, projection, batchSize, ...).
         `selection`: BSON {readPreference?: {mode, tagSets?, maxStalenessSeconds?}, readConcern?: {level}}.
-        `timeout` in seconds; with `eager` it bounds the whole run, else each wait for the server.
+        `timeout` in seconds; with `eager` it bounds the whole run, else each wait for the server. With `resume` it reads in
+        `_id` order and goes on behind its last row when its cursor is lost.
         """
     def aggregate(
         self,
@@ -216,8 +218,10 @@ class Session:
 def shutdown(timeout: float) -> None:
     """Close open cursors, waiting at most `timeout` seconds: what `atexit` calls."""
 
-def configure(threads: int | None, prefetch_bytes: int | None) -> None:
-    """Size the decode pool and the prefetch budget; before first use, or ValueError for `threads`."""
+def configure(threads: int | None, prefetch_bytes: int | None, refresh_seconds: float | None = None) -> None:
+    """Size the decode pool and the prefetch budget, and (for tests) how often slow readers' sessions are refreshed;
+    `threads` before first use, or ValueError.
+    """
 
 def configuration() -> dict[str, int]: ...
 
