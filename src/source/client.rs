@@ -120,12 +120,8 @@ impl Client {
         let options = options::find(read.options, &selection)?;
         let resumed = Arc::default();
         let ask = if read.resume {
-            Ask::Resuming(Resume::new(
-                collection,
-                filter,
-                options,
-                Arc::clone(&resumed),
-            )?)
+            let resume = Resume::new(collection, filter, options, Arc::clone(&resumed))?;
+            Ask::Resuming(Box::new(resume))
         } else {
             Ask::Once(Query::Find {
                 collection: collection.to_owned(),

@@ -71,7 +71,7 @@ pub fn set_refresh_interval(interval: Duration) {
 pub(crate) enum Ask {
     Once(Query),
     /// A find that goes on when its cursor is lost.
-    Resuming(Resume),
+    Resuming(Box<Resume>),
 }
 
 /// A query to pump.
@@ -159,7 +159,7 @@ struct Pump {
     cursor: Option<OpenCursor>,
     /// What earlier attempts may have left open.
     leftovers: Vec<Leftover>,
-    resume: Option<Resume>,
+    resume: Option<Box<Resume>>,
 }
 
 struct OpenCursor {
@@ -214,7 +214,7 @@ impl Pump {
         while let Some(asked) = query.take() {
             outcome = self.read(driver, database, asked, session.clone()).await;
             if outcome.is_ok() {
-                query = self.resume.as_mut().and_then(Resume::rest);
+                query = self.resume.as_mut().and_then(|resume| resume.rest());
             }
         }
         match (outcome, &mut self.resume) {
