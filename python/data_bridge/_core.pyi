@@ -137,11 +137,13 @@ class Client:
         selection: bytes,
         timeout: float | None,
         eager: bool,
+        resume: bool,
         codec: Codec,
     ) -> Reader:
         """Start a find. `options`: BSON of the driver's FindOptions (camelCase: sort, projection, batchSize, ...).
         `selection`: BSON {readPreference?: {mode, tagSets?, maxStalenessSeconds?}, readConcern?: {level}}.
-        `timeout` in seconds; with `eager` it bounds the whole run, else each wait for the server.
+        `timeout` in seconds; with `eager` it bounds the whole run, else each wait for the server. With `resume` it reads in
+        `_id` order and goes on behind its last row when its cursor is lost.
         """
     def aggregate(
         self,
@@ -229,9 +231,10 @@ def configure(
     prefetch_bytes: int | None,
     max_result_bytes: int | None = None,
     slow_seconds: float | None = None,
+    refresh_seconds: float | None = None,
 ) -> None:
-    """Set what is given; numbers of threads before first use, or ValueError. 0 bytes of a result, and infinite seconds,
-    are no limit.
+    """Set what is given, and (for tests) how often slow readers' sessions are refreshed; numbers of threads before first
+    use, or ValueError. 0 bytes of a result, and infinite seconds, are no limit.
     """
 
 def configuration() -> dict[str, int | float]: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from ._core import InvalidQuery
 from .options import collect
 from .plan import AggregatePlan
 from .query_base import QueryBase
@@ -26,6 +27,8 @@ def aggregate(
 ) -> Q:
     """A query of class `kind`; consumes `options`."""
     read_preference, read_concern = options.pop("read_preference", None), options.pop("read_concern", None)
+    if options.pop("resume", False):
+        raise InvalidQuery("this read cannot resume: the rows of an aggregate have no order that is known")
     stored = {name: options.pop(name) for name in REPRESENTATION if name in options}
     replaced = target.settings.replace(None, read_preference, None, read_concern)
     ours = {name: options.pop(name) for name in list(options) if name in _AGGREGATE_OPTIONS}

@@ -58,9 +58,19 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
         read_preference: Any = None,
         write_concern: Any = None,
         read_concern: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> Self:
-        """The same collection with other settings."""
-        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern)
+        """The same collection with other settings.
+
+        Parameters
+        ----------
+        codec_options, read_preference, write_concern, read_concern
+            PyMongo's objects; None keeps what is.
+        timeout
+            Seconds that an operation may wait for the server, as for the client; None for no limit.
+        """
+        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern, timeout)
         return type(self)(self._database, self._name, replaced)
 
     def find(
@@ -95,6 +105,7 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
         mixed: str = "extension",
         strings: str = "utf8",
         timeout: Any = ...,
+        resume: bool = False,
         progress: Any = None,
     ) -> Q:
         """A query for the documents that match. Nothing runs before the query is read.
@@ -153,6 +164,11 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
         timeout
             Seconds: for eager reads of the whole operation, else of each wait for the server. None for no limit; the
             default is the client's.
+        resume
+            Read in `_id` order, and go on behind the last row when the cursor is lost: the connection broke, the primary
+            stepped down, the cursor was killed. For sorts by `_id` or none. InvalidQuery is raised when it is read for
+            anything else, in a transaction, and for a view, a sharded cluster, and a collection with a collation or
+            clustered by `_id`.
         progress
             True for a tqdm bar, or a callable of (documents, bytes) so far.
 
@@ -187,7 +203,9 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
             options["sort"] = pairs("sort", sort)
         replaced = self._settings.replace(None, read_preference, None, read_concern)
         encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
-        plan = FindPlan(self._target(replaced), encoded, options, session)
+        if not isinstance(resume, bool):
+            raise TypeError(f"resume must be a bool, got {type(resume).__name__}")
+        plan = FindPlan(self._target(replaced), encoded, options, session, resume)
         seconds = replaced.timeout if timeout is ... else timeout
         stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
         choices = reading(schema, on_conflict, seconds, progress, **stored)

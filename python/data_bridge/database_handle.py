@@ -53,9 +53,19 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         read_preference: Any = None,
         write_concern: Any = None,
         read_concern: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> Self:
-        """The same database with other settings."""
-        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern)
+        """The same database with other settings.
+
+        Parameters
+        ----------
+        codec_options, read_preference, write_concern, read_concern
+            PyMongo's objects; None keeps what is.
+        timeout
+            Seconds that an operation may wait for the server, as for the client; None for no limit.
+        """
+        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern, timeout)
         return type(self)(self._client, self._name, replaced)
 
     def get_collection(

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import bson
 
 from . import encode
-from ._core import Codec, Operation, Reader
+from ._core import Codec, InvalidQuery, Operation, Reader
 from .call import Call
 from .options import CHAINED, check_option, pairs, projection_of
 from .session import _SessionState
@@ -102,17 +102,25 @@ class _ServerPlan:
 class FindPlan(_ServerPlan):
     """A find; chained calls replace what was given before."""
 
-    __slots__ = ("filter",)
+    __slots__ = ("filter", "resume")
 
     def __init__(
-        self, target: Target, filter: bytes, options: Mapping[str, Any], session: _SessionState | None
+        self,
+        target: Target,
+        filter: bytes,
+        options: Mapping[str, Any],
+        session: _SessionState | None,
+        resume: bool = False,
     ) -> None:
         super().__init__(target, options, session)
         self.filter = filter
+        self.resume = resume
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
         target = self.target
         assert target.collection is not None
+        if self.resume and self.session is not None and self.session.in_transaction:
+            raise InvalidQuery("this read cannot resume: a transaction ends with the connection")
         return target.client._core.find(
             target.database,
             target.collection,
@@ -122,11 +130,12 @@ class FindPlan(_ServerPlan):
             selection=self._selection(),
             timeout=timeout,
             eager=eager,
+            resume=self.resume,
             codec=self.codec,
         )
 
     def _with(self, options: Mapping[str, Any]) -> FindPlan:
-        return FindPlan(self.target, self.filter, options, self.session)
+        return FindPlan(self.target, self.filter, options, self.session, self.resume)
 
     def with_option(self, name: str, value: Any) -> FindPlan:
         return self._with(self._changed(name, value))

@@ -17,6 +17,8 @@ class Report:
         Bytes of BSON received.
     batches : int
         Server replies, or pieces of a file.
+    resumed : int
+        How often a read with `resume=True` lost its cursor and went on with another one.
     seconds : dict[str, float]
         Time by stage, in seconds: "waiting" for the server (or another source) with nothing else to do; "decoding",
         added up over all threads, so that it may exceed the time that passed; "conforming", making tables.
@@ -34,11 +36,12 @@ class Report:
         What ended the run early, typed.
     """
 
-    __slots__ = ("batches", "bytes", "duplicates", "error", "paths", "rows", "seconds", "unlisted")
+    __slots__ = ("batches", "bytes", "duplicates", "error", "paths", "resumed", "rows", "seconds", "unlisted")
 
     rows: int
     bytes: int
     batches: int
+    resumed: int
     seconds: dict[str, float]
     duplicates: int
     paths: list[dict[str, Any]]
@@ -49,6 +52,7 @@ class Report:
         self.rows = values.get("rows", 0)
         self.bytes = values.get("bytes", 0)
         self.batches = values.get("batches", 0)
+        self.resumed = values.get("resumed", 0)
         self.seconds = dict(values.get("seconds", {}))
         self.duplicates = values.get("duplicates", 0)
         self.paths = list(values.get("paths", ()))
@@ -63,6 +67,8 @@ class Report:
         lines = [f"{self.rows:,} rows, {self.bytes:,} bytes, {self.batches:,} batches"]
         if self.seconds:
             lines.append("seconds: " + ", ".join(f"{stage} {time:.3f}" for stage, time in self.seconds.items()))
+        if self.resumed:
+            lines.append(f"lost its cursor and went on: {self.resumed:,} times")
         if self.duplicates:
             lines.append(f"duplicate keys: {self.duplicates:,} (the last one was kept)")
         lines += [f"{action} at further paths: {count:,}" for action, count in self.unlisted.items()]

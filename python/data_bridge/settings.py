@@ -10,6 +10,7 @@ from bson.codec_options import CodecOptions
 
 from . import codec, encode
 from . import write_concern as write_concern_
+from .uri import check_timeout
 
 _MODES = {mode.lower(): mode for mode in ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")}
 _LEVELS = ("local", "available", "majority", "linearizable", "snapshot")
@@ -55,16 +56,18 @@ class Settings:
         read_preference: Any = None,
         write_concern: Any = None,
         read_concern: Any = None,
+        timeout: Any = ...,
     ) -> Settings:
-        """With what is not None in place of ours."""
-        if codec_options is None and read_preference is None and write_concern is None and read_concern is None:
+        """With what is not None in place of ours; a timeout of None is none."""
+        concerns = read_preference, write_concern, read_concern
+        if codec_options is None and concerns == (None, None, None) and timeout is ...:
             return self
         return Settings(
             self.codec_options if codec_options is None else codec_options,
             self.read_preference if read_preference is None else read_preference,
             self.write_concern if write_concern is None else write_concern,
             self.read_concern if read_concern is None else read_concern,
-            self.timeout,
+            self.timeout if timeout is ... else check_timeout(timeout),
         )
 
 

@@ -43,7 +43,7 @@ impl Client {
         self.inner.summary()
     }
 
-    #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout, eager, codec))]
+    #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout, eager, resume, codec))]
     #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
     fn find(
         &self,
@@ -56,11 +56,13 @@ impl Client {
         selection: &[u8],
         timeout: Option<f64>,
         eager: bool,
+        resume: bool,
         codec: Codec,
     ) -> PyResult<Reader> {
         let mut read = read(options, selection, session, timeout)?;
         let beginning = Beginning::ask(py)?;
         read.request = beginning.request;
+        read.resume = resume;
         let source = py.detach(|| self.inner.find(database, collection, filter, &read, eager));
         let names = names("find", database, Some(collection));
         reader(py, source, codec, eager, beginning, &names)
@@ -259,6 +261,7 @@ fn read<'a>(
         session: inner(session),
         timeout: duration(timeout)?,
         request: 0,
+        resume: false,
     })
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn to_dict<'py>(
     values.set_item("rows", report.rows)?;
     values.set_item("bytes", report.bytes)?;
     values.set_item("batches", report.replies.max(report.chunks.min(1)))?;
+    values.set_item("resumed", report.resumed)?;
     let seconds = PyDict::new(py);
     seconds.set_item("waiting", report.seconds_waiting)?;
     seconds.set_item("decoding", report.seconds_decoding)?;

@@ -9,9 +9,10 @@ use pyo3::types::PyDict;
 
 use crate::error::to_pyerr;
 
-/// Set what is given; numbers of threads before first use, or ValueError. 0 bytes of a result, and infinite seconds, are no limit.
+/// Set what is given, and (for tests) how often slow readers' sessions are refreshed; numbers of threads before first use,
+/// or ValueError. 0 bytes of a result, and infinite seconds, are no limit.
 #[pyfunction]
-#[pyo3(signature = (threads, io_threads, prefetch_bytes, max_result_bytes=None, slow_seconds=None))]
+#[pyo3(signature = (threads, io_threads, prefetch_bytes, max_result_bytes=None, slow_seconds=None, refresh_seconds=None))]
 pub(crate) fn configure(
     py: Python<'_>,
     threads: Option<usize>,
@@ -19,6 +20,7 @@ pub(crate) fn configure(
     prefetch_bytes: Option<usize>,
     max_result_bytes: Option<u64>,
     slow_seconds: Option<f64>,
+    refresh_seconds: Option<f64>,
 ) -> PyResult<()> {
     if let Some(threads) = threads {
         reader::set_threads(threads).map_err(|error| to_pyerr(py, error))?;
@@ -35,6 +37,9 @@ pub(crate) fn configure(
     if let Some(seconds) = slow_seconds {
         // What no Duration holds is longer than anything takes.
         source::events::set_slow(Duration::try_from_secs_f64(seconds).ok());
+    }
+    if let Some(seconds) = refresh_seconds {
+        source::set_refresh_interval(Duration::from_secs_f64(seconds.clamp(0.01, 1e9)));
     }
     Ok(())
 }

@@ -55,3 +55,10 @@ def client(mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
 
     with data_bridge.MongoClient(mongodb_uri) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def faulty_uri() -> Iterator[str]:
+    """A mongod of their own for tests that break their server: they count its cursors."""
+    with mongod.embedded_mongod() as uri:
+        yield uri

@@ -157,6 +157,7 @@ impl Reader {
             let asked = Instant::now();
             let arrival = self.source.poll(wait);
             self.report.seconds_waiting += asked.elapsed().as_secs_f64();
+            self.report.resumed = self.source.resumed();
             match arrival {
                 Ok(Arrival::Reply(reply)) => {
                     self.report.replies += 1;

@@ -46,6 +46,20 @@ impl Reply {
         &(*self.bytes).as_ref()[self.range.clone()]
     }
 
+    /// The same bytes, but for what lies outside `part` of them.
+    ///
+    /// # Panics
+    /// When `part` is not inside [`Reply::bytes`].
+    #[must_use]
+    pub fn part(&self, part: Range<usize>) -> Self {
+        assert!(part.start <= part.end && part.end <= self.range.len());
+        let range = self.range.start + part.start..self.range.start + part.end;
+        Reply {
+            range,
+            ..self.clone()
+        }
+    }
+
     /// How documents lie in [`Reply::bytes`].
     pub fn framing(&self) -> Framing {
         self.framing
@@ -71,4 +85,9 @@ pub trait Source: Send {
     /// # Errors
     /// Whatever kept the next reply from coming.
     fn poll(&mut self, wait: Duration) -> Result<Arrival>;
+
+    /// How often it lost its server's cursor and went on with another one.
+    fn resumed(&self) -> u64 {
+        0
+    }
 }

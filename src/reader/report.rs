@@ -13,6 +13,8 @@ pub struct Report {
     pub bytes: u64,
     /// Replies of the source.
     pub replies: u64,
+    /// How often the source lost its server's cursor and went on with another one.
+    pub resumed: u64,
     /// Chunks they were decoded to.
     pub chunks: u64,
     /// Keys that occurred more than once in one document.

@@ -15,10 +15,12 @@ use super::cursor::CursorSource;
 use super::events::{Event, Level, Topic};
 use super::failure::{from_driver, no_answer, text};
 use super::options::{self, Selection};
-use super::pump::{prefetch_bytes, Request};
+use super::pump::{prefetch_bytes, Ask, Request};
 use super::query::{stages, Query};
+use super::resume::Resume;
 use super::session::Session;
 use super::task::Task;
+use super::trouble::Trouble;
 use super::uri::{self, Address};
 use super::writers::Writers;
 use super::{filter, names, registry, servers};
@@ -35,9 +37,10 @@ const CLOSING: Duration = Duration::from_secs(2);
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 tokio::task_local! {
-    /// Where the server that answers is noted for the operation that runs in this scope: the driver tells nobody which
-    /// server holds a cursor, but checks out the connection on the task that runs the operation.
-    pub(crate) static ANSWERING: Arc<Mutex<Option<ServerAddress>>>;
+    /// Where the servers that are asked are noted for the operation that runs in this scope, the one that answers last:
+    /// the driver tells nobody which server holds a cursor, or that it asked again, but checks out the connection on the
+    /// task that runs the operation.
+    pub(crate) static ANSWERING: Arc<Mutex<Vec<ServerAddress>>>;
 }
 
 /// How a read is to be made.
@@ -53,6 +56,8 @@ pub struct Read<'a> {
     pub timeout: Option<Duration>,
     /// The number that events call the read by.
     pub request: u64,
+    /// Whether a find in `_id` order goes on behind its last row when its cursor is lost.
+    pub resume: bool,
 }
 
 /// A MongoDB client: cheap to clone, usable from any thread and after a fork.
@@ -69,6 +74,7 @@ struct Inner {
 /// What a client has in one process.
 struct Connected {
     driver: OnceCell<mongodb::Client>,
+    trouble: Trouble,
     writers: Writers,
     closing: watch::Sender<bool>,
 }
@@ -113,12 +119,20 @@ impl Client {
     ) -> Result<CursorSource> {
         names::check(database, Some(collection))?;
         let selection = Selection::parse(read.selection)?;
-        let query = Query::Find {
-            collection: collection.to_owned(),
-            filter: filter::document(filter, "filter")?,
-            options: Box::new(options::find(read.options, &selection)?),
+        let filter = filter::document(filter, "filter")?;
+        let options = options::find(read.options, &selection)?;
+        let resumed = Arc::default();
+        let ask = if read.resume {
+            let resume = Resume::new(collection, filter, options, Arc::clone(&resumed))?;
+            Ask::Resuming(Box::new(resume))
+        } else {
+            Ask::Once(Query::Find {
+                collection: collection.to_owned(),
+                filter,
+                options: Box::new(options),
+            })
         };
-        self.start(database, query, read, eager)
+        self.start(database, ask, read, eager, resumed)
     }
 
     /// Starts an aggregate on a collection, or on the database. `pipeline` is the BSON document `{"pipeline": [...]}`.
@@ -134,33 +148,40 @@ impl Client {
         eager: bool,
     ) -> Result<CursorSource> {
         names::check(database, collection)?;
+        if read.resume {
+            return Err(Error::new(ErrorKind::InvalidQuery(
+                "this read cannot resume: an aggregate has no order that is known".into(),
+            )));
+        }
         let selection = Selection::parse(read.selection)?;
         let query = Query::Aggregate {
             collection: collection.map(str::to_owned),
             pipeline: stages(pipeline)?,
             options: Box::new(options::aggregate(read.options, &selection)?),
         };
-        self.start(database, query, read, eager)
+        self.start(database, Ask::Once(query), read, eager, Arc::default())
     }
 
     fn start(
         &self,
         database: &str,
-        query: Query,
+        ask: Ask,
         read: &Read<'_>,
         eager: bool,
+        resumed: Arc<AtomicU64>,
     ) -> Result<CursorSource> {
         self.check(read.session)?;
-        CursorSource::start(Request {
+        let request = Request {
             client: self.clone(),
             database: database.to_owned(),
-            query,
+            ask,
             session: read.session.cloned(),
             timeout: read.timeout,
             eager,
             budget: prefetch_bytes(),
             request: read.request,
-        })
+        };
+        CursorSource::start(request, resumed)
     }
 
     /// Starts a session. `options`: BSON `{causalConsistency?: bool, snapshot?: bool}`.
@@ -235,9 +256,19 @@ impl Client {
             tokio::select! {
                 outcome = work => outcome,
                 _ = closing.wait_for(|closing| *closing) => Err(this.interrupted()),
-                error = deadline(limit) => Err(error),
+                () = deadline(limit) => Err(this.no_answer(limit.unwrap_or_default())),
             }
         })
+    }
+
+    /// The error of a deadline that passed, with what is known to be wrong with the servers.
+    pub(crate) fn no_answer(&self, limit: Duration) -> Error {
+        let trouble = self
+            .0
+            .native
+            .get()
+            .map(|connected| connected.trouble.lines());
+        no_answer(limit, &trouble.unwrap_or_default())
     }
 
     /// The sessions that retryable writes are numbered in.
@@ -254,6 +285,7 @@ impl Client {
         self.0.native.get_or_try_init(|| {
             Ok(Connected {
                 driver: OnceCell::new(),
+                trouble: Trouble::default(),
                 writers: Writers::default(),
                 closing: watch::Sender::new(false),
             })
@@ -273,7 +305,9 @@ impl Client {
             .unwrap_or(SERVER_SELECTION);
         // Only mongodb+srv waits here, for DNS.
         let parsed = timeout(limit, ClientOptions::parse(connection)).await;
-        let mut options = parsed.map_err(|_| no_answer(limit))?.map_err(from_driver)?;
+        let mut options = parsed
+            .map_err(|_| no_answer(limit, &[]))?
+            .map_err(from_driver)?;
         options.server_selection_timeout = Some(limit);
         options.driver_info = Some(
             DriverInfo::builder()
@@ -285,30 +319,31 @@ impl Client {
             servers::connection(&event);
             if let CmapEvent::ConnectionCheckedOut(event) = event {
                 let _ = ANSWERING.try_with(|place| {
-                    let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
-                    if place.is_some() {
+                    let mut asked = place.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !asked.is_empty() {
                         // A second connection for one operation: the driver tries it again.
                         Event::new(Topic::Command, Level::Info, "retried")
                             .with("server", event.address.to_string())
                             .note();
                     }
-                    *place = Some(event.address);
+                    asked.push(event.address);
                 });
             }
         }));
-        options.sdam_event_handler = Some(EventHandler::callback(servers::server));
+        let trouble = self.connected()?.trouble.clone();
+        options.sdam_event_handler = Some(EventHandler::callback(move |event| {
+            trouble.note(&event);
+            servers::server(event);
+        }));
         mongodb::Client::with_options(options)
             .map_err(|error| Error::new(ErrorKind::InvalidArgument(text(&error))))
     }
 }
 
-/// The error of a deadline, once it passed.
-pub(crate) async fn deadline(limit: Option<Duration>) -> Error {
+/// Until a deadline has passed.
+pub(crate) async fn deadline(limit: Option<Duration>) {
     match limit {
-        Some(limit) => {
-            sleep(limit).await;
-            no_answer(limit)
-        }
+        Some(limit) => sleep(limit).await,
         None => std::future::pending().await,
     }
 }

@@ -1,6 +1,8 @@
 //! A cursor's replies, for the reader to poll.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -14,6 +16,7 @@ use crate::reader::{Arrival, Source};
 /// The replies of one query, fetched ahead up to a budget of bytes. Dropping it ends the query and kills its cursor.
 pub struct CursorSource {
     link: Option<Native<Link>>,
+    resumed: Arc<AtomicU64>,
 }
 
 struct Link {
@@ -28,7 +31,8 @@ impl Drop for Link {
 }
 
 impl CursorSource {
-    pub(crate) fn start(request: Request) -> Result<Self> {
+    /// `resumed` counts how often the run went on with another cursor.
+    pub(crate) fn start(request: Request, resumed: Arc<AtomicU64>) -> Result<Self> {
         let runtime = runtime::handle()?;
         let (sender, messages) = channel();
         let (stop, stopped) = watch::channel(false);
@@ -39,6 +43,7 @@ impl CursorSource {
         });
         Ok(CursorSource {
             link: Some(Native::new(Link { messages, stop })),
+            resumed,
         })
     }
 }
@@ -68,5 +73,9 @@ impl Source for CursorSource {
         };
         self.link = None;
         Err(error)
+    }
+
+    fn resumed(&self) -> u64 {
+        self.resumed.load(Ordering::Relaxed)
     }
 }

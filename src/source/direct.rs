@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mongodb::bson::Document;
+use mongodb::bson::{doc, Document};
 use mongodb::options::{SelectionCriteria, ServerAddress};
 use tokio::time::{sleep, timeout};
 
 use super::client::Client;
 use super::events::{verbose, Event, Level, Topic};
+use super::session::Session;
 
 /// How long a server has to confirm a kill, attempt by attempt: what goes wrong with one connection, or one look at the
 /// topology, need not go wrong with the next; and a cursor that is left stays open for ten minutes.
@@ -22,13 +23,60 @@ const ATTEMPTS: [Duration; 4] = [
 /// How long to wait after a failed attempt.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sends a command that kills, in a few attempts; whether it was confirmed.
-pub(crate) async fn kill(
-    client: &Client,
-    address: &ServerAddress,
-    database: &str,
+/// How long a session stays unused after its kill was not confirmed.
+const QUARANTINE: Duration = Duration::from_secs(60);
+
+/// What is open on a server, or may be, and has to be killed there.
+pub(crate) struct Leftover {
+    address: ServerAddress,
+    database: String,
     command: Document,
-) -> bool {
+    /// Held back from the driver's pool until its kill is over.
+    session: Option<Session>,
+}
+
+impl Leftover {
+    pub(crate) fn cursor(
+        address: ServerAddress,
+        database: String,
+        collection: String,
+        id: i64,
+    ) -> Self {
+        Leftover {
+            address,
+            database,
+            command: doc! {"killCursors": collection, "cursors": [id]},
+            session: None,
+        }
+    }
+
+    /// Everything that is open in a session; `None` for one that is of no use in this process.
+    pub(crate) fn session(address: ServerAddress, session: Session) -> Option<Self> {
+        let command = doc! {"killSessions": [session.id().ok()?.clone()]};
+        Some(Leftover {
+            address,
+            database: "admin".into(),
+            command,
+            session: Some(session),
+        })
+    }
+
+    /// Kills it and waits for that to be confirmed; whether it was.
+    pub(crate) async fn kill(self, client: &Client) -> bool {
+        let confirmed = kill(client, &self.address, &self.database, self.command).await;
+        if let (false, Some(session)) = (confirmed, self.session) {
+            // The command may still arrive, and must not meet another operation that was given this session.
+            tokio::spawn(async move {
+                sleep(QUARANTINE).await;
+                drop(session);
+            });
+        }
+        confirmed
+    }
+}
+
+/// Sends a command that kills, in a few attempts; whether it was confirmed.
+async fn kill(client: &Client, address: &ServerAddress, database: &str, command: Document) -> bool {
     for within in ATTEMPTS {
         if run(client, address, database, command.clone(), within).await {
             if verbose(Topic::Cursor) {

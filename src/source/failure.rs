@@ -20,7 +20,7 @@ const LONGEST: usize = 600;
 pub(crate) fn from_driver(error: DriverError) -> Error {
     let kind = match &*error.kind {
         DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => {
-            ErrorKind::Timeout(command.message.clone())
+            ErrorKind::Timeout(format!("{} (maxTimeMS)", command.message))
         }
         DriverKind::Command(command) => {
             operation(command.code, &command.code_name, &command.message)
@@ -38,11 +38,12 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         | DriverKind::Io(_)
         | DriverKind::ConnectionPoolCleared { .. }
         | DriverKind::DnsResolve { .. }
-        | DriverKind::InvalidResponse { .. } => ErrorKind::Connection(text(&error)),
-        DriverKind::Bson(_) => ErrorKind::Decode {
-            offset: 0,
-            reason: text(&error),
-        },
+        | DriverKind::InvalidResponse { .. }
+        // What is sent was BSON before the driver saw it.
+        | DriverKind::Bson(_) => ErrorKind::Connection(text(&error)),
+        DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
+            ErrorKind::Connection(text(&error))
+        }
         DriverKind::InvalidArgument { .. }
         | DriverKind::IncompatibleServer { .. }
         | DriverKind::SessionsNotSupported => ErrorKind::InvalidQuery(text(&error)),
@@ -77,10 +78,11 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::DnsResolve { message, .. } => {
             format!("the host name was not resolved: {message}")
         }
-        DriverKind::InvalidResponse { message, .. } => {
-            format!("the server sent an invalid reply: {message}")
+        DriverKind::InvalidResponse { message, .. } => invalid_reply(message),
+        DriverKind::Bson(error) => invalid_reply(&error.to_string()),
+        DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
+            invalid_reply("a length makes no sense")
         }
-        DriverKind::Bson(error) => error.to_string(),
         DriverKind::InvalidArgument { message, .. }
         | DriverKind::InvalidTlsConfig { message, .. }
         | DriverKind::IncompatibleServer { message, .. }
@@ -92,12 +94,26 @@ pub(crate) fn text(error: &DriverError) -> String {
     shorten(scrub(before_labels(&text)))
 }
 
-/// A deadline of ours that passed.
-pub(crate) fn no_answer(timeout: Duration) -> Error {
-    Error::new(ErrorKind::Timeout(format!(
-        "no answer from the server within {} s",
+fn invalid_reply(reason: &str) -> String {
+    format!("the server sent an invalid reply: {reason}")
+}
+
+/// Whether the driver's "invalid argument" is a number in a reply's frame that it could not reckon with.
+fn is_arithmetic(message: &str) -> bool {
+    message.contains("arithmetic failure") || message.contains("integral type conversion")
+}
+
+/// A deadline of ours that passed; `trouble` is what is known to be wrong with servers.
+pub(crate) fn no_answer(timeout: Duration, trouble: &[String]) -> Error {
+    let mut message = format!(
+        "no answer from the server within {} s (timeout)",
         timeout.as_secs_f64()
-    )))
+    );
+    if !trouble.is_empty() {
+        message.push_str("; ");
+        message.push_str(&shorten(trouble.join("; ")));
+    }
+    Error::new(ErrorKind::Timeout(message))
 }
 
 fn operation(code: i32, code_name: &str, message: &str) -> ErrorKind {
@@ -177,6 +193,8 @@ fn no_server(message: &str) -> String {
     }
     let what = if message.contains("suitable for criteria") {
         "no server suits the read preference"
+    } else if message.contains("timeout") {
+        "no server can be reached within serverSelectionTimeoutMS"
     } else {
         "no server can be reached"
     };
@@ -235,7 +253,7 @@ mod tests {
             source: None, server response: None }, { Address: b:2, Type: RsSecondary } ] }";
         assert_eq!(
             no_server(message),
-            "no server can be reached: a:1: I/O error: Connection refused (os error 111); b:2: RsSecondary"
+            "no server can be reached within serverSelectionTimeoutMS: a:1: I/O error: Connection refused (os error 111); b:2: RsSecondary"
         );
         assert_eq!(
             no_server("... Topology: { Type: ReplicaSetNoPrimary, Set Name: s, Servers: [ ] }"),

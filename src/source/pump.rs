@@ -11,14 +11,15 @@
 //! - Sessions die after 30 idle minutes and take their cursors along: while the reader is slow, the session is refreshed.
 
 use std::future::Future;
+use std::mem::take;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::future::{join_all, FutureExt};
 use mongodb::bson::doc;
 use mongodb::options::{ServerAddress, SessionOptions};
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
@@ -26,9 +27,10 @@ use tokio::time::{sleep, timeout, Instant};
 
 use super::batch::{take_apart, Parts};
 use super::client::{Client, ANSWERING};
-use super::direct;
-use super::failure::{from_driver, no_answer};
+use super::direct::{self, Leftover};
+use super::failure::from_driver;
 use super::query::{next, open, Query};
+use super::resume::Resume;
 use super::session::Session;
 use super::task::panicked;
 use super::trace::Trace;
@@ -38,11 +40,8 @@ use crate::reader::Reply;
 /// How long an exchange that was ended by a kill may take to say so.
 const LATE: Duration = Duration::from_secs(1);
 
-/// How long a session stays unused after its kill was not confirmed.
-const QUARANTINE: Duration = Duration::from_secs(60);
-
-/// How often a session is refreshed while its reader is slow; servers let sessions die after 30 minutes.
-const REFRESH: Duration = Duration::from_secs(300);
+/// How often a session is refreshed while its reader is slow, in milliseconds; servers let sessions die after 30 minutes.
+static REFRESH: AtomicU64 = AtomicU64::new(300_000);
 
 /// How long a server has to confirm that it refreshed a session.
 const REFRESHED: Duration = Duration::from_secs(2);
@@ -62,11 +61,25 @@ pub fn set_prefetch_bytes(bytes: usize) {
     PREFETCH.store(bytes.clamp(1, u32::MAX as usize), Ordering::Relaxed);
 }
 
+/// Sets how often the session of a query is refreshed while its reader is slow: for tests.
+#[doc(hidden)]
+pub fn set_refresh_interval(interval: Duration) {
+    let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+    REFRESH.store(millis, Ordering::Relaxed);
+}
+
+/// What a run asks for.
+pub(crate) enum Ask {
+    Once(Query),
+    /// A find that goes on when its cursor is lost.
+    Resuming(Box<Resume>),
+}
+
 /// A query to pump.
 pub(crate) struct Request {
     pub(crate) client: Client,
     pub(crate) database: String,
-    pub(crate) query: Query,
+    pub(crate) ask: Ask,
     pub(crate) session: Option<Session>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) eager: bool,
@@ -107,7 +120,7 @@ impl Output {
 
 /// Runs a query to its end, its first error, or until `stop`.
 pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<bool>) {
-    let trace = Trace::new(request.request, &request.database, &request.query);
+    let trace = Trace::new(request.request, &request.database, &request.ask);
     let mut pump = Pump {
         client: request.client,
         output,
@@ -123,14 +136,18 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         own_session: None,
         cursor: None,
         trace,
+        leftovers: Vec::new(),
+        resume: None,
     };
-    let drive = pump.drive(&request.database, request.query, request.session);
+    let drive = pump.drive(&request.database, request.ask, request.session);
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
     pump.trace.finished(&outcome);
     pump.output.finish(outcome);
     // After an error the cursor may still be open.
     pump.kill().await;
+    let leftovers = take(&mut pump.leftovers).into_iter();
+    join_all(leftovers.map(|leftover| leftover.kill(&pump.client))).await;
 }
 
 struct Pump {
@@ -140,13 +157,16 @@ struct Pump {
     patience: Patience,
     budget: usize,
     room: Arc<Semaphore>,
-    /// The server that answered last.
-    answering: Arc<Mutex<Option<ServerAddress>>>,
+    /// The servers that were asked to open the cursor; the last one did.
+    answering: Arc<Mutex<Vec<ServerAddress>>>,
     /// The run's session, while it is not the caller's and the query was not answered: killing it kills the query.
     own_session: Option<Session>,
     /// The open cursor, once its first reply was read.
     cursor: Option<OpenCursor>,
     trace: Trace,
+    /// What earlier attempts may have left open.
+    leftovers: Vec<Leftover>,
+    resume: Option<Box<Resume>>,
 }
 
 struct OpenCursor {
@@ -156,17 +176,69 @@ struct OpenCursor {
 }
 
 impl Pump {
-    async fn drive(
-        &mut self,
-        database: &str,
-        query: Query,
-        session: Option<Session>,
-    ) -> Result<()> {
+    async fn drive(&mut self, database: &str, ask: Ask, session: Option<Session>) -> Result<()> {
         let client = self.client.clone();
         let driver = match self.attend(client.driver()).await {
             Ok(driver) => driver?,
             Err(_) => return Err(Error::new(ErrorKind::Cancelled)),
         };
+        match ask {
+            Ask::Once(query) => self.read(driver, database, query, session).await,
+            Ask::Resuming(resume) => {
+                self.resume = Some(resume);
+                while let Some(wait) = self.go_on(driver, database, &session).await? {
+                    // Found and killed when the run is over: its server may be out of reach for long.
+                    let left = self.leave();
+                    self.leftovers.extend(left);
+                    self.answering = Arc::default();
+                    if self.attend(sleep(wait)).await.is_err() {
+                        return Err(Error::new(ErrorKind::Cancelled));
+                    }
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads on from where a read that can resume stands, to its end; or else says how long to wait before it is tried
+    /// again.
+    async fn go_on(
+        &mut self,
+        driver: &mongodb::Client,
+        database: &str,
+        session: &Option<Session>,
+    ) -> Result<Option<Duration>> {
+        let Some(mut resume) = self.resume.take() else {
+            return Ok(None);
+        };
+        let inspected = self.attend(resume.inspect(driver.database(database))).await;
+        let mut outcome = inspected.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled)));
+        let mut query = match &outcome {
+            Ok(()) => resume.query()?,
+            Err(_) => None,
+        };
+        self.resume = Some(resume);
+        while let Some(asked) = query.take() {
+            outcome = self.read(driver, database, asked, session.clone()).await;
+            if outcome.is_ok() {
+                query = self.resume.as_mut().and_then(|resume| resume.rest());
+            }
+        }
+        match (outcome, &mut self.resume) {
+            (Err(error), Some(resume)) => resume.after(error).map(Some),
+            (outcome, _) => outcome.map(|()| None),
+        }
+    }
+
+    /// One query, to its end or its first error.
+    async fn read(
+        &mut self,
+        driver: &mongodb::Client,
+        database: &str,
+        query: Query,
+        session: Option<Session>,
+    ) -> Result<()> {
+        let client = self.client.clone();
         let session = match session {
             Some(session) => session,
             None => {
@@ -183,9 +255,13 @@ impl Pump {
         let opened = self
             .attend(ANSWERING.scope(self.answering.clone(), opening))
             .await;
-        if opened.is_ok() {
-            // Answered: what is open now has an id of its own, and the session goes back to the driver's pool.
-            self.own_session = None;
+        if let Ok(answer) = &opened {
+            self.set_apart();
+            let lost = |error: &Error| matches!(error.kind(), ErrorKind::Connection(_));
+            if !answer.as_ref().is_err_and(lost) {
+                // Answered: what is open now has an id of its own, and the session goes back to the driver's pool.
+                self.own_session = None;
+            }
         }
         let mut cursor = match opened {
             Ok(cursor) => cursor?,
@@ -209,7 +285,11 @@ impl Pump {
             };
             let parts = take_apart(batch)?;
             self.note(&parts);
-            if let Some(reply) = parts.reply {
+            let reply = match &mut self.resume {
+                Some(resume) => parts.reply.and_then(|reply| resume.take(reply)),
+                None => parts.reply,
+            };
+            if let Some(reply) = reply {
                 self.deliver(reply, &session).await?;
             }
             if self.cursor.is_none() {
@@ -239,7 +319,7 @@ impl Pump {
                 return Ok(done);
             }
             () = stopped(&mut self.stop) => self.client.interrupted(),
-            () = over => no_answer(self.patience.limit.unwrap_or_default()),
+            () = over => self.client.no_answer(self.patience.limit.unwrap_or_default()),
         };
         self.output.finish(Err(error));
         if !self.kill().await {
@@ -259,11 +339,12 @@ impl Pump {
                 biased;
                 permit = &mut room => break permit,
                 () = stopped(&mut self.stop) => return Err(self.client.interrupted()),
-                () = sleep(REFRESH) => {}
+                () = sleep(Duration::from_millis(REFRESH.load(Ordering::Relaxed))) => {}
             }
             self.refresh(session).await;
         };
         let permit = permit.map_err(|_| Error::new(ErrorKind::Cancelled))?;
+        self.patience.answered();
         match &self.output.sender {
             Some(sender) if sender.send(Message::Reply(reply, permit)).is_ok() => Ok(()),
             _ => Err(Error::new(ErrorKind::Cancelled)),
@@ -291,37 +372,55 @@ impl Pump {
 
     /// Kills what is open on the server, or may be, and waits for it to be confirmed; whether it was.
     async fn kill(&mut self) -> bool {
-        // Nothing was sent before a server was found. The driver may then still be connecting, in the very wait that
-        // was broken off, and must not be waited for.
-        let Some(address) = self.address() else {
-            return false;
-        };
-        if let Some(cursor) = self.cursor.take() {
-            let command = doc! {"killCursors": cursor.collection, "cursors": [cursor.id]};
-            return direct::kill(&self.client, &address, &cursor.database, command).await;
+        // Without a server nothing was sent. The driver may then still be connecting, in the very wait that was broken
+        // off, and must not be waited for.
+        match self.leave() {
+            Some(leftover) => leftover.kill(&self.client).await,
+            None => false,
         }
-        let Some(session) = self.own_session.take() else {
-            return false;
-        };
-        let Ok(id) = session.id() else {
-            return false;
-        };
-        let command = doc! {"killSessions": [id]};
-        let confirmed = direct::kill(&self.client, &address, "admin", command).await;
-        if !confirmed {
-            // The command may still arrive, and must not meet another operation that was given this session.
-            tokio::spawn(async move {
-                sleep(QUARANTINE).await;
-                drop(session);
-            });
+    }
+
+    /// What is open on the server now, or may be; it is somebody else's to kill from here on.
+    fn leave(&mut self) -> Option<Leftover> {
+        self.set_apart();
+        let address = self.address()?;
+        match (self.cursor.take(), self.own_session.take()) {
+            (
+                Some(OpenCursor {
+                    id,
+                    database,
+                    collection,
+                }),
+                _,
+            ) => Some(Leftover::cursor(address, database, collection, id)),
+            (None, Some(session)) => Leftover::session(address, session),
+            (None, None) => None,
         }
-        confirmed
+    }
+
+    /// Notes what may be open of attempts to open the cursor that the driver gave up: their answers, lost on the way,
+    /// may have been cursors. A session of the caller's is not killed for it.
+    fn set_apart(&mut self) {
+        let mut asked = self
+            .answering
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let Some(session) = &self.own_session else {
+            return;
+        };
+        while asked.len() > 1 {
+            let given_up = Leftover::session(asked.remove(0), session.clone());
+            self.leftovers.extend(given_up);
+        }
     }
 
     /// The server that answered last, if any did.
     fn address(&self) -> Option<ServerAddress> {
-        let answering = self.answering.lock();
-        answering.unwrap_or_else(PoisonError::into_inner).clone()
+        let asked = self.answering.lock();
+        asked
+            .unwrap_or_else(PoisonError::into_inner)
+            .last()
+            .cloned()
     }
 }
 
@@ -334,16 +433,19 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
 struct Patience {
     limit: Option<Duration>,
     eager: bool,
+    /// What is to be counted: of all waits, or of those since the reader's last reply.
     waited: Duration,
 }
 
 impl Patience {
     fn left(&self) -> Option<Duration> {
-        let waited = if self.eager {
-            self.waited
-        } else {
-            Duration::ZERO
-        };
-        self.limit.map(|limit| limit.saturating_sub(waited))
+        self.limit.map(|limit| limit.saturating_sub(self.waited))
+    }
+
+    /// The reader has a reply.
+    fn answered(&mut self) {
+        if !self.eager {
+            self.waited = Duration::ZERO;
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use mongodb::options::ServerAddress;
 
 use super::events::{slow, verbose, Event, Level, Topic};
+use super::pump::Ask;
 use super::query::Query;
 use crate::error::Result;
 
@@ -21,16 +22,17 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(crate) fn new(request: u64, database: &str, query: &Query) -> Self {
-        let (operation, collection) = match query {
-            Query::Find { collection, .. } => ("find", Some(collection)),
-            Query::Aggregate { collection, .. } => ("aggregate", collection.as_ref()),
+    pub(crate) fn new(request: u64, database: &str, ask: &Ask) -> Self {
+        let (operation, collection) = match ask {
+            Ask::Once(Query::Find { collection, .. }) => ("find", Some(collection.as_str())),
+            Ask::Once(Query::Aggregate { collection, .. }) => ("aggregate", collection.as_deref()),
+            Ask::Resuming(resume) => ("find", Some(resume.collection())),
         };
         Trace {
             request,
             operation,
             database: database.to_owned(),
-            collection: collection.cloned(),
+            collection: collection.map(str::to_owned),
             cursor: 0,
             replies: 0,
             bytes: 0,

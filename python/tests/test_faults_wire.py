@@ -1,0 +1,163 @@
+"""Reads when replies get lost or come spoilt, from a real server through a proxy."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import proxy as wire
+import servers
+from data_bridge import ConnectionFailure, DataBridgeError, DecodeError, ServerTimeout
+from proxy import Proxy, Spoil, changed, near, number
+from servers import WAYS, Admin, Reader, exact_or_error, open_cursors, wait_until
+
+ROWS = list(range(100))
+READ: dict[str, Any] = {"batch_size": 10}
+
+
+@pytest.fixture(scope="module")
+def admin(faulty_uri: str) -> Iterator[Admin]:
+    with Admin(faulty_uri) as admin:
+        admin.wire.c.insert_many([{"_id": i, "text": f"text {i:3}" + "x" * 40, "d": {"a": [1, 2]}} for i in ROWS])
+        yield admin
+        admin.drop_database("wire")
+
+
+@pytest.fixture(scope="module")
+def proxy(admin: Admin) -> Iterator[Proxy]:
+    assert admin.address is not None
+    proxy = Proxy(admin.address)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="module")
+def reader(proxy: Proxy) -> Iterator[Reader]:
+    with servers.reader(proxy.uri) as reader:
+        yield reader
+
+
+@pytest.fixture(autouse=True)
+def afterwards(admin: Admin, proxy: Proxy, reader: Reader) -> Iterator[None]:
+    """Whatever happened, the client works and no cursor is left."""
+    yield
+    proxy.heal()
+    assert reader.attempt("wire", "read", **READ).ids == ROWS
+    wait_until(lambda: open_cursors(admin) == 0)
+
+
+LOST: dict[str, tuple[Spoil, type[DataBridgeError]]] = {
+    "drop": (wire.drop, ServerTimeout),
+    "hang": (wire.hang, ServerTimeout),
+    "truncate and hang": (wire.truncate_and_hang, ServerTimeout),
+    "close": (wire.close, ConnectionFailure),
+    "reset": (wire.reset, ConnectionFailure),
+    "truncate": (wire.truncate, ConnectionFailure),
+}
+
+
+@pytest.mark.parametrize(("way", "nth"), [*((way, 3) for way in WAYS), ("read", 1), ("async iterate", 1)])
+@pytest.mark.parametrize("fault", LOST)
+def test_a_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: str, way: str, nth: int) -> None:
+    spoil, kind = LOST[fault]
+    proxy.spoil("getMore", nth, spoil)
+    outcome = reader.attempt("wire", way, timeout=0.2, **READ)
+    exact_or_error(outcome, ROWS)
+    assert isinstance(outcome.error, kind)
+    assert len(outcome.ids) <= 10 * nth
+
+
+@pytest.mark.parametrize("fault", LOST)
+def test_a_first_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: str) -> None:
+    spoil, kind = LOST[fault]
+    proxy.spoil("find", 1, spoil)
+    outcome = reader.attempt("wire", "read", timeout=0.2 if kind is ServerTimeout else 10, **READ)
+    if kind is ServerTimeout:
+        assert isinstance(outcome.error, ServerTimeout)
+        assert outcome.ids == []
+    else:
+        # Nothing was handed out yet: the driver asks again.
+        assert (outcome.ids, outcome.error) == (ROWS, None)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_slow_reply_is_waited_for(proxy: Proxy, reader: Reader, way: str) -> None:
+    proxy.spoil("getMore", 2, wire.trickle)
+    outcome = reader.attempt("wire", way, timeout=20, **READ)
+    assert (outcome.ids, outcome.error) == (ROWS, None)
+
+
+@pytest.mark.parametrize("way", ["read", "async stream"])
+def test_a_slow_reply_has_a_deadline(proxy: Proxy, reader: Reader, way: str) -> None:
+    proxy.spoil("getMore", 2, wire.trickle)
+    outcome = reader.attempt("wire", way, timeout=0.1, **READ)
+    exact_or_error(outcome, ROWS)
+    assert isinstance(outcome.error, ServerTimeout)
+
+
+LIES: dict[str, tuple[Any, type[DataBridgeError]]] = {
+    # Of the message: a reply that never gets whole, one that is cut, and ones that make no sense.
+    "message longer": (lambda data: number(0, len(data) + 10)(data), ServerTimeout),
+    "message shorter": (lambda data: number(0, len(data) - 10)(data), ConnectionFailure),
+    "message of nothing": (number(0, 0), ConnectionFailure),
+    "message of 2 GiB": (number(0, 2**31 - 1), DataBridgeError),
+    "message negative": (number(0, -1), DataBridgeError),
+    "another opcode": (number(12, 1), ConnectionFailure),
+    "reply longer": (lambda data: number(21, len(data))(data), ConnectionFailure),
+    "reply shorter": (number(21, 30), ConnectionFailure),
+    "reply of nothing": (number(21, 0), ConnectionFailure),
+    # Of a value in it: the place is known.
+    "string longer": (near(b"text\0", 5, struct.pack("<i", 2**31 - 1)), DecodeError),
+    "string shorter": (near(b"text\0", 5, struct.pack("<i", 5)), DecodeError),
+    "string of nothing": (near(b"text\0", 5, struct.pack("<i", 0)), DecodeError),
+    "string negative": (near(b"text\0", 5, struct.pack("<i", -1)), DecodeError),
+    "unknown type": (near(b"\x02text\0", 0, b"\x7e"), DecodeError),
+    "invalid UTF-8": (near(b"text\0", 12, b"\xff\xfe"), DecodeError),
+    "invalid UTF-8 in a key": (near(b"text\0", 1, b"\xff"), DecodeError),
+    "nested longer": (near(b"\x03d\0", 3, struct.pack("<i", 2**30)), DecodeError),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_reply_that_lies(admin: Admin, proxy: Proxy, reader: Reader, lie: str) -> None:
+    change, kind = LIES[lie]
+    for way in (WAYS[len(lie) % len(WAYS)], "read"):
+        proxy.spoil("getMore", 3, changed(change))
+        outcome = reader.attempt("wire", way, timeout=0.3, **READ)
+        proxy.heal()
+        # Else this run might send a request that is counted to the next one.
+        wait_until(lambda: open_cursors(admin) == 0)
+        exact_or_error(outcome, ROWS)
+        assert isinstance(outcome.error, kind), (way, outcome)
+        assert len(outcome.ids) <= 30
+        if isinstance(outcome.error, DecodeError):
+            assert outcome.error.document == 30
+            assert "30" in str(outcome.error)
+
+
+# Header, flags, and the reply's frame up to the `_id` of its first document; and what stands behind its last one.
+FRAME = [*range(8 * 59), *range(-8 * 230, 0)]
+
+
+@pytest.mark.parametrize(
+    "bits",
+    [
+        pytest.param(random.Random(7).sample(FRAME, 80), id="some"),
+        pytest.param(FRAME, id="all", marks=pytest.mark.slow),
+    ],
+)
+def test_no_flipped_bit_loses_a_row(admin: Admin, proxy: Proxy, reader: Reader, bits: Any) -> None:
+    """In the frame. One in a value is another value: neither TCP nor BSON can tell."""
+    for bit in bits:
+        proxy.spoil("getMore", 3, changed(wire.flip(bit)))
+        outcome = reader.attempt("wire", "read", timeout=0.5, **READ)
+        proxy.heal()
+        if outcome.error is None:
+            assert outcome.ids == ROWS, bit
+        assert outcome.seconds < servers.HANG
+    # A cursor whose id was changed on its way cannot be killed by its reader.
+    admin.admin.command("killAllSessions", [])

@@ -1,0 +1,264 @@
+"""`resume=True`: a read goes on behind its last row; no cut doubles or skips one."""
+
+from __future__ import annotations
+
+import datetime
+import uuid
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import bson
+import pytest
+from bson import Code, Decimal128, MaxKey, MinKey, ObjectId, Timestamp
+from bson.binary import Binary, UuidRepresentation
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from pymongo.read_concern import ReadConcern
+
+import proxy as wire
+import servers
+from data_bridge import ConnectionFailure, InvalidQuery, MongoClient, OperationFailure, ServerTimeout
+from proxy import Proxy, Spoil
+from servers import WAYS, Admin, Reader, failing, open_cursors, wait_until
+
+IDS: list[Any] = [
+    MinKey(),
+    None,
+    float("nan"),
+    float("-inf"),
+    -(2**63),
+    -1,
+    0,
+    Decimal128(Decimal("0.1")),
+    1.5,
+    2,
+    2**31,
+    2.0**70,
+    "",
+    "Ab",
+    "a\0b",
+    "z" * 2000,
+    {},
+    {"a": 1, "b": None},
+    {"a": [1, {"c": "d"}]},
+    b"",
+    Binary(b"\1\2", 128),
+    b"bytes",
+    Binary.from_uuid(uuid.UUID(int=7), UuidRepresentation.STANDARD),
+    ObjectId("0" * 24),
+    ObjectId("f" * 24),
+    False,
+    True,
+    datetime.datetime(1, 1, 1),
+    datetime.datetime(2024, 1, 2, 3, 4, 5, 6000),
+    Timestamp(0, 1),
+    Timestamp(9, 9),
+    Code("f()"),
+    Code("g()", {"x": 1}),
+    MaxKey(),
+]
+"""In the order of the server."""
+
+
+@pytest.fixture(scope="module")
+def admin(faulty_uri: str) -> Iterator[Admin]:
+    with Admin(faulty_uri) as admin:
+        admin.resume.c.insert_many([{"_id": _id, "n": n} for n, _id in enumerate(IDS)])
+        assert [row["n"] for row in admin.resume.c.find(sort=[("_id", 1)])] == list(range(len(IDS)))
+        yield admin
+        admin.drop_database("resume")
+
+
+@pytest.fixture(scope="module")
+def proxy(admin: Admin) -> Iterator[Proxy]:
+    assert admin.address is not None
+    proxy = Proxy(admin.address)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="module")
+def reader(proxy: Proxy) -> Iterator[Reader]:
+    with servers.reader(proxy.uri) as reader:
+        yield reader
+
+
+@pytest.fixture
+def healed(admin: Admin, proxy: Proxy) -> Iterator[None]:
+    yield
+    proxy.heal()
+    wait_until(lambda: open_cursors(admin) == 0)
+
+
+pytestmark = pytest.mark.usefixtures("healed")
+
+CUTS: dict[str, Spoil] = {"close": wire.close, "reset": wire.reset, "truncate": wire.truncate}
+
+
+
+
+def _same(ids: list[Any], expected: list[Any]) -> bool:
+    """NaN and all: as bytes."""
+    return [bson.encode({"_id": _id}) for _id in ids] == [bson.encode({"_id": _id}) for _id in expected]
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("nth", [1, 2, 3, 5])
+def test_a_cut_at_each_reply(admin: Admin, reader: Reader, batch_size: int, direction: int, nth: int) -> None:
+    """Each cursor dies at its nth getMore, or its first one from then on."""
+    options = {"sort": [("_id", direction)], "batch_size": batch_size, "resume": True}
+    ways = ["read", WAYS[(nth + batch_size) % len(WAYS)]]
+    for way in ways:
+        if way in ("to_arrow", "stream", "async stream"):
+            way = "iterate"  # `_id`s of many types come back from a table as bytes
+        with failing(admin, {"skip": nth - 1}, failCommands=["getMore"], errorCode=43):
+            if batch_size == 1:
+                # The one row of the first reply is the last one again: without a getMore there is nothing new.
+                outcome = reader.attempt("resume", way, **{**options, "batch_size": 2})
+            else:
+                outcome = reader.attempt("resume", way, **options)
+        assert outcome.error is None
+        assert _same(outcome.ids, IDS[::direction])
+
+
+def test_a_cursor_that_dies_at_once_each_time(admin: Admin, reader: Reader) -> None:
+    query = reader.client.resume.c.find(batch_size=1, resume=True, timeout=60)
+    with failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=43), pytest.raises(OperationFailure) as caught:
+        query.read()
+    assert caught.value.code == 43
+    assert query.report is not None
+    assert 1 <= query.report.resumed < 20
+    with (
+        failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=43),
+        pytest.raises((ServerTimeout, OperationFailure)),
+    ):
+        reader.client.resume.c.find(batch_size=1, resume=True, timeout=0.3).read()
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("direction", [1, -1])
+def test_connections_that_break(proxy: Proxy, reader: Reader, cut: str, direction: int) -> None:
+    for nth in (1, [2, 4]):
+        proxy.spoil("getMore", nth, CUTS[cut])
+        query = reader.client.resume.c.find(sort=[("_id", direction)], batch_size=5, resume=True)
+        assert _same([row["_id"] for row in query], IDS[::direction])
+        assert query.report is not None
+        assert query.report.resumed == (1 if nth == 1 else 2)
+        assert "went on" in str(query.report)
+
+
+@settings(max_examples=25)
+@example(cuts={1}, batch_size=1, direction=1, skip=0, limit=0)
+@given(
+    # More than six in a row, with one row in a reply, end the read.
+    cuts=st.sets(st.integers(1, 40), max_size=6),
+    batch_size=st.sampled_from([1, 2, 3, 7]),
+    direction=st.sampled_from([1, -1]),
+    skip=st.integers(0, 6),
+    limit=st.integers(0, len(IDS) + 2),
+)
+def test_any_cuts_give_the_same_rows(
+    admin: Admin, proxy: Proxy, reader: Reader, cuts: set[int], batch_size: int, direction: int, skip: int, limit: int
+) -> None:
+    # Changed on the way, not cut: the driver need not connect again. What it says is CursorNotFound.
+    proxy.spoil("getMore", cuts, not_found)
+    query = reader.client.resume.c.find(
+        {"n": {"$ne": 4}}, sort=[("_id", direction)], batch_size=batch_size, skip=skip, limit=limit, resume=True
+    )
+    expected = [_id for n, _id in enumerate(IDS) if n != 4][::direction][skip:]
+    assert _same([row["_id"] for row in query.read()], expected[:limit] if limit else expected)
+    proxy.heal()
+
+
+def not_found(link: wire.Link, reply: bytes) -> None:
+    answer = bson.encode({"ok": 0.0, "errmsg": "cursor id 1 not found", "code": 43, "codeName": "CursorNotFound"})
+    head = wire.HEADER.pack(21 + len(answer), *wire.HEADER.unpack_from(reply)[1:])
+    link.send(head + reply[16:21] + answer)
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("limit", [0, 4, 5, 6])
+def test_the_last_row_is_deleted_meanwhile(
+    admin: Admin, proxy: Proxy, reader: Reader, direction: int, limit: int
+) -> None:
+    rows = admin.resume.gone
+    rows.insert_many([{"_id": n} for n in range(10)])
+    last = 1 if direction == 1 else 8
+
+    def delete(link: wire.Link, reply: bytes) -> None:
+        rows.delete_one({"_id": last})
+        not_found(link, reply)
+
+    proxy.spoil("getMore", 1, delete)
+    query = reader.client.resume.gone.find(sort=[("_id", direction)], batch_size=2, limit=limit, resume=True)
+    expected = list(range(10))[::direction]
+    assert [row["_id"] for row in query.read()] == (expected[:limit] if limit else expected)
+    rows.drop()
+
+
+def test_a_table_and_a_schema(proxy: Proxy, reader: Reader, admin: Admin) -> None:
+    admin.resume.plain.insert_many([{"_id": n, "a": n % 3} for n in range(50)])
+    proxy.spoil("getMore", [1, 3], wire.close)
+    plain = reader.client.resume.plain
+    assert plain.find(batch_size=5, resume=True).to_arrow().column("_id").to_pylist() == list(range(50))
+    proxy.spoil("getMore", [1, 3], wire.close)
+    table = plain.find(batch_size=5, resume=True, schema={"a": int}).to_arrow()
+    assert table.column("a").to_pylist() == [n % 3 for n in range(50)]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"sort": "n"}, "sort"),
+        ({"sort": [("_id", 1), ("n", 1)]}, "sort"),
+        ({"hint": "n_1"}, "hint"),
+        ({"hint": [("$natural", 1)]}, "hint"),
+        ({"min": {"_id": 1}, "hint": [("_id", 1)]}, "min"),
+        ({"projection": {"_id": 0}}, "projection"),
+        ({"projection": {"_id": "$n"}}, "projection"),
+        ({"return_key": True}, "return_key"),
+        ({"collation": {"locale": "en"}}, "collation"),
+        ({"read_concern": ReadConcern("snapshot")}, "snapshot"),
+    ],
+)
+def test_what_cannot_resume_is_refused(reader: Reader, options: dict[str, Any], reason: str) -> None:
+    with pytest.raises(InvalidQuery, match=f"cannot resume.*{reason}"):
+        reader.client.resume.c.find(resume=True, **options).read()
+
+
+def test_where_it_cannot_resume_is_refused(admin: Admin, faulty_uri: str) -> None:
+    database = admin.resume
+    database.create_collection("clustered", clusteredIndex={"key": {"_id": 1}, "unique": True})
+    database.create_collection("collated", collation={"locale": "en", "strength": 2})
+    database.create_collection("view", viewOn="c", pipeline=[])
+    with MongoClient(faulty_uri) as client:
+        for name, reason in (("clustered", "clustered"), ("collated", "collation"), ("view", "view")):
+            with pytest.raises(InvalidQuery, match=f"cannot resume.*{reason}"):
+                client.resume[name].find(resume=True).read()
+        assert client.resume.nowhere.find(resume=True).to_dicts() == []
+        with pytest.raises(InvalidQuery, match="aggregate"):
+            client.resume.c.aggregate([], resume=True)
+        with pytest.raises(TypeError, match="resume must be a bool"):
+            client.resume.c.find(resume=1)
+        with client.start_session() as session:
+            assert len(client.resume.c.find(session=session, resume=True).read()) == len(IDS)
+            session.start_transaction()
+            with pytest.raises(InvalidQuery, match="transaction"):
+                client.resume.c.find(session=session, resume=True).read()
+            session.abort_transaction()
+
+
+def test_without_it_the_read_ends(proxy: Proxy, reader: Reader) -> None:
+    proxy.spoil("getMore", 2, wire.close)
+    with pytest.raises(ConnectionFailure):
+        reader.client.resume.c.find(batch_size=2).read()
+
+
+def test_only_what_is_lost_is_asked_for_again(admin: Admin, reader: Reader) -> None:
+    with failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=13), pytest.raises(OperationFailure) as caught:
+        reader.client.resume.c.find(batch_size=2, resume=True).read()
+    assert caught.value.code == 13
+    with failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=50), pytest.raises(ServerTimeout):
+        reader.client.resume.c.find(batch_size=2, resume=True).read()

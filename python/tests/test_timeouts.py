@@ -1,0 +1,174 @@
+"""Deadlines: where they are set, what they bound, what their errors say."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import data_bridge
+import mongod
+import servers
+from data_bridge import ConnectionFailure, MongoClient, OperationFailure, ServerTimeout, _core
+from servers import Admin, failing, wait_until
+
+ROWS = 1000
+
+
+@pytest.fixture(scope="module")
+def admin(faulty_uri: str) -> Iterator[Admin]:
+    with Admin(faulty_uri) as admin:
+        # Larger than what is decoded ahead of a consumer who pauses.
+        admin.slow.c.insert_many([{"_id": i, "text": "x" * 20_000} for i in range(ROWS)])
+        yield admin
+        admin.drop_database("slow")
+
+
+@pytest.fixture
+def narrow() -> Iterator[None]:
+    """Nothing is fetched ahead."""
+    before = data_bridge.config()["prefetch_bytes"]
+    data_bridge.config(prefetch_bytes=1)
+    yield
+    data_bridge.config(prefetch_bytes=before)
+
+
+@pytest.fixture
+def closed_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def test_where_a_timeout_is_set(admin: Admin, faulty_uri: str) -> None:
+    assert MongoClient(faulty_uri).timeout == 600
+    with MongoClient(faulty_uri, appName=servers.NAME, timeout=0.15) as client:
+        database = client.slow
+        with failing(admin, "alwaysOn", failCommands=["find", "count", "aggregate"], blockConnection=True, blockTimeMS=600):
+            for collection, seconds, given in (
+                (database.c, 0.15, {}),
+                (database.with_options(timeout=0.16).c, 0.16, {}),
+                (database.c.with_options(timeout=0.17), 0.17, {}),
+                (database.c.with_options(timeout=None), 0.18, {"timeout": 0.18}),
+            ):
+                with pytest.raises(ServerTimeout, match=rf"within {seconds} s \(timeout\)"):
+                    collection.find({"_id": 1}, **given).read()
+            with pytest.raises(ServerTimeout, match=r"within 0.19 s"):
+                database.c.with_options(timeout=0.19).count_documents({})
+            for whole in (database.c.with_options(timeout=None), database.with_options(timeout=None).c):
+                assert len(whole.find({"_id": 1}).read()) == 1
+        assert database.c.count_documents({}) == ROWS
+    for wrong in (0, -1, "1", True):
+        with pytest.raises((TypeError, ValueError), match="timeout must be"):
+            client.slow.c.with_options(timeout=wrong)
+
+
+def test_an_eager_read_is_bounded_as_a_whole_and_a_live_one_by_each_wait(admin: Admin, faulty_uri: str) -> None:
+    with MongoClient(faulty_uri, appName=servers.NAME) as client:
+        query = client.slow.c.find({"_id": {"$lt": 12}}, batch_size=2, projection=["_id"], timeout=0.6)
+        # Six replies, each of them late.
+        with failing(admin, "alwaysOn", failCommands=["find", "getMore"], blockConnection=True, blockTimeMS=200):
+            with pytest.raises(ServerTimeout):
+                query.read()
+            assert [row["_id"] for row in query] == list(range(12))
+            with query.stream() as stream:
+                assert sum(len(batch) for batch in stream) == 12
+
+
+@pytest.mark.usefixtures("narrow")
+def test_the_consumers_time_does_not_count(admin: Admin, faulty_uri: str) -> None:
+    assert admin.slow.c.estimated_document_count() == ROWS
+    with MongoClient(faulty_uri) as client:
+        rows = iter(client.slow.c.find(batch_size=10, timeout=0.5))
+        next(rows)
+        time.sleep(1.0)
+        assert sum(1 for _ in rows) == ROWS - 1
+
+
+def test_max_time_is_the_servers(admin: Admin, faulty_uri: str) -> None:
+    assert admin.slow.c.find_one({"_id": 1})
+    with MongoClient(faulty_uri) as client, pytest.raises(ServerTimeout, match=r"time limit.*\(maxTimeMS\)"):
+        client.slow.c.find({"$where": "sleep(50) || true"}, max_time_ms=100).read()
+
+
+def test_server_selection_says_why(closed_port: int) -> None:
+    host = f"127.0.0.1:{closed_port}"
+    with MongoClient(f"mongodb://{host}", serverSelectionTimeoutMS=300) as client:
+        with pytest.raises(ConnectionFailure, match=rf"serverSelectionTimeoutMS.*{host}.*refused"):
+            client.a.b.find().read()
+    # Our own deadline may come first.
+    with MongoClient(f"mongodb://{host}", timeout=0.4) as client:
+        for read in (lambda: client.a.b.find().read(), lambda: client.a.b.count_documents({})):
+            with pytest.raises(ServerTimeout, match=rf"within 0.4 s \(timeout\); {host}: .*refused"):
+                read()
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_slow_consumers_session_is_refreshed(admin: Admin, faulty_uri: str) -> None:
+    def refreshed() -> int:
+        return int(admin.admin.command("serverStatus")["metrics"]["commands"]["refreshSessions"]["total"])
+
+    _core.configure(None, None, 0.1)
+    try:
+        with MongoClient(faulty_uri) as client:
+            rows = iter(client.slow.c.find(batch_size=10))
+            next(rows)
+            before = refreshed()
+            wait_until(lambda: refreshed() >= before + 3)
+            assert sum(1 for _ in rows) == ROWS - 1
+    finally:
+        _core.configure(None, None, 300)
+
+
+@pytest.mark.usefixtures("narrow")
+def test_a_cursor_that_the_server_reaps() -> None:
+    """Idle cursors live as long as their sessions, unless the server was told otherwise."""
+    limits = {
+        "clientCursorMonitorFrequencySecs": 1,
+        "cursorTimeoutMillis": 500,
+        "enableTimeoutOfInactiveSessionCursors": "true",
+    }
+    arguments = [part for name, value in limits.items() for part in ("--setParameter", f"{name}={value}")]
+    with mongod.embedded_mongod(*arguments) as uri, Admin(uri) as admin, MongoClient(uri) as client:
+        admin.slow.c.insert_many([{"_id": i, "text": "x" * 20_000} for i in range(ROWS)])
+
+        def pause(**options: Any) -> list[int]:
+            rows = iter(client.slow.c.find(batch_size=10, **options))
+            ids = [next(rows)["_id"]]
+            reaped = admin.admin.command("serverStatus")["metrics"]["cursor"]["timedOut"]
+            if "no_cursor_timeout" in options:
+                time.sleep(2.5)
+            else:
+                wait_until(lambda: admin.admin.command("serverStatus")["metrics"]["cursor"]["timedOut"] > reaped)
+            ids.extend(row["_id"] for row in rows)
+            return ids
+
+        with pytest.raises(OperationFailure) as caught:
+            pause()
+        assert caught.value.code == 43
+        assert pause(resume=True) == list(range(ROWS))
+        assert pause(no_cursor_timeout=True) == list(range(ROWS))
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("narrow")
+def test_a_consumer_that_pauses_longer_than_sessions_live() -> None:
+    limits = {"localLogicalSessionTimeoutMinutes": 1, "logicalSessionRefreshMillis": 1000, "ttlMonitorSleepSecs": 1}
+    arguments = [part for name, value in limits.items() for part in ("--setParameter", f"{name}={value}")]
+    _core.configure(None, None, 10)
+    try:
+        with mongod.embedded_mongod(*arguments) as uri, Admin(uri) as admin, MongoClient(uri) as client:
+            admin.slow.c.insert_many([{"_id": i, "text": "x" * 20_000} for i in range(ROWS)])
+            rows = iter(client.slow.c.find(batch_size=10))
+            next(rows)
+            # The control: a cursor whose session nobody refreshes.
+            other = admin.slow.c.find(batch_size=10)
+            next(other)
+            time.sleep(100)
+            assert sum(1 for _ in rows) == ROWS - 1
+            with pytest.raises(Exception, match="cursor"):
+                list(other)
+    finally:
+        _core.configure(None, None, 300)
