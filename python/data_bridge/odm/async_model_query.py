@@ -123,9 +123,9 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """As `AsyncQuery.read`."""
         return await self.to_query().read()
 
-    async def to_arrow(self) -> pa.Table:
-        """As `AsyncQuery.to_arrow`."""
-        return await self.to_query().to_arrow()
+    async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
+        """As `AsyncQuery.to_arrow`; the model's `from_arrow` reads it."""
+        return await self.to_query().to_arrow(shapes=shapes)
 
     async def to_polars(self) -> pl.DataFrame:
         """As `AsyncQuery.to_polars`."""

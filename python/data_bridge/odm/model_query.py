@@ -124,9 +124,9 @@ class ModelQuery(ModelQueryBase[T]):
         """As `Query.read`."""
         return self.to_query().read()
 
-    def to_arrow(self) -> pa.Table:
-        """As `Query.to_arrow`."""
-        return self.to_query().to_arrow()
+    def to_arrow(self, *, shapes: bool = False) -> pa.Table:
+        """As `Query.to_arrow`; the model's `from_arrow` reads it."""
+        return self.to_query().to_arrow(shapes=shapes)
 
     def to_polars(self) -> pl.DataFrame:
         """As `Query.to_polars`."""
