@@ -134,7 +134,7 @@ async def supplier_of(product: Product) -> Supplier:
 
 async def best_sellers(count: int) -> list[ProductSales]:
     """Aggregate on the server; the rows become instances of a model."""
-    return ProductSales.from_arrow(Order.aggregate(sales(count)).read())
+    return ProductSales.from_arrow(await Order.aggregate(sales(count)).read())
 
 
 def sales(count: int) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ async def archive(client: AsyncMongoClient, name: str, before: dt.datetime) -> i
     """Move old orders to another database: instances of the same model there, over the rows of one result."""
     Archived = Order.on(client[f"{name}_archive"])
     old = Order.find(Order.placed < before)
-    moved = Archived.from_arrow(old.read())
+    moved = Archived.from_arrow(await old.read())
     await Archived.insert_many(moved)
     deleted = (await old.delete()).deleted_count
     assert deleted == await Archived.count()

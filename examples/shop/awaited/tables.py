@@ -50,7 +50,8 @@ async def count_streamed() -> dict[Status, int]:
 
 def batch_values(batch: Any, column: str) -> list[Any]:
     """The values of a column of a batch, which any Arrow library takes."""
-    return pa.record_batch(batch).column(column).to_pylist()  # type: ignore[no-any-return]
+    values: list[Any] = pa.record_batch(batch).column(column).to_pylist()
+    return values
 
 
 async def export_products(file: Path) -> int:

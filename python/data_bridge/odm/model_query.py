@@ -65,8 +65,10 @@ class ModelQuery(ModelQueryBase[T]):
             run(self._fetch(block))
             yield from block
 
-    def __aiter__(self) -> Any:
-        raise TypeError("this query is synchronous: use `for`, or an AsyncDocument")
+    if not TYPE_CHECKING:
+        # For type checkers there is none, so that they report what this refuses.
+        def __aiter__(self) -> Any:
+            raise TypeError("this query is synchronous: use `for`, or an AsyncDocument")
 
     def validate(self) -> list[T]:
         """Run the query and look at every value, column by column; all instances.
