@@ -35,7 +35,7 @@ class Sizes(NamedTuple):
     def of(cls, count: int) -> Sizes:
         """`count` documents in all, 100 at least."""
         count = max(count, 100)
-        suppliers, products, customers, orders = max(count // 2000, len(CITIES)), count // 50, count // 10, count // 4
+        suppliers, products, customers, orders = max(count // 2000, len(CITIES)), count // 50, count // 10, count // 5
         return cls(suppliers, products, customers, orders, count - suppliers - products - customers - orders)
 
 

@@ -42,9 +42,9 @@ async def inspect_reviews() -> list[ValidationError]:
     return []
 
 
-async def repair_reviews() -> int:
+async def repair_reviews(errors: list[ValidationError]) -> int:
     """Delete what does not fit."""
-    wrong = {error.id for error in await inspect_reviews()}
+    wrong = {error.id for error in errors}
     return (await Review.delete_many({"_id": {"$in": list(wrong)}})).deleted_count
 
 

@@ -103,8 +103,9 @@ async def look_after(client: AsyncMongoClient, name: str) -> None:
     print("\nCare")
     await care.break_a_review(client, name)
     print("  what fits is read:", await care.read_what_fits(care.BROKEN))
-    print("  all that does not fit:", [str(each) for each in await care.inspect_reviews()])
-    print("  repaired:", await care.repair_reviews())
+    errors = await care.inspect_reviews()
+    print("  all that does not fit:", [str(each) for each in errors])
+    print("  repaired:", await care.repair_reviews(errors))
     ada = await asking.customer_of(ADA)
     assert ada is not None
     for told in await care.refuse_mistakes(ada):

@@ -42,9 +42,9 @@ def inspect_reviews() -> list[ValidationError]:
     return []
 
 
-def repair_reviews() -> int:
+def repair_reviews(errors: list[ValidationError]) -> int:
     """Delete what does not fit."""
-    wrong = {error.id for error in inspect_reviews()}
+    wrong = {error.id for error in errors}
     return Review.delete_many({"_id": {"$in": list(wrong)}}).deleted_count
 
 

@@ -103,8 +103,9 @@ def look_after(client: MongoClient, name: str) -> None:
     print("\nCare")
     care.break_a_review(client, name)
     print("  what fits is read:", care.read_what_fits(care.BROKEN))
-    print("  all that does not fit:", [str(each) for each in care.inspect_reviews()])
-    print("  repaired:", care.repair_reviews())
+    errors = care.inspect_reviews()
+    print("  all that does not fit:", [str(each) for each in errors])
+    print("  repaired:", care.repair_reviews(errors))
     ada = asking.customer_of(ADA)
     assert ada is not None
     for told in care.refuse_mistakes(ada):
