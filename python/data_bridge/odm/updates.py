@@ -14,7 +14,6 @@ from .errors import Mismatch
 from .expressions import Expression, FieldPath, resolve
 from .plans import Plan
 
-
 _MISSING: Any = object()
 
 

@@ -69,7 +69,14 @@ def stored(users: Any, ours: data_bridge.Database) -> list[User]:
             mail="a@b",
         ),
         User(name="defaults", age=1),
-        User(name="other", age=-1, either=5, extra=Decimal128("NaN"), labels=set(), homes={"b": Address(city="x", zip="1")}),
+        User(
+            name="other",
+            age=-1,
+            either=5,
+            extra=Decimal128("NaN"),
+            labels=set(),
+            homes={"b": Address(city="x", zip="1")},
+        ),
     ]
     User.insert_many(made)
     # As other programs store it: fewer keys, more keys, null where the model has another default.

@@ -1,4 +1,4 @@
-"""What type checkers see, both strict: `typed.py`, where each `type: ignore` has to be needed, and the example application."""
+"""What type checkers see, both strict: `typed.py`, where each `type: ignore` has to be needed, and an application."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from test_examples import python_blocks
 
 ROOT = Path(__file__).parents[3]
-CHECKED = ["python/tests/odm/typed.py", "examples/shop"]
+CHECKED = ["python/tests/odm/typed.py", "examples/webshop"]
 COMMANDS = {"mypy": ["-m", "mypy", "--strict"], "pyright": ["-m", "pyright", "--pythonpath", sys.executable]}
 WRONG = """
 from data_bridge.odm import Document
@@ -36,8 +37,11 @@ def checked(checker: str, *files: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("checker", COMMANDS)
-def test_models_are_typed(checker: str) -> None:
-    done = checked(checker, *CHECKED)
+def test_models_are_typed(checker: str, tmp_path: Path) -> None:
+    """Also the blocks of the page about models, as far as a checker looks at files outside the project."""
+    page = tmp_path / "page.py"
+    page.write_text(python_blocks("docs/odm.md"), encoding="utf-8")
+    done = checked(checker, *CHECKED, str(page))
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -1,6 +1,6 @@
 """Checked by mypy and pyright, both strict: what type checkers know of models, and which mistakes they report.
 
-Each `type: ignore` has to be needed, by both: one that is not is an error of its own. Nothing here is run but the classes.
+Each `type: ignore` has to be needed, by both: one that is not is an error of its own. Only the classes are run.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ if TYPE_CHECKING:
     User.find().to_lits()  # type: ignore[attr-defined]
     User.find().skip("x")  # type: ignore[arg-type]
     User.find().project(int)  # type: ignore[type-var]
-    for each in Later.find():  # type: ignore[attr-defined]
+    for _ in Later.find():  # type: ignore[attr-defined]
         pass
 
     # Writes.

@@ -1,4 +1,4 @@
-"""The shop of examples/shop with 100,000 documents, on Document and on AsyncDocument: PyMongo knows what is true."""
+"""The shop of examples/webshop with 100,000 documents, on Document and on AsyncDocument: PyMongo knows what is true."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Shop:
         return self._pymongo.get_database(self.name + suffix, codec_options=OPTIONS)
 
     def module(self, name: str) -> ModuleType:
-        return importlib.import_module(f"examples.shop.{self.kind}.{name}")
+        return importlib.import_module(f"examples.webshop.{self.kind}.{name}")
 
     def call(self, path: str, *arguments: Any) -> Any:
         """A function of the shop: `call("asking.titles", 3)`."""
@@ -96,10 +96,10 @@ def plain(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_both_kinds_are_one_program() -> None:
     """Without `async` and `await` the files of one kind are those of the other."""
-    files = sorted(each.name for each in (ROOT / "examples/shop/blocking").glob("*.py"))
-    assert files == sorted(each.name for each in (ROOT / "examples/shop/awaited").glob("*.py"))
+    files = sorted(each.name for each in (ROOT / "examples/webshop/blocking").glob("*.py"))
+    assert files == sorted(each.name for each in (ROOT / "examples/webshop/awaited").glob("*.py"))
     for file in files:
-        blocking, awaited = ((ROOT / "examples/shop" / kind / file).read_text(encoding="utf-8") for kind in KINDS)
+        blocking, awaited = ((ROOT / "examples/webshop" / kind / file).read_text(encoding="utf-8") for kind in KINDS)
         waiting = re.sub(r"\b(async |await )", "", awaited)
         waiting = re.sub(r"\bAsync(?=Document|MongoClient|ClientSession)", "", waiting)
         assert _tree(waiting) == _tree(blocking), file
@@ -117,7 +117,9 @@ def test_the_program(mongodb_uri: str, pymongo_client: Any) -> None:
     """As the README runs it; both days print the same."""
     name = f"data_bridge_shop_{uuid.uuid4().hex[:8]}"
     try:
-        output = run(["-m", "examples.shop", mongodb_uri, "--count", str(SMALL), "--database", name], mongodb_uri, ROOT)
+        output = run(
+            ["-m", "examples.webshop", mongodb_uri, "--count", str(SMALL), "--database", name], mongodb_uri, ROOT
+        )
     finally:
         for suffix in ("", "_audit", "_archive"):
             pymongo_client.drop_database(name + suffix)
@@ -143,7 +145,7 @@ def test_both_loaders_load_the_same(shops: dict[str, Shop]) -> None:
 def test_what_was_loaded(shop: Shop) -> None:
     counts = {each: shop.there[each].count_documents({}) for each in COLLECTIONS}
     assert sum(counts.values()) == COUNT
-    data = importlib.import_module("examples.shop.data")
+    data = importlib.import_module("examples.webshop.data")
     assert counts == data.Sizes.of(COUNT)._asdict()
     # The hook added up each order.
     total = {"$sum": {"$map": {"input": "$lines", "in": {"$multiply": ["$$this.price", "$$this.quantity"]}}}}

@@ -1,4 +1,4 @@
-"""`python -m examples.shop [URI] [--count N] [--only blocking|awaited]`: both shops, one after the other."""
+"""`python -m examples.webshop [URI] [--count N] [--only blocking|awaited]`: both shops, one after the other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .blocking import day as blocking_day
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m examples.shop", description="A shop, run for a day.")
+    parser = argparse.ArgumentParser(prog="python -m examples.webshop", description="A shop, run for a day.")
     parser.add_argument("uri", nargs="?", default=os.environ.get("MONGODB_URI", "mongodb://localhost:27017"))
     parser.add_argument("--count", type=int, default=100_000, help="documents to load (default: %(default)s)")
     parser.add_argument(
