@@ -27,6 +27,22 @@ EMPTY = bson.encode({})
 _SCALARS = frozenset({str, int, float, bool, type(None), bytes, bson.ObjectId, bson.Int64})
 
 
+class Encoded(dict[str, Any]):
+    """A document to insert together with its BSON, for who needs both and encodes it once."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, value: Mapping[str, Any], options: CodecOptions[Any], what: str) -> None:
+        """
+        Raises
+        ------
+        InvalidQuery
+            As `document`.
+        """
+        super().__init__(value)
+        self.data = document(value, options, what, STORED_DEPTH)
+
+
 def document(
     value: Mapping[str, Any], options: CodecOptions[Any], what: str = "filter", depth: int = MAX_DEPTH
 ) -> bytes:

@@ -50,6 +50,8 @@ def insert(document: Any, options: CodecOptions[Any], what: str = "document") ->
         raise TypeError(f"{what} must be a mapping, got {type(document).__name__}")
     if isinstance(document, RawBSONDocument):
         encoded, key = bytes(document.raw), None
+    elif isinstance(document, encode.Encoded):
+        encoded, key = document.data, document["_id"]
     else:
         prefix = b""
         if "_id" in document:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import query_writes
 from .query_base import FETCHED_AT_A_TIME, ModelQueryBase
@@ -70,8 +70,10 @@ class AsyncModelQuery(ModelQueryBase[T]):
         finally:
             await documents.aclose()
 
-    def __iter__(self) -> NoReturn:
-        raise TypeError("this query is asynchronous: use `async for`, or `await query.to_list()`")
+    if not TYPE_CHECKING:
+        # For type checkers there is none, so that they report what this refuses.
+        def __iter__(self) -> Any:
+            raise TypeError("this query is asynchronous: use `async for`, or `await query.to_list()`")
 
     async def validate(self) -> list[T]:
         """As `ModelQuery.validate`."""
@@ -123,9 +125,9 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """As `AsyncQuery.read`."""
         return await self.to_query().read()
 
-    async def to_arrow(self) -> pa.Table:
-        """As `AsyncQuery.to_arrow`."""
-        return await self.to_query().to_arrow()
+    async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
+        """As `AsyncQuery.to_arrow`; the model's `from_arrow` reads it."""
+        return await self.to_query().to_arrow(shapes=shapes)
 
     async def to_polars(self) -> pl.DataFrame:
         """As `AsyncQuery.to_polars`."""

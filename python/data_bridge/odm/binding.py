@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Iterable
 from typing import TYPE_CHECKING, Any, overload
 
 from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
 
 from ..async_client import AsyncDatabase
 from ..client import Database
@@ -56,11 +57,15 @@ async def _make_indexes(models: list[Any]) -> None:
 
 def bind(model: Any, database: Any) -> None:
     """Give one model its collection."""
-    options = database.codec_options
-    if options.uuid_representation == UuidRepresentation.UNSPECIFIED:
-        # A field declared as UUID is one, stored as the standard says.
-        options = options.with_options(uuid_representation=UuidRepresentation.STANDARD)
+    options = with_uuids(database.codec_options)
     model.__odm__.collection = database.get_collection(model.__odm__.settings.name, codec_options=options)
+
+
+def with_uuids(options: CodecOptions[Any]) -> CodecOptions[Any]:
+    """Codec options of models: a field declared as UUID is one, stored as the standard says unless told otherwise."""
+    if options.uuid_representation == UuidRepresentation.UNSPECIFIED:
+        options = options.with_options(uuid_representation=UuidRepresentation.STANDARD)
+    return options
 
 
 def collection_of(model: Any) -> Any:

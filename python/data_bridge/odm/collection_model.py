@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from bson import ObjectId
 
@@ -24,7 +24,11 @@ class CollectionModel(Model):
     _query_type: ClassVar[type[ModelQueryBase[Any]]]
 
     # Any, so that models may declare it as they like; unless they do, it is an ObjectId.
-    id: Any = FieldOptions(None, stored=ObjectId | None)
+    if TYPE_CHECKING:
+        # Not as a field: checkers would want a default for each `id: str` of a model.
+        id = cast(Any, None)
+    else:
+        id: Any = FieldOptions(None, stored=ObjectId | None)
     """`_id`: an ObjectId made when the instance is inserted, unless the model declares `id` to be something else."""
 
     @classmethod

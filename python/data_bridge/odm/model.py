@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .._core import Document as StoredDocument
 from .._core import ModelView
+from . import tables
 from .containers import EmbeddedPlan
 from .errors import Mismatch, ValidationError
 from .fields import MISSING
@@ -82,6 +83,27 @@ class Model(ModelView, metaclass=ModelMeta):
             mismatch = Mismatch(error.errors[0].expected, None, found=error.errors[0].found)
             mismatch.path = list(error.errors[0].path)
             raise mismatch from None
+
+    @classmethod
+    def from_arrow(cls, data: Any) -> list[Self]:
+        """Instances over a table whose columns bear the stored keys: one of a query, or one read back from Parquet.
+
+        They are as a query gives them: stored, and read for their declared fields only, so that `save()` sends what
+        changed since. In a tree of models each row is an instance of the class it names. No `init` is needed.
+
+        Parameters
+        ----------
+        data
+            Arrow data of any kind, as for `data_bridge.from_arrow`: null reads as missing, and a field then has its
+            default, unless the table was made with `to_arrow(shapes=True)`. Or a Result, of an aggregation say, whose
+            documents are taken as they are.
+
+        Raises
+        ------
+        TypeError, ValueError, DecodeError
+            As `data_bridge.from_arrow`.
+        """
+        return tables.instances(cls, data)
 
     # ---- values -----------------------------------------------------------------------------------------------------
 

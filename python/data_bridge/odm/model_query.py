@@ -65,8 +65,10 @@ class ModelQuery(ModelQueryBase[T]):
             run(self._fetch(block))
             yield from block
 
-    def __aiter__(self) -> Any:
-        raise TypeError("this query is synchronous: use `for`, or an AsyncDocument")
+    if not TYPE_CHECKING:
+        # For type checkers there is none, so that they report what this refuses.
+        def __aiter__(self) -> Any:
+            raise TypeError("this query is synchronous: use `for`, or an AsyncDocument")
 
     def validate(self) -> list[T]:
         """Run the query and look at every value, column by column; all instances.
@@ -124,9 +126,9 @@ class ModelQuery(ModelQueryBase[T]):
         """As `Query.read`."""
         return self.to_query().read()
 
-    def to_arrow(self) -> pa.Table:
-        """As `Query.to_arrow`."""
-        return self.to_query().to_arrow()
+    def to_arrow(self, *, shapes: bool = False) -> pa.Table:
+        """As `Query.to_arrow`; the model's `from_arrow` reads it."""
+        return self.to_query().to_arrow(shapes=shapes)
 
     def to_polars(self) -> pl.DataFrame:
         """As `Query.to_polars`."""

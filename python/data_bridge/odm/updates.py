@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, overload
 
 from bson.regex import Regex
 
@@ -14,15 +14,26 @@ from .errors import Mismatch
 from .expressions import Expression, FieldPath, resolve
 from .plans import Plan
 
+_MISSING: Any = object()
+
 
 class Update:
-    """One update operator and the fields it changes: `Set({User.age: 5})`."""
+    """One update operator and the fields it changes: `Set({User.age: 5, User.name: "Ada"})`, or `Set(User.age, 5)`.
+
+    The second form is for single fields, and for those that type checkers take for lists, which are no keys of dicts.
+    """
 
     operator: str
 
-    def __init__(self, changes: Mapping[Any, Any]) -> None:
+    @overload
+    def __init__(self, changes: Mapping[Any, Any], /) -> None: ...
+    @overload
+    def __init__(self, field: Any, value: Any, /) -> None: ...
+    def __init__(self, changes: Any, value: Any = _MISSING, /) -> None:
+        if value is not _MISSING:
+            changes = {changes: value}
         if not isinstance(changes, Mapping) or not changes:
-            raise TypeError(f"{type(self).__name__} takes a mapping of fields to values")
+            raise TypeError(f"{type(self).__name__} takes a mapping of fields to values, or a field and a value")
         self.changes = dict(changes)
 
     def document(self, model: Any) -> dict[str, Any]:

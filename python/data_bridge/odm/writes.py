@@ -25,8 +25,9 @@ REVISION = "revision_id"
 def insert(instance: Any, session: Any, *events: Event) -> Steps[Any]:
     """Insert a document made of the instance; `events` are what else the user asked for by that."""
     yield from _hooks("before", instance, *events, Event.INSERT)
-    document = new_document(instance)
-    yield collection_of(type(instance)).insert_one(document, session=session)
+    collection = collection_of(type(instance))
+    document = encode.Encoded(new_document(instance), collection.codec_options, "document")
+    yield collection.insert_one(document, session=session)
     written(instance, document, whole=True, session=session)
     yield from _hooks("after", instance, *events, Event.INSERT)
     return instance
@@ -36,10 +37,11 @@ def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: An
     """Insert documents made of instances."""
     instances = list(instances)
     documents = []
-    for each in instances:
+    for position, each in enumerate(instances):
         check_instance(model, each, f"{model.__name__}.insert_many")
         yield from _hooks("before", each, Event.INSERT)
-        documents.append(new_document(each))
+        options = collection_of(model).codec_options
+        documents.append(encode.Encoded(new_document(each), options, f"documents[{position}]"))
     if instances:
         yield collection_of(model).insert_many(documents, ordered=ordered, session=session)
     for each, document in zip(instances, documents, strict=True):
@@ -245,7 +247,10 @@ def written(instance: Any, document: dict[str, Any], *, whole: bool, session: An
     """The document is stored: the instance reads from it, and keeps only what can be changed in place."""
     undo_with(session, instance)
     collection = collection_of(type(instance))
-    data = encode.document(document, collection.codec_options, "document", encode.STORED_DEPTH)
+    if isinstance(document, encode.Encoded):
+        data = document.data
+    else:
+        data = encode.document(document, collection.codec_options, "document", encode.STORED_DEPTH)
     instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
     fields, kept = type(instance).__odm__.fields, instance._kept
     # A default of a key that is not stored stays what it was: a factory would make another one.

@@ -188,6 +188,9 @@ def test_nested_names_are_not_shadowed_by_operators() -> None:
         (operators.Pull({F.tags: "x"}), {"$pull": {"tags": {"$in": ["x"]}}}),
         (operators.Pull({F.items: Item.count_ > 3}), {"$pull": {"items": {"count": {"$gt": 3}}}}),
         (operators.Pop({F.tags: -1}), {"$pop": {"tags": -1}}),
+        (operators.Set(F.extra, {"$inc": 1}), {"$set": {"extra": {"$inc": 1}}}),
+        (operators.Set("mail", None), {"$set": {"e-mail": None}}),
+        (operators.Push(F.tags, "x"), {"$push": {"tags": {"$each": ["x"]}}}),
         (operators.CurrentDate(F.seen), {"$currentDate": {"seen": True}}),
         ({"$set": {"age": 1}}, {"$set": {"age": 1}}),
     ],
@@ -222,3 +225,9 @@ def test_updates_are_merged() -> None:
 def test_what_is_no_update_is_refused(updates: list[Any], error: type[Exception]) -> None:
     with pytest.raises(error):
         update_document(User, updates)
+
+
+@pytest.mark.parametrize("arguments", [(), (F.age,), ({},), ("age",), ([("age", 1)],), ({F.age: 1}, 2)])
+def test_operators_take_a_mapping_or_a_field_and_a_value(arguments: tuple[Any, ...]) -> None:
+    with pytest.raises(TypeError):
+        operators.Set(*arguments)

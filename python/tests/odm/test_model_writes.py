@@ -87,6 +87,21 @@ def test_insert_many(users: Any) -> None:
     assert users.count_documents({}) == 5
 
 
+def test_insert_many_that_fails(users: Any) -> None:
+    """Errors show documents as ever, though their bytes are what is sent; what cannot be encoded stops all of them."""
+    first = ada(age=1).insert()
+    with pytest.raises(data_bridge.BulkWriteError) as caught:
+        User.insert_many([ada(age=2), ada(id=first.id, age=3), ada(age=4)])
+    (error,) = caught.value.details["writeErrors"]
+    assert (error["index"], error["op"]["_id"], error["op"]["age"]) == (1, first.id, 3)
+    assert [each["age"] for each in users.find()] == [1, 2]
+    with pytest.raises(data_bridge.InvalidQuery, match=r"documents\[1\] cannot be encoded at \['extra'\]"):
+        User.insert_many([ada(age=5), ada(extra=2**70)])
+    with pytest.raises(data_bridge.InvalidQuery, match=r"document cannot be encoded at \['extra'\]"):
+        ada(extra=2**70).insert()
+    assert users.count_documents({}) == 2
+
+
 def test_save_sends_what_changed_and_nothing_else(users: Any, sent: Any) -> None:
     users.insert_one(
         {

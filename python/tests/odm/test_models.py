@@ -304,4 +304,4 @@ def test_the_guide_lists_the_names_that_fields_cannot_have() -> None:
     public = {name for name in dir(Document) if not name.startswith("_")} - {"id", "mro"}
     assert set(re.findall(r"`(\w+)`", paragraph)) == public
     embedded = {name for name in dir(EmbeddedDocument) if not name.startswith("_")}
-    assert embedded == {"model_dump", "model_dump_json", "validate"}
+    assert embedded == {"from_arrow", "model_dump", "model_dump_json", "validate"}

@@ -1,13 +1,40 @@
-"""Checked by mypy in strict mode, not run: what type checkers know of models."""
+"""Checked by mypy and pyright, both strict: what type checkers know of models, and which mistakes they report.
+
+Each `type: ignore` has to be needed, by both: one that is not is an error of its own. Only the classes are run.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import enum
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
+from bson import ObjectId
 from typing_extensions import assert_type
 
-from data_bridge.odm import AsyncDocument, BackLink, Document, EmbeddedDocument, Field, Link, ModelQuery, path
-from data_bridge.odm.operators import In, Inc, Set
+from data_bridge import AsyncMongoClient, DeleteResult, MongoClient, Query, Result, UpdateResult
+from data_bridge.odm import (
+    AsyncDocument,
+    AsyncModelQuery,
+    BackLink,
+    Document,
+    EmbeddedDocument,
+    Event,
+    Expression,
+    Field,
+    Link,
+    ModelQuery,
+    before_event,
+    detach,
+    init,
+    path,
+)
+from data_bridge.odm.operators import AddToSet, ElemMatch, Eq, In, Inc, Not, Pull, Push, Set, Unset
+
+
+class Color(enum.Enum):
+    RED = "red"
 
 
 class Address(EmbeddedDocument):
@@ -17,16 +44,33 @@ class Address(EmbeddedDocument):
 
 class Author(Document):
     name: str
+    users: list[BackLink[User]] = Field(default_factory=list, original_field="author")
 
 
 class User(Document):
     name: str
     age: int
     tags: list[str] = []
+    color: Color = Color.RED
+    money: Decimal | None = None
     home: Address = Field(default_factory=lambda: Address(city="?"))
     address: Address | None = None
+    homes: dict[str, Address] = {}
+    others: list[Address] = []
     author: Link[Author] | None = None
-    back: list[BackLink[Author]] = Field(default_factory=list, original_field="x")
+    count_: int = Field(default=0, alias="count")
+
+    class Settings:
+        indexes = ["name", ("age", -1)]
+
+    @before_event(Event.INSERT)
+    def tidy(self) -> None:
+        self.name = self.name.strip()
+
+
+class Member(User):
+    id: UUID
+    since: int = 0
 
 
 class Named(EmbeddedDocument):
@@ -34,30 +78,150 @@ class Named(EmbeddedDocument):
 
 
 class Later(AsyncDocument):
+    id: str
     name: str
+    author: Link[LaterAuthor] | None = None
+
+
+class LaterAuthor(AsyncDocument):
+    name: str
+    books: list[BackLink[Later]] = Field(default_factory=list, original_field="author")
 
 
 if TYPE_CHECKING:
-    assert_type(User.find(User.age > 25, User.home.city == "Oslo").sort(-User.age).limit(10).to_list(), list[User])
-    assert_type(User.find((User.age > 25) & (User.age < 50) | In(User.name, ["a"])), ModelQuery[User])
-    assert_type(User.find(path(User.address).city == "Oslo").first_or_none(), User | None)
-    assert_type(User.find_one(User.name == "x"), User | None)
-    assert_type(User.get("x"), User | None)
-    assert_type(User.find().project(Named).to_list(), list[Named])
-    assert_type(User(name="a", age=1).insert(), User)
-    assert_type(User(name="a", age=1).age, int)
-    assert_type(User.insert_many([User(name="a", age=1)]), list[User])
-    User.find(User.age > 1).update(Set({User.age: 5}), Inc({User.age: 1}))
-    for user in User.find():
-        assert_type(user, User)
-        assert_type(user.tags, list[str])
+    user = User(name="a", age=1)
+
+    # Instances.
+    assert_type(user.age, int)
+    assert_type(user.tags, list[str])
+    assert_type(user.color, Color)
+    assert_type(user.home.city, str)
+    assert_type(user.homes["a"].zip, str | None)
+    assert_type(Member(id=UUID(int=0), name="a", age=1).id, UUID)
+    assert_type(User(name="a", age=1, count=5).count_, int)
+    assert_type(detach(user), User)
+    user.age = "x"  # type: ignore[assignment]
+    user.tags.append(1)  # type: ignore[arg-type]
+    print(user.nope)  # type: ignore[attr-defined]
+    print(user.address.city)  # type: ignore[union-attr]
     User(name=1, age=1)  # type: ignore[arg-type]
     User(age=1)  # type: ignore[call-arg]
-    print(User(name="a", age=1).nope)  # type: ignore[attr-defined]
+    User("a", 1)  # type: ignore[call-arg]
+    User(name="a", age=1, nope=1)  # type: ignore[call-arg]
+    Member(name="a", age=1)  # type: ignore[call-arg]
 
-    async def check() -> None:
+    # Conditions: what may be compared is what Python may compare.
+    User.find(User.age > 25, User.home.city == "Oslo", User.color == Color.RED)
+    User.find((User.age > 25) & (User.age < 50) | (User.name == "a"))
+    User.find(path(User.address).city == "Oslo", path(User.tags) == "new", User.homes["work"].city == "Oslo")
+    User.find(User.others[0].city == "Oslo", ElemMatch(User.others, Address.city == "Oslo"))
+    User.find(User.money == Decimal(1), Eq(User.money, None), {"age": {"$gt": 25}})
+    assert_type(In(User.name, ["a"]), Expression)
+    assert_type(Not(User.age > 1) & In(User.name, ["a"]), Expression)
+    User.find(User.age > "x")  # type: ignore[operator]
+    User.find(User.name < 5)  # type: ignore[operator]
+    User.find(User.home.town == "Oslo")  # type: ignore[attr-defined]
+    User.find(User.nope == 1)  # type: ignore[attr-defined]
+    User.find(User.address.city == "Oslo")  # type: ignore[union-attr]
+    User.find(User.age == "x")  # type: ignore[comparison-overlap]
+    User.find(User.others[0].town == "Oslo")  # type: ignore[attr-defined]
+    User.find(User.author.id == ObjectId())  # type: ignore[union-attr]
+
+    # Queries.
+    assert_type(User.find(User.age > 25).sort(-User.age, "name").skip(1).limit(10), ModelQuery[User])
+    assert_type(User.find(User.age > 25).to_list(), list[User])
+    assert_type(User.find_all().to_list(), list[User])
+    assert_type(Member.find().with_children().fetch_links().to_list(), list[Member])
+    assert_type(User.find().first_or_none(), User | None)
+    assert_type(User.find_one(User.name == "x"), User | None)
+    assert_type(User.get("x"), User | None)
+    assert_type(User.find().project(Named), ModelQuery[Named])
+    assert_type(User.find().project(Named).to_list(), list[Named])
+    assert_type(User.find().validate(), list[User])
+    assert_type(User.find().count(), int)
+    assert_type(User.find().exists(), bool)
+    assert_type(User.find().read(), Result)
+    assert_type(User.find().to_dicts(), list[dict[str, Any]])
+    assert_type(User.aggregate([]), Query)
+    assert_type(User.from_arrow(User.find().read()), list[User])
+    assert_type(Named.from_arrow(User.find().read()), list[Named])
+    for each in User.find():
+        assert_type(each, User)
+    print(User.get("x").name)  # type: ignore[union-attr]
+    User.find().to_lits()  # type: ignore[attr-defined]
+    User.find().skip("x")  # type: ignore[arg-type]
+    User.find().project(int)  # type: ignore[type-var]
+    for _ in Later.find():  # type: ignore[attr-defined]
+        pass
+
+    # Writes.
+    assert_type(user.insert(), User)
+    assert_type(user.save(), User)
+    assert_type(user.replace(overwrite=True), User)
+    assert_type(user.reload(), User)
+    assert_type(user.delete(), DeleteResult)
+    assert_type(user.update(Set({User.age: 5, User.name: "b"}), Inc({User.age: 1}), Unset(User.money)), User)
+    assert_type(User.insert_one(user), User)
+    assert_type(User.insert_many([user]), list[User])
+    assert_type(User.update_all(Push(User.tags, "a"), Pull(User.others, Address.city == "Oslo")), UpdateResult)
+    assert_type(User.find().upsert(AddToSet(User.tags, "a"), on_insert=user), UpdateResult)
+    assert_type(User.find().find_one_and_update(Set(User.age, 5)), User | None)
+    assert_type(User.find().find_one_and_replace(user), User | None)
+    assert_type(User.find().find_one_and_delete(), User | None)
+    assert_type(User.delete_many(User.age > 1).deleted_count, int)
+    with User.bulk_writer() as bulk:
+        bulk.save(user)
+    User.insert_many([Named(name="a")])  # type: ignore[list-item]
+    User.find().find_one_and_replace(Named(name="a"))  # type: ignore[arg-type]
+    User.find().upsert(Set(User.age, 5), on_insert=Named(name="a"))  # type: ignore[arg-type]
+
+    # Links.
+    author = Author(name="a")
+    assert_type(Link(author), Link[Author])
+    assert_type(Link(author).document, Author | None)
+    assert_type(author.users, list[BackLink[User]])
+    assert_type(author.users[0].document, User | None)
+    User(name="a", age=1, author=Link(author))
+    User(name="a", age=1, author=Link(user))  # type: ignore[arg-type]
+
+    # Databases: of the kind that the models are of.
+    init(MongoClient()["a"], [User, Author, Member])
+    init(MongoClient()["a"], [Later])  # type: ignore[list-item]
+    init(AsyncMongoClient()["a"], [User])  # type: ignore[list-item]
+    assert_type(User.on(MongoClient()["b"]), type[User])
+
+    async def awaited() -> None:
+        """The twins: what is awaited gives what it gives without."""
+        later = Later(id="a", name="a")
+        await init(AsyncMongoClient()["a"], [Later, LaterAuthor])
+        assert_type(Later.find(Later.name == "x").sort("-name").limit(1), AsyncModelQuery[Later])
         assert_type(await Later.find(Later.name == "x").to_list(), list[Later])
+        assert_type(await Later.find().first_or_none(), Later | None)
+        assert_type(await Later.find_one(Later.name == "x"), Later | None)
         assert_type(await Later.get("x"), Later | None)
-        assert_type(await Later(name="x").save(), Later)
-        async for later in Later.find():
-            assert_type(later, Later)
+        assert_type(await Later.find().project(Named).to_list(), list[Named])
+        assert_type(await Later.find().validate(), list[Later])
+        assert_type(await Later.count(), int)
+        assert_type(await Later.find().exists(), bool)
+        assert_type(await Later.find().read(), Result)
+        assert_type(Later.from_arrow(await Later.find().read()), list[Later])
+        assert_type(await later.insert(), Later)
+        assert_type(await later.save(), Later)
+        assert_type(await later.update(Set(Later.name, "b")), Later)
+        assert_type(await later.delete(), DeleteResult)
+        assert_type(await Later.insert_many([later]), list[Later])
+        assert_type(await Later.update_all(Set({Later.name: "b"})), UpdateResult)
+        assert_type(await Later.find().find_one_and_update(Set({Later.name: "b"})), Later | None)
+        assert_type(Link(LaterAuthor(name="a")), Link[LaterAuthor])
+        async for each in Later.find():
+            assert_type(each, Later)
+        async with Later.bulk_writer() as bulk:
+            bulk.save(later)
+        print((await Later.get("x")).name)  # type: ignore[union-attr]
+        print(Later.get("x").name)  # type: ignore[attr-defined]
+        later.save()  # type: ignore[unused-coroutine]
+        Later.find(Later.name < 5)  # type: ignore[operator]
+        async for _ in User.find():  # type: ignore[attr-defined]
+            pass
+        with Later.bulk_writer():  # type: ignore[attr-defined]
+            pass

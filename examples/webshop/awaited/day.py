@@ -1,0 +1,114 @@
+"""A day at the shop: every part of it once, with what comes of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import tempfile
+import time
+from decimal import Decimal
+from pathlib import Path
+
+from data_bridge import AsyncMongoClient
+
+from .. import data
+from ..values import Line, Status
+from . import asking, care, load, tables, trading
+
+ADA = data.customer_id(10**9)
+
+
+async def run(uri: str, name: str, count: int) -> None:
+    """Load `count` documents and do everything there is to do."""
+    async with AsyncMongoClient(uri) as client:
+        await load.open_shop(client, name)
+        await load.empty(client, name)
+        started = time.perf_counter()
+        sizes = await load.load(count)
+        print(f"{sum(sizes):,} documents loaded in {time.perf_counter() - started:.1f} s")
+        await ask()
+        await read_tables()
+        await trade(client)
+        await look_after(client, name)
+
+
+async def ask() -> None:
+    print("\nAsking")
+    best = await asking.best_customers("Oslo", 3)
+    print("  best customers in Oslo:", [(each.name, each.points) for each in best])
+    print("  their cards:", [(each.name, each.city) for each in (await asking.customer_cards("Oslo"))[:2]])
+    print("  cheapest:", await asking.titles(3))
+    print("  the same customer:", await asking.find_by_email(best[0].email) == await asking.customer_of(best[0].id))
+    latest = await asking.latest_order(best[0])
+    print("  their latest order:", None if latest is None else latest.placed)
+    print("  second page of paid orders:", [each.id for each in await asking.page_of_orders(Status.PAID, 1, 5)])
+    print("  counts:", await asking.how_many())
+    print("  figures:", await asking.figures())
+    print("  all lines:", await asking.total_of_lines())
+    print("  countries of suppliers:", await asking.countries())
+    print("  products by class:", await asking.classes_of_products())
+    product = await trading.get_product(data.product_id(0))
+    print(f"  {product.title} sold out:", await asking.is_sold_out(product.id))
+    print("  its supplier:", (await asking.supplier_of(product)).name)
+    print("  its reviews:", (await asking.reviews_with_names(product.id))[:2])
+    suppliers = await asking.suppliers_with_products("PT")
+    print("  products of suppliers:", {name: len(products) for name, products in suppliers.items()})
+    print("  best sellers:", [(each.product, each.sold, each.turnover) for each in await asking.best_sellers(3)])
+    print("  latest review:", await asking.latest_review())
+
+
+async def read_tables() -> None:
+    print("\nTables")
+    print("  Arrow:", await tables.columns_of_orders())
+    print(f"  polars: {(await tables.stock_frame()).head(2)}")
+    print(f"  pandas:\n{await tables.status_frame()}")
+    print("  streamed:", {each.value: count for each, count in (await tables.count_streamed()).items()})
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "products.parquet"
+        written = await tables.export_products(file)
+        first = (await tables.import_products(file))[0]
+        print(f"  Parquet: {written:,} products written, read back: a {type(first).__name__}, {first.title}")
+
+
+async def trade(client: AsyncMongoClient) -> None:
+    print("\nTrading")
+    ada = await trading.register(ADA, "Ada", "  Ada@Example.com ")
+    await trading.move_house(ada, "Harbour Road 1", "Oslo")
+    print("  a new customer:", ada.email, ada.home)
+    kettle, lamp = await trading.get_product(data.product_id(1)), await trading.get_product(data.product_id(2))
+    print("  delivered:", await trading.restock({kettle.id: 10, lamp.id: 5}))
+    order = await trading.place_order(client, 10**9, ada, {kettle.id: 2, lamp.id: 1})
+    print("  ordered for", order.total)
+    try:
+        await trading.place_order(client, 10**9 + 1, ada, {kettle.id: 1, lamp.id: 10**6})
+    except trading.OutOfStock as error:
+        print(f"  out of stock: {error}; the kettle is back on the shelf")
+    await trading.pay(order, 7)
+    print("  paid:", order.status, len(order.history), "events")
+    shipped = await trading.ship_next()
+    print("  shipped:", None if shipped is None else shipped.id)
+    correct = await trading.correct_order(order, [Line(product=kettle.id, price=Decimal("9.90"))])
+    print("  corrected to", correct.total)
+    print("  on sale:", (await trading.start_sale(Decimal(10))).modified_count, "cheap ones, then not:", end=" ")
+    print((await trading.end_sale()).modified_count)
+    print("  views of the front page:", [await trading.count_view("/") for _ in range(3)])
+    product, told = await trading.two_clerks(lamp.id)
+    print(f"  two clerks: {told}; then {product.stock} for {product.price}")
+    worst = await trading.drop_worst_review()
+    print("  worst review dropped:", None if worst is None else worst.id)
+    print("  withdrawn with", await trading.withdraw(kettle), "reviews")
+    print("  answers forgotten:", (await trading.forget_newsletter_answers()).modified_count)
+
+
+async def look_after(client: AsyncMongoClient, name: str) -> None:
+    print("\nCare")
+    await care.break_a_review(client, name)
+    print("  what fits is read:", await care.read_what_fits(care.BROKEN))
+    errors = await care.inspect_reviews()
+    print("  all that does not fit:", [str(each) for each in errors])
+    print("  repaired:", await care.repair_reviews(errors))
+    ada = await asking.customer_of(ADA)
+    assert ada is not None
+    for told in await care.refuse_mistakes(ada):
+        print("  refused:", told)
+    print("  archived orders:", await care.archive(client, name, dt.datetime(2024, 2, 1)))
+    print("  notes:", await care.note("the day", "is over"))

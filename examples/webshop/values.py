@@ -1,0 +1,64 @@
+"""What both kinds of models are made of: enums, embedded models, and views that queries read instead of a model."""
+
+from __future__ import annotations
+
+import datetime as dt
+import enum
+from decimal import Decimal
+
+from data_bridge.odm import EmbeddedDocument, Field
+
+
+class Status(enum.Enum):
+    """Where an order is."""
+
+    PLACED = "placed"
+    PAID = "paid"
+    SHIPPED = "shipped"
+    CANCELLED = "cancelled"
+
+
+class Size(enum.Enum):
+    SMALL = "S"
+    MEDIUM = "M"
+    LARGE = "L"
+
+
+class Address(EmbeddedDocument):
+    street: str
+    city: str
+    country: str = "NO"
+    postcode: str | None = None
+
+
+class Line(EmbeddedDocument):
+    """A line of an order. The price is the one of that day."""
+
+    product: str
+    quantity: int = 1
+    price: Decimal
+
+
+class Happened(EmbeddedDocument):
+    """An entry in the history of an order."""
+
+    what: Status
+    at: dt.datetime
+
+
+class CustomerCard(EmbeddedDocument):
+    """A view of a customer: the server sends these two values, and nothing else of the document."""
+
+    name: str
+    city: str | None = None
+
+    class Settings:
+        projection = {"name": 1, "city": "$home.city"}
+
+
+class ProductSales(EmbeddedDocument):
+    """A row of an aggregation: what was sold of one product."""
+
+    product: str = Field(alias="_id")
+    sold: int
+    turnover: Decimal
