@@ -6,6 +6,7 @@ from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 
 from .errors import ValidationError
 from .plans import Plan
@@ -22,23 +23,41 @@ def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     unsets: dict[str, Any] = {}
     if not instance._is_touched:
         return sets, unsets
-    assigned, fields = instance._assigned, type(instance).__odm__.fields
-    for name, value in {**instance._kept, **assigned}.items():
-        field = fields[name]
-        if field.plan.virtual or not (name in assigned or field.plan.keeps):
-            continue
-        new = field.dump(value)
-        if field.key not in document:
-            if name in assigned or field.required or not _equal(new, field.dump(field.default())):
-                sets[field.key] = new
-            continue
-        try:
-            old = field.dump(field._load(document[field.key], None))
-        except ValidationError:
-            sets[field.key] = new
-            continue
-        _differences(field.key, field.plan, old, new, sets, unsets)
+    for name in {**instance._kept, **instance._assigned}:
+        _changes_of(instance, document, name, sets, unsets)
     return sets, unsets
+
+
+def forget(instance: Any) -> None:
+    """Drop what differs from what is stored, also what cannot be stored."""
+    document = instance._document()
+    for name in {**instance._kept, **instance._assigned}:
+        sets: dict[str, Any] = {}
+        unsets: dict[str, Any] = {}
+        try:
+            _changes_of(instance, document, name, sets, unsets)
+        except ValidationError:
+            sets[name] = None
+        if sets or unsets:
+            instance._assigned.pop(name, None)
+            instance._kept.pop(name, None)
+
+
+def _changes_of(instance: Any, document: Any, name: str, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
+    field, assigned = type(instance).__odm__.fields[name], name in instance._assigned
+    if field.plan.virtual or not (assigned or field.plan.keeps):
+        return
+    new = field.dump(instance._held(name))
+    if field.key not in document:
+        if assigned or field.required or not _equal(new, field.dump(field.default())):
+            sets[field.key] = new
+        return
+    try:
+        old = field.dump(field._load(document[field.key], None))
+    except ValidationError:
+        sets[field.key] = new
+        return
+    _differences(field.key, field.plan, old, new, sets, unsets)
 
 
 def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
@@ -65,4 +84,12 @@ def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any],
 def _equal(old: Any, new: Any) -> bool:
     if type(old) is not bool and type(new) is not bool and isinstance(old, int) and isinstance(new, int):
         return old == new  # an Int64 and an int
-    return bson.encode({"": old}, codec_options=_COMPARED) == bson.encode({"": new}, codec_options=_COMPARED)
+    try:
+        return _encoded(old) == _encoded(new)
+    except (BSONError, OverflowError):
+        # What cannot be stored is not what is stored: the write will say so.
+        return False
+
+
+def _encoded(value: Any) -> bytes:
+    return bson.encode({"": value}, codec_options=_COMPARED)

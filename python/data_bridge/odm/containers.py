@@ -84,6 +84,7 @@ class TuplePlan(Plan):
     keeps = True
 
     def __init__(self, items: list[Plan]) -> None:
+        _stored(items)
         self.items = items
         self.deep = any(each.deep for each in items)
         self.name = f"tuple[{', '.join(each.name for each in items)}]"
@@ -121,6 +122,7 @@ class DictPlan(Plan):
     keyed = True
 
     def __init__(self, item: Plan) -> None:
+        _stored([item])
         self.item: Plan = item
         self.deep = item.deep
         self.name = f"dict[str, {item.name}]"
@@ -264,6 +266,11 @@ class UnionPlan(Plan):
 
     def exact(self, value: Any) -> bool:
         return any(each.exact(value) for each in self.members)
+
+
+def _stored(plans: Iterable[Plan]) -> None:
+    if any(each.virtual for each in plans):
+        raise TypeError("a BackLink stands alone or in a list: nothing is stored for it")
 
 
 def _each(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:

@@ -31,23 +31,34 @@ class Expression:
     __slots__ = ("document",)
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = document
+        """A filter in the server's language, which is checked as one that `find` is given.
+
+        Raises
+        ------
+        TypeError
+            For what is no mapping.
+        InvalidQuery
+            For a mapping that holds operators which run code and is not trusted.
+        """
+        if not isinstance(document, Mapping):
+            raise TypeError(f"an Expression takes a mapping, got {describe(document)}")
+        self.document = as_filter(document)
         """The filter as it is sent."""
 
     def __and__(self, other: Any) -> Expression:
-        return Expression(all_of([self, other]))
+        return made(all_of([self, other]))
 
     def __rand__(self, other: Any) -> Expression:
-        return Expression(all_of([other, self]))
+        return made(all_of([other, self]))
 
     def __or__(self, other: Any) -> Expression:
-        return Expression({"$or": [*_alternatives(self), *_alternatives(other)]})
+        return made({"$or": [*_alternatives(self), *_alternatives(other)]})
 
     def __ror__(self, other: Any) -> Expression:
-        return Expression({"$or": [*_alternatives(other), *_alternatives(self)]})
+        return made({"$or": [*_alternatives(other), *_alternatives(self)]})
 
     def __invert__(self) -> Expression:
-        return Expression({"$nor": [self.document]})
+        return made({"$nor": [self.document]})
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -58,14 +69,21 @@ class Expression:
         return f"Expression({self.document!r})"
 
 
+def made(document: Mapping[str, Any]) -> Expression:
+    """An expression of what operators made: values in it are values, whatever their keys look like."""
+    expression = Expression.__new__(Expression)
+    expression.document = document
+    return expression
+
+
 class FieldPath:
     """A declared field, or one within it. Nothing but declared names resolves."""
 
-    __slots__ = ("_below", "_key", "_label", "_source")
+    __slots__ = ("_below", "_label", "_source", "_stored_key")
 
     def __init__(self, label: str, key: str, source: Any) -> None:
         self._label = label
-        self._key = key
+        self._stored_key = key
         self._source = source
         self._below: dict[str, FieldPath] = {}
 
@@ -74,6 +92,19 @@ class FieldPath:
         # A field of a model knows its plan once its annotation can be resolved.
         source = self._source
         return source if isinstance(source, Plan) else source.plan
+
+    @property
+    def _key(self) -> str:
+        """The dotted key in stored documents.
+
+        Raises
+        ------
+        InvalidQuery
+            For a BackLink: under its key nothing is stored, so that any condition on it would be one on null.
+        """
+        if self._plan.virtual:
+            raise InvalidQuery(f"{self._label} ({self._plan.name}) is not stored: nothing can be asked of it or set")
+        return self._stored_key
 
     def __getattr__(self, name: str) -> FieldPath:
         if name.startswith("_"):
@@ -121,14 +152,14 @@ class FieldPath:
             raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
 
     def _compared(self, operator: str, value: Any) -> Expression:
-        return Expression({self._key: {operator: self._operand(value)}})
+        return made({self._key: {operator: self._operand(value)}})
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
         operand = self._operand(value)
         # Bare, these would be conditions: operators, or a pattern to match.
         if isinstance(operand, (Mapping, Regex, re.Pattern)):
-            return Expression({self._key: {"$eq": operand}})
-        return Expression({self._key: operand})
+            return made({self._key: {"$eq": operand}})
+        return made({self._key: operand})
 
     def __ne__(self, value: object) -> Expression:  # type: ignore[override]
         return self._compared("$ne", value)
@@ -146,7 +177,7 @@ class FieldPath:
         return self._compared("$gte", value)
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return hash(self._stored_key)
 
     def __neg__(self) -> Sort:
         return Sort(self._key, -1)

@@ -150,6 +150,8 @@ class FieldInfo:
 
     def _accept(self, value: Any) -> Any:
         try:
+            if self.plan.virtual:
+                raise Mismatch("no value: fetch_links finds it", value)
             return self.plan.accept(value)
         except Mismatch as mismatch:
             raise mismatch.under(self.name).error(model=self._owner) from None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._core import Document as StoredDocument
-from .._core import ModelView
 from .containers import EmbeddedPlan
+from .copies import CopiedView
 from .errors import Mismatch, ValidationError
 from .fields import MISSING
 from .link import Link
@@ -18,10 +18,8 @@ from .plans import Plan, plain
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-M = TypeVar("M", bound="Model")
 
-
-class Model(ModelView, metaclass=ModelMeta):
+class Model(CopiedView, metaclass=ModelMeta):
     """The base of Document, AsyncDocument and EmbeddedDocument: declared fields, and no attributes beside them.
 
     An instance that a query made is a view of a row. A value is built when its field is read; lists, dicts and embedded
@@ -46,7 +44,7 @@ class Model(ModelView, metaclass=ModelMeta):
             value = values.pop(field.name, MISSING)
             if value is MISSING:
                 value = values.pop(field.key, MISSING)
-            if field.plan.virtual:
+            if field.plan.virtual and value is MISSING:
                 continue
             try:
                 if value is MISSING and not field.required:
@@ -58,8 +56,11 @@ class Model(ModelView, metaclass=ModelMeta):
             except ValidationError as error:
                 errors.extend(error.errors)
         for key, value in values.items():
-            if key != CLASS_KEY or not type(self).__odm__.in_tree:
+            info = type(self).__odm__
+            if key != CLASS_KEY or not info.in_tree:
                 errors.append(Mismatch("a declared field", value).under(key).error(model=name))
+            elif value != info.class_id:
+                errors.append(Mismatch(repr(info.class_id), value).under(key).error(model=name))
         raise_all(errors)
 
     # ---- how plans and queries make instances -----------------------------------------------------------------------
@@ -218,8 +219,17 @@ class Model(ModelView, metaclass=ModelMeta):
             return NotImplemented
         if self is other:
             return True
-        fields = type(self).__odm__.fields.items()
-        return all(getattr(self, name) == getattr(other, name) for name, field in fields if not field.plan.virtual)
+        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        return all(self._comparable(field) == other._comparable(field) for field in fields)
+
+    def _comparable(self, field: Any) -> tuple[bool, Any]:
+        """Whether a value fits its field, and what equal ones share: what is stored, where it does not fit."""
+        try:
+            return True, getattr(self, field.name)
+        except ValidationError:
+            document = self._document()
+            stored = document is not None and field.key in document
+            return False, plain(document[field.key]) if stored else MISSING  # type: ignore[index]
 
     def __repr__(self) -> str:
         shown = []
@@ -231,24 +241,6 @@ class Model(ModelView, metaclass=ModelMeta):
             except ValidationError as error:
                 shown.append(f"{name}=<{error.found}>")
         return f"{type(self).__name__}({', '.join(shown)})"
-
-    def __reduce__(self) -> Any:
-        values = (dict(self._kept), dict(self._assigned)) if self._is_touched else ({}, {})
-        return _restored, (type(self), self._document(), self._is_whole, *values)
-
-    def __copy__(self) -> Self:
-        maker, arguments = self.__reduce__()
-        return maker(*arguments)  # type: ignore[no-any-return]
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        maker, (cls, document, whole, kept, assigned) = self.__reduce__()
-        return maker(cls, document, whole, copy.deepcopy(kept, memo), copy.deepcopy(assigned, memo))  # type: ignore[no-any-return]
-
-
-def detach(instance: M) -> M:
-    """A copy that keeps only its own document in memory, where an instance of a query keeps the rows it came with."""
-    maker, (cls, document, whole, kept, assigned) = instance.__reduce__()
-    return maker(cls, None if document is None else document.detach(), whole, kept, assigned)  # type: ignore[no-any-return]
 
 
 class EmbeddedDocument(Model):
@@ -265,18 +257,6 @@ def raise_all(errors: list[ValidationError]) -> None:
         first.errors = errors
         first.args = (f"{errors[0]} (and {len(errors) - 1} more, in `errors`)",)
     raise first
-
-
-def _restored(
-    cls: type[Model], document: StoredDocument | None, whole: bool, kept: dict[str, Any], assigned: dict[str, Any]
-) -> Any:
-    made = cls.__new__(cls)
-    if document is not None:
-        made._fill(document, whole)
-    if kept or assigned:
-        made._kept.update(kept)
-        made._assigned.update(assigned)
-    return made
 
 
 def _models_in(value: Any) -> Iterator[Model]:

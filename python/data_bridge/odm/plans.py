@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from .. import encode
@@ -126,7 +127,8 @@ class ScalarPlan(Plan):
     def load(self, stored: Any, place: Any) -> Any:
         kind = self.kind
         if isinstance(stored, kind) and (kind is not int or type(stored) is not bool):
-            return stored
+            # As the native module gives an int field: an Int64 is asked for by name.
+            return int(stored) if type(stored) is Int64 and kind is int else stored
         # Numbers written by a shell are doubles; other programs write 3 where 3.0 is meant. Only what is exact passes.
         if kind is int and type(stored) is float and stored.is_integer():
             return int(stored)

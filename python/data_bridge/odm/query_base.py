@@ -11,6 +11,7 @@ from ..errors import InvalidQuery
 from . import trust
 from .asked import Asked, split
 from .binding import collection_of
+from .containers import ListPlan
 from .errors import Mismatch, ValidationError
 from .expressions import all_of, resolve, sort_keys
 from .model import Model, raise_all
@@ -253,8 +254,10 @@ class ModelQueryBase(Generic[T]):
         if document is None:
             return None
         value = document["value"]
-        # The least of something is one of it; sums and averages are numbers of their own type.
-        return self._loaded(found._plan, value) if operator in ("$min", "$max") else _number(value)
+        if operator == "$avg" or (operator == "$sum" and found._plan.free):
+            # A mean of ints is no int.
+            return _number(value)
+        return self._loaded(found._plan, value)
 
     def _loaded(self, plan: Any, value: Any) -> Any:
         """A value of the server's answer as a field gives it; one that does not fit as it is."""
@@ -264,10 +267,13 @@ class ModelQueryBase(Generic[T]):
             collection = self._collection
             data = encode.document({"": value}, collection.codec_options, "value", encode.STORED_DEPTH)
             value = _document_from_bson(data, collection._settings.codec)[""]
-        try:
-            return plan.load(value, None)
-        except Mismatch:
-            return plain(value)
+        # The path may have gone through a list, whose items the server then gives as one value.
+        for each in (plan, ListPlan(list, plan)):
+            try:
+                return each.load(value, None)
+            except Mismatch:
+                continue
+        return plain(value)
 
 
 def _number(value: Any) -> Any:

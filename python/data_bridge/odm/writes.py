@@ -10,9 +10,11 @@ from bson.objectid import ObjectId
 
 from .. import encode
 from .._core import _document_from_bson
+from ..errors import InvalidQuery
 from ..operations import ReturnDocument
+from . import trust
 from .binding import check_instance, collection_of
-from .changes import changes
+from .changes import changes, forget
 from .errors import DocumentNotFound, Mismatch, PartlyRead, RevisionConflict, UnsavedChanges, ValidationError
 from .hooks import Event
 from .plans import plain
@@ -36,6 +38,8 @@ def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: An
     """Insert documents made of instances."""
     instances = list(instances)
     documents = []
+    if len({id(each) for each in instances}) < len(instances):
+        raise InvalidQuery(f"{model.__name__}.insert_many was given one instance twice")
     for each in instances:
         check_instance(model, each, f"{model.__name__}.insert_many")
         yield from _hooks("before", each, Event.INSERT)
@@ -79,16 +83,20 @@ def replace(instance: Any, overwrite: bool, session: Any) -> Steps[Any]:
 
 
 def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
-    """Run update operators on the document, and read it again."""
-    yield from _hooks("before", instance, Event.UPDATE)
+    """Run update operators on the document, and what hooks change of the instance; read it again."""
     _no_changes(instance, "update()")
     model = type(instance)
-    found_by, change = guarded(instance), update_of(model, updates)
-    found = yield collection_of(model).find_one_and_update(
-        found_by, change, _projection(model), return_document=ReturnDocument.AFTER, session=session
-    )
-    if found is None:
-        yield from _not_there(instance, session)
+    try:
+        yield from _hooks("before", instance, Event.UPDATE)
+        found_by, change = guarded(instance), update_of(model, [*updates, *changed(instance, ({}, {}))])
+        found = yield collection_of(model).find_one_and_update(
+            found_by, change, _projection(model), return_document=ReturnDocument.AFTER, session=session
+        )
+        if found is None:
+            yield from _not_there(instance, session)
+    finally:
+        # What hooks changed is written, or the hooks of the next attempt change it.
+        forget(instance)
     undo_with(session, instance)
     instance._written(found, _projection(model) is None, False)
     yield from _hooks("after", instance, Event.UPDATE)
@@ -136,11 +144,8 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
     """Filter, update and the document as it will be; the update is empty where nothing changed."""
     found_by = guarded(instance)
     sets, unsets = changes(instance)
-    _check_read(instance, [*sets, *unsets])
-    if "_id" in sets:
-        if instance._is_stored:
-            raise ValidationError(("id",), "the _id that is stored", "another one", id_of(instance))
-        del sets["_id"]
+    _check_writable(instance, [*sets, *unsets])
+    sets.pop("_id", None)
     update: dict[str, Any] = {}
     if (sets or unsets or not instance._is_stored) and type(instance).__odm__.settings.use_revision:
         setattr(instance, REVISION, uuid.uuid4())
@@ -154,8 +159,21 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
     return found_by, update, instance._dump()
 
 
-def _check_read(instance: Any, keys: Iterable[str]) -> None:
-    """Refuse to write what `Settings.projection` computes, or reads a part of, over what is stored."""
+def changed(instance: Any, before: tuple[dict[str, Any], dict[str, Any]]) -> list[trust.Trusted]:
+    """What differs from what is stored, and did not before: updates to send with others."""
+    updates = []
+    for operator, then, now in zip(("$set", "$unset"), before, changes(instance), strict=True):
+        if new := {key: value for key, value in now.items() if key not in then or then[key] != value}:
+            _check_writable(instance, new)
+            # Values of the instance are values, whatever their keys look like.
+            updates.append(trust.trusted({operator: new}))
+    return updates
+
+
+def _check_writable(instance: Any, keys: Iterable[str]) -> None:
+    """Refuse another `_id` than is stored, and what `Settings.projection` computes or reads a part of."""
+    if instance._is_stored and "_id" in keys:
+        raise ValidationError(("id",), "the _id that is stored", "another one", id_of(instance))
     projection = type(instance).__odm__.settings.projection
     if projection is None or not instance._is_stored or instance._is_whole:
         return
