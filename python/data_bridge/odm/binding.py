@@ -12,6 +12,7 @@ from ..client import Database
 from ..operations import IndexModel
 from .errors import NotInitialized
 from .expressions import Sort, sort_keys
+from .unions import check_unions
 
 if TYPE_CHECKING:
     from .async_document import AsyncDocument
@@ -103,7 +104,7 @@ def _check(database: Any, model: Any) -> None:
         kind, client = ("AsyncDocument", "AsyncMongoClient") if model._is_async else ("Document", "MongoClient")
         raise TypeError(f"{name} is a {kind}: it goes with a database of a {client}")
     for field in model.__odm__.fields.values():
-        _ = field.plan
+        check_unions(field.plan)
     indexes_of(model)
 
 

@@ -9,7 +9,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 
 from .errors import ValidationError
-from .plans import Plan
+from .plans import CLASS_KEY, Plan
 
 _COMPARED: CodecOptions[Any] = CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
 
@@ -64,9 +64,7 @@ def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any],
     if _equal(old, new):
         return
     # Within an embedded model only the fields that changed are sent, so that others may change other ones meanwhile.
-    if plan.model is None or not isinstance(old, dict) or not isinstance(new, dict) or not all(
-        each and "." not in each and not each.startswith("$") for each in (*old, *new)
-    ):  # fmt: skip
+    if plan.model is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _alike(old, new):
         sets[key] = new
         return
     below = plan.model.__odm__.by_key
@@ -79,6 +77,13 @@ def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any],
         else:
             plan_below = below[each].plan if each in below else Plan()
             _differences(f"{key}.{each}", plan_below, old[each], value, sets, unsets)
+
+
+def _alike(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether two documents are of one class, and have no keys that cannot stand in paths."""
+    return old.get(CLASS_KEY) == new.get(CLASS_KEY) and all(
+        each and "." not in each and not each.startswith("$") for each in (*old, *new)
+    )
 
 
 def _equal(old: Any, new: Any) -> bool:

@@ -12,8 +12,8 @@ from .copies import CopiedView
 from .errors import Mismatch, ValidationError
 from .fields import MISSING
 from .link import Link
-from .model_class import CLASS_KEY, ModelInfo, ModelMeta
-from .plans import Plan, plain
+from .model_class import ModelInfo, ModelMeta
+from .plans import CLASS_KEY, Plan, plain
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -141,8 +141,24 @@ class Model(CopiedView, metaclass=ModelMeta):
     def _unknown(self) -> list[str]:
         """Stored keys that are not declared."""
         document = self._document()
-        known = type(self).__odm__.by_key
+        info = type(self).__odm__
+        known = {*info.by_key, CLASS_KEY} if info.in_tree else info.by_key
         return [] if document is None else [key for key in document if key not in known]
+
+    def _fits(self) -> bool:
+        """Whether all that is stored fits; what is quick to see first."""
+        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        document = self._document()
+        if any(field.required and (document is None or field.key not in document) for field in fields):
+            return False
+        for field in sorted(fields, key=lambda field: field.plan.deep):
+            try:
+                value = getattr(self, field.name)
+            except ValidationError:
+                return False
+            if not all(embedded._fits() for embedded in _models_in(value)):
+                return False
+        return True
 
     def _faults(self) -> list[ValidationError]:
         """What does not fit, in all fields and in all that is embedded."""
@@ -200,6 +216,9 @@ class Model(CopiedView, metaclass=ModelMeta):
             value = getattr(self, name)
             if value is not None or not exclude_none:
                 result[field.key if by_alias else name] = _dumped(value, by_alias, exclude_none)
+        info = type(self).__odm__
+        if info.in_tree and not self._is_collection:
+            result[CLASS_KEY] = info.class_id
         return result
 
     def model_dump_json(self, *, canonical: bool = False) -> str:

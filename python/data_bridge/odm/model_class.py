@@ -11,7 +11,9 @@ from .._core import FieldSlot, ModelClass
 from .annotations import is_class_variable, own_annotations
 from .fields import MISSING, Field, FieldInfo, FieldOptions, options_of
 from .hooks import Hooks
+from .plans import CLASS_KEY
 from .settings import ModelSettings
+from .unions import check_unions
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
@@ -23,10 +25,6 @@ else:
         return lambda meta: meta
 
 
-CLASS_KEY = "_class_id"
-"""The key that names the class of a document in a tree of models."""
-
-
 class ModelInfo:
     """What a model class declares."""
 
@@ -35,7 +33,9 @@ class ModelInfo:
         self.fields: dict[str, FieldInfo] = {}
         for base in reversed(bases):
             self.fields.update(base.fields)
-        self.parent: ModelInfo | None = next((base for base in bases if base.cls._is_collection), None)
+        self.parent: ModelInfo | None = next(
+            (base for base in bases if base.cls._is_collection or base.settings.is_root), None
+        )
         self.children: list[ModelInfo] = []
         self.settings: ModelSettings = ModelSettings.of(cls, self.parent.settings if self.parent else None)
         self.hooks = Hooks.of(cls)
@@ -169,9 +169,9 @@ class ModelMeta(type):
             revision = FieldInfo(name, "revision_id", "UUID | None", FieldOptions(None), _REVISION_NAMES)
             info.declare(revision)
             type.__setattr__(cls, "revision_id", revision.slot)
+        _resolve_early(info)
         if info.parent is not None and not variant:
             info.parent.joined_by(info)
-        _resolve_early(info)
         return cls
 
     def __setattr__(cls, name: str, value: Any) -> None:
@@ -210,6 +210,8 @@ def _resolve_early(info: ModelInfo) -> None:
     """Find mistakes in annotations where the class is made; forward references wait for the first use."""
     for field in info.fields.values():
         try:
-            _ = field.plan
+            check_unions(field.plan)
         except NameError:
             continue
+        except TypeError as error:
+            raise TypeError(f"{info.cls.__name__}.{field.name}: {error}") from None

@@ -23,6 +23,9 @@ from .errors import Mismatch
 MAX_STORED_DEPTH = 180
 """Levels of documents and lists the server stores."""
 
+CLASS_KEY = "_class_id"
+"""The key that names the class of a document in a tree of models."""
+
 # As in field_slot.rs.
 NULL, STRING, INT32, INT64, DOUBLE, BOOLEAN, OBJECT_ID, DATE, BINARY = (1 << bit for bit in range(9))
 
