@@ -38,7 +38,7 @@ def init(database: Any, models: Iterable[type[Any]]) -> Any:
     """
     models = list(models)
     for model in models:
-        _check(database, model)
+        check(database, model)
     for model in models:
         bind(model, database)
     if isinstance(database, AsyncDatabase):
@@ -94,7 +94,14 @@ def check_instance(model: Any, instance: Any, what: str) -> None:
         raise TypeError(f"{what}: the documents of this {type(instance).__name__} are in another collection")
 
 
-def _check(database: Any, model: Any) -> None:
+def check(database: Any, model: Any) -> None:
+    """Refuse a database and a model that do not go together, and a model that is none yet.
+
+    Raises
+    ------
+    TypeError, NameError
+        As `init`.
+    """
     name = getattr(model, "__name__", repr(model))
     if not isinstance(database, (Database, AsyncDatabase)):
         raise TypeError(f"init takes a database of a MongoClient or AsyncMongoClient, got {type(database).__name__}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from .._core import Document as StoredDocument
 from .._core import ModelView
@@ -18,6 +18,8 @@ class CopiedView(ModelView):
     """A view that can be copied and pickled: its row, what was kept or assigned, and attributes beside the fields."""
 
     __slots__ = ()
+
+    __odm__: ClassVar[Any]
 
     def __getstate__(self) -> Any:
         values = (dict(self._kept), dict(self._assigned)) if self._is_touched else ({}, {})
@@ -35,6 +37,10 @@ class CopiedView(ModelView):
                 object.__setattr__(self, name, value)
 
     def __reduce__(self) -> Any:
+        if type(self).__odm__.elsewhere is not None:
+            raise TypeError(
+                f"an instance of {type(self).__name__}.on(database) cannot be pickled: a database holds connections"
+            )
         # What it refers to is no argument but its state: it may refer to this instance.
         return _restored, (type(self), self._document(), self._is_whole), self.__getstate__()
 

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from bson.dbref import DBRef
 
+from .elsewhere import model_at
 from .errors import Mismatch, NotFetched
 from .plans import Plan
 
@@ -121,6 +122,7 @@ class LinkPlan(Plan):
     """Link[T]: a DBRef; a bare `_id` is read too."""
 
     keeps = True
+    deep = True
 
     def __init__(self, model: Any) -> None:
         self.target = model
@@ -143,7 +145,8 @@ class LinkPlan(Plan):
                 raise self.fail(stored)
             key = stored.id
         try:
-            return _restored(Link, self.target, self._id_plan.load(key, place), None, False)  # type: ignore[no-any-return]
+            target = model_at(self.target, place)
+            return _restored(Link, target, self._id_plan.load(key, place), None, False)  # type: ignore[no-any-return]
         except Mismatch:
             raise self.fail(stored) from None
 

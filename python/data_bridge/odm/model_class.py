@@ -41,7 +41,11 @@ class ModelInfo:
         self.hooks = Hooks.of(cls)
         self.collection: Any = None
         """Where the documents are; set by `init`."""
-        self._made: dict[tuple[bool, bool], ModelClass] = {}
+        self.elsewhere: Any = None
+        """Of a variant: the database that its documents are in, and other variants there."""
+        self.original: Any = None
+        """Of a variant: the model."""
+        self._made: dict[tuple[bool, int], ModelClass] = {}
 
     def declare(self, field: FieldInfo) -> None:
         """Add a field."""
@@ -111,21 +115,26 @@ class ModelInfo:
 
     def maker(self, whole: bool, with_children: bool = False) -> ModelClass:
         """What makes instances of rows."""
-        made = self._made.get((whole, with_children))
+        # Classes may have joined the tree, also that of a variant, which does not hear of it.
+        descendants = self.descendants() if with_children else []
+        made = self._made.get((whole, len(descendants)))
         if made is None:
             tree = None
             if with_children:
-                tree = (CLASS_KEY, {each.class_id: each.maker(whole) for each in self.descendants()})
-            made = self._made[whole, with_children] = ModelClass(self.cls, whole, tree)
+                tree = (CLASS_KEY, {each.class_id: self._beside(each).maker(whole) for each in descendants})
+            made = self._made[whole, len(descendants)] = ModelClass(self.cls, whole, tree)
         return made
+
+    def _beside(self, other: ModelInfo) -> ModelInfo:
+        """The same model in the database that this one is in."""
+        if self.elsewhere is None:
+            return other
+        info: ModelInfo = self.elsewhere.model(other.cls).__odm__
+        return info
 
     def joined_by(self, child: ModelInfo) -> None:
         """A class below this one is there."""
         self.children.append(child)
-        above: ModelInfo | None = self
-        while above is not None:
-            above._made.clear()
-            above = above.parent
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field,))

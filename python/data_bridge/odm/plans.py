@@ -50,7 +50,7 @@ class Plan:
     keeps: bool = False
     """Values can be changed in place."""
     deep: bool = False
-    """Values hold instances of models, which have to know where they are."""
+    """Values hold instances of models or links, which have to know where they are."""
     nullable: bool = False
     model: Any = None
     """The model of embedded documents, whose fields a path goes on with."""

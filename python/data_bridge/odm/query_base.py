@@ -12,6 +12,7 @@ from . import trust
 from .asked import Asked, split
 from .binding import collection_of
 from .containers import ListPlan
+from .elsewhere import Root
 from .errors import Mismatch, ValidationError
 from .expressions import all_of, resolve, sort_keys
 from .model import Model, raise_all
@@ -109,6 +110,11 @@ class ModelQueryBase(Generic[T]):
         return collection_of(self._model)
 
     @property
+    def _elsewhere(self) -> Any:
+        """Where the model's documents are, if not in the database of `init`."""
+        return self._model.__odm__.elsewhere
+
+    @property
     def _session(self) -> Any:
         return self._asked.options.get("session")
 
@@ -141,7 +147,8 @@ class ModelQueryBase(Generic[T]):
         if asked.keys is not None:
             return None
         if asked.view is not None:
-            maker: ModelClass = asked.view.__odm__.maker(False)
+            view = asked.view if self._elsewhere is None else self._elsewhere.model(asked.view)
+            maker: ModelClass = view.__odm__.maker(False)
             return maker
         info = self._model.__odm__
         made: ModelClass = info.maker(self._shape is None, asked.with_children)
@@ -189,7 +196,7 @@ class ModelQueryBase(Generic[T]):
         if self._asked.fetch_links:
             from .fetching import fetch
 
-            yield from fetch(self._asked.view or self._model, instances, self._session)
+            yield from fetch(self._asked.view or self._model, instances, self._session, self._elsewhere)
 
     def _validated(self) -> Steps[list[Any]]:
         result = yield self._native.read()
@@ -267,10 +274,11 @@ class ModelQueryBase(Generic[T]):
             collection = self._collection
             data = encode.document({"": value}, collection.codec_options, "value", encode.STORED_DEPTH)
             value = _document_from_bson(data, collection._settings.codec)[""]
+        place = None if self._elsewhere is None else Root(None, self._elsewhere)
         # The path may have gone through a list, whose items the server then gives as one value.
         for each in (plan, ListPlan(list, plan)):
             try:
-                return each.load(value, None)
+                return each.load(value, place)
             except Mismatch:
                 continue
         return plain(value)
