@@ -10,6 +10,7 @@ from bson.codec_options import CodecOptions
 
 from . import codec, encode
 from . import write_concern as write_concern_
+from .uri import check_timeout
 
 _MODES = {mode.lower(): mode for mode in ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")}
 _LEVELS = ("local", "available", "majority", "linearizable", "snapshot")
@@ -65,6 +66,12 @@ class Settings:
             self.write_concern if write_concern is None else write_concern,
             self.read_concern if read_concern is None else read_concern,
             self.timeout,
+        )
+
+    def within(self, seconds: Any) -> Settings:
+        """The same with another timeout."""
+        return Settings(
+            self.codec_options, self.read_preference, self.write_concern, self.read_concern, check_timeout(seconds)
         )
 
 
