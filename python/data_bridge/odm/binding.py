@@ -65,7 +65,7 @@ def bind(model: Any, database: Any) -> None:
 
 
 def collection_of(model: Any) -> Any:
-    """The collection of a model; in a tree, that of the class above where it has none of its own.
+    """The collection of a model; in a tree, that of the class above where it has none of its own, nor a name for one.
 
     Raises
     ------
@@ -76,7 +76,8 @@ def collection_of(model: Any) -> Any:
     while info is not None:
         if info.collection is not None:
             return info.collection
-        info = info.parent if info.in_tree else None
+        above = info.parent if info.in_tree else None
+        info = above if above is not None and above.settings.name == info.settings.name else None
     raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import bson
@@ -28,19 +29,40 @@ def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return sets, unsets
 
 
-def forget(instance: Any) -> None:
-    """Drop what differs from what is stored, also what cannot be stored."""
-    document = instance._document()
+def changed_fields(instance: Any) -> dict[str, Any]:
+    """The fields that differ from what is stored, each with its value as it would be; also what cannot be stored."""
+    document, found = instance._document(), {}
+    fields = type(instance).__odm__.fields
     for name in {**instance._kept, **instance._assigned}:
         sets: dict[str, Any] = {}
         unsets: dict[str, Any] = {}
         try:
             _changes_of(instance, document, name, sets, unsets)
+            if sets or unsets:
+                found[name] = fields[name].dump(instance._held(name))
         except ValidationError:
-            sets[name] = None
-        if sets or unsets:
+            found[name] = instance._held(name)
+    return found
+
+
+def forget(instance: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the changes that were sent; the values of those that were made since, which stay changes."""
+    since = {}
+    for name, value in changed_fields(instance).items():
+        if name not in sent or not same(sent[name], value):
+            since[name] = instance._held(name)
+        else:
             instance._assigned.pop(name, None)
             instance._kept.pop(name, None)
+    return since
+
+
+def is_stored(field: Any, value: Any, document: Mapping[str, Any]) -> bool:
+    """Whether a document that was written has this value of a field."""
+    try:
+        return same(field.dump(value), document[field.key])
+    except ValidationError:
+        return False
 
 
 def _changes_of(instance: Any, document: Any, name: str, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
@@ -49,7 +71,7 @@ def _changes_of(instance: Any, document: Any, name: str, sets: dict[str, Any], u
         return
     new = field.dump(instance._held(name))
     if field.key not in document:
-        if assigned or field.required or not _equal(new, field.dump(field.default())):
+        if assigned or field.required or not same(new, field.dump(field.default())):
             sets[field.key] = new
         return
     try:
@@ -61,7 +83,7 @@ def _changes_of(instance: Any, document: Any, name: str, sets: dict[str, Any], u
 
 
 def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
-    if _equal(old, new):
+    if same(old, new):
         return
     # Within an embedded model only the fields that changed are sent, so that others may change other ones meanwhile.
     if plan.model is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _alike(old, new):
@@ -86,7 +108,8 @@ def _alike(old: dict[str, Any], new: dict[str, Any]) -> bool:
     )
 
 
-def _equal(old: Any, new: Any) -> bool:
+def same(old: Any, new: Any) -> bool:
+    """Whether two values are stored alike."""
     if type(old) is not bool and type(new) is not bool and isinstance(old, int) and isinstance(new, int):
         return old == new  # an Int64 and an int
     try:

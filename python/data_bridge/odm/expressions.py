@@ -28,7 +28,7 @@ class Sort(NamedTuple):
 class Expression:
     """A condition on documents. Combine with `&`, `|` and `~`; `and`, `or`, `not` and chained comparisons raise."""
 
-    __slots__ = ("document",)
+    __slots__ = ("_roots", "document")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         """A filter in the server's language, which is checked as one that `find` is given.
@@ -42,23 +42,24 @@ class Expression:
         """
         if not isinstance(document, Mapping):
             raise TypeError(f"an Expression takes a mapping, got {describe(document)}")
+        self._roots: frozenset[FieldPath] = frozenset()
         self.document = as_filter(document)
         """The filter as it is sent."""
 
     def __and__(self, other: Any) -> Expression:
-        return made(all_of([self, other]))
+        return made(all_of([self, other]), roots_of(self, other))
 
     def __rand__(self, other: Any) -> Expression:
-        return made(all_of([other, self]))
+        return made(all_of([other, self]), roots_of(self, other))
 
     def __or__(self, other: Any) -> Expression:
-        return made({"$or": [*_alternatives(self), *_alternatives(other)]})
+        return made({"$or": [*_alternatives(self), *_alternatives(other)]}, roots_of(self, other))
 
     def __ror__(self, other: Any) -> Expression:
-        return made({"$or": [*_alternatives(other), *_alternatives(self)]})
+        return made({"$or": [*_alternatives(other), *_alternatives(self)]}, roots_of(self, other))
 
     def __invert__(self) -> Expression:
-        return made({"$nor": [self.document]})
+        return made({"$nor": [self.document]}, self._roots)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -69,19 +70,43 @@ class Expression:
         return f"Expression({self.document!r})"
 
 
-def made(document: Mapping[str, Any]) -> Expression:
-    """An expression of what operators made: values in it are values, whatever their keys look like."""
+def made(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expression:
+    """An expression of what operators made: values in it are values, whatever their keys look like.
+
+    `roots` are the fields of a model that it is about.
+    """
     expression = Expression.__new__(Expression)
-    expression.document = document
+    expression.document, expression._roots = document, frozenset(roots)
     return expression
+
+
+def roots_of(*filters: Any) -> frozenset[FieldPath]:
+    """The fields of a model that filters are about, as far as they are expressions."""
+    roots: frozenset[FieldPath] = frozenset()
+    return roots.union(*(each._roots for each in filters if isinstance(each, Expression)))
+
+
+def check_fields(model: Any, roots: Iterable[FieldPath]) -> None:
+    """Refuse fields of other models: a condition on them would be one on nothing, and an update a new key.
+
+    Raises
+    ------
+    InvalidQuery
+        For a field that neither the model nor a class below it declares.
+    """
+    for root in roots:
+        there = (info.fields.get(root._source.name) for info in model.__odm__.descendants())
+        if not any(field is not None and field.key == root._source.key for field in there):
+            raise InvalidQuery(f"{root!r} is no field of {model.__name__}")
 
 
 class FieldPath:
     """A declared field, or one within it. Nothing but declared names resolves."""
 
-    __slots__ = ("_below", "_label", "_source", "_stored_key")
+    __slots__ = ("_below", "_label", "_root", "_source", "_stored_key")
 
-    def __init__(self, label: str, key: str, source: Any) -> None:
+    def __init__(self, label: str, key: str, source: Any, root: FieldPath | None = None) -> None:
+        self._root = self if root is None else root
         self._label = label
         self._stored_key = key
         self._source = source
@@ -116,8 +141,19 @@ class FieldPath:
                 hint = f'; use {self._label}["{name}"]' if self._plan.free or self._plan.keyed else ""
                 raise AttributeError(f"{self._label} ({self._plan.name}) declares no field {name!r}{hint}")
             key, source = found
-            self._below[name] = FieldPath(f"{self._label}.{name}", f"{self._key}.{key}", source)
+            self._below[name] = FieldPath(f"{self._label}.{name}", f"{self._key}.{key}", source, self._root)
         return self._below[name]
+
+    def _named(self, name: str) -> FieldPath:
+        """The field below of a name, or else of a stored key."""
+        plan = self._plan
+        while plan.model is None and plan.item is not None and not plan.keyed:
+            plan = plan.item
+        if plan.model is not None and name not in plan.model.__odm__.fields:
+            field = plan.model.__odm__.by_key.get(name)
+            name = name if field is None else field.name
+        found: FieldPath = getattr(self, name)
+        return found
 
     def __getitem__(self, step: int | str) -> Any:
         plan = self._plan
@@ -132,7 +168,7 @@ class FieldPath:
             fits = plan.free or plan.keyed
         if not fits:
             raise TypeError(f"{self._label} ({plan.name}) has no {'positions' if isinstance(step, int) else 'keys'}")
-        return FieldPath(f"{self._label}[{step!r}]", f"{self._key}.{step}", plan.item or AnyPlan())
+        return FieldPath(f"{self._label}[{step!r}]", f"{self._key}.{step}", plan.item or AnyPlan(), self._root)
 
     def __iter__(self) -> NoReturn:
         # `__getitem__` would otherwise make it iterable, without end.
@@ -152,14 +188,14 @@ class FieldPath:
             raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
 
     def _compared(self, operator: str, value: Any) -> Expression:
-        return made({self._key: {operator: self._operand(value)}})
+        return made({self._key: {operator: self._operand(value)}}, [self._root])
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
         operand = self._operand(value)
         # Bare, these would be conditions: operators, or a pattern to match.
         if isinstance(operand, (Mapping, Regex, re.Pattern)):
-            return made({self._key: {"$eq": operand}})
-        return made({self._key: operand})
+            operand = {"$eq": operand}
+        return made({self._key: operand}, [self._root])
 
     def __ne__(self, value: object) -> Expression:  # type: ignore[override]
         return self._compared("$ne", value)
@@ -265,8 +301,11 @@ def resolve(model: Any, field: Any) -> FieldPath:
         For a name that is not declared.
     TypeError
         For what is neither.
+    InvalidQuery
+        For a field of another model.
     """
     if isinstance(field, FieldPath):
+        check_fields(model, [field._root])
         return field
     if not isinstance(field, str):
         raise TypeError(f"a field must be given as {model.__name__}.name or by its name, got {describe(field)}")
@@ -279,7 +318,7 @@ def resolve(model: Any, field: Any) -> FieldPath:
         elif plan.keyed or plan.free:
             found = found[step]
         else:
-            found = getattr(found, step)
+            found = found._named(step)
     return found  # type: ignore[no-any-return]
 
 

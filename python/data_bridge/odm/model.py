@@ -40,9 +40,11 @@ class Model(CopiedView, metaclass=ModelMeta):
         """
         errors: list[ValidationError] = []
         name = type(self).__name__
-        for field in type(self).__odm__.fields.values():
+        fields = type(self).__odm__.fields
+        for field in fields.values():
             value = values.pop(field.name, MISSING)
-            if value is MISSING:
+            # A key that is the name of another field is given for that one.
+            if value is MISSING and field.key not in fields:
                 value = values.pop(field.key, MISSING)
             if field.plan.virtual and value is MISSING:
                 continue

@@ -13,7 +13,7 @@ from bson.regex import Regex
 
 from ..errors import InvalidQuery
 from . import trust
-from .expressions import Expression, FieldPath, all_of, as_filter, made
+from .expressions import Expression, FieldPath, all_of, as_filter, made, roots_of
 from .updates import (
     AddToSet,
     CurrentDate,
@@ -87,18 +87,20 @@ def All(field: Any, values: Iterable[Any]) -> Expression:
 
 
 def And(*filters: Any) -> Expression:
-    """All conditions hold."""
-    return made(all_of(filters))
+    """All conditions hold. There must be one: none would be fulfilled by every document."""
+    if not filters:
+        raise TypeError("And takes at least one condition")
+    return made(all_of(filters), roots_of(*filters))
 
 
 def Or(*filters: Any) -> Expression:
     """One condition holds."""
-    return made({"$or": _some("Or", filters)})
+    return made({"$or": _some("Or", filters)}, roots_of(*filters))
 
 
 def Nor(*filters: Any) -> Expression:
     """No condition holds."""
-    return made({"$nor": _some("Nor", filters)})
+    return made({"$nor": _some("Nor", filters)}, roots_of(*filters))
 
 
 def Not(condition: Any) -> Expression:
@@ -122,15 +124,17 @@ def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str 
     if isinstance(pattern, (re.Pattern, Regex)):
         if options:
             raise TypeError("options go with a pattern that is a str")
-        return made({_path(field)._key: {"$regex": pattern}})
+        return _condition(field, "$regex", pattern)
     condition = {"$regex": _is(str, pattern)}
     if options:
         condition["$options"] = _is(str, options)
-    return made({_path(field)._key: condition})
+    return made({_path(field)._key: condition}, [_path(field)._root])
 
 
 def ElemMatch(field: Any, *filters: Any) -> Expression:
     """One item of the list fulfils all of `filters`: expressions of the item's model, or a mapping."""
+    if not filters:
+        raise TypeError("ElemMatch takes at least one condition")
     return _condition(field, "$elemMatch", all_of(filters))
 
 
@@ -227,7 +231,7 @@ def _path(field: Any) -> FieldPath:
 
 
 def _condition(field: Any, operator: str, value: Any) -> Expression:
-    return made({_path(field)._key: {operator: value}})
+    return made({_path(field)._key: {operator: value}}, [_path(field)._root])
 
 
 def _several(field: Any, operator: str, values: Iterable[Any]) -> Expression:

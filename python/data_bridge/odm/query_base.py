@@ -14,7 +14,7 @@ from .binding import collection_of
 from .containers import ListPlan
 from .elsewhere import Root
 from .errors import Mismatch, ValidationError
-from .expressions import all_of, resolve, sort_keys
+from .expressions import all_of, check_fields, resolve, roots_of, sort_keys
 from .model import Model, raise_all
 from .plans import plain
 from .steps import Steps
@@ -51,6 +51,7 @@ class ModelQueryBase(Generic[T]):
     def __init__(self, model: Any, asked: Asked) -> None:
         self._model = model
         self._asked = asked
+        check_fields(model, roots_of(*asked.filters))
         self._filter = all_of([*asked.filters, model.__odm__.class_filter(asked.with_children)])
 
     def _with(self, **changes: Any) -> Self:

@@ -14,7 +14,7 @@ from ..errors import InvalidQuery
 from ..operations import ReturnDocument
 from . import trust
 from .binding import check_instance, collection_of
-from .changes import changes, forget
+from .changes import changed_fields, changes, forget, is_stored
 from .errors import DocumentNotFound, Mismatch, PartlyRead, RevisionConflict, UnsavedChanges, ValidationError
 from .hooks import Event
 from .plans import plain
@@ -86,8 +86,12 @@ def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
     """Run update operators on the document, and what hooks change of the instance; read it again."""
     _no_changes(instance, "update()")
     model = type(instance)
+    sent: dict[str, Any] = {}
     try:
-        yield from _hooks("before", instance, Event.UPDATE)
+        try:
+            yield from _hooks("before", instance, Event.UPDATE)
+        finally:
+            sent = changed_fields(instance)
         found_by, change = guarded(instance), update_of(model, [*updates, *changed(instance, ({}, {}))])
         found = yield collection_of(model).find_one_and_update(
             found_by, change, _projection(model), return_document=ReturnDocument.AFTER, session=session
@@ -96,9 +100,10 @@ def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
             yield from _not_there(instance, session)
     finally:
         # What hooks changed is written, or the hooks of the next attempt change it.
-        forget(instance)
+        since = forget(instance, sent)
     undo_with(session, instance)
     instance._written(found, _projection(model) is None, False)
+    instance._assigned.update(since)
     yield from _hooks("after", instance, Event.UPDATE)
     return instance
 
@@ -267,8 +272,11 @@ def written(instance: Any, document: dict[str, Any], *, whole: bool, session: An
     instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
     fields, kept = type(instance).__odm__.fields, instance._kept
     # A default of a key that is not stored stays what it was: a factory would make another one.
-    for name in [name for name in kept if not fields[name].plan.keeps and fields[name].key in document]:
-        del kept[name]
+    for name in [name for name in list(kept) if not fields[name].plan.keeps and fields[name].key in document]:
+        value = kept.pop(name)
+        if name != REVISION and not is_stored(fields[name], value, document):
+            # Assigned while the write was under way, by another task or thread: it is not stored yet.
+            instance._assigned.setdefault(name, value)
 
 
 def _no_changes(instance: Any, what: str) -> None:
