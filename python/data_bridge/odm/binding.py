@@ -11,7 +11,8 @@ from ..async_client import AsyncDatabase
 from ..client import Database
 from ..operations import IndexModel
 from .errors import NotInitialized
-from .expressions import Sort, sort_keys
+from .expressions import Sort
+from .naming import sort_keys
 from .unions import check_unions
 
 if TYPE_CHECKING:

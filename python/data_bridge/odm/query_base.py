@@ -14,8 +14,9 @@ from .binding import collection_of
 from .containers import ListPlan
 from .elsewhere import Root
 from .errors import Mismatch, ValidationError
-from .expressions import all_of, check_fields, resolve, roots_of, sort_keys
+from .expressions import all_of, roots_of
 from .model import Model, raise_all
+from .naming import check_fields, resolve, sort_keys
 from .plans import plain
 from .steps import Steps
 

@@ -11,7 +11,8 @@ from bson.regex import Regex
 from ..errors import InvalidQuery
 from . import trust
 from .errors import Mismatch
-from .expressions import Expression, FieldPath, resolve
+from .expressions import Expression, FieldPath
+from .naming import resolve
 from .plans import Plan
 
 

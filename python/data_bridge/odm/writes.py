@@ -148,6 +148,9 @@ def new_document(instance: Any) -> dict[str, Any]:
 def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Filter, update and the document as it will be; the update is empty where nothing changed."""
     found_by = guarded(instance)
+    if not instance._is_stored:
+        # One that was made by hand may become what is stored of its own class, never a document of another one.
+        found_by.update(type(instance).__odm__.class_filter(False))
     sets, unsets = changes(instance)
     _check_writable(instance, [*sets, *unsets])
     sets.pop("_id", None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from bson import ObjectId
 from shop import Item, User
 
 import data_bridge
@@ -113,12 +114,62 @@ def test_names_and_keys_within_lists_and_documents(users: Any) -> None:
             op.Push({F.tags: op.Each([], sort=direction)}).document(User)
 
 
+def test_an_upsert_by_id_inserts_under_that_id(users: Any) -> None:
+    keys = ["a" * 24, "b" * 24, "c" * 24]
+    filters: list[Any] = [
+        (User.id == keys[0],),
+        (User.id == keys[1], User.age >= 0),
+        ({"_id": {"$eq": ObjectId(keys[2])}}, (User.age >= 0) & (User.name != "x")),
+    ]
+    for key, conditions in zip(keys, filters, strict=True):
+        new = User(name="new", age=5)
+        result = User.find(*conditions).upsert(op.Inc({User.age: 1}), on_insert=new)
+        assert result.upserted_id == new.id == ObjectId(key)
+        User.find(*conditions).upsert(op.Inc({User.age: 1}), on_insert=User(name="other", age=0))
+        assert users.find_one({"_id": new.id})["age"] == 6
+    assert users.count_documents({}) == 3
+
+
 def test_a_name_counts_before_a_key() -> None:
     swapped = Swapped(a=1, b=2)
     assert (swapped.a, swapped.b, swapped._dump()) == (1, 2, {"b": 1, "a": 2})
     with pytest.raises(ValidationError) as caught:
         Swapped(b=2)
     assert caught.value.path == ("a",)
+
+
+def test_an_instance_made_by_hand_overwrites_no_document_of_another_class(
+    ours: data_bridge.Database, database: Any
+) -> None:
+    class Root(Document):
+        n: int = 0
+
+        class Settings:
+            name = "roots"
+            is_root = True
+
+    class One(Root):
+        pass
+
+    class Two(Root):
+        pass
+
+    odm.init(ours, [Root])
+    one = One(n=1).insert()
+    with pytest.raises(data_bridge.DuplicateKeyError):
+        Two(id=one.id, n=2).save()
+    assert One.get(one.id) == one
+    One(id=one.id, n=3).save()
+    assert database["roots"].find_one()["n"] == 3
+    database["roots"].insert_one({"_id": (key := ObjectId()), "n": 1})
+    Root(id=key, n=4).save()
+    Two(id=(other := ObjectId()), n=5).save()
+    assert {each["n"]: each["_class_id"] for each in database["roots"].find()} == {
+        3: "Root.One",
+        4: "Root",
+        5: "Root.Two",
+    }
+    assert Two.get(other) is not None
 
 
 def test_a_class_of_a_tree_with_another_collection_needs_its_own(ours: data_bridge.Database, database: Any) -> None:
