@@ -123,6 +123,12 @@ class AsyncMongoClient(ClientHandle[AsyncDatabase]):
         """Names of the databases, of those that match `filter`."""
         return await self._list_database_names(filter, session).complete()
 
+    async def drop_database(
+        self, name_or_database: str | AsyncDatabase, session: Any = None, comment: Any = None
+    ) -> None:
+        """Drop a database with all its collections. As `MongoClient.drop_database`."""
+        await self._drop_database(name_or_database, session, comment).complete()
+
     async def server_info(self) -> dict[str, Any]:
         """The server's version and build."""
         return await self["admin"].command("buildInfo")

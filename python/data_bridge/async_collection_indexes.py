@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .collection_writes import Hint
+from .collection_find_and import Hint
 from .indexes import IndexesHandle, information
 
 
@@ -37,6 +37,10 @@ class AsyncCollectionIndexes(IndexesHandle):
     async def index_information(self, session: Any = None, comment: Any = None) -> dict[str, Any]:
         """The indexes by name, each with its `key` as a list of pairs. As `Collection.index_information`."""
         return information(await self._list_indexes(session, comment).complete())
+
+    async def rename(self, new_name: str, session: Any = None, comment: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """Rename the collection within its database. As `Collection.rename`."""
+        return await self._rename(new_name, session, comment, kwargs).complete()
 
     async def drop(self, session: Any = None, comment: Any = None) -> None:
         """Drop the collection with all its documents and indexes. As `Collection.drop`."""

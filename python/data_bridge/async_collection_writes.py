@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import statement
-from ._core import Document
-from .collection_writes import Hint, Update
-from .operations import ReturnDocument
+from .async_collection_find_and import AsyncCollectionFindAnd
+from .collection_find_and import Hint, Update
 from .results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
-from .writes import WritesHandle
 
 
-class AsyncCollectionWrites(WritesHandle):
+class AsyncCollectionWrites(AsyncCollectionFindAnd):
     """The writing half of `AsyncCollection`: as that of `Collection`, awaited."""
 
     async def insert_one(
@@ -22,9 +19,13 @@ class AsyncCollectionWrites(WritesHandle):
         bypass_document_validation: bool | None = None,
         session: Any = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> InsertOneResult:
         """Insert a document. As `Collection.insert_one`."""
-        return await self._insert_one(document, bypass_document_validation, session, comment).complete()
+        return (
+            await self._within(timeout)._insert_one(document, bypass_document_validation, session, comment).complete()
+        )
 
     async def insert_many(
         self,
@@ -33,9 +34,15 @@ class AsyncCollectionWrites(WritesHandle):
         bypass_document_validation: bool | None = None,
         session: Any = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> InsertManyResult:
         """Insert documents, in as few commands as they fit in. As `Collection.insert_many`."""
-        return await self._insert_many(documents, ordered, bypass_document_validation, session, comment).complete()
+        return (
+            await self._within(timeout)
+            ._insert_many(documents, ordered, bypass_document_validation, session, comment)
+            .complete()
+        )
 
     async def update_one(
         self,
@@ -50,21 +57,27 @@ class AsyncCollectionWrites(WritesHandle):
         let: Mapping[str, Any] | None = None,
         sort: Any = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> UpdateResult:
         """Update the first document that matches. As `Collection.update_one`."""
-        return await self._update(
-            filter,
-            update,
-            session,
-            upsert=upsert,
-            bypass=bypass_document_validation,
-            collation=collation,
-            array_filters=array_filters,
-            hint=hint,
-            let=let,
-            sort=sort,
-            comment=comment,
-        ).complete()
+        return (
+            await self._within(timeout)
+            ._update(
+                filter,
+                update,
+                session,
+                upsert=upsert,
+                bypass=bypass_document_validation,
+                collation=collation,
+                array_filters=array_filters,
+                hint=hint,
+                let=let,
+                sort=sort,
+                comment=comment,
+            )
+            .complete()
+        )
 
     async def update_many(
         self,
@@ -78,21 +91,27 @@ class AsyncCollectionWrites(WritesHandle):
         session: Any = None,
         let: Mapping[str, Any] | None = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> UpdateResult:
         """Update all documents that match. As `Collection.update_many`."""
-        return await self._update(
-            filter,
-            update,
-            session,
-            multi=True,
-            upsert=upsert,
-            bypass=bypass_document_validation,
-            collation=collation,
-            array_filters=array_filters,
-            hint=hint,
-            let=let,
-            comment=comment,
-        ).complete()
+        return (
+            await self._within(timeout)
+            ._update(
+                filter,
+                update,
+                session,
+                multi=True,
+                upsert=upsert,
+                bypass=bypass_document_validation,
+                collation=collation,
+                array_filters=array_filters,
+                hint=hint,
+                let=let,
+                comment=comment,
+            )
+            .complete()
+        )
 
     async def replace_one(
         self,
@@ -106,21 +125,27 @@ class AsyncCollectionWrites(WritesHandle):
         let: Mapping[str, Any] | None = None,
         sort: Any = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> UpdateResult:
         """Replace the first document that matches with another, which keeps its `_id`. As `Collection.replace_one`."""
-        return await self._update(
-            filter,
-            replacement,
-            session,
-            replace=True,
-            upsert=upsert,
-            bypass=bypass_document_validation,
-            collation=collation,
-            hint=hint,
-            let=let,
-            sort=sort,
-            comment=comment,
-        ).complete()
+        return (
+            await self._within(timeout)
+            ._update(
+                filter,
+                replacement,
+                session,
+                replace=True,
+                upsert=upsert,
+                bypass=bypass_document_validation,
+                collation=collation,
+                hint=hint,
+                let=let,
+                sort=sort,
+                comment=comment,
+            )
+            .complete()
+        )
 
     async def delete_one(
         self,
@@ -130,9 +155,15 @@ class AsyncCollectionWrites(WritesHandle):
         session: Any = None,
         let: Mapping[str, Any] | None = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> DeleteResult:
         """Delete the first document that matches. As `Collection.delete_one`."""
-        return await self._delete(filter, session, collation=collation, hint=hint, let=let, comment=comment).complete()
+        return (
+            await self._within(timeout)
+            ._delete(filter, session, collation=collation, hint=hint, let=let, comment=comment)
+            .complete()
+        )
 
     async def delete_many(
         self,
@@ -142,11 +173,15 @@ class AsyncCollectionWrites(WritesHandle):
         session: Any = None,
         let: Mapping[str, Any] | None = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> DeleteResult:
         """Delete all documents that match; `{}` deletes all there are. As `Collection.delete_many`."""
-        return await self._delete(
-            filter, session, multi=True, collation=collation, hint=hint, let=let, comment=comment
-        ).complete()
+        return (
+            await self._within(timeout)
+            ._delete(filter, session, multi=True, collation=collation, hint=hint, let=let, comment=comment)
+            .complete()
+        )
 
     async def bulk_write(
         self,
@@ -156,92 +191,12 @@ class AsyncCollectionWrites(WritesHandle):
         session: Any = None,
         comment: Any = None,
         let: Mapping[str, Any] | None = None,
+        *,
+        timeout: Any = ...,
     ) -> BulkWriteResult:
         """Run many writes in as few commands as they fit in. As `Collection.bulk_write`."""
-        return await self._bulk_write(requests, ordered, bypass_document_validation, session, let, comment).complete()
-
-    async def find_one_and_update(
-        self,
-        filter: Mapping[str, Any],
-        update: Update,
-        projection: Mapping[str, Any] | Iterable[str] | None = None,
-        sort: Any = None,
-        upsert: bool = False,
-        return_document: bool = ReturnDocument.BEFORE,
-        array_filters: list[Mapping[str, Any]] | None = None,
-        hint: Hint | None = None,
-        session: Any = None,
-        let: Mapping[str, Any] | None = None,
-        comment: Any = None,
-        **kwargs: Any,
-    ) -> Document | None:
-        """Update the first document that matches, and return it. As `Collection.find_one_and_update`."""
-        change = statement.changes("update", update, self._settings.codec_options, replace=False)
-        return await self._find_and_modify(
-            filter,
-            change,
-            session,
-            kwargs,
-            projection=projection,
-            sort=sort,
-            upsert=upsert,
-            after=return_document,
-            array_filters=array_filters,
-            hint=hint,
-            let=let,
-            comment=comment,
-        ).complete()
-
-    async def find_one_and_replace(
-        self,
-        filter: Mapping[str, Any],
-        replacement: Mapping[str, Any],
-        projection: Mapping[str, Any] | Iterable[str] | None = None,
-        sort: Any = None,
-        upsert: bool = False,
-        return_document: bool = ReturnDocument.BEFORE,
-        hint: Hint | None = None,
-        session: Any = None,
-        let: Mapping[str, Any] | None = None,
-        comment: Any = None,
-        **kwargs: Any,
-    ) -> Document | None:
-        """Replace the first document that matches, and return one of both. As `Collection.find_one_and_replace`."""
-        change = statement.changes("update", replacement, self._settings.codec_options, replace=True)
-        return await self._find_and_modify(
-            filter,
-            change,
-            session,
-            kwargs,
-            projection=projection,
-            sort=sort,
-            upsert=upsert,
-            after=return_document,
-            hint=hint,
-            let=let,
-            comment=comment,
-        ).complete()
-
-    async def find_one_and_delete(
-        self,
-        filter: Mapping[str, Any],
-        projection: Mapping[str, Any] | Iterable[str] | None = None,
-        sort: Any = None,
-        hint: Hint | None = None,
-        session: Any = None,
-        let: Mapping[str, Any] | None = None,
-        comment: Any = None,
-        **kwargs: Any,
-    ) -> Document | None:
-        """Delete the first document that matches, and return it. As `Collection.find_one_and_delete`."""
-        return await self._find_and_modify(
-            filter,
-            statement.REMOVE,
-            session,
-            kwargs,
-            projection=projection,
-            sort=sort,
-            hint=hint,
-            let=let,
-            comment=comment,
-        ).complete()
+        return (
+            await self._within(timeout)
+            ._bulk_write(requests, ordered, bypass_document_validation, session, let, comment)
+            .complete()
+        )

@@ -225,6 +225,18 @@ class MongoClient(ClientHandle[Database]):
         """Names of the databases, of those that match `filter`."""
         return self._list_database_names(filter, session).wait()
 
+    def drop_database(self, name_or_database: str | Database, session: Any = None, comment: Any = None) -> None:
+        """Drop a database with all its collections. Without it this does nothing.
+
+        Parameters
+        ----------
+        name_or_database
+            Its name, or a Database, whose write concern then counts.
+        session, comment
+            As for `find`.
+        """
+        self._drop_database(name_or_database, session, comment).wait()
+
     def server_info(self) -> dict[str, Any]:
         """The server's version and build."""
         return self["admin"].command("buildInfo")

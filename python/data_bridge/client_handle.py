@@ -148,6 +148,14 @@ class ClientHandle(Handle, Generic[D]):
             same,
         )
 
+    def _drop_database(self, name_or_database: Any, session: Any, comment: Any) -> Call[None]:
+        database = name_or_database
+        if isinstance(database, str):
+            database = self[database]
+        elif not isinstance(database, self._database_type) or database.client is not self:
+            raise TypeError(f"expected a name or a database of this client, got {type(database).__name__}")
+        return database._drop(session, comment)
+
     def _close(self) -> Call[None]:
         return Call(self._core.close, same)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .collection_writes import Hint
+from .collection_find_and import Hint
 from .indexes import IndexesHandle, information
 
 
@@ -65,6 +65,27 @@ class CollectionIndexes(IndexesHandle):
     def index_information(self, session: Any = None, comment: Any = None) -> dict[str, Any]:
         """The indexes by name, each with its `key` as a list of pairs."""
         return information(self._list_indexes(session, comment).wait())
+
+    def rename(self, new_name: str, session: Any = None, comment: Any = None, **kwargs: Any) -> dict[str, Any]:
+        """Rename the collection within its database; the server's answer. This object keeps the old name.
+
+        Parameters
+        ----------
+        new_name
+            The name it gets.
+        session, comment
+            As for `find`.
+        kwargs
+            dropTarget: drop a collection of that name first; maxTimeMS.
+
+        Raises
+        ------
+        OperationFailure
+            When the collection does not exist, or another one of that name does.
+        InvalidQuery
+            For a name that no collection can have.
+        """
+        return self._rename(new_name, session, comment, kwargs).wait()
 
     def drop(self, session: Any = None, comment: Any = None) -> None:
         """Drop the collection with all its documents and indexes. Without it this does nothing."""

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import statement
-from ._core import Document
-from .operations import ReturnDocument
+from .collection_find_and import CollectionFindAnd, Hint, Update
 from .results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
-from .writes import WritesHandle
-
-Hint = str | Mapping[str, Any] | Sequence[Any]
-Update = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-class CollectionWrites(WritesHandle):
+class CollectionWrites(CollectionFindAnd):
     """The writing half of `Collection`: PyMongo's names, arguments and results.
 
     All raise OperationFailure for what the server refuses, InvalidQuery for what cannot be encoded, TypeError and
     ValueError for arguments that make no sense. `session` is what `start_session` gave; `collation`, `hint`, `let`
     and `comment` are as for `find`; `bypass_document_validation` writes what the collection's validator refuses.
+    `timeout` is the seconds that the call may take, in place of the client's; None sets no limit.
     """
 
     def insert_one(
@@ -29,6 +24,8 @@ class CollectionWrites(WritesHandle):
         bypass_document_validation: bool | None = None,
         session: Any = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> InsertOneResult:
         """Insert a document. Without an `_id` it gets an ObjectId, also in the dict that was given.
 
@@ -37,7 +34,7 @@ class CollectionWrites(WritesHandle):
         DuplicateKeyError
             When a unique index has its key already.
         """
-        return self._insert_one(document, bypass_document_validation, session, comment).wait()
+        return self._within(timeout)._insert_one(document, bypass_document_validation, session, comment).wait()
 
     def insert_many(
         self,
@@ -46,6 +43,8 @@ class CollectionWrites(WritesHandle):
         bypass_document_validation: bool | None = None,
         session: Any = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> InsertManyResult:
         """Insert documents, in as few commands as they fit in. An iterator is taken as they are sent, never held whole.
 
@@ -59,7 +58,9 @@ class CollectionWrites(WritesHandle):
         BulkWriteError
             When some were not inserted.
         """
-        return self._insert_many(documents, ordered, bypass_document_validation, session, comment).wait()
+        return (
+            self._within(timeout)._insert_many(documents, ordered, bypass_document_validation, session, comment).wait()
+        )
 
     def update_one(
         self,
@@ -74,6 +75,8 @@ class CollectionWrites(WritesHandle):
         let: Mapping[str, Any] | None = None,
         sort: Any = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> UpdateResult:
         """Update the first document that matches.
 
@@ -88,19 +91,23 @@ class CollectionWrites(WritesHandle):
         sort
             Which document is the first; servers from 8.0.
         """
-        return self._update(
-            filter,
-            update,
-            session,
-            upsert=upsert,
-            bypass=bypass_document_validation,
-            collation=collation,
-            array_filters=array_filters,
-            hint=hint,
-            let=let,
-            sort=sort,
-            comment=comment,
-        ).wait()
+        return (
+            self._within(timeout)
+            ._update(
+                filter,
+                update,
+                session,
+                upsert=upsert,
+                bypass=bypass_document_validation,
+                collation=collation,
+                array_filters=array_filters,
+                hint=hint,
+                let=let,
+                sort=sort,
+                comment=comment,
+            )
+            .wait()
+        )
 
     def update_many(
         self,
@@ -114,21 +121,27 @@ class CollectionWrites(WritesHandle):
         session: Any = None,
         let: Mapping[str, Any] | None = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> UpdateResult:
         """Update all documents that match; as `update_one`."""
-        return self._update(
-            filter,
-            update,
-            session,
-            multi=True,
-            upsert=upsert,
-            bypass=bypass_document_validation,
-            collation=collation,
-            array_filters=array_filters,
-            hint=hint,
-            let=let,
-            comment=comment,
-        ).wait()
+        return (
+            self._within(timeout)
+            ._update(
+                filter,
+                update,
+                session,
+                multi=True,
+                upsert=upsert,
+                bypass=bypass_document_validation,
+                collation=collation,
+                array_filters=array_filters,
+                hint=hint,
+                let=let,
+                comment=comment,
+            )
+            .wait()
+        )
 
     def replace_one(
         self,
@@ -142,21 +155,27 @@ class CollectionWrites(WritesHandle):
         let: Mapping[str, Any] | None = None,
         sort: Any = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> UpdateResult:
         """Replace the first document that matches with another, which keeps its `_id`; as `update_one`."""
-        return self._update(
-            filter,
-            replacement,
-            session,
-            replace=True,
-            upsert=upsert,
-            bypass=bypass_document_validation,
-            collation=collation,
-            hint=hint,
-            let=let,
-            sort=sort,
-            comment=comment,
-        ).wait()
+        return (
+            self._within(timeout)
+            ._update(
+                filter,
+                replacement,
+                session,
+                replace=True,
+                upsert=upsert,
+                bypass=bypass_document_validation,
+                collation=collation,
+                hint=hint,
+                let=let,
+                sort=sort,
+                comment=comment,
+            )
+            .wait()
+        )
 
     def delete_one(
         self,
@@ -166,9 +185,15 @@ class CollectionWrites(WritesHandle):
         session: Any = None,
         let: Mapping[str, Any] | None = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> DeleteResult:
         """Delete the first document that matches."""
-        return self._delete(filter, session, collation=collation, hint=hint, let=let, comment=comment).wait()
+        return (
+            self._within(timeout)
+            ._delete(filter, session, collation=collation, hint=hint, let=let, comment=comment)
+            .wait()
+        )
 
     def delete_many(
         self,
@@ -178,11 +203,15 @@ class CollectionWrites(WritesHandle):
         session: Any = None,
         let: Mapping[str, Any] | None = None,
         comment: Any = None,
+        *,
+        timeout: Any = ...,
     ) -> DeleteResult:
         """Delete all documents that match; `{}` deletes all there are."""
-        return self._delete(
-            filter, session, multi=True, collation=collation, hint=hint, let=let, comment=comment
-        ).wait()
+        return (
+            self._within(timeout)
+            ._delete(filter, session, multi=True, collation=collation, hint=hint, let=let, comment=comment)
+            .wait()
+        )
 
     def bulk_write(
         self,
@@ -192,6 +221,8 @@ class CollectionWrites(WritesHandle):
         session: Any = None,
         comment: Any = None,
         let: Mapping[str, Any] | None = None,
+        *,
+        timeout: Any = ...,
     ) -> BulkWriteResult:
         """Run many writes in as few commands as they fit in.
 
@@ -207,100 +238,8 @@ class CollectionWrites(WritesHandle):
         BulkWriteError
             When some failed; its `details` have counts and errors, as PyMongo's.
         """
-        return self._bulk_write(requests, ordered, bypass_document_validation, session, let, comment).wait()
-
-    def find_one_and_update(
-        self,
-        filter: Mapping[str, Any],
-        update: Update,
-        projection: Mapping[str, Any] | Iterable[str] | None = None,
-        sort: Any = None,
-        upsert: bool = False,
-        return_document: bool = ReturnDocument.BEFORE,
-        array_filters: list[Mapping[str, Any]] | None = None,
-        hint: Hint | None = None,
-        session: Any = None,
-        let: Mapping[str, Any] | None = None,
-        comment: Any = None,
-        **kwargs: Any,
-    ) -> Document | None:
-        """Update the first document that matches, and return it; None when there is none.
-
-        Parameters
-        ----------
-        projection, sort
-            As for `find`.
-        return_document
-            `ReturnDocument.BEFORE` for the document as it was, `ReturnDocument.AFTER` as it is now.
-        kwargs
-            collation, maxTimeMS, bypassDocumentValidation.
-        """
-        change = statement.changes("update", update, self._settings.codec_options, replace=False)
-        return self._find_and_modify(
-            filter,
-            change,
-            session,
-            kwargs,
-            projection=projection,
-            sort=sort,
-            upsert=upsert,
-            after=return_document,
-            array_filters=array_filters,
-            hint=hint,
-            let=let,
-            comment=comment,
-        ).wait()
-
-    def find_one_and_replace(
-        self,
-        filter: Mapping[str, Any],
-        replacement: Mapping[str, Any],
-        projection: Mapping[str, Any] | Iterable[str] | None = None,
-        sort: Any = None,
-        upsert: bool = False,
-        return_document: bool = ReturnDocument.BEFORE,
-        hint: Hint | None = None,
-        session: Any = None,
-        let: Mapping[str, Any] | None = None,
-        comment: Any = None,
-        **kwargs: Any,
-    ) -> Document | None:
-        """Replace the first document that matches, and return one of both; as `find_one_and_update`."""
-        change = statement.changes("update", replacement, self._settings.codec_options, replace=True)
-        return self._find_and_modify(
-            filter,
-            change,
-            session,
-            kwargs,
-            projection=projection,
-            sort=sort,
-            upsert=upsert,
-            after=return_document,
-            hint=hint,
-            let=let,
-            comment=comment,
-        ).wait()
-
-    def find_one_and_delete(
-        self,
-        filter: Mapping[str, Any],
-        projection: Mapping[str, Any] | Iterable[str] | None = None,
-        sort: Any = None,
-        hint: Hint | None = None,
-        session: Any = None,
-        let: Mapping[str, Any] | None = None,
-        comment: Any = None,
-        **kwargs: Any,
-    ) -> Document | None:
-        """Delete the first document that matches, and return it; as `find_one_and_update`."""
-        return self._find_and_modify(
-            filter,
-            statement.REMOVE,
-            session,
-            kwargs,
-            projection=projection,
-            sort=sort,
-            hint=hint,
-            let=let,
-            comment=comment,
-        ).wait()
+        return (
+            self._within(timeout)
+            ._bulk_write(requests, ordered, bypass_document_validation, session, let, comment)
+            .wait()
+        )

@@ -179,6 +179,15 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
 
         return Steps(run)
 
+    def _drop(self, session: Any, comment: Any) -> Call[None]:
+        # Sent as the writes of a collection are; which one does not matter.
+        some = self["any"]
+        command = encode.document({"dropDatabase": 1, **some._shared(session, comment=comment)}, self.codec_options)
+        return Call(
+            lambda: some._send(command, session, False, self._settings.timeout),
+            lambda reply: failure.check(bson.decode(reply)),
+        )
+
     def _drop_collection(self, name_or_collection: Any, session: Any, comment: Any) -> Steps[None]:
         name = name_or_collection if isinstance(name_or_collection, str) else name_or_collection.name
         return self[name]._drop(session, comment)

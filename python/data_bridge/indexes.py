@@ -10,10 +10,12 @@ import bson
 from . import encode, failure, names
 from ._core import Operation, OperationFailure
 from .call import Call, Steps
+from .names import check_collection
 from .operations import IndexModel, index_keys, index_name
 from .writes import WritesHandle
 
 _NAMESPACE_NOT_FOUND = 26
+_RENAME = frozenset({"dropTarget", "maxTimeMS"})
 
 
 class IndexesHandle(WritesHandle):
@@ -51,6 +53,25 @@ class IndexesHandle(WritesHandle):
 
     def _drop(self, session: Any, comment: Any) -> Steps[None]:
         return self._drop_what_is_there({"drop": self._name, **self._shared(session, comment=comment)}, session)
+
+    def _rename(self, new_name: str, session: Any, comment: Any, options: Mapping[str, Any]) -> Call[dict[str, Any]]:
+        database, codec_options = self._database.name, self._settings.codec_options
+        names = {
+            "renameCollection": f"{database}.{self._name}",
+            "to": f"{database}.{check_collection(database, new_name)}",
+        }
+        for name in options:
+            if name not in _RENAME:
+                raise TypeError(f"unknown option {name!r}: there are {', '.join(sorted(_RENAME))}")
+        fields = {**names, **options, **self._shared(session, comment=comment)}
+        command = encode.document(fields, codec_options, "options")
+
+        def answer(reply: bytes) -> dict[str, Any]:
+            decoded: dict[str, Any] = bson.decode(reply, codec_options)
+            failure.check(decoded)
+            return decoded
+
+        return Call(lambda: self._send(command, session, False, self._settings.timeout, "admin"), answer)
 
     def _drop_what_is_there(self, fields: Mapping[str, Any], session: Any) -> Steps[None]:
         command = encode.document(fields, self._settings.codec_options, "options")

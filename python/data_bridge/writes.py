@@ -19,6 +19,7 @@ from .statement import Statement
 
 if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
+    from typing_extensions import Self
 
     from .client_handle import ClientHandle
     from .settings import Settings
@@ -35,6 +36,13 @@ class WritesHandle:
     _database: Any
     _name: str
     _settings: Settings
+
+    def _within(self, timeout: Any) -> Self:
+        """The same collection with the seconds of one call; with `...` as it is."""
+        if timeout is ...:
+            return self
+        # Both collections are made like this.
+        return type(self)(self._database, self._name, self._settings.within(timeout))  # type: ignore[call-arg]
 
     def _insert_one(self, document: Any, bypass: Any, session: Any, comment: Any) -> Call[InsertOneResult]:
         key, one = statement.insert(document, self._settings.codec_options)
@@ -203,11 +211,13 @@ class WritesHandle:
 
         return Steps(run)
 
-    def _send(self, command: bytes, session: Any, retry: bool, timeout: float | None) -> Operation[bytes]:
+    def _send(
+        self, command: bytes, session: Any, retry: bool, timeout: float | None, database: str | None = None
+    ) -> Operation[bytes]:
         """Start a command. In a transaction, and without an answer, nothing is sent twice."""
         retry = retry and not _in_transaction(session) and write_concern_.acknowledged(self._settings.concern)
         return self._client._core.write(
-            self._database.name,
+            self._database.name if database is None else database,
             command,
             session=native_session(session, self._client),
             retry=retry,

@@ -15,6 +15,7 @@ from .async_document import AsyncDocument
 from .async_model_query import AsyncModelQuery
 from .binding import init
 from .bulk_writer import AsyncBulkWriter, BulkWriter
+from .copies import detach
 from .document import Document
 from .errors import (
     DocumentNotFound,
@@ -29,7 +30,7 @@ from .expressions import Expression, Sort, path
 from .fields import Field
 from .hooks import Event, after_event, before_event
 from .link import BackLink, Link
-from .model import EmbeddedDocument, detach
+from .model import EmbeddedDocument
 from .model_query import ModelQuery
 from .trust import trusted
 

@@ -22,9 +22,10 @@ from bson.regex import Regex
 from bson.timestamp import Timestamp
 
 from .choices import ChoicePlan
-from .containers import DictPlan, ListPlan, TuplePlan, UnionPlan
+from .containers import DictPlan, ListPlan, TuplePlan
 from .conversions import ConvertedPlan
 from .plans import DIRECT, AnyPlan, NonePlan, Plan, ScalarPlan
+from .unions import UnionPlan
 
 _SCALARS = {
     *DIRECT, bson.Int64, Binary, Code, DatetimeMS, DBRef, Decimal128, MaxKey, MinKey, Regex, Timestamp

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from . import trust
-from .expressions import sort_keys
+from .naming import sort_keys
 
 
 class Asked(NamedTuple):

@@ -12,7 +12,9 @@ from ..async_client import AsyncDatabase
 from ..client import Database
 from ..operations import IndexModel
 from .errors import NotInitialized
-from .expressions import Sort, sort_keys
+from .expressions import Sort
+from .naming import sort_keys
+from .unions import check_unions
 
 if TYPE_CHECKING:
     from .async_document import AsyncDocument
@@ -38,7 +40,7 @@ def init(database: Any, models: Iterable[type[Any]]) -> Any:
     """
     models = list(models)
     for model in models:
-        _check(database, model)
+        check(database, model)
     for model in models:
         bind(model, database)
     if isinstance(database, AsyncDatabase):
@@ -69,7 +71,7 @@ def with_uuids(options: CodecOptions[Any]) -> CodecOptions[Any]:
 
 
 def collection_of(model: Any) -> Any:
-    """The collection of a model; in a tree, that of the class above where it has none of its own.
+    """The collection of a model; in a tree, that of the class above where it has none of its own, nor a name for one.
 
     Raises
     ------
@@ -80,7 +82,8 @@ def collection_of(model: Any) -> Any:
     while info is not None:
         if info.collection is not None:
             return info.collection
-        info = info.parent if info.in_tree else None
+        above = info.parent if info.in_tree else None
+        info = above if above is not None and above.settings.name == info.settings.name else None
     raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
 
 
@@ -98,7 +101,14 @@ def check_instance(model: Any, instance: Any, what: str) -> None:
         raise TypeError(f"{what}: the documents of this {type(instance).__name__} are in another collection")
 
 
-def _check(database: Any, model: Any) -> None:
+def check(database: Any, model: Any) -> None:
+    """Refuse a database and a model that do not go together, and a model that is none yet.
+
+    Raises
+    ------
+    TypeError, NameError
+        As `init`.
+    """
     name = getattr(model, "__name__", repr(model))
     if not isinstance(database, (Database, AsyncDatabase)):
         raise TypeError(f"init takes a database of a MongoClient or AsyncMongoClient, got {type(database).__name__}")
@@ -108,7 +118,7 @@ def _check(database: Any, model: Any) -> None:
         kind, client = ("AsyncDocument", "AsyncMongoClient") if model._is_async else ("Document", "MongoClient")
         raise TypeError(f"{name} is a {kind}: it goes with a database of a {client}")
     for field in model.__odm__.fields.values():
-        _ = field.plan
+        check_unions(field.plan)
     indexes_of(model)
 
 

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import failure
 from ..errors import BulkWriteError
 from ..operations import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from ..results import BulkWriteResult
 from .binding import check_instance, collection_of
+from .changes import changes
 from .errors import DocumentNotFound, RevisionConflict
 from .hooks import Event
 from .steps import Steps, run, run_async
-from .writes import guarded, id_of, new_document, replace_request, save_request, update_of, written
-
-Request = tuple[Any, Callable[[], None]]
+from .writes import REVISION, changed, guarded, id_of, new_document, replace_request, save_request, update_of, written
 
 
-def _nothing() -> None:
-    """What is left to do after a write that leaves the instance as it is."""
+class Request(NamedTuple):
+    """A write of the bulk."""
+
+    operation: Any
+    document: dict[str, Any] | None = None
+    """What the instance reads from afterwards; None where it stays as it is."""
+    whole: bool = False
+    """The document has all keys that are stored."""
 
 
 class _Queue:
@@ -30,30 +35,27 @@ class _Queue:
         self._model = model
         self._ordered = ordered
         self._session = session
-        self._queued: list[tuple[Event | None, Any, Callable[[], Request | None]]] = []
+        self._queued: list[tuple[Event | None, Any, Callable[[list[Any]], Request | None]]] = []
         self.result: BulkWriteResult | None = None
         """What was done, after the block; None where there was nothing to do."""
 
     def insert(self, instance: Any) -> None:
         """As the instance's `insert`."""
 
-        def request() -> Request:
+        def request(_: list[Any]) -> Request:
             document = new_document(instance)
-            return InsertOne(document), lambda: written(instance, document, whole=True, session=self._session)
+            return Request(InsertOne(document), document, True)
 
         self._add(Event.INSERT, instance, request)
 
     def save(self, instance: Any) -> None:
         """As the instance's `save`, for one that has an `_id`."""
 
-        def request() -> Request | None:
+        def request(_: list[Any]) -> Request | None:
             found_by, update, document = save_request(instance)
             if not update:
                 return None
-            whole, upsert = instance._is_whole, not instance._is_stored
-            return UpdateOne(found_by, update, upsert), lambda: written(
-                instance, document, whole=whole, session=self._session
-            )
+            return Request(UpdateOne(found_by, update, not instance._is_stored), document, instance._is_whole)
 
         self._check(instance)
         id_of(instance)
@@ -62,11 +64,9 @@ class _Queue:
     def replace(self, instance: Any, *, overwrite: bool = False) -> None:
         """As the instance's `replace`."""
 
-        def request() -> Request:
+        def request(_: list[Any]) -> Request:
             found_by, document = replace_request(instance, overwrite)
-            return ReplaceOne(found_by, document), lambda: written(
-                instance, document, whole=True, session=self._session
-            )
+            return Request(ReplaceOne(found_by, document), document, True)
 
         self._add(Event.REPLACE, instance, request)
 
@@ -74,13 +74,19 @@ class _Queue:
         """As the instance's `delete`."""
         self._check(instance)
         found_by = {"_id": id_of(instance)}
-        self._add(Event.DELETE, instance, lambda: (DeleteOne(found_by), _nothing))
+        self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by)))
 
     def update(self, instance: Any, *updates: Any) -> None:
         """Update operators on an instance's document; the instance is not read again."""
         self._check(instance)
-        change, found_by = update_of(self._model, updates), guarded(instance)
-        self._add(Event.UPDATE, instance, lambda: (UpdateOne(found_by, change), _nothing))
+        # Checked here, where it was asked for.
+        update_of(self._model, updates)
+        found_by = guarded(instance)
+
+        def request(by_hooks: list[Any]) -> Request:
+            return Request(UpdateOne(found_by, update_of(self._model, [*updates, *by_hooks])))
+
+        self._add(Event.UPDATE, instance, request)
 
     def update_many(self, query: Any, *updates: Any) -> None:
         """Update operators on all documents that a query of the model matches."""
@@ -89,32 +95,33 @@ class _Queue:
             raise TypeError(f"a bulk writer of {self._model.__name__} takes queries of its collection only")
         options = query._options("update_many()", {"collation": "collation", "hint": "hint"})
         operation = UpdateMany(query.get_filter_query(), update_of(query._model, updates), **options)
-        self._queued.append((None, None, lambda: (operation, _nothing)))
+        self._queued.append((None, None, lambda _: Request(operation)))
 
     def _check(self, instance: Any) -> None:
         check_instance(self._model, instance, f"a bulk writer of {self._model.__name__}")
 
-    def _add(self, event: Event, instance: Any, request: Callable[[], Request | None]) -> None:
+    def _add(self, event: Event, instance: Any, request: Callable[[list[Any]], Request | None]) -> None:
         self._check(instance)
         self._queued.append((event, instance, request))
 
     def _commit(self) -> Steps[BulkWriteResult | None]:
         queued, self._queued = self._queued, []
-        operations, finish = [], []
-        hooks = self._model.__odm__.hooks
+        requests: list[tuple[Event | None, Any, Request]] = []
+        revisions = Revisions()
         for event, instance, make in queued:
-            if event is not None:
-                yield from hooks.run("before", instance, event)
-            if (request := make()) is not None:
-                operations.append(request[0])
-                finish.append((event, instance, request[1]))
-        if not operations:
+            by_hooks = [] if event is None else (yield from _before(event, instance))
+            if (request := make(by_hooks)) is not None:
+                revisions.follow(instance, request)
+                requests.append((event, instance, request))
+        if not requests:
             return None
-        self.result = yield from self._send(operations)
-        for event, instance, done in finish:
-            done()
+        self.result = yield from self._send([request.operation for _, _, request in requests])
+        for event, instance, request in requests:
+            if request.document is not None:
+                revisions.restore(instance, request.document)
+                written(instance, request.document, whole=request.whole, session=self._session)
             if event is not None:
-                yield from hooks.run("after", instance, event)
+                yield from type(instance).__odm__.hooks.run("after", instance, event)
         return self.result
 
     def _send(self, operations: list[Any]) -> Steps[BulkWriteResult]:
@@ -147,6 +154,42 @@ class _Queue:
                 raise RevisionConflict(f"{missed} of the {name}s are not there in the revision that was read")
             raise DocumentNotFound(f"{missed} of the {name}s are not there: somebody else deleted them")
         return BulkWriteResult(details, acknowledged)
+
+
+class Revisions:
+    """What a bulk does to the revisions of documents: each write finds the one that the write before it has made."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, Any] = {}
+        self._seen: dict[int, Any] = {}
+
+    def follow(self, instance: Any, request: Request) -> None:
+        """Let a write find its document as the writes before it leave it."""
+        operation, key = request.operation, id(instance)
+        found_by = getattr(operation, "_filter", {})
+        if REVISION in found_by:
+            if type(operation) is UpdateOne and request.document is None:
+                self._seen.setdefault(key, found_by[REVISION])
+            if key in self._made:
+                found_by[REVISION] = self._made[key]
+        change = getattr(operation, "_doc", {})
+        revision = change.get("$set", change).get(REVISION)
+        if instance is not None and revision is not None:
+            self._made[key] = revision
+
+    def restore(self, instance: Any, document: dict[str, Any]) -> None:
+        """An instance that was not read again after update operators has not seen the revision that it now has."""
+        if id(instance) in self._seen:
+            document[REVISION] = self._seen[id(instance)]
+
+
+def _before(event: Event, instance: Any) -> Steps[list[Any]]:
+    """Run hooks; what they change of an instance that update operators are for goes with these."""
+    hooks = type(instance).__odm__.hooks
+    watched = event is Event.UPDATE and hooks.any("before", event)
+    before = changes(instance) if watched else None
+    yield from hooks.run("before", instance, event)
+    return [] if before is None else changed(instance, before)
 
 
 def _add(total: dict[str, Any], did: dict[str, Any], offset: int) -> None:

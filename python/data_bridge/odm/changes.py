@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 
 from .errors import ValidationError
-from .plans import Plan
+from .plans import CLASS_KEY, Plan
 
 _COMPARED: CodecOptions[Any] = CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
 
@@ -22,32 +24,69 @@ def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     unsets: dict[str, Any] = {}
     if not instance._is_touched:
         return sets, unsets
-    assigned, fields = instance._assigned, type(instance).__odm__.fields
-    for name, value in {**instance._kept, **assigned}.items():
-        field = fields[name]
-        if field.plan.virtual or not (name in assigned or field.plan.keeps):
-            continue
-        new = field.dump(value)
-        if field.key not in document:
-            if name in assigned or field.required or not _equal(new, field.dump(field.default())):
-                sets[field.key] = new
-            continue
-        try:
-            old = field.dump(field._load(document[field.key], None))
-        except ValidationError:
-            sets[field.key] = new
-            continue
-        _differences(field.key, field.plan, old, new, sets, unsets)
+    for name in {**instance._kept, **instance._assigned}:
+        _changes_of(instance, document, name, sets, unsets)
     return sets, unsets
 
 
+def changed_fields(instance: Any) -> dict[str, Any]:
+    """The fields that differ from what is stored, each with its value as it would be; also what cannot be stored."""
+    document, found = instance._document(), {}
+    fields = type(instance).__odm__.fields
+    for name in {**instance._kept, **instance._assigned}:
+        sets: dict[str, Any] = {}
+        unsets: dict[str, Any] = {}
+        try:
+            _changes_of(instance, document, name, sets, unsets)
+            if sets or unsets:
+                found[name] = fields[name].dump(instance._held(name))
+        except ValidationError:
+            found[name] = instance._held(name)
+    return found
+
+
+def forget(instance: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the changes that were sent; the values of those that were made since, which stay changes."""
+    since = {}
+    for name, value in changed_fields(instance).items():
+        if name not in sent or not same(sent[name], value):
+            since[name] = instance._held(name)
+        else:
+            instance._assigned.pop(name, None)
+            instance._kept.pop(name, None)
+    return since
+
+
+def is_stored(field: Any, value: Any, document: Mapping[str, Any]) -> bool:
+    """Whether a document that was written has this value of a field."""
+    try:
+        return same(field.dump(value), document[field.key])
+    except ValidationError:
+        return False
+
+
+def _changes_of(instance: Any, document: Any, name: str, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
+    field, assigned = type(instance).__odm__.fields[name], name in instance._assigned
+    if field.plan.virtual or not (assigned or field.plan.keeps):
+        return
+    new = field.dump(instance._held(name))
+    if field.key not in document:
+        if assigned or field.required or not same(new, field.dump(field.default())):
+            sets[field.key] = new
+        return
+    try:
+        old = field.dump(field._load(document[field.key], None))
+    except ValidationError:
+        sets[field.key] = new
+        return
+    _differences(field.key, field.plan, old, new, sets, unsets)
+
+
 def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
-    if _equal(old, new):
+    if same(old, new):
         return
     # Within an embedded model only the fields that changed are sent, so that others may change other ones meanwhile.
-    if plan.model is None or not isinstance(old, dict) or not isinstance(new, dict) or not all(
-        each and "." not in each and not each.startswith("$") for each in (*old, *new)
-    ):  # fmt: skip
+    if plan.model is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _alike(old, new):
         sets[key] = new
         return
     below = plan.model.__odm__.by_key
@@ -62,7 +101,23 @@ def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any],
             _differences(f"{key}.{each}", plan_below, old[each], value, sets, unsets)
 
 
-def _equal(old: Any, new: Any) -> bool:
+def _alike(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Whether two documents are of one class, and have no keys that cannot stand in paths."""
+    return old.get(CLASS_KEY) == new.get(CLASS_KEY) and all(
+        each and "." not in each and not each.startswith("$") for each in (*old, *new)
+    )
+
+
+def same(old: Any, new: Any) -> bool:
+    """Whether two values are stored alike."""
     if type(old) is not bool and type(new) is not bool and isinstance(old, int) and isinstance(new, int):
         return old == new  # an Int64 and an int
-    return bson.encode({"": old}, codec_options=_COMPARED) == bson.encode({"": new}, codec_options=_COMPARED)
+    try:
+        return _encoded(old) == _encoded(new)
+    except (BSONError, OverflowError):
+        # What cannot be stored is not what is stored: the write will say so.
+        return False
+
+
+def _encoded(value: Any) -> bytes:
+    return bson.encode({"": value}, codec_options=_COMPARED)

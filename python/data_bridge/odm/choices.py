@@ -24,6 +24,11 @@ class ChoicePlan(Plan):
         pairs = [(each.value if isinstance(each, enum.Enum) else each, each) for each in values]
         return cls(f"one of {_options(values)}", pairs)
 
+    @property
+    def stored(self) -> list[Any]:
+        """The values as they are stored."""
+        return [known for known, _ in self._stored]
+
     def load(self, stored: Any, place: Any) -> Any:
         for known, member in self._stored:
             if _same(known, stored):

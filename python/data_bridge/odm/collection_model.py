@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from bson import ObjectId
 
 from .asked import Asked, split
-from .binding import bind
+from .elsewhere import elsewhere
 from .expressions import all_of
 from .fields import FieldOptions
 from .model import Model
@@ -43,18 +43,16 @@ class CollectionModel(Model):
 
     @classmethod
     def on(cls, database: Any) -> type[Self]:
-        """The same model in another database, beside the one that `init` gave it: a class derived from this one."""
-        info = cls.__odm__
-        if info.in_tree:
-            raise TypeError(f"{cls.__name__} is in a tree of models, which has one database: use init")
-        meta: Any = type(cls)
-        made: Any = meta(
-            cls.__name__, (cls,), {"__module__": cls.__module__, "__qualname__": cls.__qualname__}, variant=True
-        )
-        made.__odm__.parent, made.__odm__.children = info.parent, info.children
-        made.__odm__.settings = info.settings
-        bind(made, database)
-        return made  # type: ignore[no-any-return]
+        """The same model in another database, beside the one that `init` gave it: a class derived from this one.
+
+        Links of its instances lead to documents of that database, and so do queries for classes below it.
+
+        Raises
+        ------
+        TypeError
+            For a database of another kind of client than the model is for.
+        """
+        return elsewhere(database).model(cls)  # type: ignore[no-any-return]
 
     @classmethod
     def _required_filter(cls, filters: tuple[Any, ...], what: str) -> None:

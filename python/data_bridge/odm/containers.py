@@ -1,15 +1,13 @@
-"""Plans of what holds other values: lists, dicts, embedded models, unions."""
+"""Plans of what holds other values: lists, dicts, embedded models."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from .._core import Document, ListView
 from .errors import Mismatch
-from .plans import NULL, AnyPlan, NonePlan, Plan, ScalarPlan
+from .plans import CLASS_KEY, AnyPlan, Plan
 
 
 class ListPlan(Plan):
@@ -84,6 +82,7 @@ class TuplePlan(Plan):
     keeps = True
 
     def __init__(self, items: list[Plan]) -> None:
+        _stored(items)
         self.items = items
         self.deep = any(each.deep for each in items)
         self.name = f"tuple[{', '.join(each.name for each in items)}]"
@@ -121,6 +120,7 @@ class DictPlan(Plan):
     keyed = True
 
     def __init__(self, item: Plan) -> None:
+        _stored([item])
         self.item: Plan = item
         self.deep = item.deep
         self.name = f"dict[str, {item.name}]"
@@ -169,16 +169,38 @@ class EmbeddedPlan(Plan):
         self.model = model
         self.name = model.__name__
 
+    @property
+    def in_tree(self) -> bool:
+        """Whether stored documents name their class."""
+        return bool(self.model.__odm__.in_tree)
+
     def load(self, stored: Any, place: Any) -> Any:
         if not isinstance(stored, Document):
             raise self.fail(stored)
-        return self.model._embedded(stored, place)
+        model = self.named(stored.get(CLASS_KEY)) if self.in_tree else self.model
+        return model._embedded(stored, place)
+
+    def knows(self, class_id: Any) -> bool:
+        """Whether it is the name of the model, or of a class below it."""
+        return any(each.class_id == class_id for each in self.model.__odm__.descendants())
+
+    def named(self, class_id: Any) -> Any:
+        """The class of a name in documents; the model itself where they have none, as before there was a tree."""
+        if class_id is None:
+            return self.model
+        if self.knows(class_id):
+            return next(each.cls for each in self.model.__odm__.descendants() if each.class_id == class_id)
+        raise Mismatch(f"{self.name} or a class below it", class_id).under(CLASS_KEY)
 
     def accept(self, value: Any) -> Any:
         if isinstance(value, self.model):
-            return value
+            if type(value) is self.model or self.in_tree:
+                return value
+            found = f"a {type(value).__name__}, whose class would not be stored"
+            raise Mismatch(f"{self.name} itself, which has no Settings.is_root = True", value, found=found)
         if isinstance(value, Mapping):
-            return self.model._of_mapping(value)
+            model = self.named(value.get(CLASS_KEY)) if self.in_tree else self.model
+            return model._of_mapping(value)
         raise self.fail(value)
 
     def dump(self, value: Any) -> dict[str, Any]:
@@ -189,81 +211,12 @@ class EmbeddedPlan(Plan):
         return AnyPlan().dump(value) if isinstance(value, Mapping) else self.dump(value)
 
     def exact(self, value: Any) -> bool:
-        return isinstance(value, self.model)
+        return type(value) is self.model or (self.in_tree and isinstance(value, self.model))
 
 
-class UnionPlan(Plan):
-    """A | B, Optional[T]: the first member that fits exactly, else the first that fits at all."""
-
-    def __init__(self, members: list[Plan]) -> None:
-        self.members = members
-        self.name = " | ".join(each.name for each in members)
-        self.keeps = any(each.keeps for each in members)
-        self.deep = any(each.deep for each in members)
-        self.nullable = any(each.nullable for each in members)
-        others = [each for each in members if not isinstance(each, NonePlan)]
-        self._alone = others[0] if len(others) == 1 else None
-        self._embedded = [each for each in others if isinstance(each, EmbeddedPlan)]
-        if self._alone is not None:
-            self.direct = self._alone.direct | (NULL if self.nullable else 0)
-            self.model, self.item, self.keyed = self._alone.model, self._alone.item, self._alone.keyed
-            self.virtual = self._alone.virtual
-            self.free, self.links, self.attribute = self._alone.free, self._alone.links, self._alone.attribute  # type: ignore[method-assign]
-        elif all(isinstance(each, (NonePlan, ScalarPlan)) or each.keeps for each in members):
-            self.direct = reduce(or_, (each.direct for each in members))
-
-    def for_field(self, field: Any) -> Plan:
-        return UnionPlan([each.for_field(field) for each in self.members])
-
-    def load(self, stored: Any, place: Any) -> Any:
-        if stored is None and self.nullable:
-            return None
-        if self._alone is not None:
-            return self._alone.load(stored, place)
-        if len(self._embedded) > 1 and isinstance(stored, Document):
-            return self._load_embedded(stored, place)
-        return self._first(stored, lambda plan: plan.load(stored, place))
-
-    def _load_embedded(self, stored: Document, place: Any) -> Any:
-        # Embedded models look at their values when they are touched, which would be too late to take another one.
-        for plan in self._embedded:
-            loaded = plan.load(stored, place)
-            if not loaded._unknown() and not loaded._faults():
-                return loaded
-        return self._first(stored, lambda plan: plan.load(stored, place)._checked(), self._embedded)
-
-    def accept(self, value: Any) -> Any:
-        if value is None and self.nullable:
-            return None
-        if self._alone is not None:
-            return self._alone.accept(value)
-        return self._first(value, lambda plan: plan.accept(value))
-
-    def dump(self, value: Any) -> Any:
-        if value is None and self.nullable:
-            return None
-        if self._alone is not None:
-            return self._alone.dump(value)
-        return self._first(value, lambda plan: plan.dump(value))
-
-    def operand(self, value: Any) -> Any:
-        if value is None and self.nullable:
-            return None
-        if self._alone is not None:
-            return self._alone.operand(value)
-        return self._first(value, lambda plan: plan.operand(value))
-
-    def _first(self, value: Any, convert: Any, members: Iterable[Plan] | None = None) -> Any:
-        members = list(self.members if members is None else members)
-        for plan in sorted(members, key=lambda plan: not plan.exact(value)):
-            try:
-                return convert(plan)
-            except (Mismatch, ValueError):
-                continue
-        raise self.fail(value)
-
-    def exact(self, value: Any) -> bool:
-        return any(each.exact(value) for each in self.members)
+def _stored(plans: Iterable[Plan]) -> None:
+    if any(each.virtual for each in plans):
+        raise TypeError("a BackLink stands alone or in a list: nothing is stored for it")
 
 
 def _each(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:

@@ -28,26 +28,38 @@ class Sort(NamedTuple):
 class Expression:
     """A condition on documents. Combine with `&`, `|` and `~`; `and`, `or`, `not` and chained comparisons raise."""
 
-    __slots__ = ("document",)
+    __slots__ = ("_roots", "document")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = document
+        """A filter in the server's language, which is checked as one that `find` is given.
+
+        Raises
+        ------
+        TypeError
+            For what is no mapping.
+        InvalidQuery
+            For a mapping that holds operators which run code and is not trusted.
+        """
+        if not isinstance(document, Mapping):
+            raise TypeError(f"an Expression takes a mapping, got {describe(document)}")
+        self._roots: frozenset[FieldPath] = frozenset()
+        self.document = as_filter(document)
         """The filter as it is sent."""
 
     def __and__(self, other: Any) -> Expression:
-        return Expression(all_of([self, other]))
+        return made(all_of([self, other]), roots_of(self, other))
 
     def __rand__(self, other: Any) -> Expression:
-        return Expression(all_of([other, self]))
+        return made(all_of([other, self]), roots_of(self, other))
 
     def __or__(self, other: Any) -> Expression:
-        return Expression({"$or": [*_alternatives(self), *_alternatives(other)]})
+        return made({"$or": [*_alternatives(self), *_alternatives(other)]}, roots_of(self, other))
 
     def __ror__(self, other: Any) -> Expression:
-        return Expression({"$or": [*_alternatives(other), *_alternatives(self)]})
+        return made({"$or": [*_alternatives(other), *_alternatives(self)]}, roots_of(self, other))
 
     def __invert__(self) -> Expression:
-        return Expression({"$nor": [self.document]})
+        return made({"$nor": [self.document]}, self._roots)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -58,14 +70,31 @@ class Expression:
         return f"Expression({self.document!r})"
 
 
+def made(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expression:
+    """An expression of what operators made: values in it are values, whatever their keys look like.
+
+    `roots` are the fields of a model that it is about.
+    """
+    expression = Expression.__new__(Expression)
+    expression.document, expression._roots = document, frozenset(roots)
+    return expression
+
+
+def roots_of(*filters: Any) -> frozenset[FieldPath]:
+    """The fields of a model that filters are about, as far as they are expressions."""
+    roots: frozenset[FieldPath] = frozenset()
+    return roots.union(*(each._roots for each in filters if isinstance(each, Expression)))
+
+
 class FieldPath:
     """A declared field, or one within it. Nothing but declared names resolves."""
 
-    __slots__ = ("_below", "_key", "_label", "_source")
+    __slots__ = ("_below", "_label", "_root", "_source", "_stored_key")
 
-    def __init__(self, label: str, key: str, source: Any) -> None:
+    def __init__(self, label: str, key: str, source: Any, root: FieldPath | None = None) -> None:
+        self._root = self if root is None else root
         self._label = label
-        self._key = key
+        self._stored_key = key
         self._source = source
         self._below: dict[str, FieldPath] = {}
 
@@ -74,6 +103,19 @@ class FieldPath:
         # A field of a model knows its plan once its annotation can be resolved.
         source = self._source
         return source if isinstance(source, Plan) else source.plan
+
+    @property
+    def _key(self) -> str:
+        """The dotted key in stored documents.
+
+        Raises
+        ------
+        InvalidQuery
+            For a BackLink: under its key nothing is stored, so that any condition on it would be one on null.
+        """
+        if self._plan.virtual:
+            raise InvalidQuery(f"{self._label} ({self._plan.name}) is not stored: nothing can be asked of it or set")
+        return self._stored_key
 
     def __getattr__(self, name: str) -> FieldPath:
         if name.startswith("_"):
@@ -85,8 +127,19 @@ class FieldPath:
                 hint = f'; use {self._label}["{name}"]' if self._plan.free or self._plan.keyed else ""
                 raise AttributeError(f"{self._label} ({self._plan.name}) declares no field {name!r}{hint}")
             key, source = found
-            self._below[name] = FieldPath(f"{self._label}.{name}", f"{self._key}.{key}", source)
+            self._below[name] = FieldPath(f"{self._label}.{name}", f"{self._key}.{key}", source, self._root)
         return self._below[name]
+
+    def _named(self, name: str) -> FieldPath:
+        """The field below of a name, or else of a stored key."""
+        plan = self._plan
+        while plan.model is None and plan.item is not None and not plan.keyed:
+            plan = plan.item
+        if plan.model is not None and name not in plan.model.__odm__.fields:
+            field = plan.model.__odm__.by_key.get(name)
+            name = name if field is None else field.name
+        found: FieldPath = getattr(self, name)
+        return found
 
     def __getitem__(self, step: int | str) -> Any:
         plan = self._plan
@@ -101,7 +154,7 @@ class FieldPath:
             fits = plan.free or plan.keyed
         if not fits:
             raise TypeError(f"{self._label} ({plan.name}) has no {'positions' if isinstance(step, int) else 'keys'}")
-        return FieldPath(f"{self._label}[{step!r}]", f"{self._key}.{step}", plan.item or AnyPlan())
+        return FieldPath(f"{self._label}[{step!r}]", f"{self._key}.{step}", plan.item or AnyPlan(), self._root)
 
     def __iter__(self) -> NoReturn:
         # `__getitem__` would otherwise make it iterable, without end.
@@ -121,14 +174,14 @@ class FieldPath:
             raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
 
     def _compared(self, operator: str, value: Any) -> Expression:
-        return Expression({self._key: {operator: self._operand(value)}})
+        return made({self._key: {operator: self._operand(value)}}, [self._root])
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
         operand = self._operand(value)
         # Bare, these would be conditions: operators, or a pattern to match.
         if isinstance(operand, (Mapping, Regex, re.Pattern)):
-            return Expression({self._key: {"$eq": operand}})
-        return Expression({self._key: operand})
+            operand = {"$eq": operand}
+        return made({self._key: operand}, [self._root])
 
     def __ne__(self, value: object) -> Expression:  # type: ignore[override]
         return self._compared("$ne", value)
@@ -146,7 +199,7 @@ class FieldPath:
         return self._compared("$gte", value)
 
     def __hash__(self) -> int:
-        return hash(self._key)
+        return hash(self._stored_key)
 
     def __neg__(self) -> Sort:
         return Sort(self._key, -1)
@@ -223,49 +276,3 @@ def check_key(key: str) -> str:
     if not key or "." in key or key.startswith("$") or "\0" in key:
         raise InvalidQuery(f"{key!r} cannot stand in a path: no dots, no NUL, no $ in front, not empty")
     return key
-
-
-def resolve(model: Any, field: Any) -> FieldPath:
-    """A field of `model`, from a path or from its dotted name.
-
-    Raises
-    ------
-    AttributeError
-        For a name that is not declared.
-    TypeError
-        For what is neither.
-    """
-    if isinstance(field, FieldPath):
-        return field
-    if not isinstance(field, str):
-        raise TypeError(f"a field must be given as {model.__name__}.name or by its name, got {describe(field)}")
-    first, *rest = field.split(".")
-    found = model.__odm__.path(first)
-    for step in rest:
-        plan = found._plan
-        if step.isdigit() and not plan.keyed:
-            found = found[int(step)]
-        elif plan.keyed or plan.free:
-            found = found[step]
-        else:
-            found = getattr(found, step)
-    return found  # type: ignore[no-any-return]
-
-
-def sort_keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, int]]:
-    """Keys and directions: from `-User.age`, `User.age`, "-age", ("age", -1), or lists of them."""
-    result: list[tuple[str, int]] = []
-    for key in keys:
-        if isinstance(key, Sort):
-            result.append((key.key, key.direction))
-        elif isinstance(key, str) and key[:1] in ("-", "+"):
-            result.append((resolve(model, key[1:])._key, -1 if key[0] == "-" else 1))
-        elif isinstance(key, tuple) and len(key) == 2 and key[1] in (1, -1) and not isinstance(key[1], bool):
-            result.append((resolve(model, key[0])._key, key[1]))
-        elif isinstance(key, list):
-            result.extend(sort_keys(model, key))
-        else:
-            result.append((resolve(model, key)._key, 1))
-    if len({key for key, _ in result}) < len(result):
-        raise InvalidQuery(f"a key to sort by is named twice: {', '.join(key for key, _ in result)}")
-    return result

@@ -13,8 +13,8 @@ IDS_AT_A_TIME = 100_000
 """Ids in one `$in`: a command is 16 MB at most."""
 
 
-def fetch(model: Any, instances: list[Any], session: Any) -> Steps[None]:
-    """Read what the links of `instances` refer to."""
+def fetch(model: Any, instances: list[Any], session: Any, elsewhere: Any = None) -> Steps[None]:
+    """Read what the links of `instances` refer to, in the database of `init` or elsewhere."""
     fields = {
         id(field): field
         for cls in {model, *(type(each) for each in instances)}
@@ -24,36 +24,40 @@ def fetch(model: Any, instances: list[Any], session: Any) -> Steps[None]:
     for field in fields.values():
         holders = [each for each in instances if field in type(each).__odm__.fields.values()]
         if field.plan.virtual:
-            yield from _fetch_back(field, holders, session)
+            yield from _fetch_back(field, _target(field, elsewhere), holders, session)
         else:
-            yield from _fetch_forward(field, holders, session)
+            yield from _fetch_forward(field, _target(field, elsewhere), holders, session)
 
 
-def _fetch_forward(field: Any, instances: list[Any], session: Any) -> Steps[None]:
-    links = [link for each in instances for link in _links_in(getattr(each, field.name))]
+def _target(field: Any, elsewhere: Any) -> Any:
     target = field.plan.links.target
+    return target if elsewhere is None else elsewhere.model(target)
+
+
+def _fetch_forward(field: Any, target: Any, instances: list[Any], session: Any) -> Steps[None]:
+    links = [link for each in instances for link in _links_in(getattr(each, field.name))]
     found = yield from _find(target, ["_id"], [_stored_id(target, link.id) for link in links], session)
     by_id = {_key(each.id): each for each in found}
     for link in links:
         link._resolved(by_id.get(_key(link.id)))
 
 
-def _fetch_back(field: Any, instances: list[Any], session: Any) -> Steps[None]:
+def _fetch_back(field: Any, target: Any, instances: list[Any], session: Any) -> Steps[None]:
     plan = field.plan.links
-    original = plan.target.__odm__.path(plan.original)
+    original = target.__odm__.path(plan.original)
     if original._plan.links is None or original._plan.virtual:
         raise TypeError(f"{field.path!r}: {original!r} is no Link")
     # A link is a DBRef; other programs store the bare _id.
     keys = [f"{original._key}.$id", original._key]
     ids = [_stored_id(type(each), each.id) for each in instances]
-    found = yield from _find(plan.target, keys, ids, session)
+    found = yield from _find(target, keys, ids, session)
     by_id: dict[Any, list[Any]] = {}
     for each in found:
         for link in _links_in(getattr(each, plan.original)):
             by_id.setdefault(_key(link.id), []).append(each)
     several = isinstance(field.plan, ListPlan)
     for instance in instances:
-        back = [_restored(BackLink, plan.target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
+        back = [_restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
         instance._kept[field.name] = back if several else (back[0] if back else None)
 
 

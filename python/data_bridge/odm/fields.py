@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from .._core import FieldSlot
 from .annotations import evaluated, plan_of
+from .elsewhere import Root
 from .errors import Mismatch, NotFetched, ValidationError
 from .expressions import FieldPath, check_key
 from .plans import Plan
@@ -92,6 +93,7 @@ class FieldInfo:
         self._annotation = annotation if options.stored is None else options.stored
         self._names = names
         self._plan: Plan | None = None
+        self._elsewhere: Any = None
         self.path = FieldPath(f"{owner}.{name}", self.key, self)
         self.slot = FieldSlot(name, self.key, self.path, self._resolve)
 
@@ -128,6 +130,14 @@ class FieldInfo:
         self._plan = plan
         self._names = {}
 
+    def elsewhere(self, elsewhere: Any) -> FieldInfo:
+        """The same field of a variant of the model in another database, where its links lead."""
+        plan, other = self.plan, copy.copy(self)
+        other._elsewhere = elsewhere
+        other.slot = FieldSlot(self.name, self.key, self.path, other._resolve)
+        other.slot._plan(plan.direct, other._load, plan.keeps, other._accept, other._missing)
+        return other
+
     @property
     def required(self) -> bool:
         """Whether there is neither a default nor None to fall back on."""
@@ -143,6 +153,8 @@ class FieldInfo:
         return value if value is None else self._accept(copy.deepcopy(value) if self.plan.keeps else value)
 
     def _load(self, stored: Any, place: Any) -> Any:
+        if self._elsewhere is not None and place is not None:
+            place = (Root(place[0], self._elsewhere), place[1])
         try:
             return self.plan.load(stored, place)
         except Mismatch as mismatch:
@@ -150,6 +162,8 @@ class FieldInfo:
 
     def _accept(self, value: Any) -> Any:
         try:
+            if self.plan.virtual:
+                raise Mismatch("no value: fetch_links finds it", value)
             return self.plan.accept(value)
         except Mismatch as mismatch:
             raise mismatch.under(self.name).error(model=self._owner) from None

@@ -67,6 +67,10 @@ class Hooks:
                 methods.setdefault((when, event), []).append(name)
         return cls(methods)
 
+    def any(self, when: str, event: Event) -> bool:
+        """Whether there is one."""
+        return (when, event) in self._methods
+
     def run(self, when: str, instance: Any, *events: Event) -> Iterator[Any]:
         """Steps: what each hook returns, to be awaited if it can be. One that is for several of `events` runs once."""
         for name in dict.fromkeys(name for event in events for name in self._methods.get((when, event), ())):

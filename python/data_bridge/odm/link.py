@@ -6,8 +6,9 @@ from typing import Any, Generic, TypeVar
 
 from bson.dbref import DBRef
 
+from .elsewhere import model_at
 from .errors import Mismatch, NotFetched
-from .plans import Plan
+from .plans import Plan, plain
 
 T = TypeVar("T")
 
@@ -24,11 +25,12 @@ class Link(Generic[T]):
         An instance, or a model with the `_id` as the second argument.
     """
 
-    __slots__ = ("_document", "_fetched", "id", "model")
+    __slots__ = ("_document", "_fetched", "_stored", "id", "model")
 
     def __init__(self, target: T | type[T], id: Any = None) -> None:
         self._document: T | None = None
         self._fetched = False
+        self._stored: tuple[Any, Any] | None = None
         given: Any = target
         if isinstance(target, type):
             self.model: Any = given
@@ -68,10 +70,16 @@ class Link(Generic[T]):
         return self._document
 
     def to_ref(self) -> DBRef:
-        """As it is stored."""
+        """The reference that is stored for a new link."""
         if self.id is None:
             raise Mismatch(f"a {self.model.__name__} that was inserted", None, found="one without an _id")
         return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].plan.dump(self.id))
+
+    def _dumped(self) -> Any:
+        """As it is stored: as it was read, in whatever form, or a reference."""
+        if self._stored is not None and self._stored[1] == self.id:
+            return self._stored[0]
+        return self.to_ref()
 
     def __getattr__(self, name: str) -> Any:
         # Copy and pickle look for their own names before the slots are filled.
@@ -99,7 +107,7 @@ class Link(Generic[T]):
         return f"{type(self).__name__}({self.model.__name__}, {self.id!r})"
 
     def __reduce__(self) -> Any:
-        return _restored, (type(self), self.model, self.id, self._document, self._fetched)
+        return _restored, (type(self), self.model, self.id, self._document, self._fetched, self._stored)
 
     @classmethod
     def _plan_of(cls, arguments: list[Any]) -> Plan:
@@ -121,6 +129,7 @@ class LinkPlan(Plan):
     """Link[T]: a DBRef; a bare `_id` is read too."""
 
     keeps = True
+    deep = True
 
     def __init__(self, model: Any) -> None:
         self.target = model
@@ -137,13 +146,16 @@ class LinkPlan(Plan):
         return ("$id", self._id_plan) if name == "id" else None
 
     def load(self, stored: Any, place: Any) -> Link[Any]:
-        key = stored
+        key, target = stored, model_at(self.target, place)
         if isinstance(stored, DBRef):
-            if stored.collection != self.target.__odm__.settings.name:
+            # With a database it leads there: to follow it in another one would give a document that is not meant.
+            if stored.collection != target.__odm__.settings.name or stored.database not in (None, _database(target)):
                 raise self.fail(stored)
             key = stored.id
         try:
-            return _restored(Link, self.target, self._id_plan.load(key, place), None, False)  # type: ignore[no-any-return]
+            found = self._id_plan.load(key, place)
+            # Written back as it was: other programs may look for a bare _id, or for more keys in the reference.
+            return _restored(Link, target, found, None, False, (plain(stored), found))  # type: ignore[no-any-return]
         except Mismatch:
             raise self.fail(stored) from None
 
@@ -154,10 +166,13 @@ class LinkPlan(Plan):
             return Link(value)
         if value is None:
             raise self.fail(value)
-        return self.load(value, None)
+        link = self.load(value, None)
+        if not isinstance(value, DBRef):
+            link._stored = None  # a new link is a reference
+        return link
 
-    def dump(self, value: Any) -> DBRef:
-        return self.accept(value).to_ref()
+    def dump(self, value: Any) -> Any:
+        return self.accept(value)._dumped()
 
     def exact(self, value: Any) -> bool:
         return isinstance(value, (Link, DBRef, self.target))
@@ -182,7 +197,12 @@ class BackLinkPlan(LinkPlan):
         return BackLinkPlan(self.target, field.options.original_field)
 
 
-def _restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool) -> Any:
+def _database(model: Any) -> str | None:
+    collection = model.__odm__.collection
+    return None if collection is None else collection.database.name
+
+
+def _restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool, stored: Any = None) -> Any:
     made = cls.__new__(cls)
-    made.model, made.id, made._document, made._fetched = model, id, document, fetched
+    made.model, made.id, made._document, made._fetched, made._stored = model, id, document, fetched, stored
     return made

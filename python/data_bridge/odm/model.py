@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._core import Document as StoredDocument
-from .._core import ModelView
 from . import tables
 from .containers import EmbeddedPlan
+from .copies import CopiedView
 from .errors import Mismatch, ValidationError
 from .fields import MISSING
 from .link import Link
-from .model_class import CLASS_KEY, ModelInfo, ModelMeta
-from .plans import Plan, plain
+from .model_class import ModelInfo, ModelMeta
+from .plans import CLASS_KEY, Plan, plain
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-M = TypeVar("M", bound="Model")
 
-
-class Model(ModelView, metaclass=ModelMeta):
+class Model(CopiedView, metaclass=ModelMeta):
     """The base of Document, AsyncDocument and EmbeddedDocument: declared fields, and no attributes beside them.
 
     An instance that a query made is a view of a row. A value is built when its field is read; lists, dicts and embedded
@@ -43,11 +41,13 @@ class Model(ModelView, metaclass=ModelMeta):
         """
         errors: list[ValidationError] = []
         name = type(self).__name__
-        for field in type(self).__odm__.fields.values():
+        fields = type(self).__odm__.fields
+        for field in fields.values():
             value = values.pop(field.name, MISSING)
-            if value is MISSING:
+            # A key that is the name of another field is given for that one.
+            if value is MISSING and field.key not in fields:
                 value = values.pop(field.key, MISSING)
-            if field.plan.virtual:
+            if field.plan.virtual and value is MISSING:
                 continue
             try:
                 if value is MISSING and not field.required:
@@ -59,8 +59,11 @@ class Model(ModelView, metaclass=ModelMeta):
             except ValidationError as error:
                 errors.extend(error.errors)
         for key, value in values.items():
-            if key != CLASS_KEY or not type(self).__odm__.in_tree:
+            info = type(self).__odm__
+            if key != CLASS_KEY or not info.in_tree:
                 errors.append(Mismatch("a declared field", value).under(key).error(model=name))
+            elif value != info.class_id:
+                errors.append(Mismatch(repr(info.class_id), value).under(key).error(model=name))
         raise_all(errors)
 
     # ---- how plans and queries make instances -----------------------------------------------------------------------
@@ -162,8 +165,24 @@ class Model(ModelView, metaclass=ModelMeta):
     def _unknown(self) -> list[str]:
         """Stored keys that are not declared."""
         document = self._document()
-        known = type(self).__odm__.by_key
+        info = type(self).__odm__
+        known = {*info.by_key, CLASS_KEY} if info.in_tree else info.by_key
         return [] if document is None else [key for key in document if key not in known]
+
+    def _fits(self) -> bool:
+        """Whether all that is stored fits; what is quick to see first."""
+        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        document = self._document()
+        if any(field.required and (document is None or field.key not in document) for field in fields):
+            return False
+        for field in sorted(fields, key=lambda field: field.plan.deep):
+            try:
+                value = getattr(self, field.name)
+            except ValidationError:
+                return False
+            if not all(embedded._fits() for embedded in _models_in(value)):
+                return False
+        return True
 
     def _faults(self) -> list[ValidationError]:
         """What does not fit, in all fields and in all that is embedded."""
@@ -221,6 +240,9 @@ class Model(ModelView, metaclass=ModelMeta):
             value = getattr(self, name)
             if value is not None or not exclude_none:
                 result[field.key if by_alias else name] = _dumped(value, by_alias, exclude_none)
+        info = type(self).__odm__
+        if info.in_tree and not self._is_collection:
+            result[CLASS_KEY] = info.class_id
         return result
 
     def model_dump_json(self, *, canonical: bool = False) -> str:
@@ -240,8 +262,17 @@ class Model(ModelView, metaclass=ModelMeta):
             return NotImplemented
         if self is other:
             return True
-        fields = type(self).__odm__.fields.items()
-        return all(getattr(self, name) == getattr(other, name) for name, field in fields if not field.plan.virtual)
+        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        return all(self._comparable(field) == other._comparable(field) for field in fields)
+
+    def _comparable(self, field: Any) -> tuple[bool, Any]:
+        """Whether a value fits its field, and what equal ones share: what is stored, where it does not fit."""
+        try:
+            return True, getattr(self, field.name)
+        except ValidationError:
+            document = self._document()
+            stored = document is not None and field.key in document
+            return False, plain(document[field.key]) if stored else MISSING  # type: ignore[index]
 
     def __repr__(self) -> str:
         shown = []
@@ -253,24 +284,6 @@ class Model(ModelView, metaclass=ModelMeta):
             except ValidationError as error:
                 shown.append(f"{name}=<{error.found}>")
         return f"{type(self).__name__}({', '.join(shown)})"
-
-    def __reduce__(self) -> Any:
-        values = (dict(self._kept), dict(self._assigned)) if self._is_touched else ({}, {})
-        return _restored, (type(self), self._document(), self._is_whole, *values)
-
-    def __copy__(self) -> Self:
-        maker, arguments = self.__reduce__()
-        return maker(*arguments)  # type: ignore[no-any-return]
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        maker, (cls, document, whole, kept, assigned) = self.__reduce__()
-        return maker(cls, document, whole, copy.deepcopy(kept, memo), copy.deepcopy(assigned, memo))  # type: ignore[no-any-return]
-
-
-def detach(instance: M) -> M:
-    """A copy that keeps only its own document in memory, where an instance of a query keeps the rows it came with."""
-    maker, (cls, document, whole, kept, assigned) = instance.__reduce__()
-    return maker(cls, None if document is None else document.detach(), whole, kept, assigned)  # type: ignore[no-any-return]
 
 
 class EmbeddedDocument(Model):
@@ -287,18 +300,6 @@ def raise_all(errors: list[ValidationError]) -> None:
         first.errors = errors
         first.args = (f"{errors[0]} (and {len(errors) - 1} more, in `errors`)",)
     raise first
-
-
-def _restored(
-    cls: type[Model], document: StoredDocument | None, whole: bool, kept: dict[str, Any], assigned: dict[str, Any]
-) -> Any:
-    made = cls.__new__(cls)
-    if document is not None:
-        made._fill(document, whole)
-    if kept or assigned:
-        made._kept.update(kept)
-        made._assigned.update(assigned)
-    return made
 
 
 def _models_in(value: Any) -> Iterator[Model]:

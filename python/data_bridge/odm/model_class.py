@@ -11,7 +11,9 @@ from .._core import FieldSlot, ModelClass
 from .annotations import is_class_variable, own_annotations
 from .fields import MISSING, Field, FieldInfo, FieldOptions, options_of
 from .hooks import Hooks
+from .plans import CLASS_KEY
 from .settings import ModelSettings
+from .unions import check_unions
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
@@ -23,10 +25,6 @@ else:
         return lambda meta: meta
 
 
-CLASS_KEY = "_class_id"
-"""The key that names the class of a document in a tree of models."""
-
-
 class ModelInfo:
     """What a model class declares."""
 
@@ -35,13 +33,19 @@ class ModelInfo:
         self.fields: dict[str, FieldInfo] = {}
         for base in reversed(bases):
             self.fields.update(base.fields)
-        self.parent: ModelInfo | None = next((base for base in bases if base.cls._is_collection), None)
+        self.parent: ModelInfo | None = next(
+            (base for base in bases if base.cls._is_collection or base.settings.is_root), None
+        )
         self.children: list[ModelInfo] = []
         self.settings: ModelSettings = ModelSettings.of(cls, self.parent.settings if self.parent else None)
         self.hooks = Hooks.of(cls)
         self.collection: Any = None
         """Where the documents are; set by `init`."""
-        self._made: dict[tuple[bool, bool], ModelClass] = {}
+        self.elsewhere: Any = None
+        """Of a variant: the database that its documents are in, and other variants there."""
+        self.original: Any = None
+        """Of a variant: the model."""
+        self._made: dict[tuple[bool, int], ModelClass] = {}
 
     def declare(self, field: FieldInfo) -> None:
         """Add a field."""
@@ -111,21 +115,26 @@ class ModelInfo:
 
     def maker(self, whole: bool, with_children: bool = False) -> ModelClass:
         """What makes instances of rows."""
-        made = self._made.get((whole, with_children))
+        # Classes may have joined the tree, also that of a variant, which does not hear of it.
+        descendants = self.descendants() if with_children else []
+        made = self._made.get((whole, len(descendants)))
         if made is None:
             tree = None
             if with_children:
-                tree = (CLASS_KEY, {each.class_id: each.maker(whole) for each in self.descendants()})
-            made = self._made[whole, with_children] = ModelClass(self.cls, whole, tree)
+                tree = (CLASS_KEY, {each.class_id: self._beside(each).maker(whole) for each in descendants})
+            made = self._made[whole, len(descendants)] = ModelClass(self.cls, whole, tree)
         return made
+
+    def _beside(self, other: ModelInfo) -> ModelInfo:
+        """The same model in the database that this one is in."""
+        if self.elsewhere is None:
+            return other
+        info: ModelInfo = self.elsewhere.model(other.cls).__odm__
+        return info
 
     def joined_by(self, child: ModelInfo) -> None:
         """A class below this one is there."""
         self.children.append(child)
-        above: ModelInfo | None = self
-        while above is not None:
-            above._made.clear()
-            above = above.parent
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(Field,))
@@ -169,9 +178,9 @@ class ModelMeta(type):
             revision = FieldInfo(name, "revision_id", "UUID | None", FieldOptions(None), _REVISION_NAMES)
             info.declare(revision)
             type.__setattr__(cls, "revision_id", revision.slot)
+        _resolve_early(info)
         if info.parent is not None and not variant:
             info.parent.joined_by(info)
-        _resolve_early(info)
         return cls
 
     def __setattr__(cls, name: str, value: Any) -> None:
@@ -210,6 +219,8 @@ def _resolve_early(info: ModelInfo) -> None:
     """Find mistakes in annotations where the class is made; forward references wait for the first use."""
     for field in info.fields.values():
         try:
-            _ = field.plan
+            check_unions(field.plan)
         except NameError:
             continue
+        except TypeError as error:
+            raise TypeError(f"{info.cls.__name__}.{field.name}: {error}") from None

@@ -13,7 +13,7 @@ from bson.regex import Regex
 
 from ..errors import InvalidQuery
 from . import trust
-from .expressions import Expression, FieldPath, all_of, as_filter
+from .expressions import Expression, FieldPath, all_of, as_filter, made, roots_of
 from .updates import (
     AddToSet,
     CurrentDate,
@@ -87,18 +87,20 @@ def All(field: Any, values: Iterable[Any]) -> Expression:
 
 
 def And(*filters: Any) -> Expression:
-    """All conditions hold."""
-    return Expression(all_of(filters))
+    """All conditions hold. There must be one: none would be fulfilled by every document."""
+    if not filters:
+        raise TypeError("And takes at least one condition")
+    return made(all_of(filters), roots_of(*filters))
 
 
 def Or(*filters: Any) -> Expression:
     """One condition holds."""
-    return Expression({"$or": _some("Or", filters)})
+    return made({"$or": _some("Or", filters)}, roots_of(*filters))
 
 
 def Nor(*filters: Any) -> Expression:
     """No condition holds."""
-    return Expression({"$nor": _some("Nor", filters)})
+    return made({"$nor": _some("Nor", filters)}, roots_of(*filters))
 
 
 def Not(condition: Any) -> Expression:
@@ -122,15 +124,17 @@ def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str 
     if isinstance(pattern, (re.Pattern, Regex)):
         if options:
             raise TypeError("options go with a pattern that is a str")
-        return Expression({_path(field)._key: {"$regex": pattern}})
+        return _condition(field, "$regex", pattern)
     condition = {"$regex": _is(str, pattern)}
     if options:
         condition["$options"] = _is(str, options)
-    return Expression({_path(field)._key: condition})
+    return made({_path(field)._key: condition}, [_path(field)._root])
 
 
 def ElemMatch(field: Any, *filters: Any) -> Expression:
     """One item of the list fulfils all of `filters`: expressions of the item's model, or a mapping."""
+    if not filters:
+        raise TypeError("ElemMatch takes at least one condition")
     return _condition(field, "$elemMatch", all_of(filters))
 
 
@@ -171,7 +175,7 @@ def Text(search: str, *, language: str | None = None, case_sensitive: bool = Fal
         condition["$language"] = _is(str, language)
     if case_sensitive:
         condition["$caseSensitive"] = True
-    return Expression({"$text": condition})
+    return made({"$text": condition})
 
 
 def Near(
@@ -194,12 +198,12 @@ def Near(
 
 def GeoWithin(field: Any, kind: str, coordinates: list[Any]) -> Expression:
     """Within a GeoJSON geometry: `kind` is "Polygon" or "MultiPolygon"."""
-    return _condition(field, "$geoWithin", {"$geometry": {"type": _is(str, kind), "coordinates": coordinates}})
+    return _condition(field, "$geoWithin", _geometry(kind, coordinates))
 
 
 def GeoIntersects(field: Any, kind: str, coordinates: list[Any]) -> Expression:
     """Meets a GeoJSON geometry."""
-    return _condition(field, "$geoIntersects", {"$geometry": {"type": _is(str, kind), "coordinates": coordinates}})
+    return _condition(field, "$geoIntersects", _geometry(kind, coordinates))
 
 
 def Expr(expression: Mapping[str, Any]) -> Expression:
@@ -207,13 +211,17 @@ def Expr(expression: Mapping[str, Any]) -> Expression:
     if not isinstance(expression, Mapping):
         raise TypeError(f"Expr takes a mapping, got {type(expression).__name__}")
     trust.check(expression, "Expr")
-    return Expression({"$expr": expression})
+    return made({"$expr": trust.copied(expression)})
+
+
+def _geometry(kind: str, coordinates: list[Any]) -> dict[str, Any]:
+    return {"$geometry": {"type": _is(str, kind), "coordinates": trust.copied(coordinates)}}
 
 
 def _expression(condition: Any) -> Expression:
     # Type checkers take what `==` gives for a bool.
-    made: Expression = condition
-    return made
+    expression: Expression = condition
+    return expression
 
 
 def _path(field: Any) -> FieldPath:
@@ -223,7 +231,7 @@ def _path(field: Any) -> FieldPath:
 
 
 def _condition(field: Any, operator: str, value: Any) -> Expression:
-    return Expression({_path(field)._key: {operator: value}})
+    return made({_path(field)._key: {operator: value}}, [_path(field)._root])
 
 
 def _several(field: Any, operator: str, values: Iterable[Any]) -> Expression:

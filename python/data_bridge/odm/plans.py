@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bson.decimal128 import Decimal128
+from bson.int64 import Int64
 from bson.objectid import ObjectId
 
 from .. import encode
@@ -21,6 +22,9 @@ from .errors import Mismatch
 
 MAX_STORED_DEPTH = 180
 """Levels of documents and lists the server stores."""
+
+CLASS_KEY = "_class_id"
+"""The key that names the class of a document in a tree of models."""
 
 # As in field_slot.rs.
 NULL, STRING, INT32, INT64, DOUBLE, BOOLEAN, OBJECT_ID, DATE, BINARY = (1 << bit for bit in range(9))
@@ -46,7 +50,7 @@ class Plan:
     keeps: bool = False
     """Values can be changed in place."""
     deep: bool = False
-    """Values hold instances of models, which have to know where they are."""
+    """Values hold instances of models or links, which have to know where they are."""
     nullable: bool = False
     model: Any = None
     """The model of embedded documents, whose fields a path goes on with."""
@@ -126,7 +130,8 @@ class ScalarPlan(Plan):
     def load(self, stored: Any, place: Any) -> Any:
         kind = self.kind
         if isinstance(stored, kind) and (kind is not int or type(stored) is not bool):
-            return stored
+            # As the native module gives an int field: an Int64 is asked for by name.
+            return int(stored) if type(stored) is Int64 and kind is int else stored
         # Numbers written by a shell are doubles; other programs write 3 where 3.0 is meant. Only what is exact passes.
         if kind is int and type(stored) is float and stored.is_integer():
             return int(stored)

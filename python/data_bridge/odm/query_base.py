@@ -11,9 +11,12 @@ from ..errors import InvalidQuery
 from . import trust
 from .asked import Asked, split
 from .binding import collection_of
+from .containers import ListPlan
+from .elsewhere import Root
 from .errors import Mismatch, ValidationError
-from .expressions import all_of, resolve, sort_keys
+from .expressions import all_of, roots_of
 from .model import Model, raise_all
+from .naming import check_fields, resolve, sort_keys
 from .plans import plain
 from .steps import Steps
 
@@ -49,6 +52,7 @@ class ModelQueryBase(Generic[T]):
     def __init__(self, model: Any, asked: Asked) -> None:
         self._model = model
         self._asked = asked
+        check_fields(model, roots_of(*asked.filters))
         self._filter = all_of([*asked.filters, model.__odm__.class_filter(asked.with_children)])
 
     def _with(self, **changes: Any) -> Self:
@@ -108,6 +112,11 @@ class ModelQueryBase(Generic[T]):
         return collection_of(self._model)
 
     @property
+    def _elsewhere(self) -> Any:
+        """Where the model's documents are, if not in the database of `init`."""
+        return self._model.__odm__.elsewhere
+
+    @property
     def _session(self) -> Any:
         return self._asked.options.get("session")
 
@@ -140,7 +149,8 @@ class ModelQueryBase(Generic[T]):
         if asked.keys is not None:
             return None
         if asked.view is not None:
-            maker: ModelClass = asked.view.__odm__.maker(False)
+            view = asked.view if self._elsewhere is None else self._elsewhere.model(asked.view)
+            maker: ModelClass = view.__odm__.maker(False)
             return maker
         info = self._model.__odm__
         made: ModelClass = info.maker(self._shape is None, asked.with_children)
@@ -188,7 +198,7 @@ class ModelQueryBase(Generic[T]):
         if self._asked.fetch_links:
             from .fetching import fetch
 
-            yield from fetch(self._asked.view or self._model, instances, self._session)
+            yield from fetch(self._asked.view or self._model, instances, self._session, self._elsewhere)
 
     def _validated(self) -> Steps[list[Any]]:
         result = yield self._native.read()
@@ -253,8 +263,10 @@ class ModelQueryBase(Generic[T]):
         if document is None:
             return None
         value = document["value"]
-        # The least of something is one of it; sums and averages are numbers of their own type.
-        return self._loaded(found._plan, value) if operator in ("$min", "$max") else _number(value)
+        if operator == "$avg" or (operator == "$sum" and found._plan.free):
+            # A mean of ints is no int.
+            return _number(value)
+        return self._loaded(found._plan, value)
 
     def _loaded(self, plan: Any, value: Any) -> Any:
         """A value of the server's answer as a field gives it; one that does not fit as it is."""
@@ -264,10 +276,14 @@ class ModelQueryBase(Generic[T]):
             collection = self._collection
             data = encode.document({"": value}, collection.codec_options, "value", encode.STORED_DEPTH)
             value = _document_from_bson(data, collection._settings.codec)[""]
-        try:
-            return plan.load(value, None)
-        except Mismatch:
-            return plain(value)
+        place = None if self._elsewhere is None else Root(None, self._elsewhere)
+        # The path may have gone through a list, whose items the server then gives as one value.
+        for each in (plan, ListPlan(list, plan)):
+            try:
+                return each.load(value, place)
+            except Mismatch:
+                continue
+        return plain(value)
 
 
 def _number(value: Any) -> Any:

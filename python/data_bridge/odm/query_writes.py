@@ -40,22 +40,27 @@ def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -
             return result
         document = new_document(on_insert)
         inserts = dict(document)
-        if _names_one(query._filter.get("_id")):
-            document["_id"] = query._filter["_id"]
+        if (named := _named(query._filter)) is not None:
+            document["_id"] = named
             del inserts["_id"]
         # Inserts only where still nothing matches: somebody else may have been faster, whose document is then updated.
         result = yield query._collection.update_one(query._filter, {"$setOnInsert": inserts}, upsert=True, **options)
         if not result.acknowledged or result.did_upsert:
             # Not the whole document: keys that the filter wants equal to something are stored as well.
             document["_id"] = result.upserted_id
+            # The one that was made for it, where the filter names another.
+            on_insert._assigned.pop("id", None)
             written(on_insert, document, whole=False, session=options.get("session"))
             return result
 
 
-def _names_one(condition: Any) -> bool:
-    """Whether a condition on a key is a value, which the server takes for the new document."""
-    operators = isinstance(condition, Mapping) and any(str(key).startswith("$") for key in condition)
-    return condition is not None and not operators
+def _named(condition: Mapping[str, Any]) -> Any:
+    """The `_id` that a filter names, which the server takes for the new document; None where it names none."""
+    named = condition.get("_id")
+    if isinstance(named, Mapping) and any(str(key).startswith("$") for key in named):
+        named = named.get("$eq")
+    clauses = condition.get("$and", ())
+    return next((each for each in map(_named, clauses) if each is not None), None) if named is None else named
 
 
 def delete(query: ModelQueryBase[Any], *, many: bool) -> Steps[Any]:

@@ -11,7 +11,8 @@ from bson.regex import Regex
 from ..errors import InvalidQuery
 from . import trust
 from .errors import Mismatch
-from .expressions import Expression, FieldPath, resolve
+from .expressions import Expression, FieldPath
+from .naming import resolve
 from .plans import Plan
 
 _MISSING: Any = object()
@@ -146,7 +147,7 @@ class Each:
     slice
         How many items to keep: from the start, or the end when negative.
     sort
-        1 or -1 for items, or a mapping of their keys to 1 and -1.
+        1 or -1 for items, or a mapping of their fields to 1 and -1.
     """
 
     def __init__(
@@ -168,7 +169,10 @@ class Push(Update):
     def _value(self, field: FieldPath, value: Any) -> Any:
         # Always by $each: a mapping from outside must not become a modifier.
         each = value if isinstance(value, Each) else Each([value])
-        return {"$each": [_item(field, item) for item in each.items], **each.modifiers}
+        modifiers = dict(each.modifiers)
+        if "$sort" in modifiers:
+            modifiers["$sort"] = _item_sort(field, modifiers["$sort"])
+        return {"$each": [_item(field, item) for item in each.items], **modifiers}
 
 
 class AddToSet(Push):
@@ -254,6 +258,17 @@ def _item(field: FieldPath, value: Any) -> Any:
             return plan.dump(value)
         raise InvalidQuery(f"{field!r} ({plan.name}) is no list")
     return _checked(field, plan.item, value)
+
+
+def _item_sort(field: FieldPath, sort: Any) -> Any:
+    """An order of items, fields of their model found by name."""
+    for direction in sort.values() if isinstance(sort, Mapping) else [sort]:
+        if direction not in (1, -1) or isinstance(direction, bool):
+            raise InvalidQuery(f"{field!r}: items are sorted by 1 or -1, got {direction!r}")
+    item = field._plan.item
+    if not isinstance(sort, Mapping) or item is None or item.model is None:
+        return sort
+    return {resolve(item.model, key)._key: direction for key, direction in sort.items()}
 
 
 def _checked(field: FieldPath, plan: Plan, value: Any) -> Any:

@@ -10,9 +10,11 @@ from bson.objectid import ObjectId
 
 from .. import encode
 from .._core import _document_from_bson
+from ..errors import InvalidQuery
 from ..operations import ReturnDocument
+from . import trust
 from .binding import check_instance, collection_of
-from .changes import changes
+from .changes import changed_fields, changes, forget, is_stored
 from .errors import DocumentNotFound, Mismatch, PartlyRead, RevisionConflict, UnsavedChanges, ValidationError
 from .hooks import Event
 from .plans import plain
@@ -37,6 +39,8 @@ def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: An
     """Insert documents made of instances."""
     instances = list(instances)
     documents = []
+    if len({id(each) for each in instances}) < len(instances):
+        raise InvalidQuery(f"{model.__name__}.insert_many was given one instance twice")
     for position, each in enumerate(instances):
         check_instance(model, each, f"{model.__name__}.insert_many")
         yield from _hooks("before", each, Event.INSERT)
@@ -81,18 +85,27 @@ def replace(instance: Any, overwrite: bool, session: Any) -> Steps[Any]:
 
 
 def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
-    """Run update operators on the document, and read it again."""
-    yield from _hooks("before", instance, Event.UPDATE)
+    """Run update operators on the document, and what hooks change of the instance; read it again."""
     _no_changes(instance, "update()")
     model = type(instance)
-    found_by, change = guarded(instance), update_of(model, updates)
-    found = yield collection_of(model).find_one_and_update(
-        found_by, change, _projection(model), return_document=ReturnDocument.AFTER, session=session
-    )
-    if found is None:
-        yield from _not_there(instance, session)
+    sent: dict[str, Any] = {}
+    try:
+        try:
+            yield from _hooks("before", instance, Event.UPDATE)
+        finally:
+            sent = changed_fields(instance)
+        found_by, change = guarded(instance), update_of(model, [*updates, *changed(instance, ({}, {}))])
+        found = yield collection_of(model).find_one_and_update(
+            found_by, change, _projection(model), return_document=ReturnDocument.AFTER, session=session
+        )
+        if found is None:
+            yield from _not_there(instance, session)
+    finally:
+        # What hooks changed is written, or the hooks of the next attempt change it.
+        since = forget(instance, sent)
     undo_with(session, instance)
     instance._written(found, _projection(model) is None, False)
+    instance._assigned.update(since)
     yield from _hooks("after", instance, Event.UPDATE)
     return instance
 
@@ -137,12 +150,12 @@ def new_document(instance: Any) -> dict[str, Any]:
 def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Filter, update and the document as it will be; the update is empty where nothing changed."""
     found_by = guarded(instance)
+    if not instance._is_stored:
+        # One that was made by hand may become what is stored of its own class, never a document of another one.
+        found_by.update(type(instance).__odm__.class_filter(False))
     sets, unsets = changes(instance)
-    _check_read(instance, [*sets, *unsets])
-    if "_id" in sets:
-        if instance._is_stored:
-            raise ValidationError(("id",), "the _id that is stored", "another one", id_of(instance))
-        del sets["_id"]
+    _check_writable(instance, [*sets, *unsets])
+    sets.pop("_id", None)
     update: dict[str, Any] = {}
     if (sets or unsets or not instance._is_stored) and type(instance).__odm__.settings.use_revision:
         setattr(instance, REVISION, uuid.uuid4())
@@ -156,8 +169,21 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
     return found_by, update, instance._dump()
 
 
-def _check_read(instance: Any, keys: Iterable[str]) -> None:
-    """Refuse to write what `Settings.projection` computes, or reads a part of, over what is stored."""
+def changed(instance: Any, before: tuple[dict[str, Any], dict[str, Any]]) -> list[trust.Trusted]:
+    """What differs from what is stored, and did not before: updates to send with others."""
+    updates = []
+    for operator, then, now in zip(("$set", "$unset"), before, changes(instance), strict=True):
+        if new := {key: value for key, value in now.items() if key not in then or then[key] != value}:
+            _check_writable(instance, new)
+            # Values of the instance are values, whatever their keys look like.
+            updates.append(trust.trusted({operator: new}))
+    return updates
+
+
+def _check_writable(instance: Any, keys: Iterable[str]) -> None:
+    """Refuse another `_id` than is stored, and what `Settings.projection` computes or reads a part of."""
+    if instance._is_stored and "_id" in keys:
+        raise ValidationError(("id",), "the _id that is stored", "another one", id_of(instance))
     projection = type(instance).__odm__.settings.projection
     if projection is None or not instance._is_stored or instance._is_whole:
         return
@@ -254,8 +280,11 @@ def written(instance: Any, document: dict[str, Any], *, whole: bool, session: An
     instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
     fields, kept = type(instance).__odm__.fields, instance._kept
     # A default of a key that is not stored stays what it was: a factory would make another one.
-    for name in [name for name in kept if not fields[name].plan.keeps and fields[name].key in document]:
-        del kept[name]
+    for name in [name for name in list(kept) if not fields[name].plan.keeps and fields[name].key in document]:
+        value = kept.pop(name)
+        if name != REVISION and not is_stored(fields[name], value, document):
+            # Assigned while the write was under way, by another task or thread: it is not stored yet.
+            instance._assigned.setdefault(name, value)
 
 
 def _no_changes(instance: Any, what: str) -> None:

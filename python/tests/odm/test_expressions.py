@@ -13,7 +13,8 @@ from shop import Address, Color, Item, User
 
 from data_bridge import InvalidQuery
 from data_bridge.odm import Expression, Sort, operators, path, trusted
-from data_bridge.odm.expressions import all_of, sort_keys
+from data_bridge.odm.expressions import all_of
+from data_bridge.odm.naming import sort_keys
 from data_bridge.odm.updates import update_document
 
 F: Any = User

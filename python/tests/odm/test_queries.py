@@ -534,7 +534,7 @@ class Owner(Document):
         ({"number": None}, "number", None),
         ({"color": "red"}, "color", Color.RED),
         ({"color": "green"}, "color", "green"),
-        ({"numbers": [1, 2.0, Int64(3)]}, "numbers", [1, 2.0, Int64(3)]),
+        ({"numbers": [1, 2.0, Int64(3)]}, "numbers", [1, 2.0, 3]),
         ({"nested": {"a": [{"b": {"name": "c"}}]}}, "nested", {"a": [{"b": Cat(name="c")}]}),
     ],
 )

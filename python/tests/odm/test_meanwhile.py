@@ -1,0 +1,103 @@
+"""What is changed while a write is under way, by another task or thread, is not lost with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+import data_bridge
+from data_bridge import odm
+from data_bridge.odm import AsyncDocument, Event, before_event
+from data_bridge.odm import operators as op
+
+
+class Task(AsyncDocument):
+    name: str
+    n: int = 0
+    done: bool = False
+    tags: list[str] = []
+    stamped: int = 0
+
+    class Settings:
+        name = "tasks"
+
+    @before_event(Event.UPDATE)
+    def stamp(self) -> None:
+        self.stamped += 1
+
+
+@pytest.fixture
+async def tasks(mongodb_uri: str, database: Any) -> AsyncIterator[Any]:
+    async with data_bridge.AsyncMongoClient(mongodb_uri) as client:
+        await odm.init(client[database.name], [Task])
+        yield database["tasks"]
+
+
+async def meanwhile(write: Awaitable[Any], change: Callable[[], None]) -> None:
+    """Change something while the write waits for its answer."""
+    running = asyncio.ensure_future(write)
+    await asyncio.sleep(0)
+    assert not running.done()
+    change()
+    await running
+
+
+WRITES: dict[str, Callable[[Task], Awaitable[Any]]] = {
+    "save": lambda task: task.save(),
+    "replace": lambda task: task.replace(),
+    "update": lambda task: task.update(op.Set({Task.name: "second"})),
+    "bulk": lambda task: _bulk(task),
+}
+
+
+async def _bulk(task: Task) -> None:
+    async with Task.bulk_writer() as bulk:
+        bulk.save(task)
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_change_during_a_write_is_written_by_the_next(tasks: Any, name: str) -> None:
+    task = await Task(name="first").insert()
+
+    def change() -> None:
+        task.n = 7
+        task.done = True
+        task.tags.append("late")
+
+    if name != "update":
+        task.name = "second"
+        task.n = 1
+    await meanwhile(WRITES[name](task), change)
+    assert (task.name, task.n, task.done, task.tags) == ("second", 7, True, ["late"])
+    await task.save()
+    stored = tasks.find_one({}, {"_id": 0, "stamped": 0})
+    assert stored == {"name": "second", "n": 7, "done": True, "tags": ["late"]}
+    assert tasks.find_one()["stamped"] == (1 if name == "update" else 0)
+    assert await Task.find_one() == task
+
+
+async def test_a_change_during_an_insert(tasks: Any) -> None:
+    task = Task(name="first")
+    await meanwhile(task.insert(), lambda: setattr(task, "n", 7))
+    assert task.n == 7
+    await task.save()
+    assert tasks.find_one()["n"] == 7
+
+
+async def test_a_change_during_an_update_that_fails(tasks: Any) -> None:
+    task = await Task(name="first").insert()
+    with pytest.raises(data_bridge.OperationFailure):
+        await meanwhile(task.update({"$inc": {"name": 1}}), lambda: setattr(task, "n", 7))
+    assert (task.n, task.stamped) == (7, 0)
+    await task.save()
+    assert tasks.find_one()["n"] == 7
+
+
+async def test_a_value_that_was_written_is_no_change(tasks: Any) -> None:
+    task = await Task(name="first").insert()
+    task.n = 3
+    await task.save()
+    assert task._assigned == {}

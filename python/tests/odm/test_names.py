@@ -1,0 +1,197 @@
+"""Names, keys and models: a field is found by its name or key at any depth, and only in the model that declares it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from bson import ObjectId
+from shop import Item, User
+
+import data_bridge
+from data_bridge import odm
+from data_bridge.odm import Document, EmbeddedDocument, Field, ValidationError
+from data_bridge.odm import operators as op
+
+
+class Note(Document):
+    title: str
+    name: str = "n"
+    mail: str | None = None  # the User's has another key
+
+    class Settings:
+        name = "notes"
+
+
+class Swapped(EmbeddedDocument):
+    a: int = Field(alias="b")
+    b: int = Field(0, alias="a")
+
+
+F: Any = User
+N: Any = Note
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: User.find(N.title != "x").delete(),
+        lambda: User.delete_many(~(N.title == "x")),
+        lambda: User.find(F.age > 1, (F.age == 1) | (N.title != "x")),
+        lambda: User.find((N.title != "x") & {"age": 1}),
+        lambda: User.find({"age": 1} | (N.title != "x")),
+        lambda: User.find().find(op.Exists(N.title, False)),
+        lambda: User.find(op.Nor(op.RegEx(N.title, "x", "i"))),
+        lambda: User.find(op.And(op.NotIn(N.title, ["x"]))),
+        lambda: User.find(N.mail == None),  # noqa: E711
+        lambda: User.find().update(op.Set({N.title: "x"})),
+        lambda: User.update_all(op.Unset(N.title)),
+        lambda: User.find().sort(N.title),
+        lambda: User.distinct(N.title),
+        lambda: User.find().project([N.title]),
+        lambda: User.find().max(N.title),
+    ],
+)
+def test_a_field_of_another_model_is_refused(users: Any, ask: Any) -> None:
+    users.insert_one({"name": "a", "age": 1})
+    with pytest.raises(data_bridge.InvalidQuery, match="is no field of User"):
+        ask()
+    assert users.count_documents({}) == 1
+
+
+def test_fields_of_bases_views_and_classes_below_are_the_model_s(users: Any) -> None:
+    class Named(EmbeddedDocument):
+        name: str
+
+    class Base(Document):
+        n: int = 0
+
+        class Settings:
+            is_root = True
+
+    class Below(Base):
+        m: int = 0
+
+    odm.init(users_database(users), [Base])
+    users.insert_one({"name": "a", "age": 1})
+    assert User.find(Named.name == "a").count() == 1
+    Below(m=5).insert()
+    assert Base.find(Below.m == 5, with_children=True).count() == 1
+    assert Below.find(Base.n == 0).sort(-Base.n).count() == 1
+    assert User.find(op.ElemMatch(F.items, Item.name == "x")).count() == 0
+
+
+def users_database(users: Any) -> Any:
+    return User.__odm__.collection.database
+
+
+@pytest.mark.parametrize("make", [lambda: op.And(), lambda: op.Or(), lambda: op.Nor(), lambda: op.ElemMatch(F.items)])
+def test_no_conditions_are_no_filter(make: Any) -> None:
+    with pytest.raises(TypeError, match="at least one condition"):
+        make()
+
+
+def test_names_and_keys_within_lists_and_documents(users: Any) -> None:
+    users.insert_one({"name": "a", "age": 1, "items": [{"name": "x", "count": 2}, {"name": "y", "count": 1}]})
+    for name in ("items.count_", "items.count", "items.0.count_", "items.0.count"):
+        key = name.replace("count_", "count")
+        assert User.find().sort(name)._asked.sort == ((key, 1),)
+        assert op.Unset(name).document(User) == {"$unset": {key: ""}}
+    assert sorted(User.distinct("items.count")) == sorted(User.distinct("items.count_")) == [1, 2]
+    for wrong in ("items.counts", "items.name.x", "address.items"):
+        with pytest.raises(AttributeError):
+            User.find().sort(wrong)
+    for order in ({"count_": 1}, {"count": 1}, {Item.count_: 1}):
+        User.find().update(op.Push({F.items: op.Each([Item(name="z", count_=0)], sort=order)}))
+        counts = [each["count"] for each in users.find_one()["items"]]
+        assert counts == sorted(counts)
+    with pytest.raises(AttributeError):
+        op.Push({F.items: op.Each([], sort={"counts": 1})}).document(User)
+    for direction in (0, True, "1", {"$meta": "x"}):
+        with pytest.raises(data_bridge.InvalidQuery):
+            op.Push({F.items: op.Each([], sort={"count": direction})}).document(User)
+        with pytest.raises(data_bridge.InvalidQuery):
+            op.Push({F.tags: op.Each([], sort=direction)}).document(User)
+
+
+def test_an_upsert_by_id_inserts_under_that_id(users: Any) -> None:
+    keys = ["a" * 24, "b" * 24, "c" * 24]
+    filters: list[Any] = [
+        (User.id == keys[0],),
+        (User.id == keys[1], User.age >= 0),
+        ({"_id": {"$eq": ObjectId(keys[2])}}, (User.age >= 0) & (User.name != "x")),
+    ]
+    for key, conditions in zip(keys, filters, strict=True):
+        new = User(name="new", age=5)
+        result = User.find(*conditions).upsert(op.Inc({User.age: 1}), on_insert=new)
+        assert result.upserted_id == new.id == ObjectId(key)
+        User.find(*conditions).upsert(op.Inc({User.age: 1}), on_insert=User(name="other", age=0))
+        assert users.find_one({"_id": new.id})["age"] == 6
+    assert users.count_documents({}) == 3
+
+
+def test_a_name_counts_before_a_key() -> None:
+    swapped = Swapped(a=1, b=2)
+    assert (swapped.a, swapped.b, swapped._dump()) == (1, 2, {"b": 1, "a": 2})
+    with pytest.raises(ValidationError) as caught:
+        Swapped(b=2)
+    assert caught.value.path == ("a",)
+
+
+def test_an_instance_made_by_hand_overwrites_no_document_of_another_class(
+    ours: data_bridge.Database, database: Any
+) -> None:
+    class Root(Document):
+        n: int = 0
+
+        class Settings:
+            name = "roots"
+            is_root = True
+
+    class One(Root):
+        pass
+
+    class Two(Root):
+        pass
+
+    odm.init(ours, [Root])
+    one = One(n=1).insert()
+    with pytest.raises(data_bridge.DuplicateKeyError):
+        Two(id=one.id, n=2).save()
+    assert One.get(one.id) == one
+    One(id=one.id, n=3).save()
+    assert database["roots"].find_one()["n"] == 3
+    database["roots"].insert_one({"_id": (key := ObjectId()), "n": 1})
+    Root(id=key, n=4).save()
+    Two(id=(other := ObjectId()), n=5).save()
+    assert {each["n"]: each["_class_id"] for each in database["roots"].find()} == {
+        3: "Root.One",
+        4: "Root",
+        5: "Root.Two",
+    }
+    assert Two.get(other) is not None
+
+
+def test_a_class_of_a_tree_with_another_collection_needs_its_own(ours: data_bridge.Database, database: Any) -> None:
+    class Plant(Document):
+        n: int = 0
+
+        class Settings:
+            name = "plants"
+            is_root = True
+
+    class Tree(Plant):
+        class Settings:
+            name = "trees"
+
+    class Oak(Tree):
+        pass
+
+    odm.init(ours, [Plant])
+    for model in (Tree, Oak):
+        with pytest.raises(odm.NotInitialized):
+            model().insert()
+    odm.init(ours, [Tree])
+    Oak().insert()
+    assert database["trees"].count_documents({}) == 1
+    assert database["plants"].count_documents({}) == 0
