@@ -19,6 +19,7 @@ from .configuration import config
 from .errors import (
     BulkWriteError,
     ConnectionFailure,
+    ConversionError,
     DataBridgeError,
     DecodeError,
     DuplicateKeyError,
@@ -31,6 +32,8 @@ from .errors import (
     WriteError,
     WTimeoutError,
 )
+from .foreign.pymongo_handles import from_pymongo
+from .foreign.queries import from_query
 from .operations import (
     DeleteMany,
     DeleteOne,
@@ -71,6 +74,7 @@ __all__ = [
     "ClientSession",
     "Collection",
     "ConnectionFailure",
+    "ConversionError",
     "DataBridgeError",
     "Database",
     "DecodeError",
@@ -107,6 +111,8 @@ __all__ = [
     "__version__",
     "config",
     "from_arrow",
+    "from_pymongo",
+    "from_query",
     "odm",
     "read_bson",
 ]

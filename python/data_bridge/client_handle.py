@@ -56,6 +56,7 @@ class ClientHandle(Handle, Generic[D]):
         )
         self._core = _core.Client(self._address.uri)
         self._pymongo: Any = None
+        self._closed = False
         _finish_at_exit()
 
     @property
@@ -120,6 +121,8 @@ class ClientHandle(Handle, Generic[D]):
             preference = settings.for_pymongo(self._settings).get("read_preference")
             if preference is not None:
                 keywords["read_preference"] = preference
+            if self._settings.read_concern is not None:
+                keywords["readConcernLevel"] = settings.level(self._settings.read_concern)
             self._pymongo = kind(self._address.uri, **keywords)
         return self._pymongo
 
@@ -133,6 +136,7 @@ class ClientHandle(Handle, Generic[D]):
         )
 
     def _close(self) -> Call[None]:
+        self._closed = True
         return Call(self._core.close, same)
 
     def __eq__(self, other: object) -> bool:
