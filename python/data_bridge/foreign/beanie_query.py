@@ -72,11 +72,11 @@ def _collection(query: Any) -> Any:
 
 
 def _filter(query: Any) -> Any:
-    found = query.get_filter_query()
-    if not isinstance(found, Mapping):
-        # Beanie lets `User.find(False)` through to PyMongo.
-        raise TypeError(f"the filter of the Beanie query must be a mapping, got {type(found).__name__}")
-    return found
+    for each in query.find_expressions:
+        if not isinstance(each, Mapping):
+            # Beanie's signatures allow bools, for type checkers that take comparisons of fields for these.
+            raise TypeError(f"a condition of the Beanie query must be a mapping, got {type(each).__name__}")
+    return query.get_filter_query()
 
 
 def _projection(query: Any) -> Any:
