@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PAGES = ["README.md", "docs/guide.md", "docs/odm.md"]
+PAGES = ["README.md", "docs/guide.md", "docs/odm.md", "docs/migrating.md"]
 COUNT = "2000"
 
 
@@ -94,6 +94,7 @@ def test_page(page: str, orders: str, tmp_path: Path) -> None:
         "CONTRIBUTING.md",
         "docs/guide.md",
         "docs/odm.md",
+        "docs/migrating.md",
         *(str(each.relative_to(ROOT)) for each in sorted((ROOT / "docs" / "design").glob("*.md"))),
     ],
 )
