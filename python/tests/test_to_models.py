@@ -16,6 +16,7 @@ import attrs
 import bson
 import msgspec
 import pydantic
+import pydantic.alias_generators
 import pydantic.dataclasses
 import pydantic.v1
 import pymongo
@@ -380,6 +381,11 @@ class Root(pydantic.RootModel[dict[str, Any]]):
     pass
 
 
+class Camel(BaseModel):
+    model_config = ConfigDict(alias_generator=pydantic.alias_generators.to_camel)
+    first_name: str = ""
+
+
 class Looking(BaseModel):
     name: str
 
@@ -446,6 +452,7 @@ def sent(query: Any, model: Any, database: Documents) -> Any:
         (Private, {"_id", "doubled"}),
         (Names, {"name", "title", "address"}),
         (ByName, {"name", "title"}),
+        (Camel, {"firstName"}),
         (Renamed, {"NAME"}),
         (Tagged, {"kind", "name"}),
         (Forbidding, None),
@@ -752,6 +759,12 @@ def test_annotations_that_cannot_be() -> None:
 
     with pytest.raises(TypeError, match=r"Local.*Nowhere.*defined in the module"):
         result().to_models(Local)
+
+    class Unready(BaseModel):
+        unknown: "Nowhere"  # type: ignore[name-defined]  # noqa: F821, UP037
+
+    with pytest.raises(TypeError, match="Nowhere"):
+        result().to_models(Unready)
 
     @dataclasses.dataclass
     class Odd:

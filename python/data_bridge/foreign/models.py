@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 import typing
-import weakref
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple, get_args, get_origin
 
 from ..errors import ConversionError, InvalidQuery
@@ -23,9 +23,6 @@ class Target(NamedTuple):
     """The top-level keys that it takes from documents; None for all of them."""
 
 
-_targets: weakref.WeakKeyDictionary[type, Target] = weakref.WeakKeyDictionary()
-
-
 def target_of(model: Any) -> Target:
     """How to make objects of `model`; found once per class.
 
@@ -36,16 +33,13 @@ def target_of(model: Any) -> Target:
     """
     if get_origin(model) is list and len(get_args(model)) == 1:
         model = get_args(model)[0]
-    try:
-        known = _targets.get(model)
-    except TypeError:
-        known = None  # a union, or another form that cannot be kept weakly
-    if known is not None:
-        return known
-    target = _maker_of(model)(model)
-    if isinstance(model, type) and get_origin(model) is None:
-        _targets[model] = target
-    return target
+    # Unions are equal in any order, and theirs counts; others cannot be hashed.
+    return _of_class(model) if isinstance(model, type) else _maker_of(model)(model)
+
+
+@lru_cache(maxsize=256)  # not by weak references: what makes an object refers to its class
+def _of_class(model: type) -> Target:
+    return _maker_of(model)(model)
 
 
 def _maker_of(model: Any) -> Callable[[Any], Target]:

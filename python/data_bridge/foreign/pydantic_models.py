@@ -14,7 +14,7 @@ from .models import Target, failed, one_by_one
 
 def target(model: Any) -> Target:
     """How pydantic makes objects of `model`."""
-    many: TypeAdapter[list[Any]] = TypeAdapter(list[model])
+    many = _adapter(list[model])
     prepared = preparation(model)
 
     def build(documents: list[dict[str, Any]]) -> list[Any]:
@@ -29,12 +29,22 @@ def target(model: Any) -> Target:
             raise failed(first["msg"], model, index, documents[index], path) from error
         except Exception:
             # A validator raised what pydantic does not turn into its own error: which document it was, one tells.
-            one: TypeAdapter[Any] = TypeAdapter(model)
-            one_by_one(one.validate_python, documents, model, place)
+            one_by_one(_adapter(model).validate_python, documents, model, place)
             raise
         return made
 
     return Target(build, _keys(model))
+
+
+def _adapter(form: Any) -> TypeAdapter[Any]:
+    try:
+        adapter: TypeAdapter[Any] = TypeAdapter(form)
+        if not getattr(adapter, "pydantic_complete", True):
+            # What it names may have been defined since.
+            adapter.rebuild(raise_errors=True)
+    except NameError as error:
+        raise TypeError(f"an annotation of the model cannot be read: {error}") from error
+    return adapter
 
 
 def place(error: Exception) -> tuple[str, tuple[Any, ...]]:

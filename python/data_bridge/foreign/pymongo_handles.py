@@ -15,12 +15,21 @@ from ..settings import Settings
 from . import pymongo_arguments
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     import pymongo
     import pymongo.asynchronous.collection
     import pymongo.asynchronous.database
     import pymongo.collection
     import pymongo.database
     from bson.codec_options import CodecOptions
+
+    _Client: TypeAlias = pymongo.MongoClient[Any]
+    _Database: TypeAlias = pymongo.database.Database[Any]
+    _Collection: TypeAlias = pymongo.collection.Collection[Any]
+    _AsyncClient: TypeAlias = pymongo.AsyncMongoClient[Any]
+    _AsyncDatabase: TypeAlias = pymongo.asynchronous.database.AsyncDatabase[Any]
+    _AsyncCollection: TypeAlias = pymongo.asynchronous.collection.AsyncCollection[Any]
 
 _PLACES = [
     ("pymongo.synchronous.mongo_client", "MongoClient", "client", False),
@@ -44,35 +53,29 @@ _lock = threading.RLock()
 
 
 @overload
-def from_pymongo(
-    source: pymongo.asynchronous.collection.AsyncCollection[Any], *, asynchronous: None = None
-) -> AsyncCollection: ...
+def from_pymongo(source: _AsyncCollection, *, asynchronous: None = None) -> AsyncCollection: ...
 @overload
-def from_pymongo(
-    source: pymongo.asynchronous.database.AsyncDatabase[Any], *, asynchronous: None = None
-) -> AsyncDatabase: ...
+def from_pymongo(source: _AsyncDatabase, *, asynchronous: None = None) -> AsyncDatabase: ...
 @overload
-def from_pymongo(source: pymongo.AsyncMongoClient[Any], *, asynchronous: None = None) -> AsyncMongoClient: ...
+def from_pymongo(source: _AsyncClient, *, asynchronous: None = None) -> AsyncMongoClient: ...
 @overload
-def from_pymongo(source: pymongo.collection.Collection[Any], *, asynchronous: None = None) -> Collection: ...
+def from_pymongo(source: _Collection, *, asynchronous: None = None) -> Collection: ...
 @overload
-def from_pymongo(source: pymongo.database.Database[Any], *, asynchronous: None = None) -> Database: ...
+def from_pymongo(source: _Database, *, asynchronous: None = None) -> Database: ...
 @overload
-def from_pymongo(source: pymongo.MongoClient[Any], *, asynchronous: None = None) -> MongoClient: ...
+def from_pymongo(source: _Client, *, asynchronous: None = None) -> MongoClient: ...
 @overload
-def from_pymongo(
-    source: pymongo.collection.Collection[Any] | pymongo.asynchronous.collection.AsyncCollection[Any],
-    *,
-    asynchronous: Literal[False],
-) -> Collection: ...
+def from_pymongo(source: _Collection | _AsyncCollection, *, asynchronous: Literal[False]) -> Collection: ...
 @overload
-def from_pymongo(
-    source: pymongo.collection.Collection[Any] | pymongo.asynchronous.collection.AsyncCollection[Any],
-    *,
-    asynchronous: Literal[True],
-) -> AsyncCollection: ...
+def from_pymongo(source: _Collection | _AsyncCollection, *, asynchronous: Literal[True]) -> AsyncCollection: ...
 @overload
-def from_pymongo(source: Any, *, asynchronous: bool | None = None) -> Any: ...
+def from_pymongo(source: _Database | _AsyncDatabase, *, asynchronous: Literal[False]) -> Database: ...
+@overload
+def from_pymongo(source: _Database | _AsyncDatabase, *, asynchronous: Literal[True]) -> AsyncDatabase: ...
+@overload
+def from_pymongo(source: _Client | _AsyncClient, *, asynchronous: Literal[False]) -> MongoClient: ...
+@overload
+def from_pymongo(source: _Client | _AsyncClient, *, asynchronous: Literal[True]) -> AsyncMongoClient: ...
 def from_pymongo(source: Any, *, asynchronous: bool | None = None) -> Any:
     """Our client, database or collection with the settings of PyMongo's.
 
@@ -102,6 +105,11 @@ def from_pymongo(source: Any, *, asynchronous: bool | None = None) -> Any:
     InvalidOperation
         When the PyMongo client is closed.
     """
+    return taken_over(source, asynchronous)
+
+
+def taken_over(source: Any, asynchronous: bool | None) -> Any:
+    """As `from_pymongo`."""
     kind, is_async = _kind_of(source)
     if asynchronous is None:
         asynchronous = is_async

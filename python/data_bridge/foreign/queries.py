@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, overload
 from ..async_query import AsyncQuery
 from ..query import Query
 from ..reading import REPRESENTATION
-from .pymongo_handles import from_pymongo
+from .pymongo_handles import taken_over
 
 _READING = ("schema", "on_conflict", *REPRESENTATION, "timeout", "progress")
 
@@ -76,7 +76,7 @@ def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) 
         if name not in _READING:
             raise TypeError(f"unknown option {name!r}: there are {', '.join(_READING)}")
     read = _reader_of(query)(query)
-    collection = from_pymongo(read.collection, asynchronous=asynchronous)
+    collection = taken_over(read.collection, asynchronous)
     if read.pipeline is not None:
         return collection.aggregate(read.pipeline, **read.options, **options)
     return collection.find(read.filter, **read.options, **options)
