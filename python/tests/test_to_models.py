@@ -695,6 +695,29 @@ def test_validators_of_a_model_see_what_pymongo_gives() -> None:
     assert made == OwnValidators.model_construct(a=Decimal(2), b=Decimal(2), c=Decimal(2), d=[Decimal(2)], e=one)
 
 
+class Either(BaseModel):
+    a: uuid.UUID | bytes
+    b: dt.date | dt.datetime | None = None
+    c: str | Decimal = ""
+
+
+def test_unions_of_values() -> None:
+    made = result(
+        {"a": Binary(KEY.bytes, 4), "b": dt.datetime(2024, 1, 1), "c": Decimal128("1")}, {"a": Binary(KEY.bytes, 5)}
+    ).to_models(Either)
+    assert made == [Either(a=KEY, b=dt.datetime(2024, 1, 1), c=Decimal(1)), Either(a=Binary(KEY.bytes, 5))]
+    assert type(made[0].b) is dt.datetime
+
+
+def test_attrs_without_annotations() -> None:
+    fields = {"n": attrs.field(type=int), "price": attrs.field(type=Decimal), "any": attrs.field()}
+    old: Any = attrs.make_class("Old", fields)
+    (made,) = result({"n": Int64(1), "price": Decimal128("2"), "any": Decimal128("3")}).to_models(old)
+    assert made == old(1, Decimal(2), Decimal128("3"))
+    with pytest.raises(ConversionError, match="expected int"):
+        result({"n": "1", "price": Decimal128("2"), "any": 3}).to_models(old)
+
+
 def test_codec_options_count(database: Documents, mongodb_uri: str) -> None:
     database.users.insert_many(DOCUMENTS[:3])
     with pymongo.MongoClient[dict[str, Any]](mongodb_uri, tz_aware=True, uuidRepresentation="standard") as client:

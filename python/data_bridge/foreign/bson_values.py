@@ -143,6 +143,8 @@ def _of(annotation: Any, classes: dict[Any, Preparation]) -> Preparation | None:
         if made is not None:
             # Decimal128 | Decimal keeps what is stored.
             made.leaves = {kind: leaf for kind, leaf in made.leaves.items() if kind not in union}
+            if Binary in made.leaves and not {bytes, Any, object}.isdisjoint(union):
+                made.leaves[Binary] = _lenient(made.leaves[Binary])
         return made
     if annotation in _STORED_AS:
         made = Preparation()
@@ -179,17 +181,24 @@ def _of_class(kind: type, arguments: tuple[Any, ...], classes: dict[Any, Prepara
 
 def _leaf(annotation: Any) -> Callable[[Any], Any]:
     from ..odm.conversions import ConvertedPlan
-    from ..odm.errors import Mismatch
 
     load = ConvertedPlan.kinds[annotation]().load
-    if annotation is uuid.UUID:
-        # Strictly: 16 bytes of subtype 3 would pass for a UUID, with its bytes in another order.
-        return lambda value: load(value, None)
+    # For a UUID strictly: 16 bytes of subtype 3 would pass for one, with its bytes in another order.
+    return _one(load) if annotation is uuid.UUID else _lenient(_one(load))
+
+
+def _one(load: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: load(value, None)
+
+
+def _lenient(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """As `load`, but what does not fit stays as it is, for the library to say what is wrong with it."""
+    from ..odm.errors import Mismatch
 
     def loaded(value: Any) -> Any:
         try:
-            return load(value, None)
+            return load(value)
         except Mismatch:
-            return value  # the library says what is wrong with it
+            return value
 
     return loaded

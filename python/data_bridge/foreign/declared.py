@@ -102,7 +102,7 @@ def _of_plain_class(cls: Any) -> Iterator[FieldOf]:
     hints = hints_of(cls)
     if hasattr(cls, "__attrs_attrs__"):
         found = [
-            (each.name, each.alias, each.metadata, Any if each.converter else hints.get(each.name, Any))
+            (each.name, each.alias, each.metadata, Any if each.converter else hints.get(each.name, each.type or Any))
             for each in cls.__attrs_attrs__
             if each.init
         ]
@@ -119,7 +119,8 @@ def _of_pydantic(cls: Any) -> Iterator[FieldOf]:
     validated = {
         name for each in decorators if each.info.mode in ("before", "wrap", "plain") for name in each.info.fields
     }
-    for name, field in getattr(cls, "__pydantic_fields__", {}).items():
+    fields = getattr(cls, "__pydantic_fields__", None)  # since 2.10
+    for name, field in (cls.model_fields if fields is None else fields).items():
         own = name in validated or "*" in validated or any(map(converts, field.metadata))
         yield FieldOf(name, _keys(cls, name, field), Any if own else field.annotation)
 
