@@ -108,7 +108,7 @@ class AsyncQuery(QueryBase):
     async def to_models(self, model: Any) -> list[Any]:
         """Run the query; all documents as objects of a class. As `Query.to_models`."""
         target = target_of(model)
-        return target.build((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
+        return target.make((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
 
     async def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""

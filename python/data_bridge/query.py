@@ -124,7 +124,7 @@ class Query(QueryBase):
         Where the class has no use for other top-level keys, they are not asked for.
         """
         target = target_of(model)
-        return target.build(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())
+        return target.make(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())
 
     def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""

@@ -131,7 +131,7 @@ class Result:
         ConversionError
             For the first document that does not fit, with its `_id` and the path; chained to the library's error.
         """
-        return target_of(model).build(self.to_dicts())
+        return target_of(model).make(self.to_dicts())
 
     def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """A pyarrow Table over this result's memory.

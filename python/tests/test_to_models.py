@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import enum
+import gc
 import pickle
 import typing
 import uuid
@@ -351,6 +352,19 @@ def test_whatever_a_class_raises_is_chained(model: Any) -> None:
         result(*({"_id": n, "n": n} for n in range(5))).to_models(model)
     assert (raised.value.document, raised.value.id) == (3, 3)
     assert isinstance(raised.value.__cause__, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_garbage_collector_is_left_as_it_was(enabled: bool) -> None:
+    (gc.enable if enabled else gc.disable)()
+    try:
+        result().to_models(DName)
+        assert gc.isenabled() == enabled
+        with pytest.raises(ConversionError):
+            result({"name": 5}).to_models(DName)
+        assert gc.isenabled() == enabled
+    finally:
+        gc.enable()
 
 
 def test_an_error_without_an_id() -> None:

@@ -14,7 +14,7 @@ _FIND_ONLY = ("return_key", "show_record_id", "no_cursor_timeout", "allow_partia
 _FIND = frozenset(name for name in CHAINED if name not in ("skip", "limit", "bypass_document_validation"))
 _AGGREGATE = frozenset(name for name in CHAINED if name not in ("skip", "limit", *_FIND_ONLY))
 _CAMEL = {CHAINED[name]: name for name in _AGGREGATE}
-_WITHOUT_EFFECT = {"cursor_type": 0, "oplog_replay": False, "max_await_time_ms": None}
+_WITHOUT_EFFECT = {"cursor_type": 0, "oplog_replay": False}
 """Options of PyMongo's that cannot be taken over, and the values of theirs that ask for nothing."""
 
 
