@@ -22,6 +22,7 @@ import pydantic.dataclasses
 import pydantic.v1
 import pymongo
 import pytest
+import typing_extensions
 from bson import Binary, Decimal128, Int64, ObjectId
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pymongo.database import Database
@@ -721,6 +722,39 @@ def test_unions_of_values() -> None:
     ).to_models(Either)
     assert made == [Either(a=KEY, b=dt.datetime(2024, 1, 1), c=Decimal(1)), Either(a=Binary(KEY.bytes, 5))]
     assert type(made[0].b) is dt.datetime
+
+
+class Priced(typing_extensions.TypedDict):
+    price: typing_extensions.NotRequired[Decimal]
+    name: str
+
+
+class Catalogue(BaseModel):
+    one: Priced
+    by_name: dict[str, list[Priced]]
+
+
+def test_typed_dicts_within_models() -> None:
+    one = {"price": Decimal128("1"), "name": "a"}
+    (made,) = result({"one": one, "by_name": {"k": [one, {"name": "b"}]}}).to_models(Catalogue)
+    assert made.one == {"price": Decimal(1), "name": "a"}
+    assert made.by_name == {"k": [{"price": Decimal(1), "name": "a"}, {"name": "b"}]}
+
+
+@dataclasses.dataclass
+class Doubled:
+    n: dataclasses.InitVar[Decimal]
+    type: str = ""
+    twice: Decimal = dataclasses.field(init=False)
+    kind: typing.ClassVar[str] = "class"
+
+    def __post_init__(self, n: Decimal) -> None:
+        self.twice = n * 2
+
+
+def test_arguments_of_constructors_that_are_no_fields() -> None:
+    (made,) = result({"n": Decimal128("2"), "type": "t", "twice": 9, "kind": "k"}).to_models(Doubled)
+    assert (made.twice, made.type, made.kind) == (Decimal(4), "t", "class")
 
 
 def test_attrs_without_annotations() -> None:

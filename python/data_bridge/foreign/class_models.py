@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import enum
-import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, get_args, get_origin
 
@@ -123,7 +122,7 @@ def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> tupl
     if declared.is_plain_class(kind):
         plan = _class_plan(kind, classes, top=False)
         return plan.suits, plan.load
-    if isinstance(kind, type) and not issubclass(kind, (str, bytes, enum.Enum)) and not typing.is_typeddict(kind):
+    if isinstance(kind, type) and not issubclass(kind, (str, bytes, enum.Enum)) and not declared.is_typed_dict(kind):
         items = get_args(annotation)
         if issubclass(kind, Mapping) and issubclass(dict, kind):
             return _never, _mapping(_convert(items[1] if items else Any, classes))

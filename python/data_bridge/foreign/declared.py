@@ -9,6 +9,8 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple, Union, get_args, get_origin
 
+_REQUIREMENTS = ("Required", "NotRequired", "ReadOnly")
+
 
 class FieldOf(NamedTuple):
     """A field as documents fill it."""
@@ -78,6 +80,11 @@ def is_plain_class(cls: Any) -> bool:
     return isinstance(cls, type) and (hasattr(cls, "__attrs_attrs__") or dataclasses.is_dataclass(cls))
 
 
+def is_typed_dict(cls: Any) -> bool:
+    """Whether it is a TypedDict, of typing or of typing_extensions."""
+    return isinstance(cls, type) and hasattr(cls, "__total__") and hasattr(cls, "__required_keys__")
+
+
 def fields_of(cls: Any) -> Iterator[FieldOf]:
     """The fields of a class of any of these libraries; of a TypedDict its keys; of any other class none."""
     if is_pydantic(cls):
@@ -88,14 +95,11 @@ def fields_of(cls: Any) -> Iterator[FieldOf]:
             yield FieldOf(name, (key,), hints[name])
     elif is_plain_class(cls):
         yield from _of_plain_class(cls)
-    elif typing.is_typeddict(cls):
+    elif is_typed_dict(cls):
         for name, hint in hints_of(cls).items():
-            yield FieldOf(name, (name,), get_args(hint)[0] if get_origin(hint) in _REQUIREMENTS else hint)
-
-
-_REQUIREMENTS = tuple(
-    getattr(typing, name) for name in ("Required", "NotRequired", "ReadOnly") if hasattr(typing, name)
-)
+            # Required, NotRequired, ReadOnly: typing's or typing_extensions'.
+            marked = str(get_origin(hint)).rpartition(".")[2] in _REQUIREMENTS
+            yield FieldOf(name, (name,), get_args(hint)[0] if marked else hint)
 
 
 def _of_plain_class(cls: Any) -> Iterator[FieldOf]:
@@ -107,8 +111,13 @@ def _of_plain_class(cls: Any) -> Iterator[FieldOf]:
             if each.init
         ]
     else:
+        # `InitVar`s are no fields, but arguments that must not be left out.
+        extra = {name: hint.type for name, hint in hints.items() if isinstance(hint, dataclasses.InitVar)}
+        fields = {each.name for each in dataclasses.fields(cls)} | set(extra)
         found = [
-            (each.name, each.name, each.metadata, hints[each.name]) for each in dataclasses.fields(cls) if each.init
+            (each.name, each.name, each.metadata, extra.get(each.name, hints[each.name]))
+            for each in cls.__dataclass_fields__.values()
+            if each.init and each.name in fields
         ]
     for name, argument, metadata, annotation in found:
         yield FieldOf(argument, (metadata.get("alias", name),), annotation, "alias" in metadata)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import typing
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple, get_args, get_origin
@@ -92,7 +91,7 @@ def _refused(cls: type) -> TypeError:
         advice = ": MongoEngine's documents are made by its own queries only"
     elif any(base.__module__.startswith("pydantic.v1") for base in cls.__mro__):
         advice = ": derive it from pydantic.BaseModel, not from pydantic.v1"
-    elif issubclass(cls, dict) or typing.is_typeddict(cls):
+    elif issubclass(cls, dict) or declared.is_typed_dict(cls):
         advice = ": to_dicts() gives dicts"
     return TypeError(f"{_ADVICE}, got {cls.__qualname__}{advice}")
 
