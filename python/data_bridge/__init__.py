@@ -20,6 +20,7 @@ from .configuration import config
 from .errors import (
     BulkWriteError,
     ConnectionFailure,
+    ConversionError,
     DataBridgeError,
     DecodeError,
     DuplicateKeyError,
@@ -33,6 +34,8 @@ from .errors import (
     WriteError,
     WTimeoutError,
 )
+from .foreign.pymongo_handles import from_pymongo
+from .foreign.queries import from_query
 from .monitoring import (
     Listener,
     OperationFailed,
@@ -83,6 +86,7 @@ __all__ = [
     "ClientSession",
     "Collection",
     "ConnectionFailure",
+    "ConversionError",
     "DataBridgeError",
     "Database",
     "DecodeError",
@@ -125,6 +129,8 @@ __all__ = [
     "add_listener",
     "config",
     "from_arrow",
+    "from_pymongo",
+    "from_query",
     "odm",
     "read_bson",
     "remove_listener",

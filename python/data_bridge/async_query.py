@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from . import aio, conflicts
 from . import progress as progress_
 from ._core import Document, Reader, ResultData, Schema
 from .errors import SchemaConflict
+from .foreign.models import target_of
+from .plan import Plan
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS
 from .report import Report
@@ -76,12 +78,14 @@ class AsyncQuery(QueryBase):
         return await self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
 
     async def _table(self, make: Callable[[Result], T]) -> T:
-        plan = self._table_plan()
+        return self._made(await self._narrowed(self._table_plan()), make)
+
+    async def _narrowed(self, plan: Plan) -> Result:
         result = await self._read(plan.start(self._reading.timeout, eager=True))
         if plan is not self._plan and result.report.duplicates:
             # See `Plan.narrowed`: rare enough to run again.
             result = await self.read()
-        return self._made(result, make)
+        return result
 
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
@@ -96,6 +100,15 @@ class AsyncQuery(QueryBase):
     async def to_dicts(self) -> list[dict[str, Any]]:
         """Run the query; all documents as dicts, equal to what PyMongo gives."""
         return (await self.read()).to_dicts()
+
+    @overload
+    async def to_models(self, model: type[T]) -> list[T]: ...
+    @overload
+    async def to_models(self, model: Any) -> list[Any]: ...
+    async def to_models(self, model: Any) -> list[Any]:
+        """Run the query; all documents as objects of a class. As `Query.to_models`."""
+        target = target_of(model)
+        return target.make((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
 
     async def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""

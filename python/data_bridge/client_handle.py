@@ -72,6 +72,7 @@ class ClientHandle(Handle, Generic[D]):
         )
         self._core = _core.Client(self._address.uri.reveal())
         self._pymongo: Any = None
+        self._closed = False
         _finish_at_exit()
 
     @property
@@ -136,6 +137,8 @@ class ClientHandle(Handle, Generic[D]):
             preference = settings.for_pymongo(self._settings).get("read_preference")
             if preference is not None:
                 keywords["read_preference"] = preference
+            if self._settings.read_concern is not None:
+                keywords["readConcernLevel"] = settings.level(self._settings.read_concern)
             self._pymongo = kind(self._address.uri.reveal(), **keywords)
         return self._pymongo
 
@@ -157,6 +160,7 @@ class ClientHandle(Handle, Generic[D]):
         return database._drop(session, comment)
 
     def _close(self) -> Call[None]:
+        self._closed = True
         return Call(self._core.close, same)
 
     def __eq__(self, other: object) -> bool:

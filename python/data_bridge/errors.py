@@ -12,8 +12,13 @@
 - `SchemaConflict`: a value does not fit the schema; `document`, `id`, `path`, `expected` and `found` say where and why.
 - `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.
 - `InvalidQuery`: a filter, pipeline, document, option or name that cannot be sent.
+- `ConversionError`: a document does not fit the class that `to_models` was given; `document`, `id`, `path` say where.
 - `InvalidOperation`: a call that makes no sense here: no operations to execute, a result that nobody acknowledged.
 """
+
+from __future__ import annotations
+
+from typing import Any
 
 from ._core import (
     BulkWriteError,
@@ -35,6 +40,7 @@ from ._core import (
 __all__ = [
     "BulkWriteError",
     "ConnectionFailure",
+    "ConversionError",
     "DataBridgeError",
     "DecodeError",
     "DuplicateKeyError",
@@ -48,3 +54,32 @@ __all__ = [
     "WriteConcernError",
     "WriteError",
 ]
+
+
+class ConversionError(DataBridgeError, ValueError):
+    """A document does not fit the class that `to_models` was given. Its `__cause__` is the library's error.
+
+    Attributes
+    ----------
+    document
+        The position of the document in the result.
+    id
+        Its `_id`; None when it was not received.
+    path
+        Where the value stands, as the library says it: keys, and positions in lists.
+    model
+        The name of the class.
+    """
+
+    def __init__(self, text: str, model: str, document: int, id: Any = None, path: tuple[Any, ...] = ()) -> None:
+        self.document = document
+        self.id = id
+        self.path = path
+        self.model = model
+        self._text = text
+        place = ".".join(str(step) for step in path)
+        where = f"document {document}" + ("" if id is None else f", with _id {id!r}")
+        super().__init__(f"{model}: {place + ': ' if place else ''}{text}, in {where}")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._text, self.model, self.document, self.id, self.path)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import conflicts
 from . import progress as progress_
 from ._core import Document, Reader, Schema
 from .errors import SchemaConflict
+from .foreign.models import target_of
 from .plan import Plan
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS, Reading
@@ -90,12 +91,14 @@ class Query(QueryBase):
         return self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
 
     def _table(self, make: Callable[[Result], T]) -> T:
-        plan = self._table_plan()
+        return self._made(self._narrowed(self._table_plan()), make)
+
+    def _narrowed(self, plan: Plan) -> Result:
         result = self._read(plan.start(self._reading.timeout, eager=True))
         if plan is not self._plan and result.report.duplicates:
             # See `Plan.narrowed`: rare enough to run again.
             result = self.read()
-        return self._made(result, make)
+        return result
 
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
@@ -110,6 +113,18 @@ class Query(QueryBase):
     def to_dicts(self) -> list[dict[str, Any]]:
         """Run the query; all documents as dicts, equal to what PyMongo gives."""
         return self.read().to_dicts()
+
+    @overload
+    def to_models(self, model: type[T]) -> list[T]: ...
+    @overload
+    def to_models(self, model: Any) -> list[Any]: ...
+    def to_models(self, model: Any) -> list[Any]:
+        """Run the query; all documents as objects of a class. As `Result.to_models`.
+
+        Where the class has no use for other top-level keys, they are not asked for.
+        """
+        target = target_of(model)
+        return target.make(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())
 
     def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._core import Reader, Schema
@@ -88,7 +89,9 @@ class QueryBase:
 
     def _table_plan(self) -> Plan:
         """For documents nobody sees: of keys that the schema does not name, none need to come."""
-        keys = self._reading.form.keys
+        return self._plan_of_keys(self._reading.form.keys)
+
+    def _plan_of_keys(self, keys: Sequence[str] | None) -> Plan:
         return self._plan if keys is None else self._plan.narrowed(keys)
 
     @property

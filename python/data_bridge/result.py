@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import _core, conflicts, html
 from ._core import Document, Form, ResultData, Schema
 from .codec import DEFAULT, native
 from .errors import SchemaConflict
+from .foreign.models import target_of
 from .report import Report
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
     from bson.codec_options import CodecOptions
+
+T = TypeVar("T")
 
 
 class Result:
@@ -100,6 +103,35 @@ class Result:
     def to_dicts(self) -> list[dict[str, Any]]:
         """All documents as dicts, equal to what PyMongo gives."""
         return self._data.to_dicts()
+
+    @overload
+    def to_models(self, model: type[T]) -> list[T]: ...
+    @overload
+    def to_models(self, model: Any) -> list[Any]: ...
+    def to_models(self, model: Any) -> list[Any]:
+        """All documents as objects of a class, which its own library makes, in bulk where it can.
+
+        Parameters
+        ----------
+        model
+            A pydantic 2 model or dataclass, a dataclass, an attrs class, a msgspec Struct, a Beanie document; or a
+            union of such classes of one library.
+
+        A key goes to the field that pydantic's alias, msgspec's `name` or `rename`, or `metadata={"alias": ...}` of a
+        dataclass or attrs field says, else to the field of that name; `_id` of a document to the field `id` of a
+        dataclass or attrs class. Other keys are pydantic's or msgspec's to ignore or refuse, as the class says;
+        dataclasses and attrs classes ignore them. Where a Decimal, a UUID or a date is asked for, decimal128, binary of
+        subtype 4 and midnight in UTC become one; all other values reach pydantic and msgspec as PyMongo gives them. A
+        dataclass or attrs class gets values that fit its annotations, nested classes included.
+
+        Raises
+        ------
+        TypeError
+            When `model` is no such class, or an annotation of it cannot be resolved.
+        ConversionError
+            For the first document that does not fit, with its `_id` and the path; chained to the library's error.
+        """
+        return target_of(model).make(self.to_dicts())
 
     def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """A pyarrow Table over this result's memory.

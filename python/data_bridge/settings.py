@@ -104,6 +104,8 @@ def preference(value: Any) -> dict[str, Any]:
     document = getattr(value, "document", None)
     if not isinstance(document, Mapping) or "mode" not in document:
         raise TypeError(f"read_preference must be a str or one of PyMongo's, got {type(value).__name__}")
+    if "hedge" in document:
+        raise ValueError("the hedge of a read preference is not supported")
     result = {"mode": document["mode"]}
     if "tags" in document:
         result["tagSets"] = document["tags"]

@@ -164,8 +164,12 @@ def _parts(host: str | Iterable[str] | None, port: int | None) -> tuple[str, str
     if any("://" in seed for seed in seeds):
         if len(seeds) > 1:
             raise ValueError("host must be one URI, or a list of hosts without a scheme")
-        return _split(seeds[0])
-    return "mongodb://", "", ",".join(_seed(seed, port) for seed in seeds), "", ""
+        scheme, userinfo, hosts, path, options = _split(seeds[0])
+        if port is not None and scheme == "mongodb://":
+            # A socket's path is percent-encoded.
+            hosts = ",".join(each if "%" in each else _seed(each, port) for each in hosts.split(","))
+        return scheme, userinfo, hosts, path, options
+    return "mongodb://", "", ",".join(_seed(each, port) for seed in seeds for each in seed.split(",")), "", ""
 
 
 def _split(uri: str) -> tuple[str, str, str, str, str]:

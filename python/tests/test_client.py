@@ -332,3 +332,17 @@ def test_config() -> None:
         data_bridge.config(prefetch_bytes=0)
     with pytest.raises(TypeError):
         data_bridge.config(threads=1.5)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("host", "shown"),
+    [
+        ("mongodb://a.invalid,b.invalid:1/", "a.invalid:27018,b.invalid:1"),
+        ("a.invalid,b.invalid:1", "a.invalid:27018,b.invalid:1"),
+        (["a.invalid", "b.invalid:1"], "a.invalid:27018,b.invalid:1"),
+        ("mongodb://[::1]/", "::1:27018"),
+        ("mongodb+srv://cluster.example.com/", "cluster.example.com"),
+    ],
+)
+def test_the_port_is_that_of_hosts_that_name_none(host: Any, shown: str) -> None:
+    assert repr(data_bridge.MongoClient(host, 27018)) == f"MongoClient('{shown}')"

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 V = TypeVar("V", bound="Model")
+M = TypeVar("M")
 
 
 class AsyncModelQuery(ModelQueryBase[T]):
@@ -140,6 +141,14 @@ class AsyncModelQuery(ModelQueryBase[T]):
     async def to_dicts(self) -> list[dict[str, Any]]:
         """As `AsyncQuery.to_dicts`: what PyMongo gives."""
         return await self.to_query().to_dicts()
+
+    @overload
+    async def to_models(self, model: type[M]) -> list[M]: ...
+    @overload
+    async def to_models(self, model: Any) -> list[Any]: ...
+    async def to_models(self, model: Any) -> list[Any]:
+        """As `Query.to_models`: objects of a class of pydantic, dataclasses, attrs or msgspec, of whole documents."""
+        return await self._for_models.to_models(model)  # type: ignore[no-any-return]
 
     def stream(self, **arguments: Any) -> AsyncStream:
         """As `AsyncQuery.stream`."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 V = TypeVar("V", bound="Model")
+M = TypeVar("M")
 
 
 class ModelQuery(ModelQueryBase[T]):
@@ -141,6 +142,14 @@ class ModelQuery(ModelQueryBase[T]):
     def to_dicts(self) -> list[dict[str, Any]]:
         """As `Query.to_dicts`: what PyMongo gives."""
         return self.to_query().to_dicts()
+
+    @overload
+    def to_models(self, model: type[M]) -> list[M]: ...
+    @overload
+    def to_models(self, model: Any) -> list[Any]: ...
+    def to_models(self, model: Any) -> list[Any]:
+        """As `Query.to_models`: objects of a class of pydantic, dataclasses, attrs or msgspec, of whole documents."""
+        return self._for_models.to_models(model)  # type: ignore[no-any-return]
 
     def stream(self, **arguments: Any) -> Stream:
         """As `Query.stream`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from .. import encode
 from .._core import _document_from_bson
 from ..errors import InvalidQuery
+from ..foreign.models import unfetched
 from . import trust
 from .asked import Asked, split
 from .binding import collection_of
@@ -123,10 +124,21 @@ class ModelQueryBase(Generic[T]):
     @property
     def _native(self) -> Any:
         """The query below: documents and tables."""
+        return self._query(self._shape)
+
+    @property
+    def _for_models(self) -> Any:
+        """The query for objects of other classes, which may name keys that the model does not."""
+        asked = self._asked
+        if asked.fetch_links:
+            raise unfetched()
+        return self._query(None if asked.keys is None and asked.view is None else self._shape)
+
+    def _query(self, shape: Any) -> Any:
         asked = self._asked
         return self._collection.find(
             self._filter,
-            self._shape,
+            shape,
             asked.skip,
             asked.limit,
             sort=list(asked.sort) or None,

@@ -1,0 +1,66 @@
+"""MongoEngine's QuerySets, read as MongoEngine itself does when it asks PyMongo."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from bson.code import Code
+
+from ..errors import InvalidQuery
+from .queries import Read
+
+_NOTHING = {"_id": {"$in": ()}}
+_NO_HINT = -1  # as MongoEngine marks it
+
+
+def knows(query: Any) -> bool:
+    """Whether `query` is a QuerySet."""
+    return isinstance(query, sys.modules["mongoengine.queryset.base"].BaseQuerySet)
+
+
+def read(query: Any) -> Read:
+    """What a QuerySet asks for.
+
+    Raises
+    ------
+    InvalidQuery
+        When it asks for values instead of documents.
+    """
+    if query._scalar:
+        raise InvalidQuery(
+            "scalar() and values_list() give bare values, where a query here gives documents: use only() with "
+            f"the same fields ({', '.join(query._scalar)})"
+        )
+    # The options of the find as MongoEngine hands them to PyMongo: no_cursor_timeout, allow_disk_use, projection.
+    options: dict[str, Any] = dict(query._cursor_args)
+    options.update(
+        skip=query._skip or 0,
+        limit=query._limit or 0,
+        collation=query._collation,
+        batch_size=query._batch_size,
+        max_time_ms=query._max_time_ms,
+        comment=query._comment,
+        read_preference=query._read_preference,
+        read_concern=query._read_concern,
+    )
+    if query._hint != _NO_HINT:
+        options["hint"] = query._hint
+    if order := _order(query):
+        options["sort"] = order
+    return Read(query._collection, _filter(query), options=options)
+
+
+def _filter(query: Any) -> Any:
+    if query._none or query._empty:
+        return _NOTHING  # none(), and slices such as [5:5], which the server has no limit for
+    if not query._where_clause:
+        return query._query
+    return {**query._query, "$where": Code(query._sub_js_fields(query._where_clause))}
+
+
+def _order(query: Any) -> Any:
+    """None was never ordered, and has the default order of the document class; empty was told to have no order."""
+    if query._ordering is None and query._document._meta["ordering"]:
+        return query._get_order_by(query._document._meta["ordering"])
+    return query._ordering
