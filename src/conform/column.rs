@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type};
 use arrow_array::{
     make_array, new_null_array, Array, ArrayRef, Float64Array, Int64Array, PrimitiveArray,
@@ -30,27 +31,56 @@ pub(super) fn column(
     }
 }
 
-/// `slots` put at `rows`, null everywhere else.
+/// `slots` put at `rows`, null everywhere else. What lies under those nulls is zeros: taken with null indices, it would be
+/// copies of the first slot, and a table's bytes would tell where its result was cut.
 fn spread(slots: &ArrayRef, rows: &[u32], len: usize) -> Made<ArrayRef> {
+    use DataType::{Binary, LargeBinary, LargeList, LargeUtf8, List, Utf8};
     if slots.data_type() == &DataType::Null {
         return Ok(new_null_array(&DataType::Null, len));
     }
-    let mut there = vec![0u8; len.div_ceil(8)];
-    for &row in rows {
-        there[row as usize / 8] |= 1 << (row % 8);
+    let width = match slots.data_type() {
+        DataType::FixedSizeBinary(width) => usize::try_from(*width).ok(),
+        other => other.primitive_width(),
+    };
+    if let Some(width) = width {
+        return scatter(slots, width, rows, nulls(slots, rows, len));
     }
-    let nulls = NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(there), 0, len));
-    if slots.null_count() == 0 {
-        if let Some(width) = slots.data_type().primitive_width() {
-            return scatter(slots, width, rows, nulls);
-        }
+    if let Some(slots) = slots.as_struct_opt() {
+        let (fields, columns, _) = slots.clone().into_parts();
+        let columns = columns.iter().map(|column| spread(column, rows, len));
+        let columns = columns.collect::<Made<_>>()?;
+        let nulls = nulls(slots, rows, len);
+        return Ok(Arc::new(StructArray::try_new(
+            fields,
+            columns,
+            Some(nulls),
+        )?));
     }
-    let mut from = vec![0; len];
+    let mut from = vec![slots.len() as u32; len];
     for (slot, &row) in (0..).zip(rows) {
         from[row as usize] = slot;
     }
-    let from = UInt32Array::new(from.into(), Some(nulls));
-    Ok(arrow_select::take::take(slots, &from, None)?)
+    if let Utf8 | LargeUtf8 | Binary | LargeBinary | List(_) | LargeList(_) = slots.data_type() {
+        // Nothing can lie under the nulls of these.
+        let from = UInt32Array::new(from.into(), Some(nulls(slots, rows, len)));
+        return Ok(arrow_select::take::take(slots, &from, None)?);
+    }
+    let nothing = new_null_array(slots.data_type(), 1);
+    let slots = arrow_select::concat::concat(&[slots, &nothing])?;
+    Ok(arrow_select::take::take(
+        &slots,
+        &UInt32Array::from(from),
+        None,
+    )?)
+}
+
+/// Which of `len` rows have a slot that is not null.
+fn nulls(slots: &dyn Array, rows: &[u32], len: usize) -> NullBuffer {
+    let mut there = vec![0u8; len.div_ceil(8)];
+    for (slot, &row) in rows.iter().enumerate() {
+        there[row as usize / 8] |= u8::from(slots.is_valid(slot)) << (row % 8);
+    }
+    NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(there), 0, len))
 }
 
 /// Values of `width` bytes put at `rows`, zeros where `nulls` are: in wide tables with few cells a row this is most of the work.
