@@ -214,7 +214,7 @@ class Session:
     def end(self) -> Operation[None]: ...
 
 def shutdown(timeout: float) -> None:
-    """Close open cursors, waiting at most `timeout` seconds: what `atexit` calls."""
+    """Close open cursors, waiting at most `timeout` seconds, and open no more: what `atexit` calls."""
 
 def configure(threads: int | None, io_threads: int | None, prefetch_bytes: int | None) -> None:
     """Size the decode pool, the threads of network work and the prefetch budget; threads before first use, or ValueError."""
