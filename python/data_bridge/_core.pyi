@@ -223,7 +223,7 @@ class Session:
     def end(self) -> Operation[None]: ...
 
 def shutdown(timeout: float) -> None:
-    """Close open cursors, waiting at most `timeout` seconds: what `atexit` calls."""
+    """Close open cursors, waiting at most `timeout` seconds, and open no more: what `atexit` calls."""
 
 def configure(
     threads: int | None,

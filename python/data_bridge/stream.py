@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 from . import aio
@@ -30,25 +29,22 @@ class _StreamBase:
         self._reader: Reader | None = None
         self._batches: BatchReader | None = None
         self._closed = False
-        self._starting = threading.Lock()
+        self._started: dict[str, tuple[Reader, BatchReader]] = {}
 
     def _open(self) -> BatchReader:
         if self._closed:
             raise ValueError("the stream is closed")
         if self._batches is None:
-            # Of threads that share a stream, one starts the run. Nothing here waits for the server.
-            with self._starting:
-                if self._batches is None:
-                    self._batches = self._start()
+            # Of threads that share a stream, one run is kept. No lock: a forked child could inherit it locked.
+            reader = self._plan.start(self._reading.timeout, eager=False)
+            made = reader, reader.batches(self._reading.form, self._infer_rows, narrowed=self._narrowed)
+            kept = self._started.setdefault("run", made)
+            if kept is made:
+                self._runs.started(reader)
+                if self._reading.progress is not None:
+                    self._ticker = progress_.Ticker(self._reading.progress, reader)
+            self._reader, self._batches = kept
         return self._batches
-
-    def _start(self) -> BatchReader:
-        self._reader = self._plan.start(self._reading.timeout, eager=False)
-        self._runs.started(self._reader)
-        batches = self._reader.batches(self._reading.form, self._infer_rows, narrowed=self._narrowed)
-        if self._reading.progress is not None:
-            self._ticker = progress_.Ticker(self._reading.progress, self._reader)
-        return batches
 
     def _tick(self) -> None:
         if self._ticker is not None:

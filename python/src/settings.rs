@@ -59,11 +59,11 @@ pub(crate) fn configuration(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(values)
 }
 
-/// Close open cursors, waiting at most `timeout` seconds: what `atexit` calls.
+/// Close open cursors, waiting at most `timeout` seconds, and open no more: what `atexit` calls.
 #[pyfunction]
 pub(crate) fn shutdown(py: Python<'_>, timeout: f64) -> PyResult<()> {
     let within = Duration::try_from_secs_f64(timeout)
         .map_err(|error| PyValueError::new_err(format!("timeout: {error}")))?;
-    py.detach(|| source::shutdown(within));
+    py.detach(|| source::leave(within));
     Ok(())
 }

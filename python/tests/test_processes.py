@@ -105,8 +105,9 @@ def work():
         assert len(c.find({"_id": {"$lt": 500}}).read()) == 500
         assert c.count_documents({}) == 20_000
 # Held nearly always by who waits in it: a lock that no child can have.
-waiting = iter(c.find({"$where": "sleep(30) || true"}, batch_size=2))
-waited = c.find({"$where": "sleep(30) || true"}, batch_size=2).stream(infer_rows=1)
+first = {"$where": "this._id < 10 || sleep(30) || true"}
+waiting, waited = iter(c.find(first, batch_size=2)), c.find(first, batch_size=2).stream(infer_rows=1)
+next(waiting), next(waited)
 def wait(for_):
     try:
         list(for_)

@@ -38,7 +38,7 @@ mod writers;
 pub use client::{Client, Read};
 pub use cursor::CursorSource;
 pub use pump::{prefetch_bytes, set_prefetch_bytes, set_refresh_interval};
-pub use registry::shutdown;
+pub use registry::{leave, shutdown};
 pub use runtime::{io_threads, set_io_threads};
 pub use session::Session;
 pub use task::{StopFlag, Task};

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::runtime;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::reader::process::PerProcess;
 
 static REGISTRY: PerProcess<Registry> = PerProcess::new();
@@ -21,6 +21,8 @@ struct Registry {
 #[derive(Default)]
 struct Pumps {
     next: u64,
+    /// The process is about to leave: what a thread of it starts now would stay open on its server.
+    leaving: bool,
     alive: HashMap<u64, (u64, watch::Sender<bool>)>,
 }
 
@@ -57,6 +59,9 @@ pub(crate) struct Ticket {
 pub(crate) fn enter(client: u64, stop: watch::Sender<bool>) -> Result<Ticket> {
     let registry = Registry::of_this_process()?;
     let mut pumps = registry.lock();
+    if pumps.leaving {
+        return Err(Error::new(ErrorKind::Cancelled));
+    }
     let id = pumps.next;
     pumps.next += 1;
     pumps.alive.insert(id, (client, stop));
@@ -89,10 +94,19 @@ pub(crate) async fn stop(client: Option<u64>, within: Duration) {
 
 /// Ends every run of this process and waits, up to `within`, until the servers have closed their cursors.
 ///
-/// What a process calls before it leaves: a cursor that is not killed stays open on its server for half an hour. To be
-/// called from a plain thread, not from the runtime.
+/// To be called from a plain thread, not from the runtime.
 pub fn shutdown(within: Duration) {
     if let Some(handle) = runtime::started() {
         handle.block_on(stop(None, within));
     }
+}
+
+/// As [`shutdown`], and refuses runs from then on: threads may go on while a process leaves.
+///
+/// What a process calls before it leaves: a cursor that is not killed stays open on its server for half an hour.
+pub fn leave(within: Duration) {
+    if let Some(registry) = REGISTRY.get() {
+        registry.lock().leaving = true;
+    }
+    shutdown(within);
 }
