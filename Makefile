@@ -65,16 +65,14 @@ test-slow: develop
 	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
 
 # What crosses the boundary to C: Arrow data in and out, capsules, objects made by hand.
-BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py test_shapes.py test_document.py test_representation.py \
-  odm/test_models.py)
-FEW_AT_BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py)
+BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py test_document.py odm/test_models.py)
 
 asan: $(STAMP)
 	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh asan $(BIN)/python $(or $(ARGS),$(BOUNDARY))
 
 valgrind: $(STAMP)
 	@command -v valgrind >/dev/null || { echo 'on Debian and Ubuntu: apt-get install valgrind' >&2; exit 1; }
-	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh valgrind $(BIN)/python $(or $(ARGS),$(FEW_AT_BOUNDARY))
+	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh valgrind $(BIN)/python $(or $(ARGS),python/tests/test_from_arrow.py)
 
 # cargo-fuzz passes flags of nightly compilers; RUSTC_BOOTSTRAP=1 lets a stable one take them. No sanitizer: the core has no
 # unsafe code of its own, and overflow and debug assertions are on. What is new goes to fuzz/corpus, what fails to

@@ -125,7 +125,7 @@ def test_no_values(mongodb_uri: str, database: Mongo, records: list[logging.LogR
         there.count_documents({"k": secret})
         there.distinct("k", {"k": secret})
         client[database.name].command({"ping": 1, "comment": secret})
-        client[database.name].command("nonsense" if not secret else "ping", secret)
+        client[database.name].command("ping", secret)
         with pytest.raises(data_bridge.DuplicateKeyError):
             there.insert_one({"k": secret})
         with pytest.raises(OperationFailure):
