@@ -67,9 +67,9 @@ def test_where_a_timeout_is_set(admin: Admin, faulty_uri: str) -> None:
 
 def test_an_eager_read_is_bounded_as_a_whole_and_a_live_one_by_each_wait(admin: Admin, faulty_uri: str) -> None:
     with MongoClient(faulty_uri, appName=servers.NAME) as client:
-        query = client.slow.c.find({"_id": {"$lt": 12}}, batch_size=2, projection=["_id"], timeout=0.6)
+        query = client.slow.c.find({"_id": {"$lt": 12}}, batch_size=2, projection=["_id"], timeout=0.4)
         # Six replies, each of them late.
-        with failing(admin, "alwaysOn", failCommands=["find", "getMore"], blockConnection=True, blockTimeMS=200):
+        with failing(admin, "alwaysOn", failCommands=["find", "getMore"], blockConnection=True, blockTimeMS=120):
             with pytest.raises(ServerTimeout):
                 query.read()
             assert [row["_id"] for row in query] == list(range(12))
