@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
 import servers
-from data_bridge import ConnectionFailure, OperationFailure, ServerTimeout
 from servers import WAYS, Admin, Reader, exact_or_error, failing, open_cursors, wait_until
+
+from data_bridge import ConnectionFailure, OperationFailure, ServerTimeout
 
 ROWS = list(range(300))
 READ = {"batch_size": 20}

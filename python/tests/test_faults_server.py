@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import servers
+from proxy import Proxy
 from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
+from servers import WAYS, Admin, exact_or_error, failing, open_cursors, pid, stopped, wait_until
 
 import mongod
-import servers
 from data_bridge import ConnectionFailure, DataBridgeError, MongoClient, ServerTimeout
-from proxy import Proxy
-from servers import WAYS, Admin, exact_or_error, failing, open_cursors, pid, stopped, wait_until
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 

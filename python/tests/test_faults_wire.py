@@ -7,13 +7,13 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 import proxy as wire
+import pytest
 import servers
-from data_bridge import ConnectionFailure, DataBridgeError, DecodeError, ServerTimeout
 from proxy import Proxy, Spoil, changed, near, number
 from servers import WAYS, Admin, Reader, exact_or_error, open_cursors, wait_until
+
+from data_bridge import ConnectionFailure, DataBridgeError, DecodeError, ServerTimeout
 
 ROWS = list(range(100))
 READ: dict[str, Any] = {"batch_size": 10}

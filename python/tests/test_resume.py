@@ -9,18 +9,18 @@ from decimal import Decimal
 from typing import Any
 
 import bson
+import proxy as wire
 import pytest
+import servers
 from bson import Code, Decimal128, MaxKey, MinKey, ObjectId, Timestamp
 from bson.binary import Binary, UuidRepresentation
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from pymongo.read_concern import ReadConcern
-
-import proxy as wire
-import servers
-from data_bridge import ConnectionFailure, InvalidQuery, MongoClient, OperationFailure, ServerTimeout
 from proxy import Proxy, Spoil
+from pymongo.read_concern import ReadConcern
 from servers import WAYS, Admin, Reader, failing, open_cursors, wait_until
+
+from data_bridge import ConnectionFailure, InvalidQuery, MongoClient, OperationFailure, ServerTimeout
 
 IDS: list[Any] = [
     MinKey(),
@@ -94,8 +94,6 @@ def healed(admin: Admin, proxy: Proxy) -> Iterator[None]:
 pytestmark = pytest.mark.usefixtures("healed")
 
 CUTS: dict[str, Spoil] = {"close": wire.close, "reset": wire.reset, "truncate": wire.truncate}
-
-
 
 
 def _same(ids: list[Any], expected: list[Any]) -> bool:

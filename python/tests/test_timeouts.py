@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import servers
+from servers import Admin, failing, wait_until
 
 import data_bridge
 import mongod
-import servers
 from data_bridge import ConnectionFailure, MongoClient, OperationFailure, ServerTimeout, _core
-from servers import Admin, failing, wait_until
 
 ROWS = 1000
 
@@ -46,7 +46,9 @@ def test_where_a_timeout_is_set(admin: Admin, faulty_uri: str) -> None:
     assert MongoClient(faulty_uri).timeout == 600
     with MongoClient(faulty_uri, appName=servers.NAME, timeout=0.15) as client:
         database = client.slow
-        with failing(admin, "alwaysOn", failCommands=["find", "count", "aggregate"], blockConnection=True, blockTimeMS=600):
+        with failing(
+            admin, "alwaysOn", failCommands=["find", "count", "aggregate"], blockConnection=True, blockTimeMS=600
+        ):
             for collection, seconds, given in (
                 (database.c, 0.15, {}),
                 (database.with_options(timeout=0.16).c, 0.16, {}),
@@ -122,6 +124,7 @@ def test_a_slow_consumers_session_is_refreshed(admin: Admin, faulty_uri: str) ->
         _core.configure(None, None, 300)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("narrow")
 def test_a_cursor_that_the_server_reaps() -> None:
     """Idle cursors live as long as their sessions, unless the server was told otherwise."""
