@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
@@ -50,8 +50,8 @@ IDS: list[Any] = [
     ObjectId("f" * 24),
     False,
     True,
-    datetime.datetime(1, 1, 1),
-    datetime.datetime(2024, 1, 2, 3, 4, 5, 6000),
+    dt.datetime(1, 1, 1),
+    dt.datetime(2024, 1, 2, 3, 4, 5, 6000),
     Timestamp(0, 1),
     Timestamp(9, 9),
     Code("f()"),

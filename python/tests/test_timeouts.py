@@ -97,9 +97,9 @@ def test_max_time_is_the_servers(admin: Admin, faulty_uri: str) -> None:
 
 def test_server_selection_says_why(closed_port: int) -> None:
     host = f"127.0.0.1:{closed_port}"
-    with MongoClient(f"mongodb://{host}", serverSelectionTimeoutMS=300) as client:
-        with pytest.raises(ConnectionFailure, match=rf"serverSelectionTimeoutMS.*{host}.*refused"):
-            client.a.b.find().read()
+    refused = pytest.raises(ConnectionFailure, match=rf"serverSelectionTimeoutMS.*{host}.*refused")
+    with MongoClient(f"mongodb://{host}", serverSelectionTimeoutMS=300) as client, refused:
+        client.a.b.find().read()
     # Our own deadline may come first.
     with MongoClient(f"mongodb://{host}", timeout=0.4) as client:
         for read in (lambda: client.a.b.find().read(), lambda: client.a.b.count_documents({})):
