@@ -166,9 +166,9 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
             default is the client's.
         resume
             Read in `_id` order, and go on behind the last row when the cursor is lost: the connection broke, the
-            primary stepped down, the cursor was killed. For sorts by `_id` or none. InvalidQuery is raised when it is read for
-            anything else, in a transaction, and for a view, a sharded cluster, and a collection with a collation or
-            clustered by `_id`.
+            primary stepped down, the cursor was killed. For sorts by `_id` or none. InvalidQuery is raised when it is
+            read for anything else, in a transaction, and for a view, a sharded cluster, and a collection with a
+            collation or clustered by `_id`.
         progress
             True for a tqdm bar, or a callable of (documents, bytes) so far.
 
