@@ -165,10 +165,10 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
             Seconds: for eager reads of the whole operation, else of each wait for the server. None for no limit; the
             default is the client's.
         resume
-            Read in `_id` order, and go on behind the last row when the cursor is lost: the connection broke, the primary
-            stepped down, the cursor was killed. For sorts by `_id` or none. InvalidQuery is raised when it is read for
-            anything else, in a transaction, and for a view, a sharded cluster, and a collection with a collation or
-            clustered by `_id`.
+            Read in `_id` order, and go on behind the last row when the cursor is lost: the connection broke, the
+            primary stepped down, the cursor was killed. For sorts by `_id` or none. InvalidQuery is raised when it is
+            read for anything else, in a transaction, and for a view, a sharded cluster, and a collection with a
+            collation or clustered by `_id`.
         progress
             True for a tqdm bar, or a callable of (documents, bytes) so far.
 

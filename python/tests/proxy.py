@@ -1,6 +1,6 @@
 """A proxy that knows the wire protocol: it spoils chosen replies of a real server.
 
-It splits the stream into messages and pairs replies with requests, so that a rule can say "the third reply to a getMore".
+It splits the stream into messages and pairs replies with requests, so a rule can say "the third getMore reply".
 """
 
 from __future__ import annotations

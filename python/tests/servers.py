@@ -201,8 +201,10 @@ def three_members() -> Iterator[tuple[str, dict[str, Member]]]:
             "members": [{"_id": i, "host": address} for i, address in enumerate(members)],
             "settings": {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500},
         }
-        first = next(iter(members))
-        with Admin(f"mongodb://{first}/?directConnection=true", serverSelectionTimeoutMS=30_000) as admin:
+        for address in members:
+            with Admin(f"mongodb://{address}/?directConnection=true", serverSelectionTimeoutMS=30_000) as admin:
+                admin.admin.command("ping")
+        with Admin(f"mongodb://{next(iter(members))}/?directConnection=true") as admin:
             admin.admin.command("replSetInitiate", config)
         uri = f"mongodb://{','.join(members)}/?replicaSet={mongod.REPLICA_SET}"
         with Admin(uri, serverSelectionTimeoutMS=30_000) as admin:

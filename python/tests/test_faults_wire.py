@@ -46,7 +46,8 @@ def afterwards(admin: Admin, proxy: Proxy, reader: Reader) -> Iterator[None]:
     """Whatever happened, the client works and no cursor is left."""
     yield
     proxy.heal()
-    assert reader.attempt("wire", "read", **READ).ids == ROWS
+    outcome = reader.attempt("wire", "read", **READ)
+    assert (outcome.ids, outcome.error) == (ROWS, None)
     wait_until(lambda: open_cursors(admin) == 0)
 
 
@@ -60,8 +61,14 @@ LOST: dict[str, tuple[Spoil, type[DataBridgeError]]] = {
 }
 
 
-@pytest.mark.parametrize(("way", "nth"), [*((way, 3) for way in WAYS), ("read", 1), ("async iterate", 1)])
-@pytest.mark.parametrize("fault", LOST)
+@pytest.mark.parametrize(
+    ("fault", "way", "nth"),
+    [
+        *((fault, way, 3) for fault in ("drop", "close") for way in WAYS),
+        *((fault, way, 3) for fault in LOST for way in ("read", "async stream") if fault not in ("drop", "close")),
+        *((fault, "iterate", 1) for fault in LOST),
+    ],
+)
 def test_a_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: str, way: str, nth: int) -> None:
     spoil, kind = LOST[fault]
     proxy.spoil("getMore", nth, spoil)
@@ -139,14 +146,15 @@ def test_a_reply_that_lies(admin: Admin, proxy: Proxy, reader: Reader, lie: str)
             assert "30" in str(outcome.error)
 
 
-# Header, flags, and the reply's frame up to the `_id` of its first document; and what stands behind its last one.
-FRAME = [*range(8 * 59), *range(-8 * 230, 0)]
+# Header, flags, and the reply's frame up to the `_id` of its first document; and what stands behind its last one. Not
+# $clusterTime, though: the driver repeats what it is told of that to the server, which then refuses all it asks.
+FRAME = [*range(8 * 59), *range(-8 * 230, -8 * 127)]
 
 
 @pytest.mark.parametrize(
     "bits",
     [
-        pytest.param(random.Random(7).sample(FRAME, 80), id="some"),
+        pytest.param(random.Random(7).sample(FRAME, 60), id="some"),
         pytest.param(FRAME, id="all", marks=pytest.mark.slow),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
@@ -50,8 +50,8 @@ IDS: list[Any] = [
     ObjectId("f" * 24),
     False,
     True,
-    datetime.datetime(1, 1, 1),
-    datetime.datetime(2024, 1, 2, 3, 4, 5, 6000),
+    dt.datetime(1, 1, 1),
+    dt.datetime(2024, 1, 2, 3, 4, 5, 6000),
     Timestamp(0, 1),
     Timestamp(9, 9),
     Code("f()"),
@@ -103,7 +103,7 @@ def _same(ids: list[Any], expected: list[Any]) -> bool:
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7])
 @pytest.mark.parametrize("direction", [1, -1])
-@pytest.mark.parametrize("nth", [1, 2, 3, 5])
+@pytest.mark.parametrize("nth", [1, 2, 5])
 def test_a_cut_at_each_reply(admin: Admin, reader: Reader, batch_size: int, direction: int, nth: int) -> None:
     """Each cursor dies at its nth getMore, or its first one from then on."""
     options = {"sort": [("_id", direction)], "batch_size": batch_size, "resume": True}
@@ -127,7 +127,7 @@ def test_a_cursor_that_dies_at_once_each_time(admin: Admin, reader: Reader) -> N
         query.read()
     assert caught.value.code == 43
     assert query.report is not None
-    assert 1 <= query.report.resumed < 20
+    assert query.report.resumed == 6
     with (
         failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=43),
         pytest.raises((ServerTimeout, OperationFailure)),
@@ -135,19 +135,17 @@ def test_a_cursor_that_dies_at_once_each_time(admin: Admin, reader: Reader) -> N
         reader.client.resume.c.find(batch_size=1, resume=True, timeout=0.3).read()
 
 
-@pytest.mark.parametrize("cut", CUTS)
-@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize(("cut", "direction"), [("close", 1), ("close", -1), ("reset", -1), ("truncate", 1)])
 def test_connections_that_break(proxy: Proxy, reader: Reader, cut: str, direction: int) -> None:
-    for nth in (1, [2, 4]):
-        proxy.spoil("getMore", nth, CUTS[cut])
-        query = reader.client.resume.c.find(sort=[("_id", direction)], batch_size=5, resume=True)
-        assert _same([row["_id"] for row in query], IDS[::direction])
-        assert query.report is not None
-        assert query.report.resumed == (1 if nth == 1 else 2)
-        assert "went on" in str(query.report)
+    proxy.spoil("getMore", [1, 4], CUTS[cut])
+    query = reader.client.resume.c.find(sort=[("_id", direction)], batch_size=5, resume=True)
+    assert _same([row["_id"] for row in query], IDS[::direction])
+    assert query.report is not None
+    assert query.report.resumed == 2
+    assert "went on" in str(query.report)
 
 
-@settings(max_examples=25)
+@settings(max_examples=20)
 @example(cuts={1}, batch_size=1, direction=1, skip=0, limit=0)
 @given(
     # More than six in a row, with one row in a reply, end the read.
@@ -198,10 +196,10 @@ def test_the_last_row_is_deleted_meanwhile(
 
 def test_a_table_and_a_schema(proxy: Proxy, reader: Reader, admin: Admin) -> None:
     admin.resume.plain.insert_many([{"_id": n, "a": n % 3} for n in range(50)])
-    proxy.spoil("getMore", [1, 3], wire.close)
+    proxy.spoil("getMore", [1, 3], not_found)
     plain = reader.client.resume.plain
     assert plain.find(batch_size=5, resume=True).to_arrow().column("_id").to_pylist() == list(range(50))
-    proxy.spoil("getMore", [1, 3], wire.close)
+    proxy.spoil("getMore", [1, 3], not_found)
     table = plain.find(batch_size=5, resume=True, schema={"a": int}).to_arrow()
     assert table.column("a").to_pylist() == [n % 3 for n in range(50)]
 

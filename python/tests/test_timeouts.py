@@ -69,9 +69,9 @@ def test_where_a_timeout_is_set(admin: Admin, faulty_uri: str) -> None:
 
 def test_an_eager_read_is_bounded_as_a_whole_and_a_live_one_by_each_wait(admin: Admin, faulty_uri: str) -> None:
     with MongoClient(faulty_uri, appName=servers.NAME) as client:
-        query = client.slow.c.find({"_id": {"$lt": 12}}, batch_size=2, projection=["_id"], timeout=0.6)
+        query = client.slow.c.find({"_id": {"$lt": 12}}, batch_size=2, projection=["_id"], timeout=0.4)
         # Six replies, each of them late.
-        with failing(admin, "alwaysOn", failCommands=["find", "getMore"], blockConnection=True, blockTimeMS=200):
+        with failing(admin, "alwaysOn", failCommands=["find", "getMore"], blockConnection=True, blockTimeMS=120):
             with pytest.raises(ServerTimeout):
                 query.read()
             assert [row["_id"] for row in query] == list(range(12))
@@ -97,9 +97,9 @@ def test_max_time_is_the_servers(admin: Admin, faulty_uri: str) -> None:
 
 def test_server_selection_says_why(closed_port: int) -> None:
     host = f"127.0.0.1:{closed_port}"
-    with MongoClient(f"mongodb://{host}", serverSelectionTimeoutMS=300) as client:
-        with pytest.raises(ConnectionFailure, match=rf"serverSelectionTimeoutMS.*{host}.*refused"):
-            client.a.b.find().read()
+    refused = pytest.raises(ConnectionFailure, match=rf"serverSelectionTimeoutMS.*{host}.*refused")
+    with MongoClient(f"mongodb://{host}", serverSelectionTimeoutMS=300) as client, refused:
+        client.a.b.find().read()
     # Our own deadline may come first.
     with MongoClient(f"mongodb://{host}", timeout=0.4) as client:
         for read in (lambda: client.a.b.find().read(), lambda: client.a.b.count_documents({})):
@@ -124,6 +124,7 @@ def test_a_slow_consumers_session_is_refreshed(admin: Admin, faulty_uri: str) ->
         _core.configure(None, None, 300)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("narrow")
 def test_a_cursor_that_the_server_reaps() -> None:
     """Idle cursors live as long as their sessions, unless the server was told otherwise."""
