@@ -1,4 +1,4 @@
-"""Process-wide settings: threads that decode and that wait for servers, bytes that wait or are kept, what counts as slow."""
+"""Process-wide settings: threads that decode or wait for servers, bytes that wait or are kept, what counts as slow."""
 
 from __future__ import annotations
 
