@@ -4,7 +4,7 @@
 //! while it waits for the lock would stop the one that holds the lock and needs the interpreter.
 
 use std::process;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
@@ -89,6 +89,16 @@ impl Run {
     /// Lets `step` ask the reader for something. Waits for whoever is reading: call it detached.
     pub fn with<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Look<T>>) -> Result<Look<T>> {
         self.check()?;
+        let outcome = self.step(step);
+        // Closed meanwhile, by a thread that found the reader in use: there may be no next look.
+        fence(Ordering::SeqCst);
+        if self.closed.load(Ordering::Acquire) {
+            self.let_go();
+        }
+        outcome
+    }
+
+    fn step<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Look<T>>) -> Result<Look<T>> {
         let mut slot = lock(&self.reader);
         if self.closed.load(Ordering::Acquire) {
             *slot = Slot::Over;
@@ -196,13 +206,19 @@ impl Run {
         self.feed.as_ref().map_or(Ok(()), |feed| feed.drain(py))
     }
 
-    /// Ends the run, at once or, when another thread is reading, at its next look. Never blocks.
+    /// Ends the run, at once or, when another thread is reading, when its look is over. Never blocks.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.finished.store(true, Ordering::Release);
         if let Some(watch) = &self.watch {
             watch.end(None, Some(self.progress()));
         }
+        fence(Ordering::SeqCst);
+        self.let_go();
+    }
+
+    /// Drops the reader, which ends the server's cursor, unless it is in use: who uses it looks again afterwards.
+    fn let_go(&self) {
         match self.reader.try_lock() {
             Ok(mut slot) => *slot = Slot::Over,
             Err(TryLockError::Poisoned(slot)) => *slot.into_inner() = Slot::Over,

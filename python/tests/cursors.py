@@ -36,12 +36,12 @@ def _operations(database: Mongo, match: dict[str, Any]) -> list[Any]:
     return list(database.client.admin.aggregate(stages))
 
 
-def wait_until_open(database: Mongo, seconds: float = 10.0) -> None:
+def wait_until_open(database: Mongo, seconds: float = 30.0) -> None:
     """One that a getMore takes up or lays down just then is in neither list: hence more than one look."""
     assert _until(lambda: bool(open_cursors(database)), seconds)
 
 
-def wait_until_closed(database: Mongo, seconds: float = 10.0) -> None:
+def wait_until_closed(database: Mongo, seconds: float = 30.0) -> None:
     """Until no cursor is open and nothing at work."""
     _until(lambda: not open_cursors(database) and not at_work(database), seconds)
     assert open_cursors(database) == []

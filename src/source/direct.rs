@@ -13,11 +13,13 @@ use super::session::Session;
 
 /// How long a server has to confirm a kill, attempt by attempt: what goes wrong with one connection, or one look at the
 /// topology, need not go wrong with the next; and a cursor that is left stays open for ten minutes.
-const ATTEMPTS: [Duration; 4] = [
+const ATTEMPTS: [Duration; 5] = [
     Duration::from_millis(500),
     Duration::from_secs(1),
     Duration::from_secs(2),
     Duration::from_secs(5),
+    // The driver may take a heartbeat of 10 s to find a server again.
+    Duration::from_secs(15),
 ];
 
 /// How long to wait after a failed attempt.

@@ -322,11 +322,23 @@ impl Pump {
             () = over => self.client.no_answer(self.patience.limit.unwrap_or_default()),
         };
         self.output.finish(Err(error));
-        if !self.kill().await {
-            return Err(None);
+        // Both go on together: the wait may hold what the kill needs, a connection or its place in a queue.
+        let mut late = None;
+        let killed = {
+            let mut kill = pin!(self.kill());
+            loop {
+                tokio::select! {
+                    biased;
+                    killed = &mut kill => break killed,
+                    done = &mut wait, if late.is_none() => late = Some(done),
+                }
+            }
+        };
+        if late.is_none() && killed {
+            // The kill ends the exchange on the server; hearing so keeps the connection usable.
+            late = timeout(LATE, wait).await.ok();
         }
-        // The kill ends the exchange on the server; hearing so keeps the connection usable.
-        Err(timeout(LATE, wait).await.ok())
+        Err(late)
     }
 
     /// Sends a reply on as soon as the reader has room for it. Nothing the reader does counts as waiting for the server.
