@@ -32,7 +32,7 @@ def test_databases(name: str) -> None:
         lambda: CLIENT.get_database(name),
         lambda: CLIENT.get_default_database(name or "\0"),
         lambda: CLIENT._core.find(  # the core looks for itself
-            name, "c", b"", b"", session=None, selection=b"", timeout=1.0, eager=True, codec=_codec()
+            name, "c", b"", b"", session=None, selection=b"", timeout=1.0, eager=True, resume=False, codec=_codec()
         ),
     ):
         with pytest.raises((InvalidQuery, ValueError, UnicodeEncodeError)):

@@ -112,7 +112,7 @@ def test_a_slow_consumers_session_is_refreshed(admin: Admin, faulty_uri: str) ->
     def refreshed() -> int:
         return int(admin.admin.command("serverStatus")["metrics"]["commands"]["refreshSessions"]["total"])
 
-    _core.configure(None, None, 0.1)
+    _core.configure(None, None, None, refresh_seconds=0.1)
     try:
         with MongoClient(faulty_uri) as client:
             rows = iter(client.slow.c.find(batch_size=10))
@@ -121,7 +121,7 @@ def test_a_slow_consumers_session_is_refreshed(admin: Admin, faulty_uri: str) ->
             wait_until(lambda: refreshed() >= before + 3)
             assert sum(1 for _ in rows) == ROWS - 1
     finally:
-        _core.configure(None, None, 300)
+        _core.configure(None, None, None, refresh_seconds=300)
 
 
 @pytest.mark.slow
@@ -160,7 +160,7 @@ def test_a_cursor_that_the_server_reaps() -> None:
 def test_a_consumer_that_pauses_longer_than_sessions_live() -> None:
     limits = {"localLogicalSessionTimeoutMinutes": 1, "logicalSessionRefreshMillis": 1000, "ttlMonitorSleepSecs": 1}
     arguments = [part for name, value in limits.items() for part in ("--setParameter", f"{name}={value}")]
-    _core.configure(None, None, 10)
+    _core.configure(None, None, None, refresh_seconds=10)
     try:
         with mongod.embedded_mongod(*arguments) as uri, Admin(uri) as admin, MongoClient(uri) as client:
             admin.slow.c.insert_many([{"_id": i, "text": "x" * 20_000} for i in range(ROWS)])
@@ -174,4 +174,4 @@ def test_a_consumer_that_pauses_longer_than_sessions_live() -> None:
             with pytest.raises(Exception, match="cursor"):
                 list(other)
     finally:
-        _core.configure(None, None, 300)
+        _core.configure(None, None, None, refresh_seconds=300)

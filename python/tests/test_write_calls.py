@@ -111,7 +111,7 @@ def test_rename(client: MongoClient, database: Mongo) -> None:
 
 
 def _uri(client: MongoClient) -> str:
-    uri: str = client._address.uri
+    uri: str = client._address.uri.reveal()
     return uri
 
 
