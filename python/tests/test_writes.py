@@ -4,8 +4,10 @@ result, or the same error.
 
 from __future__ import annotations
 
+import atexit
 import collections
 import datetime as dt
+import functools
 import inspect
 import types
 import uuid
@@ -273,21 +275,15 @@ def test_every_type(mongodb_uri: str, document: dict[str, Any]) -> None:
         assert_same(given_back.to_dict(), bson.decode(encoded, options) | {"_id": 4})
 
 
-_SHARED: list[Any] = []
-
-
+@functools.cache
 def shared(uri: str) -> tuple[Any, Any]:
     """One collection for all examples of a test."""
-    if not _SHARED:
-        options: CodecOptions[Any] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-        theirs = pymongo.MongoClient[dict[str, Any]](uri).data_bridge_test_every_type.c
-        _SHARED.extend(
-            [
-                theirs.with_options(codec_options=options),
-                MongoClient(uri).data_bridge_test_every_type.c.with_options(codec_options=options),
-            ]
-        )
-    return _SHARED[0], _SHARED[1]
+    options: CodecOptions[Any] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+    clients = pymongo.MongoClient[dict[str, Any]](uri), MongoClient(uri)
+    for client in clients:
+        atexit.register(client.close)
+    theirs, ours = (client.data_bridge_test_every_type.c.with_options(codec_options=options) for client in clients)
+    return theirs, ours
 
 
 @pytest.mark.parametrize(
