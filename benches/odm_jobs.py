@@ -139,6 +139,14 @@ def socket_many(target: Target) -> Work:
     return drained(target, {"find": target.shape, "filter": {"number": {"$gte": 0}}})
 
 
+@job("find many", "socket projected")
+@job("find many, read all", "socket projected")
+def socket_many_projected(target: Target) -> Work:
+    """The same find as `data_bridge.odm` sends: models ask for the keys they declare, which costs the server."""
+    keys = {"_id": 1} | dict.fromkeys(fields(target.shape), 1)
+    return drained(target, {"find": target.shape, "filter": {"number": {"$gte": 0}}, "projection": keys})
+
+
 @job("find by filter", "socket")
 def socket_one(target: Target) -> Work:
     return drained(target, {"find": target.shape, "filter": {"_id": identifier(0)}, "limit": 1, "singleBatch": True})
