@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 
@@ -209,3 +210,14 @@ def test_what_stays_within_them_is_taken_sliced_and_empty() -> None:
             rows = data_bridge.from_arrow(part).to_dicts()
             assert [row.get("c") for row in rows] == part["c"].to_pylist()
             assert [row["s"].get("t") for row in rows] == [row["t"] for row in part["s"].to_pylist()]
+
+
+def test_null_columns_of_polars() -> None:
+    """polars gives them a buffer, which the C interface does not know."""
+    frame = pl.DataFrame(
+        {"a": [None, None, None], "b": [{"c": None, "d": 1}] * 3, "e": [[None], [], [None, None]]},
+        schema={"a": pl.Null, "b": pl.Struct({"c": pl.Null, "d": pl.Int64}), "e": pl.List(pl.Null)},
+    )
+    wanted = [{"b": {"d": 1}, "e": items} for items in ([None], [], [None, None])]
+    assert data_bridge.from_arrow(frame).to_dicts() == wanted
+    assert data_bridge.from_arrow(frame.slice(1, 2)).to_dicts() == wanted[1:]

@@ -6,7 +6,7 @@
 use std::ffi::CStr;
 use std::sync::Arc;
 
-use arrow_array::ffi::{from_ffi, from_ffi_and_data_type, FFI_ArrowArray, FFI_ArrowSchema};
+use arrow_array::ffi::{from_ffi_and_data_type, FFI_ArrowArray, FFI_ArrowSchema};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
 use arrow_array::{RecordBatch, RecordBatchOptions, StructArray};
 use arrow_data::ArrayData;
@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 
 use super::check::{check, lengths};
+use super::nulls;
 use crate::arrow::arrow_error;
 
 /// The schema and the RecordBatches of an object with `__arrow_c_stream__` or `__arrow_c_array__`.
@@ -45,8 +46,7 @@ pub fn batches(object: &Bound<'_, PyAny>) -> PyResult<(SchemaRef, Vec<RecordBatc
     }
     let kind = DataType::try_from(schema).map_err(arrow_error)?;
     // SAFETY: both came from one exporter, as a pair.
-    let data = unsafe { lengths(&array, &kind).and_then(|()| from_ffi(array, schema)) };
-    let data = data.map_err(arrow_error)?;
+    let data = unsafe { read(array, &kind) }.map_err(arrow_error)?;
     let schema: SchemaRef = Arc::new(Schema::try_from(schema).map_err(arrow_error)?);
     let batch = table(&data, &schema).map_err(arrow_error)?;
     Ok((schema, vec![batch]))
@@ -83,13 +83,25 @@ fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBa
             return Ok((schema, batches));
         }
         // SAFETY: an array of a stream has the type that the stream says.
-        let data = unsafe {
-            lengths(&array, &rows).and_then(|()| from_ffi_and_data_type(array, rows.clone()))
-        };
+        let data = unsafe { read(array, &rows) };
         let batch = data.and_then(|data| table(&data, &schema));
         batches.push(batch.map_err(arrow_error)?);
         py.check_signals()?;
     }
+}
+
+/// An array of type `kind`.
+///
+/// # Safety
+/// `array` is live, of that type, and its buffers are as long as the C interface says.
+unsafe fn read(array: FFI_ArrowArray, kind: &DataType) -> Result<ArrayData, ArrowError> {
+    // SAFETY: the caller's. What is read as another type has the same layout.
+    let data = unsafe {
+        lengths(&array, kind)?;
+        let readable = nulls::readable(&array, kind);
+        from_ffi_and_data_type(array, readable)?
+    };
+    nulls::restored(data, kind)
 }
 
 /// What a stream says of its error.

@@ -4,6 +4,7 @@
 
 mod check;
 mod import;
+mod nulls;
 mod objects;
 
 pub use import::batches;
