@@ -9,7 +9,6 @@ import bson
 
 from . import build, encode, names
 from .call import Call, same
-from .handle import ConfiguredHandle
 from .indexes import IndexesHandle
 from .options import check_option, collect, pairs, projection_of
 from .plan import FindPlan
@@ -20,7 +19,6 @@ from .settings import Settings
 from .target import Target
 
 if TYPE_CHECKING:
-    from bson.codec_options import CodecOptions
     from typing_extensions import Self
 
 Q = TypeVar("Q", bound=QueryBase)
@@ -30,7 +28,7 @@ _DISTINCT_OPTIONS = _ESTIMATE_OPTIONS | {"hint", "collation"}
 _COUNT_OPTIONS = _DISTINCT_OPTIONS | {"skip", "limit"}
 
 
-class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
+class CollectionHandle(IndexesHandle, Generic[Q]):
     """Both collections: queries and counts."""
 
     _kind = "collection"
@@ -52,26 +50,8 @@ class CollectionHandle(ConfiguredHandle, IndexesHandle, Generic[Q]):
         """Its namespace: database and collection."""
         return f"{self._database.name}.{self._name}"
 
-    def with_options(
-        self,
-        codec_options: CodecOptions[Any] | None = None,
-        read_preference: Any = None,
-        write_concern: Any = None,
-        read_concern: Any = None,
-        *,
-        timeout: Any = ...,
-    ) -> Self:
-        """The same collection with other settings.
-
-        Parameters
-        ----------
-        codec_options, read_preference, write_concern, read_concern
-            PyMongo's objects; None keeps what is.
-        timeout
-            Seconds that an operation may wait for the server, as for the client; None for no limit.
-        """
-        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern, timeout)
-        return type(self)(self._database, self._name, replaced)
+    def _again(self, settings: Settings) -> Self:
+        return type(self)(self._database, self._name, settings)
 
     def find(
         self,

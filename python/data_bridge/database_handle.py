@@ -47,26 +47,8 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         """Its name."""
         return self._name
 
-    def with_options(
-        self,
-        codec_options: CodecOptions[Any] | None = None,
-        read_preference: Any = None,
-        write_concern: Any = None,
-        read_concern: Any = None,
-        *,
-        timeout: Any = ...,
-    ) -> Self:
-        """The same database with other settings.
-
-        Parameters
-        ----------
-        codec_options, read_preference, write_concern, read_concern
-            PyMongo's objects; None keeps what is.
-        timeout
-            Seconds that an operation may wait for the server, as for the client; None for no limit.
-        """
-        replaced = self._settings.replace(codec_options, read_preference, write_concern, read_concern, timeout)
-        return type(self)(self._client, self._name, replaced)
+    def _again(self, settings: Settings) -> Self:
+        return type(self)(self._client, self._name, settings)
 
     def get_collection(
         self,

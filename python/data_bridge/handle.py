@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
+    from typing_extensions import Self
 
     from .settings import Settings
 
@@ -29,6 +30,30 @@ class ConfiguredHandle(Handle):
     """A database or collection: settings of its own, where a client has its URI's."""
 
     _settings: Settings
+
+    def _again(self, settings: Settings) -> Self:
+        """The same one with other settings."""
+        raise NotImplementedError
+
+    def with_options(
+        self,
+        codec_options: CodecOptions[Any] | None = None,
+        read_preference: Any = None,
+        write_concern: Any = None,
+        read_concern: Any = None,
+        *,
+        timeout: Any = ...,
+    ) -> Self:
+        """The same database or collection with other settings.
+
+        Parameters
+        ----------
+        codec_options, read_preference, write_concern, read_concern
+            PyMongo's objects; None keeps what is.
+        timeout
+            Seconds that an operation may wait for the server, as for the client; None for no limit.
+        """
+        return self._again(self._settings.replace(codec_options, read_preference, write_concern, read_concern, timeout))
 
     @property
     def codec_options(self) -> CodecOptions[Any]:

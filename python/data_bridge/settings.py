@@ -70,12 +70,6 @@ class Settings:
             self.timeout if timeout is ... else check_timeout(timeout),
         )
 
-    def within(self, seconds: Any) -> Settings:
-        """The same with another timeout."""
-        return Settings(
-            self.codec_options, self.read_preference, self.write_concern, self.read_concern, check_timeout(seconds)
-        )
-
 
 def encode_selection(read_preference: Any, read_concern: Any) -> bytes:
     """BSON {readPreference?, readConcern?}, as the native module takes them.

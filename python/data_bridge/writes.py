@@ -12,6 +12,7 @@ from . import _core, bulk, encode, failure, statement
 from . import write_concern as write_concern_
 from ._core import Document, InvalidOperation, Operation
 from .call import Call, Steps
+from .handle import ConfiguredHandle
 from .options import check_option, pairs, projection_of
 from .results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 from .session import native as native_session
@@ -22,27 +23,22 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .client_handle import ClientHandle
-    from .settings import Settings
 
 T = TypeVar("T")
 
 _FIND_AND_MODIFY = frozenset({"collation", "maxTimeMS", "bypassDocumentValidation"})
 
 
-class WritesHandle:
+class WritesHandle(ConfiguredHandle):
     """The writes of a collection, as Calls."""
 
     _client: ClientHandle[Any]
     _database: Any
     _name: str
-    _settings: Settings
 
     def _within(self, timeout: Any) -> Self:
         """The same collection with the seconds of one call; with `...` as it is."""
-        if timeout is ...:
-            return self
-        # Both collections are made like this.
-        return type(self)(self._database, self._name, self._settings.within(timeout))  # type: ignore[call-arg]
+        return self if timeout is ... else self.with_options(timeout=timeout)
 
     def _insert_one(self, document: Any, bypass: Any, session: Any, comment: Any) -> Call[InsertOneResult]:
         key, one = statement.insert(document, self._settings.codec_options)
