@@ -16,6 +16,9 @@ from pymongo.database import Database
 import mongod
 
 if TYPE_CHECKING:
+    from proxy import Proxy
+    from servers import Admin, Reader
+
     import data_bridge
 
 ROOT = Path(__file__).parents[2]
@@ -67,3 +70,23 @@ def faulty_uri() -> Iterator[str]:
     """A mongod of their own for tests that break their server: they count its cursors."""
     with mongod.embedded_mongod() as uri:
         yield uri
+
+
+@pytest.fixture(scope="module")
+def proxy(admin: Admin) -> Iterator[Proxy]:
+    """In front of that mongod; `admin`, which loads its data, is each module's own."""
+    from proxy import Proxy
+
+    assert admin.address is not None
+    proxy = Proxy(admin.address)
+    yield proxy
+    proxy.close()
+
+
+@pytest.fixture(scope="module")
+def reader(proxy: Proxy) -> Iterator[Reader]:
+    """Reads through the proxy, every way."""
+    import servers
+
+    with servers.reader(proxy.uri) as reader:
+        yield reader

@@ -27,20 +27,6 @@ def admin(faulty_uri: str) -> Iterator[Admin]:
         admin.drop_database("wire")
 
 
-@pytest.fixture(scope="module")
-def proxy(admin: Admin) -> Iterator[Proxy]:
-    assert admin.address is not None
-    proxy = Proxy(admin.address)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture(scope="module")
-def reader(proxy: Proxy) -> Iterator[Reader]:
-    with servers.reader(proxy.uri) as reader:
-        yield reader
-
-
 @pytest.fixture(autouse=True)
 def afterwards(admin: Admin, proxy: Proxy, reader: Reader) -> Iterator[None]:
     """Whatever happened, the client works and no cursor is left."""

@@ -11,7 +11,6 @@ from typing import Any
 import bson
 import proxy as wire
 import pytest
-import servers
 from bson import Code, Decimal128, MaxKey, MinKey, ObjectId, Timestamp
 from bson.binary import Binary, UuidRepresentation
 from hypothesis import example, given, settings
@@ -68,20 +67,6 @@ def admin(faulty_uri: str) -> Iterator[Admin]:
         assert [row["n"] for row in admin.resume.c.find(sort=[("_id", 1)])] == list(range(len(IDS)))
         yield admin
         admin.drop_database("resume")
-
-
-@pytest.fixture(scope="module")
-def proxy(admin: Admin) -> Iterator[Proxy]:
-    assert admin.address is not None
-    proxy = Proxy(admin.address)
-    yield proxy
-    proxy.close()
-
-
-@pytest.fixture(scope="module")
-def reader(proxy: Proxy) -> Iterator[Reader]:
-    with servers.reader(proxy.uri) as reader:
-        yield reader
 
 
 @pytest.fixture
