@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// Different paths that are told apart; a path costs some hundred bytes here.
-pub(crate) const MAX_PATHS: usize = 1000;
+const MAX_PATHS: usize = 1000;
 
 /// Where something was noted first: the row, and how many notes of that row came before.
 pub(crate) type Place = (u64, u64);

@@ -83,7 +83,7 @@ fn nulls(slots: &dyn Array, rows: &[u32], len: usize) -> NullBuffer {
     NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(there), 0, len))
 }
 
-/// Values of `width` bytes put at `rows`, zeros where `nulls` are: in wide tables with few cells a row this is most of the work.
+/// Values of `width` bytes put at `rows`, zeros everywhere else: in wide tables with few cells a row this is most of the work.
 fn scatter(slots: &ArrayRef, width: usize, rows: &[u32], nulls: NullBuffer) -> Made<ArrayRef> {
     let data = slots.to_data();
     let start = data.offset() * width;

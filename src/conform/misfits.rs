@@ -40,7 +40,6 @@ pub struct Misfits {
 #[derive(Clone, Debug, Default)]
 pub struct Listed {
     found: FirstPaths<Vec<Part>, Misfit>,
-    action: Option<Action>,
     total: u64,
 }
 
@@ -104,16 +103,13 @@ impl Listed {
         let of = |misfit: &Misfit| misfit.types.iter().map(|seen| seen.count).sum::<u64>();
         let listed: u64 = self.found.iter().map(|(.., misfit)| of(misfit)).sum();
         let left = self.total - listed;
-        self.action
-            .filter(|_| left > 0)
-            .map(|action| (action, left))
+        // A policy does one thing, at listed paths and at others.
+        let (.., misfit) = self.found.iter().next()?;
+        (left > 0).then_some((misfit.action, left))
     }
 
     fn join(&mut self, other: &Listed, first_row: u64) {
-        if let Some((action, count)) = other.elsewhere() {
-            self.action = Some(action);
-            self.total += count;
-        }
+        self.total += other.elsewhere().map_or(0, |(_, count)| count);
         for (path, (row, nth), misfit) in other.found.iter() {
             let place = (row + first_row, nth);
             for seen in &misfit.types {
@@ -135,7 +131,6 @@ impl Listed {
         action: Action,
         first: impl FnOnce() -> Option<First>,
     ) {
-        self.action = Some(action);
         self.total += count;
         let new = || Misfit {
             types: Vec::new(),

@@ -315,7 +315,7 @@ impl Pump {
             done = &mut wait => {
                 let took = begun.elapsed();
                 self.patience.waited += took;
-                self.trace.answered(took, self.address().as_ref());
+                self.trace.answered(took, || last(&self.answering));
                 return Ok(done);
             }
             () = stopped(&mut self.stop) => self.client.interrupted(),
@@ -374,7 +374,7 @@ impl Pump {
 
     fn note(&mut self, parts: &Parts) {
         let bytes = parts.reply.as_ref().map_or(0, |reply| reply.bytes().len());
-        self.trace.reply(parts.id, bytes, self.address().as_ref());
+        self.trace.reply(parts.id, bytes, || last(&self.answering));
         self.cursor = (parts.id != 0).then(|| OpenCursor {
             id: parts.id,
             database: parts.database.clone(),
@@ -426,14 +426,15 @@ impl Pump {
         }
     }
 
-    /// The server that answered last, if any did.
     fn address(&self) -> Option<ServerAddress> {
-        let asked = self.answering.lock();
-        asked
-            .unwrap_or_else(PoisonError::into_inner)
-            .last()
-            .cloned()
+        last(&self.answering)
     }
+}
+
+/// The server that answered last, if any did.
+fn last(asked: &Mutex<Vec<ServerAddress>>) -> Option<ServerAddress> {
+    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
+    asked.last().cloned()
 }
 
 /// Until the reader is gone, its client closed, or the process about to leave.

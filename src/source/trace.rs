@@ -41,7 +41,11 @@ impl Trace {
     }
 
     /// A wait for the server is over.
-    pub(crate) fn answered(&mut self, took: Duration, server: Option<&ServerAddress>) {
+    pub(crate) fn answered(
+        &mut self,
+        took: Duration,
+        server: impl FnOnce() -> Option<ServerAddress>,
+    ) {
         self.waited += took;
         if slow().is_some_and(|limit| took >= limit) {
             let exchange = match self.replies {
@@ -51,13 +55,18 @@ impl Trace {
             self.event(Topic::Command, Level::Warning, "slow")
                 .with("operation", exchange)
                 .with("seconds", took)
-                .with_some("server", server.map(ToString::to_string))
+                .with_some("server", server().map(|server| server.to_string()))
                 .note();
         }
     }
 
     /// A reply was read: the cursor's id (0: it is finished), and how many bytes of documents came.
-    pub(crate) fn reply(&mut self, cursor: i64, bytes: usize, server: Option<&ServerAddress>) {
+    pub(crate) fn reply(
+        &mut self,
+        cursor: i64,
+        bytes: usize,
+        server: impl FnOnce() -> Option<ServerAddress>,
+    ) {
         self.replies += 1;
         self.bytes += bytes as u64;
         if self.replies == 1 && cursor != 0 {
@@ -67,7 +76,7 @@ impl Trace {
                     .with("operation", self.operation)
                     .with("cursor", cursor)
                     .with("seconds", self.waited)
-                    .with_some("server", server.map(ToString::to_string))
+                    .with_some("server", server().map(|server| server.to_string()))
                     .note();
             }
         }
