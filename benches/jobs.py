@@ -166,6 +166,14 @@ for _name, _method, _needs in (
     job(_name, "data_bridge")(by_method(_method, _needs))
 
 
+@job("drain", "data_bridge raw")
+def our_drain(target: Target) -> Work:
+    """The driver's raw batches, in the runtime and with the allocator that reads have: they are dropped, not decoded."""
+    collection = our_collection(target)
+    query, total = collection.find(), collection.count_documents({})
+    return lambda: Counted(query._plan.start(None, eager=True)._drain(), lambda: total)
+
+
 @job("iterate 0", "data_bridge")
 def our_iterate(target: Target) -> Work:
     collection = our_collection(target)

@@ -307,6 +307,9 @@ class Reader:
     def next_conflicts_async(self, form: Form) -> Operation[list[SchemaConflict] | None]: ...
     def read_all(self) -> ResultData:
         """Everything, eagerly; blocks detached, looks for signals."""
+    def _drain(self) -> int:
+        """Receive everything, decode nothing; bytes. For benchmarks."""
+
     def read_all_async(self) -> Operation[ResultData]: ...
     def next_documents_async(self) -> Operation[DocumentIterator | None]:
         """The documents of the next Chunk, or None at the end: what `async for` walks."""

@@ -91,6 +91,12 @@ impl Reader {
         Ok(ResultData::new(set, self.codec.clone()))
     }
 
+    /// Receives everything and decodes nothing; bytes. What a benchmark holds decoding against.
+    fn _drain(&self, py: Python<'_>) -> PyResult<u64> {
+        py.detach(|| self.run.drain())
+            .map_err(|error| to_pyerr(py, error))
+    }
+
     fn read_all_async(&self, py: Python<'_>) -> PyResult<Operation> {
         self.run.drain_feed(py)?;
         let run = Arc::clone(&self.run);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use data_bridge::error::{Error, ErrorKind, Result};
-use data_bridge::reader::{Decoded, Progress, Reader, ReaderOptions, Report, Source};
+use data_bridge::reader::{Arrival, Decoded, Progress, Reader, ReaderOptions, Report, Source};
 use pyo3::prelude::*;
 
 use crate::error::to_pyerr;
@@ -132,6 +132,23 @@ impl Run {
         }
         if !self.finished.swap(true, Ordering::AcqRel) {
             lock(&self.report).error = error;
+        }
+    }
+
+    /// Receives all replies, and drops them undecoded; their bytes. Only before anything was read.
+    pub fn drain(&self) -> Result<u64> {
+        self.check()?;
+        let Slot::Waiting(mut source, _) = std::mem::replace(&mut *lock(&self.reader), Slot::Over)
+        else {
+            return Ok(0);
+        };
+        let mut received = 0;
+        loop {
+            match source.poll(SLICE)? {
+                Arrival::Reply(reply) => received += reply.bytes().len() as u64,
+                Arrival::Pending => {}
+                Arrival::End => return Ok(received),
+            }
         }
     }
 

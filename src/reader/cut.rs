@@ -34,6 +34,9 @@ impl Piece {
 /// No piece of several documents is larger: what is under one path then fits an Arrow array with 32-bit offsets.
 const MAX_PIECE: usize = i32::MAX as usize;
 
+/// Replies are cut into four pieces at least, unless these were smaller than this: the threads end together.
+const LEAST: usize = 256 << 10;
+
 /// How replies become pieces.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CutOptions {
@@ -73,6 +76,8 @@ impl Cutter {
         }
         self.flush(&mut take);
         let bytes = reply.bytes();
+        let most = self.options.piece_bytes;
+        let piece_bytes = bytes.len().div_ceil(4).max(LEAST).min(most);
         let mut start = 0;
         let mut offsets = Vec::new();
         let mut at = 0;
@@ -95,7 +100,7 @@ impl Cutter {
             offsets.push((document - start) as u32);
             self.rows += 1;
             at = end;
-            if at - start >= self.options.piece_bytes || self.options.boundary == Some(self.rows) {
+            if at - start >= piece_bytes || self.options.boundary == Some(self.rows) {
                 take(self.piece(
                     Bytes::Shared(reply.clone(), start..at),
                     std::mem::take(&mut offsets),

@@ -50,7 +50,7 @@ class AsyncModelQuery(ModelQueryBase[T]):
     async def __aiter__(self) -> AsyncIterator[T]:
         """Run the query; instances as they come, in bounded memory. Leaving the loop ends the run."""
         maker = self._maker
-        documents = aiter(self._native)
+        documents = aiter(self._documents)
         block: list[Any] = []
         try:
             async for document in documents:
@@ -114,7 +114,7 @@ class AsyncModelQuery(ModelQueryBase[T]):
 
     async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
         """The server's plan. As `Query.explain`."""
-        return await self._native.explain(verbosity)  # type: ignore[no-any-return]
+        return await self._documents.explain(verbosity)  # type: ignore[no-any-return]
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------
 

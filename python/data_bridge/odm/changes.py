@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
+from bson.objectid import ObjectId
 
 from .errors import ValidationError
 from .plans import CLASS_KEY, Plan
 
 _COMPARED: CodecOptions[Any] = CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
+
+_EXACT = frozenset({bool, str, datetime, ObjectId, type(None)})
+"""Types whose equal values are stored alike: floats are not among them, for -0.0."""
 
 
 def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -110,6 +115,8 @@ def _alike(old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 def same(old: Any, new: Any) -> bool:
     """Whether two values are stored alike."""
+    if type(old) is type(new) and type(old) in _EXACT and old == new:
+        return True
     if type(old) is not bool and type(new) is not bool and isinstance(old, int) and isinstance(new, int):
         return old == new  # an Int64 and an int
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from .._core import FieldSlot
@@ -97,9 +98,9 @@ class FieldInfo:
         self.path = FieldPath(f"{owner}.{name}", self.key, self)
         self.slot = FieldSlot(name, self.key, self.path, self._resolve)
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
-        """How values convert."""
+        """How values convert. Asked for several times a field of each instance that is made."""
         if self._plan is None:
             self._resolve()
         assert self._plan is not None

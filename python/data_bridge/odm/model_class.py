@@ -104,11 +104,15 @@ class ModelInfo:
         return {CLASS_KEY: {"$in": names} if len(names) > 1 else names[0]}
 
     def projection(self, with_children: bool) -> dict[str, Any] | None:
-        """The keys that instances read; None for all."""
+        """What a query asks for to make instances; None for whole documents."""
+        if self.settings.read_whole and self.settings.projection is None:
+            return None
+        return self.declared(with_children)
+
+    def declared(self, with_children: bool) -> dict[str, Any]:
+        """What a query asks for to read fields only: the columns of tables, views."""
         if self.settings.projection is not None:
             return dict(self.settings.projection)
-        if self.settings.read_whole:
-            return None
         classes = self.descendants() if with_children else [self]
         keys = {field.key: 1 for each in classes for field in each.fields.values() if not field.plan.virtual}
         return {**keys, CLASS_KEY: 1} if self.in_tree else keys

@@ -50,7 +50,7 @@ class ModelQuery(ModelQueryBase[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Run the query; instances as they come, in bounded memory. Leaving the loop ends the run."""
-        documents, maker = iter(self._native), self._maker
+        documents, maker = iter(self._documents), self._maker
         # With progress the documents come through a generator of Python's.
         as_instances = getattr(documents, "instances", None)
         if maker is None:
@@ -115,7 +115,7 @@ class ModelQuery(ModelQueryBase[T]):
 
     def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
         """The server's plan. As `Query.explain`."""
-        return self._native.explain(verbosity)  # type: ignore[no-any-return]
+        return self._documents.explain(verbosity)  # type: ignore[no-any-return]
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------
 

@@ -123,7 +123,12 @@ class ModelQueryBase(Generic[T]):
 
     @property
     def _native(self) -> Any:
-        """The query below: documents and tables."""
+        """The query below for tables and plain documents: the fields are their columns."""
+        return self._query(self._columns)
+
+    @property
+    def _documents(self) -> Any:
+        """The query below for instances."""
         return self._query(self._shape)
 
     @property
@@ -147,12 +152,20 @@ class ModelQueryBase(Generic[T]):
 
     @property
     def _shape(self) -> Any:
-        """The projection; None for all keys."""
+        """The projection for instances; None for all keys."""
+        asked = self._asked
+        if asked.keys is not None or asked.view is not None:
+            return self._columns
+        return self._model.__odm__.projection(asked.with_children)
+
+    @property
+    def _columns(self) -> Any:
+        """The projection for tables."""
         asked = self._asked
         if asked.keys is not None:
             return asked.keys
         target = self._model if asked.view is None else asked.view
-        return target.__odm__.projection(asked.with_children and asked.view is None)
+        return target.__odm__.declared(asked.with_children and asked.view is None)
 
     @property
     def _maker(self) -> ModelClass | None:
@@ -191,14 +204,14 @@ class ModelQueryBase(Generic[T]):
     # ---- operations, as steps ---------------------------------------------------------------------------------------
 
     def _list(self) -> Steps[list[Any]]:
-        result = yield self._native.read()
+        result = yield self._documents.read()
         maker = self._maker
         instances = result.to_list() if maker is None else result._data.instances(maker)
         yield from self._fetch(instances)
         return instances  # type: ignore[no-any-return]
 
     def _first(self) -> Steps[Any]:
-        document = yield self._native.first()
+        document = yield self._documents.first()
         if document is None:
             return None
         maker = self._maker
@@ -213,7 +226,7 @@ class ModelQueryBase(Generic[T]):
             yield from fetch(self._asked.view or self._model, instances, self._session, self._elsewhere)
 
     def _validated(self) -> Steps[list[Any]]:
-        result = yield self._native.read()
+        result = yield self._documents.read()
         maker = self._maker
         if maker is None:
             raise InvalidQuery("validate() needs a model: a projection on keys gives plain documents")

@@ -20,7 +20,8 @@ class ModelSettings(NamedTuple):
     use_revision
         Writes check that nobody else wrote since the document was read.
     read_whole
-        Queries read all keys of documents, not only declared ones: `m["key"]` finds them, `replace()` keeps them.
+        Instances hold whole documents, as is the default: `m["key"]` finds undeclared keys, `replace()` keeps them. With False
+        queries ask for the declared keys only. Tables have the declared ones in either case.
     projection
         What a query reads instead, for models that are views: `{"city": "$address.city"}`.
     """
@@ -29,7 +30,7 @@ class ModelSettings(NamedTuple):
     indexes: Sequence[Any] = ()
     is_root: bool = False
     use_revision: bool = False
-    read_whole: bool = False
+    read_whole: bool = True
     projection: Mapping[str, Any] | None = None
 
     @classmethod

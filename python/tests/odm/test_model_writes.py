@@ -211,19 +211,34 @@ def test_replace(users: Any) -> None:
     users.update_one({}, {"$set": {"undeclared": 1}})
     read = User.find_one()
     assert read is not None
-    with pytest.raises(PartlyRead, match="overwrite"):
-        read.replace()
-    assert "undeclared" in stored(users)
-    read.replace(overwrite=True)
-    assert "undeclared" not in stored(users)
+    read.age = 2
+    read.replace()
+    assert (stored(users)["age"], stored(users)["undeclared"]) == (2, 1)
 
 
-def test_a_document_that_was_read_whole_is_replaced_whole(ours: data_bridge.Database, database: Any) -> None:
-    class Whole(Document):
+def test_a_document_that_was_read_in_part_is_not_replaced(ours: data_bridge.Database, database: Any) -> None:
+    class Part(Document):
         name: str
 
         class Settings:
-            read_whole = True
+            read_whole = False
+
+    odm.init(ours, [Part])
+    database["Part"].insert_one({"name": "a", "undeclared": 1})
+    read = Part.find_one()
+    assert read is not None
+    with pytest.raises(KeyError):
+        read["undeclared"]
+    with pytest.raises(PartlyRead, match="overwrite"):
+        read.replace()
+    assert "undeclared" in stored(database["Part"])
+    read.replace(overwrite=True)
+    assert "undeclared" not in stored(database["Part"])
+
+
+def test_a_document_is_replaced_whole(ours: data_bridge.Database, database: Any) -> None:
+    class Whole(Document):
+        name: str
 
     odm.init(ours, [Whole])
     database["Whole"].insert_one({"name": "a", "other": {"x": Int64(1)}})

@@ -186,15 +186,23 @@ def test_what_a_projection_computed_is_not_written(ours: data_bridge.Database, d
     assert stored == {**first, "name": "b"}
 
 
-def test_find_one_and_replace_deletes_nothing_that_was_not_read(users: Any) -> None:
-    users.insert_one({"name": "a", "age": 1, "undeclared": 1})
-    user = User.find_one()
-    assert user is not None
+def test_find_one_and_replace_deletes_nothing_that_was_not_read(ours: data_bridge.Database, database: Any) -> None:
+    class Part(Document):
+        name: str
+
+        class Settings:
+            read_whole = False
+
+    odm.init(ours, [Part])
+    parts = database["Part"]
+    parts.insert_one({"name": "a", "undeclared": 1})
+    part = Part.find_one()
+    assert part is not None
     with pytest.raises(PartlyRead):
-        User.find(User.id == user.id).find_one_and_replace(user)
-    assert users.find_one()["undeclared"] == 1
-    assert User.find(User.id == user.id).find_one_and_replace(user, overwrite=True) is not None
-    assert "undeclared" not in users.find_one()
+        Part.find(Part.id == part.id).find_one_and_replace(part)
+    assert parts.find_one()["undeclared"] == 1
+    assert Part.find(Part.id == part.id).find_one_and_replace(part, overwrite=True) is not None
+    assert "undeclared" not in parts.find_one()
 
 
 def test_an_upsert_may_store_more_than_its_instance(users: Any) -> None:
