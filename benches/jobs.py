@@ -168,7 +168,7 @@ for _name, _method, _needs in (
 
 @job("drain", "data_bridge raw")
 def our_drain(target: Target) -> Work:
-    """The driver's raw batches, in the runtime and with the allocator that reads have: they are dropped, not decoded."""
+    """The driver's raw batches, in the runtime and with the allocator that reads have; dropped, not decoded."""
     collection = our_collection(target)
     query, total = collection.find(), collection.count_documents({})
     return lambda: Counted(query._plan.start(None, eager=True)._drain(), lambda: total)

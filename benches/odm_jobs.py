@@ -35,9 +35,9 @@ READERS = {
 group("models", ("flat", "nested"))
 group("models, read 1", ("flat", "nested"))
 group("models, read all", ("flat", "nested"))
-group("create", tuple(MODELS), calls=2_000)
-group("update", tuple(MODELS), calls=2_000)
-group("find by filter", tuple(MODELS), calls=2_000)
+group("create", tuple(MODELS), calls=1_000)
+group("update", tuple(MODELS), calls=1_000)
+group("find by filter", tuple(MODELS), calls=1_000)
 group("find many", tuple(MODELS))
 group("find many, read all", tuple(MODELS))
 

@@ -24,7 +24,7 @@ from shapes import SHAPES, WORDS, templates
 
 PIECE = 1_000
 """Documents per buffer of a stream's source, which is made again and again from the same bytes."""
-DOCUMENTS = (10_000, 100_000, 1_000_000)
+DOCUMENTS = (10_000, 100_000, 1_000_000, 5_000_000)
 FIELDS = (5, 50, 500)
 VALUES = 2_000_000
 """Of each collection whose number of fields differs."""

@@ -1,0 +1,145 @@
+"""What reading is to cost, and whether it does: the aims, held against the figures of some runs of `make bench`.
+
+`python benches/aims.py run1.json run2.json run3.json --markdown docs/aims.md`; the files are what `--json` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from figures import Figures, ShapeFigures
+from measure import Measurement
+from report import table
+
+FOUR = ("flat", "nested", "wide", "tweets")
+OURS, MODELS, AWAITED = "data_bridge", "data_bridge.odm", "data_bridge.odm async"
+MAPPERS = ("beanie", "mongoengine")
+
+
+@dataclass
+class Aim:
+    """The figures of one reader, divided by another's, are `limit` at most, or at least where more is better.
+
+    Attributes
+    ----------
+    what
+        What is compared, for the page.
+    job, reader
+        Of ours.
+    against
+        (job, readers): the fastest of these; "socket" is the job's own socket, or that which drains the collection.
+    limit
+        The same for all shapes, or one for each.
+    least
+        Theirs divided by ours, which is to be `limit` at least.
+    figure
+        Of the Measurement.
+    """
+
+    what: str
+    job: str
+    reader: str
+    against: tuple[str, tuple[str, ...]]
+    limit: float | Sequence[float]
+    shapes: tuple[str, ...] = FOUR
+    least: bool = False
+    figure: str = "wall"
+
+    def limits(self) -> Sequence[float]:
+        return self.limit if isinstance(self.limit, Sequence) else [self.limit] * len(self.shapes)
+
+    def ratio(self, shape: ShapeFigures) -> float | None:
+        """Of the medians of one run; None where something was not measured."""
+        job, readers = self.against
+        ours = shape.medians(self.job).get(self.reader)
+        others = [each for reader in readers if (each := other(shape, job, reader)) is not None]
+        if ours is None or not others:
+            return None
+        mine, best = (getattr(ours, self.figure), min(getattr(each, self.figure) for each in others))
+        return float(best / mine if self.least else mine / best)
+
+
+def other(shape: ShapeFigures, job: str, reader: str) -> Measurement | None:
+    return shape.floor(job) if reader == "socket" else shape.medians(job).get(reader)
+
+
+AIMS = [
+    Aim("`to_arrow` / the socket", "arrow", OURS, ("drain", ("socket",)), 1.2),
+    Aim("`to_arrow` / the driver's raw batches, dropped", "arrow", OURS, ("drain", ("data_bridge raw",)), 1.1),
+    Aim("PyMongoArrow / `to_arrow`", "arrow", OURS, ("arrow", ("pymongoarrow",)), (4, 9, 4, 6), least=True),
+    Aim("the same, client CPU", "arrow", OURS, ("arrow", ("pymongoarrow",)), 1, least=True, figure="cpu"),
+    Aim("iterate, 1 field / the socket", "iterate 1", OURS, ("drain", ("socket",)), 1.5),
+    Aim("PyMongo / `to_dicts`", "dicts", OURS, ("dicts", ("pymongo",)), 2, least=True),
+    Aim("`to_polars` / `to_arrow`", "polars", OURS, ("arrow", (OURS,)), 1.15),
+    Aim("`to_pandas` / `to_arrow`", "pandas", OURS, ("arrow", (OURS,)), 1.5),
+    *(
+        Aim(f"{job} / PyMongo", job, OURS, (job, ("pymongo",)), 1, ("flat", "nested"))
+        for job in ("find_one", "find of 1", "find of 100")
+    ),
+    Aim("models, find many / the socket", "find many", MODELS, ("find many", ("socket",)), 1.4, ("small",)),
+    *(
+        Aim(
+            f"{reader[17:]} models, {job} / the faster of Beanie and MongoEngine".lstrip(),
+            job,
+            reader,
+            (job, MAPPERS),
+            1,
+            ("small", "large"),
+        )
+        for reader in (MODELS, AWAITED)
+        for job in ("create", "update", "find by filter", "find many", "find many, read all")
+    ),
+]
+
+
+def lines(runs: Sequence[Figures]) -> list[list[str]]:
+    """Aim, shape, bound, the ratio of each run, whether all runs met it."""
+    found = []
+    for aim in AIMS:
+        for name, limit in zip(aim.shapes, aim.limits(), strict=True):
+            ratios = [aim.ratio(run.shapes[name]) if name in run.shapes else None for run in runs]
+            if all(ratio is None for ratio in ratios):
+                continue
+            bound = f"{'>=' if aim.least else '<='} {limit:g}"
+            met = [ratio is not None and (ratio >= limit if aim.least else ratio <= limit) for ratio in ratios]
+            verdict = "yes" if all(met) else "no" if not any(met) else f"{sum(met)} of {len(met)}"
+            cells = ["" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
+            found.append([aim.what, name, bound, *cells, verdict])
+    return found
+
+
+def page(runs: Sequence[Figures]) -> str:
+    """The table as a page."""
+    facts = ", ".join(f"{name} {value}" for name, value in runs[-1].environment.items())
+    head = ["", "shape", "aim", *(f"run {number}" for number in range(1, len(runs) + 1)), "met"]
+    commands = ", ".join(dict.fromkeys(f"`{run.command}`" for run in runs))
+    text = [
+        "# Aims",
+        "",
+        f"Made on {runs[-1].date} by `benches/aims.py` of {len(runs)} runs of {commands}; do not edit. {facts}.",
+        "",
+        "What reading is to cost at most, or another reader at least, and what it did: ratios of one run's medians.",
+        "What is in the way of those that are not met: [performance.md](performance.md).",
+        "",
+        *table(head, lines(runs)),
+    ]
+    return "\n".join(text) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("runs", nargs="+", type=Path, help="what compare.py wrote with --json")
+    parser.add_argument("--markdown", type=Path, help="write the page there; it is printed otherwise")
+    options = parser.parse_args()
+    made = page([Figures.from_json(path.read_text()) for path in options.runs])
+    if options.markdown:
+        options.markdown.write_text(made)
+    else:
+        print(made)
+
+
+if __name__ == "__main__":
+    main()
