@@ -180,11 +180,11 @@ def exact_or_error(outcome: Outcome, expected: list[Any]) -> None:
 class Member:
     """A mongod of a replica set, which can be killed and started again with the same data."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *extra: str) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             port = probe.getsockname()[1]
         self.address = f"127.0.0.1:{port}"
-        self._command = mongod.command_line(mongod.find_mongod(), directory, port, 0.25, True, ())
+        self._command = mongod.command_line(mongod.find_mongod(), directory, port, 0.25, True, extra)
         self.start()
 
     def start(self) -> None:
@@ -200,13 +200,13 @@ class Member:
 
 
 @contextmanager
-def replica_set(count: int) -> Iterator[tuple[str, dict[str, Member]]]:
-    """A replica set whose members fail over within seconds: its URI, and members by address."""
+def replica_set(count: int, *extra: str) -> Iterator[tuple[str, dict[str, Member]]]:
+    """A replica set whose members fail over within seconds: its URI, and members by address. `extra` goes to mongod."""
     with ExitStack() as stack:
         members: dict[str, Member] = {}
         for _ in range(count):
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="data-bridge-member-")))
-            member = Member(directory)
+            member = Member(directory, *extra)
             stack.callback(member.kill)
             members[member.address] = member
         config = {

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pyarrow as pa
+
+from data_bridge import AsyncMongoClient
 from soak.rows import DATABASE, SCHEMA, Want
 from soak.sources import CLIENT, AsyncSource, options
 from soak.tally import Cancelled
-
-from data_bridge import AsyncMongoClient
 
 Way = Callable[[AsyncSource, Want, random.Random], Awaitable[None]]
 

@@ -50,7 +50,9 @@ def failures_at(checkpoint: Checkpoint, first: Checkpoint, allowed: int) -> list
     if now.descriptors > base.descriptors:
         found.append(f"{now.descriptors} descriptors, {base.descriptors} at the first checkpoint")
     if checkpoint.open.descriptors > base.descriptors + allowed:
-        found.append(f"{checkpoint.open.descriptors} descriptors with open clients, {base.descriptors} + {allowed} allowed")
+        found.append(
+            f"{checkpoint.open.descriptors} descriptors with open clients, {base.descriptors} + {allowed} allowed"
+        )
     if now.arrow != base.arrow:
         found.append(f"{now.arrow - base.arrow} bytes of Arrow's are held")
     return [f"at {checkpoint.seconds:.0f} s: {each}" for each in found]

@@ -14,8 +14,9 @@ import proxy as wire
 from proxy import Link, Spoil
 from pymongo.errors import PyMongoError
 from servers import NAME, failing, pid, stopped
-from soak.grounds import Ground
 from spoilt import LIES, LOST
+
+from soak.grounds import Ground
 
 CODES = (91, 43, 237, 10107, 11600, 11601, 189, 50, 6, 7, 89, 13, 8, 1)
 """Shutdown, cursor gone, no primary, interrupted, time, network, rights, unknown, internal."""

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import cursors
 import servers
@@ -13,10 +14,15 @@ from proxy import Proxy
 from pymongo.errors import PyMongoError
 from pymongo.write_concern import WriteConcern
 from servers import Admin, Member
+
 from soak import rows
 
 READY = 60.0
 """Seconds until a server that was broken must be back."""
+
+
+TRANSACTIONS = ("--setParameter", "transactionLifetimeLimitSeconds=10")
+"""A transaction whose abort was lost is the server's to end."""
 
 
 class Ground:
@@ -61,12 +67,12 @@ class Ground:
             return sum(len(cursors.open_cursors(each)) + len(cursors.at_work(each)) for each in databases)
 
     def left(self) -> list[str]:
-        """The cursors that are counted, as servers describe them."""
+        """The open cursors as servers describe them."""
         with self.each() as members:
-            found = [(str(member.address), each) for member in members for each in cursors.open_cursors(member[rows.DATABASE])]
-        keys = ("appName", "ns", "lastAccessDate", "createdDate", "nDocsReturned", "nBatchesReturned", "operationUsingCursorId")
-        shown = [(where, each["ns"], {key: str(each["cursor"][key]) for key in keys if key in each["cursor"]}) for where, each in found]
-        return [f"{self.name}, {where}: {ns}, {cursor}" for where, ns, cursor in shown]
+            found = [
+                (member.address, each) for member in members for each in cursors.open_cursors(member[rows.DATABASE])
+            ]
+        return [f"{self.name}, {where}: {each['ns']}, {each['cursor']}" for where, each in found]
 
     def transactions(self) -> int:
         """Open on any member."""
@@ -81,7 +87,10 @@ class Ground:
 
     def connections(self, name: str) -> int:
         """Of clients that call themselves so, on any member."""
-        stages = [{"$currentOp": {"idleConnections": True, "allUsers": True}}, {"$match": {"appName": name}}]
+        stages: list[dict[str, Any]] = [
+            {"$currentOp": {"idleConnections": True, "allUsers": True}},
+            {"$match": {"appName": name}},
+        ]
         with self.each() as members:
             return sum(len(list(member.admin.aggregate(stages))) for member in members)
 
@@ -92,7 +101,7 @@ def grounds(set_of_three: bool) -> Iterator[list[Ground]]:
     with ExitStack() as stack:
         found = []
         for name, count in [("one", 1), *([("three", 3)] if set_of_three else [])]:
-            uri, members = stack.enter_context(servers.replica_set(count))
+            uri, members = stack.enter_context(servers.replica_set(count, *TRANSACTIONS))
             admin = stack.enter_context(Admin(uri, serverSelectionTimeoutMS=5_000))
             rows.load(admin.get_database(rows.DATABASE, write_concern=WriteConcern("majority", j=True)))
             proxy = None

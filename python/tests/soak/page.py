@@ -11,6 +11,19 @@ from soak import checks
 from soak.checks import MB
 from soak.run import Found
 
+ABOUT = """\
+One process reads from a server behind a proxy and, without `--one`, from a replica set of three: threads and an
+event loop draw reads of every kind and ways to leave them. Another process breaks the servers and what lies between, one
+fault after the other, and after each waits until both clients of that server read again. At checkpoints all rests, without
+faults: every way to read must succeed, and no cursor and no transaction may be open. Then clients are closed: no
+connection of theirs may be left, and threads, descriptors and Arrow's bytes are at most those of the first checkpoint."""
+
+COLUMNS_ARE = """\
+Cursors, transactions, and the first column of descriptors are with clients open, all else after they were closed.
+Arrow's bytes are those of pyarrow's pool, beyond the tables that reads are compared with. Sessions are those that
+servers remember, which they do for 30 minutes, of every client that was closed: the driver ends its sessions in one
+more, and drops those whose connection broke, as drivers are told to. The first checkpoint follows a warm-up."""
+
 COLUMNS = (
     "seconds",
     "operations",
@@ -30,7 +43,8 @@ def text(found: Found) -> str:
     """A few lines, with all failures."""
     tally = found.tally
     lines = [
-        f"seed {found.seed}, {found.seconds:.0f} s: {tally.operations.total():,} operations, {found.faults.total():,} faults, "
+        f"seed {found.seed}, {found.seconds:.0f} s: {tally.operations.total():,} operations, "
+        f"{found.faults.total():,} faults, "
         f"{tally.errors.total():,} reads ended with an error, {len(tally.wrong)} wrong",
         *_rows(found),
         *(f"FAILED {each}" for each in found.failures),
@@ -74,8 +88,8 @@ def _memory(found: Found) -> str:
     if not checks.memory_judged(found.checkpoints):
         return "There are too few checkpoints to judge memory."
     return (
-        f"Memory is judged after {checks.WARM_UP} checkpoints: the highest of the last half may be {checks.GROWTH / MB:.0f} MB "
-        "above the highest of the first half."
+        f"Memory is judged after {checks.WARM_UP} checkpoints: the highest of the last half may be "
+        f"{checks.GROWTH / MB:.0f} MB above the highest of the first half."
     )
 
 
@@ -89,22 +103,17 @@ def markdown(found: Found, command: str) -> str:
         "",
         f"Made on {dt.date.today().isoformat()} by `{command}`, which runs `python/tests/soak`; do not edit. {facts}.",
         "",
-        "One process reads from a server behind a proxy and, unless it is left out, from a replica set of three: several threads",
-        "and an event loop draw reads of every kind and ways to leave them. Another process breaks the servers and what lies",
-        "between, one fault after the other, and after each waits until both clients of that server read again. At checkpoints",
-        "all rests, without faults: every way to read must succeed, no cursor may be open; then clients are closed, no connection",
-        "of theirs may be left, and threads, descriptors and Arrow's bytes are as at the first checkpoint.",
+        ABOUT,
         "",
-        f"Seed {found.seed}, {found.seconds:,.0f} seconds: {tally.operations.total():,} operations, {found.faults.total():,} faults. ",
-        f"{tally.errors.total():,} reads ended with an error of this package, {len(tally.untyped)} with another one; "
-        f"{len(tally.wrong)} gave wrong rows.",
+        f"Seed {found.seed}, {found.seconds:,.0f} seconds: {tally.operations.total():,} operations, "
+        f"{found.faults.total():,} faults. {tally.errors.total():,} operations ended with an error of this package, "
+        f"{len(tally.untyped)} with another one; {len(tally.wrong)} gave wrong rows.",
         "",
         *failed,
         "",
         "## Checkpoints",
         "",
-        "Cursors, and descriptors in the first of the two columns, with clients open; all else after they were closed. Sessions are",
-        "those that servers remember. Arrow's bytes are those of pyarrow's pool, beyond the tables that reads are compared with.",
+        COLUMNS_ARE,
         _memory(found),
         "",
         *table(COLUMNS, _cells(found)),

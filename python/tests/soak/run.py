@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-import datetime as dt
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from servers import NAME
+
 from soak import checks, faults, worker
 from soak.checks import Checkpoint
 from soak.grounds import READY, Ground, grounds
@@ -19,10 +19,7 @@ from soak.tally import Tally
 from soak.worker import Figures
 
 LATE = 120.0
-"""Seconds after which an operation should have ended: its deadlines are shorter, but each reply of an iteration has its own."""
-
-SETTLED = 30.0
-"""Seconds until what was left is gone: cursors, connections, idle threads of pools."""
+"""Seconds after which an operation is too late. Deadlines are shorter, but each reply of an iteration has its own."""
 
 
 @dataclass
@@ -37,33 +34,53 @@ class Found:
     failures: list[str] = field(default_factory=list)
 
 
+class Settings(NamedTuple):
+    """How long a run takes, and how often it looks."""
+
+    seed: int
+    seconds: float
+    every: float
+    """Seconds between checkpoints."""
+    settle: float
+    """Seconds until what was left must be gone: cursors, connections, idle threads of pools."""
+    threads: int
+    set_of_three: bool
+    planted: Sequence[str]
+
+
 class Soak:
     """A run under way."""
 
-    def __init__(self, seed: int, there: Sequence[Ground], process: int, ask: Callable[..., Any]) -> None:
-        self.found = Found(seed)
-        self._rng = random.Random(f"{seed} faults")
+    def __init__(self, settings: Settings, there: Sequence[Ground], process: int, ask: Callable[..., Any]) -> None:
+        self.found = Found(settings.seed)
+        self._settings = settings
+        self._rng = random.Random(f"{settings.seed} faults")
         self._grounds = there
         self._process = process
         self._ask = ask
         self._begun = time.monotonic()
+        self._latest: list[str] = []
         members = sum(len(ground.members) for ground in there)
         self._allowed = checks.descriptors_allowed(2, members, int(CLIENT["maxPoolSize"]))
 
-    def run(self, seconds: float, every: float, planted: Sequence[str]) -> Found:
+    def run(self) -> Found:
+        seconds, every = self._settings.seconds, self._settings.every
         self._ask("open")
         # Twice: what is made once is there, and what is made each time is seen.
         for _ in range(2):
             self.found.failures += self._ask("every_way")
         self._ask("resume")
-        time.sleep(min(5.0, seconds / 5))
+        time.sleep(min(5.0, seconds / 10))
         self._checkpoint()
-        for each in planted:
+        for each in self._settings.planted:
             self._ask("plant", each)
+        self._begun = time.monotonic()
         end = self._begun + seconds
         while not self.found.failures and (now := time.monotonic()) < end:
             self._faults(min(end, now + every))
             self._checkpoint()
+        if self.found.failures:
+            self.found.failures.append(f"the latest faults: {self._latest[-20:]}")
         self.found.seconds = time.monotonic() - self._begun
         self.found.tally = self._ask("report")
         self.found.failures += checks.failures_of(self.found.tally)
@@ -81,7 +98,7 @@ class Soak:
             ground = self._grounds[number]
             name, fault = faults.drawn(ground, self._rng)
             self.found.faults[f"{name}: {ground.name}"] += 1
-            print(f"{time.monotonic() - self._begun:.1f} {dt.datetime.utcnow().time()} {name} {ground.name}", flush=True)
+            self._latest.append(f"{time.monotonic() - self._begun:.1f} s: {name}, {ground.name}")
             fault(ground, self._rng)
             ground.wait()
             failed = self._ask("probe", number, READY)
@@ -112,7 +129,7 @@ class Soak:
         )
         self.found.checkpoints.append(made)
         self.found.failures += checks.failures_at(made, self.found.checkpoints[0], self._allowed)
-        print(made, flush=True)
+        print(f"{made.seconds:.0f} s, {operations:,} operations", flush=True)
         self._ask("open")
         self._ask("resume")
 
@@ -127,21 +144,24 @@ class Soak:
         def above() -> int:
             latest.append(self._ask("figures"))
             now = latest[-1]
-            return max(0, now.threads - base.threads) + max(0, now.descriptors - base.descriptors) + abs(now.arrow - base.arrow)
+            return (
+                max(0, now.threads - base.threads)
+                + max(0, now.descriptors - base.descriptors)
+                + abs(now.arrow - base.arrow)
+            )
 
         self._settled(above, 0)
         return latest[-1]
 
-    @staticmethod
-    def _settled(count: Callable[[], int], wanted: int) -> int:
-        end = time.monotonic() + SETTLED
+    def _settled(self, count: Callable[[], int], wanted: int) -> int:
+        end = time.monotonic() + self._settings.settle
         while (found := count()) != wanted and time.monotonic() < end:
             time.sleep(0.1)
         return found
 
 
-def soak(seed: int, seconds: float, every: float, threads: int, set_of_three: bool, planted: Sequence[str]) -> Found:
-    with grounds(set_of_three) as there:
+def soak(settings: Settings) -> Found:
+    with grounds(settings.set_of_three) as there:
         uris = [ground.uri for ground in there]
-        with worker.started(uris, NAME, seed, threads, LATE) as (process, ask):
-            return Soak(seed, there, process, ask).run(seconds, every, planted)
+        with worker.started(uris, NAME, settings.seed, settings.threads, LATE) as (process, ask):
+            return Soak(settings, there, process, ask).run()

@@ -6,12 +6,11 @@ import datetime as dt
 import random
 from typing import Any
 
-from soak.rows import DATABASE, Want
-
 from data_bridge import AsyncMongoClient, MongoClient
 from data_bridge.odm import AsyncDocument, Document, EmbeddedDocument
+from soak.rows import DATABASE, Want
 
-CLIENT = {
+CLIENT: dict[str, Any] = {
     "heartbeatFrequencyMS": 500,
     "serverSelectionTimeoutMS": 5_000,
     "connectTimeoutMS": 2_000,
@@ -101,5 +100,3 @@ def options(rng: random.Random, want: Want) -> dict[str, Any]:
     if rng.random() < 0.2:
         given["resume"] = True
     return given
-
-

@@ -10,11 +10,10 @@ from typing import Any
 
 import polars as pl
 import pyarrow as pa
-from soak.rows import DATABASE, SCHEMA, Want
-from soak.sources import CLIENT, Source, options
 
 from data_bridge import DataBridgeError, MongoClient
-
+from soak.rows import DATABASE, SCHEMA, Want
+from soak.sources import CLIENT, Source, options
 
 
 def _find(source: Source, want: Want, rng: random.Random) -> Any:
@@ -125,7 +124,7 @@ READS: dict[str, Callable[[Source, Want, random.Random], None]] = {
 
 def _begun(source: Source, want: Want, rng: random.Random) -> Iterator[Any]:
     """An iterator with a few rows taken from it."""
-    rows = iter(source[want].find(want.filter, sort="_id", batch_size=rng.randint(2, 50), timeout=10))
+    rows: Iterator[Any] = iter(source[want].find(want.filter, sort="_id", batch_size=rng.randint(2, 50), timeout=10))
     _some(rows, want, 0, rng.randint(1, 20))
     return rows
 

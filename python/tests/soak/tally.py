@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from soak.rows import WrongRows
-
 from data_bridge import DataBridgeError, OperationFailure
+from soak.rows import WrongRows
 
 SHOWN = 20
 """Of faults alike, so many are kept with their texts."""

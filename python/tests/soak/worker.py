@@ -13,18 +13,19 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-from soak.async_reads import ASYNC_LEAVES, ASYNC_READS
+
+from data_bridge import DataBridgeError
+from soak.async_reads import ASYNC_LEAVES, ASYNC_READS, Way
 from soak.rows import SHAPES, Want
 from soak.sources import AsyncSource, Source
 from soak.sync_reads import LEAVES, READS
 from soak.tally import Counting
-
-from data_bridge import DataBridgeError
 
 LEAVING = 0.3
 """This share of operations is left before its end."""
@@ -131,7 +132,7 @@ class Worker:
         while not self._ended:
             if not self._may_run.is_set():
                 self._rest(1)
-                while not self._may_run.is_set():
+                while not self._may_run.is_set():  # noqa: ASYNC110  another thread sets it
                     await asyncio.sleep(0.02)
                 self._rest(-1)
             kind, way, want = self._drawn(rng, ASYNC_READS, ASYNC_LEAVES)
@@ -178,15 +179,16 @@ class Worker:
 
     def every_way(self) -> list[str]:
         """Each way once, with each client, which must all succeed: the first time it is what warms up."""
-        rng, failed = random.Random(self._seed), []
+        rng = random.Random(self._seed)
+        failed: list[tuple[str, Exception | None]] = []
         want = Want(SHAPES["small"], 100, 900)
         for number, source in enumerate(self._sources):
             for kind, way in {**READS, **LEAVES}.items():
                 if kind != "close_client":
-                    failed.append((kind, _attempt(lambda way=way, source=source: way(source, want, rng))))
+                    failed.append((kind, _attempt(partial(way, source, want, rng))))
             there = self._async_sources[number]
-            for kind, way in ASYNC_READS.items():
-                failed.append((kind, _attempt(lambda way=way, there=there: self._await(way(there, want, rng)))))
+            for kind, waited in ASYNC_READS.items():
+                failed.append((kind, _attempt(partial(self._awaited, waited, there, want, rng))))
         return [f"{kind}: {error!r}" for kind, error in failed if error is not None]
 
     def figures(self) -> Figures:
@@ -196,9 +198,12 @@ class Worker:
         """Closes the clients, as a program does that goes on without them."""
         for source in self._sources:
             source.client.close()
-        for source in self._async_sources:
-            self._await(source.client.close())
+        for each in self._async_sources:
+            self._await(each.client.close())
         self._sources, self._async_sources = [], []
+
+    def _awaited(self, way: Way, source: AsyncSource, want: Want, rng: random.Random) -> None:
+        self._await(way(source, want, rng))
 
     def report(self) -> Any:
         return self.counting.tally
@@ -215,7 +220,7 @@ class Worker:
             rows = iter(source.client["soak"]["small"].find(batch_size=2))
             self.planted += [source, rows, next(rows)]
         elif what == "descriptor":
-            self.planted += [Path(os.devnull).open() for _ in range(20)]
+            self.planted += [Path(os.devnull).open() for _ in range(20)]  # noqa: SIM115
         elif what == "thread":
             for _ in range(10):
                 threading.Thread(target=threading.Event().wait, daemon=True).start()
@@ -236,11 +241,6 @@ def _attempt(read: Callable[[], Any]) -> Exception | None:
 def main(connection: Connection, *arguments: Any) -> None:
     """The process: answers (method, arguments) until the connection ends."""
     worker = Worker(*arguments)
-
-    if "SOAK_LOG" in os.environ:
-        import logging
-        logging.basicConfig(filename=os.environ["SOAK_LOG"], format="%(asctime)s %(message)s")
-        logging.getLogger("data_bridge.cursor").setLevel(logging.WARNING)
 
     def answer() -> None:
         while True:
