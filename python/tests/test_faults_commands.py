@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,6 +96,14 @@ def test_a_kill_that_fails(admin: Admin, reader: Reader, data: dict[str, Any]) -
         for _ in reader.client.faults.c.find(batch_size=2):
             break
         wait_until(lambda: open_cursors(admin) == 0)
+
+
+def test_a_kill_that_is_refused_for_a_while(admin: Admin, reader: Reader) -> None:
+    with failing(admin, "alwaysOn", failCommands=["killCursors"], errorCode=8):
+        for _ in reader.client.faults.c.find(batch_size=2):
+            break
+        time.sleep(1)
+        assert open_cursors(admin) == 1
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -67,6 +67,17 @@ def test_a_first_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: s
         assert (outcome.ids, outcome.error) == (ROWS, None)
 
 
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_first_reply_that_does_not_come_in_a_session(proxy: Proxy, reader: Reader, in_transaction: bool) -> None:
+    """The end of the session kills the cursor, whose id nobody was told."""
+    with reader.client.start_session() as session:
+        if in_transaction:
+            session.start_transaction()
+        proxy.spoil("find", 1, wire.drop)
+        with pytest.raises(ServerTimeout):
+            reader.client.wire.c.find(session=session, timeout=0.2, **READ).read()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_slow_reply_is_waited_for(proxy: Proxy, reader: Reader, way: str) -> None:
     proxy.spoil("getMore", 2, wire.trickle)

@@ -12,11 +12,11 @@ from soak.checks import MB
 from soak.run import Found
 
 ABOUT = """\
-One process reads from a server behind a proxy and, without `--one`, from a replica set of three: threads and an
-event loop draw reads of every kind and ways to leave them. Another process breaks the servers and what lies between, one
-fault after the other, and after each waits until both clients of that server read again. At checkpoints all rests, without
-faults: every way to read must succeed, and no cursor and no transaction may be open. Then clients are closed: no
-connection of theirs may be left, and threads, descriptors and Arrow's bytes are at most those of the first checkpoint."""
+One process reads from a server behind a proxy and, without `--one`, from a replica set of three: threads and an event
+loop draw reads of every kind and ways to leave them. Another process breaks the servers and what lies between, one
+fault after the other, and after each waits until both clients of that server read again. At checkpoints all rests,
+without faults: every way to read must succeed, and no cursor and no transaction may be open. Then clients are closed:
+no connection of theirs may be left, and threads, descriptors and Arrow's bytes are at most those of the first one."""
 
 COLUMNS_ARE = """\
 Cursors, transactions, and the first column of descriptors are with clients open, all else after they were closed.
