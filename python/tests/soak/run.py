@@ -124,9 +124,8 @@ class Soak:
         sessions = sum(ground.sessions() for ground in self._grounds)
         closed = self._closed_figures()
         operations = self._ask("report").operations.total()
-        made = Checkpoint(
-            time.monotonic() - self._begun, operations, cursors, transactions, sessions, connections, while_open, closed
-        )
+        seconds = time.monotonic() - self._begun if self.found.checkpoints else 0.0
+        made = Checkpoint(seconds, operations, cursors, transactions, sessions, connections, while_open, closed)
         self.found.checkpoints.append(made)
         self.found.failures += checks.failures_at(made, self.found.checkpoints[0], self._allowed)
         print(f"{made.seconds:.0f} s, {operations:,} operations", flush=True)

@@ -211,7 +211,8 @@ class Worker:
     def plant(self, what: str) -> None:
         """Something that the checks must find."""
         if what == "row":
-            SHAPES["small"].documents[7] = {**SHAPES["small"].documents[7], "half": -1.0}
+            stored = SHAPES["small"].documents
+            stored[:] = [{**each, "half": -1.0} for each in stored]
         elif what == "error":
             with self.counting.operation("planted"):
                 raise ZeroDivisionError
