@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
+import pymongo
 
 from data_bridge import DataBridgeError
 from soak.async_reads import ASYNC_LEAVES, ASYNC_READS, Way
@@ -217,9 +218,8 @@ class Worker:
             with self.counting.operation("planted"):
                 raise ZeroDivisionError
         elif what == "cursor":
-            source = Source(self._uris[0], self._name)
-            rows = iter(source.client["soak"]["small"].find(batch_size=2))
-            self.planted += [source, rows, next(rows)]
+            rows = pymongo.MongoClient[Any](self._uris[0], appName=self._name)["soak"]["small"].find(batch_size=2)
+            self.planted += [rows, next(rows)]
         elif what == "descriptor":
             self.planted += [Path(os.devnull).open() for _ in range(20)]  # noqa: SIM115
         elif what == "thread":
