@@ -66,10 +66,9 @@ test-slow: develop
 	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
 
 # Its own servers, which it kills; a process that is measured, so the extension is built as users have it.
-soak: export PYTHONPATH := python/tests:scripts:benches
 soak: $(STAMP)
 	$(BIN)/maturin develop --release
-	$(BIN)/python -m soak $(ARGS)
+	PYTHONPATH=python/tests:scripts:benches $(BIN)/python -m soak $(ARGS)
 
 # What crosses the boundary to C: Arrow data in and out, capsules, objects made by hand.
 BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py test_document.py odm/test_models.py)

@@ -95,7 +95,7 @@ def _memory(found: Found) -> str:
 
 def markdown(found: Found, command: str) -> str:
     """A page."""
-    tally, machine = found.tally, environment()
+    tally, machine = found.tally, {**environment(), "mongod": found.mongod}
     facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     failed = [f"- {each.splitlines()[0][:300]}" for each in found.failures] or ["Nothing failed."]
     lines = [

@@ -27,6 +27,7 @@ class Found:
     """What a run found."""
 
     seed: int
+    mongod: str
     seconds: float = 0.0
     tally: Tally = field(default_factory=Tally)
     faults: Counter[str] = field(default_factory=Counter)
@@ -52,7 +53,7 @@ class Soak:
     """A run under way."""
 
     def __init__(self, settings: Settings, there: Sequence[Ground], process: int, ask: Callable[..., Any]) -> None:
-        self.found = Found(settings.seed)
+        self.found = Found(settings.seed, str(there[0].admin.server_info()["version"]))
         self._settings = settings
         self._rng = random.Random(f"{settings.seed} faults")
         self._grounds = there
