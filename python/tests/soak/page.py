@@ -88,8 +88,8 @@ def _memory(found: Found) -> str:
     if not checks.memory_judged(found.checkpoints):
         return "There are too few checkpoints to judge memory."
     return (
-        f"Memory is judged after {checks.WARM_UP} checkpoints: the highest of the last half may be "
-        f"{checks.GROWTH / MB:.0f} MB above the highest of the first half."
+        f"Memory is judged after {checks.WARM_UP} checkpoints: the median of the last half may be "
+        f"{checks.GROWTH / MB:.0f} MB above that of the first half."
     )
 
 
