@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow fuzz asan valgrind bench scaling instructions lint deny stubtest format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions lint deny stubtest format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -38,6 +38,7 @@ help:
 	@echo 'make demo       load 200,000 orders into a throw-away mongod, read them, compare'
 	@echo 'make test       Rust and Python tests against a real mongod'
 	@echo 'make test-slow  what takes longer than make test may'
+	@echo 'make soak       reads, cancellations and faults for 20 minutes, and what is left; ARGS="--seconds 60 --seed 7"'
 	@echo 'make asan       tests at the boundary to C under AddressSanitizer; make valgrind: some of them under valgrind'
 	@echo 'make fuzz       fuzz the decoder; TARGETS="decode table view", FUZZ_SECONDS=60 each'
 	@echo 'make bench      the table of figures against other readers; ARGS="--shapes flat --rounds 3"'
@@ -63,6 +64,11 @@ test-python: develop
 test-slow: develop
 	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV) -- --ignored
 	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
+
+# Its own servers, which it kills; a process that is measured, so the extension is built as users have it.
+soak: $(STAMP)
+	$(BIN)/maturin develop --release
+	PYTHONPATH=python/tests:scripts:benches $(BIN)/python -m soak $(ARGS)
 
 # What crosses the boundary to C: Arrow data in and out, capsules, objects made by hand.
 BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py test_document.py odm/test_models.py)

@@ -24,6 +24,7 @@ class Link:
         self._client = client
         self._server = server
         self._ended = False
+        self._ways = 2
         self.mute = False
         """Nothing more goes back to the client, while the connection stays open."""
 
@@ -46,6 +47,16 @@ class Link:
         _shut_down(self._client, socket.SHUT_RD)
         self._client.close()
         _shut_down(self._server, socket.SHUT_RDWR)
+
+    def done(self) -> bool:
+        """One of the two ways has ended, and so will the other. True when both have: the descriptors are given back."""
+        self.close()
+        self._ways -= 1
+        if self._ways:
+            return False
+        self._client.close()
+        self._server.close()
+        return True
 
 
 def _shut_down(end: socket.socket, how: int) -> None:
@@ -92,7 +103,7 @@ class Proxy:
 
     def cut(self) -> None:
         """End all connections."""
-        for link in self._links:
+        for link in list(self._links):
             link.close()
 
     def close(self) -> None:
@@ -121,7 +132,9 @@ class Proxy:
         assert isinstance(link, Link)
         with contextlib.suppress(OSError):
             work(*arguments)
-        link.close()
+        with self._lock:
+            if link.done():
+                self._links.remove(link)
 
     def _requests(self, client: socket.socket, server: socket.socket, _link: Link, rules: dict[int, _Rule]) -> None:
         for message in messages(client):

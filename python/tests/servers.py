@@ -177,44 +177,52 @@ def exact_or_error(outcome: Outcome, expected: list[Any]) -> None:
         assert outcome.ids == expected[: len(outcome.ids)]
 
 
-class Member(NamedTuple):
-    process: subprocess.Popen[bytes]
-    address: str
+class Member:
+    """A mongod of a replica set, which can be killed and started again with the same data."""
+
+    def __init__(self, directory: Path, *extra: str) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = probe.getsockname()[1]
+        self.address = f"127.0.0.1:{port}"
+        self._command = mongod.command_line(mongod.find_mongod(), directory, port, 0.25, True, extra)
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, preexec_fn=mongod.die_with_parent)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def direct(self) -> str:
+        return f"mongodb://{self.address}/?directConnection=true"
 
 
 @contextmanager
-def three_members() -> Iterator[tuple[str, dict[str, Member]]]:
-    """A replica set whose members fail over within seconds: its URI, and members by address."""
-    found = mongod.find_mongod()
+def replica_set(count: int, *extra: str) -> Iterator[tuple[str, dict[str, Member]]]:
+    """A replica set whose members fail over within seconds: its URI, and members by address. `extra` goes to mongod."""
     with ExitStack() as stack:
-        members = {}
-        for _ in range(3):
+        members: dict[str, Member] = {}
+        for _ in range(count):
             directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="data-bridge-member-")))
-            with socket.create_server(("127.0.0.1", 0)) as probe:
-                port = probe.getsockname()[1]
-            command = mongod.command_line(found, directory, port, 0.25, True, ())
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, preexec_fn=mongod.die_with_parent)
-            stack.callback(_end, process)
-            members[f"127.0.0.1:{port}"] = Member(process, f"127.0.0.1:{port}")
+            member = Member(directory, *extra)
+            stack.callback(member.kill)
+            members[member.address] = member
         config = {
             "_id": mongod.REPLICA_SET,
             "members": [{"_id": i, "host": address} for i, address in enumerate(members)],
             "settings": {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500},
         }
-        for address in members:
-            with Admin(f"mongodb://{address}/?directConnection=true", serverSelectionTimeoutMS=30_000) as admin:
+        for member in members.values():
+            with Admin(member.direct, serverSelectionTimeoutMS=30_000) as admin:
                 admin.admin.command("ping")
-        with Admin(f"mongodb://{next(iter(members))}/?directConnection=true") as admin:
+        with Admin(next(iter(members.values())).direct) as admin:
             admin.admin.command("replSetInitiate", config)
         uri = f"mongodb://{','.join(members)}/?replicaSet={mongod.REPLICA_SET}"
         with Admin(uri, serverSelectionTimeoutMS=30_000) as admin:
             wait_until(lambda: primary_of(admin) is not None)
         yield uri, members
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
 
 
 def primary_of(admin: Admin) -> str | None:

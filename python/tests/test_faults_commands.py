@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import servers
 from servers import WAYS, Admin, Reader, exact_or_error, failing, open_cursors, wait_until
 
-from data_bridge import ConnectionFailure, OperationFailure, ServerTimeout
+from data_bridge import ConnectionFailure, MongoClient, OperationFailure, ServerTimeout
 
 ROWS = list(range(300))
 READ = {"batch_size": 20}
@@ -95,6 +96,29 @@ def test_a_kill_that_fails(admin: Admin, reader: Reader, data: dict[str, Any]) -
         for _ in reader.client.faults.c.find(batch_size=2):
             break
         wait_until(lambda: open_cursors(admin) == 0)
+
+
+def test_a_kill_that_is_refused_for_a_while(admin: Admin, reader: Reader) -> None:
+    with failing(admin, "alwaysOn", failCommands=["killCursors"], errorCode=8):
+        for _ in reader.client.faults.c.find(batch_size=2):
+            break
+        time.sleep(1)
+        assert open_cursors(admin) == 1
+
+
+def test_a_close_that_is_not_answered_in_time(admin: Admin, faulty_uri: str) -> None:
+    """It returns, and the connections are closed when the answer comes."""
+    client = MongoClient(faulty_uri, appName="closing")
+    assert client.faults.c.count_documents({}) == len(ROWS)
+    blocked = {"failCommands": ["endSessions"], "blockConnection": True, "blockTimeMS": 4_000}
+    ours: list[Any] = [
+        {"$currentOp": {"idleConnections": True, "allUsers": True}},
+        {"$match": {"appName": "closing"}},
+    ]
+    with failing(admin, "alwaysOn", appName="closing", **blocked):
+        client.close()
+        assert list(admin.admin.aggregate(ours))
+        wait_until(lambda: not list(admin.admin.aggregate(ours)))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -115,7 +115,7 @@ def test_closing_a_client_of_a_stopped_server_does_not_hang(faulty_uri: str) -> 
 
 @pytest.mark.slow
 def test_a_primary_that_steps_down_or_dies() -> None:
-    with servers.three_members() as (uri, members), Admin(uri) as admin, servers.reader(uri) as reader:
+    with servers.replica_set(3) as (uri, members), Admin(uri) as admin, servers.reader(uri) as reader:
         load(admin)
         # Members may hold their documents in different natural orders.
         ordered = {**READ, "sort": [("_id", 1)]}

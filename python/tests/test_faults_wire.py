@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import random
-import struct
 from collections.abc import Iterator
 from typing import Any
 
 import proxy as wire
 import pytest
 import servers
-from proxy import Proxy, Spoil, changed, near, number
+from proxy import Proxy, changed
 from servers import WAYS, Admin, Reader, exact_or_error, open_cursors, wait_until
+from spoilt import LIES, LOST
 
-from data_bridge import ConnectionFailure, DataBridgeError, DecodeError, ServerTimeout
+from data_bridge import DecodeError, ServerTimeout
 
 ROWS = list(range(100))
 READ: dict[str, Any] = {"batch_size": 10}
@@ -35,16 +35,6 @@ def afterwards(admin: Admin, proxy: Proxy, reader: Reader) -> Iterator[None]:
     outcome = reader.attempt("wire", "read", **READ)
     assert (outcome.ids, outcome.error) == (ROWS, None)
     wait_until(lambda: open_cursors(admin) == 0)
-
-
-LOST: dict[str, tuple[Spoil, type[DataBridgeError]]] = {
-    "drop": (wire.drop, ServerTimeout),
-    "hang": (wire.hang, ServerTimeout),
-    "truncate and hang": (wire.truncate_and_hang, ServerTimeout),
-    "close": (wire.close, ConnectionFailure),
-    "reset": (wire.reset, ConnectionFailure),
-    "truncate": (wire.truncate, ConnectionFailure),
-}
 
 
 @pytest.mark.parametrize(
@@ -77,6 +67,17 @@ def test_a_first_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: s
         assert (outcome.ids, outcome.error) == (ROWS, None)
 
 
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_a_first_reply_that_does_not_come_in_a_session(proxy: Proxy, reader: Reader, in_transaction: bool) -> None:
+    """The end of the session kills the cursor, whose id nobody was told."""
+    with reader.client.start_session() as session:
+        if in_transaction:
+            session.start_transaction()
+        proxy.spoil("find", 1, wire.drop)
+        with pytest.raises(ServerTimeout):
+            reader.client.wire.c.find(session=session, timeout=0.2, **READ).read()
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_a_slow_reply_is_waited_for(proxy: Proxy, reader: Reader, way: str) -> None:
     proxy.spoil("getMore", 2, wire.trickle)
@@ -90,29 +91,6 @@ def test_a_slow_reply_has_a_deadline(proxy: Proxy, reader: Reader, way: str) -> 
     outcome = reader.attempt("wire", way, timeout=0.1, **READ)
     exact_or_error(outcome, ROWS)
     assert isinstance(outcome.error, ServerTimeout)
-
-
-LIES: dict[str, tuple[Any, type[DataBridgeError]]] = {
-    # Of the message: a reply that never gets whole, one that is cut, and ones that make no sense.
-    "message longer": (lambda data: number(0, len(data) + 10)(data), ServerTimeout),
-    "message shorter": (lambda data: number(0, len(data) - 10)(data), ConnectionFailure),
-    "message of nothing": (number(0, 0), ConnectionFailure),
-    "message of 2 GiB": (number(0, 2**31 - 1), DataBridgeError),
-    "message negative": (number(0, -1), DataBridgeError),
-    "another opcode": (number(12, 1), ConnectionFailure),
-    "reply longer": (lambda data: number(21, len(data))(data), ConnectionFailure),
-    "reply shorter": (number(21, 30), ConnectionFailure),
-    "reply of nothing": (number(21, 0), ConnectionFailure),
-    # Of a value in it: the place is known.
-    "string longer": (near(b"text\0", 5, struct.pack("<i", 2**31 - 1)), DecodeError),
-    "string shorter": (near(b"text\0", 5, struct.pack("<i", 5)), DecodeError),
-    "string of nothing": (near(b"text\0", 5, struct.pack("<i", 0)), DecodeError),
-    "string negative": (near(b"text\0", 5, struct.pack("<i", -1)), DecodeError),
-    "unknown type": (near(b"\x02text\0", 0, b"\x7e"), DecodeError),
-    "invalid UTF-8": (near(b"text\0", 12, b"\xff\xfe"), DecodeError),
-    "invalid UTF-8 in a key": (near(b"text\0", 1, b"\xff"), DecodeError),
-    "nested longer": (near(b"\x03d\0", 3, struct.pack("<i", 2**30)), DecodeError),
-}
 
 
 @pytest.mark.parametrize("lie", LIES)

@@ -216,7 +216,10 @@ impl Client {
             if let Some(driver) = this.0.native.get().and_then(|c| c.driver.get()) {
                 // Not waiting for what still holds the driver's client: a session that Python keeps would block it.
                 let left = CLOSING.saturating_sub(begun.elapsed()).max(CLOSING / 4);
-                let _ = timeout(left, driver.clone().shutdown().immediate(true)).await;
+                // It ends sessions first, and connections once that is answered: it goes on by itself.
+                let driver = driver.clone();
+                let closing = tokio::spawn(async move { driver.shutdown().immediate(true).await });
+                let _ = timeout(left, closing).await;
             }
             Ok(())
         })

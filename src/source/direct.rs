@@ -11,19 +11,17 @@ use super::client::Client;
 use super::events::{verbose, Event, Level, Topic};
 use super::session::Session;
 
-/// How long a server has to confirm a kill, attempt by attempt: what goes wrong with one connection, or one look at the
-/// topology, need not go wrong with the next; and a cursor that is left stays open for ten minutes.
-const ATTEMPTS: [Duration; 5] = [
-    Duration::from_millis(500),
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(5),
+/// How long a server has to confirm a kill, attempt by attempt, and how long to wait before each: what goes wrong with one
+/// connection, or one look at the topology, need not go wrong with the next; a server that refuses at once, as while it
+/// steps down, may not seconds later; and a cursor that is left stays open for ten minutes.
+const ATTEMPTS: [(Duration, Duration); 5] = [
+    (Duration::ZERO, Duration::from_millis(500)),
+    (Duration::from_millis(100), Duration::from_secs(1)),
+    (Duration::from_millis(300), Duration::from_secs(2)),
+    (Duration::from_secs(1), Duration::from_secs(5)),
     // The driver may take a heartbeat of 10 s to find a server again.
-    Duration::from_secs(15),
+    (Duration::from_secs(4), Duration::from_secs(15)),
 ];
-
-/// How long to wait after a failed attempt.
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long a session stays unused after its kill was not confirmed.
 const QUARANTINE: Duration = Duration::from_secs(60);
@@ -79,14 +77,14 @@ impl Leftover {
 
 /// Sends a command that kills, in a few attempts; whether it was confirmed.
 async fn kill(client: &Client, address: &ServerAddress, database: &str, command: Document) -> bool {
-    for within in ATTEMPTS {
+    for (pause, within) in ATTEMPTS {
+        sleep(pause).await;
         if run(client, address, database, command.clone(), within).await {
             if verbose(Topic::Cursor) {
                 killed(Level::Debug, "killed", address, database, &command);
             }
             return true;
         }
-        sleep(PAUSE).await;
     }
     // Somebody may want to look after it: a cursor of a session stays open for half an hour.
     killed(

@@ -134,6 +134,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         room: Arc::new(Semaphore::new(request.budget)),
         answering: Arc::default(),
         own_session: None,
+        their_session: None,
         cursor: None,
         trace,
         leftovers: Vec::new(),
@@ -161,6 +162,9 @@ struct Pump {
     answering: Arc<Mutex<Vec<ServerAddress>>>,
     /// The run's session, while it is not the caller's and the query was not answered: killing it kills the query.
     own_session: Option<Session>,
+    /// The caller's session, while the query was not answered. What may be open in it is killed when the caller ends it:
+    /// until then there may be more in it than this run.
+    their_session: Option<Session>,
     /// The open cursor, once its first reply was read.
     cursor: Option<OpenCursor>,
     trace: Trace,
@@ -240,7 +244,10 @@ impl Pump {
     ) -> Result<()> {
         let client = self.client.clone();
         let session = match session {
-            Some(session) => session,
+            Some(session) => {
+                self.their_session = Some(session.clone());
+                session
+            }
             None => {
                 // The server is asked for nothing here. Not causally consistent, as the driver's implicit sessions.
                 let options = SessionOptions::builder().causal_consistency(false).build();
@@ -261,6 +268,7 @@ impl Pump {
             if !answer.as_ref().is_err_and(lost) {
                 // Answered: what is open now has an id of its own, and the session goes back to the driver's pool.
                 self.own_session = None;
+                self.their_session = None;
             }
         }
         let mut cursor = match opened {
@@ -406,23 +414,32 @@ impl Pump {
                 _,
             ) => Some(Leftover::cursor(address, database, collection, id)),
             (None, Some(session)) => Leftover::session(address, session),
-            (None, None) => None,
+            (None, None) => {
+                if let Some(session) = self.their_session.take() {
+                    session.left_open(address);
+                }
+                None
+            }
         }
     }
 
     /// Notes what may be open of attempts to open the cursor that the driver gave up: their answers, lost on the way,
-    /// may have been cursors. A session of the caller's is not killed for it.
+    /// may have been cursors.
     fn set_apart(&mut self) {
         let mut asked = self
             .answering
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let Some(session) = &self.own_session else {
-            return;
-        };
         while asked.len() > 1 {
-            let given_up = Leftover::session(asked.remove(0), session.clone());
-            self.leftovers.extend(given_up);
+            let address = asked.remove(0);
+            match (&self.own_session, &self.their_session) {
+                (Some(session), _) => {
+                    let given_up = Leftover::session(address, session.clone());
+                    self.leftovers.extend(given_up);
+                }
+                (None, Some(session)) => session.left_open(address),
+                (None, None) => {}
+            }
         }
     }
 

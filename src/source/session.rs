@@ -1,15 +1,20 @@
 //! Sessions and transactions.
 
+use std::mem::take;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
+use std::time::Duration;
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{join_all, BoxFuture};
 use futures_util::FutureExt;
 use mongodb::bson::Document;
+use mongodb::options::ServerAddress;
 use mongodb::ClientSession;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::timeout;
 
 use super::client::Client;
+use super::direct::Leftover;
 use super::failure::from_driver;
 use super::options;
 use super::task::Task;
@@ -28,6 +33,17 @@ struct Inner {
     id: Document,
     cell: Mutex<Option<ClientSession>>,
     ended: AtomicBool,
+    /// Servers that may hold a cursor of the session whose id nobody was told.
+    open_on: StdMutex<Vec<ServerAddress>>,
+}
+
+/// How long the end of a session waits until what was left open in it is killed; it is killed after that, too.
+const KILLING: Duration = Duration::from_secs(1);
+
+impl Inner {
+    fn open_on(&self) -> StdMutexGuard<'_, Vec<ServerAddress>> {
+        self.open_on.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Session {
@@ -37,6 +53,7 @@ impl Session {
             id: session.id().clone(),
             cell: Mutex::new(Some(session)),
             ended: AtomicBool::new(false),
+            open_on: StdMutex::default(),
         })))
     }
 
@@ -91,15 +108,40 @@ impl Session {
         }
         let this = self.clone();
         Task::spawn(async move {
-            let mut cell = this.inner()?.cell.lock().await;
+            let inner = this.inner()?;
+            let mut cell = inner.cell.lock().await;
             // Without a transaction this fails, which says nothing to the caller.
             if let Some(session) = cell.as_mut() {
                 let _ = session.abort_transaction().await;
             }
-            drop(cell.take());
+            let open_on = take(&mut *inner.open_on());
+            if open_on.is_empty() {
+                drop(cell.take());
+                return Ok(());
+            }
+            drop(cell);
+            let killing = tokio::spawn(this.clone().kill_on(open_on));
+            let _ = timeout(KILLING, killing).await;
             Ok(())
         })
         .detached()
+    }
+
+    /// Notes a server that was asked for a cursor and whose answer was not read.
+    pub(crate) fn left_open(&self, address: ServerAddress) {
+        if let Some(inner) = self.0.get() {
+            inner.open_on().push(address);
+        }
+    }
+
+    /// Kills what is open in it on these servers. The driver has it back when the last of us is dropped.
+    async fn kill_on(self, addresses: Vec<ServerAddress>) {
+        let Ok(inner) = self.inner() else { return };
+        let kills = addresses
+            .into_iter()
+            .filter_map(|address| Leftover::session(address, self.clone()))
+            .map(|leftover| leftover.kill(&inner.client));
+        join_all(kills).await;
     }
 
     /// The id that the server knows the session by.

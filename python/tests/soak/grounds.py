@@ -1,0 +1,113 @@
+"""Servers that may be broken, and what is open on them."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import cursors
+import servers
+from proxy import Proxy
+from pymongo.errors import PyMongoError
+from pymongo.write_concern import WriteConcern
+from servers import Admin, Member
+
+from soak import rows
+
+READY = 60.0
+"""Seconds until a server that was broken must be back."""
+
+
+TRANSACTIONS = ("--setParameter", "transactionLifetimeLimitSeconds=10")
+"""A transaction whose abort was lost is the server's to end."""
+
+
+class Ground:
+    """A replica set of one or more members, the proxy in front of a single one, and its administrator."""
+
+    def __init__(self, name: str, own_uri: str, members: dict[str, Member], proxy: Proxy | None, admin: Admin) -> None:
+        self.name = name
+        self.members = members
+        self.proxy = proxy
+        self.admin = admin
+        self.uri = own_uri if proxy is None else proxy.uri
+        """Where clients are sent."""
+
+    def primary(self) -> Member:
+        self.wait()
+        return self.members[str(servers.primary_of(self.admin))]
+
+    def wait(self) -> None:
+        """Until all members are there and one is primary."""
+        end = time.monotonic() + READY
+        while True:
+            with contextlib.suppress(PyMongoError):
+                states = [each["state"] for each in self.admin.admin.command("replSetGetStatus")["members"]]
+                if states.count(1) == 1 and set(states) <= {1, 2} and servers.primary_of(self.admin) is not None:
+                    return
+            if time.monotonic() > end:
+                raise TimeoutError(f"{self.name} did not come back: {self.admin.topology_description}")
+            time.sleep(0.05)
+
+    @contextmanager
+    def each(self) -> Iterator[list[Admin]]:
+        """An administrator of each member."""
+        with ExitStack() as stack:
+            yield [stack.enter_context(Admin(member.direct)) for member in self.members.values()]
+
+    def cursors(self) -> int:
+        """Open on what reads are from, on any member, idle or at work. Of one member: all that the server counts."""
+        with self.each() as members:
+            if len(members) == 1:
+                return servers.open_cursors(members[0])
+            databases = [member[rows.DATABASE] for member in members]
+            return sum(len(cursors.open_cursors(each)) + len(cursors.at_work(each)) for each in databases)
+
+    def left(self) -> list[str]:
+        """The open cursors as servers describe them."""
+        with self.each() as members:
+            found = [
+                (member.address, each) for member in members for each in cursors.open_cursors(member[rows.DATABASE])
+            ]
+        return [f"{self.name}, {where}: {each['ns']}, {each['cursor']}" for where, each in found]
+
+    def transactions(self) -> int:
+        """Open on any member."""
+        with self.each() as members:
+            return sum(int(each.admin.command("serverStatus")["transactions"]["currentOpen"]) for each in members)
+
+    def sessions(self) -> int:
+        """That members remember, those of the administrators and of members among themselves left out."""
+        with self.each() as members:
+            stages = [{"$listLocalSessions": {"allUsers": True}}]
+            return sum(len(list(member.admin.aggregate(stages))) for member in members)
+
+    def connections(self, name: str) -> int:
+        """Of clients that call themselves so, on any member."""
+        stages: list[dict[str, Any]] = [
+            {"$currentOp": {"idleConnections": True, "allUsers": True}},
+            {"$match": {"appName": name}},
+        ]
+        with self.each() as members:
+            return sum(len(list(member.admin.aggregate(stages))) for member in members)
+
+
+@contextmanager
+def grounds(set_of_three: bool) -> Iterator[list[Ground]]:
+    """One server behind the proxy; and a set of three, if asked for. With everything stored."""
+    with ExitStack() as stack:
+        found = []
+        for name, count in [("one", 1), *([("three", 3)] if set_of_three else [])]:
+            uri, members = stack.enter_context(servers.replica_set(count, *TRANSACTIONS))
+            admin = stack.enter_context(Admin(uri, serverSelectionTimeoutMS=5_000))
+            rows.load(admin.get_database(rows.DATABASE, write_concern=WriteConcern("majority", j=True)))
+            proxy = None
+            if count == 1:
+                host, port = next(iter(members)).split(":")
+                proxy = Proxy((host, int(port)))
+                stack.callback(proxy.close)
+            found.append(Ground(name, uri, members, proxy, admin))
+        yield found

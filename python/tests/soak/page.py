@@ -1,0 +1,133 @@
+"""What a run found: for a terminal, and as a page of the documentation."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from figures import environment
+from report import table
+from soak import checks
+from soak.checks import MB
+from soak.run import Found
+
+ABOUT = """\
+One process reads from a server behind a proxy and, without `--one`, from a replica set of three: threads and an event
+loop draw reads of every kind and ways to leave them. Another process breaks the servers and what lies between, one
+fault after the other, and after each waits until both clients of that server read again. At checkpoints all rests,
+without faults: every way to read must succeed, and no cursor and no transaction may be open. Then clients are closed:
+no connection of theirs may be left, and threads, descriptors and Arrow's bytes are at most those of the first one."""
+
+COLUMNS_ARE = """\
+Cursors, transactions, and the first column of descriptors are with clients open, all else after they were closed.
+Arrow's bytes are those of pyarrow's pool, beyond the tables that reads are compared with. Sessions are those that
+servers remember, which they do for 30 minutes, of every client that was closed: the driver ends its sessions in one
+more, and drops those whose connection broke, as drivers are told to. The first checkpoint follows a warm-up."""
+
+COLUMNS = (
+    "seconds",
+    "operations",
+    "cursors",
+    "transactions",
+    "connections",
+    "sessions",
+    "descriptors, open",
+    "descriptors",
+    "threads",
+    "memory, MB",
+    "Arrow, bytes",
+)
+
+
+def text(found: Found) -> str:
+    """A few lines, with all failures."""
+    tally = found.tally
+    lines = [
+        f"seed {found.seed}, {found.seconds:.0f} s: {tally.operations.total():,} operations, "
+        f"{found.faults.total():,} faults, "
+        f"{tally.errors.total():,} reads ended with an error, {len(tally.wrong)} wrong",
+        *_rows(found),
+        *(f"FAILED {each}" for each in found.failures),
+        "Nothing failed." if not found.failures else f"{len(found.failures)} failed.",
+    ]
+    return "\n".join(lines)
+
+
+def _cells(found: Found) -> list[tuple[str, ...]]:
+    base = found.checkpoints[0].closed if found.checkpoints else None
+    return [
+        (
+            f"{each.seconds:,.0f}",
+            f"{each.operations:,}",
+            str(each.cursors),
+            str(each.transactions),
+            str(each.connections),
+            str(each.sessions),
+            str(each.open.descriptors),
+            str(each.closed.descriptors),
+            str(each.closed.threads),
+            f"{each.closed.memory / MB:.0f}",
+            str(each.closed.arrow - (base.arrow if base else 0)),
+        )
+        for each in found.checkpoints
+    ]
+
+
+def _rows(found: Found) -> list[str]:
+    lines = [COLUMNS, *_cells(found)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
+
+
+def _counted(head: Sequence[str], counts: Mapping[str, int]) -> list[str]:
+    cells = [(name, f"{count:,}") for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    return [*table(head, cells), ""]
+
+
+def _memory(found: Found) -> str:
+    if not checks.memory_judged(found.checkpoints):
+        return "There are too few checkpoints to judge memory."
+    return (
+        f"Memory is judged after {checks.WARM_UP} checkpoints: the median of the last half may be "
+        f"{checks.GROWTH / MB:.0f} MB above that of the first half."
+    )
+
+
+def markdown(found: Found, command: str) -> str:
+    """A page."""
+    tally, machine = found.tally, {**environment(), "mongod": found.mongod}
+    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
+    failed = [f"- {each.splitlines()[0][:300]}" for each in found.failures] or ["Nothing failed."]
+    lines = [
+        "# Soak",
+        "",
+        f"Made on {dt.date.today().isoformat()} by `{command}`, which runs `python/tests/soak`; do not edit. {facts}.",
+        "",
+        ABOUT,
+        "",
+        f"Seed {found.seed}, {found.seconds:,.0f} seconds: {tally.operations.total():,} operations, "
+        f"{found.faults.total():,} faults. {tally.errors.total():,} operations ended with an error of this package, "
+        f"{len(tally.untyped)} with another one; {len(tally.wrong)} gave wrong rows.",
+        "",
+        *failed,
+        "",
+        "## Checkpoints",
+        "",
+        COLUMNS_ARE,
+        _memory(found),
+        "",
+        *table(COLUMNS, _cells(found)),
+        "",
+        "## Operations",
+        "",
+        *_counted(("operation", "times"), tally.operations),
+        "## Faults",
+        "",
+        *_counted(("fault: on which servers", "times"), found.faults),
+        "## Errors that reads ended with",
+        "",
+        "Those of reads whose client was closed under them are among them.",
+        "",
+        *_counted(("error", "times"), tally.errors),
+    ]
+    return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"

@@ -1,0 +1,102 @@
+"""Where reads go: a client with its models, and the options that a read draws."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+from typing import Any
+
+from data_bridge import AsyncMongoClient, MongoClient
+from data_bridge.odm import AsyncDocument, Document, EmbeddedDocument
+from soak.rows import DATABASE, Want
+
+CLIENT: dict[str, Any] = {
+    "heartbeatFrequencyMS": 500,
+    "serverSelectionTimeoutMS": 5_000,
+    "connectTimeoutMS": 2_000,
+    "maxPoolSize": 20,
+    "timeout": 20,
+}
+"""Of every client. A read that names no deadline has this one: it must end within minutes, whatever happens."""
+
+
+class Detail(EmbeddedDocument):
+    a: list[int]
+    even: bool
+
+
+class Row(Document):
+    id: int
+    n: int
+    half: float
+    text: str
+    at: dt.datetime
+    d: Detail
+
+
+class Small(Row):
+    class Settings:
+        name = "small"
+
+
+class Large(Row):
+    class Settings:
+        name = "large"
+
+
+class AsyncRow(AsyncDocument):
+    id: int
+    n: int
+    half: float
+    text: str
+    at: dt.datetime
+    d: Detail
+
+
+class AsyncSmall(AsyncRow):
+    class Settings:
+        name = "small"
+
+
+class AsyncLarge(AsyncRow):
+    class Settings:
+        name = "large"
+
+
+class Source:
+    """A client of one server or set."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        self.uri = uri
+        self.name = name
+        self.client = MongoClient(uri, appName=name, **CLIENT)
+        there = self.client[DATABASE]
+        self.models: dict[str, Any] = {"small": Small.on(there), "large": Large.on(there)}
+
+    def __getitem__(self, want: Want) -> Any:
+        return self.client[DATABASE][want.shape.name]
+
+
+class AsyncSource:
+    """As `Source`, awaited."""
+
+    def __init__(self, uri: str, name: str) -> None:
+        self.uri = uri
+        self.name = name
+        self.client = AsyncMongoClient(uri, appName=name, **CLIENT)
+        there = self.client[DATABASE]
+        self.models: dict[str, Any] = {"small": AsyncSmall.on(there), "large": AsyncLarge.on(there)}
+
+    def __getitem__(self, want: Want) -> Any:
+        return self.client[DATABASE][want.shape.name]
+
+
+def options(rng: random.Random, want: Want) -> dict[str, Any]:
+    """How to ask for it: a few replies or many, with a deadline or without, going on after faults or not."""
+    few = max(2, (want.high - want.low) // rng.randint(1, 12))
+    given: dict[str, Any] = {"batch_size": few, "sort": [("_id", 1)]}
+    if rng.random() < 0.7:
+        given["timeout"] = rng.choice([0.5, 2, 5, 10])
+    if rng.random() < 0.2:
+        given["resume"] = True
+    return given
