@@ -78,9 +78,9 @@ def checkpoints(*memory: int) -> list[Checkpoint]:
 
 def test_memory_may_fill_and_may_not_grow() -> None:
     filling = [100, 200, 300, 310]
-    plateau = [320, 300, 330, 310, 325, 335, 320, 330]
+    plateau = [320, 300, 330, 310, 325, 335, 320, 330, 300, 335, 310, 330]
     assert checks.memory_failure(checkpoints(*filling, *plateau)) is None
-    growing = [320 + 10 * minute for minute in range(8)]
+    growing = [320 + 10 * minute for minute in range(12)]
     assert "memory grows" in str(checks.memory_failure(checkpoints(*filling, *growing)))
     # Too few to tell.
-    assert checks.memory_failure(checkpoints(100, 200, 300, 400, 500)) is None
+    assert checks.memory_failure(checkpoints(*filling, 400, 500, 600, 700)) is None

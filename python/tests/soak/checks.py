@@ -61,7 +61,8 @@ def failures_at(checkpoint: Checkpoint, first: Checkpoint, allowed: int) -> list
 
 
 def memory_judged(checkpoints: Sequence[Checkpoint]) -> bool:
-    return len(checkpoints) >= WARM_UP + 4
+    """Single checkpoints lie 60 MB apart without a trend: six in each half, at least."""
+    return len(checkpoints) >= WARM_UP + 12
 
 
 def memory_failure(checkpoints: Sequence[Checkpoint]) -> str | None:
