@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions lint deny stubtest format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions lint deny cargo-deny stubtest format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -44,7 +44,7 @@ help:
 	@echo 'make bench      the table of figures against other readers; ARGS="--shapes flat --rounds 3"'
 	@echo 'make scaling    how decoding scales with threads, documents and fields, and its memory; no server'
 	@echo 'make instructions  instructions per document of each stage, by valgrind; ARGS="--shapes flat --record"'
-	@echo 'make lint       formatting, clippy, ruff, mypy'
+	@echo 'make lint       formatting, clippy, ruff, mypy; licences where cargo-deny is installed'
 	@echo 'make deny       licences, sources and advisories of the Rust dependencies; builds cargo-deny first'
 	@echo 'make clean      remove what these made'
 
@@ -114,14 +114,22 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if command -v cargo-deny >/dev/null; then $(DENY); \
+	  else echo 'cargo-deny is not installed: licences and sources were not looked at. make deny installs it.' >&2; fi
 
-# Licences, sources, bans and, where its database can be fetched, known vulnerabilities of the Rust dependencies. Not part of
-# lint: cargo-deny takes longer to build than all of this project, and the database needs GitHub.
-deny:
-	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
-	cargo deny --locked check licenses bans sources
+# Licences, sources and bans: what lint looks at where cargo-deny is installed. Known vulnerabilities too, where their database
+# can be fetched from GitHub.
+DENY := cargo deny --locked check licenses bans sources
+
+deny: cargo-deny
+	$(DENY)
 	if cargo deny --locked fetch db; then cargo deny --locked check advisories; \
 	  else echo 'The database of advisories cannot be fetched here: it was not looked at.' >&2; fi
+
+# Its own release profile (fat LTO) takes many times as long to build; it then runs for a second either way.
+cargo-deny:
+	@command -v cargo-deny >/dev/null || CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 cargo install --locked cargo-deny
 
 # The stub of the native module against the module itself.
 stubtest: develop

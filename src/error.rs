@@ -150,6 +150,18 @@ impl Error {
         self
     }
 
+    /// The same error, its message followed by what was done about it; for the kinds that a server causes.
+    #[must_use]
+    pub(crate) fn with_note(mut self, note: &str) -> Self {
+        if let ErrorKind::Connection(text)
+        | ErrorKind::Timeout(text)
+        | ErrorKind::Operation { message: text, .. } = &mut self.0.kind
+        {
+            *text = format!("{text}; {note}");
+        }
+        self
+    }
+
     /// Labels that say what may be tried again, such as `"TransientTransactionError"`; sorted.
     pub fn labels(&self) -> &[String] {
         &self.0.labels

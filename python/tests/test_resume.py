@@ -97,26 +97,33 @@ def test_a_cut_at_each_reply(admin: Admin, reader: Reader, batch_size: int, dire
         if way in ("to_arrow", "stream", "async stream"):
             way = "iterate"  # `_id`s of many types come back from a table as bytes
         with failing(admin, {"skip": nth - 1}, failCommands=["getMore"], errorCode=43):
-            if batch_size == 1:
-                # The one row of the first reply is the last one again: without a getMore there is nothing new.
-                outcome = reader.attempt("resume", way, **{**options, "batch_size": 2})
-            else:
-                outcome = reader.attempt("resume", way, **options)
+            outcome = reader.attempt("resume", way, **options)
         assert outcome.error is None
         assert _same(outcome.ids, IDS[::direction])
 
 
-def test_a_cursor_that_dies_at_once_each_time(admin: Admin, reader: Reader) -> None:
+@pytest.mark.parametrize("direction", [1, -1])
+def test_cursors_that_die_at_once(admin: Admin, reader: Reader, direction: int) -> None:
+    """Each first reply brings a new row, whether the last one comes again before it or not."""
+    query = reader.client.resume.c.find(sort=[("_id", direction)], batch_size=1, resume=True)
+    with failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=43):
+        assert _same([row["_id"] for row in query.read()], IDS[::direction])
+    assert query.report is not None
+    assert query.report.resumed >= len(IDS) - 1
+
+
+def test_no_new_row_ends_it(admin: Admin, reader: Reader) -> None:
+    lost = {"failCommands": ["find", "getMore"], "errorCode": 43}
     query = reader.client.resume.c.find(batch_size=1, resume=True, timeout=60)
-    with failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=43), pytest.raises(OperationFailure) as caught:
+    with (
+        failing(admin, {"skip": 1}, **lost),
+        pytest.raises(OperationFailure, match="went on 6 times in a row without a new row") as caught,
+    ):
         query.read()
     assert caught.value.code == 43
     assert query.report is not None
     assert query.report.resumed == 6
-    with (
-        failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=43),
-        pytest.raises((ServerTimeout, OperationFailure)),
-    ):
+    with failing(admin, {"skip": 1}, **lost), pytest.raises((ServerTimeout, OperationFailure)):
         reader.client.resume.c.find(batch_size=1, resume=True, timeout=0.3).read()
 
 
@@ -133,8 +140,7 @@ def test_connections_that_break(proxy: Proxy, reader: Reader, cut: str, directio
 @settings(max_examples=20)
 @example(cuts={1}, batch_size=1, direction=1, skip=0, limit=0)
 @given(
-    # More than six in a row, with one row in a reply, end the read.
-    cuts=st.sets(st.integers(1, 40), max_size=6),
+    cuts=st.sets(st.integers(1, 40), max_size=12),
     batch_size=st.sampled_from([1, 2, 3, 7]),
     direction=st.sampled_from([1, -1]),
     skip=st.integers(0, 6),
@@ -229,6 +235,20 @@ def test_where_it_cannot_resume_is_refused(admin: Admin, faulty_uri: str) -> Non
             with pytest.raises(InvalidQuery, match="transaction"):
                 client.resume.c.find(session=session, resume=True).read()
             session.abort_transaction()
+
+
+def test_a_sharded_cluster_is_refused(proxy: Proxy, reader: Reader) -> None:
+    """By what a mongos says of itself in its hello; everything else of this server is a mongod's."""
+
+    def as_mongos(link: wire.Link, reply: bytes) -> None:
+        hello = {**bson.decode(reply[21:]), "msg": "isdbgrid"}
+        body = bson.encode(hello)
+        link.send(wire.HEADER.pack(21 + len(body), *wire.HEADER.unpack_from(reply)[1:]) + reply[16:21] + body)
+
+    reader.client.resume.c.find(resume=True).read()  # the connection says hello before
+    proxy.spoil("hello", range(1, 100), as_mongos)
+    with pytest.raises(InvalidQuery, match="cannot resume: the `_id`s of a sharded cluster"):
+        reader.client.resume.c.find(resume=True).read()
 
 
 def test_without_it_the_read_ends(proxy: Proxy, reader: Reader) -> None:

@@ -105,7 +105,8 @@ pub fn shutdown(within: Duration) {
 ///
 /// What a process calls before it leaves: a cursor that is not killed stays open on its server for half an hour.
 pub fn leave(within: Duration) {
-    if let Some(registry) = REGISTRY.get() {
+    // Made now if nothing ran yet: a thread may be just about to start the first run.
+    if let Ok(registry) = Registry::of_this_process() {
         registry.lock().leaving = true;
     }
     shutdown(within);

@@ -133,8 +133,11 @@ impl Resume {
             self.again = true;
             self.short = true;
         }
-        let more = i64::from(self.again);
-        options.limit = left.map(|left| i64::try_from(left).unwrap_or(i64::MAX - 1) + more);
+        let more = u32::from(self.again);
+        options.limit =
+            left.map(|left| i64::try_from(left).unwrap_or(i64::MAX - 1) + i64::from(more));
+        // The first reply brings something new, so that the read gets on though each getMore fails.
+        options.batch_size = options.batch_size.map(|size| size.max(1 + more));
         Ok(Some(self.find(self.filter.clone(), options)))
     }
 
@@ -180,7 +183,7 @@ impl Resume {
     /// How long to wait before the read goes on after `error`.
     ///
     /// # Errors
-    /// `error`, if it is of another kind, or came too often.
+    /// `error`, if it is of another kind, or came too often; then it says so.
     pub(crate) fn after(&mut self, error: Error) -> Result<Duration> {
         // The work of a transaction is lost as a whole.
         let whole = error
@@ -192,8 +195,13 @@ impl Resume {
             ErrorKind::Operation { code, .. } => LOST.contains(code),
             _ => false,
         };
-        if !lost || whole || self.unreadable || self.attempts >= ATTEMPTS {
+        if !lost || whole || self.unreadable {
             return Err(error);
+        }
+        if self.attempts >= ATTEMPTS {
+            return Err(error.with_note(&format!(
+                "the read went on {ATTEMPTS} times in a row without a new row"
+            )));
         }
         let wait = match self.attempts {
             0 => Duration::ZERO,
