@@ -148,13 +148,13 @@ def indexes_of(model: Any) -> list[Any]:
 
 
 def _is_pairs(index: Any) -> bool:
-    return isinstance(index, tuple) and len(index) > 0 and all(isinstance(each, tuple) for each in index)
+    return isinstance(index, tuple) and len(index) > 0 and all(isinstance(each, (tuple, Sort)) for each in index)
 
 
 def _keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = []
     for key in keys:
-        if isinstance(key, tuple) and not isinstance(key, Sort) and len(key) == 2 and isinstance(key[1], str):
+        if isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], str):
             (name, _), kind = sort_keys(model, [key[0]])[0], key[1]
             pairs.append((name, kind))
         else:

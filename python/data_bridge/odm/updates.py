@@ -11,8 +11,8 @@ from bson.regex import Regex
 from ..errors import InvalidQuery
 from . import trust
 from .errors import Mismatch
-from .expressions import Expression, FieldPath
-from .naming import resolve
+from .expressions import Expression, FieldPath, roots_of
+from .naming import check_items, resolve
 from .plans import Plan
 
 _MISSING: Any = object()
@@ -188,6 +188,7 @@ class Pull(Update):
 
     def _value(self, field: FieldPath, value: Any) -> Any:
         if isinstance(value, Expression):
+            check_items(field, roots_of(value))
             return value.document
         item = _item(field, value)
         if isinstance(item, Mapping) and any(str(key).startswith("$") for key in item):

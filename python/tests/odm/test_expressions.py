@@ -152,8 +152,22 @@ def test_trust_may_be_given_within() -> None:
     assert all_of([inner]) == inner
 
 
+def test_positions_of_tuples_have_types_of_their_own(users: Any) -> None:
+    users.insert_one({"name": "a", "age": 1, "pair": [5, "x"]})
+    assert User.find(F.pair[0] > 4, F.pair[1] == "x").count() == 1
+    with pytest.raises(InvalidQuery, match="expected str"):
+        _ = F.pair[1] == 5
+    with pytest.raises(TypeError, match="has no position 2"):
+        _ = F.pair[2]
+
+
 def test_sorting() -> None:
-    assert -User.age == Sort("age", -1)
+    assert -User.age == Sort("age", -1) != Sort("age", 1)
+    assert repr(-User.age) == "Sort('age', -1)"
+    assert len({-User.age, Sort("age", -1), +User.age}) == 2
+    assert sort_keys(User, [Sort("age", -1)]) == [("age", -1)]
+    with pytest.raises(AttributeError):
+        sort_keys(User, [Sort("agee", -1)])
     keys = sort_keys(User, [-F.age, F.name, "-e-mail", "+address.city", ("tags", -1), [F.score]])
     assert keys == [("age", -1), ("name", 1), ("e-mail", -1), ("address.city", 1), ("tags", -1), ("score", 1)]
     assert sort_keys(User, ["homes.winter.city", "items.0.name"]) == [("homes.winter.city", 1), ("items.0.name", 1)]

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from bson import DBRef, ObjectId
+from profiled import queries
+from shop import Address
 
 import data_bridge
 from data_bridge import odm
-from data_bridge.odm import Document, Link, ValidationError
+from data_bridge.odm import Document, EmbeddedDocument, Link, ValidationError
 
 A, B, C = ObjectId("a" * 24), ObjectId("b" * 24), ObjectId("c" * 24)
 
@@ -53,6 +55,51 @@ def test_a_list_that_grows_leaves_its_links_as_they_were(teams: Any, database: A
     again.members[0].id = C
     again.save()
     assert teams.find_one()["members"][0] == DBRef("people", C)
+
+
+class Badge(EmbeddedDocument):
+    owner: Link[Person] | None = None
+    within: list[Badge] = []
+
+
+class Club(Document):
+    badges: list[Badge] = []
+    best: Badge | None = None
+    named: dict[str, Badge] = {}
+    roles: dict[str, Link[Person]] = {}
+    note: Address | None = None
+
+    class Settings:
+        name = "clubs"
+
+
+def test_links_in_mappings_and_in_what_is_embedded_are_fetched(teams: Any, database: Any) -> None:
+    odm.init(Person.__odm__.collection.database, [Club])
+    deep = Badge(owner=Link(Person, B), within=[Badge(owner=Link(Person, C))])
+    club = Club(
+        badges=[Badge(owner=Link(Person, A)), deep], best=Badge(), named={"k": deep}, roles={"r": Link(Person, C)}
+    )
+    club.insert()
+    found: list[Club] = []
+    used = queries(database, lambda: found.extend(Club.find(fetch_links=True).to_list()))
+    assert used == ["clubs", "people", "people"]  # roles, and the owner of all badges
+    (fetched,) = found
+    assert [badge.owner.document.name for badge in fetched.badges] == [str(A), str(B)]  # type: ignore[union-attr]
+    assert fetched.badges[1].within[0].owner.document.name == str(C)  # type: ignore[union-attr]
+    assert fetched.named["k"].within[0].owner.document.name == str(C)  # type: ignore[union-attr]
+    assert fetched.roles["r"].document.name == str(C)  # type: ignore[union-attr]
+    assert fetched.best is not None
+    assert fetched.best.owner is None
+
+
+def test_a_link_that_does_not_fit_fails_where_it_is_read(teams: Any) -> None:
+    teams.insert_many([{"_id": 1, "lead": 5, "members": [A]}, {"_id": 2, "lead": B}])
+    bad, good = Team.find(fetch_links=True).sort("id").to_list()
+    assert good.lead is not None
+    assert (good.lead.document.name, bad.members[0].document.name) == (str(B), str(A))  # type: ignore[union-attr]
+    with pytest.raises(ValidationError) as raised:
+        _ = bad.lead
+    assert (raised.value.id, raised.value.path) == (1, ("lead",))
 
 
 def test_a_new_link_is_a_reference(teams: Any) -> None:
