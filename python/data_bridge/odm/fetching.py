@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from .containers import ListPlan
@@ -15,16 +15,16 @@ IDS_AT_A_TIME = 100_000
 """Ids in one `$in`: a command is 16 MB at most."""
 
 
-def fetch(model: Any, instances: list[Any], session: Any, elsewhere: Any = None) -> Steps[None]:
-    """Read what the links of `instances` refer to, in the database of `init` or elsewhere."""
+def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = None) -> Steps[None]:
+    """Read what the links of `instances` refer to, in the database of `init` or elsewhere; `options` as for `find`."""
     found: dict[int, tuple[Any, list[Any]]] = {}
     for each in instances:
         _hold(each, found, {})
     for field, holders in found.values():
         if field.plan.virtual:
-            yield from _fetch_back(field, _target(field, elsewhere), holders, session)
+            yield from _fetch_back(field, _target(field, elsewhere), holders, options)
         else:
-            yield from _fetch_forward(field, _target(field, elsewhere), holders, session)
+            yield from _fetch_forward(field, _target(field, elsewhere), holders, options)
 
 
 def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
@@ -68,15 +68,15 @@ def _target(field: Any, elsewhere: Any) -> Any:
     return target if elsewhere is None else elsewhere.model(target)
 
 
-def _fetch_forward(field: Any, target: Any, instances: list[Any], session: Any) -> Steps[None]:
+def _fetch_forward(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> Steps[None]:
     links = [link for each in instances for link in _links_in(_value(each, field))]
-    found = yield from _find(target, ["_id"], [_stored_id(target, link.id) for link in links], session)
+    found = yield from _find(target, ["_id"], [_stored_id(target, link.id) for link in links], options)
     by_id = {_key(each.id): each for each in found}
     for link in links:
         link._resolved(by_id.get(_key(link.id)))
 
 
-def _fetch_back(field: Any, target: Any, instances: list[Any], session: Any) -> Steps[None]:
+def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> Steps[None]:
     plan = field.plan.links
     original = target.__odm__.path(plan.original)
     if original._plan.links is None or original._plan.virtual or original._plan.keyed:
@@ -84,7 +84,7 @@ def _fetch_back(field: Any, target: Any, instances: list[Any], session: Any) -> 
     # A link is a DBRef; other programs store the bare _id.
     keys = [f"{original._key}.$id", original._key]
     ids = [_stored_id(type(each), each.id) for each in instances]
-    found = yield from _find(target, keys, ids, session)
+    found = yield from _find(target, keys, ids, options)
     by_id: dict[Any, list[Any]] = {}
     for each in found:
         for link in _links_in(getattr(each, plan.original)):
@@ -95,13 +95,13 @@ def _fetch_back(field: Any, target: Any, instances: list[Any], session: Any) -> 
         instance._kept[field.name] = back if several else (back[0] if back else None)
 
 
-def _find(model: Any, keys: list[str], ids: list[Any], session: Any) -> Steps[list[Any]]:
+def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[str, Any]) -> Steps[list[Any]]:
     wanted = list({_key(each): each for each in ids if each is not None}.values())
     found: list[Any] = []
     for start in range(0, len(wanted), IDS_AT_A_TIME):
         conditions = [{key: {"$in": wanted[start : start + IDS_AT_A_TIME]}} for key in keys]
         condition = conditions[0] if len(conditions) == 1 else {"$or": conditions}
-        found += yield from model.find(condition, with_children=True, session=session)._list()
+        found += yield from model.find(condition, with_children=True, **options)._list()
     return found
 
 

@@ -58,15 +58,15 @@ class Link(Generic[T]):
             raise NotFetched(f"{self!r} was not fetched: use fetch_links, or its fetch()")
         return self._document
 
-    def fetch(self, session: Any = None) -> Any:
+    def fetch(self, session: Any = None, *, timeout: Any = ...) -> Any:
         """Read the document, or None where there is none; awaited for AsyncDocuments."""
         if not self.model._is_async:
-            self._resolved(self.model.get(self.id, with_children=True, session=session))
+            self._resolved(self.model.get(self.id, with_children=True, session=session, timeout=timeout))
             return self._document
-        return self._fetch_async(session)
+        return self._fetch_async(session, timeout)
 
-    async def _fetch_async(self, session: Any) -> T | None:
-        self._resolved(await self.model.get(self.id, with_children=True, session=session))
+    async def _fetch_async(self, session: Any, timeout: Any) -> T | None:
+        self._resolved(await self.model.get(self.id, with_children=True, session=session, timeout=timeout))
         return self._document
 
     def to_ref(self) -> DBRef:
