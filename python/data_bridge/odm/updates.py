@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, overload
@@ -16,6 +17,8 @@ from .naming import check_items, resolve
 from .plans import Plan
 
 _MISSING: Any = object()
+_SOME_TIME = dt.datetime(2000, 1, 1, 12)
+"""As the server's times are: no midnight."""
 
 
 class Update:
@@ -70,11 +73,12 @@ class Inc(Update):
     operator = "$inc"
 
     def _value(self, field: FieldPath, value: Any) -> Any:
-        return field._operand(value)
+        # A number that the field could hold itself: 1.5 more of an int would be none.
+        return _whole(field, value)
 
 
 class Mul(Inc):
-    """Multiplies numbers."""
+    """Multiplies numbers, by what the field could hold itself."""
 
     operator = "$mul"
 
@@ -123,6 +127,7 @@ class CurrentDate(Update):
         super().__init__(dict.fromkeys(fields, True))
 
     def _value(self, field: FieldPath, value: Any) -> Any:
+        _whole(field, _SOME_TIME)
         return True
 
 

@@ -86,6 +86,7 @@ def replace(instance: Any, overwrite: bool, session: Any, timeout: Any) -> Steps
 
 def update(instance: Any, updates: Iterable[Any], session: Any, timeout: Any) -> Steps[Any]:
     """Run update operators on the document, and what hooks change of the instance; read it again."""
+    id_of(instance)
     _no_changes(instance, "update()")
     model = type(instance)
     sent: dict[str, Any] = {}

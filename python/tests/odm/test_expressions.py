@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
-from bson import ObjectId, Regex
+from bson import Decimal128, ObjectId, Regex
 from shop import Address, Color, Item, User
 
 from data_bridge import InvalidQuery
@@ -207,6 +207,8 @@ def test_nested_names_are_not_shadowed_by_operators() -> None:
         (operators.Set("mail", None), {"$set": {"e-mail": None}}),
         (operators.Push(F.tags, "x"), {"$push": {"tags": {"$each": ["x"]}}}),
         (operators.CurrentDate(F.seen), {"$currentDate": {"seen": True}}),
+        (operators.CurrentDate(F.extra), {"$currentDate": {"extra": True}}),
+        (operators.Mul({F.score: 2, F.money: 3}), {"$mul": {"score": 2.0, "money": Decimal128("3")}}),
         ({"$set": {"age": 1}}, {"$set": {"age": 1}}),
     ],
 )
@@ -228,6 +230,11 @@ def test_updates_are_merged() -> None:
         ([operators.Set({F.age: "x"})], InvalidQuery),
         ([operators.Set({F.age: None})], InvalidQuery),
         ([operators.Set({F.tags: "x"})], InvalidQuery),
+        ([operators.Inc({F.age: 1.5})], InvalidQuery),
+        ([operators.Mul({F.age: 0.5})], InvalidQuery),
+        ([operators.Inc({F.age: None})], InvalidQuery),
+        ([operators.CurrentDate(F.age)], InvalidQuery),
+        ([operators.CurrentDate(F.born)], InvalidQuery),
         ([operators.Push({F.tags: 5})], InvalidQuery),
         ([operators.Push({F.name: "x"})], InvalidQuery),
         ([operators.Pull({F.extra: {"$gt": 1}})], InvalidQuery),

@@ -474,3 +474,8 @@ def test_a_default_that_was_made_stays(ours: data_bridge.Database, database: Any
     keyed.save()
     assert keyed.key == key
     assert "key" not in database["Keyed"].find_one()
+
+
+def test_an_update_of_what_was_not_inserted_says_so(users: Any) -> None:
+    with pytest.raises(DocumentNotFound, match="not inserted"):
+        ada().update(op.Inc(User.age, 1))
