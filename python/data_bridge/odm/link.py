@@ -166,10 +166,12 @@ class LinkPlan(Plan):
             return Link(value)
         if value is None:
             raise self.fail(value)
-        link = self.load(value, None)
-        if not isinstance(value, DBRef):
-            link._stored = None  # a new link is a reference
-        return link
+        if isinstance(value, DBRef):
+            return self.load(value, None)
+        try:
+            return Link(self.target, value)
+        except Mismatch:
+            raise self.fail(value) from None
 
     def dump(self, value: Any) -> Any:
         return self.accept(value)._dumped()

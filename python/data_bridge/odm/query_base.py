@@ -240,6 +240,7 @@ class ModelQueryBase(Generic[T]):
         for position in sorted(doubtful):
             errors.extend(instances[position]._faults())
         raise_all(errors)
+        yield from self._fetch(instances)
         return instances  # type: ignore[no-any-return]
 
     def _count(self) -> Steps[int]:

@@ -97,4 +97,8 @@ def find_one_and(
         **{**query._options(f"find_one_and_{action}()", WRITTEN), **options},
     )
     maker = query._maker
-    return found if found is None or maker is None else maker.instance(found)
+    if found is None or maker is None:
+        return found
+    instance = maker.instance(found)
+    yield from query._fetch([instance])
+    return instance

@@ -12,6 +12,7 @@ from shop import Address
 import data_bridge
 from data_bridge import odm
 from data_bridge.odm import Document, EmbeddedDocument, Link, ValidationError
+from data_bridge.odm import operators as op
 
 A, B, C = ObjectId("a" * 24), ObjectId("b" * 24), ObjectId("c" * 24)
 
@@ -29,6 +30,10 @@ class Team(Document):
 
     class Settings:
         name = "teams"
+
+
+class Led(EmbeddedDocument):
+    lead: Link[Person]
 
 
 @pytest.fixture
@@ -124,3 +129,32 @@ def test_a_link_into_another_database_is_not_followed_here(teams: Any) -> None:
         _ = team.lead
     assert team.save() == team
     assert teams.find_one()["lead"].database == "elsewhere"
+
+
+def test_an_id_as_text_is_one_of_a_link_too(teams: Any) -> None:
+    T: Any = Team
+    Team(lead=str(A), members=[str(B)]).insert()  # type: ignore[arg-type, list-item]
+    assert teams.find_one({}, {"_id": 0}) == {"lead": DBRef("people", A), "members": [DBRef("people", B)]}
+    assert Team.find(T.lead == str(A), T.members == str(B), op.In(T.lead, [str(A), B])).count() == 1
+    for wrong in ("short", {"$ne": None}, 5, b"x" * 12):
+        with pytest.raises(data_bridge.InvalidQuery, match=r"Link\[Person\]"):
+            _ = T.lead == wrong
+        with pytest.raises(ValidationError, match=r"Link\[Person\]"):
+            Team(lead=wrong)
+
+
+def test_all_that_gives_instances_fetches_their_links(teams: Any) -> None:
+    Team(lead=Link(Person, A)).insert()
+    query = Team.find(fetch_links=True)
+    rename = op.Set(Team.members, [])
+    for found in (
+        query.validate()[0],
+        query.find_one_and_update(rename),
+        query.find_one_and_replace(Team(lead=Link(Person, A))),
+        query.project(Led).find_one_and_update(rename),
+        query.find_one_and_delete(),
+    ):
+        assert found is not None
+        assert found.lead is not None
+        assert found.lead.document.name == str(A)  # type: ignore[union-attr]
+    assert query.find_one_and_delete() is None
