@@ -45,9 +45,9 @@ class AsyncDocument(CollectionModel):
         return await cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
 
     @classmethod
-    async def count(cls) -> int:
-        """How many documents there are."""
-        return await cls.find().count()
+    async def count(cls, **options: Any) -> int:
+        """How many documents there are; options as for `find`."""
+        return await cls.find(**options).count()
 
     @classmethod
     async def distinct(cls, field: Any, *filters: Any, **options: Any) -> list[Any]:

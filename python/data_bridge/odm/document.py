@@ -72,9 +72,9 @@ class Document(CollectionModel):
         return cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
 
     @classmethod
-    def count(cls) -> int:
-        """How many documents there are."""
-        return cls.find().count()
+    def count(cls, **options: Any) -> int:
+        """How many documents there are; options as for `find`."""
+        return cls.find(**options).count()
 
     @classmethod
     def distinct(cls, field: Any, *filters: Any, **options: Any) -> list[Any]:

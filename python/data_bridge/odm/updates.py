@@ -261,7 +261,7 @@ def _item(field: FieldPath, value: Any) -> Any:
     plan = field._plan
     if plan.item is None or plan.keyed:
         if plan.free:
-            return plan.dump(value)
+            return _checked(field, plan, value)
         raise InvalidQuery(f"{field!r} ({plan.name}) is no list")
     return _checked(field, plan.item, value)
 

@@ -74,6 +74,7 @@ def calls(model: Any) -> list[tuple[str, Callable[[Any, float], Any]]]:
         ("first_or_none", lambda _, seconds: model.find(timeout=seconds).first_or_none()),
         ("validate", lambda _, seconds: model.find(timeout=seconds).validate()),
         ("count", lambda _, seconds: model.find(timeout=seconds).count()),
+        ("count of all", lambda _, seconds: model.count(timeout=seconds)),
         ("exists", lambda _, seconds: model.find(timeout=seconds).exists()),
         ("distinct", lambda _, seconds: model.distinct("name", timeout=seconds)),
         ("min", lambda _, seconds: model.find(timeout=seconds).min("name")),

@@ -46,8 +46,9 @@ def test_a_decimal_that_is_too_long_is_named_also_where_anything_goes(users: Any
     assert raised.value.path == path
     with pytest.raises(data_bridge.InvalidQuery, match="34 digits"):
         User.find(User.extra == value)
-    with pytest.raises(data_bridge.InvalidQuery, match="34 digits"):
-        User.find().update(op.Set(User.extra, value))
+    for update in (op.Set(User.extra, value), op.Push(User.extra, value), op.PullAll(User.extra, [value])):
+        with pytest.raises(data_bridge.InvalidQuery, match="34 digits"):
+            User.find().update(update)
     assert users.count_documents({}) == 0
 
 
