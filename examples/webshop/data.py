@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 
 from bson import ObjectId
 
-from .values import Address, Happened, Line, Size, Status
+from .values import Address, Happened, Line, Point, Size, Status
 
 CITIES = [("Oslo", "NO"), ("Bergen", "NO"), ("Lisbon", "PT"), ("Kraków", "PL"), ("São Paulo", "BR"), ("東京", "JP")]
+PLACES = [(10.75, 59.91), (5.32, 60.39), (-9.14, 38.72), (19.94, 50.06), (-46.63, -23.55), (139.69, 35.69)]
 NAMES = ["Ada", "Bram", "Chiara", "Daniel", "Elif", "Farid", "Grace", "Hana", "Igor", "Joana", "Kofi", "Lena"]
 THINGS = ["kettle", "desk lamp", "notebook", "rain jacket", "teapot", "chess set", "bicycle bell"]
 TAGS = ["new", "sale", "gift", "fragile"]
@@ -55,7 +56,8 @@ def product_id(number: int) -> str:
 def suppliers(sizes: Sizes) -> Iterator[dict[str, Any]]:
     for number in range(sizes.suppliers):
         city, country = CITIES[number % len(CITIES)]
-        yield {"id": object_id(1, number), "name": f"{city} Trade {number}", "country": country}
+        place = Point(coordinates=PLACES[number % len(CITIES)])
+        yield {"id": object_id(1, number), "name": f"{city} Trade {number}", "country": country, "place": place}
 
 
 def products(sizes: Sizes) -> Iterator[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import enum
 from decimal import Decimal
+from typing import Literal
 
 from data_bridge.odm import EmbeddedDocument, Field
 
@@ -29,6 +31,13 @@ class Address(EmbeddedDocument):
     city: str
     country: str = "NO"
     postcode: str | None = None
+
+
+class Point(EmbeddedDocument):
+    """A place on the globe, as GeoJSON has it: longitude, then latitude."""
+
+    type: Literal["Point"] = "Point"
+    coordinates: tuple[float, float]
 
 
 class Line(EmbeddedDocument):
@@ -62,3 +71,12 @@ class ProductSales(EmbeddedDocument):
     product: str = Field(alias="_id")
     sold: int
     turnover: Decimal
+
+
+@dataclasses.dataclass
+class Receipt:
+    """An order as code that knows nothing of models takes it."""
+
+    id: int
+    placed: dt.datetime
+    total: Decimal

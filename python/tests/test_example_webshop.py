@@ -225,6 +225,46 @@ def test_figures(shop: Shop) -> None:
     assert shop.call("asking.latest_review") == [last]
 
 
+def test_searching(shop: Shop) -> None:
+    customers, orders, products = shop.there.customers, shop.there.orders, shop.there.products
+    suppliers, searching = shop.there.suppliers, shop.module("searching")
+    point = {"type": "Point", "coordinates": [10.4, 59.5]}
+    near = suppliers.find({"place": {"$nearSphere": {"$geometry": point, "$maxDistance": 1_000_000}}})
+    nearest = shop.call("searching.nearest_suppliers", 10.4, 59.5, 1000)
+    assert [each._dump()["place"] for each in nearest] == [each["place"] for each in near]
+    assert nearest[0].place.coordinates == (10.75, 59.91)
+    assert shop.call("searching.more_counts") == {
+        "suppliers in Iberia": suppliers.count_documents({"country": "PT"}),
+        "teapots": products.count_documents({"title": {"$regex": "^teapot"}}),
+        "gifts on sale": products.count_documents({"tags": {"$all": ["gift", "sale"]}}),
+        "left open": orders.count_documents({"status": {"$nin": ["shipped", "cancelled"]}}),
+        "with a note that is text": orders.count_documents({"note": {"$ne": None}}),
+        "every seventh": sum(each % 7 == 0 for each in orders.distinct("_id")),
+        "odd points": sum(each["points"] % 2 for each in customers.find({}, {"points": 1})),
+        "worth more than their first line": orders.count_documents(
+            {"$or": [{"lines.1": {"$exists": True}}, {"lines.0.quantity": {"$gt": 1}}]}
+        ),
+    }
+    two = orders.find({"_id": {"$lt": 200}, "lines": {"$size": 2}}).sort("_id")
+    assert shop.call("searching.of_two_lines", 200) == [each["_id"] for each in two]
+    receipts = shop.call("searching.receipts", searching.Status.PAID, 1000)
+    paid = orders.find({"status": "paid"}).sort("_id").limit(1000)
+    assert receipts == [searching.Receipt(each["_id"], each["placed"], each["total"].to_decimal()) for each in paid]
+    (order,) = shop.call("asking.page_of_orders", searching.Status.PAID, 0, 1)
+    before = orders.find_one(order.id)
+    assert shop.call("searching.fetch_parked", searching.park(order)).id == order.id
+    assert order.note != "parked"
+    assert orders.find_one(order.id) == {**before, "note": "parked"}  # type: ignore[dict-item]
+    assert shop.call("searching.write_without_models", shop.client, shop.name) == {
+        "changed": 2,
+        "replaced": 1,
+        "before": 11,
+        "in bulk": 2,
+        "gone": 3,
+    }
+    assert shop.there.page_counts.count_documents({"page": {"$in": ["/a", "/b", "/c", "/d"]}}) == 0
+
+
 def test_links(shop: Shop) -> None:
     there = shop.there
     product = shop.call("trading.get_product", "B-00003")

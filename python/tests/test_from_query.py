@@ -261,12 +261,25 @@ async def test_what_beanie_queries_have_that_ours_have_not(books: Documents) -> 
 
 async def test_what_writes_or_ran_is_no_query(books: Documents) -> None:
     for other in (Book.find().update({"$set": {"pages": 1}}), Book.find().delete(), Book, 5, None, {}):
-        with pytest.raises(TypeError, match="takes a query of Beanie"):
+        with pytest.raises(TypeError, match="takes a query of Beanie 2"):
             from_query(other)
     running = Book.find().to_list()
     with pytest.raises(TypeError, match="coroutine"):
         from_query(running)
     await running
+
+
+async def test_queries_of_beanie_1_are_told_from_those_of_beanie_2(books: Documents) -> None:
+    class Old:
+        """A model as Beanie 1 has them."""
+
+        get_motor_collection = Book.get_pymongo_collection
+
+    aggregation = Book.find().aggregate([])
+    for query in (Book.find(), Book.find(fetch_links=True), Book.find_one(), aggregation):
+        query.document_model = Old
+        with pytest.raises(TypeError, match=r"Beanie 2.*Beanie 1, on Motor"):
+            from_query(query)
 
 
 async def test_reading_options(books: Documents) -> None:

@@ -580,6 +580,48 @@ def test_classes_of_themselves(model: Any) -> None:
     assert raised.value.path in [("children", 0, "by_name", key, "value") for key in ("k", ...)]
 
 
+MD5 = Binary(b"\x01\x02", 5)
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored", "path"),
+    [
+        (bytes, MD5, ("x",)),
+        (bytearray, MD5, ("x",)),
+        (bytes | None, MD5, ("x",)),
+        (list[bytes], [b"", MD5], ("x", 1)),
+        (dict[str, bytes], {"k": MD5}, ("x", "k")),
+    ],
+)
+def test_msgspec_would_lose_the_subtype_of_a_binary(asked: Any, stored: Any, path: tuple[Any, ...]) -> None:
+    struct = msgspec.defstruct("Struct", [("x", asked)])
+    with pytest.raises(ConversionError, match="binary of subtype 5") as raised:
+        result({"_id": 7, "x": stored}).to_models(struct)
+    assert (raised.value.id, raised.value.path) == (7, path)
+
+
+@pytest.mark.parametrize("asked", [Any, object, uuid.UUID | Any])
+def test_where_anything_is_asked_for_a_binary_stays_one(asked: Any) -> None:
+    (made,) = result({"x": MD5}).to_models(msgspec.defstruct("Struct", [("x", asked)]))
+    assert (type(made.x), made.x) == (Binary, MD5)
+
+
+def test_bytes_without_a_subtype_are_bytes() -> None:
+    (made,) = result({"x": b"12"}).to_models(msgspec.defstruct("Struct", [("x", bytes)]))
+    assert (type(made.x), made.x) == (bytes, b"12")
+
+
+@pytest.mark.parametrize("kind", ["pydantic", "dataclass"])
+def test_bytes_of_other_libraries_keep_the_subtype(kind: str) -> None:
+    model: Any = (
+        pydantic.create_model("M", x=(bytes, ...))
+        if kind == "pydantic"
+        else dataclasses.make_dataclass("M", [("x", bytes)])
+    )
+    (made,) = result({"x": MD5}).to_models(model)
+    assert (type(made.x), made.x) == (Binary, MD5)
+
+
 @dataclasses.dataclass
 class Cat:
     name: str

@@ -12,7 +12,7 @@ from data_bridge import AsyncMongoClient
 
 from .. import data
 from ..values import Line, Status
-from . import asking, care, load, tables, trading
+from . import asking, care, load, searching, tables, trading
 
 ADA = data.customer_id(10**9)
 
@@ -27,6 +27,7 @@ async def run(uri: str, name: str, count: int) -> None:
         print(f"{sum(sizes):,} documents loaded in {time.perf_counter() - started:.1f} s")
         await ask()
         await read_tables()
+        await search(client, name)
         await trade(client)
         await look_after(client, name)
 
@@ -67,6 +68,20 @@ async def read_tables() -> None:
         written = await tables.export_products(file)
         first = (await tables.import_products(file))[0]
         print(f"  Parquet: {written:,} products written, read back: a {type(first).__name__}, {first.title}")
+
+
+async def search(client: AsyncMongoClient, name: str) -> None:
+    print("\nSearching")
+    nearest = await searching.nearest_suppliers(10.4, 59.5, 1000)
+    print("  nearest suppliers:", [each.name for each in nearest[:2]])
+    print("  counts:", await searching.more_counts())
+    print("  of two lines:", await searching.of_two_lines(20))
+    receipts = await searching.receipts(Status.PAID, 3)
+    print("  receipts:", receipts)
+    order = (await asking.page_of_orders(Status.PAID, 0, 1))[0]
+    parked = await searching.fetch_parked(searching.park(order))
+    print("  parked:", parked.id, parked.note)
+    print("  without models:", await searching.write_without_models(client, name))
 
 
 async def trade(client: AsyncMongoClient) -> None:

@@ -12,7 +12,7 @@ from data_bridge import MongoClient
 
 from .. import data
 from ..values import Line, Status
-from . import asking, care, load, tables, trading
+from . import asking, care, load, searching, tables, trading
 
 ADA = data.customer_id(10**9)
 
@@ -27,6 +27,7 @@ def run(uri: str, name: str, count: int) -> None:
         print(f"{sum(sizes):,} documents loaded in {time.perf_counter() - started:.1f} s")
         ask()
         read_tables()
+        search(client, name)
         trade(client)
         look_after(client, name)
 
@@ -67,6 +68,20 @@ def read_tables() -> None:
         written = tables.export_products(file)
         first = tables.import_products(file)[0]
         print(f"  Parquet: {written:,} products written, read back: a {type(first).__name__}, {first.title}")
+
+
+def search(client: MongoClient, name: str) -> None:
+    print("\nSearching")
+    nearest = searching.nearest_suppliers(10.4, 59.5, 1000)
+    print("  nearest suppliers:", [each.name for each in nearest[:2]])
+    print("  counts:", searching.more_counts())
+    print("  of two lines:", searching.of_two_lines(20))
+    receipts = searching.receipts(Status.PAID, 3)
+    print("  receipts:", receipts)
+    order = (asking.page_of_orders(Status.PAID, 0, 1))[0]
+    parked = searching.fetch_parked(searching.park(order))
+    print("  parked:", parked.id, parked.note)
+    print("  without models:", searching.write_without_models(client, name))
 
 
 def trade(client: MongoClient) -> None:

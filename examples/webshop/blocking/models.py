@@ -10,13 +10,14 @@ from bson import ObjectId
 
 from data_bridge.odm import BackLink, Document, Event, Field, Link, after_event, before_event
 
-from ..values import Address, Happened, Line, Size, Status
+from ..values import Address, Happened, Line, Point, Size, Status
 
 
 class Supplier(Document):
     id: ObjectId
     name: str
     country: str = Field(default="NO", index=True)
+    place: Point | None = Field(default=None, index="2dsphere")
     # The other end of Product.supplier: nothing is stored for it, `fetch_links` finds it.
     products: list[BackLink[Product]] = Field(default_factory=list, original_field="supplier")
 
@@ -40,7 +41,7 @@ class Product(Document):
         is_root = True
         # Two clerks who change one product at a time: the second one gets a RevisionConflict.
         use_revision = True
-        indexes = ["title", ["stock", "-price"], "supplier.id"]
+        indexes = ["title", ("title", "text"), ["stock", "-price"], "supplier.id"]
 
     @after_event(Event.DELETE)
     def note_deletion(self) -> None:

@@ -14,7 +14,7 @@ def target(model: Any) -> Target:
     """How Beanie makes documents of `model`."""
     from beanie.odm.utils.parsing import parse_obj
 
-    prepared = preparation(model) if declared.is_pydantic(model) else None
+    prepared = preparation(model, keeps_subtypes=True) if declared.is_pydantic(model) else None
 
     def make(document: dict[str, Any]) -> Any:
         return parse_obj(model, document if prepared is None else prepared.apply(document))

@@ -19,7 +19,23 @@ _WITHOUT_EFFECT = {"cursor_type": 0, "oplog_replay": False}
 
 
 def reader_of(query: Any) -> Callable[[Any], Read] | None:
-    """How to read `query`; None when it is not Beanie's, or not one that reads."""
+    """How to read `query`; None when it is not Beanie's, or not one that reads.
+
+    Raises
+    ------
+    TypeError
+        For a query of Beanie 1, whose collections are Motor's.
+    """
+    reader = _reader_of(query)
+    if reader is not None and not hasattr(query.document_model, "get_pymongo_collection"):
+        raise TypeError(
+            "from_query() takes queries of Beanie 2, on PyMongo's AsyncMongoClient; this one is of Beanie 1, on Motor: "
+            "hand its get_filter_query() to find() of a collection of MongoClient or AsyncMongoClient"
+        )
+    return reader
+
+
+def _reader_of(query: Any) -> Callable[[Any], Read] | None:
     find = sys.modules["beanie.odm.queries.find"]
     if isinstance(query, find.FindMany):
         return _find_many

@@ -1,7 +1,8 @@
 """Values that only BSON has, made what annotations ask for before pydantic or msgspec see them.
 
 These libraries do not know Decimal128, take bytes of any subtype for a UUID, and have dates of their own. All else is
-theirs to decide, so only what stands where a Decimal, UUID or date is asked for is touched.
+theirs to decide, so only what stands where a Decimal, UUID or date is asked for is touched; and bytes, where a library
+would make plain ones of a Binary, without its subtype.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from bson.decimal128 import Decimal128
 from . import declared
 from .declared import FieldOf
 
-_STORED_AS: dict[Any, type] = {decimal.Decimal: Decimal128, uuid.UUID: Binary, dt.date: dt.datetime}
+Leaves = Mapping[Any, tuple[type, Callable[[Any], Any]]]
+"""By annotation: the stored type that is touched where it is asked for, and what becomes of it."""
 
 
 class Preparation:
@@ -72,15 +74,20 @@ class Preparation:
         self.keys[key] = merged
 
 
-def preparation(annotation: Any) -> Preparation | None:
+def preparation(annotation: Any, *, keeps_subtypes: bool) -> Preparation | None:
     """What to change in values for an annotation; None for nothing.
+
+    Parameters
+    ----------
+    keeps_subtypes
+        Whether a Binary stays one where the library is asked for bytes; else it is refused there.
 
     Raises
     ------
     TypeError
         For an annotation that cannot be resolved.
     """
-    root = _of(annotation, {})
+    root = _of(annotation, {}, _leaves(keeps_subtypes))
     if root is None:
         return None
     every: list[Preparation] = []
@@ -129,7 +136,7 @@ def _leads(node: Preparation, useful: set[int]) -> bool:
     return any(id(each) in useful for each in _below(node))
 
 
-def _of(annotation: Any, classes: dict[Any, Preparation]) -> Preparation | None:
+def _of(annotation: Any, classes: dict[Any, Preparation], leaves: Leaves) -> Preparation | None:
     while get_origin(annotation) is Annotated:
         if any(map(declared.converts, get_args(annotation)[1:])):
             return None
@@ -139,56 +146,71 @@ def _of(annotation: Any, classes: dict[Any, Preparation]) -> Preparation | None:
     if len(union) > 1:
         made: Preparation | None = None
         for each in union:
-            made = _both(made, _of(each, classes))
+            made = _both(made, _of(each, classes, leaves))
         if made is not None:
             # Decimal128 | Decimal keeps what is stored.
             made.leaves = {kind: leaf for kind, leaf in made.leaves.items() if kind not in union}
-            if Binary in made.leaves and not {bytes, Any, object}.isdisjoint(union):
+            takers = {bytes, Any, object} - leaves.keys()
+            if Binary in made.leaves and not takers.isdisjoint(union):
                 made.leaves[Binary] = _lenient(made.leaves[Binary])
         return made
-    if annotation in _STORED_AS:
+    if annotation in leaves:
         made = Preparation()
-        made.leaves[_STORED_AS[annotation]] = _leaf(annotation)
+        stored_as, leaf = leaves[annotation]
+        made.leaves[stored_as] = leaf
         return made
     kind = get_origin(annotation) or annotation
     if not isinstance(kind, type) or issubclass(kind, (str, bytes)):
         return None
-    return _of_class(kind, get_args(annotation), classes)
+    return _of_class(kind, get_args(annotation), classes, leaves)
 
 
-def _of_class(kind: type, arguments: tuple[Any, ...], classes: dict[Any, Preparation]) -> Preparation | None:
+def _of_class(
+    kind: type, arguments: tuple[Any, ...], classes: dict[Any, Preparation], leaves: Leaves
+) -> Preparation | None:
     if kind in classes:
         return classes[kind]
     made = Preparation()
     if issubclass(kind, Mapping) and len(arguments) == 2:
-        made.values = _of(arguments[1], classes)
+        made.values = _of(arguments[1], classes, leaves)
         return made
     if issubclass(kind, Iterable) and arguments:
         for each in arguments:
-            made.item = _both(made.item, None if each is ... else _of(each, classes))
+            made.item = _both(made.item, None if each is ... else _of(each, classes, leaves))
         return made
     fields: list[FieldOf] = list(declared.fields_of(kind))
     if not fields:
         return None
     classes[kind] = made
     for field in fields:
-        below = _of(field.annotation, classes)
+        below = _of(field.annotation, classes, leaves)
         for key in field.keys if below is not None else ():
             assert below is not None
             made._add(key, below)
     return made
 
 
-def _leaf(annotation: Any) -> Callable[[Any], Any]:
+def _leaves(keeps_subtypes: bool) -> Leaves:
+    leaves = {
+        decimal.Decimal: (Decimal128, _lenient(_load(decimal.Decimal))),
+        # Strictly: 16 bytes of subtype 3 would pass for a UUID, with its bytes in another order.
+        uuid.UUID: (Binary, _load(uuid.UUID)),
+        dt.date: (dt.datetime, _lenient(_load(dt.date))),
+    }
+    return leaves if keeps_subtypes else {**leaves, **dict.fromkeys((bytes, bytearray, memoryview), (Binary, _refuse))}
+
+
+def _load(kind: type) -> Callable[[Any], Any]:
     from ..odm.conversions import ConvertedPlan
 
-    load = ConvertedPlan.kinds[annotation]().load
-    # For a UUID strictly: 16 bytes of subtype 3 would pass for one, with its bytes in another order.
-    return _one(load) if annotation is uuid.UUID else _lenient(_one(load))
-
-
-def _one(load: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    load = ConvertedPlan.kinds[kind]().load
     return lambda value: load(value, None)
+
+
+def _refuse(value: Binary) -> Any:
+    from ..odm.errors import Mismatch
+
+    raise Mismatch("bytes without a subtype", value, found=f"binary of subtype {value.subtype}")
 
 
 def _lenient(load: Callable[[Any], Any]) -> Callable[[Any], Any]:

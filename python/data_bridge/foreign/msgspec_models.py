@@ -19,7 +19,8 @@ _STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.([^.\[]+)")
 def target(model: Any) -> Target:
     """How msgspec makes objects of `model`."""
     many = list[model]
-    prepared = preparation(model)
+    # Of a Binary `convert` makes bytes, and nobody would see that it had a subtype.
+    prepared = preparation(model, keeps_subtypes=False)
 
     def build(documents: list[dict[str, Any]]) -> list[Any]:
         if prepared is not None:

@@ -15,7 +15,7 @@ from .models import Target, failed, one_by_one
 def target(model: Any) -> Target:
     """How pydantic makes objects of `model`."""
     many = _adapter(list[model])
-    prepared = preparation(model)
+    prepared = preparation(model, keeps_subtypes=True)
 
     def build(documents: list[dict[str, Any]]) -> list[Any]:
         if prepared is not None:

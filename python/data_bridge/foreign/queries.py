@@ -66,7 +66,7 @@ def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) 
     Raises
     ------
     TypeError
-        When `query` is none of these, or for an unknown option.
+        When `query` is none of these, one of Beanie 1 say, or for an unknown option.
     InvalidQuery
         For a part of it that cannot be taken over, by its name: a PyMongo session, `scalar()`, a tailable cursor.
     ValueError
@@ -95,7 +95,7 @@ def _reader_of(query: Any) -> Callable[[Any], Read]:
         if mongoengine_query.knows(query):
             return mongoengine_query.read
     raise TypeError(
-        "from_query() takes a query of Beanie (find, find_one, aggregate) or a QuerySet of MongoEngine, before it is "
+        "from_query() takes a query of Beanie 2 (find, find_one, aggregate) or a QuerySet of MongoEngine, before it is "
         f"awaited or listed, got {type(query).__module__}.{type(query).__qualname__}; for a PyMongo collection "
         "there is from_pymongo(collection).find(...)"
     )

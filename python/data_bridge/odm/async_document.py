@@ -45,9 +45,9 @@ class AsyncDocument(CollectionModel):
         return await cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
 
     @classmethod
-    async def count(cls) -> int:
-        """How many documents there are."""
-        return await cls.find().count()
+    async def count(cls, **options: Any) -> int:
+        """How many documents there are; options as for `find`."""
+        return await cls.find(**options).count()
 
     @classmethod
     async def distinct(cls, field: Any, *filters: Any, **options: Any) -> list[Any]:
@@ -61,7 +61,7 @@ class AsyncDocument(CollectionModel):
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    async def insert(self, *, session: Any = None) -> Self:
+    async def insert(self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Insert a document made of the instance, which gets an ObjectId if it has no `_id`.
 
         Raises
@@ -71,9 +71,9 @@ class AsyncDocument(CollectionModel):
         ValidationError
             When a value does not fit its field.
         """
-        return await run_async(writes.insert(self, session))
+        return await run_async(writes.insert(self, session, timeout))
 
-    async def save(self, *, session: Any = None) -> Self:
+    async def save(self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Send what changed since the document was read or written; insert what is not stored yet.
 
         Lists, dicts and embedded models that were changed in place are found by comparing them with what is stored.
@@ -85,9 +85,9 @@ class AsyncDocument(CollectionModel):
         RevisionConflict
             With `Settings.use_revision`: when somebody else wrote the document meanwhile.
         """
-        return await run_async(writes.save(self, session))
+        return await run_async(writes.save(self, session, timeout))
 
-    async def replace(self, *, overwrite: bool = False, session: Any = None) -> Self:
+    async def replace(self, *, overwrite: bool = False, session: Any = None, timeout: Any = ...) -> Self:
         """Write the whole document.
 
         Raises
@@ -98,9 +98,9 @@ class AsyncDocument(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return await run_async(writes.replace(self, overwrite, session))
+        return await run_async(writes.replace(self, overwrite, session, timeout))
 
-    async def update(self, *updates: Any, session: Any = None) -> Self:
+    async def update(self, *updates: Any, session: Any = None, timeout: Any = ...) -> Self:
         """Run update operators on the document, and read it again.
 
         Raises
@@ -110,23 +110,25 @@ class AsyncDocument(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return await run_async(writes.update(self, updates, session))
+        return await run_async(writes.update(self, updates, session, timeout))
 
-    async def delete(self, *, session: Any = None) -> DeleteResult:
+    async def delete(self, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
         """Delete the document."""
-        return await run_async(writes.delete(self, session))
+        return await run_async(writes.delete(self, session, timeout))
 
-    async def reload(self, *, session: Any = None) -> Self:
+    async def reload(self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Read the document again; what was changed and not saved is forgotten."""
-        return await run_async(writes.reload(self, session))
+        return await run_async(writes.reload(self, session, timeout))
 
     @classmethod
-    async def insert_one(cls, instance: Self, *, session: Any = None) -> Self:
+    async def insert_one(cls, instance: Self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Insert a document made of an instance. As `insert`."""
-        return await instance.insert(session=session)
+        return await instance.insert(session=session, timeout=timeout)
 
     @classmethod
-    async def insert_many(cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None) -> list[Self]:
+    async def insert_many(
+        cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None, timeout: Any = ...
+    ) -> list[Self]:
         """Insert documents made of instances, in as few commands as they fit in.
 
         Raises
@@ -134,25 +136,25 @@ class AsyncDocument(CollectionModel):
         BulkWriteError
             When some were not inserted.
         """
-        return await run_async(writes.insert_many(cls, instances, ordered, session))
+        return await run_async(writes.insert_many(cls, instances, ordered, session, timeout))
 
     @classmethod
-    async def delete_many(cls, *filters: Any, session: Any = None) -> DeleteResult:
+    async def delete_many(cls, *filters: Any, session: Any = None, timeout: Any = ...) -> DeleteResult:
         """Delete the documents that fulfil all conditions, of which there must be one."""
         cls._required_filter(filters, "delete_many")
-        return await cls.find(*filters, session=session).delete()
+        return await cls.find(*filters, session=session, timeout=timeout).delete()
 
     @classmethod
-    async def delete_all(cls, *, session: Any = None) -> DeleteResult:
+    async def delete_all(cls, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
         """Delete all documents of the model."""
-        return await cls.find(session=session).delete()
+        return await cls.find(session=session, timeout=timeout).delete()
 
     @classmethod
-    async def update_all(cls, *updates: Any, session: Any = None) -> UpdateResult:
+    async def update_all(cls, *updates: Any, session: Any = None, timeout: Any = ...) -> UpdateResult:
         """Update all documents of the model."""
-        return await cls.find(session=session).update(*updates)
+        return await cls.find(session=session, timeout=timeout).update(*updates)
 
     @classmethod
-    def bulk_writer(cls, *, ordered: bool = True, session: Any = None) -> AsyncBulkWriter:
+    def bulk_writer(cls, *, ordered: bool = True, session: Any = None, timeout: Any = ...) -> AsyncBulkWriter:
         """Many writes in as few commands as they fit in: `async with User.bulk_writer() as bulk: bulk.save(user)`."""
-        return AsyncBulkWriter(cls, ordered, session)
+        return AsyncBulkWriter(cls, ordered, session, timeout)

@@ -70,8 +70,13 @@ def with_uuids(options: CodecOptions[Any]) -> CodecOptions[Any]:
     return options
 
 
-def collection_of(model: Any) -> Any:
+def collection_of(model: Any, timeout: Any = ...) -> Any:
     """The collection of a model; in a tree, that of the class above where it has none of its own, nor a name for one.
+
+    Parameters
+    ----------
+    timeout
+        Seconds for what it is asked, in place of its own.
 
     Raises
     ------
@@ -81,7 +86,7 @@ def collection_of(model: Any) -> Any:
     info = model.__odm__
     while info is not None:
         if info.collection is not None:
-            return info.collection
+            return info.collection if timeout is ... else info.collection.with_options(timeout=timeout)
         above = info.parent if info.in_tree else None
         info = above if above is not None and above.settings.name == info.settings.name else None
     raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
@@ -148,13 +153,13 @@ def indexes_of(model: Any) -> list[Any]:
 
 
 def _is_pairs(index: Any) -> bool:
-    return isinstance(index, tuple) and len(index) > 0 and all(isinstance(each, tuple) for each in index)
+    return isinstance(index, tuple) and len(index) > 0 and all(isinstance(each, (tuple, Sort)) for each in index)
 
 
 def _keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, Any]]:
     pairs: list[tuple[str, Any]] = []
     for key in keys:
-        if isinstance(key, tuple) and not isinstance(key, Sort) and len(key) == 2 and isinstance(key[1], str):
+        if isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], str):
             (name, _), kind = sort_keys(model, [key[0]])[0], key[1]
             pairs.append((name, kind))
         else:

@@ -31,10 +31,11 @@ class Request(NamedTuple):
 class _Queue:
     """Writes in the order they were asked for; they are made and sent together."""
 
-    def __init__(self, model: Any, ordered: bool, session: Any) -> None:
+    def __init__(self, model: Any, ordered: bool, session: Any, timeout: Any) -> None:
         self._model = model
         self._ordered = ordered
         self._session = session
+        self._timeout = timeout
         self._queued: list[tuple[Event | None, Any, Callable[[list[Any]], Request | None]]] = []
         self.result: BulkWriteResult | None = None
         """What was done, after the block; None where there was nothing to do."""
@@ -126,7 +127,7 @@ class _Queue:
 
     def _send(self, operations: list[Any]) -> Steps[BulkWriteResult]:
         """Send them, and make sure that each that is for one document has found it."""
-        collection = collection_of(self._model)
+        collection = collection_of(self._model, self._timeout)
         details: dict[str, Any] = {}
         failed: BulkWriteError | None = None
         acknowledged, offset, missed = True, 0, 0

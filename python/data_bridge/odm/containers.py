@@ -7,7 +7,7 @@ from typing import Any
 
 from .._core import Document, ListView
 from .errors import Mismatch
-from .plans import CLASS_KEY, AnyPlan, Plan
+from .plans import CLASS_KEY, AnyPlan, Plan, each_of, models_of
 
 
 class ListPlan(Plan):
@@ -38,7 +38,7 @@ class ListPlan(Plan):
             value = value.to_list()
         if not isinstance(value, self._takes):
             raise self.fail(value)
-        items = _each(self.item.accept, enumerate(value))
+        items = each_of(self.item.accept, enumerate(value))
         # The list that was given stays the list, if nothing in it had to be converted.
         if type(value) is self.kind and all(new is old for new, old in zip(items, value, strict=True)):
             return value
@@ -58,7 +58,7 @@ class ListPlan(Plan):
     def dump(self, value: Any) -> list[Any]:
         if not isinstance(value, self._takes):
             raise self.fail(value)
-        items = _each(self.item.dump, enumerate(value))
+        items = each_of(self.item.dump, enumerate(value))
         # Equal sets may iterate differently, and must not look changed.
         return sorted(items, key=repr) if isinstance(value, (set, frozenset)) else items
 
@@ -86,6 +86,15 @@ class TuplePlan(Plan):
         self.items = items
         self.deep = any(each.deep for each in items)
         self.name = f"tuple[{', '.join(each.name for each in items)}]"
+
+    def below(self, step: int | str) -> Plan | None:
+        return self.items[step] if isinstance(step, int) and step < len(self.items) else None
+
+    def parts(self) -> list[Plan]:
+        return self.items
+
+    def models(self) -> list[Any] | None:
+        return models_of(self.items)
 
     def _all(self, value: Any, convert: Any) -> list[Any]:
         if not isinstance(value, (list, tuple, ListView)) or len(value) != len(self.items):
@@ -122,7 +131,7 @@ class DictPlan(Plan):
     def __init__(self, item: Plan) -> None:
         _stored([item])
         self.item: Plan = item
-        self.deep = item.deep
+        self.deep, self.links = item.deep, item.links
         self.name = f"dict[str, {item.name}]"
 
     def load(self, stored: Any, place: Any) -> dict[str, Any]:
@@ -138,14 +147,14 @@ class DictPlan(Plan):
 
     def accept(self, value: Any) -> Any:
         values = self._checked(value)
-        accepted = dict(zip(values, _each(self.item.accept, values.items()), strict=True))
+        accepted = dict(zip(values, each_of(self.item.accept, values.items()), strict=True))
         if type(value) is dict and all(accepted[key] is value[key] for key in value):
             return value
         return accepted
 
     def dump(self, value: Any) -> dict[str, Any]:
         values = self._checked(value)
-        return dict(zip(values, _each(self.item.dump, values.items()), strict=True))
+        return dict(zip(values, each_of(self.item.dump, values.items()), strict=True))
 
     def _checked(self, value: Any) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
@@ -217,13 +226,3 @@ class EmbeddedPlan(Plan):
 def _stored(plans: Iterable[Plan]) -> None:
     if any(each.virtual for each in plans):
         raise TypeError("a BackLink stands alone or in a list: nothing is stored for it")
-
-
-def _each(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
-    converted = []
-    for key, value in pairs:
-        try:
-            converted.append(convert(value))
-        except Mismatch as mismatch:
-            raise mismatch.under(key) from None
-    return converted

@@ -11,7 +11,7 @@ from bson.binary import Binary
 from bson.decimal128 import Decimal128
 
 from .errors import Mismatch
-from .plans import Plan
+from .plans import Plan, decimal128
 
 
 class ConvertedPlan(Plan):
@@ -74,11 +74,7 @@ class DecimalPlan(ConvertedPlan):
         return super().accept(value)  # type: ignore[no-any-return]
 
     def dump(self, value: Any) -> Decimal128:
-        value = self.accept(value)
-        try:
-            return Decimal128(value)
-        except decimal.DecimalException:
-            raise Mismatch("a Decimal of at most 34 digits", value) from None
+        return decimal128(self.accept(value))
 
 
 class DatePlan(ConvertedPlan):

@@ -28,6 +28,9 @@ class Document(CollectionModel):
     ...     age: int
     >>> init(client["app"], [User])                                 # doctest: +SKIP
     >>> User.find(User.age > 25).sort(-User.age).to_list()          # doctest: +SKIP
+
+    What writes takes `session`, and `timeout`: the seconds that each command may take, in place of the client's; None
+    sets no limit. A query takes both in `find`, also for what it writes and counts.
     """
 
     _query_type: ClassVar[type[Any]] = ModelQuery
@@ -42,7 +45,7 @@ class Document(CollectionModel):
             Expressions such as `User.age > 25`, or mappings in the server's language.
         options
             skip, limit, with_children, fetch_links, and what `Collection.find` takes: session, hint, collation,
-            batch_size, max_time_ms, comment, schema, on_conflict, ...
+            batch_size, max_time_ms, timeout, comment, schema, on_conflict, ...
 
         Raises
         ------
@@ -69,9 +72,9 @@ class Document(CollectionModel):
         return cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
 
     @classmethod
-    def count(cls) -> int:
-        """How many documents there are."""
-        return cls.find().count()
+    def count(cls, **options: Any) -> int:
+        """How many documents there are; options as for `find`."""
+        return cls.find(**options).count()
 
     @classmethod
     def distinct(cls, field: Any, *filters: Any, **options: Any) -> list[Any]:
@@ -85,7 +88,7 @@ class Document(CollectionModel):
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    def insert(self, *, session: Any = None) -> Self:
+    def insert(self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Insert a document made of the instance, which gets an ObjectId if it has no `_id`.
 
         Raises
@@ -95,9 +98,9 @@ class Document(CollectionModel):
         ValidationError
             When a value does not fit its field.
         """
-        return run(writes.insert(self, session))  # type: ignore[no-any-return]
+        return run(writes.insert(self, session, timeout))  # type: ignore[no-any-return]
 
-    def save(self, *, session: Any = None) -> Self:
+    def save(self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Send what changed since the document was read or written; insert what is not stored yet.
 
         Lists, dicts and embedded models that were changed in place are found by comparing them with what is stored.
@@ -109,9 +112,9 @@ class Document(CollectionModel):
         RevisionConflict
             With `Settings.use_revision`: when somebody else wrote the document meanwhile.
         """
-        return run(writes.save(self, session))  # type: ignore[no-any-return]
+        return run(writes.save(self, session, timeout))  # type: ignore[no-any-return]
 
-    def replace(self, *, overwrite: bool = False, session: Any = None) -> Self:
+    def replace(self, *, overwrite: bool = False, session: Any = None, timeout: Any = ...) -> Self:
         """Write the whole document.
 
         Raises
@@ -122,9 +125,9 @@ class Document(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return run(writes.replace(self, overwrite, session))  # type: ignore[no-any-return]
+        return run(writes.replace(self, overwrite, session, timeout))  # type: ignore[no-any-return]
 
-    def update(self, *updates: Any, session: Any = None) -> Self:
+    def update(self, *updates: Any, session: Any = None, timeout: Any = ...) -> Self:
         """Run update operators on the document, and read it again.
 
         Raises
@@ -134,23 +137,25 @@ class Document(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return run(writes.update(self, updates, session))  # type: ignore[no-any-return]
+        return run(writes.update(self, updates, session, timeout))  # type: ignore[no-any-return]
 
-    def delete(self, *, session: Any = None) -> DeleteResult:
+    def delete(self, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
         """Delete the document."""
-        return run(writes.delete(self, session))  # type: ignore[no-any-return]
+        return run(writes.delete(self, session, timeout))  # type: ignore[no-any-return]
 
-    def reload(self, *, session: Any = None) -> Self:
+    def reload(self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Read the document again; what was changed and not saved is forgotten."""
-        return run(writes.reload(self, session))  # type: ignore[no-any-return]
+        return run(writes.reload(self, session, timeout))  # type: ignore[no-any-return]
 
     @classmethod
-    def insert_one(cls, instance: Self, *, session: Any = None) -> Self:
+    def insert_one(cls, instance: Self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Insert a document made of an instance. As `insert`."""
-        return instance.insert(session=session)
+        return instance.insert(session=session, timeout=timeout)
 
     @classmethod
-    def insert_many(cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None) -> list[Self]:
+    def insert_many(
+        cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None, timeout: Any = ...
+    ) -> list[Self]:
         """Insert documents made of instances, in as few commands as they fit in.
 
         Raises
@@ -158,25 +163,25 @@ class Document(CollectionModel):
         BulkWriteError
             When some were not inserted.
         """
-        return run(writes.insert_many(cls, instances, ordered, session))
+        return run(writes.insert_many(cls, instances, ordered, session, timeout))
 
     @classmethod
-    def delete_many(cls, *filters: Any, session: Any = None) -> DeleteResult:
+    def delete_many(cls, *filters: Any, session: Any = None, timeout: Any = ...) -> DeleteResult:
         """Delete the documents that fulfil all conditions, of which there must be one."""
         cls._required_filter(filters, "delete_many")
-        return cls.find(*filters, session=session).delete()
+        return cls.find(*filters, session=session, timeout=timeout).delete()
 
     @classmethod
-    def delete_all(cls, *, session: Any = None) -> DeleteResult:
+    def delete_all(cls, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
         """Delete all documents of the model."""
-        return cls.find(session=session).delete()
+        return cls.find(session=session, timeout=timeout).delete()
 
     @classmethod
-    def update_all(cls, *updates: Any, session: Any = None) -> UpdateResult:
+    def update_all(cls, *updates: Any, session: Any = None, timeout: Any = ...) -> UpdateResult:
         """Update all documents of the model."""
-        return cls.find(session=session).update(*updates)
+        return cls.find(session=session, timeout=timeout).update(*updates)
 
     @classmethod
-    def bulk_writer(cls, *, ordered: bool = True, session: Any = None) -> BulkWriter:
+    def bulk_writer(cls, *, ordered: bool = True, session: Any = None, timeout: Any = ...) -> BulkWriter:
         """Many writes in as few commands as they fit in: `with User.bulk_writer() as bulk: bulk.save(user)`."""
-        return BulkWriter(cls, ordered, session)
+        return BulkWriter(cls, ordered, session, timeout)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from bson.regex import Regex
 
@@ -18,11 +18,24 @@ from .errors import Mismatch, describe
 from .plans import AnyPlan, Plan
 
 
-class Sort(NamedTuple):
+class Sort:
     """A key and a direction: what `-User.age` gives."""
 
-    key: str
-    direction: int
+    __slots__ = ("_root", "direction", "key")
+
+    def __init__(self, key: str, direction: int) -> None:
+        self._root: FieldPath | None = None
+        self.key = key
+        self.direction = direction
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sort) and (self.key, self.direction) == (other.key, other.direction)
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.direction))
+
+    def __repr__(self) -> str:
+        return f"Sort({self.key!r}, {self.direction!r})"
 
 
 class Expression:
@@ -148,13 +161,13 @@ class FieldPath:
         if isinstance(step, int):
             if step < 0:
                 raise InvalidQuery(f"{self._label}[{step}]: positions are counted from the start")
-            fits = plan.free or (plan.item is not None and not plan.keyed)
         else:
             check_key(step)
-            fits = plan.free or plan.keyed
-        if not fits:
-            raise TypeError(f"{self._label} ({plan.name}) has no {'positions' if isinstance(step, int) else 'keys'}")
-        return FieldPath(f"{self._label}[{step!r}]", f"{self._key}.{step}", plan.item or AnyPlan(), self._root)
+        below = AnyPlan() if plan.free else plan.below(step)
+        if below is None:
+            lacks = f"position {step}" if isinstance(step, int) else "keys"
+            raise TypeError(f"{self._label} ({plan.name}) has no {lacks}")
+        return FieldPath(f"{self._label}[{step!r}]", f"{self._key}.{step}", below, self._root)
 
     def __iter__(self) -> NoReturn:
         # `__getitem__` would otherwise make it iterable, without end.
@@ -201,11 +214,16 @@ class FieldPath:
     def __hash__(self) -> int:
         return hash(self._stored_key)
 
+    def _sorted(self, direction: int) -> Sort:
+        sort = Sort(self._key, direction)
+        sort._root = self._root
+        return sort
+
     def __neg__(self) -> Sort:
-        return Sort(self._key, -1)
+        return self._sorted(-1)
 
     def __pos__(self) -> Sort:
-        return Sort(self._key, 1)
+        return self._sorted(1)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(f"{self._label} is a field of a model, not a value: compare it with one")

@@ -90,6 +90,8 @@ class FieldInfo:
         self.options = options
         self.key = options.alias or ("_id" if name == "id" else name)
         check_key(self.key)
+        self.declared_by: Any = None
+        """What is known of the model that declares it."""
         self._owner = owner
         self._annotation = annotation if options.stored is None else options.stored
         self._names = names

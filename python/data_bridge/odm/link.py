@@ -58,15 +58,15 @@ class Link(Generic[T]):
             raise NotFetched(f"{self!r} was not fetched: use fetch_links, or its fetch()")
         return self._document
 
-    def fetch(self, session: Any = None) -> Any:
+    def fetch(self, session: Any = None, *, timeout: Any = ...) -> Any:
         """Read the document, or None where there is none; awaited for AsyncDocuments."""
         if not self.model._is_async:
-            self._resolved(self.model.get(self.id, with_children=True, session=session))
+            self._resolved(self.model.get(self.id, with_children=True, session=session, timeout=timeout))
             return self._document
-        return self._fetch_async(session)
+        return self._fetch_async(session, timeout)
 
-    async def _fetch_async(self, session: Any) -> T | None:
-        self._resolved(await self.model.get(self.id, with_children=True, session=session))
+    async def _fetch_async(self, session: Any, timeout: Any) -> T | None:
+        self._resolved(await self.model.get(self.id, with_children=True, session=session, timeout=timeout))
         return self._document
 
     def to_ref(self) -> DBRef:
@@ -166,10 +166,12 @@ class LinkPlan(Plan):
             return Link(value)
         if value is None:
             raise self.fail(value)
-        link = self.load(value, None)
-        if not isinstance(value, DBRef):
-            link._stored = None  # a new link is a reference
-        return link
+        if isinstance(value, DBRef):
+            return self.load(value, None)
+        try:
+            return Link(self.target, value)
+        except Mismatch:
+            raise self.fail(value) from None
 
     def dump(self, value: Any) -> Any:
         return self.accept(value)._dumped()

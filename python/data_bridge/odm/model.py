@@ -180,7 +180,7 @@ class Model(CopiedView, metaclass=ModelMeta):
                 value = getattr(self, field.name)
             except ValidationError:
                 return False
-            if not all(embedded._fits() for embedded in _models_in(value)):
+            if not all(embedded._fits() for embedded in models_in(value)):
                 return False
         return True
 
@@ -195,7 +195,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             except ValidationError as error:
                 errors.extend(error.errors)
                 continue
-            for embedded in _models_in(value):
+            for embedded in models_in(value):
                 errors.extend(embedded._faults())
         return errors
 
@@ -302,15 +302,16 @@ def raise_all(errors: list[ValidationError]) -> None:
     raise first
 
 
-def _models_in(value: Any) -> Iterator[Model]:
+def models_in(value: Any) -> Iterator[Model]:
+    """Instances of embedded models that a value is or holds, but not what these hold."""
     if isinstance(value, Model) and not value._is_collection:
         yield value
     elif isinstance(value, dict):
         for each in value.values():
-            yield from _models_in(each)
+            yield from models_in(each)
     elif isinstance(value, (list, tuple, set, frozenset)):
         for each in value:
-            yield from _models_in(each)
+            yield from models_in(each)
 
 
 def _dumped(value: Any, by_alias: bool, exclude_none: bool) -> Any:

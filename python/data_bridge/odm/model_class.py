@@ -55,6 +55,7 @@ class ModelInfo:
                     f"{self.cls.__name__}: the fields {other.name!r} and {field.name!r} have one key, {field.key!r}"
                 )
         self.fields[field.name] = field
+        field.declared_by = self
 
     @property
     def by_key(self) -> dict[str, FieldInfo]:

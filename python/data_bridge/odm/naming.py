@@ -16,12 +16,37 @@ def check_fields(model: Any, roots: Iterable[FieldPath]) -> None:
     Raises
     ------
     InvalidQuery
-        For a field that neither the model nor a class below it declares.
+        For a field that neither the model nor a class below it declares, and for one of another collection's model.
     """
     for root in roots:
-        there = (info.fields.get(root._source.name) for info in model.__odm__.descendants())
-        if not any(field is not None and field.key == root._source.key for field in there):
+        if not _has(model, root._source):
             raise InvalidQuery(f"{root!r} is no field of {model.__name__}")
+
+
+def check_items(field: FieldPath, roots: Iterable[FieldPath]) -> None:
+    """Refuse, in a condition on the items of a list, fields of anything but the items' models.
+
+    Raises
+    ------
+    InvalidQuery
+        As `check_fields`; `User.items.name` is a field of users, `Item.name` one of items.
+    """
+    models = field._plan.models()
+    for root in () if models is None else roots:
+        if not any(_has(model, root._source) for model in models or ()):
+            names = " or ".join(model.__name__ for model in models or ()) or field._plan.name
+            raise InvalidQuery(f"{root!r} is no field of the items of {field!r} ({names})")
+
+
+def _has(model: Any, field: Any) -> bool:
+    """Whether the model has a field, or a class below it, or both name the same of one collection's documents."""
+    info, other = model.__odm__, field.declared_by
+    there = (each.fields.get(field.name) for each in info.descendants())
+    if not any(each is not None and each.key == field.key for each in there):
+        return False
+    # Embedded models may be views of the model's documents.
+    related = not other.cls._is_collection or issubclass(model, other.cls) or issubclass(other.cls, model)
+    return related or bool(other.settings.name == info.settings.name)
 
 
 def resolve(model: Any, field: Any) -> FieldPath:
@@ -59,7 +84,9 @@ def sort_keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, int]]:
     result: list[tuple[str, int]] = []
     for key in keys:
         if isinstance(key, Sort):
-            result.append((key.key, key.direction))
+            if key._root is not None:
+                check_fields(model, [key._root])
+            result.append((resolve(model, key.key)._key if key._root is None else key.key, key.direction))
         elif isinstance(key, str) and key[:1] in ("-", "+"):
             result.append((resolve(model, key[1:])._key, -1 if key[0] == "-" else 1))
         elif isinstance(key, tuple) and len(key) == 2 and key[1] in (1, -1) and not isinstance(key[1], bool):

@@ -14,6 +14,7 @@ from bson.regex import Regex
 from ..errors import InvalidQuery
 from . import trust
 from .expressions import Expression, FieldPath, all_of, as_filter, made, roots_of
+from .naming import check_items
 from .updates import (
     AddToSet,
     CurrentDate,
@@ -135,6 +136,7 @@ def ElemMatch(field: Any, *filters: Any) -> Expression:
     """One item of the list fulfils all of `filters`: expressions of the item's model, or a mapping."""
     if not filters:
         raise TypeError("ElemMatch takes at least one condition")
+    check_items(_path(field), roots_of(*filters))
     return _condition(field, "$elemMatch", all_of(filters))
 
 

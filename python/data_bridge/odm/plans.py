@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bson.decimal128 import Decimal128
@@ -77,6 +77,22 @@ class Plan:
         # As the server does, a name goes through a list to its items.
         return self.item.attribute(name) if self.item is not None and not self.keyed else None
 
+    def below(self, step: int | str) -> Plan | None:
+        """The plan of what stands at a position or under a key; None where nothing can."""
+        return self.item if self.keyed == isinstance(step, str) else None
+
+    def parts(self) -> Iterable[Plan]:
+        """The plans that this one is made of."""
+        return () if self.item is None else (self.item,)
+
+    def models(self) -> list[Any] | None:
+        """The models that a list's items may be of; None where they may be anything."""
+        if self.free:
+            return None
+        if self.model is not None:
+            return [self.model]
+        return self.item.models() if self.item is not None and not self.keyed else []
+
     def load(self, stored: Any, place: Any) -> Any:
         """The value for Python. `place` is a document, or a pair: the place of what holds the value, and its key."""
         raise NotImplementedError
@@ -99,6 +115,12 @@ class Plan:
 
     def fail(self, value: Any) -> Mismatch:
         return Mismatch(self.name, value)
+
+
+def models_of(plans: Iterable[Plan]) -> list[Any] | None:
+    """As `Plan.models`, of several."""
+    found = [each.models() for each in plans]
+    return None if None in found else [model for models in found for model in models or ()]
 
 
 class NonePlan(Plan):
@@ -195,6 +217,25 @@ def plain(stored: Any) -> Any:
     return stored.to_list() if isinstance(stored, ListView) else stored
 
 
+def decimal128(value: decimal.Decimal) -> Decimal128:
+    """A Decimal as it is stored."""
+    try:
+        return Decimal128(value)
+    except decimal.DecimalException:
+        raise Mismatch("a Decimal of at most 34 digits", value) from None
+
+
+def each_of(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
+    """The values of (key, value) pairs converted."""
+    converted = []
+    for key, value in pairs:
+        try:
+            converted.append(convert(value))
+        except Mismatch as mismatch:
+            raise mismatch.under(key) from None
+    return converted
+
+
 def dump_any(value: Any) -> Any:
     """A value without a declared type as it is stored: models as documents, enums as their values."""
     dump = getattr(type(value), "_dump", None)
@@ -203,13 +244,13 @@ def dump_any(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping) and not isinstance(getattr(value, "raw", None), bytes):
-        return {key: dump_any(each) for key, each in value.items()}
+        return dict(zip(value, each_of(dump_any, value.items()), strict=True))
     if isinstance(value, (list, tuple)):
-        return [dump_any(each) for each in value]
+        return each_of(dump_any, enumerate(value))
     if isinstance(value, (set, frozenset)):
         return sorted((dump_any(each) for each in value), key=repr)
     if isinstance(value, decimal.Decimal):
-        return Decimal128(value)
+        return decimal128(value)
     if type(value) is dt.date:
         return dt.datetime.combine(value, dt.time())
     return value

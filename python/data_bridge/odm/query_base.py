@@ -37,6 +37,9 @@ COUNTED = {
 }
 """Options of a query that counts and `distinct` take, by their names there."""
 
+FOLLOWED = ("session", "timeout", "read_preference", "read_concern")
+"""Options of a query that queries for its links take too."""
+
 FETCHED_AT_A_TIME = 1000
 """Instances of a live iteration whose links are fetched by one query."""
 
@@ -113,13 +116,22 @@ class ModelQueryBase(Generic[T]):
         return collection_of(self._model)
 
     @property
+    def _bound(self) -> Any:
+        """The collection, for writes: they take no timeout of a query otherwise."""
+        return collection_of(self._model, self._asked.options.get("timeout", ...))
+
+    @property
+    def _counted(self) -> Any:
+        """The collection, for counts: as `_bound`, to be read from as the query says."""
+        options = self._asked.options
+        return self._bound.with_options(
+            read_preference=options.get("read_preference"), read_concern=options.get("read_concern")
+        )
+
+    @property
     def _elsewhere(self) -> Any:
         """Where the model's documents are, if not in the database of `init`."""
         return self._model.__odm__.elsewhere
-
-    @property
-    def _session(self) -> Any:
-        return self._asked.options.get("session")
 
     @property
     def _native(self) -> Any:
@@ -223,7 +235,8 @@ class ModelQueryBase(Generic[T]):
         if self._asked.fetch_links:
             from .fetching import fetch
 
-            yield from fetch(self._asked.view or self._model, instances, self._session, self._elsewhere)
+            options = {name: value for name, value in self._asked.options.items() if name in FOLLOWED}
+            yield from fetch(instances, options, self._elsewhere)
 
     def _validated(self) -> Steps[list[Any]]:
         result = yield self._documents.read()
@@ -240,6 +253,7 @@ class ModelQueryBase(Generic[T]):
         for position in sorted(doubtful):
             errors.extend(instances[position]._faults())
         raise_all(errors)
+        yield from self._fetch(instances)
         return instances  # type: ignore[no-any-return]
 
     def _count(self) -> Steps[int]:
@@ -248,7 +262,7 @@ class ModelQueryBase(Generic[T]):
             options["skip"] = self._asked.skip
         if self._asked.limit:
             options["limit"] = self._asked.limit
-        count = yield self._collection.count_documents(self._filter, **options)
+        count = yield self._counted.count_documents(self._filter, **options)
         return count  # type: ignore[no-any-return]
 
     def _exists(self) -> Steps[bool]:
@@ -261,7 +275,7 @@ class ModelQueryBase(Generic[T]):
         found = resolve(self._model, field)
         if self._asked.skip or self._asked.limit:
             raise InvalidQuery("distinct() does not know skip and limit: it concerns all documents that match")
-        values = yield self._collection.distinct(found._key, self._filter, **self._options("distinct()", COUNTED))
+        values = yield self._counted.distinct(found._key, self._filter, **self._options("distinct()", COUNTED))
         plan = found._plan if found._plan.item is None or found._plan.keyed else found._plan.item
         return [self._loaded(plan, value) for value in values]
 

@@ -22,7 +22,7 @@ def update(query: ModelQueryBase[Any], updates: Iterable[Any], *, many: bool) ->
     """Update all documents that match, or one of them."""
     query._unbounded("update()")
     change = update_of(query._model, updates)
-    collection = query._collection
+    collection = query._bound
     method = collection.update_many if many else collection.update_one
     result = yield method(query._filter, change, **query._options("update()", WRITTEN))
     return result
@@ -35,7 +35,7 @@ def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -
     change = update_of(query._model, updates)
     options = query._options("upsert()", WRITTEN)
     while True:
-        result = yield query._collection.update_one(query._filter, change, **options)
+        result = yield query._bound.update_one(query._filter, change, **options)
         if not result.acknowledged or result.matched_count:
             return result
         document = new_document(on_insert)
@@ -44,7 +44,7 @@ def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -
             document["_id"] = named
             del inserts["_id"]
         # Inserts only where still nothing matches: somebody else may have been faster, whose document is then updated.
-        result = yield query._collection.update_one(query._filter, {"$setOnInsert": inserts}, upsert=True, **options)
+        result = yield query._bound.update_one(query._filter, {"$setOnInsert": inserts}, upsert=True, **options)
         if not result.acknowledged or result.did_upsert:
             # Not the whole document: keys that the filter wants equal to something are stored as well.
             document["_id"] = result.upserted_id
@@ -66,7 +66,7 @@ def _named(condition: Mapping[str, Any]) -> Any:
 def delete(query: ModelQueryBase[Any], *, many: bool) -> Steps[Any]:
     """Delete all documents that match, or one of them."""
     query._unbounded("delete()")
-    collection = query._collection
+    collection = query._bound
     method = collection.delete_many if many else collection.delete_one
     result = yield method(query._filter, **query._options("delete()", WRITTEN))
     return result
@@ -88,7 +88,7 @@ def find_one_and(
     else:
         arguments = []
     trust.check(options, "options")
-    method = getattr(query._collection, f"find_one_and_{action}")
+    method = getattr(query._bound, f"find_one_and_{action}")
     found = yield method(
         query._filter,
         *arguments,
@@ -97,4 +97,8 @@ def find_one_and(
         **{**query._options(f"find_one_and_{action}()", WRITTEN), **options},
     )
     maker = query._maker
-    return found if found is None or maker is None else maker.instance(found)
+    if found is None or maker is None:
+        return found
+    instance = maker.instance(found)
+    yield from query._fetch([instance])
+    return instance

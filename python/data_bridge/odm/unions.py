@@ -20,7 +20,7 @@ from .choices import ChoicePlan
 from .containers import DictPlan, EmbeddedPlan, ListPlan, TuplePlan
 from .conversions import DatePlan, DecimalPlan, UuidPlan
 from .errors import Mismatch
-from .plans import CLASS_KEY, NULL, AnyPlan, NonePlan, Plan, ScalarPlan
+from .plans import CLASS_KEY, NULL, AnyPlan, NonePlan, Plan, ScalarPlan, models_of
 
 
 class UnionPlan(Plan):
@@ -61,6 +61,15 @@ class UnionPlan(Plan):
         found = [each for plan in self.embedded if (each := plan.attribute(name)) is not None]
         meant = {(key, source.plan.name) for key, source in found}
         return found[0] if len(meant) == 1 else None
+
+    def below(self, step: int | str) -> Plan | None:
+        return None if self._alone is None else self._alone.below(step)
+
+    def parts(self) -> list[Plan]:
+        return self.members
+
+    def models(self) -> list[Any] | None:
+        return models_of(self.members)
 
     # ---- conversions ------------------------------------------------------------------------------------------------
 

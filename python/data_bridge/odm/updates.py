@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, overload
@@ -11,11 +12,13 @@ from bson.regex import Regex
 from ..errors import InvalidQuery
 from . import trust
 from .errors import Mismatch
-from .expressions import Expression, FieldPath
-from .naming import resolve
+from .expressions import Expression, FieldPath, roots_of
+from .naming import check_items, resolve
 from .plans import Plan
 
 _MISSING: Any = object()
+_SOME_TIME = dt.datetime(2000, 1, 1, 12)
+"""As the server's times are: no midnight."""
 
 
 class Update:
@@ -70,11 +73,12 @@ class Inc(Update):
     operator = "$inc"
 
     def _value(self, field: FieldPath, value: Any) -> Any:
-        return field._operand(value)
+        # A number that the field could hold itself: 1.5 more of an int would be none.
+        return _whole(field, value)
 
 
 class Mul(Inc):
-    """Multiplies numbers."""
+    """Multiplies numbers, by what the field could hold itself."""
 
     operator = "$mul"
 
@@ -123,6 +127,7 @@ class CurrentDate(Update):
         super().__init__(dict.fromkeys(fields, True))
 
     def _value(self, field: FieldPath, value: Any) -> Any:
+        _whole(field, _SOME_TIME)
         return True
 
 
@@ -188,6 +193,7 @@ class Pull(Update):
 
     def _value(self, field: FieldPath, value: Any) -> Any:
         if isinstance(value, Expression):
+            check_items(field, roots_of(value))
             return value.document
         item = _item(field, value)
         if isinstance(item, Mapping) and any(str(key).startswith("$") for key in item):
@@ -255,7 +261,7 @@ def _item(field: FieldPath, value: Any) -> Any:
     plan = field._plan
     if plan.item is None or plan.keyed:
         if plan.free:
-            return plan.dump(value)
+            return _checked(field, plan, value)
         raise InvalidQuery(f"{field!r} ({plan.name}) is no list")
     return _checked(field, plan.item, value)
 

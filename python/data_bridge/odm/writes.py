@@ -24,10 +24,10 @@ from .updates import update_document
 REVISION = "revision_id"
 
 
-def insert(instance: Any, session: Any, *events: Event) -> Steps[Any]:
+def insert(instance: Any, session: Any, timeout: Any, *events: Event) -> Steps[Any]:
     """Insert a document made of the instance; `events` are what else the user asked for by that."""
     yield from _hooks("before", instance, *events, Event.INSERT)
-    collection = collection_of(type(instance))
+    collection = collection_of(type(instance), timeout)
     document = encode.Encoded(new_document(instance), collection.codec_options, "document")
     yield collection.insert_one(document, session=session)
     written(instance, document, whole=True, session=session)
@@ -35,7 +35,7 @@ def insert(instance: Any, session: Any, *events: Event) -> Steps[Any]:
     return instance
 
 
-def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: Any) -> Steps[list[Any]]:
+def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: Any, timeout: Any) -> Steps[list[Any]]:
     """Insert documents made of instances."""
     instances = list(instances)
     documents = []
@@ -47,24 +47,24 @@ def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: An
         options = collection_of(model).codec_options
         documents.append(encode.Encoded(new_document(each), options, f"documents[{position}]"))
     if instances:
-        yield collection_of(model).insert_many(documents, ordered=ordered, session=session)
+        yield collection_of(model, timeout).insert_many(documents, ordered=ordered, session=session)
     for each, document in zip(instances, documents, strict=True):
         written(each, document, whole=True, session=session)
         yield from _hooks("after", each, Event.INSERT)
     return instances
 
 
-def save(instance: Any, session: Any) -> Steps[Any]:
+def save(instance: Any, session: Any, timeout: Any) -> Steps[Any]:
     """Write what changed; insert what is not stored yet."""
     if not instance._is_stored and instance.id is None:
-        return (yield from insert(instance, session, Event.SAVE))
+        return (yield from insert(instance, session, timeout, Event.SAVE))
     yield from _hooks("before", instance, Event.SAVE)
     found_by, update, document = save_request(instance)
     if update:
-        collection, upsert = collection_of(type(instance)), not instance._is_stored
+        collection, upsert = collection_of(type(instance), timeout), not instance._is_stored
         result = yield collection.update_one(found_by, update, upsert=upsert, session=session)
         if result.acknowledged and not result.matched_count and not result.did_upsert:
-            yield from _not_there(instance, session)
+            yield from _not_there(instance, session, timeout)
         # An upsert may have found a document with more keys than these.
         whole = instance._is_whole or (upsert and result.acknowledged and result.did_upsert)
         written(instance, document, whole=whole, session=session)
@@ -72,20 +72,21 @@ def save(instance: Any, session: Any) -> Steps[Any]:
     return instance
 
 
-def replace(instance: Any, overwrite: bool, session: Any) -> Steps[Any]:
+def replace(instance: Any, overwrite: bool, session: Any, timeout: Any) -> Steps[Any]:
     """Write the whole document."""
     yield from _hooks("before", instance, Event.REPLACE)
     found_by, document = replace_request(instance, overwrite)
-    result = yield collection_of(type(instance)).replace_one(found_by, document, session=session)
+    result = yield collection_of(type(instance), timeout).replace_one(found_by, document, session=session)
     if result.acknowledged and not result.matched_count:
-        yield from _not_there(instance, session)
+        yield from _not_there(instance, session, timeout)
     written(instance, document, whole=True, session=session)
     yield from _hooks("after", instance, Event.REPLACE)
     return instance
 
 
-def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
+def update(instance: Any, updates: Iterable[Any], session: Any, timeout: Any) -> Steps[Any]:
     """Run update operators on the document, and what hooks change of the instance; read it again."""
+    id_of(instance)
     _no_changes(instance, "update()")
     model = type(instance)
     sent: dict[str, Any] = {}
@@ -95,11 +96,11 @@ def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
         finally:
             sent = changed_fields(instance)
         found_by, change = guarded(instance), update_of(model, [*updates, *changed(instance, ({}, {}))])
-        found = yield collection_of(model).find_one_and_update(
+        found = yield collection_of(model, timeout).find_one_and_update(
             found_by, change, _projection(model), return_document=ReturnDocument.AFTER, session=session
         )
         if found is None:
-            yield from _not_there(instance, session)
+            yield from _not_there(instance, session, timeout)
     finally:
         # What hooks changed is written, or the hooks of the next attempt change it.
         since = forget(instance, sent)
@@ -110,18 +111,18 @@ def update(instance: Any, updates: Iterable[Any], session: Any) -> Steps[Any]:
     return instance
 
 
-def delete(instance: Any, session: Any) -> Steps[Any]:
+def delete(instance: Any, session: Any, timeout: Any) -> Steps[Any]:
     """Delete the document."""
     yield from _hooks("before", instance, Event.DELETE)
-    result = yield collection_of(type(instance)).delete_one({"_id": id_of(instance)}, session=session)
+    result = yield collection_of(type(instance), timeout).delete_one({"_id": id_of(instance)}, session=session)
     yield from _hooks("after", instance, Event.DELETE)
     return result
 
 
-def reload(instance: Any, session: Any) -> Steps[Any]:
+def reload(instance: Any, session: Any, timeout: Any) -> Steps[Any]:
     """Read the document again; what was changed and not written is forgotten."""
     model = type(instance)
-    found = yield collection_of(model).find_one({"_id": id_of(instance)}, _projection(model), session=session)
+    found = yield collection_of(model, timeout).find_one({"_id": id_of(instance)}, _projection(model), session=session)
     if found is None:
         raise DocumentNotFound(_no_document(instance))
     undo_with(session, instance)
@@ -299,10 +300,12 @@ def _projection(model: Any) -> dict[str, Any] | None:
     return projection
 
 
-def _not_there(instance: Any, session: Any) -> Steps[None]:
+def _not_there(instance: Any, session: Any, timeout: Any) -> Steps[None]:
     """Say why no document matched."""
     if type(instance).__odm__.settings.use_revision:
-        there = yield collection_of(type(instance)).find_one({"_id": id_of(instance)}, {"_id": 1}, session=session)
+        there = yield collection_of(type(instance), timeout).find_one(
+            {"_id": id_of(instance)}, {"_id": 1}, session=session
+        )
         if there is not None:
             raise RevisionConflict(f"{_no_document(instance)} in the revision that was read: somebody else wrote it")
     raise DocumentNotFound(_no_document(instance))

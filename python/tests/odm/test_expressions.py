@@ -8,7 +8,7 @@ import uuid
 from typing import Any
 
 import pytest
-from bson import ObjectId, Regex
+from bson import Decimal128, ObjectId, Regex
 from shop import Address, Color, Item, User
 
 from data_bridge import InvalidQuery
@@ -152,8 +152,22 @@ def test_trust_may_be_given_within() -> None:
     assert all_of([inner]) == inner
 
 
+def test_positions_of_tuples_have_types_of_their_own(users: Any) -> None:
+    users.insert_one({"name": "a", "age": 1, "pair": [5, "x"]})
+    assert User.find(F.pair[0] > 4, F.pair[1] == "x").count() == 1
+    with pytest.raises(InvalidQuery, match="expected str"):
+        _ = F.pair[1] == 5
+    with pytest.raises(TypeError, match="has no position 2"):
+        _ = F.pair[2]
+
+
 def test_sorting() -> None:
-    assert -User.age == Sort("age", -1)
+    assert -User.age == Sort("age", -1) != Sort("age", 1)
+    assert repr(-User.age) == "Sort('age', -1)"
+    assert len({-User.age, Sort("age", -1), +User.age}) == 2
+    assert sort_keys(User, [Sort("age", -1)]) == [("age", -1)]
+    with pytest.raises(AttributeError):
+        sort_keys(User, [Sort("agee", -1)])
     keys = sort_keys(User, [-F.age, F.name, "-e-mail", "+address.city", ("tags", -1), [F.score]])
     assert keys == [("age", -1), ("name", 1), ("e-mail", -1), ("address.city", 1), ("tags", -1), ("score", 1)]
     assert sort_keys(User, ["homes.winter.city", "items.0.name"]) == [("homes.winter.city", 1), ("items.0.name", 1)]
@@ -193,6 +207,8 @@ def test_nested_names_are_not_shadowed_by_operators() -> None:
         (operators.Set("mail", None), {"$set": {"e-mail": None}}),
         (operators.Push(F.tags, "x"), {"$push": {"tags": {"$each": ["x"]}}}),
         (operators.CurrentDate(F.seen), {"$currentDate": {"seen": True}}),
+        (operators.CurrentDate(F.extra), {"$currentDate": {"extra": True}}),
+        (operators.Mul({F.score: 2, F.money: 3}), {"$mul": {"score": 2.0, "money": Decimal128("3")}}),
         ({"$set": {"age": 1}}, {"$set": {"age": 1}}),
     ],
 )
@@ -214,6 +230,11 @@ def test_updates_are_merged() -> None:
         ([operators.Set({F.age: "x"})], InvalidQuery),
         ([operators.Set({F.age: None})], InvalidQuery),
         ([operators.Set({F.tags: "x"})], InvalidQuery),
+        ([operators.Inc({F.age: 1.5})], InvalidQuery),
+        ([operators.Mul({F.age: 0.5})], InvalidQuery),
+        ([operators.Inc({F.age: None})], InvalidQuery),
+        ([operators.CurrentDate(F.age)], InvalidQuery),
+        ([operators.CurrentDate(F.born)], InvalidQuery),
         ([operators.Push({F.tags: 5})], InvalidQuery),
         ([operators.Push({F.name: "x"})], InvalidQuery),
         ([operators.Pull({F.extra: {"$gt": 1}})], InvalidQuery),

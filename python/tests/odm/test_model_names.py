@@ -46,7 +46,12 @@ N: Any = Note
         lambda: User.find(N.mail == None),  # noqa: E711
         lambda: User.find().update(op.Set({N.title: "x"})),
         lambda: User.update_all(op.Unset(N.title)),
+        lambda: User.find(N.name == "a").delete(),  # a field of both, but of documents elsewhere
+        lambda: User.delete_many(N.name == "a"),
+        lambda: User.find().update(op.Set({N.name: "x"})),
         lambda: User.find().sort(N.title),
+        lambda: User.find().sort(-N.title),
+        lambda: User.find().sort(+N.name),
         lambda: User.distinct(N.title),
         lambda: User.find().project([N.title]),
         lambda: User.find().max(N.title),
@@ -79,6 +84,67 @@ def test_fields_of_bases_views_and_classes_below_are_the_model_s(users: Any) -> 
     assert Base.find(Below.m == 5, with_children=True).count() == 1
     assert Below.find(Base.n == 0).sort(-Base.n).count() == 1
     assert User.find(op.ElemMatch(F.items, Item.name == "x")).count() == 0
+
+
+class Twin(Document):
+    name: str
+
+    class Settings:
+        name = "users"
+
+
+class LaterUser(User):
+    name: str = "later"
+
+    class Settings:
+        name = "later_users"
+
+
+def test_fields_of_other_models_of_the_collection_and_of_bases_are_the_model_s(users: Any) -> None:
+    L: Any = LaterUser
+    for model, other in ((User, Twin), (User, L), (LaterUser, F)):
+        condition = other.name == "a"
+        assert model.find(condition).get_filter_query() == {"name": "a"}
+    assert User.on(users_database(users)).find(F.name == "a").sort(-F.name).to_list() == []
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: op.ElemMatch(F.items, N.title == "x"),
+        lambda: op.ElemMatch(F.items, N.name == "x"),
+        lambda: op.ElemMatch(F.items, F.age == 1),
+        lambda: op.ElemMatch(F.items, F.items.name == "x"),
+        lambda: op.ElemMatch(F.items, Item.name == "x", (Item.count_ == 1) | (F.age == 1)),
+        lambda: op.ElemMatch(F.tags, Item.name == "x"),
+        lambda: op.Pull(F.items, N.title == "x").document(User),
+        lambda: op.Pull(F.items, F.items.name == "x").document(User),
+    ],
+)
+def test_conditions_on_items_are_on_fields_of_items(ask: Any) -> None:
+    with pytest.raises(data_bridge.InvalidQuery, match="is no field of the items of"):
+        ask()
+
+
+def test_items_of_several_models_or_none() -> None:
+    class Cat(EmbeddedDocument):
+        lives: int
+
+    class Dog(EmbeddedDocument):
+        tricks: list[str]
+
+    class Zoo(Document):
+        pets: list[Cat | Dog] | None = None
+        things: list[Any] = []
+        pair: tuple[Cat, int] | None = None
+
+    Z: Any = Zoo
+    for field in (Z.pets, Z.things, Z.pair):
+        assert op.ElemMatch(field, Cat.lives == 9).document == {field._key: {"$elemMatch": {"lives": 9}}}
+    assert op.Pull(Z.pets, Dog.tricks == "sit").document(Zoo) == {"$pull": {"pets": {"tricks": "sit"}}}
+    for field in (Z.pets, Z.pair):
+        with pytest.raises(data_bridge.InvalidQuery, match="no field of the items"):
+            op.ElemMatch(field, Item.name == "x")
 
 
 def users_database(users: Any) -> Any:

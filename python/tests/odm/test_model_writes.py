@@ -489,3 +489,16 @@ def test_a_default_that_was_made_stays(ours: data_bridge.Database, database: Any
     keyed.save()
     assert keyed.key == key
     assert "key" not in database["Keyed"].find_one()
+
+
+def test_an_update_of_what_was_not_inserted_says_so(users: Any) -> None:
+    with pytest.raises(DocumentNotFound, match="not inserted"):
+        ada().update(op.Inc(User.age, 1))
+
+
+def test_all_are_counted_in_the_session_too(users: Any, client: data_bridge.MongoClient) -> None:
+    with client.start_session() as session, session.start_transaction():
+        ada().insert(session=session)
+        assert (User.count(session=session), User.count()) == (1, 0)
+        session.abort_transaction()
+    assert User.count() == 0

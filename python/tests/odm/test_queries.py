@@ -18,6 +18,7 @@ import pyarrow as pa
 import pymongo
 import pytest
 from bson import Binary, Decimal128, Int64, ObjectId
+from profiled import queries
 from shop import Address, Color, Item, User
 
 import data_bridge
@@ -379,18 +380,6 @@ def books(ours: data_bridge.Database, database: Any) -> Any:
         [Book(title=f"b{each}", author=Link(authors[each % 3]), others=[Link(authors[0])]) for each in range(9)]
     )
     return database
-
-
-def queries(database: Any, run: Any) -> list[str]:
-    """The collections that `run` queries, by the server's profiler."""
-    database.command("profile", 2)
-    try:
-        run()
-    finally:
-        database.command("profile", 0)
-    found = [each["ns"].split(".")[1] for each in database["system.profile"].find({"op": "query"})]
-    database["system.profile"].drop()
-    return [name for name in found if name != "system.profile"]
 
 
 def test_links_are_stored_as_references(books: Any) -> None:

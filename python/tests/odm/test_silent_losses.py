@@ -36,6 +36,22 @@ class Versioned(Document):
         use_revision = True
 
 
+LONG = decimal.Decimal("1." + "1" * 40)
+
+
+@pytest.mark.parametrize(("value", "path"), [(LONG, ("extra",)), ({"a": [1, {"b": LONG}]}, ("extra", "a", 1, "b"))])
+def test_a_decimal_that_is_too_long_is_named_also_where_anything_goes(users: Any, value: Any, path: Any) -> None:
+    with pytest.raises(odm.ValidationError, match="34 digits") as raised:
+        ada(extra=value).insert()
+    assert raised.value.path == path
+    with pytest.raises(data_bridge.InvalidQuery, match="34 digits"):
+        User.find(User.extra == value)
+    for update in (op.Set(User.extra, value), op.Push(User.extra, value), op.PullAll(User.extra, [value])):
+        with pytest.raises(data_bridge.InvalidQuery, match="34 digits"):
+            User.find().update(update)
+    assert users.count_documents({}) == 0
+
+
 def ada(**changes: Any) -> User:
     return User(**{"name": "Ada", "age": 36, **changes})
 

@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 from bson import DBRef, ObjectId
+from profiled import queries
+from shop import Address
 
 import data_bridge
 from data_bridge import odm
-from data_bridge.odm import Document, Link, ValidationError
+from data_bridge.odm import Document, EmbeddedDocument, Link, ValidationError
+from data_bridge.odm import operators as op
 
 A, B, C = ObjectId("a" * 24), ObjectId("b" * 24), ObjectId("c" * 24)
 
@@ -27,6 +30,10 @@ class Team(Document):
 
     class Settings:
         name = "teams"
+
+
+class Led(EmbeddedDocument):
+    lead: Link[Person]
 
 
 @pytest.fixture
@@ -55,6 +62,51 @@ def test_a_list_that_grows_leaves_its_links_as_they_were(teams: Any, database: A
     assert teams.find_one()["members"][0] == DBRef("people", C)
 
 
+class Badge(EmbeddedDocument):
+    owner: Link[Person] | None = None
+    within: list[Badge] = []
+
+
+class Club(Document):
+    badges: list[Badge] = []
+    best: Badge | None = None
+    named: dict[str, Badge] = {}
+    roles: dict[str, Link[Person]] = {}
+    note: Address | None = None
+
+    class Settings:
+        name = "clubs"
+
+
+def test_links_in_mappings_and_in_what_is_embedded_are_fetched(teams: Any, database: Any) -> None:
+    odm.init(Person.__odm__.collection.database, [Club])
+    deep = Badge(owner=Link(Person, B), within=[Badge(owner=Link(Person, C))])
+    club = Club(
+        badges=[Badge(owner=Link(Person, A)), deep], best=Badge(), named={"k": deep}, roles={"r": Link(Person, C)}
+    )
+    club.insert()
+    found: list[Club] = []
+    used = queries(database, lambda: found.extend(Club.find(fetch_links=True).to_list()))
+    assert used == ["clubs", "people", "people"]  # roles, and the owner of all badges
+    (fetched,) = found
+    assert [badge.owner.document.name for badge in fetched.badges] == [str(A), str(B)]  # type: ignore[union-attr]
+    assert fetched.badges[1].within[0].owner.document.name == str(C)  # type: ignore[union-attr]
+    assert fetched.named["k"].within[0].owner.document.name == str(C)  # type: ignore[union-attr]
+    assert fetched.roles["r"].document.name == str(C)  # type: ignore[union-attr]
+    assert fetched.best is not None
+    assert fetched.best.owner is None
+
+
+def test_a_link_that_does_not_fit_fails_where_it_is_read(teams: Any) -> None:
+    teams.insert_many([{"_id": 1, "lead": 5, "members": [A]}, {"_id": 2, "lead": B}])
+    bad, good = Team.find(fetch_links=True).sort("id").to_list()
+    assert good.lead is not None
+    assert (good.lead.document.name, bad.members[0].document.name) == (str(B), str(A))  # type: ignore[union-attr]
+    with pytest.raises(ValidationError) as raised:
+        _ = bad.lead
+    assert (raised.value.id, raised.value.path) == (1, ("lead",))
+
+
 def test_a_new_link_is_a_reference(teams: Any) -> None:
     team = Team(lead=A, members=[B, Person(id=C, name="c")])  # type: ignore[arg-type, list-item]
     team.insert()
@@ -77,3 +129,32 @@ def test_a_link_into_another_database_is_not_followed_here(teams: Any) -> None:
         _ = team.lead
     assert team.save() == team
     assert teams.find_one()["lead"].database == "elsewhere"
+
+
+def test_an_id_as_text_is_one_of_a_link_too(teams: Any) -> None:
+    T: Any = Team
+    Team(lead=str(A), members=[str(B)]).insert()  # type: ignore[arg-type, list-item]
+    assert teams.find_one({}, {"_id": 0}) == {"lead": DBRef("people", A), "members": [DBRef("people", B)]}
+    assert Team.find(T.lead == str(A), T.members == str(B), op.In(T.lead, [str(A), B])).count() == 1
+    for wrong in ("short", {"$ne": None}, 5, b"x" * 12):
+        with pytest.raises(data_bridge.InvalidQuery, match=r"Link\[Person\]"):
+            _ = T.lead == wrong
+        with pytest.raises(ValidationError, match=r"Link\[Person\]"):
+            Team(lead=wrong)
+
+
+def test_all_that_gives_instances_fetches_their_links(teams: Any) -> None:
+    Team(lead=Link(Person, A)).insert()
+    query = Team.find(fetch_links=True)
+    rename = op.Set(Team.members, [])
+    for found in (
+        query.validate()[0],
+        query.find_one_and_update(rename),
+        query.find_one_and_replace(Team(lead=Link(Person, A))),
+        query.project(Led).find_one_and_update(rename),
+        query.find_one_and_delete(),
+    ):
+        assert found is not None
+        assert found.lead is not None
+        assert found.lead.document.name == str(A)  # type: ignore[union-attr]
+    assert query.find_one_and_delete() is None
