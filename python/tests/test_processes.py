@@ -291,24 +291,24 @@ SIZES = """
 import os, sys, data_bridge
 
 uri, name = sys.argv[1:]
-assert data_bridge.config()["io_threads"] == 2
-before = data_bridge.config(threads=3, io_threads=1)
-assert (before["threads"], before["io_threads"]) == (3, 1)
+assert data_bridge.config()["io_threads"] == 1
+before = data_bridge.config(threads=3, io_threads=2)
+assert (before["threads"], before["io_threads"]) == (3, 2)
 c = data_bridge.MongoClient(uri)[name].c
 assert len(c.find().read()) == 20_000
 if os.path.isdir("/proc/self/task"):
     names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
     assert sum(name.startswith("data-bridge-dec") for name in names) == 3, names
     # Beside the workers, tokio's threads for what blocks bear the same name; there are none for a plain read.
-    assert sum(name.startswith("data-bridge-io") for name in names) <= 2, names
-for sizes in ({"threads": 4}, {"io_threads": 2}):
+    assert sum(name.startswith("data-bridge-io") for name in names) <= 3, names
+for sizes in ({"threads": 4}, {"io_threads": 3}):
     try:
         data_bridge.config(**sizes)
     except ValueError as error:
         assert "already run" in str(error), error
     else:
         raise AssertionError(sizes)
-assert data_bridge.config(threads=3, io_threads=1) == data_bridge.config()
+assert data_bridge.config(threads=3, io_threads=2) == data_bridge.config()
 print("done")
 """
 

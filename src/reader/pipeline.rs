@@ -155,7 +155,7 @@ impl Reader {
                 Duration::ZERO
             };
             let asked = Instant::now();
-            let arrival = self.source.poll(wait);
+            let arrival = self.arrival(wait);
             self.report.seconds_waiting += asked.elapsed().as_secs_f64();
             self.report.resumed = self.source.resumed();
             match arrival {
@@ -191,6 +191,17 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// The next reply. More than one is to be decoded by the pool, whose threads start while the second is waited for.
+    fn arrival(&mut self, wait: Duration) -> Result<Arrival> {
+        if self.report.replies == 1 {
+            match self.source.poll(Duration::ZERO)? {
+                Arrival::Pending => pool()?,
+                arrived => return Ok(arrived),
+            };
+        }
+        self.source.poll(wait)
     }
 
     fn fail(&mut self, error: Error) {

@@ -1,5 +1,6 @@
 //! The decode pool: one per process, made on first use, never inherited by a forked child.
 
+use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
@@ -21,9 +22,18 @@ pub fn pool() -> Result<&'static ThreadPool> {
         ThreadPoolBuilder::new()
             .num_threads(asked_threads())
             .thread_name(|number| format!("data-bridge-decode-{number}"))
+            .start_handler(|_| warm())
             .build()
             .map_err(|error| Error::new(ErrorKind::Internal(format!("no decode threads: {error}"))))
     })
+}
+
+/// Touches some memory of the allocator's of this thread: the first touch is dear, as the system clears huge pages then, and
+/// the thread starts while a server still works on what is to be decoded.
+fn warm() {
+    for size in [1 << 10, 1 << 13, 1 << 16, 1 << 19] {
+        drop(black_box(vec![1_u8; size]));
+    }
 }
 
 fn asked_threads() -> usize {
