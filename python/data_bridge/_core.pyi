@@ -307,6 +307,9 @@ class Reader:
     def next_conflicts_async(self, form: Form) -> Operation[list[SchemaConflict] | None]: ...
     def read_all(self) -> ResultData:
         """Everything, eagerly; blocks detached, looks for signals."""
+    def read_list(self, class_: ModelClass | None = None, /, *, dicts: bool = False) -> tuple[ResultData, list[Any]]:
+        """As `read_all`, with a list of what the rows become: Documents, dicts, or instances of a model. Those of one Chunk
+        are made while the next ones are decoded."""
     def _drain(self) -> int:
         """Receive everything, decode nothing; bytes. For benchmarks."""
 

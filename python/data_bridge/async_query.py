@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from . import aio, conflicts
 from . import progress as progress_
-from ._core import Document, Reader, ResultData, Schema
+from ._core import Document, ModelClass, Reader, ResultData, Schema
 from .errors import SchemaConflict
 from .foreign.models import target_of
 from .plan import Plan
@@ -96,6 +96,11 @@ class AsyncQuery(QueryBase):
     async def to_list(self) -> list[Document]:
         """Run the query; all Documents."""
         return (await self.read()).to_list()
+
+    async def _list(self, maker: ModelClass | None = None) -> list[Any]:
+        """Objects of all rows: instances, or Documents."""
+        data = (await self.read())._data
+        return data.document_list() if maker is None else data.instances(maker)
 
     async def to_dicts(self) -> list[dict[str, Any]]:
         """Run the query; all documents as dicts, equal to what PyMongo gives."""

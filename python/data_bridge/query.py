@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import conflicts
 from . import progress as progress_
-from ._core import Document, Reader, Schema
+from ._core import Document, ModelClass, Reader, Schema
 from .errors import SchemaConflict
 from .foreign.models import target_of
 from .plan import Plan
@@ -108,11 +108,27 @@ class Query(QueryBase):
 
     def to_list(self) -> list[Document]:
         """Run the query; all Documents."""
-        return self.read().to_list()
+        return self._list()
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Run the query; all documents as dicts, equal to what PyMongo gives."""
-        return self.read().to_dicts()
+        return self._list(dicts=True)
+
+    def _list(self, maker: ModelClass | None = None, *, dicts: bool = False) -> list[Any]:
+        """Objects of all rows, the first of which are made while others are decoded: instances, dicts, or Documents."""
+        reader = self._start(eager=True)
+        if self._reading.progress is not None:
+            result = self._read(reader)
+            if maker is not None:
+                return result._data.instances(maker)
+            return result.to_dicts() if dicts else result.to_list()
+        try:
+            data, objects = reader.read_list(maker, dicts=dicts)
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
+        self._runs.finished(Report(data.report()))
+        return objects
 
     @overload
     def to_models(self, model: type[T]) -> list[T]: ...

@@ -1,16 +1,44 @@
 //! Many objects at once.
 
+use std::sync::Arc;
+
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
+use crate::document::Document;
+use crate::model_class::ModelClass;
 use crate::node::Node;
 
-/// Appends the document of every row of `node` to `list`, as dicts.
-pub fn append_dicts(node: &Node, list: &Bound<'_, PyList>) -> PyResult<()> {
-    for row in 0..node.rows() {
-        list.append(node.dict(list.py(), row)?)?;
+/// What rows become.
+pub enum Objects<'a, 'py> {
+    Documents,
+    Dicts,
+    Instances(&'a Bound<'py, ModelClass>),
+}
+
+impl Objects<'_, '_> {
+    /// Appends an object for every row of `node` to `list`.
+    pub fn append(&self, node: &Arc<Node>, list: &Bound<'_, PyList>) -> PyResult<()> {
+        let (py, rows) = (list.py(), 0..node.rows());
+        match self {
+            Objects::Documents => {
+                for row in rows {
+                    list.append(Document::view(py, node, row as u32)?)?;
+                }
+            }
+            Objects::Dicts => {
+                for row in rows {
+                    list.append(node.dict(py, row)?)?;
+                }
+            }
+            Objects::Instances(class) => {
+                for row in rows {
+                    list.append(class.get().make(py, node, row)?)?;
+                }
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Runs `build` with the garbage collector paused: what it allocates is kept, so looking through it finds nothing.

@@ -14,11 +14,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
 use crate::batches::BatchReader;
+use crate::bulk::{with_gc_paused, Objects};
 use crate::codec::Codec;
 use crate::documents::Documents;
 use crate::error::{to_list, to_pyerr};
 use crate::feed::{self, Feed};
 use crate::form::Form;
+use crate::model_class::ModelClass;
+use crate::node::Node;
 use crate::operation::Operation;
 use crate::report;
 use crate::result::ResultData;
@@ -89,6 +92,33 @@ impl Reader {
         }
         let set = builder.finish(self.run.report());
         Ok(ResultData::new(set, self.codec.clone()))
+    }
+
+    /// As `read_all`, with a list of what the rows become: Documents, dicts, or instances of a model. Those of one Chunk are made
+    /// while the next ones are decoded.
+    #[pyo3(signature = (class=None, /, *, dicts=false))]
+    fn read_list<'py>(
+        &self,
+        py: Python<'py>,
+        class: Option<&Bound<'py, ModelClass>>,
+        dicts: bool,
+    ) -> PyResult<(ResultData, Bound<'py, PyList>)> {
+        let objects = match class {
+            Some(class) => Objects::Instances(class),
+            None if dicts => Objects::Dicts,
+            None => Objects::Documents,
+        };
+        let list = PyList::empty(py);
+        let mut builder = ResultSetBuilder::default();
+        while let Some(decoded) = self.run.wait(py, || self.run.look())? {
+            let documents = Arc::clone(&decoded.chunk.documents);
+            builder.push(decoded);
+            let node = Node::new(py, documents, self.codec.clone());
+            with_gc_paused(py, || objects.append(&node, &list))?;
+            py.check_signals()?;
+        }
+        let set = builder.finish(self.run.report());
+        Ok((ResultData::new(set, self.codec.clone()), list))
     }
 
     /// Receives everything and decodes nothing; bytes. What a benchmark holds decoding against.

@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
 use crate::arrow::{self, RecordBatch, Schema};
-use crate::bulk::{append_dicts, with_gc_paused};
+use crate::bulk::{with_gc_paused, Objects};
 use crate::codec::Codec;
 use crate::document::Document;
 use crate::documents::Documents;
@@ -49,6 +49,22 @@ impl ResultData {
             seconds_conforming: Mutex::new(0.0),
             misfits: Mutex::default(),
         }
+    }
+
+    /// Objects of all rows, built with the garbage collector paused.
+    fn list<'py>(
+        &self,
+        py: Python<'py>,
+        objects: &Objects<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        with_gc_paused(py, || {
+            let list = PyList::empty(py);
+            for number in 0..self.rows.set().chunks().len() {
+                objects.append(&self.rows.node(py, number), &list)?;
+                py.check_signals()?;
+            }
+            Ok(list)
+        })
     }
 
     fn table(&self, py: Python<'_>, form: Option<&Form>, shapes: bool) -> PyResult<Table> {
@@ -108,17 +124,7 @@ impl ResultData {
 
     /// All Documents, built with the garbage collector paused.
     fn document_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        with_gc_paused(py, || {
-            let list = PyList::empty(py);
-            for (number, chunk) in self.rows.set().chunks().iter().enumerate() {
-                let node = self.rows.node(py, number);
-                for row in 0..chunk.rows() {
-                    list.append(Document::view(py, &node, row as u32)?)?;
-                }
-                py.check_signals()?;
-            }
-            Ok(list)
-        })
+        self.list(py, &Objects::Documents)
     }
 
     /// All documents as instances of a model, built with the garbage collector paused.
@@ -127,17 +133,7 @@ impl ResultData {
         py: Python<'py>,
         class: &Bound<'py, ModelClass>,
     ) -> PyResult<Bound<'py, PyList>> {
-        with_gc_paused(py, || {
-            let list = PyList::empty(py);
-            for (number, chunk) in self.rows.set().chunks().iter().enumerate() {
-                let node = self.rows.node(py, number);
-                for row in 0..chunk.rows() {
-                    list.append(class.get().make(py, &node, row)?)?;
-                }
-                py.check_signals()?;
-            }
-            Ok(list)
-        })
+        self.list(py, &Objects::Instances(class))
     }
 
     /// The positions of documents with a value in `field` that access does not take as it is: those still to be looked at.
@@ -158,14 +154,7 @@ impl ResultData {
     }
 
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        with_gc_paused(py, || {
-            let list = PyList::empty(py);
-            for number in 0..self.rows.set().chunks().len() {
-                append_dicts(&self.rows.node(py, number), &list)?;
-                py.check_signals()?;
-            }
-            Ok(list)
-        })
+        self.list(py, &Objects::Dicts)
     }
 
     #[pyo3(signature = (form=None))]

@@ -216,9 +216,7 @@ class ModelQueryBase(Generic[T]):
     # ---- operations, as steps ---------------------------------------------------------------------------------------
 
     def _list(self) -> Steps[list[Any]]:
-        result = yield self._documents.read()
-        maker = self._maker
-        instances = result.to_list() if maker is None else result._data.instances(maker)
+        instances = yield self._documents._list(self._maker)
         yield from self._fetch(instances)
         return instances  # type: ignore[no-any-return]
 
