@@ -20,8 +20,8 @@ class ModelSettings(NamedTuple):
     use_revision
         Writes check that nobody else wrote since the document was read.
     read_whole
-        Instances hold whole documents, as is the default: `m["key"]` finds undeclared keys, `replace()` keeps them. With
-        False queries ask for the declared keys only. Tables have the declared ones in either case.
+        Instances hold whole documents, as is the default: `m["key"]` finds undeclared keys, `replace()` keeps them.
+        With False queries ask for the declared keys only. Tables have the declared ones in either case.
     projection
         What a query reads instead, for models that are views: `{"city": "$address.city"}`.
     """
