@@ -129,7 +129,7 @@ deny: cargo-deny
 # Its own release profile (fat LTO) takes many times as long to build; it then runs for a second either way.
 cargo-deny:
 	@command -v cargo-deny >/dev/null || CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-	  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 cargo install --locked cargo-deny
+	  CARGO_PROFILE_RELEASE_OPT_LEVEL=0 cargo install --locked cargo-deny@0.20.2
 
 # The stub of the native module against the module itself.
 stubtest: develop

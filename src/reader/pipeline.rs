@@ -155,7 +155,12 @@ impl Reader {
                 Duration::ZERO
             };
             let asked = Instant::now();
-            let arrival = self.arrival(wait);
+            if self.report.replies == 1 && self.source.more() {
+                // There will be work for the pool: its threads start while the second reply is waited for. An error shows
+                // when they are needed.
+                let _ = pool();
+            }
+            let arrival = self.source.poll(wait);
             self.report.seconds_waiting += asked.elapsed().as_secs_f64();
             self.report.resumed = self.source.resumed();
             match arrival {
@@ -191,17 +196,6 @@ impl Reader {
             }
         }
         Ok(())
-    }
-
-    /// The next reply. More than one is to be decoded by the pool, whose threads start while the second is waited for.
-    fn arrival(&mut self, wait: Duration) -> Result<Arrival> {
-        if self.report.replies == 1 {
-            match self.source.poll(Duration::ZERO)? {
-                Arrival::Pending => pool()?,
-                arrived => return Ok(arrived),
-            };
-        }
-        self.source.poll(wait)
     }
 
     fn fail(&mut self, error: Error) {

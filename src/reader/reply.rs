@@ -86,6 +86,11 @@ pub trait Source: Send {
     /// Whatever kept the next reply from coming.
     fn poll(&mut self, wait: Duration) -> Result<Arrival>;
 
+    /// Whether a server is at work on the next reply.
+    fn more(&self) -> bool {
+        false
+    }
+
     /// How often it lost its server's cursor and went on with another one.
     fn resumed(&self) -> u64 {
         0

@@ -16,6 +16,8 @@ use crate::reader::{Arrival, Source};
 /// The replies of one query, fetched ahead up to a budget of bytes. Dropping it ends the query and kills its cursor.
 pub struct CursorSource {
     link: Option<Native<Link>>,
+    /// The last reply was handed on.
+    last: bool,
     resumed: Arc<AtomicU64>,
 }
 
@@ -43,6 +45,7 @@ impl CursorSource {
         });
         Ok(CursorSource {
             link: Some(Native::new(Link { messages, stop })),
+            last: false,
             resumed,
         })
     }
@@ -50,13 +53,19 @@ impl CursorSource {
 
 impl Source for CursorSource {
     fn poll(&mut self, wait: Duration) -> Result<Arrival> {
+        if self.last {
+            self.link = None;
+        }
         let Some(native) = &self.link else {
             return Ok(Arrival::End);
         };
         let received = native.get().map(|link| link.messages.recv_timeout(wait));
         let error = match received {
             // The permit goes here: these bytes are the reader's now.
-            Some(Ok(Message::Reply(reply, _permit))) => return Ok(Arrival::Reply(reply)),
+            Some(Ok(Message::Reply { reply, last, .. })) => {
+                self.last = last;
+                return Ok(Arrival::Reply(reply));
+            }
             Some(Err(RecvTimeoutError::Timeout)) => return Ok(Arrival::Pending),
             Some(Ok(Message::End)) => {
                 self.link = None;
@@ -73,6 +82,10 @@ impl Source for CursorSource {
         };
         self.link = None;
         Err(error)
+    }
+
+    fn more(&self) -> bool {
+        self.link.is_some() && !self.last
     }
 
     fn resumed(&self) -> u64 {

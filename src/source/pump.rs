@@ -91,7 +91,12 @@ pub(crate) struct Request {
 
 /// What the reader's side receives; after `End` or `Failed` nothing more.
 pub(crate) enum Message {
-    Reply(Reply, OwnedSemaphorePermit),
+    Reply {
+        reply: Reply,
+        /// Nothing comes behind it.
+        last: bool,
+        _permit: OwnedSemaphorePermit,
+    },
     End,
     Failed(Error),
 }
@@ -144,9 +149,12 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
     pump.trace.finished(&outcome);
+    // After an error the cursor may still be open; noted before the caller knows of the error and ends the session.
+    let left = pump.leave();
     pump.output.finish(outcome);
-    // After an error the cursor may still be open.
-    pump.kill().await;
+    if let Some(left) = left {
+        left.kill(&pump.client).await;
+    }
     let leftovers = take(&mut pump.leftovers).into_iter();
     join_all(leftovers.map(|leftover| leftover.kill(&pump.client))).await;
 }
@@ -278,7 +286,9 @@ impl Pump {
                 if let Some(Ok(mut cursor)) = late {
                     if let Ok(Some(batch)) = next(&mut cursor, &session).await {
                         self.note(&take_apart(batch)?);
-                        self.kill().await;
+                        if let Some(left) = self.leave() {
+                            left.kill(&self.client).await;
+                        }
                     }
                 }
                 return Err(Error::new(ErrorKind::Cancelled));
@@ -329,11 +339,19 @@ impl Pump {
             () = stopped(&mut self.stop) => self.client.interrupted(),
             () = over => self.client.no_answer(self.patience.limit.unwrap_or_default()),
         };
+        let left = self.leave();
         self.output.finish(Err(error));
         // Both go on together: the wait may hold what the kill needs, a connection or its place in a queue.
         let mut late = None;
         let killed = {
-            let mut kill = pin!(self.kill());
+            // Without a server nothing was sent. The driver may then still be connecting, in the very wait that was broken
+            // off, and must not be waited for.
+            let mut kill = pin!(async {
+                match left {
+                    Some(left) => left.kill(&self.client).await,
+                    None => false,
+                }
+            });
             loop {
                 tokio::select! {
                     biased;
@@ -365,8 +383,14 @@ impl Pump {
         };
         let permit = permit.map_err(|_| Error::new(ErrorKind::Cancelled))?;
         self.patience.answered();
+        let last = self.cursor.is_none() && self.resume.is_none();
+        let message = Message::Reply {
+            reply,
+            last,
+            _permit: permit,
+        };
         match &self.output.sender {
-            Some(sender) if sender.send(Message::Reply(reply, permit)).is_ok() => Ok(()),
+            Some(sender) if sender.send(message).is_ok() => Ok(()),
             _ => Err(Error::new(ErrorKind::Cancelled)),
         }
     }
@@ -388,16 +412,6 @@ impl Pump {
             database: parts.database.clone(),
             collection: parts.collection.clone(),
         });
-    }
-
-    /// Kills what is open on the server, or may be, and waits for it to be confirmed; whether it was.
-    async fn kill(&mut self) -> bool {
-        // Without a server nothing was sent. The driver may then still be connecting, in the very wait that was broken
-        // off, and must not be waited for.
-        match self.leave() {
-            Some(leftover) => leftover.kill(&self.client).await,
-            None => false,
-        }
     }
 
     /// What is open on the server now, or may be; it is somebody else's to kill from here on.

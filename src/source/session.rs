@@ -151,12 +151,13 @@ impl Session {
 
     /// The driver's session, once no other operation uses it.
     pub(crate) async fn lock(&self) -> Result<Guard<'_>> {
-        let guard = self.inner()?.cell.lock().await;
-        if guard.is_some() {
-            Ok(Guard(guard))
-        } else {
-            Err(invalid("the session was ended"))
+        let inner = self.inner()?;
+        let guard = inner.cell.lock().await;
+        // Ended, but kept while what is open in it is killed: nothing else may be opened there.
+        if guard.is_none() || inner.ended.load(Ordering::Acquire) {
+            return Err(invalid("the session was ended"));
         }
+        Ok(Guard(guard))
     }
 
     /// Refuses a session of another client.

@@ -57,8 +57,12 @@ def _leads(field: Any, leading: dict[int, bool]) -> bool:
 
 def _value(instance: Any, field: Any) -> Any:
     """A value of an instance; None for one that does not fit, which is an error where it is read."""
+    return _linked(instance, field.name)
+
+
+def _linked(instance: Any, name: str) -> Any:
     try:
-        return getattr(instance, field.name)
+        return getattr(instance, name)
     except ValidationError:
         return None
 
@@ -87,7 +91,7 @@ def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[
     found = yield from _find(target, keys, ids, options)
     by_id: dict[Any, list[Any]] = {}
     for each in found:
-        for link in _links_in(getattr(each, plan.original)):
+        for link in _links_in(_linked(each, plan.original)):
             by_id.setdefault(_key(link.id), []).append(each)
     several = isinstance(field.plan, ListPlan)
     for instance in instances:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from .. import encode
@@ -229,11 +230,11 @@ class ModelQueryBase(Generic[T]):
         yield from self._fetch([instance])
         return instance
 
-    def _fetch(self, instances: list[Any]) -> Steps[None]:
+    def _fetch(self, instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})) -> Steps[None]:
         if self._asked.fetch_links:
             from .fetching import fetch
 
-            options = {name: value for name, value in self._asked.options.items() if name in FOLLOWED}
+            options = {name: value for name, value in {**self._asked.options, **given}.items() if name in FOLLOWED}
             yield from fetch(instances, options, self._elsewhere)
 
     def _validated(self) -> Steps[list[Any]]:

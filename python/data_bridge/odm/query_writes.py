@@ -100,5 +100,5 @@ def find_one_and(
     if found is None or maker is None:
         return found
     instance = maker.instance(found)
-    yield from query._fetch([instance])
+    yield from query._fetch([instance], options)
     return instance

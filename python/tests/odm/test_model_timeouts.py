@@ -121,8 +121,7 @@ def test_a_query_for_links_has_the_timeout_of_its_own_query(admin: Admin, faulty
         odm.init(client[DATABASE], [Person])
         Person.delete_all()
         Person(friend=Link(Person().insert())).insert()
-        query = Person.find(timeout=0.07)
-        instances = query.to_list()
+        query, instances = Person.find(timeout=0.07), Person.find().to_list()
         with stalled(admin), pytest.raises(data_bridge.ServerTimeout, match=r"within 0.07 s"):
             odm.steps.run(query.fetch_links()._fetch(instances))
 
