@@ -20,9 +20,9 @@ def config(
     threads
         Threads that decode; the default is one per core. Can be set only before the first read.
     io_threads
-        Threads that wait for servers, decrypt and decompress what they send, and read replies to commands; the default is
-        1, as several make small queries slower. Many readers of encrypted or compressed connections may need more. Can be
-        set only before the first connection.
+        Threads that wait for servers, decrypt and decompress what they send, and read replies to commands; the
+        default is 1, as several make small queries slower. Many readers of encrypted or compressed connections may
+        need more. Can be set only before the first connection.
     prefetch_bytes
         How many bytes of replies may wait for their consumer, per run; 32 MiB by default.
     max_result_bytes

@@ -120,8 +120,8 @@ class Document(CollectionModel):
         Raises
         ------
         PartlyRead
-            When the instance was read in part, through a projection or with `Settings.read_whole = False`: keys that were not
-            read would be deleted, as `overwrite=True` does.
+            When the instance was read in part, through a projection or with `Settings.read_whole = False`: keys that
+            were not read would be deleted, as `overwrite=True` does.
         DocumentNotFound, RevisionConflict
             As `save`.
         """

@@ -91,8 +91,8 @@ class Model(CopiedView, metaclass=ModelMeta):
     def from_arrow(cls, data: Any) -> list[Self]:
         """Instances over a table whose columns bear the stored keys: one of a query, or one read back from Parquet.
 
-        They are stored, and read for their declared fields only: `save()` sends what changed since, and `replace()` raises
-        PartlyRead. In a tree of models each row is an instance of the class it names. No `init` is needed.
+        They are stored, and read for their declared fields only: `save()` sends what changed since, and `replace()`
+        raises PartlyRead. In a tree of models each row is an instance of the class it names. No `init` is needed.
 
         Parameters
         ----------
