@@ -57,12 +57,8 @@ def _leads(field: Any, leading: dict[int, bool]) -> bool:
 
 def _value(instance: Any, field: Any) -> Any:
     """A value of an instance; None for one that does not fit, which is an error where it is read."""
-    return _linked(instance, field.name)
-
-
-def _linked(instance: Any, name: str) -> Any:
     try:
-        return getattr(instance, name)
+        return getattr(instance, field.name)
     except ValidationError:
         return None
 
@@ -91,7 +87,8 @@ def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[
     found = yield from _find(target, keys, ids, options)
     by_id: dict[Any, list[Any]] = {}
     for each in found:
-        for link in _links_in(_linked(each, plan.original)):
+        # One that does not fit fails the query: left out, it would be missing in what it leads to, and nobody told.
+        for link in _links_in(getattr(each, plan.original)):
             by_id.setdefault(_key(link.id), []).append(each)
     several = isinstance(field.plan, ListPlan)
     for instance in instances:

@@ -11,7 +11,7 @@ from shop import Address
 
 import data_bridge
 from data_bridge import odm
-from data_bridge.odm import Document, EmbeddedDocument, Link, ValidationError
+from data_bridge.odm import BackLink, Document, EmbeddedDocument, Field, Link, ValidationError
 from data_bridge.odm import operators as op
 
 A, B, C = ObjectId("a" * 24), ObjectId("b" * 24), ObjectId("c" * 24)
@@ -107,6 +107,24 @@ def test_a_link_that_does_not_fit_fails_where_it_is_read(teams: Any) -> None:
     assert (raised.value.id, raised.value.path) == (1, ("lead",))
 
 
+class Fan(Document):
+    teams: list[BackLink[Team]] = Field(default_factory=list, original_field="members")
+
+    class Settings:
+        name = "people"
+
+
+def test_a_back_link_that_does_not_fit_fails_the_query(teams: Any, database: Any) -> None:
+    odm.init(Person.__odm__.collection.database, [Fan])
+    teams.insert_many([{"_id": 1, "members": [A]}, {"_id": 2, "members": [A, DBRef("people", A, "elsewhere")]}])
+    with pytest.raises(ValidationError) as raised:
+        Fan.find(fetch_links=True).to_list()
+    assert (raised.value.id, raised.value.path) == (2, ("members", 1))
+    teams.delete_one({"_id": 2})
+    fans = Fan.find(fetch_links=True).sort("id").to_list()
+    assert [[link.id for link in fan.teams] for fan in fans] == [[1], [], []]
+
+
 def test_a_new_link_is_a_reference(teams: Any) -> None:
     team = Team(lead=A, members=[B, Person(id=C, name="c")])  # type: ignore[arg-type, list-item]
     team.insert()
@@ -158,3 +176,15 @@ def test_all_that_gives_instances_fetches_their_links(teams: Any) -> None:
         assert found.lead is not None
         assert found.lead.document.name == str(A)  # type: ignore[union-attr]
     assert query.find_one_and_delete() is None
+
+
+def test_links_are_fetched_in_the_session_of_the_write(teams: Any, database: Any) -> None:
+    team = Team(lead=Link(Person, A)).insert()
+    with Person.__odm__.collection.database.client.start_session() as session, session.start_transaction():
+        new = Person(name="new").insert(session=session)
+        change = op.Set(Team.lead, Link(Person, new.id))
+        found = Team.find(Team.id == team.id, fetch_links=True).find_one_and_update(change, session=session)
+        assert found is not None
+        assert found.lead is not None
+        assert found.lead.document.name == "new"  # type: ignore[union-attr]
+        session.abort_transaction()
