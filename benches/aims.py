@@ -82,7 +82,7 @@ AIMS = [
     Aim("models, find many / the socket", "find many", MODELS, ("find many", ("socket",)), 1.4, ("small",)),
     *(
         Aim(
-            f"{reader[17:]} models, {job} / the faster of Beanie and MongoEngine".lstrip(),
+            f"{reader[16:]} models, {job} / the faster of Beanie and MongoEngine".lstrip(),
             job,
             reader,
             (job, MAPPERS),
