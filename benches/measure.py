@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gc
 import json
-import mmap
 import os
 import resource
 import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -54,29 +52,9 @@ def count_of(result: Any) -> int:
     return len(result) if type(result).__name__ == "Result" else 1
 
 
-TOUCHED = 512 << 20
-"""More bytes than most jobs take."""
-
-
-def touch_memory() -> None:
-    """Write to memory and give it back, so that the work finds pages that exist.
-
-    A virtual machine returns pages that are free to its host, which has to find and clear them when they are touched
-    again: how long that takes depends on what ran before, not on who is measured.
-    """
-    with mmap.mmap(-1, TOUCHED) as memory:
-        if hasattr(mmap, "MADV_HUGEPAGE"):
-            with suppress(OSError):
-                memory.madvise(mmap.MADV_HUGEPAGE)
-        block = bytes([1]) * (1 << 20)
-        for start in range(0, TOUCHED, len(block)):
-            memory[start : start + len(block)] = block
-
-
 def measured(work: Work, calls: int = 1) -> tuple[Measurement, Any]:
     """Run work that calls something so many times; the figures of one call, and the work's result."""
     gc.collect()
-    touch_memory()
     # 5 resets VmHWM to what is resident now: the peak is the work's, not that of the imports.
     if Path("/proc/self/clear_refs").exists():
         Path("/proc/self/clear_refs").write_text("5")
