@@ -102,7 +102,7 @@ def lines(runs: Sequence[Figures]) -> list[list[str]]:
             if all(ratio is None for ratio in ratios):
                 continue
             bound = f"{'>=' if aim.least else '<='} {limit:g}"
-            met = [ratio is not None and (ratio >= limit if aim.least else ratio <= limit) for ratio in ratios]
+            met = [ratio >= limit if aim.least else ratio <= limit for ratio in ratios if ratio is not None]
             verdict = "yes" if all(met) else "no" if not any(met) else f"{sum(met)} of {len(met)}"
             cells = ["" if ratio is None else f"{ratio:.2f}" for ratio in ratios]
             found.append([aim.what, name, bound, *cells, verdict])
