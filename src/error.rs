@@ -151,6 +151,7 @@ impl Error {
     }
 
     /// The same error, its message followed by what was done about it; for the kinds that a server causes.
+    #[cfg(feature = "mongodb")]
     #[must_use]
     pub(crate) fn with_note(mut self, note: &str) -> Self {
         if let ErrorKind::Connection(text)
