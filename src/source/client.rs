@@ -34,6 +34,13 @@ const SERVER_SELECTION: Duration = Duration::from_secs(10);
 /// How long closing a client waits for its servers to confirm that they killed its cursors and ended its sessions.
 const CLOSING: Duration = Duration::from_secs(2);
 
+/// How long the driver may take to end sessions and connections, attempt by attempt.
+const SHUTDOWNS: [Duration; 3] = [
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(30),
+];
+
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 tokio::task_local! {
@@ -216,9 +223,17 @@ impl Client {
             if let Some(driver) = this.0.native.get().and_then(|c| c.driver.get()) {
                 // Not waiting for what still holds the driver's client: a session that Python keeps would block it.
                 let left = CLOSING.saturating_sub(begun.elapsed()).max(CLOSING / 4);
-                // It ends sessions first, and connections once that is answered: it goes on by itself.
+                // It ends sessions first, and connections once that is answered: it goes on by itself. An answer that gets
+                // lost never comes, so it begins again, with another connection.
                 let driver = driver.clone();
-                let closing = tokio::spawn(async move { driver.shutdown().immediate(true).await });
+                let closing = tokio::spawn(async move {
+                    for within in SHUTDOWNS {
+                        let shutdown = driver.clone().shutdown().immediate(true);
+                        if timeout(within, shutdown).await.is_ok() {
+                            return;
+                        }
+                    }
+                });
                 let _ = timeout(left, closing).await;
             }
             Ok(())

@@ -116,13 +116,13 @@ class Fan(Document):
 
 def test_a_back_link_that_does_not_fit_fails_the_query(teams: Any, database: Any) -> None:
     odm.init(Person.__odm__.collection.database, [Fan])
-    teams.insert_many([{"_id": 1, "members": [A]}, {"_id": 2, "members": [A, DBRef("people", A, "elsewhere")]}])
+    teams.insert_many([{"_id": B, "members": [A]}, {"_id": C, "members": [A, DBRef("people", A, "elsewhere")]}])
     with pytest.raises(ValidationError) as raised:
         Fan.find(fetch_links=True).to_list()
-    assert (raised.value.id, raised.value.path) == (2, ("members", 1))
-    teams.delete_one({"_id": 2})
+    assert (raised.value.id, raised.value.path) == (C, ("members", 1))
+    teams.delete_one({"_id": C})
     fans = Fan.find(fetch_links=True).sort("id").to_list()
-    assert [[link.id for link in fan.teams] for fan in fans] == [[1], [], []]
+    assert [[link.id for link in fan.teams] for fan in fans] == [[B], [], []]
 
 
 def test_a_new_link_is_a_reference(teams: Any) -> None:
@@ -183,7 +183,7 @@ def test_links_are_fetched_in_the_session_of_the_write(teams: Any, client: data_
     with client.start_session() as session, session.start_transaction():
         new = Person(name="new").insert(session=session)
         change = op.Set(Team.lead, Link(Person, new.id))
-        Team.find(Team.id == team.id).update(change, session=session)
+        Team.find(Team.id == team.id, session=session).update(change)
         query = Team.find(Team.id == team.id, fetch_links=True)
         found = query.find_one_and_update(op.Set(Team.members, []), session=session)
         assert found is not None
