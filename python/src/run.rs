@@ -186,9 +186,7 @@ impl Run {
                 Ok(Look::End) => return Ok(None),
                 Ok(Look::Pending) => {
                     if let Err(interrupt) = py.check_signals() {
-                        if let Some(watch) = &self.watch {
-                            watch.cancelled();
-                        }
+                        self.cancelled();
                         self.close();
                         self.tell(py)?;
                         return Err(interrupt);
@@ -210,6 +208,8 @@ impl Run {
                 Look::Found(found) => return Ok(Some(found)),
                 Look::End => return Ok(None),
                 Look::Pending if stopped() => {
+                    // Before `close`, for which a run that somebody left has ended well.
+                    self.cancelled();
                     self.close();
                     return Err(Error::new(ErrorKind::Cancelled));
                 }
@@ -232,6 +232,13 @@ impl Run {
         }
         fence(Ordering::SeqCst);
         self.let_go();
+    }
+
+    /// Notes that nobody wants the rows any more.
+    fn cancelled(&self) {
+        if let Some(watch) = &self.watch {
+            watch.cancelled();
+        }
     }
 
     /// Drops the reader, which ends the server's cursor, unless it is in use: who uses it looks again afterwards.
