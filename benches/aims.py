@@ -29,7 +29,7 @@ class Aim:
     job, reader
         Of ours.
     against
-        (job, readers): the fastest of these; "socket" is the job's own socket, or that which drains the collection.
+        (job, readers): the least figure of these.
     limit
         The same for all shapes, or one for each.
     least

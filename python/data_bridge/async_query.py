@@ -95,7 +95,7 @@ class AsyncQuery(QueryBase):
 
     async def to_list(self) -> list[Document]:
         """Run the query; all Documents."""
-        return (await self.read()).to_list()
+        return await self._list()
 
     async def _list(self, maker: ModelClass | None = None) -> list[Any]:
         """Objects of all rows: instances, or Documents."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from . import conflicts
 from . import progress as progress_
-from ._core import Document, ModelClass, Reader, Schema
+from ._core import Document, ModelClass, Reader, ResultData, Schema
 from .errors import SchemaConflict
 from .foreign.models import target_of
 from .plan import Plan
@@ -62,18 +62,24 @@ class Query(QueryBase):
         return self._read(self._start(eager=True))
 
     def _read(self, reader: Reader) -> Result:
-        try:
-            if self._reading.progress is None:
-                data = reader.read_all()
-            else:
-                with progress_.Ticker(self._reading.progress, reader) as ticker:
-                    data = progress_.wait(reader.read_all_async(), ticker)
-        except BaseException as error:
-            self._failed(reader, error)
-            raise
+        data = self._taken(reader, lambda: self._all(reader))
         result = Result(data, self._reading.form)
         self._runs.finished(result.report)
         return result
+
+    def _all(self, reader: Reader) -> ResultData:
+        if self._reading.progress is None:
+            return reader.read_all()
+        with progress_.Ticker(self._reading.progress, reader) as ticker:
+            return progress_.wait(reader.read_all_async(), ticker)
+
+    def _taken(self, reader: Reader, take: Callable[[], T]) -> T:
+        """What `take` has of the reader, which is closed when it fails."""
+        try:
+            return take()
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
 
     def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
@@ -122,11 +128,7 @@ class Query(QueryBase):
             if maker is not None:
                 return result._data.instances(maker)
             return result.to_dicts() if dicts else result.to_list()
-        try:
-            data, objects = reader.read_list(maker, dicts=dicts)
-        except BaseException as error:
-            self._failed(reader, error)
-            raise
+        data, objects = self._taken(reader, lambda: reader.read_list(maker, dicts=dicts))
         self._runs.finished(Report(data.report()))
         return objects
 
@@ -148,11 +150,7 @@ class Query(QueryBase):
         if plan is None:
             return next(iter(self), None)
         reader = plan.start(self._reading.timeout, eager=True)
-        try:
-            data = reader.read_all()
-        except BaseException as error:
-            self._failed(reader, error)
-            raise
+        data = self._taken(reader, reader.read_all)
         self._runs.finished(Report(data.report()))
         return data.document(0) if len(data) else None
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use data_bridge::error::Error;
 use data_bridge::reader::{
-    conflicts_of, max_result_bytes, BytesSource, FileSource, ReaderOptions, ResultSetBuilder,
-    Source,
+    conflicts_of, max_result_bytes, BytesSource, Decoded, FileSource, ReaderOptions,
+    ResultSetBuilder, Source,
 };
 use data_bridge::schema::TableSchema;
 use data_bridge::source::Task;
@@ -68,6 +68,21 @@ impl Reader {
         let run = Arc::new(Run::new(source, options, feed, watch));
         Reader { run, codec }
     }
+
+    /// Everything, blocking; `each` sees what is read as it comes.
+    fn gather(
+        &self,
+        py: Python<'_>,
+        each: impl Fn(&Decoded) -> PyResult<()>,
+    ) -> PyResult<ResultData> {
+        let mut builder = ResultSetBuilder::default();
+        while let Some(decoded) = self.run.wait(py, || self.run.look())? {
+            each(&decoded)?;
+            builder.push(decoded);
+        }
+        let set = builder.finish(self.run.report());
+        Ok(ResultData::new(set, self.codec.clone()))
+    }
 }
 
 #[pymethods]
@@ -86,12 +101,7 @@ impl Reader {
 
     /// Everything, eagerly; blocks detached, looks for signals.
     fn read_all(&self, py: Python<'_>) -> PyResult<ResultData> {
-        let mut builder = ResultSetBuilder::default();
-        while let Some(decoded) = self.run.wait(py, || self.run.look())? {
-            builder.push(decoded);
-        }
-        let set = builder.finish(self.run.report());
-        Ok(ResultData::new(set, self.codec.clone()))
+        self.gather(py, |_| Ok(()))
     }
 
     /// As `read_all`, with a list of what the rows become: Documents, dicts, or instances of a model. Those of one Chunk are made
@@ -109,16 +119,13 @@ impl Reader {
             None => Objects::Documents,
         };
         let list = PyList::empty(py);
-        let mut builder = ResultSetBuilder::default();
-        while let Some(decoded) = self.run.wait(py, || self.run.look())? {
+        let data = self.gather(py, |decoded| {
             let documents = Arc::clone(&decoded.chunk.documents);
-            builder.push(decoded);
             let node = Node::new(py, documents, self.codec.clone());
             with_gc_paused(py, || objects.append(&node, &list))?;
-            py.check_signals()?;
-        }
-        let set = builder.finish(self.run.report());
-        Ok((ResultData::new(set, self.codec.clone()), list))
+            py.check_signals()
+        })?;
+        Ok((data, list))
     }
 
     /// Receives everything and decodes nothing; bytes. What a benchmark holds decoding against.

@@ -23,8 +23,8 @@ class Sort:
 
     __slots__ = ("_root", "direction", "key")
 
-    def __init__(self, key: str, direction: int) -> None:
-        self._root: FieldPath | None = None
+    def __init__(self, key: str, direction: int, _root: FieldPath | None = None) -> None:
+        self._root = _root
         self.key = key
         self.direction = direction
 
@@ -214,16 +214,11 @@ class FieldPath:
     def __hash__(self) -> int:
         return hash(self._stored_key)
 
-    def _sorted(self, direction: int) -> Sort:
-        sort = Sort(self._key, direction)
-        sort._root = self._root
-        return sort
-
     def __neg__(self) -> Sort:
-        return self._sorted(-1)
+        return Sort(self._key, -1, self._root)
 
     def __pos__(self) -> Sort:
-        return self._sorted(1)
+        return Sort(self._key, 1, self._root)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(f"{self._label} is a field of a model, not a value: compare it with one")

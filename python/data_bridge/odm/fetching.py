@@ -18,8 +18,9 @@ IDS_AT_A_TIME = 100_000
 def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = None) -> Steps[None]:
     """Read what the links of `instances` refer to, in the database of `init` or elsewhere; `options` as for `find`."""
     found: dict[int, tuple[Any, list[Any]]] = {}
+    leading: dict[int, bool] = {}
     for each in instances:
-        _hold(each, found, {})
+        _hold(each, found, leading)
     for field, holders in found.values():
         if field.plan.virtual:
             yield from _fetch_back(field, _target(field, elsewhere), holders, options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from typing import Any
+from typing import Any, ClassVar
 
 from data_bridge import AsyncMongoClient, MongoClient
 from data_bridge.odm import AsyncDocument, Document, EmbeddedDocument
@@ -66,29 +66,25 @@ class AsyncLarge(AsyncRow):
 class Source:
     """A client of one server or set."""
 
+    _client: ClassVar[Any] = MongoClient
+    _models: ClassVar[tuple[Any, ...]] = (Small, Large)
+
     def __init__(self, uri: str, name: str) -> None:
         self.uri = uri
         self.name = name
-        self.client = MongoClient(uri, appName=name, **CLIENT)
+        self.client: Any = self._client(uri, appName=name, **CLIENT)
         there = self.client[DATABASE]
-        self.models: dict[str, Any] = {"small": Small.on(there), "large": Large.on(there)}
+        self.models: dict[str, Any] = {model.__odm__.settings.name: model.on(there) for model in self._models}
 
     def __getitem__(self, want: Want) -> Any:
         return self.client[DATABASE][want.shape.name]
 
 
-class AsyncSource:
+class AsyncSource(Source):
     """As `Source`, awaited."""
 
-    def __init__(self, uri: str, name: str) -> None:
-        self.uri = uri
-        self.name = name
-        self.client = AsyncMongoClient(uri, appName=name, **CLIENT)
-        there = self.client[DATABASE]
-        self.models: dict[str, Any] = {"small": AsyncSmall.on(there), "large": AsyncLarge.on(there)}
-
-    def __getitem__(self, want: Want) -> Any:
-        return self.client[DATABASE][want.shape.name]
+    _client = AsyncMongoClient
+    _models = (AsyncSmall, AsyncLarge)
 
 
 def options(rng: random.Random, want: Want) -> dict[str, Any]:
