@@ -711,13 +711,13 @@ fn sessions_and_transactions() {
     let (rest, end) = drain(&mut source);
     end.unwrap();
     assert_eq!(ids(first.bytes()).len() + rest.len(), ROWS as usize);
-    outcome(&session.commit_transaction()).unwrap();
+    outcome(&session.commit_transaction(None)).unwrap();
     let count = client
         .count_documents(DATABASE, "rows", &[], &read)
         .unwrap();
     assert_eq!(outcome(&count).unwrap(), ROWS as u64 + 1);
     observer.run(rows.delete_one(doc! {"_id": ROWS}));
-    let error = outcome(&session.abort_transaction()).unwrap_err();
+    let error = outcome(&session.abort_transaction(None)).unwrap_err();
     assert!(
         matches!(error.kind(), ErrorKind::InvalidArgument(_)),
         "{error}"

@@ -218,8 +218,8 @@ class Session:
     def start_transaction(self, options: bytes) -> Operation[None]:
         """`options`: BSON {readConcern?: {level}, writeConcern?: {w?, j?, wtimeout?}, maxCommitTimeMS?,
         readPreference?: {mode, tagSets?, maxStalenessSeconds?}}."""
-    def commit_transaction(self) -> Operation[None]: ...
-    def abort_transaction(self) -> Operation[None]: ...
+    def commit_transaction(self, *, timeout: float | None) -> Operation[None]: ...
+    def abort_transaction(self, *, timeout: float | None) -> Operation[None]: ...
     def end(self) -> Operation[None]: ...
 
 def shutdown(timeout: float) -> None:
@@ -447,6 +447,9 @@ class Document(Mapping[str, Any]):
     def to_json(self, *, canonical: bool = False) -> str:
         """MongoDB Extended JSON v2, relaxed unless `canonical`."""
     def to_bson(self) -> bytes: ...
+    def _kept_in(self, written: bytes, keys: list[str]) -> bytes:
+        """`written`, BSON too, in which the elements under `keys` are as in this document: also of types that no Python
+        value has."""
     def detach(self) -> Document:
         """A copy that keeps only this document in memory."""
     @property

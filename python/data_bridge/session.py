@@ -105,12 +105,14 @@ class _SessionState:
     def _commit(self) -> Call[None]:
         # Also when it fails: the transaction is over then, or commit_transaction() may be called once more.
         self._in_transaction = False
-        return Call(lambda: self._native().commit_transaction(), lambda _: self._undos.clear())
+        limit = self._client.timeout
+        return Call(lambda: self._native().commit_transaction(timeout=limit), lambda _: self._undos.clear())
 
     def _abort(self) -> Call[None]:
         self._in_transaction = False
         self._undo()
-        return Call(lambda: self._native().abort_transaction(), same)
+        limit = self._client.timeout
+        return Call(lambda: self._native().abort_transaction(timeout=limit), same)
 
     def _end(self) -> Call[None]:
         self._in_transaction = False

@@ -269,7 +269,8 @@ fn inner<'a>(session: Option<&'a Bound<'_, Session>>) -> Option<&'a source::Sess
     session.map(|session| &session.get().inner)
 }
 
-fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+/// A timeout as Python has it: None and infinity are none.
+pub(crate) fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     match seconds {
         None => Ok(None),
         Some(f64::INFINITY) => Ok(None),

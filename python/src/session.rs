@@ -4,6 +4,7 @@ use data_bridge::error::Result;
 use data_bridge::source::{self, Task};
 use pyo3::prelude::*;
 
+use crate::client::duration;
 use crate::error::to_pyerr;
 use crate::operation::Operation;
 use crate::watch::{Beginning, Names};
@@ -25,16 +26,18 @@ impl Session {
         started(py, py.detach(|| self.inner.start_transaction(options)))
     }
 
-    fn commit_transaction(&self, py: Python<'_>) -> PyResult<Operation> {
-        let beginning = Beginning::ask(py)?;
-        let operation = started(py, Ok(py.detach(|| self.inner.commit_transaction())))?;
+    #[pyo3(signature = (*, timeout))]
+    fn commit_transaction(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Operation> {
+        let (beginning, limit) = (Beginning::ask(py)?, duration(timeout)?);
+        let operation = started(py, Ok(py.detach(|| self.inner.commit_transaction(limit))))?;
         let watch = beginning.single(py, &of_admin("commitTransaction"))?;
         Ok(operation.watched(watch))
     }
 
-    fn abort_transaction(&self, py: Python<'_>) -> PyResult<Operation> {
-        let beginning = Beginning::ask(py)?;
-        let operation = started(py, Ok(py.detach(|| self.inner.abort_transaction())))?;
+    #[pyo3(signature = (*, timeout))]
+    fn abort_transaction(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Operation> {
+        let (beginning, limit) = (Beginning::ask(py)?, duration(timeout)?);
+        let operation = started(py, Ok(py.detach(|| self.inner.abort_transaction(limit))))?;
         let watch = beginning.single(py, &of_admin("abortTransaction"))?;
         Ok(operation.watched(watch))
     }

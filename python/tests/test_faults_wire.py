@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import proxy as wire
@@ -13,7 +14,7 @@ from proxy import Proxy, changed
 from servers import WAYS, Admin, Reader, exact_or_error, open_cursors, wait_until
 from spoilt import LIES, LOST
 
-from data_bridge import DecodeError, ServerTimeout
+from data_bridge import ClientSession, DecodeError, MongoClient, ServerTimeout
 
 ROWS = list(range(100))
 READ: dict[str, Any] = {"batch_size": 10}
@@ -35,6 +36,12 @@ def afterwards(admin: Admin, proxy: Proxy, reader: Reader) -> Iterator[None]:
     outcome = reader.attempt("wire", "read", **READ)
     assert (outcome.ids, outcome.error) == (ROWS, None)
     wait_until(lambda: open_cursors(admin) == 0)
+
+
+def connections(admin: Admin, name: str) -> int:
+    """Of clients that call themselves so."""
+    stages = [{"$currentOp": {"idleConnections": True, "allUsers": True}}, {"$match": {"appName": name}}]
+    return len(list(admin.admin.aggregate(stages)))
 
 
 @pytest.mark.parametrize(
@@ -67,15 +74,51 @@ def test_a_first_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: s
         assert (outcome.ids, outcome.error) == (ROWS, None)
 
 
+@pytest.mark.parametrize("end", [True, False])
 @pytest.mark.parametrize("in_transaction", [False, True])
-def test_a_first_reply_that_does_not_come_in_a_session(proxy: Proxy, reader: Reader, in_transaction: bool) -> None:
-    """The end of the session kills the cursor, whose id nobody was told."""
-    with reader.client.start_session() as session:
-        if in_transaction:
-            session.start_transaction()
-        proxy.spoil("find", 1, wire.drop)
-        with pytest.raises(ServerTimeout):
-            reader.client.wire.c.find(session=session, timeout=0.2, **READ).read()
+def test_a_first_reply_that_does_not_come_in_a_session(
+    proxy: Proxy, reader: Reader, in_transaction: bool, end: bool
+) -> None:
+    """The end of the session kills the cursor, whose id nobody was told; so does its collection."""
+    session = reader.client.start_session()
+    if in_transaction:
+        session.start_transaction()
+    proxy.spoil("find", 1, wire.drop)
+    with pytest.raises(ServerTimeout):
+        reader.client.wire.c.find(session=session, timeout=0.2, **READ).read()
+    if end:
+        session.end_session()
+    del session
+
+
+def commit(session: ClientSession) -> None:
+    with pytest.raises(ServerTimeout):
+        session.commit_transaction()
+
+
+def abort(session: ClientSession) -> None:
+    with pytest.raises(ServerTimeout):
+        session.abort_transaction()
+
+
+def leave(_: ClientSession) -> None:
+    """It is collected."""
+
+
+@pytest.mark.parametrize("end", [commit, abort, ClientSession.end_session, leave])
+def test_the_end_of_a_transaction_has_a_deadline(
+    admin: Admin, proxy: Proxy, end: Callable[[ClientSession], None]
+) -> None:
+    """Where the server's answer never comes, nothing waits for it, and nothing holds a connection."""
+    client = MongoClient(proxy.uri, appName="left", timeout=0.5, heartbeatFrequencyMS=500)
+    session = client.start_session()
+    session.start_transaction()
+    assert client.wire.c.find(session=session, limit=1).read()
+    proxy.spoil("commitTransaction" if end is commit else "abortTransaction", range(1, 100), wire.drop)
+    end(session)
+    del session
+    client.close()
+    wait_until(lambda: connections(admin, "left") == 0)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -133,3 +176,26 @@ def test_no_flipped_bit_loses_a_row(admin: Admin, proxy: Proxy, reader: Reader, 
         assert outcome.seconds < servers.HANG
     # A cursor whose id was changed on its way cannot be killed by its reader.
     admin.admin.command("killAllSessions", [])
+
+
+@pytest.mark.parametrize("lost", [[1], [2], [1, 2], range(1, 100)])
+def test_a_lost_answer_to_a_kill_keeps_no_connection(admin: Admin, proxy: Proxy, lost: Iterable[int]) -> None:
+    """Nothing that the driver waits for without a deadline may hold its connections when the client is closed."""
+    client = MongoClient(proxy.uri, appName="left", heartbeatFrequencyMS=500)
+    proxy.spoil("killCursors", lost, wire.drop)
+    for _ in client.wire.c.find(batch_size=2):
+        break
+    time.sleep(2)
+    proxy.heal()
+    client.close()
+    wait_until(lambda: connections(admin, "left") == 0)
+
+
+def test_a_transaction_goes_on_after_a_read_that_was_left(admin: Admin, proxy: Proxy, reader: Reader) -> None:
+    with reader.client.start_session() as session, session.start_transaction():
+        for _ in reader.client.wire.c.find(batch_size=2, session=session):
+            break
+        # Killed, and asked for once more: an error that is not to be the transaction's.
+        wait_until(lambda: open_cursors(admin) == 0)
+        time.sleep(0.5)
+        assert len(reader.client.wire.c.find(session=session).read()) == len(ROWS)

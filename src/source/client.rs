@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use mongodb::event::cmap::CmapEvent;
 use mongodb::event::EventHandler;
 use mongodb::options::{ClientOptions, DriverInfo, ServerAddress};
+use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::sync::{watch, OnceCell};
 use tokio::time::{sleep, timeout, Instant};
 
@@ -84,6 +85,14 @@ struct Connected {
     trouble: Trouble,
     writers: Writers,
     closing: watch::Sender<bool>,
+    /// Cursors of servers that did not answer; see `spent`.
+    kept: Mutex<Vec<SessionRawBatchCursor>>,
+}
+
+impl Connected {
+    fn kept(&self) -> MutexGuard<'_, Vec<SessionRawBatchCursor>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Client {
@@ -225,13 +234,17 @@ impl Client {
                 let left = CLOSING.saturating_sub(begun.elapsed()).max(CLOSING / 4);
                 // It ends sessions first, and connections once that is answered: it goes on by itself. An answer that gets
                 // lost never comes, so it begins again, with another connection.
-                let driver = driver.clone();
+                let (driver, this) = (driver.clone(), this.clone());
                 let closing = tokio::spawn(async move {
                     for within in SHUTDOWNS {
                         let shutdown = driver.clone().shutdown().immediate(true);
                         if timeout(within, shutdown).await.is_ok() {
-                            return;
+                            break;
                         }
+                    }
+                    // Without connections the driver kills nothing.
+                    if let Some(connected) = this.0.native.get() {
+                        connected.kept().clear();
                     }
                 });
                 let _ = timeout(left, closing).await;
@@ -239,6 +252,13 @@ impl Client {
             Ok(())
         })
         .detached()
+    }
+
+    /// Keeps a cursor until the client is closed.
+    pub(crate) fn keep(&self, cursor: SessionRawBatchCursor) {
+        if let Ok(connected) = self.connected() {
+            connected.kept().push(cursor);
+        }
     }
 
     pub(crate) fn id(&self) -> u64 {
@@ -306,6 +326,7 @@ impl Client {
                 trouble: Trouble::default(),
                 writers: Writers::default(),
                 closing: watch::Sender::new(false),
+                kept: Mutex::default(),
             })
         })
     }

@@ -28,6 +28,7 @@ mod resume;
 mod runtime;
 mod servers;
 mod session;
+mod spent;
 mod task;
 mod trace;
 mod trouble;

@@ -22,6 +22,7 @@ use std::time::Duration;
 use futures_util::future::{join_all, FutureExt};
 use mongodb::bson::doc;
 use mongodb::options::{ServerAddress, SessionOptions};
+use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout, Instant};
 
@@ -32,6 +33,7 @@ use super::failure::from_driver;
 use super::query::{next, open, Query};
 use super::resume::Resume;
 use super::session::Session;
+use super::spent;
 use super::task::panicked;
 use super::trace::Trace;
 use crate::error::{Error, ErrorKind, Result};
@@ -143,6 +145,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         cursor: None,
         trace,
         leftovers: Vec::new(),
+        spent: Vec::new(),
         resume: None,
     };
     let drive = pump.drive(&request.database, request.ask, request.session);
@@ -157,6 +160,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
     }
     let leftovers = take(&mut pump.leftovers).into_iter();
     join_all(leftovers.map(|leftover| leftover.kill(&pump.client))).await;
+    spent::finish(&pump.client, take(&mut pump.spent)).await;
 }
 
 struct Pump {
@@ -178,6 +182,8 @@ struct Pump {
     trace: Trace,
     /// What earlier attempts may have left open.
     leftovers: Vec<Leftover>,
+    /// Cursors that were left before their end.
+    spent: Vec<SessionRawBatchCursor>,
     resume: Option<Box<Resume>>,
 }
 
@@ -284,18 +290,30 @@ impl Pump {
             Err(late) => {
                 // Opened after all, while it was being killed: its first reply, which is here already, has its id.
                 if let Some(Ok(mut cursor)) = late {
-                    if let Ok(Some(batch)) = next(&mut cursor, &session).await {
+                    let first = next(&mut cursor, &session).await;
+                    self.spent.push(cursor);
+                    if let Ok(Some(batch)) = first {
                         self.note(&take_apart(batch)?);
-                        if let Some(left) = self.leave() {
-                            left.kill(&self.client).await;
-                        }
                     }
                 }
                 return Err(Error::new(ErrorKind::Cancelled));
             }
         };
+        let outcome = self.replies(&mut cursor, &session).await;
+        if outcome.is_err() {
+            self.spent.push(cursor);
+        }
+        outcome
+    }
+
+    /// Delivers a cursor's replies, to its end or its first error.
+    async fn replies(
+        &mut self,
+        cursor: &mut SessionRawBatchCursor,
+        session: &Session,
+    ) -> Result<()> {
         loop {
-            let Ok(batch) = self.attend(next(&mut cursor, &session)).await else {
+            let Ok(batch) = self.attend(next(cursor, session)).await else {
                 return Err(Error::new(ErrorKind::Cancelled));
             };
             let Some(batch) = batch? else {
@@ -308,7 +326,7 @@ impl Pump {
                 None => parts.reply,
             };
             if let Some(reply) = reply {
-                self.deliver(reply, &session).await?;
+                self.deliver(reply, session).await?;
             }
             if self.cursor.is_none() {
                 return Ok(());

@@ -33,9 +33,14 @@ struct Inner {
     id: Document,
     cell: Mutex<Option<ClientSession>>,
     ended: AtomicBool,
+    /// A transaction was started, and is not known to be over.
+    in_transaction: AtomicBool,
     /// Servers that may hold a cursor of the session whose id nobody was told.
     open_on: StdMutex<Vec<ServerAddress>>,
 }
+
+/// How long a server has to confirm that a transaction is aborted: without that it ends it itself, in a minute.
+const ABORTING: Duration = Duration::from_secs(5);
 
 /// How long the end of a session waits until what was left open in it is killed; it is killed after that, too.
 const KILLING: Duration = Duration::from_secs(1);
@@ -46,14 +51,34 @@ impl Inner {
     }
 }
 
+impl Drop for Inner {
+    /// Ends a session that nobody ended, where something may be open in it. The driver would abort its transaction as well, in
+    /// a task that waits without a deadline; and does not know of cursors whose first reply got lost.
+    fn drop(&mut self) {
+        let open_on = take(&mut *self.open_on());
+        let open = self.in_transaction.load(Ordering::Acquire) || !open_on.is_empty();
+        if self.ended.load(Ordering::Acquire) || !open {
+            return;
+        }
+        if let Some(session) = self.cell.get_mut().take() {
+            drop(Session::with(&self.client, session, open_on).end());
+        }
+    }
+}
+
 impl Session {
     pub(crate) fn new(client: &Client, session: ClientSession) -> Self {
+        Session::with(client, session, Vec::new())
+    }
+
+    fn with(client: &Client, session: ClientSession, open_on: Vec<ServerAddress>) -> Self {
         Session(Arc::new(Native::new(Inner {
             client: client.clone(),
             id: session.id().clone(),
             cell: Mutex::new(Some(session)),
             ended: AtomicBool::new(false),
-            open_on: StdMutex::default(),
+            in_transaction: AtomicBool::new(false),
+            open_on: StdMutex::new(open_on),
         })))
     }
 
@@ -76,22 +101,28 @@ impl Session {
     /// [`ErrorKind::InvalidQuery`] for options that cannot be sent.
     pub fn start_transaction(&self, options: &[u8]) -> Result<Task<()>> {
         let options = options::transaction(options)?;
-        Ok(self.task(move |session| {
-            let started = session.start_transaction().with_options(options);
-            async move { started.await.map_err(from_driver) }.boxed()
+        let this = self.clone();
+        Ok(Task::spawn(async move {
+            let mut guard = this.lock().await?;
+            let session = guard.session()?;
+            let started = session.start_transaction().with_options(options).await;
+            started.map_err(from_driver)?;
+            this.inner()?.in_transaction.store(true, Ordering::Release);
+            Ok(())
         }))
     }
 
-    /// Commits the transaction.
-    pub fn commit_transaction(&self) -> Task<()> {
-        self.task(|session| {
+    /// Commits the transaction, within `limit`.
+    pub fn commit_transaction(&self, limit: Option<Duration>) -> Task<()> {
+        self.finish(limit, |session| {
             async move { session.commit_transaction().await.map_err(from_driver) }.boxed()
         })
     }
 
-    /// Aborts the transaction.
-    pub fn abort_transaction(&self) -> Task<()> {
-        self.task(|session| {
+    /// Aborts the transaction, within `limit`.
+    pub fn abort_transaction(&self, limit: Option<Duration>) -> Task<()> {
+        let limit = limit.map_or(ABORTING, |limit| limit.min(ABORTING));
+        self.finish(Some(limit), |session| {
             async move { session.abort_transaction().await.map_err(from_driver) }.boxed()
         })
         .detached()
@@ -112,7 +143,7 @@ impl Session {
             let mut cell = inner.cell.lock().await;
             // Without a transaction this fails, which says nothing to the caller.
             if let Some(session) = cell.as_mut() {
-                let _ = session.abort_transaction().await;
+                let _ = timeout(ABORTING, session.abort_transaction()).await;
             }
             let open_on = take(&mut *inner.open_on());
             if open_on.is_empty() {
@@ -172,15 +203,20 @@ impl Session {
         Ok(())
     }
 
-    fn task<F>(&self, work: F) -> Task<()>
+    fn finish<F>(&self, limit: Option<Duration>, work: F) -> Task<()>
     where
         F: for<'a> FnOnce(&'a mut ClientSession) -> BoxFuture<'a, Result<()>>,
         F: Send + 'static,
     {
         let this = self.clone();
-        Task::spawn(async move {
+        let Ok(inner) = self.inner() else {
+            return Task::ready(self.inner().map(|_| ()));
+        };
+        inner.client.task(limit, async move {
             let mut guard = this.lock().await?;
-            work(guard.session()?).await
+            work(guard.session()?).await?;
+            this.inner()?.in_transaction.store(false, Ordering::Release);
+            Ok(())
         })
     }
 }

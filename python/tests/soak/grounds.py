@@ -85,14 +85,18 @@ class Ground:
             stages = [{"$listLocalSessions": {"allUsers": True}}]
             return sum(len(list(member.admin.aggregate(stages))) for member in members)
 
-    def connections(self, name: str) -> int:
-        """Of clients that call themselves so, on any member."""
+    def connections(self, name: str) -> list[str]:
+        """Of clients that call themselves so, on any member, as servers describe them."""
         stages: list[dict[str, Any]] = [
             {"$currentOp": {"idleConnections": True, "allUsers": True}},
             {"$match": {"appName": name}},
         ]
         with self.each() as members:
-            return sum(len(list(member.admin.aggregate(stages))) for member in members)
+            found = [(member.address, each) for member in members for each in member.admin.aggregate(stages)]
+        return [
+            f"{self.name}, {where}: {each['desc']} from {each['client']}, {each.get('command', 'idle')}"
+            for where, each in found
+        ]
 
 
 @contextmanager

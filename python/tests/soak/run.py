@@ -121,7 +121,11 @@ class Soak:
         transactions = self._settled(lambda: sum(ground.transactions() for ground in self._grounds), 0)
         while_open = self._ask("figures")
         self._ask("close")
-        connections = self._settled(lambda: sum(ground.connections(NAME) for ground in self._grounds), 0)
+        connections = self._settled(lambda: sum(len(ground.connections(NAME)) for ground in self._grounds), 0)
+        if connections:
+            self.found.failures += [
+                f"connected: {each}" for ground in self._grounds for each in ground.connections(NAME)
+            ]
         sessions = sum(ground.sessions() for ground in self._grounds)
         closed = self._closed_figures()
         operations = self._ask("report").operations.total()
