@@ -43,6 +43,18 @@ class Encoded(dict[str, Any]):
         self.data = document(value, options, what, STORED_DEPTH)
 
 
+class Kept(dict[str, Any]):
+    """A document to write, some of whose elements stay just as they are stored: undefined or a symbol, say, which no
+    Python value is written as."""
+
+    __slots__ = ("keys_kept", "stored")
+
+    def __init__(self, value: Mapping[str, Any], stored: Document, keys_kept: list[str]) -> None:
+        super().__init__(value)
+        self.stored = stored
+        self.keys_kept = keys_kept
+
+
 def document(
     value: Mapping[str, Any], options: CodecOptions[Any], what: str = "filter", depth: int = MAX_DEPTH
 ) -> bytes:
@@ -66,7 +78,8 @@ def document(
         raise TypeError(f"{what} must be a mapping, got {type(value).__name__}")
     if isinstance(value, Document):
         return value.to_bson()
-    return _encode(value, options, what, depth)
+    encoded = _encode(value, options, what, depth)
+    return value.stored._kept_in(encoded, value.keys_kept) if isinstance(value, Kept) else encoded
 
 
 def pipeline(stages: Any, options: CodecOptions[Any], what: str = "pipeline", depth: int = MAX_DEPTH) -> bytes:

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use data_bridge::chunk::{encode_document, write_json, Cell, JsonMode};
+use data_bridge::raw::with_elements_of;
 use pyo3::basic::CompareOp;
-use pyo3::exceptions::PyKeyError;
+use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PySequence, PyTuple};
 
 use crate::codec::Codec;
@@ -170,6 +172,19 @@ impl Document {
     /// The document as BSON. ValueError for one that would take 2 GiB or more: list keys are written out.
     fn to_bson<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.bson(py)?))
+    }
+
+    /// `written`, BSON too, in which the elements under `keys` are as in this document: also of types that no Python value has.
+    fn _kept_in<'py>(
+        &self,
+        py: Python<'py>,
+        written: &[u8],
+        keys: Vec<PyBackedStr>,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
+        let spliced = with_elements_of(&self.bson(py)?, written, &keys)
+            .map_err(|malformed| PyValueError::new_err(malformed.reason))?;
+        Ok(PyBytes::new(py, &spliced))
     }
 
     /// A copy that keeps only this document in memory.

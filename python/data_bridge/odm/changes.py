@@ -11,6 +11,7 @@ from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.objectid import ObjectId
 
+from .. import encode
 from .errors import ValidationError
 from .plans import CLASS_KEY, Plan
 
@@ -32,6 +33,19 @@ def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     for name in {**instance._kept, **instance._assigned}:
         _changes_of(instance, document, name, sets, unsets)
     return sets, unsets
+
+
+def whole_document(instance: Any) -> dict[str, Any]:
+    """The document as it would be stored; what did not change, just as it is stored now."""
+    document: dict[str, Any] = instance._dump()
+    stored = instance._document()
+    if stored is None:
+        return document
+    info = type(instance).__odm__
+    changed = {info.fields[name].key for name in changed_fields(instance)}
+    if info.in_tree:
+        changed.add(CLASS_KEY)
+    return encode.Kept(document, stored, [key for key in document if key not in changed and key in stored])
 
 
 def changed_fields(instance: Any) -> dict[str, Any]:

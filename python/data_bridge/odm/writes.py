@@ -14,7 +14,7 @@ from ..errors import InvalidQuery
 from ..operations import ReturnDocument
 from . import trust
 from .binding import check_instance, collection_of
-from .changes import changed_fields, changes, forget, is_stored
+from .changes import changed_fields, changes, forget, is_stored, whole_document
 from .errors import DocumentNotFound, Mismatch, PartlyRead, RevisionConflict, UnsavedChanges, ValidationError
 from .hooks import Event
 from .plans import plain
@@ -167,7 +167,7 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
         update["$unset"] = unsets
     if not update and not instance._is_stored:
         update["$setOnInsert"] = {"_id": id_of(instance)}
-    return found_by, update, instance._dump()
+    return found_by, update, whole_document(instance)
 
 
 def changed(instance: Any, before: tuple[dict[str, Any], dict[str, Any]]) -> list[trust.Trusted]:
@@ -224,8 +224,7 @@ def replacement_of(instance: Any, overwrite: bool) -> dict[str, Any]:
         )
     if type(instance).__odm__.settings.use_revision:
         setattr(instance, REVISION, uuid.uuid4())
-    document: dict[str, Any] = instance._dump()
-    return document
+    return whole_document(instance)
 
 
 def guarded(instance: Any) -> dict[str, Any]:

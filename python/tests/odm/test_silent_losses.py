@@ -6,12 +6,17 @@ import datetime as dt
 import decimal
 import functools
 import operator
+import struct
 import threading
 from typing import Any
 
 import pytest
 from bson import ObjectId, Regex
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo.database import Database
 from shop import Address, Item, User
+from strategies import framed, one_of_each
 
 import data_bridge
 from data_bridge import odm
@@ -219,6 +224,44 @@ def test_find_one_and_replace_deletes_nothing_that_was_not_read(ours: data_bridg
     assert parts.find_one()["undeclared"] == 1
     assert Part.find(Part.id == part.id).find_one_and_replace(part, overwrite=True) is not None
     assert "undeclared" not in parts.find_one()
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+def test_what_did_not_change_stays_as_it_is_stored(ours: data_bridge.Database, database: Any, bulk: bool) -> None:
+    """Also values of types that no Python value is written as: undefined, symbol, dbPointer."""
+
+    class Old(Document):
+        n: int
+        anything: Any = None
+        listed: list[Any] = []
+        embedded: dict[str, Any] = {}
+
+    odm.init(ours, [Old])
+    old = Database[RawBSONDocument](database.client, database.name, CodecOptions(RawBSONDocument))["Old"]
+    every = one_of_each()
+    values = [(kind, str(position), value) for position, (kind, value) in enumerate(every.values())]
+    number, several = (0x10, "n", struct.pack("<i", 1)), framed(values)
+    for anything in every.values():
+        parts = [(anything[0], "anything", anything[1]), (0x04, "listed", several), (0x03, "embedded", several)]
+        others = [(kind, f"other {name}", value) for name, (kind, value) in every.items()]
+        stored = framed([(0x07, "_id", bytes(12)), number, *parts, *others])
+        old.delete_many({})
+        old.insert_one(RawBSONDocument(stored))
+        instance = Old.find_one()
+        assert instance is not None
+        assert old.find_one().raw == stored
+        assert len(instance.listed) == len(instance.embedded) == len(every)  # made and kept
+        for n in (2, 3):  # the second time of what the first one wrote
+            instance.n = n
+            if n == 3:
+                instance.save()
+                instance.n = 1
+            if bulk:
+                with Old.bulk_writer() as writer:
+                    writer.replace(instance)
+            else:
+                instance.replace()
+        assert old.find_one().raw == stored
 
 
 def test_an_upsert_may_store_more_than_its_instance(users: Any) -> None:
