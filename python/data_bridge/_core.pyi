@@ -45,6 +45,7 @@ __all__ = [
     "read_bytes",
     "read_file",
     "read_iterable",
+    "runs",
     "set_tellers",
     "shutdown",
     "tell_events",
@@ -221,6 +222,9 @@ class Session:
     def commit_transaction(self, *, timeout: float | None) -> Operation[None]: ...
     def abort_transaction(self, *, timeout: float | None) -> Operation[None]: ...
     def end(self) -> Operation[None]: ...
+
+def runs() -> int:
+    """How many reads are under way, or still clean up: for tests."""
 
 def shutdown(timeout: float) -> None:
     """Close open cursors, waiting at most `timeout` seconds, and open no more: what `atexit` calls."""

@@ -61,6 +61,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(reader::read_iterable, module)?)?;
     module.add_function(wrap_pyfunction!(result::from_arrow, module)?)?;
     module.add_function(wrap_pyfunction!(settings::configure, module)?)?;
+    module.add_function(wrap_pyfunction!(settings::runs, module)?)?;
     module.add_function(wrap_pyfunction!(settings::configuration, module)?)?;
     module.add_function(wrap_pyfunction!(settings::shutdown, module)?)?;
     module.add_function(wrap_pyfunction!(watch::set_tellers, module)?)?;

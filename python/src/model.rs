@@ -43,12 +43,14 @@ struct Touched {
 }
 
 impl ModelView {
-    /// Makes an empty instance one of `row`.
-    pub fn fill(&self, node: &Arc<Node>, row: usize, whole: bool) -> PyResult<()> {
+    /// What is below an instance of `row`.
+    #[inline]
+    pub fn of(node: &Arc<Node>, row: usize, whole: bool) -> Self {
         let node = Arc::clone(node);
-        self.origin
-            .set(Source { node, row, whole })
-            .map_err(|_| PyRuntimeError::new_err("the instance has a row already"))
+        ModelView {
+            origin: OnceLock::from(Source { node, row, whole }),
+            touched: OnceLock::new(),
+        }
     }
 
     /// The value of a field that was assigned or kept.
@@ -142,7 +144,10 @@ impl ModelView {
         place: Option<Py<PyAny>>,
     ) -> PyResult<()> {
         let (node, row) = document.get().parts();
-        self.fill(node, row, whole)?;
+        let node = Arc::clone(node);
+        self.origin
+            .set(Source { node, row, whole })
+            .map_err(|_| PyRuntimeError::new_err("the instance has a row already"))?;
         if let Some(place) = place {
             // Set once, as the row is.
             let _ = self.touched(document.py()).place.set(place);

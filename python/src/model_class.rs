@@ -89,8 +89,6 @@ impl ModelClass {
         node: &Arc<Node>,
         row: usize,
     ) -> PyResult<Bound<'py, ModelView>> {
-        let made = self.class.instance(py)?;
-        made.get().fill(node, row, self.whole)?;
-        Ok(made)
+        self.class.instance(py, ModelView::of(node, row, self.whole))
     }
 }

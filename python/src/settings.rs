@@ -59,6 +59,12 @@ pub(crate) fn configuration(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(values)
 }
 
+/// How many reads are under way, or still clean up: for tests.
+#[pyfunction]
+pub(crate) fn runs() -> usize {
+    source::runs()
+}
+
 /// Close open cursors, waiting at most `timeout` seconds, and open no more: what `atexit` calls.
 #[pyfunction]
 pub(crate) fn shutdown(py: Python<'_>, timeout: f64) -> PyResult<()> {

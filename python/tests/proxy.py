@@ -92,7 +92,7 @@ class Proxy:
         return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
 
     def spoil(self, command: str, nth: int | Iterable[int], spoil: Spoil) -> None:
-        """Spoil the nth replies to a command, counted from 1, of requests that are sent from now on."""
+        """Spoil the nth replies to a command, or "" for any, counted from 1, of requests that are sent from now on."""
         with self._lock:
             self._count = 0
             self._rule = _Rule(command, frozenset([nth] if isinstance(nth, int) else nth), spoil)
@@ -140,7 +140,7 @@ class Proxy:
         for message in messages(client):
             _, request, _, opcode = HEADER.unpack_from(message)
             rule = self._rule
-            if rule is not None and opcode == OP_MSG and command_name(message) == rule.command:
+            if rule is not None and opcode == OP_MSG and rule.command in ("", command_name(message)):
                 rules[request] = rule
             server.sendall(message)
 

@@ -19,7 +19,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 import mongod
-from data_bridge import AsyncMongoClient, DataBridgeError, MongoClient
+from data_bridge import AsyncMongoClient, DataBridgeError, MongoClient, _core
 
 Options = dict[str, Any]
 Admin = pymongo.MongoClient[dict[str, Any]]
@@ -33,6 +33,11 @@ HANG = 30.0
 
 def pid(admin: Admin) -> int:
     return int(admin.admin.command("serverStatus")["pid"])
+
+
+def wait_until_at_rest(admin: Admin) -> None:
+    """Until no cursor is open, and nothing that cleans up after reads sends what a proxy or fail point would count."""
+    wait_until(lambda: open_cursors(admin) == 0 and _core.runs() == 0)
 
 
 def open_cursors(admin: Admin) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import servers
-from servers import WAYS, Admin, Reader, exact_or_error, failing, open_cursors, wait_until
+from servers import WAYS, Admin, Reader, exact_or_error, failing, open_cursors, wait_until, wait_until_at_rest
 
 from data_bridge import ConnectionFailure, MongoClient, OperationFailure, ServerTimeout
 
@@ -36,7 +36,7 @@ def afterwards(admin: Admin, reader: Reader) -> Iterator[None]:
     yield
     outcome = reader.attempt("faults", "read", **READ)
     assert (outcome.ids, outcome.error) == (ROWS, None)
-    wait_until(lambda: open_cursors(admin) == 0)
+    wait_until_at_rest(admin)
 
 
 FAULTS: dict[str, tuple[dict[str, Any], type[Exception], int | None]] = {
@@ -95,7 +95,7 @@ def test_a_kill_that_fails(admin: Admin, reader: Reader, data: dict[str, Any]) -
     with failing(admin, {"times": 1}, failCommands=["killCursors"], **data):
         for _ in reader.client.faults.c.find(batch_size=2):
             break
-        wait_until(lambda: open_cursors(admin) == 0)
+        wait_until_at_rest(admin)
 
 
 def test_a_kill_that_is_refused_for_a_while(admin: Admin, reader: Reader) -> None:

@@ -11,7 +11,7 @@ import proxy as wire
 import pytest
 import servers
 from proxy import Proxy, changed
-from servers import WAYS, Admin, Reader, exact_or_error, open_cursors, wait_until
+from servers import WAYS, Admin, Reader, exact_or_error, wait_until, wait_until_at_rest
 from spoilt import LIES, LOST
 
 from data_bridge import ClientSession, DecodeError, MongoClient, ServerTimeout
@@ -35,7 +35,7 @@ def afterwards(admin: Admin, proxy: Proxy, reader: Reader) -> Iterator[None]:
     proxy.heal()
     outcome = reader.attempt("wire", "read", **READ)
     assert (outcome.ids, outcome.error) == (ROWS, None)
-    wait_until(lambda: open_cursors(admin) == 0)
+    wait_until_at_rest(admin)
 
 
 def connections(admin: Admin, name: str) -> int:
@@ -96,16 +96,11 @@ def commit(session: ClientSession) -> None:
         session.commit_transaction()
 
 
-def abort(session: ClientSession) -> None:
-    with pytest.raises(ServerTimeout):
-        session.abort_transaction()
-
-
 def leave(_: ClientSession) -> None:
     """It is collected."""
 
 
-@pytest.mark.parametrize("end", [commit, abort, ClientSession.end_session, leave])
+@pytest.mark.parametrize("end", [commit, ClientSession.abort_transaction, ClientSession.end_session, leave])
 def test_the_end_of_a_transaction_has_a_deadline(
     admin: Admin, proxy: Proxy, end: Callable[[ClientSession], None]
 ) -> None:
@@ -144,7 +139,7 @@ def test_a_reply_that_lies(admin: Admin, proxy: Proxy, reader: Reader, lie: str)
         outcome = reader.attempt("wire", way, timeout=0.3, **READ)
         proxy.heal()
         # Else this run might send a request that is counted to the next one.
-        wait_until(lambda: open_cursors(admin) == 0)
+        wait_until_at_rest(admin)
         exact_or_error(outcome, ROWS)
         assert isinstance(outcome.error, kind), (way, outcome)
         assert len(outcome.ids) <= 30
@@ -196,6 +191,6 @@ def test_a_transaction_goes_on_after_a_read_that_was_left(admin: Admin, proxy: P
         for _ in reader.client.wire.c.find(batch_size=2, session=session):
             break
         # Killed, and asked for once more: an error that is not to be the transaction's.
-        wait_until(lambda: open_cursors(admin) == 0)
+        wait_until_at_rest(admin)
         time.sleep(0.5)
         assert len(reader.client.wire.c.find(session=session).read()) == len(ROWS)

@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from proxy import Proxy, Spoil
 from pymongo.read_concern import ReadConcern
-from servers import WAYS, Admin, Reader, failing, open_cursors, wait_until
+from servers import WAYS, Admin, Reader, failing, wait_until_at_rest
 
 from data_bridge import ConnectionFailure, InvalidQuery, MongoClient, OperationFailure, ServerTimeout
 
@@ -73,7 +73,7 @@ def admin(faulty_uri: str) -> Iterator[Admin]:
 def healed(admin: Admin, proxy: Proxy) -> Iterator[None]:
     yield
     proxy.heal()
-    wait_until(lambda: open_cursors(admin) == 0)
+    wait_until_at_rest(admin)
 
 
 pytestmark = pytest.mark.usefixtures("healed")

@@ -34,7 +34,7 @@ impl Piece {
 /// No piece of several documents is larger: what is under one path then fits an Arrow array with 32-bit offsets.
 const MAX_PIECE: usize = i32::MAX as usize;
 
-/// Replies are cut into four pieces at least, unless these were smaller than this: the threads end together.
+/// The last reply is cut into four pieces at least, unless these were smaller than this: the threads end together.
 const LEAST: usize = 256 << 10;
 
 /// How replies become pieces.
@@ -66,18 +66,24 @@ impl Cutter {
         }
     }
 
-    /// Hands the pieces of `reply` to `take`, after what was gathered before.
+    /// Hands the pieces of `reply` to `take`, after what was gathered before. `more`: others follow, which keep the threads
+    /// busy.
     ///
     /// # Errors
     /// When a document's frame is malformed: documents before it were handed on.
-    pub fn cut(&mut self, reply: &Reply, mut take: impl FnMut(Piece)) -> Result<()> {
+    pub fn cut(&mut self, reply: &Reply, more: bool, mut take: impl FnMut(Piece)) -> Result<()> {
         if self.options.coalesce && reply.bytes().len() < self.options.piece_bytes {
             return self.gather(reply, take);
         }
         self.flush(&mut take);
         let bytes = reply.bytes();
         let most = self.options.piece_bytes;
-        let piece_bytes = bytes.len().div_ceil(4).max(LEAST).min(most);
+        // Pieces of one size: a reply that is little larger than a piece is one.
+        let whole = (bytes.len() + most / 2) / most;
+        let piece_bytes = match more {
+            true => bytes.len().div_ceil(whole.max(1)),
+            false => bytes.len().div_ceil(4).max(LEAST).min(most),
+        };
         let mut start = 0;
         let mut offsets = Vec::new();
         let mut at = 0;

@@ -173,7 +173,8 @@ impl Reader {
                         return Ok(());
                     }
                     let mut pieces = Vec::new();
-                    let cut = self.cutter.cut(&reply, |piece| pieces.push(piece));
+                    let more = self.source.more();
+                    let cut = self.cutter.cut(&reply, more, |piece| pieces.push(piece));
                     self.start(pieces)?;
                     if let Err(error) = cut {
                         self.fail(error);

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use mongodb::event::cmap::CmapEvent;
@@ -20,11 +20,13 @@ use super::pump::{prefetch_bytes, Ask, Request};
 use super::query::{stages, Query};
 use super::resume::Resume;
 use super::session::Session;
+use super::sizes::Sizes;
+use super::spent::Kept;
 use super::task::Task;
 use super::trouble::Trouble;
 use super::uri::{self, Address};
 use super::writers::Writers;
-use super::{filter, names, registry, servers};
+use super::{filter, names, registry, runtime, servers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::process::PerProcess;
 
@@ -84,15 +86,32 @@ struct Connected {
     driver: OnceCell<mongodb::Client>,
     trouble: Trouble,
     writers: Writers,
+    sizes: Sizes,
     closing: watch::Sender<bool>,
-    /// Cursors of servers that did not answer; see `spent`.
-    kept: Mutex<Vec<SessionRawBatchCursor>>,
+    kept: Arc<Kept>,
 }
 
-impl Connected {
-    fn kept(&self) -> MutexGuard<'_, Vec<SessionRawBatchCursor>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for Connected {
+    /// Of a client that nobody closed: the driver would kill what was kept, and not end before that is answered.
+    fn drop(&mut self) {
+        if let (Some(driver), false) = (self.driver.take(), self.kept.is_empty()) {
+            if let Ok(handle) = runtime::handle() {
+                handle.spawn(shut_down(driver, Arc::clone(&self.kept)));
+            }
+        }
     }
+}
+
+/// Ends sessions, then connections. The driver waits for the answer to the former, which never comes when it gets lost: so it
+/// begins again, with another connection.
+async fn shut_down(driver: mongodb::Client, kept: Arc<Kept>) {
+    for within in SHUTDOWNS {
+        let shutdown = driver.clone().shutdown().immediate(true);
+        if timeout(within, shutdown).await.is_ok() {
+            break;
+        }
+    }
+    kept.clear();
 }
 
 impl Client {
@@ -229,24 +248,12 @@ impl Client {
             let begun = Instant::now();
             registry::stop(Some(this.0.id), CLOSING).await;
             this.writers()?.clear();
-            if let Some(driver) = this.0.native.get().and_then(|c| c.driver.get()) {
+            let connected = this.connected()?;
+            if let Some(driver) = connected.driver.get() {
                 // Not waiting for what still holds the driver's client: a session that Python keeps would block it.
                 let left = CLOSING.saturating_sub(begun.elapsed()).max(CLOSING / 4);
-                // It ends sessions first, and connections once that is answered: it goes on by itself. An answer that gets
-                // lost never comes, so it begins again, with another connection.
-                let (driver, this) = (driver.clone(), this.clone());
-                let closing = tokio::spawn(async move {
-                    for within in SHUTDOWNS {
-                        let shutdown = driver.clone().shutdown().immediate(true);
-                        if timeout(within, shutdown).await.is_ok() {
-                            break;
-                        }
-                    }
-                    // Without connections the driver kills nothing.
-                    if let Some(connected) = this.0.native.get() {
-                        connected.kept().clear();
-                    }
-                });
+                // It goes on by itself.
+                let closing = tokio::spawn(shut_down(driver.clone(), Arc::clone(&connected.kept)));
                 let _ = timeout(left, closing).await;
             }
             Ok(())
@@ -254,10 +261,10 @@ impl Client {
         .detached()
     }
 
-    /// Keeps a cursor until the client is closed.
-    pub(crate) fn keep(&self, cursor: SessionRawBatchCursor) {
-        if let Ok(connected) = self.connected() {
-            connected.kept().push(cursor);
+    /// Finishes cursors that were left, and killed.
+    pub(crate) async fn finish(&self, cursors: Vec<SessionRawBatchCursor>) {
+        if let (Ok(connected), Ok(driver)) = (self.connected(), self.driver().await) {
+            connected.kept.finish(driver, cursors).await;
         }
     }
 
@@ -314,6 +321,11 @@ impl Client {
         Ok(&self.connected()?.writers)
     }
 
+    /// What is known of the documents that are read.
+    pub(crate) fn sizes(&self) -> Result<&Sizes> {
+        Ok(&self.connected()?.sizes)
+    }
+
     /// Whether the connection string leaves retryable writes on.
     pub(crate) fn retries_writes(&self) -> bool {
         self.0.address.connection.retry_writes != Some(false)
@@ -325,8 +337,9 @@ impl Client {
                 driver: OnceCell::new(),
                 trouble: Trouble::default(),
                 writers: Writers::default(),
+                sizes: Sizes::default(),
                 closing: watch::Sender::new(false),
-                kept: Mutex::default(),
+                kept: Arc::default(),
             })
         })
     }

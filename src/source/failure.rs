@@ -16,6 +16,11 @@ const MAX_TIME_MS_EXPIRED: i32 = 50;
 /// The longest text taken over from the driver: a topology of many hosts repeats itself.
 const LONGEST: usize = 600;
 
+/// Whether no server was found in time.
+pub(crate) fn is_selection(error: &DriverError) -> bool {
+    matches!(&*error.kind, DriverKind::ServerSelection { .. })
+}
+
 /// A failure of an operation.
 pub(crate) fn from_driver(error: DriverError) -> Error {
     let kind = match &*error.kind {

@@ -10,7 +10,7 @@
 //!   session of its own, whose id is known from the start, and `killSessions` ends whatever runs or is open in it.
 //! - Sessions die after 30 idle minutes and take their cursors along: while the reader is slow, the session is refreshed.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::mem::take;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -22,18 +22,18 @@ use std::time::Duration;
 use futures_util::future::{join_all, FutureExt};
 use mongodb::bson::doc;
 use mongodb::options::{ServerAddress, SessionOptions};
-use mongodb::raw_batch_cursor::SessionRawBatchCursor;
+use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout, Instant};
 
 use super::batch::{take_apart, Parts};
 use super::client::{Client, ANSWERING};
 use super::direct::{self, Leftover};
-use super::failure::from_driver;
-use super::query::{next, open, Query};
+use super::failure::{from_driver, is_selection};
+use super::query::{next, open, Opened, Query};
 use super::resume::Resume;
 use super::session::Session;
-use super::spent;
+use super::sizes::{self, Sized};
 use super::task::panicked;
 use super::trace::Trace;
 use crate::error::{Error, ErrorKind, Result};
@@ -160,7 +160,9 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
     }
     let leftovers = take(&mut pump.leftovers).into_iter();
     join_all(leftovers.map(|leftover| leftover.kill(&pump.client))).await;
-    spent::finish(&pump.client, take(&mut pump.spent)).await;
+    if !pump.spent.is_empty() {
+        pump.client.finish(take(&mut pump.spent)).await;
+    }
 }
 
 struct Pump {
@@ -253,10 +255,15 @@ impl Pump {
         &mut self,
         driver: &mongodb::Client,
         database: &str,
-        query: Query,
+        mut query: Query,
         session: Option<Session>,
     ) -> Result<()> {
         let client = self.client.clone();
+        let mut sized = Sized::of(database, &query, self.patience.eager);
+        if let Some(sized) = &mut sized {
+            self.size(&driver.database(database), sized, &mut query)
+                .await?;
+        }
         let session = match session {
             Some(session) => {
                 self.their_session = Some(session.clone());
@@ -273,54 +280,97 @@ impl Pump {
             }
         };
         let opening = open(driver, database, query, &session);
+        let begun = Instant::now();
         let opened = self
             .attend(ANSWERING.scope(self.answering.clone(), opening))
             .await;
-        if let Ok(answer) = &opened {
-            self.set_apart();
-            let lost = |error: &Error| matches!(error.kind(), ErrorKind::Connection(_));
-            if !answer.as_ref().is_err_and(lost) {
-                // Answered: what is open now has an id of its own, and the session goes back to the driver's pool.
-                self.own_session = None;
-                self.their_session = None;
+        let Opened { mut cursor, first } = match opened {
+            Ok(answer) => {
+                self.set_apart();
+                let lost = |error: &Error| matches!(error.kind(), ErrorKind::Connection(_));
+                if !answer.as_ref().is_err_and(lost) {
+                    // Answered: what is open now has an id of its own, and the session goes back to the driver's pool.
+                    self.own_session = None;
+                    self.their_session = None;
+                    client.sizes()?.took(begun.elapsed());
+                }
+                answer?
             }
-        }
-        let mut cursor = match opened {
-            Ok(cursor) => cursor?,
             Err(late) => {
-                // Opened after all, while it was being killed: its first reply, which is here already, has its id.
-                if let Some(Ok(mut cursor)) = late {
-                    let first = next(&mut cursor, &session).await;
+                // Opened after all, while it was being killed: it has an id now.
+                if let Some(Ok(Opened { cursor, first })) = late {
                     self.spent.push(cursor);
-                    if let Ok(Some(batch)) = first {
-                        self.note(&take_apart(batch)?);
-                    }
+                    self.note(&take_apart(first)?);
                 }
                 return Err(Error::new(ErrorKind::Cancelled));
             }
         };
-        let outcome = self.replies(&mut cursor, &session).await;
+        let outcome = self.replies(&mut cursor, first, &session, sized).await;
         if outcome.is_err() {
             self.spent.push(cursor);
         }
         outcome
     }
 
+    /// Sets how many documents a reply is to hold, asking how large they are if that is worth it.
+    async fn size(
+        &mut self,
+        database: &mongodb::Database,
+        sized: &mut Sized,
+        query: &mut Query,
+    ) -> Result<()> {
+        let client = self.client.clone();
+        let sizes = client.sizes()?;
+        if sizes.known(&sized.kind).is_none() && sized.asks && !sizes.far() {
+            // Twice at most: the first exchange of a client includes connecting.
+            for _ in 0..2 {
+                let mut ask = database.run_command(sized.question());
+                let criteria = query.selection_criteria();
+                if let Some(criteria) = criteria.or(database.selection_criteria()) {
+                    ask = ask.selection_criteria(criteria.clone());
+                }
+                let begun = Instant::now();
+                self.trace.asks(Some("dataSize"));
+                let answered = self.attend(ask.into_future()).await;
+                self.trace.asks(None);
+                match answered.map_err(|_| Error::new(ErrorKind::Cancelled))? {
+                    Ok(reply) => {
+                        sizes.took(begun.elapsed());
+                        sizes.note(&sized.kind, sizes::answer(&reply));
+                    }
+                    // The query would wait as long again, and say the same.
+                    Err(error) if is_selection(&error) => return Err(from_driver(error)),
+                    Err(_) => sizes.note(&sized.kind, 0),
+                }
+                if sizes.near() {
+                    break;
+                }
+            }
+            if !sizes.near() {
+                sizes.set_far();
+            }
+        }
+        if let (Some(bytes), true) = (sizes.known(&sized.kind), sizes.near()) {
+            sized.set(query, bytes);
+        }
+        Ok(())
+    }
+
     /// Delivers a cursor's replies, to its end or its first error.
     async fn replies(
         &mut self,
         cursor: &mut SessionRawBatchCursor,
+        first: RawBatch,
         session: &Session,
+        mut sized: Option<Sized>,
     ) -> Result<()> {
-        loop {
-            let Ok(batch) = self.attend(next(cursor, session)).await else {
-                return Err(Error::new(ErrorKind::Cancelled));
-            };
-            let Some(batch) = batch? else {
-                return Ok(());
-            };
-            let parts = take_apart(batch)?;
+        let mut batch = Some(first);
+        while let Some(received) = batch {
+            let parts = take_apart(received)?;
             self.note(&parts);
+            if let (Some(sized), Some(reply), true) = (sized.take(), &parts.reply, parts.id != 0) {
+                self.client.sizes()?.seen(&sized, reply.bytes().len());
+            }
             let reply = match &mut self.resume {
                 Some(resume) => parts.reply.and_then(|reply| resume.take(reply)),
                 None => parts.reply,
@@ -331,7 +381,12 @@ impl Pump {
             if self.cursor.is_none() {
                 return Ok(());
             }
+            batch = match self.attend(next(cursor, session)).await {
+                Ok(batch) => batch?,
+                Err(_) => return Err(Error::new(ErrorKind::Cancelled)),
+            };
         }
+        Ok(())
     }
 
     /// Waits for the server until the deadline, or until the run is stopped. Then the reader is told at once, the

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 use mongodb::bson::{Bson, Document};
-use mongodb::options::{AggregateOptions, FindOptions};
+use mongodb::options::{AggregateOptions, FindOptions, SelectionCriteria};
 use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
 
 use super::failure::from_driver;
@@ -24,6 +24,16 @@ pub(crate) enum Query {
     },
 }
 
+impl Query {
+    /// Which servers may answer, where the query says so.
+    pub(crate) fn selection_criteria(&self) -> Option<&SelectionCriteria> {
+        match self {
+            Query::Find { options, .. } => options.selection_criteria.as_ref(),
+            Query::Aggregate { options, .. } => options.selection_criteria.as_ref(),
+        }
+    }
+}
+
 /// The stages of `{"pipeline": [...]}`.
 pub(crate) fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
     let mut document = filter::document(pipeline, "pipeline")?;
@@ -38,13 +48,19 @@ pub(crate) fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
     stages.collect()
 }
 
-/// Sends the query; its first reply waits in the cursor.
+/// An answered query.
+pub(crate) struct Opened {
+    pub(crate) cursor: SessionRawBatchCursor,
+    pub(crate) first: RawBatch,
+}
+
+/// Sends the query, and gives its cursor with the first reply.
 pub(crate) async fn open(
     driver: &mongodb::Client,
     database: &str,
     query: Query,
     session: &Session,
-) -> Result<SessionRawBatchCursor> {
+) -> Result<Opened> {
     let mut guard = session.lock().await?;
     let session = guard.session()?;
     let database = driver.database(database);
@@ -56,7 +72,7 @@ pub(crate) async fn open(
         } => {
             let collection = database.collection::<Document>(&collection);
             let find = collection.find(filter).with_options(*options);
-            find.session(session).batch().await
+            find.session(&mut *session).batch().await
         }
         Query::Aggregate {
             collection: Some(collection),
@@ -65,7 +81,7 @@ pub(crate) async fn open(
         } => {
             let collection = database.collection::<Document>(&collection);
             let aggregate = collection.aggregate(pipeline).with_options(*options);
-            aggregate.session(session).batch().await
+            aggregate.session(&mut *session).batch().await
         }
         Query::Aggregate {
             collection: None,
@@ -73,10 +89,18 @@ pub(crate) async fn open(
             options,
         } => {
             let aggregate = database.aggregate(pipeline).with_options(*options);
-            aggregate.session(session).batch().await
+            aggregate.session(&mut *session).batch().await
         }
     };
-    opened.map_err(from_driver)
+    let mut cursor = opened.map_err(from_driver)?;
+    // It is here already: the cursor's id is in it, and must be known before anybody else has the session.
+    let first = cursor.stream(session).next().await;
+    match first.transpose().map_err(from_driver)? {
+        Some(first) => Ok(Opened { cursor, first }),
+        None => Err(Error::new(ErrorKind::Internal(
+            "a query was answered without a reply".into(),
+        ))),
+    }
 }
 
 /// The next reply. The session is held for this exchange only.

@@ -92,6 +92,14 @@ pub(crate) async fn stop(client: Option<u64>, within: Duration) {
     let _ = timeout(within, alive.wait_for(|_| registry.none_left(client))).await;
 }
 
+/// How many runs of this process are under way, those included that are over for their readers and clean up: for tests.
+#[doc(hidden)]
+pub fn runs() -> usize {
+    REGISTRY
+        .get()
+        .map_or(0, |registry| registry.lock().alive.len())
+}
+
 /// Ends every run of this process and waits, up to `within`, until the servers have closed their cursors.
 ///
 /// To be called from a plain thread, not from the runtime.

@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::{join_all, BoxFuture};
-use futures_util::FutureExt;
+use futures_util::future::join_all;
 use mongodb::bson::Document;
 use mongodb::options::ServerAddress;
 use mongodb::ClientSession;
@@ -114,16 +113,31 @@ impl Session {
 
     /// Commits the transaction, within `limit`.
     pub fn commit_transaction(&self, limit: Option<Duration>) -> Task<()> {
-        self.finish(limit, |session| {
-            async move { session.commit_transaction().await.map_err(from_driver) }.boxed()
+        let this = self.clone();
+        let inner = match self.inner() {
+            Ok(inner) => inner,
+            Err(error) => return Task::ready(Err(error)),
+        };
+        inner.client.task(limit, async move {
+            let mut guard = this.lock().await?;
+            let committed = guard.session()?.commit_transaction().await;
+            committed.map_err(from_driver)?;
+            this.inner()?.in_transaction.store(false, Ordering::Release);
+            Ok(())
         })
     }
 
-    /// Aborts the transaction, within `limit`.
+    /// Aborts the transaction. That a server does not confirm it within `limit` is no error, as none that it answers with is: it
+    /// ends the transaction itself.
     pub fn abort_transaction(&self, limit: Option<Duration>) -> Task<()> {
         let limit = limit.map_or(ABORTING, |limit| limit.min(ABORTING));
-        self.finish(Some(limit), |session| {
-            async move { session.abort_transaction().await.map_err(from_driver) }.boxed()
+        let this = self.clone();
+        Task::spawn(async move {
+            let mut guard = this.lock().await?;
+            let aborted = timeout(limit, guard.session()?.abort_transaction()).await;
+            aborted.map_or(Ok(()), |aborted| aborted.map_err(from_driver))?;
+            this.inner()?.in_transaction.store(false, Ordering::Release);
+            Ok(())
         })
         .detached()
     }
@@ -201,23 +215,6 @@ impl Session {
             return Err(invalid("the session belongs to another client"));
         }
         Ok(())
-    }
-
-    fn finish<F>(&self, limit: Option<Duration>, work: F) -> Task<()>
-    where
-        F: for<'a> FnOnce(&'a mut ClientSession) -> BoxFuture<'a, Result<()>>,
-        F: Send + 'static,
-    {
-        let this = self.clone();
-        let Ok(inner) = self.inner() else {
-            return Task::ready(self.inner().map(|_| ()));
-        };
-        inner.client.task(limit, async move {
-            let mut guard = this.lock().await?;
-            work(guard.session()?).await?;
-            this.inner()?.in_transaction.store(false, Ordering::Release);
-            Ok(())
-        })
     }
 }
 

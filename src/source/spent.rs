@@ -4,36 +4,67 @@
 //! Where its answer gets lost, the driver's client never closes its connections. So a cursor that was killed here is asked for
 //! one more reply: the answer that there is no such cursor finishes it for the driver as well.
 
+use std::mem::take;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::StreamExt;
+use mongodb::error::ErrorKind;
 use mongodb::options::SessionOptions;
 use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::time::timeout;
 
-use super::client::Client;
-use super::failure::from_driver;
-use crate::error::ErrorKind;
-
 /// How long that answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
 
-/// Finishes cursors. Those of servers that do not answer are kept until the client is closed.
-pub(crate) async fn finish(client: &Client, cursors: Vec<SessionRawBatchCursor>) {
-    let Ok(driver) = client.driver().await else {
-        return;
-    };
-    join_all(cursors.into_iter().map(|mut cursor| async move {
-        if !answered(driver, &mut cursor).await {
-            client.keep(cursor);
+/// The server's codes for a cursor that is not there any more.
+const GONE: [i32; 2] = [43, 237];
+
+/// So many of those that were not answered are asked again at a time.
+const AGAIN: usize = 8;
+
+/// Cursors of servers that did not answer: kept until they do, or the client is closed.
+#[derive(Default)]
+pub(crate) struct Kept(Mutex<Vec<SessionRawBatchCursor>>);
+
+impl Kept {
+    fn lock(&self) -> MutexGuard<'_, Vec<SessionRawBatchCursor>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finishes cursors that were killed, and some of those that were kept.
+    pub(crate) async fn finish(
+        &self,
+        driver: &mongodb::Client,
+        mut cursors: Vec<SessionRawBatchCursor>,
+    ) {
+        {
+            let mut kept = self.lock();
+            let from = kept.len().saturating_sub(AGAIN);
+            cursors.extend(kept.drain(from..));
         }
-    }))
-    .await;
+        let asked = join_all(cursors.into_iter().map(|mut cursor| async move {
+            let gone = is_gone(driver, &mut cursor).await;
+            (!gone).then_some(cursor)
+        }));
+        let left = asked.await;
+        self.lock().extend(left.into_iter().flatten());
+    }
+
+    /// Drops all, of a driver without connections: then it kills nothing.
+    pub(crate) fn clear(&self) {
+        let all = take(&mut *self.lock());
+        drop(all);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
 }
 
-/// Whether the cursor's server answers, whatever it says: then it will answer the driver, too, should that ask again.
-async fn answered(driver: &mongodb::Client, cursor: &mut SessionRawBatchCursor) -> bool {
+/// Whether the server says that there is no such cursor.
+async fn is_gone(driver: &mongodb::Client, cursor: &mut SessionRawBatchCursor) -> bool {
     let ask = async {
         // Not the session that it was opened in: in a transaction, this error would abort it.
         let options = SessionOptions::builder().causal_consistency(false).build();
@@ -42,8 +73,10 @@ async fn answered(driver: &mongodb::Client, cursor: &mut SessionRawBatchCursor) 
         reply.transpose()
     };
     match timeout(ANSWER, ask).await {
-        Ok(Err(error)) => !matches!(from_driver(error).kind(), ErrorKind::Connection(_)),
-        Ok(Ok(_)) => true,
+        Ok(Ok(reply)) => reply.is_none(),
+        Ok(Err(error)) => {
+            matches!(&*error.kind, ErrorKind::Command(failure) if GONE.contains(&failure.code))
+        }
         Err(_) => false,
     }
 }

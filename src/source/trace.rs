@@ -19,6 +19,8 @@ pub(crate) struct Trace {
     replies: u64,
     bytes: u64,
     waited: Duration,
+    /// The exchange under way, where it is none of the operation's own.
+    asks: Option<&'static str>,
 }
 
 impl Trace {
@@ -37,7 +39,13 @@ impl Trace {
             replies: 0,
             bytes: 0,
             waited: Duration::ZERO,
+            asks: None,
         }
+    }
+
+    /// The exchange that is waited for next is another one than the operation's.
+    pub(crate) fn asks(&mut self, exchange: Option<&'static str>) {
+        self.asks = exchange;
     }
 
     /// A wait for the server is over.
@@ -48,9 +56,10 @@ impl Trace {
     ) {
         self.waited += took;
         if slow().is_some_and(|limit| took >= limit) {
-            let exchange = match self.replies {
-                0 => self.operation,
-                _ => "getMore",
+            let exchange = match (self.asks, self.replies) {
+                (Some(asked), _) => asked,
+                (None, 0) => self.operation,
+                (None, _) => "getMore",
             };
             self.event(Topic::Command, Level::Warning, "slow")
                 .with("operation", exchange)

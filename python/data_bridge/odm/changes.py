@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -10,8 +11,10 @@ import bson
 from bson.codec_options import CodecOptions
 from bson.errors import BSONError
 from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
 
 from .. import encode
+from .._core import Document as StoredDocument
 from .errors import ValidationError
 from .plans import CLASS_KEY, Plan
 
@@ -35,7 +38,7 @@ def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return sets, unsets
 
 
-def whole_document(instance: Any) -> dict[str, Any]:
+def whole_document(instance: Any, options: CodecOptions[Any]) -> dict[str, Any]:
     """The document as it would be stored; what did not change, just as it is stored now."""
     document: dict[str, Any] = instance._dump()
     stored = instance._document()
@@ -45,7 +48,29 @@ def whole_document(instance: Any) -> dict[str, Any]:
     changed = {info.fields[name].key for name in changed_fields(instance)}
     if info.in_tree:
         changed.add(CLASS_KEY)
+    for key in changed & document.keys():
+        field = info.by_key.get(key)
+        if field is not None and field.plan.model is not None and isinstance(stored.get(key), StoredDocument):
+            with contextlib.suppress(ValidationError):
+                old = field.dump(field._load(stored[key], None))
+                document[key] = _merged(stored[key], old, document[key], options)
     return encode.Kept(document, stored, [key for key in document if key not in changed and key in stored])
+
+
+def _merged(stored: StoredDocument, old: Any, new: Any, options: CodecOptions[Any]) -> Any:
+    """An embedded document that changed; what did not change of it, which `save()` does not send, as it is stored."""
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return new
+    kept, merged = [], dict(new)
+    for key in old.keys() & new.keys():
+        if key not in stored or same(old[key], new[key]):
+            kept.append(key)
+        elif isinstance(stored[key], StoredDocument):
+            merged[key] = _merged(stored[key], old[key], new[key], options)
+    try:
+        return RawBSONDocument(stored._kept_in(bson.encode(merged, codec_options=options), kept))
+    except (BSONError, OverflowError):
+        return new  # what cannot be stored: the write will say so
 
 
 def changed_fields(instance: Any) -> dict[str, Any]:

@@ -167,7 +167,7 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
         update["$unset"] = unsets
     if not update and not instance._is_stored:
         update["$setOnInsert"] = {"_id": id_of(instance)}
-    return found_by, update, whole_document(instance)
+    return found_by, update, whole_document(instance, collection_of(type(instance)).codec_options)
 
 
 def changed(instance: Any, before: tuple[dict[str, Any], dict[str, Any]]) -> list[trust.Trusted]:
@@ -224,7 +224,7 @@ def replacement_of(instance: Any, overwrite: bool) -> dict[str, Any]:
         )
     if type(instance).__odm__.settings.use_revision:
         setattr(instance, REVISION, uuid.uuid4())
-    return whole_document(instance)
+    return whole_document(instance, collection_of(type(instance)).codec_options)
 
 
 def guarded(instance: Any) -> dict[str, Any]:

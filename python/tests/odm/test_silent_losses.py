@@ -264,6 +264,41 @@ def test_what_did_not_change_stays_as_it_is_stored(ours: data_bridge.Database, d
         assert old.find_one().raw == stored
 
 
+def test_a_part_that_changed_keeps_the_rest_as_it_is_stored(ours: data_bridge.Database, database: Any) -> None:
+    class Inner(EmbeddedDocument):
+        b: int
+
+    class Part(EmbeddedDocument):
+        a: int
+        inner: Inner
+
+    class Whole(Document):
+        part: Part
+
+    odm.init(ours, [Whole])
+    raw = Database[RawBSONDocument](database.client, database.name, CodecOptions(RawBSONDocument))["Whole"]
+
+    def stored(a: int, b: int) -> bytes:
+        others = [(kind, f"other {name}", value) for name, (kind, value) in one_of_each().items()]
+        inner = framed([(0x10, "b", struct.pack("<i", b)), *others])
+        part = framed([(0x10, "a", struct.pack("<i", a)), (0x03, "inner", inner), *others])
+        return framed([(0x07, "_id", bytes(12)), (0x03, "part", part)])
+
+    raw.insert_one(RawBSONDocument(stored(1, 1)))
+    whole = Whole.find_one()
+    assert whole is not None
+    whole.part.a = 2
+    whole.save()
+    whole.part.inner.b = 3
+    whole.save()
+    assert raw.find_one().raw == stored(2, 3)
+    whole.replace()
+    assert raw.find_one().raw == stored(2, 3)
+    whole.part.inner.b = 4
+    whole.replace()
+    assert raw.find_one().raw == stored(2, 4)
+
+
 def test_an_upsert_may_store_more_than_its_instance(users: Any) -> None:
     new = ada()
     User.find({"undeclared": 1}).upsert(op.Inc({User.age: 1}), on_insert=new)
