@@ -89,6 +89,7 @@ impl ModelClass {
         node: &Arc<Node>,
         row: usize,
     ) -> PyResult<Bound<'py, ModelView>> {
-        self.class.instance(py, ModelView::of(node, row, self.whole))
+        self.class
+            .instance(py, ModelView::of(node, row, self.whole))
     }
 }

@@ -1,10 +1,10 @@
 //! How many documents a reply is to hold.
 //!
 //! Asked for nothing, servers fill a reply with 16 MB: nothing is decoded while the first one is made, nothing is fetched while
-//! the last one is decoded, and each needs new memory. With replies of a few megabytes, server, network and both sides' cores
-//! work at once. But a query asks for documents, not bytes, and the driver sends the same number with every getMore: so it
+//! the last one is decoded, and each needs new memory. With replies of a megabyte or a few, server, network and both sides'
+//! cores work at once. But a query asks for documents, not bytes, and the driver sends the same number with every getMore: so it
 //! has to be known before how large documents are. It is learned from earlier reads, or asked for, which takes a server
-//! some microseconds.
+//! some microseconds. Measured in docs/design/0010-reply-sizes.md.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -91,7 +91,10 @@ impl Sizes {
     /// Notes the first reply of a query that others follow.
     pub(crate) fn seen(&self, sized: &Sized, bytes: usize) {
         if bytes < CUT {
-            self.note(&sized.kind, (bytes as u64 / sized.batch.unwrap_or(FIRST)).max(1));
+            self.note(
+                &sized.kind,
+                (bytes as u64 / sized.batch.unwrap_or(FIRST)).max(1),
+            );
         }
     }
 
@@ -179,5 +182,7 @@ pub(crate) fn answer(reply: &Document) -> u64 {
         Some(Bson::Double(number)) => *number as u64,
         _ => 0,
     };
-    number("size").checked_div(number("numObjects")).unwrap_or(0)
+    number("size")
+        .checked_div(number("numObjects"))
+        .unwrap_or(0)
 }
