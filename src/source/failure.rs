@@ -16,9 +16,12 @@ const MAX_TIME_MS_EXPIRED: i32 = 50;
 /// The longest text taken over from the driver: a topology of many hosts repeats itself.
 const LONGEST: usize = 600;
 
-/// Whether no server was found in time.
-pub(crate) fn is_selection(error: &DriverError) -> bool {
-    matches!(&*error.kind, DriverKind::ServerSelection { .. })
+/// Whether another exchange would end with the same error: no server was found in time, or none lets us in.
+pub(crate) fn is_final(error: &DriverError) -> bool {
+    matches!(
+        &*error.kind,
+        DriverKind::ServerSelection { .. } | DriverKind::Authentication { .. }
+    )
 }
 
 /// A failure of an operation.

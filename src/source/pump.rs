@@ -29,7 +29,7 @@ use tokio::time::{sleep, timeout, Instant};
 use super::batch::{take_apart, Parts};
 use super::client::{Client, ANSWERING};
 use super::direct::{self, Leftover};
-use super::failure::{from_driver, is_selection};
+use super::failure::{from_driver, is_final};
 use super::query::{next, open, Opened, Query};
 use super::resume::Resume;
 use super::session::Session;
@@ -41,6 +41,10 @@ use crate::reader::Reply;
 
 /// How long an exchange that was ended by a kill may take to say so.
 const LATE: Duration = Duration::from_secs(1);
+
+/// How long a getMore in a transaction may go on before it is killed: that aborts the transaction, killing an idle cursor does
+/// not.
+const IN_TRANSACTION: Duration = Duration::from_secs(2);
 
 /// How often a session is refreshed while its reader is slow, in milliseconds; servers let sessions die after 30 minutes.
 static REFRESH: AtomicU64 = AtomicU64::new(300_000);
@@ -142,6 +146,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         answering: Arc::default(),
         own_session: None,
         their_session: None,
+        in_transaction: false,
         cursor: None,
         trace,
         leftovers: Vec::new(),
@@ -179,6 +184,8 @@ struct Pump {
     /// The caller's session, while the query was not answered. What may be open in it is killed when the caller ends it:
     /// until then there may be more in it than this run.
     their_session: Option<Session>,
+    /// The read is a part of a transaction of the caller's.
+    in_transaction: bool,
     /// The open cursor, once its first reply was read.
     cursor: Option<OpenCursor>,
     trace: Trace,
@@ -266,6 +273,7 @@ impl Pump {
         }
         let session = match session {
             Some(session) => {
+                self.in_transaction = session.in_transaction();
                 self.their_session = Some(session.clone());
                 session
             }
@@ -338,8 +346,8 @@ impl Pump {
                         sizes.took(begun.elapsed());
                         sizes.note(&sized.kind, sizes::answer(&reply));
                     }
-                    // The query would wait as long again, and say the same.
-                    Err(error) if is_selection(&error) => return Err(from_driver(error)),
+                    // The query would wait as long, and say the same.
+                    Err(error) if is_final(&error) => return Err(from_driver(error)),
                     Err(_) => sizes.note(&sized.kind, 0),
                 }
                 if sizes.near() {
@@ -401,7 +409,7 @@ impl Pump {
                 None => std::future::pending().await,
             }
         };
-        let error = tokio::select! {
+        let (error, spare) = tokio::select! {
             biased;
             done = &mut wait => {
                 let took = begun.elapsed();
@@ -409,13 +417,16 @@ impl Pump {
                 self.trace.answered(took, || last(&self.answering));
                 return Ok(done);
             }
-            () = stopped(&mut self.stop) => self.client.interrupted(),
-            () = over => self.client.no_answer(self.patience.limit.unwrap_or_default()),
+            () = stopped(&mut self.stop) => (self.client.interrupted(), self.in_transaction),
+            () = over => (self.client.no_answer(self.patience.limit.unwrap_or_default()), false),
         };
         let left = self.leave();
         self.output.finish(Err(error));
-        // Both go on together: the wait may hold what the kill needs, a connection or its place in a queue.
         let mut late = None;
+        if spare && left.is_some() {
+            late = timeout(IN_TRANSACTION, &mut wait).await.ok();
+        }
+        // Both go on together: the wait may hold what the kill needs, a connection or its place in a queue.
         let killed = {
             // Without a server nothing was sent. The driver may then still be connecting, in the very wait that was broken
             // off, and must not be waited for.

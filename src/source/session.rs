@@ -189,6 +189,12 @@ impl Session {
         join_all(kills).await;
     }
 
+    /// Whether a transaction was started in it that is not known to be over.
+    pub(crate) fn in_transaction(&self) -> bool {
+        let inner = self.0.get();
+        inner.is_some_and(|inner| inner.in_transaction.load(Ordering::Acquire))
+    }
+
     /// The id that the server knows the session by.
     pub(crate) fn id(&self) -> Result<&Document> {
         Ok(&self.inner()?.id)
