@@ -15,6 +15,9 @@ use crate::decode::{decode, DecodeOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Observed;
 
+/// A first reply that comes sooner is a small one.
+const SOON: Duration = Duration::from_millis(1);
+
 /// What a reader hands out: the documents of one piece.
 #[derive(Debug)]
 pub struct Decoded {
@@ -77,6 +80,8 @@ pub struct Reader {
     cutter: Cutter,
     queue: VecDeque<Job>,
     ahead: usize,
+    /// The pool's threads were started.
+    warm: bool,
     exhausted: bool,
     received: u64,
     report: Report,
@@ -106,6 +111,7 @@ impl Reader {
             }),
             queue: VecDeque::new(),
             ahead: 0,
+            warm: false,
             exhausted: false,
             received: 0,
             report: Report::default(),
@@ -155,12 +161,7 @@ impl Reader {
                 Duration::ZERO
             };
             let asked = Instant::now();
-            if self.report.replies == 1 && self.source.more() {
-                // There will be work for the pool: its threads start while the second reply is waited for. An error shows
-                // when they are needed.
-                let _ = pool();
-            }
-            let arrival = self.source.poll(wait);
+            let arrival = self.wait_for_reply(wait);
             self.report.seconds_waiting += asked.elapsed().as_secs_f64();
             self.report.resumed = self.source.resumed();
             match arrival {
@@ -197,6 +198,25 @@ impl Reader {
             }
         }
         Ok(())
+    }
+
+    /// Waits for the next reply. Where it takes a while there will be work for the pool: its threads start meanwhile.
+    fn wait_for_reply(&mut self, wait: Duration) -> Result<Arrival> {
+        if self.warm || !self.source.more() {
+            return self.source.poll(wait);
+        }
+        let mut left = wait;
+        if self.report.replies == 0 {
+            let first = self.source.poll(wait.min(SOON))?;
+            if wait <= SOON || !matches!(first, Arrival::Pending) {
+                return Ok(first);
+            }
+            left = wait - SOON;
+        }
+        self.warm = true;
+        // An error shows when they are needed.
+        let _ = pool();
+        self.source.poll(left)
     }
 
     fn fail(&mut self, error: Error) {
