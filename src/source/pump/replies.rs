@@ -1,0 +1,165 @@
+//! A cursor's replies: how large they are to be, and handing them on.
+
+use std::future::IntoFuture;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use mongodb::bson::doc;
+use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
+use tokio::time::{sleep, Instant};
+
+use super::attend::stopped;
+use super::{Message, Pump};
+use crate::error::{Error, ErrorKind, Result};
+use crate::reader::Reply;
+use crate::source::batch::take_apart;
+use crate::source::direct;
+use crate::source::failure::{from_driver, is_final};
+use crate::source::query::{next, Query};
+use crate::source::session::Session;
+use crate::source::sizes::{self, Sized};
+
+/// How often a session is refreshed while its reader is slow, in milliseconds; servers let sessions die after 30 minutes.
+static REFRESH: AtomicU64 = AtomicU64::new(300_000);
+
+/// How long a server has to confirm that it refreshed a session.
+const REFRESHED: Duration = Duration::from_secs(2);
+
+/// What a reply costs beside its bytes, so that a million tiny replies are bounded too.
+const OVERHEAD: usize = 512;
+
+static PREFETCH: AtomicUsize = AtomicUsize::new(32 << 20);
+
+/// How many bytes of replies a query may hold ready for its reader. One reply is always let through.
+pub fn prefetch_bytes() -> usize {
+    PREFETCH.load(Ordering::Relaxed)
+}
+
+/// Sets [`prefetch_bytes`] for the queries that start from now on.
+pub fn set_prefetch_bytes(bytes: usize) {
+    PREFETCH.store(bytes.clamp(1, u32::MAX as usize), Ordering::Relaxed);
+}
+
+/// Sets how often the session of a query is refreshed while its reader is slow: for tests.
+#[doc(hidden)]
+pub fn set_refresh_interval(interval: Duration) {
+    let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
+    REFRESH.store(millis, Ordering::Relaxed);
+}
+
+impl Pump {
+    /// Sets how many documents a reply is to hold, asking how large they are if that is worth it.
+    pub(super) async fn size(
+        &mut self,
+        database: &mongodb::Database,
+        sized: &mut Sized,
+        query: &mut Query,
+    ) -> Result<()> {
+        let client = self.client.clone();
+        let sizes = client.sizes()?;
+        if sizes.known(&sized.kind).is_none() && sized.asks && !sizes.far() {
+            // Twice at most: the first exchange of a client includes connecting.
+            for _ in 0..2 {
+                let mut ask = database.run_command(sized.question());
+                let criteria = query.selection_criteria();
+                if let Some(criteria) = criteria.or(database.selection_criteria()) {
+                    ask = ask.selection_criteria(criteria.clone());
+                }
+                let begun = Instant::now();
+                self.trace.asks(Some("dataSize"));
+                let answered = self.attend(ask.into_future()).await;
+                self.trace.asks(None);
+                match answered.map_err(|_| Error::new(ErrorKind::Cancelled))? {
+                    Ok(reply) => {
+                        sizes.took(begun.elapsed());
+                        sizes.note(&sized.kind, sizes::answer(&reply));
+                    }
+                    // The query would wait as long, and say the same.
+                    Err(error) if is_final(&error) => return Err(from_driver(error)),
+                    Err(_) => sizes.note(&sized.kind, 0),
+                }
+                if sizes.near() {
+                    break;
+                }
+            }
+            if !sizes.near() {
+                sizes.set_far();
+            }
+        }
+        if let (Some(bytes), true) = (sizes.known(&sized.kind), sizes.near()) {
+            sized.set(query, bytes);
+        }
+        Ok(())
+    }
+
+    /// Delivers a cursor's replies, to its end or its first error.
+    pub(super) async fn replies(
+        &mut self,
+        cursor: &mut SessionRawBatchCursor,
+        first: RawBatch,
+        session: &Session,
+        mut sized: Option<Sized>,
+    ) -> Result<()> {
+        let mut batch = Some(first);
+        while let Some(received) = batch {
+            let parts = take_apart(received)?;
+            self.note(&parts);
+            if let (Some(sized), Some(reply), true) = (sized.take(), &parts.reply, parts.id != 0) {
+                self.client.sizes()?.seen(&sized, reply.bytes().len());
+            }
+            let reply = match &mut self.resume {
+                Some(resume) => parts.reply.and_then(|reply| resume.take(reply)),
+                None => parts.reply,
+            };
+            if let Some(reply) = reply {
+                self.deliver(reply, session).await?;
+            }
+            if self.cursor.is_none() {
+                return Ok(());
+            }
+            batch = match self.attend(next(cursor, session)).await {
+                Ok(batch) => batch?,
+                Err(_) => return Err(Error::new(ErrorKind::Cancelled)),
+            };
+        }
+        Ok(())
+    }
+
+    /// Sends a reply on as soon as the reader has room for it. Nothing the reader does counts as waiting for the server.
+    pub(super) async fn deliver(&mut self, reply: Reply, session: &Session) -> Result<()> {
+        let cost = (reply.bytes().len() + OVERHEAD).min(self.budget);
+        let cost = u32::try_from(cost).unwrap_or(u32::MAX);
+        let mut room = pin!(self.room.clone().acquire_many_owned(cost));
+        let permit = loop {
+            tokio::select! {
+                biased;
+                permit = &mut room => break permit,
+                () = stopped(&mut self.stop) => return Err(self.client.interrupted()),
+                () = sleep(Duration::from_millis(REFRESH.load(Ordering::Relaxed))) => {}
+            }
+            self.refresh(session).await;
+        };
+        let permit = permit.map_err(|_| Error::new(ErrorKind::Cancelled))?;
+        self.patience.answered();
+        let last = self.cursor.is_none() && self.resume.is_none();
+        let message = Message::Reply {
+            reply,
+            last,
+            _permit: permit,
+        };
+        match &self.output.sender {
+            Some(sender) if sender.send(message).is_ok() => Ok(()),
+            _ => Err(Error::new(ErrorKind::Cancelled)),
+        }
+    }
+
+    /// Keeps the session alive. When it fails, the next getMore will say so.
+    pub(super) async fn refresh(&self, session: &Session) {
+        let open = self.cursor.is_some();
+        if let (true, Ok(id), Some(address)) = (open, session.id(), self.address()) {
+            let command = doc! {"refreshSessions": [id]};
+            direct::run(&self.client, &address, "admin", command, REFRESHED).await;
+        }
+    }
+}
