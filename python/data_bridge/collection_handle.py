@@ -103,7 +103,7 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         sort
             A key, a mapping, or a list of keys and (key, direction) pairs.
         batch_size
-            Documents in one server reply; the answer does not depend on it.
+            Documents in one server reply; the answer does not depend on it. None: it follows from how large they are.
         hint
             The index to use, by name or by its keys.
         collation

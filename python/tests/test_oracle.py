@@ -25,7 +25,7 @@ import bson
 import pyarrow as pa
 import pymongo
 import pytest
-from bson import CodecOptions
+from bson import CodecOptions, DBRef
 from bson.binary import ALL_UUID_REPRESENTATIONS
 from bson.codec_options import DatetimeConversion
 from bson.errors import InvalidBSON
@@ -431,11 +431,15 @@ def load(stored: Any, made: list[bytes], ids: Callable[[int], bytes]) -> list[by
 
 
 @examples(60)
+@example([bson.encode({"$ref": "c", "$id": 1}), bson.encode({"a": 1})], number_id)
 @given(RESULTS, st.sampled_from([number_id, odd_id]))
 def test_through_a_server(stored: Any, ours: Any, made: list[bytes], ids: Callable[[int], bytes]) -> None:
     there = load(stored, made, ids)
-    expected = list(stored.find())
-    assert_same(expected, [bson.decode(data, OPTIONS) for data in there])
+    expected = [bson.decode(data, OPTIONS) for data in there]
+    for found, document in zip(stored.find(), expected, strict=True):
+        # PyMongo's cursors make a DBRef of a whole document that looks like one, `bson.decode` does not.
+        if not isinstance(found, DBRef):
+            assert_same(found, document)
     wanted = columns(there)
     for size in BATCH_SIZES:
         check(lambda size=size: ours.find(batch_size=size), there, expected, wanted)  # type: ignore[misc]
