@@ -35,6 +35,12 @@ def pid(admin: Admin) -> int:
     return int(admin.admin.command("serverStatus")["pid"])
 
 
+def connections(admin: Admin, name: str) -> list[dict[str, Any]]:
+    """Of clients that call themselves so, as the server describes them."""
+    stages = [{"$currentOp": {"idleConnections": True, "allUsers": True}}, {"$match": {"appName": name}}]
+    return list(admin.admin.aggregate(stages))
+
+
 def wait_until_at_rest(admin: Admin) -> None:
     """Until no cursor is open, and nothing that cleans up after reads sends what a proxy or fail point would count."""
     wait_until(lambda: open_cursors(admin) == 0 and _core.runs() == 0)

@@ -11,7 +11,7 @@ import proxy as wire
 import pytest
 import servers
 from proxy import Proxy, changed
-from servers import WAYS, Admin, Reader, exact_or_error, wait_until, wait_until_at_rest
+from servers import WAYS, Admin, Reader, connections, exact_or_error, wait_until, wait_until_at_rest
 from spoilt import LIES, LOST
 
 from data_bridge import ClientSession, DecodeError, MongoClient, ServerTimeout
@@ -36,12 +36,6 @@ def afterwards(admin: Admin, proxy: Proxy, reader: Reader) -> Iterator[None]:
     outcome = reader.attempt("wire", "read", **READ)
     assert (outcome.ids, outcome.error) == (ROWS, None)
     wait_until_at_rest(admin)
-
-
-def connections(admin: Admin, name: str) -> int:
-    """Of clients that call themselves so."""
-    stages = [{"$currentOp": {"idleConnections": True, "allUsers": True}}, {"$match": {"appName": name}}]
-    return len(list(admin.admin.aggregate(stages)))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +107,7 @@ def test_the_end_of_a_transaction_has_a_deadline(
     end(session)
     del session
     client.close()
-    wait_until(lambda: connections(admin, "left") == 0)
+    wait_until(lambda: connections(admin, "left") == [])
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -183,7 +177,7 @@ def test_a_lost_answer_to_a_kill_keeps_no_connection(admin: Admin, proxy: Proxy,
     time.sleep(2)
     proxy.heal()
     client.close()
-    wait_until(lambda: connections(admin, "left") == 0)
+    wait_until(lambda: connections(admin, "left") == [])
 
 
 def test_a_transaction_goes_on_after_a_read_that_was_left(admin: Admin, reader: Reader) -> None:

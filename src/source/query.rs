@@ -1,9 +1,11 @@
 //! What is asked of a server: a find or an aggregate, opened as the driver's raw batch cursor.
 
 use futures_util::StreamExt;
+use mongodb::action::RunCommand;
 use mongodb::bson::{Bson, Document};
 use mongodb::options::{AggregateOptions, FindOptions, SelectionCriteria};
 use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
+use mongodb::Database;
 
 use super::failure::from_driver;
 use super::filter;
@@ -46,6 +48,19 @@ pub(crate) fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
         _ => Err(invalid("pipeline: a stage is not a document")),
     });
     stages.collect()
+}
+
+/// Sends a command to a server that a find with these criteria may be sent to.
+pub(crate) fn ask<'a>(
+    database: &'a Database,
+    command: Document,
+    criteria: Option<&SelectionCriteria>,
+) -> RunCommand<'a> {
+    let ask = database.run_command(command);
+    match criteria.or(database.selection_criteria()) {
+        Some(criteria) => ask.selection_criteria(criteria.clone()),
+        None => ask,
+    }
 }
 
 /// An answered query.

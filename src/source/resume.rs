@@ -13,7 +13,7 @@ use mongodb::options::{FindOptions, Hint};
 use mongodb::Database;
 
 use super::failure::from_driver;
-use super::query::Query;
+use super::query::{ask, Query};
 use crate::error::{Error, ErrorKind, RawValue, Result};
 use crate::raw::{document_len, find_id, key_len, ElementType};
 use crate::reader::Reply;
@@ -91,15 +91,8 @@ impl Resume {
     /// [`ErrorKind::InvalidQuery`] for one in which an `_id` does not tell a place.
     pub(crate) async fn inspect(&mut self, database: Database) -> Result<()> {
         if !self.inspected {
-            let ask = |command: Document| {
-                let criteria = self.options.selection_criteria.clone();
-                let criteria = criteria.or_else(|| database.selection_criteria().cloned());
-                let ask = database.run_command(command);
-                match criteria {
-                    Some(criteria) => ask.selection_criteria(criteria),
-                    None => ask,
-                }
-            };
+            let criteria = self.options.selection_criteria.as_ref();
+            let ask = |command| ask(&database, command, criteria);
             let hello = ask(doc! {"hello": 1}).await.map_err(from_driver)?;
             let list = doc! {"listCollections": 1, "filter": {"name": &self.collection}};
             let found = ask(list).await.map_err(from_driver)?;

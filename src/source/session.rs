@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mongodb::bson::Document;
-use mongodb::options::ServerAddress;
+use mongodb::error::Result as DriverResult;
+use mongodb::options::{ServerAddress, SessionOptions};
 use mongodb::ClientSession;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
@@ -43,6 +44,12 @@ const ABORTING: Duration = Duration::from_secs(5);
 
 /// How long the end of a session waits until what was left open in it is killed; it is killed after that, too.
 const KILLING: Duration = Duration::from_secs(1);
+
+/// A session of the driver's pool as its implicit ones are: not causally consistent. The server is asked for nothing.
+pub(crate) async fn implicit(driver: &mongodb::Client) -> DriverResult<ClientSession> {
+    let options = SessionOptions::builder().causal_consistency(false).build();
+    driver.start_session().with_options(options).await
+}
 
 impl Inner {
     fn open_on(&self) -> StdMutexGuard<'_, Vec<ServerAddress>> {

@@ -89,7 +89,7 @@ impl Sizes {
     }
 
     /// Notes the first reply of a query that others follow.
-    pub(crate) fn seen(&self, sized: &Sized, bytes: usize) {
+    pub(crate) fn seen(&self, sized: &SizedFind, bytes: usize) {
         if bytes < CUT {
             self.note(
                 &sized.kind,
@@ -120,7 +120,7 @@ impl Sizes {
 }
 
 /// A find whose replies may be sized.
-pub(crate) struct Sized {
+pub(crate) struct SizedFind {
     pub(crate) kind: Kind,
     /// Whether it is worth asking for the size where it is not known.
     pub(crate) asks: bool,
@@ -128,7 +128,7 @@ pub(crate) struct Sized {
     batch: Option<u64>,
 }
 
-impl Sized {
+impl SizedFind {
     /// `None` for a query that says itself how many, or has few; and for one whose first document is wanted at once (it is not
     /// `eager`), but may have to be looked for: the server would look for all of a reply.
     pub(crate) fn of(database: &str, query: &Query, eager: bool) -> Option<Self> {
@@ -148,7 +148,7 @@ impl Sized {
             return None;
         }
         let projection = options.projection.as_ref();
-        Some(Sized {
+        Some(SizedFind {
             asks: projection.is_none() && (limit == 0 || limit > WORTH_ASKING),
             kind: Kind {
                 namespace: format!("{database}.{collection}"),
@@ -174,7 +174,7 @@ impl Sized {
     }
 }
 
-/// The answer to [`Sized::question`].
+/// The answer to [`SizedFind::question`].
 pub(crate) fn answer(reply: &Document) -> u64 {
     let number = |key| match reply.get(key) {
         Some(Bson::Int32(number)) => u64::try_from(*number).unwrap_or(0),

@@ -11,9 +11,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use futures_util::StreamExt;
 use mongodb::error::ErrorKind;
-use mongodb::options::SessionOptions;
 use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::time::timeout;
+
+use super::session::implicit;
 
 /// How long that answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -67,8 +68,7 @@ impl Kept {
 async fn is_gone(driver: &mongodb::Client, cursor: &mut SessionRawBatchCursor) -> bool {
     let ask = async {
         // Not the session that it was opened in: in a transaction, this error would abort it.
-        let options = SessionOptions::builder().causal_consistency(false).build();
-        let mut session = driver.start_session().with_options(options).await?;
+        let mut session = implicit(driver).await?;
         let reply = cursor.stream(&mut session).next().await;
         reply.transpose()
     };

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use mongodb::options::SessionOptions;
 use mongodb::ClientSession;
 
 use super::failure::from_driver;
+use super::session::implicit;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long a session rests after a write in it was given up: the server may still be at it, and would make the next
@@ -41,11 +41,7 @@ impl Writers {
     pub(crate) async fn take(&self, driver: &mongodb::Client) -> Result<Writer> {
         let (session, number) = match self.rested() {
             Some(idle) => (idle.session, idle.number),
-            None => {
-                let options = SessionOptions::builder().causal_consistency(false).build();
-                let session = driver.start_session().with_options(options).await;
-                (session.map_err(from_driver)?, BELOW_OURS)
-            }
+            None => (implicit(driver).await.map_err(from_driver)?, BELOW_OURS),
         };
         Ok(Writer {
             home: self.clone(),

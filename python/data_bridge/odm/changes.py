@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -38,14 +38,17 @@ def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return sets, unsets
 
 
-def whole_document(instance: Any, options: CodecOptions[Any]) -> dict[str, Any]:
-    """The document as it would be stored; what did not change, just as it is stored now."""
+def whole_document(instance: Any, options: CodecOptions[Any], paths: Iterable[str] | None = None) -> dict[str, Any]:
+    """The document as it would be stored; what did not change, just as it is stored now. `paths`: changes, if known."""
     document: dict[str, Any] = instance._dump()
     stored = instance._document()
     if stored is None:
         return document
     info = type(instance).__odm__
-    changed = {info.fields[name].key for name in changed_fields(instance)}
+    if paths is None:
+        sets, unsets = changes(instance)
+        paths = (*sets, *unsets)
+    changed = {path.partition(".")[0] for path in paths}
     if info.in_tree:
         changed.add(CLASS_KEY)
     for key in changed & document.keys():

@@ -167,7 +167,8 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
         update["$unset"] = unsets
     if not update and not instance._is_stored:
         update["$setOnInsert"] = {"_id": id_of(instance)}
-    return found_by, update, whole_document(instance, collection_of(type(instance)).codec_options)
+    options = collection_of(type(instance)).codec_options
+    return found_by, update, whole_document(instance, options, [*sets, *unsets])
 
 
 def changed(instance: Any, before: tuple[dict[str, Any], dict[str, Any]]) -> list[trust.Trusted]:

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import cursors
 import servers
@@ -87,12 +86,8 @@ class Ground:
 
     def connections(self, name: str) -> list[str]:
         """Of clients that call themselves so, on any member, as servers describe them."""
-        stages: list[dict[str, Any]] = [
-            {"$currentOp": {"idleConnections": True, "allUsers": True}},
-            {"$match": {"appName": name}},
-        ]
         with self.each() as members:
-            found = [(member.address, each) for member in members for each in member.admin.aggregate(stages)]
+            found = [(member.address, each) for member in members for each in servers.connections(member, name)]
         return [
             f"{self.name}, {where}: {each['desc']} from {each['client']}, {each.get('command', 'idle')}"
             for where, each in found

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{join_all, FutureExt};
-use mongodb::options::{ServerAddress, SessionOptions};
+use mongodb::options::ServerAddress;
 use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, Instant};
@@ -33,8 +33,8 @@ use super::direct::Leftover;
 use super::failure::from_driver;
 use super::query::{open, Opened, Query};
 use super::resume::Resume;
-use super::session::Session;
-use super::sizes::Sized;
+use super::session::{implicit, Session};
+use super::sizes::SizedFind;
 use super::task::panicked;
 use super::trace::Trace;
 use crate::error::{Error, ErrorKind, Result};
@@ -232,7 +232,7 @@ impl Pump {
         session: Option<Session>,
     ) -> Result<()> {
         let client = self.client.clone();
-        let mut sized = Sized::of(database, &query, self.patience.eager);
+        let mut sized = SizedFind::of(database, &query, self.patience.eager);
         if let Some(sized) = &mut sized {
             self.size(&driver.database(database), sized, &mut query)
                 .await?;
@@ -244,10 +244,7 @@ impl Pump {
                 session
             }
             None => {
-                // The server is asked for nothing here. Not causally consistent, as the driver's implicit sessions.
-                let options = SessionOptions::builder().causal_consistency(false).build();
-                let session = driver.start_session().with_options(options).await;
-                let session = session.map_err(from_driver)?;
+                let session = implicit(driver).await.map_err(from_driver)?;
                 let session = Session::new(&client, session);
                 self.own_session = Some(session.clone());
                 session

@@ -16,9 +16,9 @@ use crate::reader::Reply;
 use crate::source::batch::take_apart;
 use crate::source::direct;
 use crate::source::failure::{from_driver, is_final};
-use crate::source::query::{next, Query};
+use crate::source::query::{ask, next, Query};
 use crate::source::session::Session;
-use crate::source::sizes::{self, Sized};
+use crate::source::sizes::{self, SizedFind};
 
 /// How often a session is refreshed while its reader is slow, in milliseconds; servers let sessions die after 30 minutes.
 static REFRESH: AtomicU64 = AtomicU64::new(300_000);
@@ -53,7 +53,7 @@ impl Pump {
     pub(super) async fn size(
         &mut self,
         database: &mongodb::Database,
-        sized: &mut Sized,
+        sized: &mut SizedFind,
         query: &mut Query,
     ) -> Result<()> {
         let client = self.client.clone();
@@ -61,11 +61,7 @@ impl Pump {
         if sizes.known(&sized.kind).is_none() && sized.asks && !sizes.far() {
             // Twice at most: the first exchange of a client includes connecting.
             for _ in 0..2 {
-                let mut ask = database.run_command(sized.question());
-                let criteria = query.selection_criteria();
-                if let Some(criteria) = criteria.or(database.selection_criteria()) {
-                    ask = ask.selection_criteria(criteria.clone());
-                }
+                let ask = ask(database, sized.question(), query.selection_criteria());
                 let begun = Instant::now();
                 self.trace.asks(Some("dataSize"));
                 let answered = self.attend(ask.into_future()).await;
@@ -99,7 +95,7 @@ impl Pump {
         cursor: &mut SessionRawBatchCursor,
         first: RawBatch,
         session: &Session,
-        mut sized: Option<Sized>,
+        mut sized: Option<SizedFind>,
     ) -> Result<()> {
         let mut batch = Some(first);
         while let Some(received) = batch {
