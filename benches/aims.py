@@ -77,7 +77,10 @@ AIMS = [
         Aim(f"{job} / PyMongo", job, OURS, (job, ("pymongo",)), 1, ("flat", "nested"))
         for job in ("find_one", "find of 1", "find of 100")
     ),
-    Aim("models, find many / the socket", "find many", MODELS, ("find many", ("socket",)), 1.4, ("small",)),
+    *(
+        Aim(f"models, {job} / the socket", job, MODELS, (job, ("socket",)), 1.4, ("small",))
+        for job in ("find many", "find many, first")
+    ),
     *(
         Aim(
             f"{reader[16:]} models, {job} / the faster of Beanie and MongoEngine".lstrip(),
@@ -88,7 +91,7 @@ AIMS = [
             ("small", "large"),
         )
         for reader in (MODELS, AWAITED)
-        for job in ("create", "update", "find by filter", "find many", "find many, read all")
+        for job in ("create", "update", "find by filter", "find many", "find many, first", "find many, read all")
     ),
 ]
 

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from typing import Any, NamedTuple
 from registry import Counted, Target, Work
 
 TIMEOUT_SECONDS = 600
+ITERATIONS_SECONDS = 10
+"""Iterations end when they took that long together, however many there were to be."""
 
 
 class Measurement(NamedTuple):
@@ -52,19 +55,29 @@ def count_of(result: Any) -> int:
     return len(result) if type(result).__name__ == "Result" else 1
 
 
-def measured(work: Work, calls: int = 1) -> tuple[Measurement, Any]:
-    """Run work that calls something so many times; the figures of one call, and the work's result."""
+def measured(work: Work, calls: int = 1, iterations: int = 1) -> tuple[Measurement, Any]:
+    """Run work that calls something so many times; the figures of one call, and the work's result.
+
+    Of iterations the wall and CPU times are medians, and the results are those of the last.
+    """
     gc.collect()
     # 5 resets VmHWM to what is resident now: the peak is the work's, not that of the imports.
     if Path("/proc/self/clear_refs").exists():
         Path("/proc/self/clear_refs").write_text("5")
     resident = memory_kilobytes("VmRSS")
-    before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    result = work()
-    wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
-    peak = memory_kilobytes("VmHWM")
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measurement(wall / calls, cpu / calls, (peak - resident) / 1024, count_of(result)), result
+    walls: list[float] = []
+    cpus: list[float] = []
+    result = None
+    while len(walls) < iterations and sum(walls) < ITERATIONS_SECONDS:
+        result = None  # what an iteration gave is not held, nor let go of, in the time of the next
+        before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+        result = work()
+        wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
+        walls.append(wall)
+        cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    peak = (memory_kilobytes("VmHWM") - resident) / 1024
+    wall, cpu = statistics.median(walls) / calls, statistics.median(cpus) / calls
+    return Measurement(wall, cpu, peak, count_of(result)), result
 
 
 def in_child(script: Path, arguments: Sequence[str], python: str = sys.executable) -> Any:
@@ -90,7 +103,8 @@ def main(shape: str, group: str, reader: str, calls: str) -> None:
     import readers
 
     target = Target(os.environ["MONGODB_URI"], shape, int(calls))
-    print(json.dumps(measured(readers.GROUPS[group].jobs[reader](target), target.calls)[0]))
+    of = readers.GROUPS[group]
+    print(json.dumps(measured(of.jobs[reader](target), target.calls, of.iterations)[0]))
 
 
 if __name__ == "__main__":

@@ -48,6 +48,8 @@ class Group:
         Where it is measured; None for every shape of SHAPES.
     calls
         How often the work does it. More than one: the figures are those of one call, and shown in microseconds.
+    iterations
+        How often a process does the work, each time measured by itself: its figures are the medians.
     jobs
         The readers that meet it. The name's first word is the module that must be installed.
     only
@@ -56,6 +58,7 @@ class Group:
 
     shapes: tuple[str, ...] | None = None
     calls: int = 1
+    iterations: int = 1
     jobs: dict[str, Job] = field(default_factory=dict)
     only: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -63,9 +66,9 @@ class Group:
 GROUPS: dict[str, Group] = {}
 
 
-def group(name: str, shapes: tuple[str, ...] | None = None, calls: int = 1) -> None:
+def group(name: str, shapes: tuple[str, ...] | None = None, calls: int = 1, iterations: int = 1) -> None:
     """Declare a group, in the place where tables shall show it."""
-    GROUPS[name] = Group(shapes, calls)
+    GROUPS[name] = Group(shapes, calls, iterations)
 
 
 def job(name: str, reader: str, only: tuple[str, ...] = ()) -> Callable[[Job], Job]:
