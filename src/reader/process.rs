@@ -27,6 +27,11 @@ impl<T> Native<T> {
     pub(crate) fn get(&self) -> Option<&T> {
         self.value.as_ref().filter(|_| self.pid == process::id())
     }
+
+    /// As `get`.
+    pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
+        self.value.as_mut().filter(|_| self.pid == process::id())
+    }
 }
 
 impl<T> Drop for Native<T> {

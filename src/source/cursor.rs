@@ -1,10 +1,10 @@
 //! A cursor's replies, for the reader to poll.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver};
 use tokio::sync::watch;
 
 use super::pump::{self, Message, Output, Request};
@@ -22,7 +22,7 @@ pub struct CursorSource {
 }
 
 struct Link {
-    messages: Receiver<Message>,
+    messages: UnboundedReceiver<Message>,
     stop: watch::Sender<bool>,
 }
 
@@ -36,7 +36,7 @@ impl CursorSource {
     /// `resumed` counts how often the run went on with another cursor.
     pub(crate) fn start(request: Request, resumed: Arc<AtomicU64>) -> Result<Self> {
         let runtime = runtime::handle()?;
-        let (sender, messages) = channel();
+        let (sender, messages) = unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let ticket = registry::enter(request.client.id(), stop.clone())?;
         runtime.spawn(async move {
@@ -56,23 +56,25 @@ impl Source for CursorSource {
         if self.last {
             self.link = None;
         }
-        let Some(native) = &self.link else {
+        let Some(native) = &mut self.link else {
             return Ok(Arrival::End);
         };
-        let received = native.get().map(|link| link.messages.recv_timeout(wait));
+        let received = native
+            .get_mut()
+            .map(|link| runtime::wait(link.messages.recv(), wait));
         let error = match received {
             // The permit goes here: these bytes are the reader's now.
-            Some(Ok(Message::Reply { reply, last, .. })) => {
+            Some(Some(Some(Message::Reply { reply, last, .. }))) => {
                 self.last = last;
                 return Ok(Arrival::Reply(reply));
             }
-            Some(Err(RecvTimeoutError::Timeout)) => return Ok(Arrival::Pending),
-            Some(Ok(Message::End)) => {
+            Some(None) => return Ok(Arrival::Pending),
+            Some(Some(Some(Message::End))) => {
                 self.link = None;
                 return Ok(Arrival::End);
             }
-            Some(Ok(Message::Failed(error))) => error,
-            Some(Err(RecvTimeoutError::Disconnected)) => Error::new(ErrorKind::Internal(
+            Some(Some(Some(Message::Failed(error)))) => error,
+            Some(Some(None)) => Error::new(ErrorKind::Internal(
                 "a query ended without an outcome".into(),
             )),
             None => Error::new(ErrorKind::Connection(

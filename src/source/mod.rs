@@ -8,6 +8,8 @@
 //!  Task::wait  <----- outcome ----------  count, distinct, commands, sessions
 //! ```
 //!
+//! In a series of small exchanges the runtime's loop is lent to the caller's thread.
+//!
 //! Everything here is keyed by process: a forked child makes its own runtime, driver client and registry, and never
 //! touches what it inherited, because the threads that served it do not exist there.
 
@@ -19,6 +21,7 @@ mod direct;
 pub mod events;
 mod failure;
 mod filter;
+mod lending;
 mod names;
 mod options;
 mod pump;

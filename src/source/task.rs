@@ -3,14 +3,17 @@
 use std::any::Any;
 use std::future::Future;
 use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::pin::pin;
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
+use super::lending::Busy;
 use super::runtime;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -43,12 +46,14 @@ pub struct Task<T> {
 
 struct Shared<T> {
     state: Mutex<State<T>>,
-    done: Condvar,
+    done: Notify,
 }
 
 struct State<T> {
     phase: Phase<T>,
     callbacks: Vec<Box<dyn FnOnce() + Send>>,
+    /// Held for the callbacks: for them nobody waits on a thread.
+    busy: Option<Busy>,
 }
 
 enum Phase<T> {
@@ -101,8 +106,9 @@ impl<T> Task<T> {
                 state: Mutex::new(State {
                     phase: Phase::Running,
                     callbacks: Vec::new(),
+                    busy: None,
                 }),
-                done: Condvar::new(),
+                done: Notify::new(),
             }),
             stop: StopFlag::default(),
             abort: None,
@@ -134,22 +140,7 @@ impl<T> Task<T> {
                 "the operation was started before a fork, and only the parent process can finish it".into(),
             ))));
         }
-        let state = self.shared.lock();
-        let (mut state, _) = self
-            .shared
-            .done
-            .wait_timeout_while(state, wait, |state| matches!(state.phase, Phase::Running))
-            .unwrap_or_else(PoisonError::into_inner);
-        match std::mem::replace(&mut state.phase, Phase::Taken) {
-            Phase::Running => {
-                state.phase = Phase::Running;
-                None
-            }
-            Phase::Done(outcome) => Some(outcome),
-            Phase::Taken => Some(Err(Error::new(ErrorKind::InvalidArgument(
-                "the outcome of this operation was already taken".into(),
-            )))),
-        }
+        runtime::wait(self.shared.outcome(), wait)
     }
 
     /// Whether the work is over, its outcome taken or not.
@@ -164,6 +155,9 @@ impl<T> Task<T> {
             let mut state = self.shared.lock();
             if matches!(state.phase, Phase::Running) {
                 state.callbacks.push(Box::new(callback));
+                if state.busy.is_none() {
+                    state.busy = runtime::busy();
+                }
                 return;
             }
         }
@@ -200,6 +194,32 @@ impl<T> Shared<T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    async fn outcome(&self) -> Result<T> {
+        loop {
+            let mut done = pin!(self.done.notified());
+            done.as_mut().enable();
+            if let Some(outcome) = self.take() {
+                return outcome;
+            }
+            done.await;
+        }
+    }
+
+    /// The outcome, if there is one.
+    fn take(&self) -> Option<Result<T>> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.phase, Phase::Taken) {
+            Phase::Running => {
+                state.phase = Phase::Running;
+                None
+            }
+            Phase::Done(outcome) => Some(outcome),
+            Phase::Taken => Some(Err(Error::new(ErrorKind::InvalidArgument(
+                "the outcome of this operation was already taken".into(),
+            )))),
+        }
+    }
+
     /// The first outcome counts.
     fn finish(&self, outcome: Result<T>) {
         let mut state = self.lock();
@@ -208,8 +228,9 @@ impl<T> Shared<T> {
         }
         state.phase = Phase::Done(outcome);
         let callbacks = std::mem::take(&mut state.callbacks);
+        state.busy = None;
         drop(state);
-        self.done.notify_all();
+        self.done.notify_waiters();
         for callback in callbacks {
             callback();
         }

@@ -15,13 +15,13 @@ mod replies;
 
 use std::mem::take;
 use std::panic::AssertUnwindSafe;
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::{join_all, FutureExt};
 use mongodb::options::ServerAddress;
 use mongodb::raw_batch_cursor::SessionRawBatchCursor;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, Instant};
 
@@ -31,6 +31,7 @@ use super::batch::take_apart;
 use super::client::{Client, ANSWERING};
 use super::direct::Leftover;
 use super::failure::from_driver;
+use super::lending::Busy;
 use super::query::{open, Opened, Query};
 use super::resume::Resume;
 use super::session::{implicit, Session};
@@ -75,11 +76,11 @@ pub(crate) enum Message {
 
 /// The reader's end of a pump; the first outcome is the one it gets.
 pub(crate) struct Output {
-    sender: Option<Sender<Message>>,
+    sender: Option<UnboundedSender<Message>>,
 }
 
 impl Output {
-    pub(crate) fn new(sender: Sender<Message>) -> Self {
+    pub(crate) fn new(sender: UnboundedSender<Message>) -> Self {
         Output {
             sender: Some(sender),
         }
@@ -118,6 +119,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         leftovers: Vec::new(),
         spent: Vec::new(),
         resume: None,
+        busy: None,
     };
     let drive = pump.drive(&request.database, request.ask, request.session);
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
@@ -160,6 +162,8 @@ struct Pump {
     /// Cursors that were left before their end.
     spent: Vec<SessionRawBatchCursor>,
     resume: Option<Box<Resume>>,
+    /// Replies are fetched ahead of the reader.
+    busy: Option<Busy>,
 }
 
 struct OpenCursor {

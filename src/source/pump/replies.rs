@@ -17,6 +17,7 @@ use crate::source::batch::take_apart;
 use crate::source::direct;
 use crate::source::failure::{from_driver, is_final};
 use crate::source::query::{ask, next, Query};
+use crate::source::runtime;
 use crate::source::session::Session;
 use crate::source::sizes::{self, SizedFind};
 
@@ -139,6 +140,9 @@ impl Pump {
         let permit = permit.map_err(|_| Error::new(ErrorKind::Cancelled))?;
         self.patience.answered();
         let last = self.cursor.is_none() && self.resume.is_none();
+        if !last && self.busy.is_none() {
+            self.busy = runtime::busy();
+        }
         let message = Message::Reply {
             reply,
             last,
