@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Any
 
 import bson
@@ -24,7 +25,7 @@ MAX_VALUES = 4_000_000
 """More values than any message holds (48 MB, a dozen bytes a list element): stops structures that share parts."""
 EMPTY = bson.encode({})
 
-_SCALARS = frozenset({str, int, float, bool, type(None), bytes, bson.ObjectId, bson.Int64})
+_SCALARS = frozenset({str, int, float, bool, type(None), bytes, datetime, bson.ObjectId, bson.Int64})
 
 
 class Encoded(dict[str, Any]):
@@ -53,6 +54,9 @@ class Kept(dict[str, Any]):
         super().__init__(value)
         self.stored = stored
         self.keys_kept = keys_kept
+
+
+_DICTS = frozenset({dict, Encoded, Kept})
 
 
 def document(
@@ -101,7 +105,9 @@ def pipeline(stages: Any, options: CodecOptions[Any], what: str = "pipeline", de
 
 
 def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str, deepest: int) -> bytes:
-    if check_depth(value, what, deepest):
+    # Most have no levels at all.
+    flat = type(value) in _DICTS and _SCALARS.issuperset(map(type, value.values()))
+    if not flat and check_depth(value, what, deepest):
         value = _plain(value)
     try:
         return bson.encode(value, codec_options=options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -21,7 +22,10 @@ from .plans import CLASS_KEY, Plan
 _COMPARED: CodecOptions[Any] = CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
 
 _EXACT = frozenset({bool, str, datetime, ObjectId, type(None)})
-"""Types whose equal values are stored alike: floats are not among them, for -0.0."""
+"""Types whose equal values are stored alike."""
+
+_DISTINCT = frozenset({bool, str, ObjectId})
+"""Types whose values that differ are stored differently: a datetime may differ in microseconds."""
 
 
 def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -38,26 +42,47 @@ def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     return sets, unsets
 
 
-def whole_document(instance: Any, options: CodecOptions[Any], paths: Iterable[str] | None = None) -> dict[str, Any]:
-    """The document as it would be stored; what did not change, just as it is stored now. `paths`: changes, if known."""
+def whole_document(instance: Any, options: CodecOptions[Any]) -> dict[str, Any]:
+    """The document as it would be stored; what did not change, just as it is stored now."""
     document: dict[str, Any] = instance._dump()
     stored = instance._document()
     if stored is None:
         return document
     info = type(instance).__odm__
-    if paths is None:
-        sets, unsets = changes(instance)
-        paths = (*sets, *unsets)
-    changed = {path.partition(".")[0] for path in paths}
+    sets, unsets = changes(instance)
+    changed = _top((*sets, *unsets))
+    for key in changed & document.keys():
+        document[key] = _changed(info.by_key.get(key), stored, key, document[key], options)
     if info.in_tree:
         changed.add(CLASS_KEY)
-    for key in changed & document.keys():
-        field = info.by_key.get(key)
-        if field is not None and field.plan.model is not None and isinstance(stored.get(key), StoredDocument):
-            with contextlib.suppress(ValidationError):
-                old = field.dump(field._load(stored[key], None))
-                document[key] = _merged(stored[key], old, document[key], options)
     return encode.Kept(document, stored, [key for key in document if key not in changed and key in stored])
+
+
+def document_after(instance: Any, paths: Iterable[str], options: CodecOptions[Any]) -> dict[str, Any]:
+    """The document as it is stored once changes under these paths are written; what else it has is not looked at."""
+    stored = instance._document()
+    if stored is None:
+        return instance._dump()  # type: ignore[no-any-return]
+    document: dict[str, Any] = dict.fromkeys(stored)
+    kept = dict(document)
+    fields = type(instance).__odm__.by_key
+    for key in _top(paths):
+        field = fields[key]
+        document[key] = _changed(field, stored, key, field.dump(instance._held(field.name)), options)
+        kept.pop(key, None)
+    return encode.Kept(document, stored, list(kept))
+
+
+def _top(paths: Iterable[str]) -> set[str]:
+    return {path.partition(".")[0] for path in paths}
+
+
+def _changed(field: Any, stored: StoredDocument, key: str, new: Any, options: CodecOptions[Any]) -> Any:
+    """The value of a key that changed; of an embedded model, what did not change of it as it is stored."""
+    if field is not None and field.plan.model is not None and isinstance(stored.get(key), StoredDocument):
+        with contextlib.suppress(ValidationError):
+            return _merged(stored[key], field.dump(field._load(stored[key], None)), new, options)
+    return new
 
 
 def _merged(stored: StoredDocument, old: Any, new: Any, options: CodecOptions[Any]) -> Any:
@@ -107,7 +132,11 @@ def forget(instance: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
 def is_stored(field: Any, value: Any, document: Mapping[str, Any]) -> bool:
     """Whether a document that was written has this value of a field."""
     try:
-        return same(field.dump(value), document[field.key])
+        if isinstance(document, encode.Kept) and field.key in document.keys_kept:
+            there = field.dump(field._load(document.stored[field.key], None))
+        else:
+            there = document[field.key]
+        return same(field.dump(value), there)
     except ValidationError:
         return False
 
@@ -157,8 +186,13 @@ def _alike(old: dict[str, Any], new: dict[str, Any]) -> bool:
 
 def same(old: Any, new: Any) -> bool:
     """Whether two values are stored alike."""
-    if type(old) is type(new) and type(old) in _EXACT and old == new:
-        return True
+    if type(old) is type(new):
+        if type(old) in _EXACT and old == new:
+            return True
+        if type(old) in _DISTINCT:
+            return False
+        if type(old) is float and not (math.isnan(old) or math.isnan(new)):
+            return bool(old == new) and math.copysign(1.0, old) == math.copysign(1.0, new)
     if type(old) is not bool and type(new) is not bool and isinstance(old, int) and isinstance(new, int):
         return old == new  # an Int64 and an int
     try:

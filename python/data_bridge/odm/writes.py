@@ -14,7 +14,7 @@ from ..errors import InvalidQuery
 from ..operations import ReturnDocument
 from . import trust
 from .binding import check_instance, collection_of
-from .changes import changed_fields, changes, forget, is_stored, whole_document
+from .changes import changed_fields, changes, document_after, forget, is_stored, whole_document
 from .errors import DocumentNotFound, Mismatch, PartlyRead, RevisionConflict, UnsavedChanges, ValidationError
 from .hooks import Event
 from .plans import plain
@@ -168,7 +168,7 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
     if not update and not instance._is_stored:
         update["$setOnInsert"] = {"_id": id_of(instance)}
     options = collection_of(type(instance)).codec_options
-    return found_by, update, whole_document(instance, options, [*sets, *unsets])
+    return found_by, update, document_after(instance, [*sets, *unsets], options)
 
 
 def changed(instance: Any, before: tuple[dict[str, Any], dict[str, Any]]) -> list[trust.Trusted]:
