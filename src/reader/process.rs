@@ -29,6 +29,7 @@ impl<T> Native<T> {
     }
 
     /// As `get`.
+    #[cfg(feature = "mongodb")]
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.value.as_mut().filter(|_| self.pid == process::id())
     }
