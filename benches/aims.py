@@ -114,7 +114,10 @@ def lines(runs: Sequence[Figures]) -> list[list[str]]:
 
 def page(runs: Sequence[Figures]) -> str:
     """The table as a page."""
-    facts = ", ".join(f"{name} {value}" for name, value in runs[-1].environment.items())
+    facts = ", ".join(
+        f"{name} {' and '.join(dict.fromkeys(run.environment[name] for run in runs if name in run.environment))}"
+        for name in runs[-1].environment
+    )
     head = ["", "shape", "aim", *(f"run {number}" for number in range(1, len(runs) + 1)), "met"]
     commands = ", ".join(dict.fromkeys(f"`{run.command}`" for run in runs))
     text = [

@@ -57,7 +57,7 @@ class ShapeFigures:
             counts = {
                 reader: sorted({each.results for each in measured})
                 for (of, reader), measured in self.measurements.items()
-                if of == group and measured and not (reader == "socket" and group in VALUES)
+                if of == group and measured and not (reader.startswith("socket") and group in VALUES)
             }
             if len({count for each in counts.values() for count in each}) > 1:
                 told = ", ".join(f"{reader} {'/'.join(map(str, each))}" for reader, each in counts.items())

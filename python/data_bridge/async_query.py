@@ -13,7 +13,6 @@ from .foreign.models import target_of
 from .plan import Plan
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS
-from .report import Report
 from .result import Result
 from .stream import AsyncStream
 
@@ -123,7 +122,7 @@ class AsyncQuery(QueryBase):
         except BaseException as error:
             self._failed(reader, error)
             raise
-        self._runs.finished(Report(data.report()))
+        self._runs.finished(data.report())
         return data.document(0) if len(data) else None
 
     async def __aiter__(self) -> AsyncIterator[Document]:

@@ -106,7 +106,7 @@ def pipeline(stages: Any, options: CodecOptions[Any], what: str = "pipeline", de
 
 def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str, deepest: int) -> bytes:
     # Most have no levels at all.
-    flat = type(value) in _DICTS and _SCALARS.issuperset(map(type, value.values()))
+    flat = type(value) in _DICTS and len(value) < MAX_VALUES and _SCALARS.issuperset(map(type, value.values()))
     if not flat and check_depth(value, what, deepest):
         value = _plain(value)
     try:

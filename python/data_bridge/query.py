@@ -14,7 +14,6 @@ from .foreign.models import target_of
 from .plan import Plan
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS, Reading
-from .report import Report
 from .result import Result
 from .stream import Stream
 
@@ -129,7 +128,7 @@ class Query(QueryBase):
                 return result._data.instances(maker)
             return result.to_dicts() if dicts else result.to_list()
         data, objects = self._taken(reader, lambda: reader.read_list(maker, dicts=dicts))
-        self._runs.finished(Report(data.report()))
+        self._runs.finished(data.report())
         return objects
 
     @overload
@@ -151,7 +150,7 @@ class Query(QueryBase):
             return next(iter(self), None)
         reader = plan.start(self._reading.timeout, eager=True)
         data = self._taken(reader, reader.read_all)
-        self._runs.finished(Report(data.report()))
+        self._runs.finished(data.report())
         return data.document(0) if len(data) else None
 
     def __iter__(self) -> Iterator[Document]:

@@ -46,9 +46,14 @@ def reading(
     TypeError, ValueError
         For what cannot be used.
     """
-    given = given_schema(schema)
-    form = Form(given, on_conflict, objectid=objectid, uuid=uuid, decimal=decimal, mixed=mixed, strings=strings)
+    asked = (on_conflict, objectid, uuid, decimal, mixed, strings)
+    form = _USUAL if schema is None and asked == _ASKED else _form(schema, *asked)
     return Reading(form, check_timeout(timeout), progress_.check(progress))
+
+
+def _form(schema: Any, on_conflict: str, objectid: str, uuid: str, decimal: str, mixed: str, strings: str) -> Form:
+    given = given_schema(schema)
+    return Form(given, on_conflict, objectid=objectid, uuid=uuid, decimal=decimal, mixed=mixed, strings=strings)
 
 
 def given_schema(schema: Any) -> Schema | None:
@@ -78,6 +83,12 @@ class _Reporting(Protocol):
     def report(self) -> dict[str, Any]: ...
 
 
+_ASKED = ("error", "extension", "extension", "extension", "extension", "utf8")
+"""What `reading` is asked for where nobody says anything."""
+_USUAL = _form(None, *_ASKED)
+"""The form that is: it cannot be changed, so all share it."""
+
+
 class Runs:
     """The runs of one query, for its report. Keeps no rows."""
 
@@ -85,14 +96,14 @@ class Runs:
 
     def __init__(self) -> None:
         self._open: deque[_Reporting] = deque(maxlen=16)
-        self._finished: Report | None = None
+        self._finished: Report | Mapping[str, Any] | None = None
 
     def started(self, run: _Reporting) -> None:
         """A live run, whose end only the native module sees."""
         self._open.append(run)
 
-    def finished(self, report: Report) -> None:
-        """A run that is over."""
+    def finished(self, report: Report | Mapping[str, Any]) -> None:
+        """A run that is over, and its report or what it is made of: hardly anybody asks for it."""
         self._open.clear()
         self._finished = report
 
@@ -104,6 +115,8 @@ class Runs:
                 while self._open and self._open[0] is not run:
                     self._open.popleft()
                 self._open.popleft()
-                self._finished = Report(values)
+                self._finished = values
                 break
+        if self._finished is not None and not isinstance(self._finished, Report):
+            self._finished = Report(self._finished)
         return self._finished

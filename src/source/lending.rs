@@ -9,7 +9,7 @@
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -21,17 +21,14 @@ use tokio::time::timeout;
 /// Waits belong to a series when one ends so soon after the other. What takes longer is not worth it.
 const SERIES: Duration = Duration::from_millis(2);
 
-/// So long a lent loop may stand still before the loop's thread takes it back.
+/// So often the loop's thread looks at a loop that it lent: nobody runs it for twice that at most.
 const IDLE: Duration = Duration::from_millis(1);
-
-/// How often the loop's thread looks whether the loop, in use now, is still needed by who borrowed it.
-const LOOK: Duration = Duration::from_millis(10);
 
 /// The loop of a runtime of one thread, and who runs it.
 pub(super) struct Lending {
     /// The loop's thread, once it was started.
     thread: OnceLock<Thread>,
-    started: AtomicBool,
+    starting: Mutex<()>,
     lent: AtomicBool,
     /// Somebody is done with it.
     back: AtomicBool,
@@ -51,7 +48,7 @@ impl Lending {
     pub(super) fn new() -> Self {
         Lending {
             thread: OnceLock::new(),
-            started: AtomicBool::new(false),
+            starting: Mutex::new(()),
             lent: AtomicBool::new(false),
             back: AtomicBool::new(false),
             asked: Notify::new(),
@@ -70,23 +67,20 @@ impl Lending {
         runtime: &'static Runtime,
         stack: usize,
     ) -> std::io::Result<()> {
-        if self.started.load(Ordering::Acquire) || self.started.swap(true, Ordering::AcqRel) {
+        if self.thread.get().is_some() {
             return Ok(());
         }
-        let spawned = thread::Builder::new()
-            .name("data-bridge-io".into())
-            .stack_size(stack)
-            .spawn(move || self.serve(runtime));
-        match spawned {
-            Ok(handle) => {
-                let _ = self.thread.set(handle.thread().clone());
-                Ok(())
-            }
-            Err(error) => {
-                self.started.store(false, Ordering::Release);
-                Err(error)
-            }
+        // Who comes second must not go on before there is a thread that runs what it spawns.
+        let _starting: MutexGuard<'_, ()> =
+            self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.thread.get().is_none() {
+            let handle = thread::Builder::new()
+                .name("data-bridge-io".into())
+                .stack_size(stack)
+                .spawn(move || self.serve(runtime))?;
+            let _ = self.thread.set(handle.thread().clone());
         }
+        Ok(())
     }
 
     /// What the loop's thread does.
@@ -95,12 +89,11 @@ impl Lending {
             runtime.block_on(self.asked.notified());
             self.back.store(false, Ordering::SeqCst);
             self.lent.store(true, Ordering::SeqCst);
-            let mut seen = self.borrowed.load(Ordering::Relaxed);
+            let mut seen = self.borrowed.load(Ordering::SeqCst);
             while self.busy.load(Ordering::SeqCst) == 0 && !self.back.load(Ordering::SeqCst) {
-                let in_use = self.borrowers.load(Ordering::Relaxed) > 0;
-                thread::park_timeout(if in_use { LOOK } else { IDLE });
-                let borrowed = self.borrowed.load(Ordering::Relaxed);
-                if borrowed == seen && self.borrowers.load(Ordering::Relaxed) == 0 {
+                thread::park_timeout(IDLE);
+                let borrowed = self.borrowed.load(Ordering::SeqCst);
+                if borrowed == seen && self.borrowers.load(Ordering::SeqCst) == 0 {
                     break;
                 }
                 seen = borrowed;
@@ -120,13 +113,13 @@ impl Lending {
         // On a thread of the runtime's own an asynchronous caller waits for the outcome.
         let able = self.in_series()
             && self.busy.load(Ordering::SeqCst) == 0
-            && Handle::try_current().is_err();
+            && Handle::try_current().is_err()
+            && has_stack(stack);
         let lent = self.lent.load(Ordering::SeqCst);
-        let outcome = if able && lent && has_stack(stack) {
-            self.borrowers.fetch_add(1, Ordering::SeqCst);
-            self.borrowed.fetch_add(1, Ordering::SeqCst);
+        let outcome = if able && lent {
+            let borrower = Borrower::new(self);
             let outcome = runtime.block_on(async { timeout(wait, future).await });
-            self.borrowers.fetch_sub(1, Ordering::SeqCst);
+            drop(borrower);
             if outcome.is_err() {
                 // It takes longer: nothing that a switch of threads would add to.
                 self.back.store(true, Ordering::SeqCst);
@@ -178,6 +171,23 @@ impl Lending {
 
 fn is_soon(before: u64, now: u64) -> bool {
     now.saturating_sub(before) < SERIES.as_micros() as u64
+}
+
+/// A wait that runs the loop.
+struct Borrower(&'static Lending);
+
+impl Borrower {
+    fn new(lending: &'static Lending) -> Self {
+        lending.borrowers.fetch_add(1, Ordering::SeqCst);
+        lending.borrowed.fetch_add(1, Ordering::SeqCst);
+        Borrower(lending)
+    }
+}
+
+impl Drop for Borrower {
+    fn drop(&mut self) {
+        self.0.borrowers.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// See [`Lending::busy`].

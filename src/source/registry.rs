@@ -105,6 +105,8 @@ pub fn runs() -> usize {
 /// To be called from a plain thread, not from the runtime.
 pub fn shutdown(within: Duration) {
     if let Some(handle) = runtime::started() {
+        // `Handle::block_on` runs no loop.
+        let _busy = runtime::busy();
         handle.block_on(stop(None, within));
     }
 }

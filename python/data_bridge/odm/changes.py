@@ -58,17 +58,23 @@ def whole_document(instance: Any, options: CodecOptions[Any]) -> dict[str, Any]:
     return encode.Kept(document, stored, [key for key in document if key not in changed and key in stored])
 
 
-def document_after(instance: Any, paths: Iterable[str], options: CodecOptions[Any]) -> dict[str, Any]:
-    """The document as it is stored once changes under these paths are written; what else it has is not looked at."""
+def document_after(
+    instance: Any, sets: Mapping[str, Any], unsets: Iterable[str], options: CodecOptions[Any]
+) -> dict[str, Any]:
+    """The document as it is stored once these changes are written; what else it has is not looked at."""
     stored = instance._document()
     if stored is None:
         return instance._dump()  # type: ignore[no-any-return]
     document: dict[str, Any] = dict.fromkeys(stored)
     kept = dict(document)
     fields = type(instance).__odm__.by_key
-    for key in _top(paths):
-        field = fields[key]
-        document[key] = _changed(field, stored, key, field.dump(instance._held(field.name)), options)
+    for key in _top((*sets, *unsets)):
+        # Below a key that is sent as a whole nothing is.
+        if key in sets:
+            document[key] = sets[key]
+        else:
+            field = fields[key]
+            document[key] = _changed(field, stored, key, field.dump(instance._held(field.name)), options)
         kept.pop(key, None)
     return encode.Kept(document, stored, list(kept))
 

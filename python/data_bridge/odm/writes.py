@@ -168,7 +168,7 @@ def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[st
     if not update and not instance._is_stored:
         update["$setOnInsert"] = {"_id": id_of(instance)}
     options = collection_of(type(instance)).codec_options
-    return found_by, update, document_after(instance, [*sets, *unsets], options)
+    return found_by, update, document_after(instance, sets, unsets, options)
 
 
 def changed(instance: Any, before: tuple[dict[str, Any], dict[str, Any]]) -> list[trust.Trusted]:
@@ -278,13 +278,21 @@ def written(instance: Any, document: dict[str, Any], *, whole: bool, session: An
         data = document.data
     else:
         data = encode.document(document, collection.codec_options, "document", encode.STORED_DEPTH)
-    instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
     fields, kept = type(instance).__odm__.fields, instance._kept
+    # Assigned while the write was under way, by another task or thread: it is not stored yet.
+    late = {
+        name: value
+        for name, value in instance._assigned.items()
+        if fields[name].key not in document and not fields[name].plan.virtual
+    }
+    instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
+    for name, value in late.items():
+        kept.pop(name, None)
+        instance._assigned.setdefault(name, value)
     # A default of a key that is not stored stays what it was: a factory would make another one.
     for name in [name for name in list(kept) if not fields[name].plan.keeps and fields[name].key in document]:
         value = kept.pop(name)
         if name != REVISION and not is_stored(fields[name], value, document):
-            # Assigned while the write was under way, by another task or thread: it is not stored yet.
             instance._assigned.setdefault(name, value)
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from bson import ObjectId
 
 import data_bridge
 from data_bridge import odm
@@ -76,6 +77,29 @@ async def test_a_change_during_a_write_is_written_by_the_next(tasks: Any, name: 
     stored = tasks.find_one({}, {"_id": 0, "stamped": 0})
     assert stored == {"name": "second", "n": 7, "done": True, "tags": ["late"]}
     assert tasks.find_one()["stamped"] == (1 if name == "update" else 0)
+    assert await Task.find_one() == task
+
+
+@pytest.mark.parametrize("read", [False, True])
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_change_of_what_is_not_stored_yet(tasks: Any, name: str, read: bool) -> None:
+    tasks.insert_one({"_id": ObjectId(), "name": "first"})
+    task = await Task.find_one()
+    assert task is not None
+    if read:
+        assert (task.n, task.done, task.tags) == (0, False, [])
+    if name != "update":
+        task.name = "second"
+
+    def change() -> None:
+        task.n = 7
+        task.tags = ["late"]
+
+    await meanwhile(WRITES[name](task), change)
+    assert (task.name, task.n, task.tags) == ("second", 7, ["late"])
+    await task.save()
+    stored = tasks.find_one({}, {"_id": 0})
+    assert (stored["name"], stored["n"], stored["tags"]) == ("second", 7, ["late"])
     assert await Task.find_one() == task
 
 
