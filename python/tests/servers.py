@@ -37,7 +37,10 @@ def pid(admin: Admin) -> int:
 
 def connections(admin: Admin, name: str) -> list[dict[str, Any]]:
     """Of clients that call themselves so, as the server describes them."""
-    stages = [{"$currentOp": {"idleConnections": True, "allUsers": True}}, {"$match": {"appName": name}}]
+    stages: list[dict[str, Any]] = [
+        {"$currentOp": {"idleConnections": True, "allUsers": True}},
+        {"$match": {"appName": name}},
+    ]
     return list(admin.admin.aggregate(stages))
 
 
