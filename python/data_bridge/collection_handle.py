@@ -39,6 +39,7 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         self._client = database._client
         self._name = names.check_collection(database.name, name)
         self._settings = settings
+        self._heads = {}
 
     @property
     def name(self) -> str:

@@ -105,9 +105,7 @@ def pipeline(stages: Any, options: CodecOptions[Any], what: str = "pipeline", de
 
 
 def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str, deepest: int) -> bytes:
-    # Most have no levels at all.
-    flat = type(value) in _DICTS and len(value) < MAX_VALUES and _SCALARS.issuperset(map(type, value.values()))
-    if not flat and check_depth(value, what, deepest):
+    if not _is_shallow(value) and check_depth(value, what, deepest):
         value = _plain(value)
     try:
         return bson.encode(value, codec_options=options)
@@ -117,6 +115,20 @@ def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str, dee
         path = _culprit(value, options)
         place = " at " + "".join(f"[{step!r}]" for step in path) if path else ""
         raise InvalidQuery(f"{what} cannot be encoded{place}: {error}") from error
+
+
+def _is_shallow(value: Mapping[str, Any]) -> bool:
+    """Whether it has one level, or two as `{"$set": {...}}` has; most have."""
+    if type(value) not in _DICTS:
+        return False
+    left = MAX_VALUES - len(value)
+    for child in value.values():
+        if type(child) in _SCALARS:
+            continue
+        if type(child) is not dict or not _SCALARS.issuperset(map(type, child.values())):
+            return False
+        left -= len(child)
+    return left > 0
 
 
 def _children(value: Any) -> list[tuple[Any, Any]]:

@@ -20,6 +20,7 @@ class Settings:
     """Immutable; `replace` makes a changed one. The native codec and the encoded selection are made once."""
 
     __slots__ = (
+        "acknowledged",
         "codec",
         "codec_options",
         "concern",
@@ -49,6 +50,7 @@ class Settings:
         # A server cuts texts of its messages off within characters.
         self.replies = codec_options.with_options(unicode_decode_error_handler="replace")
         self.concern = write_concern_.document(write_concern)
+        self.acknowledged = write_concern_.acknowledged(self.concern)
 
     def replace(
         self,

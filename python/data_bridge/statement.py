@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -105,7 +106,7 @@ def update(
     encoded = join(
         element("q", encode.document(query, options)),
         changes("u", change, options, replace),
-        encode.document(rest, options, f"options of {what}")[4:-1],
+        _rest(rest, options, what),
     )
     return Statement("update", encoded, {"q": query, "u": change, **rest}, not multi)
 
@@ -179,6 +180,19 @@ def check_array_filters(value: Any) -> list[Any]:
     if not isinstance(value, list):
         raise TypeError(f"array_filters must be a list, got {type(value).__name__}")
     return value
+
+
+def _rest(rest: Mapping[str, Any], options: CodecOptions[Any], what: str) -> bytes:
+    """What a statement has beside filter and change, as elements."""
+    # Nearly all say the same few things.
+    if all(type(value) is bool for value in rest.values()):
+        return _flags(tuple(rest.items()))
+    return encode.document(rest, options, f"options of {what}")[4:-1]
+
+
+@functools.lru_cache(maxsize=64)
+def _flags(items: tuple[tuple[str, bool], ...]) -> bytes:
+    return bson.encode(dict(items))[4:-1]
 
 
 def _int32(value: int) -> bytes:

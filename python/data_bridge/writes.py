@@ -9,7 +9,6 @@ import bson
 from bson.raw_bson import RawBSONDocument
 
 from . import _core, bulk, encode, failure, statement
-from . import write_concern as write_concern_
 from ._core import Document, InvalidOperation, Operation
 from .call import Call, Steps
 from .handle import ConfiguredHandle
@@ -35,6 +34,7 @@ class WritesHandle(ConfiguredHandle):
     _client: ClientHandle[Any]
     _database: Any
     _name: str
+    _heads: dict[tuple[str, int], bytes]
 
     def _within(self, timeout: Any) -> Self:
         """The same collection with the seconds of one call; with `...` as it is."""
@@ -176,9 +176,8 @@ class WritesHandle(ConfiguredHandle):
     def _single(
         self, one: Statement, shared: Mapping[str, Any], session: Any, result: Callable[[dict[str, Any]], T]
     ) -> Call[T]:
-        options, replies = self._settings.codec_options, self._settings.replies
-        head = encode.document({one.kind: self._name, "ordered": True, **shared}, options, "options")
-        command = statement.command(head, bulk.FIELDS[one.kind], [one.encoded])
+        replies = self._settings.replies
+        command = statement.command(self._head(one.kind, shared), bulk.FIELDS[one.kind], [one.encoded])
 
         def checked(reply: bytes) -> T:
             answer = bson.decode(reply, replies)
@@ -186,6 +185,17 @@ class WritesHandle(ConfiguredHandle):
             return result(answer)
 
         return Call(lambda: self._send(command, session, one.once, self._settings.timeout), checked)
+
+    def _head(self, kind: str, shared: Mapping[str, Any]) -> bytes:
+        """What a command of one statement says before it; encoded once for those without options of their own."""
+        plain = not shared or (len(shared) == 1 and shared.get("writeConcern") is self._settings.concern)
+        head = self._heads.get((kind, len(shared))) if plain else None
+        if head is None:
+            fields = {kind: self._name, "ordered": True, **shared}
+            head = encode.document(fields, self._settings.codec_options, "options")
+            if plain:
+                self._heads[kind, len(shared)] = head
+        return head
 
     def _many(
         self,
@@ -211,7 +221,7 @@ class WritesHandle(ConfiguredHandle):
         self, command: bytes, session: Any, retry: bool, timeout: float | None, database: str | None = None
     ) -> Operation[bytes]:
         """Start a command. In a transaction, and without an answer, nothing is sent twice."""
-        retry = retry and not _in_transaction(session) and write_concern_.acknowledged(self._settings.concern)
+        retry = retry and self._settings.acknowledged and not _in_transaction(session)
         return self._client._core.write(
             self._database.name if database is None else database,
             command,
@@ -221,7 +231,7 @@ class WritesHandle(ConfiguredHandle):
         )
 
     def _acknowledged(self, session: Any) -> bool:
-        acknowledged = write_concern_.acknowledged(self._settings.concern)
+        acknowledged = self._settings.acknowledged
         if session is not None and not acknowledged and not _in_transaction(session):
             raise InvalidOperation("a write in a session must be acknowledged: its write concern cannot be w=0")
         return acknowledged or _in_transaction(session)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator
+from types import CoroutineType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -29,7 +30,7 @@ async def run_async(steps: Steps[T]) -> T:
     try:
         value = next(steps)
         while True:
-            if inspect.isawaitable(value):
+            if type(value) is CoroutineType or inspect.isawaitable(value):
                 try:
                     value = await value
                 except BaseException as error:  # noqa: BLE001
