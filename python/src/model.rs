@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
@@ -155,19 +156,33 @@ impl ModelView {
         Ok(())
     }
 
-    /// Reads from `document` from now on: what was written. Assigned values are kept values from then on, or with all
-    /// others forgotten.
-    fn _written(&self, document: &Bound<'_, Document>, whole: bool, keep: bool) -> PyResult<()> {
+    /// Reads from `document` from now on: what was written. Assigned values are kept values from then on, which are given,
+    /// or with all others forgotten.
+    fn _written<'py>(
+        &self,
+        document: &Bound<'py, Document>,
+        whole: bool,
+        keep: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let py = document.py();
         let (node, row) = document.get().parts();
         let touched = self.touched(py);
         let (kept, assigned) = (touched.kept.bind(py), touched.assigned.bind(py));
+        let moved = PyDict::new(py);
         if keep {
-            kept.update(assigned.as_mapping())?;
+            // One by one: dropping a value may run code, and so another thread, which assigns what must stay assigned.
+            for name in assigned.keys() {
+                let value = assigned.call_method1(intern!(py, "pop"), (&name, &moved))?;
+                if value.is(&moved) {
+                    continue; // deleted meanwhile
+                }
+                kept.set_item(&name, &value)?;
+                moved.set_item(name, value)?;
+            }
         } else {
             kept.clear();
+            assigned.clear();
         }
-        assigned.clear();
         let source = Source {
             node: Arc::clone(node),
             row,
@@ -176,7 +191,7 @@ impl ModelView {
         // The one before is dropped after the lock is let go.
         let before = lock(&touched.written).replace(source);
         drop(before);
-        Ok(())
+        Ok(moved)
     }
 
     /// Reads from `document` again, or from none, as before a write that came to nothing.

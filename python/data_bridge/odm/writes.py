@@ -279,16 +279,12 @@ def written(instance: Any, document: dict[str, Any], *, whole: bool, session: An
     else:
         data = encode.document(document, collection.codec_options, "document", encode.STORED_DEPTH)
     fields, kept = type(instance).__odm__.fields, instance._kept
-    # Assigned while the write was under way, by another task or thread: it is not stored yet.
-    late = {
-        name: value
-        for name, value in instance._assigned.items()
-        if fields[name].key not in document and not fields[name].plan.virtual
-    }
-    instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
-    for name, value in late.items():
-        kept.pop(name, None)
-        instance._assigned.setdefault(name, value)
+    moved = instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
+    for name, value in moved.items():
+        # Assigned while the write was under way, by another task or thread: it is not stored yet.
+        if fields[name].key not in document and not fields[name].plan.virtual:
+            kept.pop(name, None)
+            instance._assigned.setdefault(name, value)
     # A default of a key that is not stored stays what it was: a factory would make another one.
     for name in [name for name in list(kept) if not fields[name].plan.keeps and fields[name].key in document]:
         value = kept.pop(name)

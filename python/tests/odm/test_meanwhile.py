@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from bson import ObjectId
 
 import data_bridge
 from data_bridge import odm
-from data_bridge.odm import AsyncDocument, Event, before_event
+from data_bridge.odm import AsyncDocument, Event, before_event, writes
 from data_bridge.odm import operators as op
 
 
@@ -101,6 +102,27 @@ async def test_a_change_of_what_is_not_stored_yet(tasks: Any, name: str, read: b
     stored = tasks.find_one({}, {"_id": 0})
     assert (stored["name"], stored["n"], stored["tags"]) == ("second", 7, ["late"])
     assert await Task.find_one() == task
+
+
+async def test_a_change_of_another_thread_once_the_answer_is_there(tasks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads may switch anywhere, also while the instance is told of what was stored."""
+    tasks.insert_one({"_id": ObjectId(), "name": "first"})
+    task = await Task.find_one()
+    assert task is not None
+    task.name, before = "second", writes._document_from_bson
+
+    def told(data: bytes, codec: Any) -> Any:
+        other = threading.Thread(target=setattr, args=(task, "n", 7))
+        other.start()
+        other.join()
+        return before(data, codec)
+
+    monkeypatch.setattr(writes, "_document_from_bson", told)
+    await task.save()
+    monkeypatch.undo()
+    assert task.n == 7
+    await task.save()
+    assert tasks.find_one()["n"] == 7
 
 
 async def test_a_change_during_an_insert(tasks: Any) -> None:
