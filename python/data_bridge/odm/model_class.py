@@ -179,10 +179,8 @@ class ModelMeta(type):
                 )
             if isinstance(value, FieldOptions) and attribute not in info.fields:
                 raise TypeError(f"{name}.{attribute} = Field(...) needs an annotation: {attribute}: ... = Field(...)")
-        if info.settings.use_revision and "revision_id" not in info.fields:
-            revision = FieldInfo(name, "revision_id", "UUID | None", FieldOptions(None), _REVISION_NAMES)
-            info.declare(revision)
-            type.__setattr__(cls, "revision_id", revision.slot)
+        if info.settings.use_revision:
+            _declare_revision(cls, info)
         _resolve_early(info)
         if info.parent is not None and not variant:
             info.parent.joined_by(info)
@@ -192,6 +190,16 @@ class ModelMeta(type):
         if name in cls.__dict__ and isinstance(cls.__dict__[name], FieldSlot):
             raise AttributeError(f"{cls.__name__}.{name} is a declared field and cannot be replaced")
         super().__setattr__(name, value)
+
+
+def _declare_revision(cls: Any, info: ModelInfo) -> None:
+    """Declare the field of revisions, unless the user did."""
+    if (declared := info.fields.get("revision_id")) is None:
+        revision = FieldInfo(cls.__name__, "revision_id", "UUID | None", FieldOptions(None), _REVISION_NAMES)
+        info.declare(revision)
+        type.__setattr__(cls, "revision_id", revision.slot)
+    elif declared.key != "revision_id":
+        raise TypeError(f"{cls.__name__}.revision_id cannot have an alias: writes look for revisions under that key")
 
 
 def _revision_names() -> Mapping[str, Any]:

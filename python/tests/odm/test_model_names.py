@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 from bson import ObjectId
@@ -261,3 +262,32 @@ def test_a_class_of_a_tree_with_another_collection_needs_its_own(ours: data_brid
     Oak().insert()
     assert database["trees"].count_documents({}) == 1
     assert database["plants"].count_documents({}) == 0
+
+
+def test_a_revision_has_no_alias() -> None:
+    """Writes look for it under one key: under another one each would be told that somebody else was faster."""
+    with pytest.raises(TypeError, match=r"Plan\.revision_id cannot have an alias"):
+
+        class Plan(Document):
+            revision_id: UUID | None = Field(None, alias="version")
+
+            class Settings:
+                use_revision = True
+
+
+def test_a_revision_may_be_declared(ours: data_bridge.Database) -> None:
+    class Plan(Document):
+        revision_id: UUID | None = None
+        n: int = 0
+
+        class Settings:
+            use_revision = True
+
+    odm.init(ours, [Plan])
+    plan = Plan().insert()
+    mine = Plan.get(plan.id)
+    assert mine is not None
+    plan.n, mine.n = 1, 2
+    plan.save()
+    with pytest.raises(odm.RevisionConflict):
+        mine.save()
