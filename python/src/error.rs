@@ -144,58 +144,58 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// The Python exception for an error of the core.
 pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
-    let text = error.to_string();
-    let made = match error.kind() {
+    match made(py, &error) {
+        Ok(raised) => PyErr::from_value(raised),
+        Err(failed) => failed,
+    }
+}
+
+/// The exception itself, by a call of its class. An error that PyO3 makes an exception of when its attributes are first asked
+/// for lets go of the interpreter for that, and a daemon thread may then find it gone: it would panic while the process ends.
+fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
+    let class = match error.kind() {
+        ErrorKind::Decode { .. } => py.get_type::<DecodeError>(),
+        ErrorKind::SchemaConflict { .. } => py.get_type::<SchemaConflict>(),
+        ErrorKind::Operation { code, .. } if DUPLICATE_KEY.contains(code) => {
+            py.get_type::<DuplicateKeyError>()
+        }
+        ErrorKind::Operation { .. } => py.get_type::<OperationFailure>(),
+        ErrorKind::InvalidQuery(_) => py.get_type::<InvalidQuery>(),
+        ErrorKind::InvalidArgument(_) => py.get_type::<PyValueError>(),
+        ErrorKind::Connection(_) => py.get_type::<ConnectionFailure>(),
+        ErrorKind::TooLarge { .. } => py.get_type::<ResultTooLarge>(),
+        ErrorKind::Timeout(_) => py.get_type::<ServerTimeout>(),
+        ErrorKind::Io(_) => py.get_type::<PyOSError>(),
+        _ => py.get_type::<DataBridgeError>(),
+    };
+    let raised = class.call1((error.to_string(),))?;
+    match error.kind() {
         ErrorKind::Decode { offset, .. } => {
-            let raised = DecodeError::new_err(text);
-            place(py, &raised, error.location())
-                .and_then(|()| raised.value(py).setattr("offset", offset))
-                .map(|()| raised)
+            place(py, &raised, error.location())?;
+            raised.setattr("offset", offset)?;
         }
         ErrorKind::SchemaConflict { expected, found } => {
-            let raised = SchemaConflict::new_err(text);
-            place(py, &raised, error.location())
-                .and_then(|()| raised.value(py).setattr("expected", expected))
-                .and_then(|()| raised.value(py).setattr("found", found))
-                .map(|()| raised)
+            place(py, &raised, error.location())?;
+            raised.setattr("expected", expected)?;
+            raised.setattr("found", found)?;
         }
         ErrorKind::Operation {
             code, code_name, ..
         } => {
-            let raised = if DUPLICATE_KEY.contains(code) {
-                DuplicateKeyError::new_err(text)
-            } else {
-                OperationFailure::new_err(text)
-            };
-            let value = raised.value(py);
-            value
-                .setattr("code", code)
-                .and_then(|()| value.setattr("code_name", code_name))
-                .and_then(|()| value.setattr("labels", error.labels()))
-                // A reply that cannot be decoded leaves the details unknown; the error itself matters more.
-                .and_then(|()| value.setattr("details", decode(py, error.reply()).ok()))
-                .map(|()| raised)
+            raised.setattr("code", code)?;
+            raised.setattr("code_name", code_name)?;
+            raised.setattr("labels", error.labels())?;
+            // A reply that cannot be decoded leaves the details unknown; the error itself matters more.
+            raised.setattr("details", decode(py, error.reply()).ok())?;
         }
-        ErrorKind::InvalidQuery(_) => Ok(InvalidQuery::new_err(text)),
-        ErrorKind::InvalidArgument(_) => Ok(PyValueError::new_err(text)),
-        ErrorKind::Connection(_) => {
-            let raised = ConnectionFailure::new_err(text);
-            let labelled = raised.value(py).setattr("labels", error.labels());
-            labelled.map(|()| raised)
-        }
+        ErrorKind::Connection(_) => raised.setattr("labels", error.labels())?,
         ErrorKind::TooLarge { bytes, limit } => {
-            let raised = ResultTooLarge::new_err(text);
-            let value = raised.value(py);
-            value
-                .setattr("bytes", bytes)
-                .and_then(|()| value.setattr("limit", limit))
-                .map(|()| raised)
+            raised.setattr("bytes", bytes)?;
+            raised.setattr("limit", limit)?;
         }
-        ErrorKind::Timeout(_) => Ok(ServerTimeout::new_err(text)),
-        ErrorKind::Io(_) => Ok(PyOSError::new_err(text)),
-        _ => Ok(DataBridgeError::new_err(text)),
-    };
-    made.unwrap_or_else(|failed| failed)
+        _ => {}
+    }
+    Ok(raised)
 }
 
 /// The name of the class of [`to_pyerr`]'s exception; `Cancelled` where the caller's own is raised.
@@ -250,12 +250,11 @@ fn said(panic: &(dyn Any + Send)) -> &str {
     }
 }
 
-fn place(py: Python<'_>, raised: &PyErr, location: &Location) -> PyResult<()> {
-    let value = raised.value(py);
-    value.setattr("document", location.document)?;
+fn place(py: Python<'_>, raised: &Bound<'_, PyAny>, location: &Location) -> PyResult<()> {
+    raised.setattr("document", location.document)?;
     let id = location.id.as_ref().map(|id| value_of(py, id));
     // An `_id` that cannot be decoded is not known; the error itself matters more.
-    value.setattr("id", id.and_then(Result::ok))?;
+    raised.setattr("id", id.and_then(Result::ok))?;
     let path = location.path.iter().map(|step| match step {
         Step::Key(key) => key
             .as_ref()
@@ -268,7 +267,7 @@ fn place(py: Python<'_>, raised: &PyErr, location: &Location) -> PyResult<()> {
             .map_err(PyErr::from),
     });
     let path = path.collect::<PyResult<Vec<_>>>()?;
-    value.setattr("path", PyTuple::new(py, path)?)
+    raised.setattr("path", PyTuple::new(py, path)?)
 }
 
 /// A BSON value as PyMongo decodes it, by way of the document `{"": value}`.
