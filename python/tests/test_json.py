@@ -47,6 +47,7 @@ def test_documents_are_written_as_pymongo_writes_them(document: dict[str, Any]) 
 
 
 @settings(max_examples=EXAMPLES * 4)
+@example([562949953421312.25, -562949953421312.75, 1e-5, -1.5e-5, 9.99e-5, 1e-4, 1e-6, 9e-7, 1e15, 1e16, 0.0, -0.0], [])
 @given(st.lists(DOUBLES, max_size=20), st.lists(DECIMALS, max_size=20))
 def test_numbers_are_written_as_python_writes_them(doubles: list[float], decimals: list[Decimal128]) -> None:
     document = {"doubles": doubles, "decimals": decimals}

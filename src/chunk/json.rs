@@ -207,17 +207,28 @@ impl Writer<'_> {
             let sign = if value < 0.0 { "-" } else { "" };
             return write!(self.out, "{sign}Infinity");
         }
-        // Between these Python writes no exponent, and neither does `{:?}`, which always has a fraction.
-        if value == 0.0 || (1e-4..1e16).contains(&value.abs()) {
-            return write!(self.out, "{value:?}");
+        if value.is_sign_negative() {
+            self.out.push('-');
         }
-        let text = format!("{value:e}");
-        let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-        let (sign, exponent) = match exponent.strip_prefix('-') {
-            Some(exponent) => ('-', exponent),
-            None => ('+', exponent),
-        };
-        write!(self.out, "{digits}e{sign}{exponent:0>2}")
+        // Of two texts as short and as near the even one, as Python has it; Rust's own formatting takes the larger.
+        let mut buffer = ryu::Buffer::new();
+        let text = buffer.format_finite(value.abs());
+        if let Some((digits, exponent)) = text.split_once('e') {
+            let (sign, exponent) = match exponent.strip_prefix('-') {
+                Some(exponent) => ('-', exponent),
+                None => ('+', exponent),
+            };
+            return write!(self.out, "{digits}e{sign}{exponent:0>2}");
+        }
+        // Python writes an exponent one power of ten earlier.
+        match text.strip_prefix("0.0000") {
+            Some(digits) => {
+                let (first, rest) = digits.split_at(1);
+                let point = if rest.is_empty() { "" } else { "." };
+                write!(self.out, "{first}{point}{rest}e-05")
+            }
+            None => self.out.write_str(text),
+        }
     }
 
     fn date(&mut self, ms: i64) -> fmt::Result {
