@@ -102,7 +102,9 @@ def _merged(stored: StoredDocument, old: Any, new: Any, options: CodecOptions[An
         elif isinstance(stored[key], StoredDocument):
             merged[key] = _merged(stored[key], old[key], new[key], options)
     try:
-        return RawBSONDocument(stored._kept_in(bson.encode(merged, codec_options=options), kept))
+        # Within another one, as it is stored: of a document at the top the `_id` is put first.
+        data = bson.encode({"": merged}, codec_options=options)[6:-1]
+        return RawBSONDocument(stored._kept_in(data, kept))
     except (BSONError, OverflowError):
         return new  # what cannot be stored: the write will say so
 

@@ -9,7 +9,7 @@ import pytest
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import InvalidBSON
-from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 from oracle import assert_same
 from strategies import documents, values
@@ -75,6 +75,7 @@ def test_values_are_what_pymongo_reads(free: Any, value: Any, items: list[Any], 
 
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@example(first={}, second={"": None, "_id": None}, items=[])
 @given(first=documents(max_leaves=4), second=documents(max_leaves=4), items=st.lists(STORABLE, max_size=2))
 def test_what_is_saved_is_what_is_read(
     free: Any, first: dict[str, Any], second: dict[str, Any], items: list[Any]
