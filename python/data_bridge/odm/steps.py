@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Generator
-from types import CoroutineType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -30,7 +29,7 @@ async def run_async(steps: Steps[T]) -> T:
     try:
         value = next(steps)
         while True:
-            if type(value) is CoroutineType or inspect.isawaitable(value):
+            if inspect.isawaitable(value):
                 try:
                     value = await value
                 except BaseException as error:  # noqa: BLE001
