@@ -18,7 +18,8 @@ import pytest
 from pymongo.database import Database
 
 import data_bridge
-from data_bridge import AsyncClientSession, AsyncCollection, AsyncMongoClient, OperationFailure, aio
+from data_bridge import AsyncClientSession, AsyncCollection, AsyncMongoClient, OperationFailure
+from data_bridge.connection import event_loop
 
 Mongo = Database[dict[str, Any]]
 ROWS = 500
@@ -192,7 +193,7 @@ def test_loops_one_after_the_other_leave_nothing_behind(mongodb_uri: str, loaded
         for _ in range(10):
             assert asyncio.run(use()) == ROWS
     assert descriptors() == before
-    assert not any(watch.ended() for watch in aio._all)
+    assert not any(watch.ended() for watch in event_loop._all)
 
 
 def test_one_client_in_many_loops(mongodb_uri: str, loaded: Mongo) -> None:

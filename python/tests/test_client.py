@@ -19,7 +19,7 @@ from pymongo.read_preferences import SecondaryPreferred
 
 import data_bridge
 from data_bridge import AsyncMongoClient, InvalidQuery, MongoClient, OperationFailure
-from data_bridge import uri as uri_module
+from data_bridge.connection import uri as uri_module
 
 Mongo = Database[dict[str, Any]]
 

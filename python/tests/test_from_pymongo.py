@@ -27,8 +27,8 @@ from pymongo.server_api import ServerApi
 from pymongo.write_concern import WriteConcern
 
 import data_bridge
-from data_bridge.foreign.pymongo_handles import _kept
-from data_bridge.settings import preference
+from data_bridge.connection.settings import preference
+from data_bridge.integrations.pymongo_handles import _kept
 
 Documents = Database[dict[str, Any]]
 

@@ -18,7 +18,7 @@ from strategies import DECIMALS, DOUBLES, documents, framed, one_of_each, result
 
 import data_bridge
 from data_bridge._core import Codec, Document, _document_from_bson
-from data_bridge.codec import DEFAULT, native
+from data_bridge.connection.codec import DEFAULT, native
 
 CODEC: Codec = native(DEFAULT)
 # Documents stay as they are stored: PyMongo's dicts turn what looks like a DBRef into one, with its keys in order.

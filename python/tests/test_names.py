@@ -40,7 +40,7 @@ def test_databases(name: str) -> None:
 
 
 def _codec() -> Any:
-    from data_bridge.codec import native
+    from data_bridge.connection.codec import native
 
     return native(CLIENT.codec_options)
 

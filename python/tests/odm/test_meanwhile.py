@@ -12,8 +12,9 @@ from bson import ObjectId
 
 import data_bridge
 from data_bridge import odm
-from data_bridge.odm import AsyncDocument, Event, before_event, writes
+from data_bridge.odm import AsyncDocument, Event, before_event
 from data_bridge.odm import operators as op
+from data_bridge.odm.queries import writes
 
 
 class Task(AsyncDocument):

@@ -1,0 +1,1 @@
+"""Parts that the synchronous and asynchronous clients share."""

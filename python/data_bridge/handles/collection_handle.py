@@ -1,0 +1,319 @@
+"""What both collections share: queries and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+import bson
+
+from ..commands import encode, names
+from ..commands.options import check_option, collect, pairs, projection_of
+from ..connection.settings import Settings
+from ..query.base import QueryBase
+from ..query.namespace import Target
+from ..query.plan import FindPlan
+from ..query.table_options import reading
+from . import build
+from .call import Call, same
+from .indexes import IndexesHandle
+from .session import native as native_session
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Q = TypeVar("Q", bound=QueryBase)
+
+_ESTIMATE_OPTIONS = frozenset({"maxTimeMS", "comment"})
+_DISTINCT_OPTIONS = _ESTIMATE_OPTIONS | {"hint", "collation"}
+_COUNT_OPTIONS = _DISTINCT_OPTIONS | {"skip", "limit"}
+
+
+class CollectionHandle(IndexesHandle, Generic[Q]):
+    """Both collections: queries and counts."""
+
+    _kind = "collection"
+    _query_type: type[Q]
+
+    def __init__(self, database: Any, name: str, settings: Settings) -> None:
+        self._database = database
+        self._client = database._client
+        self._name = names.check_collection(database.name, name)
+        self._settings = settings
+        self._heads = {}
+
+    @property
+    def name(self) -> str:
+        """Its name, without the database's."""
+        return self._name
+
+    @property
+    def full_name(self) -> str:
+        """Its namespace: database and collection."""
+        return f"{self._database.name}.{self._name}"
+
+    def _again(self, settings: Settings) -> Self:
+        return type(self)(self._database, self._name, settings)
+
+    def find(
+        self,
+        filter: Mapping[str, Any] | None = None,
+        projection: Mapping[str, Any] | Iterable[str] | None = None,
+        skip: int = 0,
+        limit: int = 0,
+        no_cursor_timeout: bool = False,
+        *,
+        sort: Any = None,
+        batch_size: int | None = None,
+        hint: Any = None,
+        collation: Any = None,
+        session: Any = None,
+        max_time_ms: int | None = None,
+        comment: Any = None,
+        let: Mapping[str, Any] | None = None,
+        allow_disk_use: bool | None = None,
+        allow_partial_results: bool = False,
+        min: Any = None,
+        max: Any = None,
+        return_key: bool | None = None,
+        show_record_id: bool | None = None,
+        read_preference: Any = None,
+        read_concern: Any = None,
+        schema: Any = None,
+        on_conflict: str = "error",
+        objectid: str = "extension",
+        uuid: str = "extension",
+        decimal: str = "extension",
+        mixed: str = "extension",
+        strings: str = "utf8",
+        timeout: Any = ...,
+        resume: bool = False,
+        progress: Any = None,
+    ) -> Q:
+        """A query for the documents that match. Nothing runs before the query is read.
+
+        Parameters
+        ----------
+        filter
+            What documents must match; None for all.
+        projection
+            Keys to return: a list of them, or a projection document. An empty one returns all, as PyMongo's does.
+        skip, limit
+            How many documents to leave out, and to return at most; 0 returns all.
+        no_cursor_timeout
+            Keep the server from closing an idle cursor.
+        sort
+            A key, a mapping, or a list of keys and (key, direction) pairs.
+        batch_size
+            Documents in one server reply; the answer does not depend on it. None: it follows from how large they are.
+        hint
+            The index to use, by name or by its keys.
+        collation
+            How strings compare: a mapping or PyMongo's Collation.
+        session
+            What `start_session` of the same client gave.
+        max_time_ms
+            Milliseconds the server may work on the query.
+        comment
+            For the server's logs and profiler.
+        let
+            Variables for `$expr`.
+        allow_disk_use, allow_partial_results, min, max, return_key, show_record_id
+            As the server's find command.
+        read_preference, read_concern
+            Other than the collection's: PyMongo's objects, or their names.
+        schema
+            The schema of the table: anything with `__arrow_c_schema__`, or a mapping of names to types. Every value is
+            checked against it, and keys that it does not name are left out. Without it the schema is inferred from the
+            whole result.
+        on_conflict
+            What to do with a value that does not fit a given schema, the one a stream inferred, or what `decimal` asks
+            for: "error" raises SchemaConflict. "rescue" makes its cell null and keeps the value, exact, in a trailing
+            column `_rescued`: a list of {path, value}. "null" makes its cell null and loses the value. The report
+            counts both.
+        objectid, uuid
+            How they are stored in a table: "extension", "binary" (the bytes, without the extension's name), or as text:
+            objectid "hex", uuid "string".
+        decimal
+            How decimal128 is stored in a table: "extension", "binary", "string" (every digit), or as Arrow's decimals:
+            "decimal128(38, 10)", say. A value that these do not hold exactly is handled as `on_conflict` says;
+            "decimal128(38, 10) rounded" rounds digits after the last place.
+        mixed
+            How columns that hold several types are stored in a table: "extension" (BSON) or "json" (MongoDB Extended
+            JSON, relaxed, as the extension type `arrow.json`).
+        strings
+            How strings are laid out in a table: "utf8", "large" or "view".
+        timeout
+            Seconds: for eager reads of the whole operation, else of each wait for the server. None for no limit; the
+            default is the client's.
+        resume
+            Read in `_id` order, and go on behind the last row when the cursor is lost: the connection broke, the
+            primary stepped down, the cursor was killed. For sorts by `_id` or none. InvalidQuery is raised when it is
+            read for anything else, in a transaction, and for a view, a sharded cluster, and a collection with a
+            collation or clustered by `_id`.
+        progress
+            True for a tqdm bar, or a callable of (documents, bytes) so far.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an argument that makes no sense.
+        InvalidQuery
+            For a filter that cannot be sent.
+        """
+        given: dict[str, Any] = {
+            "skip": skip,
+            "limit": limit,
+            "no_cursor_timeout": no_cursor_timeout,
+            "batch_size": batch_size,
+            "hint": hint,
+            "collation": collation,
+            "max_time_ms": max_time_ms,
+            "comment": comment,
+            "let": let,
+            "allow_disk_use": allow_disk_use,
+            "allow_partial_results": allow_partial_results,
+            "min": min,
+            "max": max,
+            "return_key": return_key,
+            "show_record_id": show_record_id,
+        }
+        options = collect(given)
+        if projection is not None:
+            options["projection"] = projection_of(projection)
+        if sort is not None:
+            options["sort"] = pairs("sort", sort)
+        replaced = self._settings.replace(None, read_preference, None, read_concern)
+        encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
+        if not isinstance(resume, bool):
+            raise TypeError(f"resume must be a bool, got {type(resume).__name__}")
+        plan = FindPlan(self._target(replaced), encoded, options, session, resume)
+        seconds = replaced.timeout if timeout is ... else timeout
+        stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
+        choices = reading(schema, on_conflict, seconds, progress, **stored)
+        return self._query_type(plan, choices)
+
+    def aggregate(
+        self,
+        pipeline: list[Mapping[str, Any]],
+        session: Any = None,
+        *,
+        schema: Any = None,
+        on_conflict: str = "error",
+        timeout: Any = ...,
+        progress: Any = None,
+        **options: Any,
+    ) -> Q:
+        """A query for what a pipeline gives. Nothing runs before the query is read.
+
+        Parameters
+        ----------
+        pipeline
+            A list of stages. One that ends in `$out` or `$merge` writes each time the query is read.
+        options
+            allow_disk_use, batch_size, bypass_document_validation, collation, comment, hint, let, max_time_ms,
+            read_preference, read_concern, objectid, uuid, decimal, mixed, strings; as for `find`. PyMongo's spelling
+            (allowDiskUse, maxTimeMS, ...) works too.
+        session, schema, on_conflict, timeout, progress
+            As for `find`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an argument that makes no sense.
+        InvalidQuery
+            For a pipeline that cannot be sent.
+        """
+        target = self._target(self._settings)
+        return build.aggregate(
+            self._query_type, target, pipeline, session, schema, on_conflict, timeout, progress, options
+        )
+
+    def _find_one(self, filter: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Q:
+        if filter is not None and not isinstance(filter, Mapping):
+            return self.find({"_id": filter}, *arguments, **options)
+        return self.find(filter, *arguments, **options)
+
+    def _target(self, settings: Settings) -> Target:
+        return Target(self._client, self._database.name, self._name, settings)
+
+    def _count(self, filter: Any, session: Any, given: Mapping[str, Any]) -> Call[int]:
+        encoded = encode.document({} if filter is None else filter, self.codec_options)
+        target, options = self._target(self._settings), self._options(given, _COUNT_OPTIONS)
+        return Call(
+            lambda: self._client._core.count_documents(
+                target.database,
+                self._name,
+                encoded,
+                options,
+                session=native_session(session, self._client),
+                selection=target.selection(session),
+                timeout=self._settings.timeout,
+            ),
+            same,
+        )
+
+    def _estimated_count(self, given: Mapping[str, Any]) -> Call[int]:
+        target, options = self._target(self._settings), self._options(given, _ESTIMATE_OPTIONS)
+        return Call(
+            lambda: self._client._core.estimated_document_count(
+                target.database,
+                self._name,
+                options,
+                selection=self._settings.selection,
+                timeout=self._settings.timeout,
+            ),
+            same,
+        )
+
+    def _distinct(self, key: str, filter: Any, session: Any, given: Mapping[str, Any]) -> Call[list[Any]]:
+        if not isinstance(key, str):
+            raise TypeError(f"key must be a str, got {type(key).__name__}")
+        encoded = encode.document({} if filter is None else filter, self.codec_options)
+        target, options = self._target(self._settings), self._options(given, _DISTINCT_OPTIONS)
+
+        def values(reply: bytes) -> list[Any]:
+            return list(bson.decode(reply, self.codec_options)["values"])
+
+        return Call(
+            lambda: self._client._core.distinct(
+                target.database,
+                self._name,
+                key,
+                encoded,
+                options,
+                session=native_session(session, self._client),
+                selection=target.selection(session),
+                timeout=self._settings.timeout,
+            ),
+            values,
+        )
+
+    def _options(self, given: Mapping[str, Any], allowed: frozenset[str]) -> bytes:
+        for name in given:
+            if name not in allowed:
+                raise TypeError(f"unknown option {name!r}: there are {', '.join(sorted(allowed))}")
+        options = {name: check_option(name, value) for name, value in given.items() if value is not None}
+        return encode.document(options, self.codec_options, "options")
+
+    def __getitem__(self, name: str) -> Self:
+        return type(self)(self._database, f"{self._name}.{name}", self._settings)
+
+    def __getattr__(self, name: str) -> Self:
+        names.refuse(name, type(self).__name__, names.PYMONGO_COLLECTION, "sub-collection")
+        return self[name]
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        method = self._name.rpartition(".")[2]
+        raise TypeError(f"a collection cannot be called; if {method}() was meant as a method, there is none")
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, CollectionHandle):
+            return bool(self._database == other._database) and self._name == other._name
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self._database, self._name))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._database!r}, {self._name!r})"

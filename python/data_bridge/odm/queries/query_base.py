@@ -1,0 +1,332 @@
+"""What queries over models share: everything but waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+
+from ..._core import _document_from_bson
+from ...commands import encode
+from ...errors import InvalidQuery
+from ...integrations.models import unfetched
+from ..converters.containers import ListPlan
+from ..converters.converter import plain
+from ..errors import Mismatch, ValidationError
+from ..filters import trust
+from ..filters.expressions import all_of, roots_of
+from ..filters.lookup import check_fields, resolve, sort_keys
+from ..models.database_variants import Root
+from ..models.model import Model, raise_all
+from ..models.registration import collection_of
+from .query_spec import Asked, split
+from .steps import Steps
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ..._core import ModelClass
+
+T = TypeVar("T")
+
+COUNTED = {
+    "session": "session",
+    "hint": "hint",
+    "collation": "collation",
+    "max_time_ms": "maxTimeMS",
+    "comment": "comment",
+}
+"""Options of a query that counts and `distinct` take, by their names there."""
+
+FOLLOWED = ("session", "timeout", "read_preference", "read_concern")
+"""Options of a query that queries for its links take too."""
+
+FETCHED_AT_A_TIME = 1000
+"""Instances of a live iteration whose links are fetched by one query."""
+
+
+class ModelQueryBase(Generic[T]):
+    """A query for instances of a model, which has not run: immutable, may be run any number of times.
+
+    Chained methods return a new query. The filter is checked when the query is made, so that a mistake is raised before
+    anything is sent.
+    """
+
+    __slots__ = ("_asked", "_filter", "_model")
+
+    def __init__(self, model: Any, asked: Asked) -> None:
+        self._model = model
+        self._asked = asked
+        check_fields(model, roots_of(*asked.filters))
+        self._filter = all_of([*asked.filters, model.__odm__.class_filter(asked.with_children)])
+
+    def _with(self, **changes: Any) -> Self:
+        return type(self)(self._model, self._asked._replace(**changes))
+
+    # ---- chained ----------------------------------------------------------------------------------------------------
+
+    def find(self, *filters: Any, **options: Any) -> Self:
+        """More conditions, all of which must hold; `options` as for `Document.find`."""
+        asked = self._asked
+        return self._with(filters=(*asked.filters, *filters), **split(self._model, options, asked.options))
+
+    def sort(self, *keys: Any) -> Self:
+        """Order: `-User.age`, `User.age`, "-age", ("age", -1), or a list of these."""
+        return self._with(sort=tuple(sort_keys(self._model, keys)))
+
+    def skip(self, count: int) -> Self:
+        """Leave out the first `count` documents."""
+        return self._with(skip=count)
+
+    def limit(self, count: int) -> Self:
+        """No more than `count` documents; 0 means all."""
+        return self._with(limit=count)
+
+    def with_children(self, with_children: bool = True) -> Self:
+        """Also documents of classes derived from the model, each as an instance of its class."""
+        return self._with(with_children=with_children)
+
+    def fetch_links(self, fetch_links: bool = True) -> Self:
+        """Also the documents that links refer to: one more query for each field of links, however many documents."""
+        return self._with(fetch_links=fetch_links)
+
+    def _projected(self, view: Any) -> dict[str, Any]:
+        if isinstance(view, type) and issubclass(view, Model):
+            return {"view": view, "keys": None}
+        if isinstance(view, Mapping):
+            trust.check(view, "projection")
+            return {"view": None, "keys": dict(view)}
+        if isinstance(view, Iterable) and not isinstance(view, (str, bytes)):
+            return {"view": None, "keys": [resolve(self._model, each)._key for each in view]}
+        raise TypeError(f"project takes a model, a list of fields or a projection, got {type(view).__name__}")
+
+    # ---- what is sent -----------------------------------------------------------------------------------------------
+
+    def get_filter_query(self) -> Mapping[str, Any]:
+        """The filter as it is sent."""
+        return self._filter
+
+    def __repr__(self) -> str:
+        return f"{self._model.__name__}.find({dict(self._filter)!r})"
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError("a query has no truth value: use exists(), count(), or to_list()")
+
+    @property
+    def _collection(self) -> Any:
+        return collection_of(self._model)
+
+    @property
+    def _bound(self) -> Any:
+        """The collection, for writes: they take no timeout of a query otherwise."""
+        return collection_of(self._model, self._asked.options.get("timeout", ...))
+
+    @property
+    def _counted(self) -> Any:
+        """The collection, for counts: as `_bound`, to be read from as the query says."""
+        options = self._asked.options
+        return self._bound.with_options(
+            read_preference=options.get("read_preference"), read_concern=options.get("read_concern")
+        )
+
+    @property
+    def _elsewhere(self) -> Any:
+        """Where the model's documents are, if not in the database of `init`."""
+        return self._model.__odm__.elsewhere
+
+    @property
+    def _native(self) -> Any:
+        """The query below for tables and plain documents: the fields are their columns."""
+        return self._query(self._columns)
+
+    @property
+    def _documents(self) -> Any:
+        """The query below for instances."""
+        return self._query(self._shape)
+
+    @property
+    def _for_models(self) -> Any:
+        """The query for objects of other classes, which may name keys that the model does not."""
+        asked = self._asked
+        if asked.fetch_links:
+            raise unfetched()
+        return self._query(None if asked.keys is None and asked.view is None else self._shape)
+
+    def _query(self, shape: Any) -> Any:
+        asked = self._asked
+        return self._collection.find(
+            self._filter,
+            shape,
+            asked.skip,
+            asked.limit,
+            sort=list(asked.sort) or None,
+            **asked.options,
+        )
+
+    @property
+    def _shape(self) -> Any:
+        """The projection for instances; None for all keys."""
+        asked = self._asked
+        if asked.keys is not None or asked.view is not None:
+            return self._columns
+        return self._model.__odm__.projection(asked.with_children)
+
+    @property
+    def _columns(self) -> Any:
+        """The projection for tables."""
+        asked = self._asked
+        if asked.keys is not None:
+            return asked.keys
+        target = self._model if asked.view is None else asked.view
+        return target.__odm__.declared(asked.with_children and asked.view is None)
+
+    @property
+    def _maker(self) -> ModelClass | None:
+        """What makes instances; None where a projection gives plain documents."""
+        asked = self._asked
+        if asked.keys is not None:
+            return None
+        if asked.view is not None:
+            view = asked.view if self._elsewhere is None else self._elsewhere.model(asked.view)
+            maker: ModelClass = view.__odm__.maker(False)
+            return maker
+        info = self._model.__odm__
+        made: ModelClass = info.maker(self._shape is None, asked.with_children)
+        return made
+
+    def _options(self, what: str, taken: Mapping[str, str]) -> dict[str, Any]:
+        """The options of the query that another operation takes, by its names for them.
+
+        Raises
+        ------
+        InvalidQuery
+            When one that decides which documents match would be lost.
+        """
+        given = {name: value for name, value in self._asked.options.items() if value is not None}
+        if lost := [name for name in ("collation", "let", "min", "max") if name in given and name not in taken]:
+            raise InvalidQuery(f"{what} does not know {', '.join(lost)}")
+        return {taken[name]: value for name, value in given.items() if name in taken}
+
+    def _unbounded(self, what: str) -> None:
+        asked = self._asked
+        if asked.skip or asked.limit or asked.sort:
+            raise InvalidQuery(f"{what} does not know sort, skip and limit: it concerns all documents that match")
+        if asked.view is not None or asked.keys is not None:
+            raise InvalidQuery(f"{what} gives no documents: there is nothing to project")
+
+    # ---- operations, as steps ---------------------------------------------------------------------------------------
+
+    def _list(self) -> Steps[list[Any]]:
+        instances = yield self._documents._list(self._maker)
+        yield from self._fetch(instances)
+        return instances  # type: ignore[no-any-return]
+
+    def _first(self) -> Steps[Any]:
+        document = yield self._documents.first()
+        if document is None:
+            return None
+        maker = self._maker
+        instance = document if maker is None else maker.instance(document)
+        yield from self._fetch([instance])
+        return instance
+
+    def _fetch(self, instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})) -> Steps[None]:
+        if self._asked.fetch_links:
+            from .links import fetch
+
+            options = {name: value for name, value in {**self._asked.options, **given}.items() if name in FOLLOWED}
+            yield from fetch(instances, options, self._elsewhere)
+
+    def _validated(self) -> Steps[list[Any]]:
+        result = yield self._documents.read()
+        maker = self._maker
+        if maker is None:
+            raise InvalidQuery("validate() needs a model: a projection on keys gives plain documents")
+        instances = result._data.instances(maker)
+        doubtful: set[int] = set()
+        for cls in {type(each) for each in instances}:
+            for field in cls.__odm__.fields.values():
+                # Column by column: values that access takes as they are need no object to be looked at.
+                doubtful.update(result._data.unproven(field.slot))
+        errors: list[ValidationError] = []
+        for position in sorted(doubtful):
+            errors.extend(instances[position]._faults())
+        raise_all(errors)
+        yield from self._fetch(instances)
+        return instances  # type: ignore[no-any-return]
+
+    def _count(self) -> Steps[int]:
+        options = self._options("count()", COUNTED)
+        if self._asked.skip:
+            options["skip"] = self._asked.skip
+        if self._asked.limit:
+            options["limit"] = self._asked.limit
+        count = yield self._counted.count_documents(self._filter, **options)
+        return count  # type: ignore[no-any-return]
+
+    def _exists(self) -> Steps[bool]:
+        document = yield self._collection.find(
+            self._filter, {"_id": 1}, self._asked.skip, **self._asked.options
+        ).first()
+        return document is not None
+
+    def _distinct(self, field: Any) -> Steps[list[Any]]:
+        found = resolve(self._model, field)
+        if self._asked.skip or self._asked.limit:
+            raise InvalidQuery("distinct() does not know skip and limit: it concerns all documents that match")
+        values = yield self._counted.distinct(found._key, self._filter, **self._options("distinct()", COUNTED))
+        plan = found._plan if found._plan.item is None or found._plan.keyed else found._plan.item
+        return [self._loaded(plan, value) for value in values]
+
+    def _pipeline(self, stages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        stages = list(stages)
+        trust.check(stages, "pipeline")
+        asked = self._asked
+        before: list[Mapping[str, Any]] = [{"$match": self._filter}] if self._filter else []
+        if asked.sort:
+            before.append({"$sort": dict(asked.sort)})
+        if asked.skip:
+            before.append({"$skip": asked.skip})
+        if asked.limit:
+            before.append({"$limit": asked.limit})
+        return before + stages
+
+    def _aggregate(self, stages: Iterable[Mapping[str, Any]]) -> Any:
+        return self._collection.aggregate(self._pipeline(stages), **self._asked.options)
+
+    def _folded(self, operator: str, field: Any) -> Steps[Any]:
+        found = resolve(self._model, field)
+        stage = {"$group": {"_id": None, "value": {operator: f"${found._key}"}}}
+        document = yield self._aggregate([stage]).first()
+        if document is None:
+            return None
+        value = document["value"]
+        if operator == "$avg" or (operator == "$sum" and found._plan.free):
+            # A mean of ints is no int.
+            return _number(value)
+        return self._loaded(found._plan, value)
+
+    def _loaded(self, plan: Any, value: Any) -> Any:
+        """A value of the server's answer as a field gives it; one that does not fit as it is."""
+        if value is None:
+            return None
+        if isinstance(value, (dict, list)):
+            collection = self._collection
+            data = encode.document({"": value}, collection.codec_options, "value", encode.STORED_DEPTH)
+            value = _document_from_bson(data, collection._settings.codec)[""]
+        place = None if self._elsewhere is None else Root(None, self._elsewhere)
+        # The path may have gone through a list, whose items the server then gives as one value.
+        for each in (plan, ListPlan(list, plan)):
+            try:
+                return each.load(value, place)
+            except Mismatch:
+                continue
+        return plain(value)
+
+
+def _number(value: Any) -> Any:
+    from bson import Decimal128, Int64
+
+    if isinstance(value, Decimal128):
+        return value.to_decimal()
+    return int(value) if isinstance(value, Int64) else value

@@ -1,0 +1,174 @@
+"""The asynchronous query."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+
+from .._core import Document, ModelClass, Reader, ResultData, Schema
+from ..connection import event_loop
+from ..errors import SchemaConflict
+from ..integrations.models import target_of
+from . import conflicts
+from . import progress as progress_
+from .base import QueryBase
+from .plan import Plan
+from .result import Result
+from .stream import AsyncStream
+from .table_options import DEFAULT_INFER_ROWS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+
+class AsyncQuery(QueryBase):
+    """As `Query`, for an `AsyncMongoClient`: `async for`, and terminals that are awaited.
+
+    Arrow consumers are synchronous: give them `await query.read()`.
+    """
+
+    __slots__ = ()
+
+    async def read(self) -> Result:
+        """Run the query and keep everything. As `Query.read`; cancelling the task cancels the query."""
+        return await self._read(self._start(eager=True))
+
+    async def _read(self, reader: Reader) -> Result:
+        try:
+            data = await self._data(reader)
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
+        result = Result(data, self._reading.form)
+        self._runs.finished(result.report)
+        return result
+
+    async def _data(self, reader: Reader) -> ResultData:
+        if self._reading.progress is None:
+            return await event_loop.complete(reader.read_all_async())
+        import asyncio  # not needed to import the package
+
+        with progress_.Ticker(self._reading.progress, reader) as ticker:
+            task = asyncio.ensure_future(event_loop.complete(reader.read_all_async()))
+            try:
+                while not task.done():
+                    await asyncio.wait([task], timeout=progress_.INTERVAL)
+                    ticker.tick()
+            finally:
+                task.cancel()
+            return task.result()
+
+    async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
+        """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
+        if shapes:
+            # Of whole documents: these are what it is to give back.
+            return self._made(await self.read(), lambda result: result.to_arrow(shapes=True))
+        return await self._table(Result.to_arrow)
+
+    async def to_polars(self) -> pl.DataFrame:
+        """Run the query; the result as a polars DataFrame."""
+        return await self._table(Result.to_polars)
+
+    async def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
+        """Run the query; the result as a pandas DataFrame. As `Result.to_pandas`."""
+        return await self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
+
+    async def _table(self, make: Callable[[Result], T]) -> T:
+        return self._made(await self._narrowed(self._table_plan()), make)
+
+    async def _narrowed(self, plan: Plan) -> Result:
+        result = await self._read(plan.start(self._reading.timeout, eager=True))
+        if plan is not self._plan and result.report.duplicates:
+            # See `Plan.narrowed`: rare enough to run again.
+            result = await self.read()
+        return result
+
+    def _made(self, result: Result, make: Callable[[Result], T]) -> T:
+        table = make(result)
+        # Again: what did not fit is known once there is a table.
+        self._runs.finished(result.report)
+        return table
+
+    async def to_list(self) -> list[Document]:
+        """Run the query; all Documents."""
+        return await self._list()
+
+    async def _list(self, maker: ModelClass | None = None) -> list[Any]:
+        """Objects of all rows: instances, or Documents."""
+        data = (await self.read())._data
+        return data.document_list() if maker is None else data.instances(maker)
+
+    async def to_dicts(self) -> list[dict[str, Any]]:
+        """Run the query; all documents as dicts, equal to what PyMongo gives."""
+        return (await self.read()).to_dicts()
+
+    @overload
+    async def to_models(self, model: type[T]) -> list[T]: ...
+    @overload
+    async def to_models(self, model: Any) -> list[Any]: ...
+    async def to_models(self, model: Any) -> list[Any]:
+        """Run the query; all documents as objects of a class. As `Query.to_models`."""
+        target = target_of(model)
+        return target.make((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
+
+    async def first(self) -> Document | None:
+        """Run the query for its first document only; None when there is none."""
+        reader = (self._plan.first() or self._plan).start(self._reading.timeout, eager=True)
+        try:
+            data = await event_loop.complete(reader.read_all_async())
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
+        self._runs.finished(data.report())
+        return data.document(0) if len(data) else None
+
+    async def __aiter__(self) -> AsyncIterator[Document]:
+        """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run."""
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        ticker = None
+        if self._reading.progress is not None:
+            ticker = progress_.Ticker(self._reading.progress, reader)
+        try:
+            while (documents := await event_loop.complete(reader.next_documents_async())) is not None:
+                for document in documents:
+                    yield document
+                if ticker is not None:
+                    ticker.tick()
+        finally:
+            reader.close()
+            if ticker is not None:
+                ticker.__exit__()
+
+    def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
+        """RecordBatches as they come, for `async for`. As `Query.stream`."""
+        return AsyncStream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+
+    def conflicts(self, schema: Any = None) -> AsyncIterator[SchemaConflict]:
+        """Run the query; every value that does not fit a schema, for `async for`. As `Query.conflicts`."""
+        form = conflicts.form_of(self._reading.form, schema)
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        return conflicts.of_run_async(reader, form)
+
+    async def schema(self) -> Schema:
+        """The Arrow schema of the result: the one that was given, else the query is run to find it."""
+        given = self._given
+        return (await self.read()).schema if given is None else given
+
+    async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+        """The server's plan for this query. As `Query.explain`."""
+        return await self._plan.explain(verbosity, self._reading.timeout).complete()
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("an AsyncQuery is iterated with `async for`, or read with `await query.read()`")
+
+    def __arrow_c_schema__(self) -> NoReturn:
+        raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> NoReturn:
+        raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")

@@ -1,0 +1,257 @@
+"""What a query asks for, encoded and ready to start any number of times: a find, an aggregate, or bytes at hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import bson
+
+from .._core import Codec, InvalidQuery, Operation, Reader
+from ..commands import encode
+from ..commands.options import CHAINED, check_option, pairs, projection_of
+from ..handles.call import Call
+from ..handles.session import _SessionState
+from ..handles.session import native as native_session
+from .namespace import Target
+
+P = TypeVar("P", bound="Plan")
+
+
+class Plan(Protocol):
+    """How to start a run, and the plans that differ from this one by one chained call."""
+
+    @property
+    def codec(self) -> Codec:
+        """How values become Python objects."""
+
+    def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        """Start a run."""
+
+    def with_option(self: P, name: str, value: Any) -> P:
+        """The same with one option changed; `name` as in `options.CHAINED`."""
+
+    def sort(self: P, keys: Any, direction: int | None) -> P: ...
+    def skip(self: P, count: int) -> P: ...
+    def limit(self: P, count: int) -> P: ...
+    def project(self: P, projection: Any) -> P: ...
+    def narrowed(self: P, keys: Sequence[str]) -> P:
+        """The same for a table with columns for these top-level keys only; `_id` comes as well, to name documents.
+
+        What comes must not be trusted once a key stands twice in a document: the server, which stops a projection when
+        it has found as many keys as it was asked for, then has left out others. It was asked for one that is not there,
+        so that a document in which that happens shows a key twice.
+        """
+
+    def first(self: P) -> P | None:
+        """The same for its first document only; None where only the reader can stop early."""
+
+    def explain(self, verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
+        """The server's plan."""
+
+    def __repr__(self) -> str: ...
+
+
+class _ServerPlan:
+    """What finds and aggregates share: where they run, their options, their session."""
+
+    __slots__ = ("_encoded", "options", "session", "target")
+
+    def __init__(self, target: Target, options: Mapping[str, Any], session: _SessionState | None) -> None:
+        self.target = target
+        self.options = dict(options)
+        self.session = session
+        native_session(session, target.client)
+        codec_options = target.settings.codec_options
+        self._encoded = encode.document(self.options, codec_options, "options") if options else encode.EMPTY
+
+    @property
+    def codec(self) -> Codec:
+        return self.target.settings.codec
+
+    def _changed(self, name: str, value: Any) -> dict[str, Any]:
+        """The options with one changed, or without it when `value` is None."""
+        key = CHAINED[name]
+        options = {**self.options, key: check_option(key, value)}
+        if value is None:
+            del options[key]
+        return options
+
+    def _selection(self) -> bytes:
+        return self.target.selection(self.session)
+
+    def _explain(self, command: dict[str, Any], verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
+        if verbosity not in ("queryPlanner", "executionStats", "allPlansExecution"):
+            raise ValueError(f"verbosity must be queryPlanner, executionStats or allPlansExecution, got {verbosity!r}")
+        target = self.target
+        codec_options = target.settings.codec_options
+        encoded = bson.encode({"explain": command, "verbosity": verbosity}, codec_options=codec_options)
+
+        def start() -> Operation[bytes]:
+            return target.client._core.run_command(
+                target.database,
+                encoded,
+                session=native_session(self.session, target.client),
+                selection=target.preference_only(self.session),
+                timeout=timeout,
+            )
+
+        return Call(start, lambda reply: bson.decode(reply, codec_options))
+
+
+class FindPlan(_ServerPlan):
+    """A find; chained calls replace what was given before."""
+
+    __slots__ = ("filter", "resume")
+
+    def __init__(
+        self,
+        target: Target,
+        filter: bytes,
+        options: Mapping[str, Any],
+        session: _SessionState | None,
+        resume: bool = False,
+    ) -> None:
+        super().__init__(target, options, session)
+        self.filter = filter
+        self.resume = resume
+
+    def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        target = self.target
+        assert target.collection is not None
+        if self.resume and self.session is not None and self.session.in_transaction:
+            raise InvalidQuery("this read cannot resume: a transaction ends with the connection")
+        return target.client._core.find(
+            target.database,
+            target.collection,
+            self.filter,
+            self._encoded,
+            session=native_session(self.session, target.client),
+            selection=self._selection(),
+            timeout=timeout,
+            eager=eager,
+            resume=self.resume,
+            codec=self.codec,
+        )
+
+    def _with(self, options: Mapping[str, Any]) -> FindPlan:
+        return FindPlan(self.target, self.filter, options, self.session, self.resume)
+
+    def with_option(self, name: str, value: Any) -> FindPlan:
+        return self._with(self._changed(name, value))
+
+    def sort(self, keys: Any, direction: int | None) -> FindPlan:
+        return self._with({**self.options, "sort": pairs("sort", keys, direction)})
+
+    def skip(self, count: int) -> FindPlan:
+        return self.with_option("skip", count)
+
+    def limit(self, count: int) -> FindPlan:
+        return self.with_option("limit", count)
+
+    def project(self, projection: Any) -> FindPlan:
+        return self._with({**self.options, "projection": projection_of(projection)})
+
+    def narrowed(self, keys: Sequence[str]) -> FindPlan:
+        own = self.options.get("projection") or {}
+        # No other value that is false will do: null, "" and {} are what `_id` becomes.
+        without_id = own == {"_id": 0}
+        # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
+        if (own and not without_id) or "returnKey" in self.options or any(not _can_project(key) for key in keys):
+            return self
+        projection = dict.fromkeys([*keys, _nowhere(keys)], 1)
+        if without_id:
+            projection["_id"] = 0
+        return self._with({**self.options, "projection": projection})
+
+    def first(self) -> FindPlan:
+        # A negative limit asks for one reply and no cursor.
+        return self._with({**self.options, "limit": -1})
+
+    def explain(self, verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
+        from bson.raw_bson import RawBSONDocument
+
+        command: dict[str, Any] = {"find": self.target.collection, "filter": RawBSONDocument(self.filter)}
+        command.update(self.options)
+        if command.get("limit", 0) < 0:
+            command.update(limit=-command["limit"], singleBatch=True)
+        return self._explain(command, verbosity, timeout)
+
+    def __repr__(self) -> str:
+        return f"find on {self.target.name}"
+
+
+class AggregatePlan(_ServerPlan):
+    """An aggregate; chained calls append stages, as a pipeline is read."""
+
+    __slots__ = ("_pipeline", "stages")
+
+    def __init__(
+        self, target: Target, stages: Iterable[Any], options: Mapping[str, Any], session: _SessionState | None
+    ) -> None:
+        super().__init__(target, options, session)
+        self._pipeline = encode.pipeline(stages, target.settings.codec_options)
+        self.stages = list(stages)
+
+    def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        target = self.target
+        return target.client._core.aggregate(
+            target.database,
+            target.collection,
+            self._pipeline,
+            self._encoded,
+            session=native_session(self.session, target.client),
+            selection=self._selection(),
+            timeout=timeout,
+            eager=eager,
+            codec=self.codec,
+        )
+
+    def _append(self, stage: Mapping[str, Any]) -> AggregatePlan:
+        return AggregatePlan(self.target, [*self.stages, stage], self.options, self.session)
+
+    def with_option(self, name: str, value: Any) -> AggregatePlan:
+        return AggregatePlan(self.target, self.stages, self._changed(name, value), self.session)
+
+    def sort(self, keys: Any, direction: int | None) -> AggregatePlan:
+        return self._append({"$sort": pairs("sort", keys, direction)})
+
+    def skip(self, count: int) -> AggregatePlan:
+        count = check_option("skip", count)
+        return self._append({"$skip": count}) if count else self
+
+    def limit(self, count: int) -> AggregatePlan:
+        count = check_option("limit", count)
+        return self._append({"$limit": abs(count)}) if count else self
+
+    def project(self, projection: Any) -> AggregatePlan:
+        return self._append({"$project": projection_of(projection)})
+
+    def narrowed(self, keys: Sequence[str]) -> AggregatePlan:
+        # A stage more could change what a pipeline does: $out and $merge must be the last one.
+        return self
+
+    def first(self) -> AggregatePlan:
+        return self.limit(1)
+
+    def explain(self, verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
+        command: dict[str, Any] = {"aggregate": self.target.collection or 1, "pipeline": self.stages}
+        command.update({key: value for key, value in self.options.items() if key != "batchSize"})
+        command["cursor"] = {}
+        return self._explain(command, verbosity, timeout)
+
+    def __repr__(self) -> str:
+        return f"aggregate on {self.target.name}, {len(self.stages)} stages"
+
+
+def _nowhere(keys: Sequence[str]) -> str:
+    """A key that no document has. Also keeps an index from covering the query, which gives null for a missing key."""
+    name = "data_bridge_nowhere"
+    while name in keys:
+        name += "_"
+    return name
+
+
+def _can_project(key: str) -> bool:
+    """Whether the server reads `key` in a projection as that key."""
+    return bool(key) and "." not in key and not key.startswith("$")
