@@ -11,7 +11,10 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from ._core import Document, ListView, RecordBatch, Schema, __version__, set_tellers
-from .asynchronous.client import AsyncCollection, AsyncDatabase, AsyncMongoClient
+from .asynchronous.client import AsyncMongoClient
+from .asynchronous.collection import AsyncCollection
+from .asynchronous.database import AsyncDatabase
+from .asynchronous.session import AsyncClientSession
 from .commands.operations import (
     DeleteMany,
     DeleteOne,
@@ -41,7 +44,6 @@ from .errors import (
     WriteError,
     WTimeoutError,
 )
-from .handles.session import AsyncClientSession, ClientSession
 from .integrations.pymongo_handles import from_pymongo
 from .integrations.queries import from_query
 from .monitoring import logs
@@ -59,7 +61,10 @@ from .query.query import Query
 from .query.report import Report
 from .query.result import Result, from_arrow
 from .query.stream import AsyncStream, Stream
-from .synchronous.client import Collection, Database, MongoClient
+from .synchronous.client import MongoClient
+from .synchronous.collection import Collection
+from .synchronous.database import Database
+from .synchronous.session import ClientSession
 
 if TYPE_CHECKING:
     from . import odm

@@ -6,13 +6,11 @@ Statements are taken from their iterator as they are sent, so that a generator o
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
-import bson
-
-from .._core import InvalidOperation, InvalidQuery, Operation, ServerTimeout
-from . import server_errors, statement
+from .._core import InvalidOperation, InvalidQuery, ServerTimeout
+from . import encode, server_errors, statement
 from .statement import Statement
 
 if TYPE_CHECKING:
@@ -24,12 +22,6 @@ _ITEM_BYTES = 8
 """Type, position and NUL that a statement takes in a list of up to 100,000."""
 FIELDS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 KINDS = tuple(FIELDS)
-
-
-class Send(Protocol):
-    """Starts one command: its bytes, whether it may be sent a second time, and the seconds it may take."""
-
-    def __call__(self, command: bytes, retry: bool, timeout: float | None) -> Operation[bytes]: ...
 
 
 class Deadline:
@@ -57,8 +49,6 @@ class Deadline:
 
 def heads(collection: str, ordered: bool, shared: Mapping[str, Any], options: CodecOptions[Any]) -> dict[str, bytes]:
     """What a command of each kind says before its statements; `let` is not for inserts."""
-    from . import encode
-
     result = {}
     for kind in KINDS:
         fields = {key: value for key, value in shared.items() if kind != "insert" or key != "let"}
@@ -73,45 +63,29 @@ def grouped(statements: Iterable[tuple[int, Statement]]) -> Iterator[tuple[int, 
         yield from (entry for entry in everything if entry[1].kind == kind)
 
 
-def run(
-    statements: Iterator[tuple[int, Statement]],
-    heads: Mapping[str, bytes],
-    ordered: bool,
-    acknowledged: bool,
-    send: Send,
-    timeout: float | None,
-    options: CodecOptions[Any],
-) -> Generator[Operation[bytes], bytes, dict[str, Any]]:
-    """Send all statements, each with its position among the caller's.
+def cut(statements: Iterable[tuple[int, Statement]], heads: Mapping[str, bytes]) -> Iterator[Batch]:
+    """Commands as large as a server takes, in order; statements are taken from their iterator as the commands are.
 
     Raises
     ------
-    BulkWriteError
-        When some failed: at once if `ordered`, else after all were tried.
     InvalidOperation
-        When there are none.
+        When there are no statements.
+    InvalidQuery
+        For a statement that no command can hold.
     """
-    deadline = Deadline(timeout)
-    totals = _Totals()
-    batch: _Batch | None = None
+    batch: Batch | None = None
     for position, one in statements:
         if batch is None or not batch.takes(one):
             if batch is not None:
-                reply = yield send(batch.command(), batch.once, deadline.left())
-                if not totals.add(batch, bson.decode(reply, options), acknowledged) and ordered:
-                    raise totals.error()
-            batch = _Batch(one.kind, heads[one.kind])
+                yield batch
+            batch = Batch(one.kind, heads[one.kind])
         batch.add(position, one)
     if batch is None:
         raise InvalidOperation("no operations to execute")
-    reply = yield send(batch.command(), batch.once, deadline.left())
-    totals.add(batch, bson.decode(reply, options), acknowledged)
-    if totals.failed:
-        raise totals.error()
-    return totals.details
+    yield batch
 
 
-class _Batch:
+class Batch:
     """The statements of one command."""
 
     def __init__(self, kind: str, head: bytes) -> None:
@@ -142,7 +116,7 @@ class _Batch:
         return statement.command(self._head, FIELDS[self.kind], self._items)
 
 
-class _Totals:
+class Totals:
     """What all commands did so far."""
 
     def __init__(self) -> None:
@@ -158,14 +132,19 @@ class _Totals:
         }
         self._labels: set[str] = set()
 
-    @property
-    def failed(self) -> bool:
-        return bool(self.details["writeErrors"] or self.details["writeConcernErrors"])
+    def result(self) -> dict[str, Any]:
+        """The details of a BulkWriteResult.
 
-    def error(self) -> Exception:
-        return server_errors.bulk(self.details, tuple(sorted(self._labels)))
+        Raises
+        ------
+        BulkWriteError
+            When a statement or a write concern failed.
+        """
+        if self.details["writeErrors"] or self.details["writeConcernErrors"]:
+            raise server_errors.bulk(self.details, tuple(sorted(self._labels)))
+        return self.details
 
-    def add(self, batch: _Batch, reply: Mapping[str, Any], acknowledged: bool) -> bool:
+    def add(self, batch: Batch, reply: Mapping[str, Any], acknowledged: bool) -> bool:
         """Add a reply; False when a statement in it failed."""
         if not acknowledged:
             return True

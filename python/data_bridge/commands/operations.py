@@ -5,7 +5,7 @@ PyMongo's own objects are taken too, told by the names of their classes: nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import names
@@ -170,3 +170,31 @@ def index_keys(keys: Any) -> dict[str, Any]:
 def index_name(keys: Mapping[str, Any]) -> str:
     """The name that an index gets when it is given none."""
     return "_".join(f"{key}_{value}" for key, value in keys.items())
+
+
+def documents_of(indexes: Any) -> list[Mapping[str, Any]]:
+    """Index models as the server takes them.
+
+    Raises
+    ------
+    TypeError
+        For anything that is no list of index models.
+    """
+    if isinstance(indexes, (str, bytes, Mapping)) or not isinstance(indexes, Iterable):
+        raise TypeError(f"indexes must be a list of IndexModel, got {type(indexes).__name__}")
+    documents = []
+    for index in indexes:
+        document = getattr(index, "document", None)
+        if not isinstance(document, Mapping):
+            raise TypeError(f"indexes must be a list of IndexModel, got {type(index).__name__} in it")
+        documents.append(document)
+    return documents
+
+
+def information(indexes: list[dict[str, Any]]) -> dict[str, Any]:
+    """Indexes by name, their keys as a list of pairs, as PyMongo's `index_information` gives them."""
+    result = {}
+    for index in indexes:
+        rest = {key: value for key, value in index.items() if key not in ("name", "ns")}
+        result[index["name"]] = {**rest, "key": list(index["key"].items())}
+    return result

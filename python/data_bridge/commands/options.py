@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bson.codec_options import CodecOptions
+
 from .._core import InvalidQuery
+from . import encode
 
 CHAINED = {
     "skip": "skip",
@@ -69,6 +72,21 @@ def collect(given: Mapping[str, Any], camel_case: Mapping[str, Any] | None = Non
 
 def _is_no_count(name: str, value: Any) -> bool:
     return name in ("skip", "limit", "batchSize", "maxTimeMS") and value == 0
+
+
+def encoded_options(given: Mapping[str, Any], allowed: frozenset[str], codec_options: CodecOptions[Any]) -> bytes:
+    """Options by the driver's names, checked and encoded; those that are None are left out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For an option that is not among `allowed`, or a value that it cannot have.
+    """
+    for name in given:
+        if name not in allowed:
+            raise TypeError(f"unknown option {name!r}: there are {', '.join(sorted(allowed))}")
+    options = {name: check_option(name, value) for name, value in given.items() if value is not None}
+    return encode.document(options, codec_options, "options")
 
 
 def check_option(name: str, value: Any) -> Any:

@@ -132,6 +132,30 @@ def delete(
     return Statement("delete", encoded, {"q": query, **rest}, not multi)
 
 
+def of_request(request: Any, options: CodecOptions[Any], position: int) -> Statement:
+    """The statement of an operation of ours or PyMongo's, which have the same names and attributes."""
+    kind = type(request).__name__
+    if kind == "InsertOne":
+        return insert(request._doc, options, f"requests[{position}]")[1]
+    if kind in ("DeleteOne", "DeleteMany"):
+        multi = kind == "DeleteMany"
+        return delete(request._filter, options, multi=multi, collation=request._collation, hint=request._hint)
+    if kind in ("UpdateOne", "UpdateMany", "ReplaceOne"):
+        return update(
+            request._filter,
+            request._doc,
+            options,
+            replace=kind == "ReplaceOne",
+            multi=kind == "UpdateMany",
+            upsert=bool(request._upsert),
+            collation=request._collation,
+            array_filters=getattr(request, "_array_filters", None),
+            hint=request._hint,
+            sort=getattr(request, "_sort", None),
+        )
+    raise TypeError(f"requests[{position}] is no operation such as InsertOne or UpdateOne, got {kind}")
+
+
 def changes(key: str, change: Any, options: CodecOptions[Any], replace: bool) -> bytes:
     """What to make of a document, as an element: an update document, a pipeline, or a replacement.
 

@@ -14,6 +14,7 @@ from . import write_concern as write_concern_
 from .uri import check_timeout
 
 _MODES = {mode.lower(): mode for mode in ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")}
+_UUID_NAMES = {0: "unspecified", 3: "pythonLegacy", 4: "standard", 5: "javaLegacy", 6: "csharpLegacy"}
 _LEVELS = ("local", "available", "majority", "linearizable", "snapshot")
 
 
@@ -143,4 +144,24 @@ def for_pymongo(settings: Settings) -> dict[str, Any]:
             from pymongo.read_concern import ReadConcern
 
             keywords["read_concern"] = ReadConcern(settings.read_concern)
+    return keywords
+
+
+def client_for_pymongo(settings: Settings, timeout_ms: int | None) -> dict[str, Any]:
+    """Keyword arguments of PyMongo's client, beside the URI."""
+    options = settings.codec_options
+    keywords: dict[str, Any] = {
+        "tz_aware": options.tz_aware,
+        "tzinfo": options.tzinfo,
+        "unicode_decode_error_handler": options.unicode_decode_error_handler,
+        "datetime_conversion": int(options.datetime_conversion or 1),
+        "uuidRepresentation": _UUID_NAMES[options.uuid_representation],
+    }
+    if timeout_ms is not None:
+        keywords["timeoutMS"] = timeout_ms
+    preference = for_pymongo(settings).get("read_preference")
+    if preference is not None:
+        keywords["read_preference"] = preference
+    if settings.read_concern is not None:
+        keywords["readConcernLevel"] = level(settings.read_concern)
     return keywords

@@ -7,11 +7,15 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
-from ..asynchronous.client import AsyncCollection, AsyncDatabase, AsyncMongoClient
+from ..asynchronous.client import AsyncMongoClient
+from ..asynchronous.collection import AsyncCollection
+from ..asynchronous.database import AsyncDatabase
 from ..connection import codec
 from ..connection.settings import Settings
 from ..errors import InvalidOperation
-from ..synchronous.client import Collection, Database, MongoClient
+from ..synchronous.client import MongoClient
+from ..synchronous.collection import Collection
+from ..synchronous.database import Database
 from . import pymongo_arguments
 
 if TYPE_CHECKING:

@@ -162,7 +162,7 @@ class AsyncQuery(QueryBase):
 
     async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
         """The server's plan for this query. As `Query.explain`."""
-        return await self._plan.explain(verbosity, self._reading.timeout).complete()
+        return self._plan.decoded(await event_loop.complete(self._plan.explain(verbosity, self._reading.timeout)))
 
     def __iter__(self) -> NoReturn:
         raise TypeError("an AsyncQuery is iterated with `async for`, or read with `await query.read()`")

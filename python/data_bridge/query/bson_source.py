@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import _core
 from ..connection.codec import DEFAULT, native
-from ..handles.call import Call
 from .query import Query
 from .table_options import reading
 
@@ -187,7 +186,10 @@ class _BytesPlan:
     def first(self) -> None:
         return None
 
-    def explain(self, verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
+    def explain(self, verbosity: str, timeout: float | None) -> NoReturn:
+        self._refuse("explain")
+
+    def decoded(self, reply: bytes) -> NoReturn:
         self._refuse("explain")
 
     def __repr__(self) -> str:

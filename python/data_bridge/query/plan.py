@@ -10,10 +10,9 @@ import bson
 from .._core import Codec, InvalidQuery, Operation, Reader
 from ..commands import encode
 from ..commands.options import CHAINED, check_option, pairs, projection_of
-from ..handles.call import Call
-from ..handles.session import _SessionState
-from ..handles.session import native as native_session
-from .namespace import Target
+from ..connection.session_state import SessionState
+from ..connection.session_state import native as native_session
+from .namespace import Namespace
 
 P = TypeVar("P", bound="Plan")
 
@@ -46,8 +45,11 @@ class Plan(Protocol):
     def first(self: P) -> P | None:
         """The same for its first document only; None where only the reader can stop early."""
 
-    def explain(self, verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
-        """The server's plan."""
+    def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
+        """Start the command that gives the server's plan."""
+
+    def decoded(self, reply: bytes) -> dict[str, Any]:
+        """The reply of a command."""
 
     def __repr__(self) -> str: ...
 
@@ -55,19 +57,19 @@ class Plan(Protocol):
 class _ServerPlan:
     """What finds and aggregates share: where they run, their options, their session."""
 
-    __slots__ = ("_encoded", "options", "session", "target")
+    __slots__ = ("_encoded", "namespace", "options", "session")
 
-    def __init__(self, target: Target, options: Mapping[str, Any], session: _SessionState | None) -> None:
-        self.target = target
+    def __init__(self, namespace: Namespace, options: Mapping[str, Any], session: SessionState | None) -> None:
+        self.namespace = namespace
         self.options = dict(options)
         self.session = session
-        native_session(session, target.client)
-        codec_options = target.settings.codec_options
+        native_session(session, namespace.core)
+        codec_options = namespace.settings.codec_options
         self._encoded = encode.document(self.options, codec_options, "options") if options else encode.EMPTY
 
     @property
     def codec(self) -> Codec:
-        return self.target.settings.codec
+        return self.namespace.settings.codec
 
     def _changed(self, name: str, value: Any) -> dict[str, Any]:
         """The options with one changed, or without it when `value` is None."""
@@ -78,25 +80,26 @@ class _ServerPlan:
         return options
 
     def _selection(self) -> bytes:
-        return self.target.selection(self.session)
+        return self.namespace.selection(self.session)
 
-    def _explain(self, command: dict[str, Any], verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
+    def _explain(self, command: dict[str, Any], verbosity: str, timeout: float | None) -> Operation[bytes]:
         if verbosity not in ("queryPlanner", "executionStats", "allPlansExecution"):
             raise ValueError(f"verbosity must be queryPlanner, executionStats or allPlansExecution, got {verbosity!r}")
-        target = self.target
-        codec_options = target.settings.codec_options
+        namespace = self.namespace
+        codec_options = namespace.settings.codec_options
         encoded = bson.encode({"explain": command, "verbosity": verbosity}, codec_options=codec_options)
 
-        def start() -> Operation[bytes]:
-            return target.client._core.run_command(
-                target.database,
-                encoded,
-                session=native_session(self.session, target.client),
-                selection=target.preference_only(self.session),
-                timeout=timeout,
-            )
+        return namespace.core.run_command(
+            namespace.database,
+            encoded,
+            session=native_session(self.session, namespace.core),
+            selection=namespace.preference_only(self.session),
+            timeout=timeout,
+        )
 
-        return Call(start, lambda reply: bson.decode(reply, codec_options))
+    def decoded(self, reply: bytes) -> dict[str, Any]:
+        decoded: dict[str, Any] = bson.decode(reply, self.namespace.settings.codec_options)
+        return decoded
 
 
 class FindPlan(_ServerPlan):
@@ -106,27 +109,27 @@ class FindPlan(_ServerPlan):
 
     def __init__(
         self,
-        target: Target,
+        namespace: Namespace,
         filter: bytes,
         options: Mapping[str, Any],
-        session: _SessionState | None,
+        session: SessionState | None,
         resume: bool = False,
     ) -> None:
-        super().__init__(target, options, session)
+        super().__init__(namespace, options, session)
         self.filter = filter
         self.resume = resume
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
-        target = self.target
-        assert target.collection is not None
+        namespace = self.namespace
+        assert namespace.collection is not None
         if self.resume and self.session is not None and self.session.in_transaction:
             raise InvalidQuery("this read cannot resume: a transaction ends with the connection")
-        return target.client._core.find(
-            target.database,
-            target.collection,
+        return namespace.core.find(
+            namespace.database,
+            namespace.collection,
             self.filter,
             self._encoded,
-            session=native_session(self.session, target.client),
+            session=native_session(self.session, namespace.core),
             selection=self._selection(),
             timeout=timeout,
             eager=eager,
@@ -135,7 +138,7 @@ class FindPlan(_ServerPlan):
         )
 
     def _with(self, options: Mapping[str, Any]) -> FindPlan:
-        return FindPlan(self.target, self.filter, options, self.session, self.resume)
+        return FindPlan(self.namespace, self.filter, options, self.session, self.resume)
 
     def with_option(self, name: str, value: Any) -> FindPlan:
         return self._with(self._changed(name, value))
@@ -168,17 +171,17 @@ class FindPlan(_ServerPlan):
         # A negative limit asks for one reply and no cursor.
         return self._with({**self.options, "limit": -1})
 
-    def explain(self, verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
+    def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
         from bson.raw_bson import RawBSONDocument
 
-        command: dict[str, Any] = {"find": self.target.collection, "filter": RawBSONDocument(self.filter)}
+        command: dict[str, Any] = {"find": self.namespace.collection, "filter": RawBSONDocument(self.filter)}
         command.update(self.options)
         if command.get("limit", 0) < 0:
             command.update(limit=-command["limit"], singleBatch=True)
         return self._explain(command, verbosity, timeout)
 
     def __repr__(self) -> str:
-        return f"find on {self.target.name}"
+        return f"find on {self.namespace.name}"
 
 
 class AggregatePlan(_ServerPlan):
@@ -187,20 +190,20 @@ class AggregatePlan(_ServerPlan):
     __slots__ = ("_pipeline", "stages")
 
     def __init__(
-        self, target: Target, stages: Iterable[Any], options: Mapping[str, Any], session: _SessionState | None
+        self, namespace: Namespace, stages: Iterable[Any], options: Mapping[str, Any], session: SessionState | None
     ) -> None:
-        super().__init__(target, options, session)
-        self._pipeline = encode.pipeline(stages, target.settings.codec_options)
+        super().__init__(namespace, options, session)
+        self._pipeline = encode.pipeline(stages, namespace.settings.codec_options)
         self.stages = list(stages)
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
-        target = self.target
-        return target.client._core.aggregate(
-            target.database,
-            target.collection,
+        namespace = self.namespace
+        return namespace.core.aggregate(
+            namespace.database,
+            namespace.collection,
             self._pipeline,
             self._encoded,
-            session=native_session(self.session, target.client),
+            session=native_session(self.session, namespace.core),
             selection=self._selection(),
             timeout=timeout,
             eager=eager,
@@ -208,10 +211,10 @@ class AggregatePlan(_ServerPlan):
         )
 
     def _append(self, stage: Mapping[str, Any]) -> AggregatePlan:
-        return AggregatePlan(self.target, [*self.stages, stage], self.options, self.session)
+        return AggregatePlan(self.namespace, [*self.stages, stage], self.options, self.session)
 
     def with_option(self, name: str, value: Any) -> AggregatePlan:
-        return AggregatePlan(self.target, self.stages, self._changed(name, value), self.session)
+        return AggregatePlan(self.namespace, self.stages, self._changed(name, value), self.session)
 
     def sort(self, keys: Any, direction: int | None) -> AggregatePlan:
         return self._append({"$sort": pairs("sort", keys, direction)})
@@ -234,14 +237,14 @@ class AggregatePlan(_ServerPlan):
     def first(self) -> AggregatePlan:
         return self.limit(1)
 
-    def explain(self, verbosity: str, timeout: float | None) -> Call[dict[str, Any]]:
-        command: dict[str, Any] = {"aggregate": self.target.collection or 1, "pipeline": self.stages}
+    def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
+        command: dict[str, Any] = {"aggregate": self.namespace.collection or 1, "pipeline": self.stages}
         command.update({key: value for key, value in self.options.items() if key != "batchSize"})
         command["cursor"] = {}
         return self._explain(command, verbosity, timeout)
 
     def __repr__(self) -> str:
-        return f"aggregate on {self.target.name}, {len(self.stages)} stages"
+        return f"aggregate on {self.namespace.name}, {len(self.stages)} stages"
 
 
 def _nowhere(keys: Sequence[str]) -> str:

@@ -192,7 +192,7 @@ class Query(QueryBase):
         verbosity
             "queryPlanner" (runs nothing), "executionStats" or "allPlansExecution".
         """
-        return self._plan.explain(verbosity, self._reading.timeout).wait()
+        return self._plan.decoded(self._plan.explain(verbosity, self._reading.timeout).wait())
 
     def __arrow_c_schema__(self) -> Any:
         """The schema as a PyCapsule. Unless one was given this runs the query, for `__arrow_c_stream__` to use."""

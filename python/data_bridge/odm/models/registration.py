@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, overload
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 
-from ...asynchronous.client import AsyncDatabase
+from ...asynchronous.database import AsyncDatabase
 from ...commands.operations import IndexModel
-from ...synchronous.client import Database
+from ...synchronous.database import Database
 from ..converters.unions import check_unions
 from ..errors import NotInitialized
 from ..filters.expressions import Sort

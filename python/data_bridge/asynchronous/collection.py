@@ -1,46 +1,65 @@
-"""What both collections share: queries and counts."""
+"""A collection: queries, counts, and what its bases add: writes and indexes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import bson
 
+from .._core import Document
+from .._typing import (
+    Collation,
+    Filter,
+    Hint,
+    Pipeline,
+    Progress,
+    Projection,
+    ReadConcern,
+    ReadPreference,
+    Sort,
+    Timeout,
+)
 from ..commands import encode, names
-from ..commands.options import check_option, collect, pairs, projection_of
-from ..connection.settings import Settings
-from ..query.base import QueryBase
-from ..query.namespace import Target
+from ..commands.options import collect, encoded_options, pairs, projection_of
+from ..connection.session_state import native
+from ..connection.settings import Settings, for_pymongo
+from ..query import build
+from ..query.async_query import AsyncQuery
+from ..query.namespace import Namespace
 from ..query.plan import FindPlan
 from ..query.table_options import reading
-from . import build
-from .call import Call, same
-from .indexes import IndexesHandle
-from .session import native as native_session
+from .collection_indexes import AsyncCollectionIndexes
+from .outcome import outcome
+from .session import AsyncClientSession
 
 if TYPE_CHECKING:
+    import pymongo.asynchronous.collection
     from typing_extensions import Self
 
-Q = TypeVar("Q", bound=QueryBase)
+    from .database import AsyncDatabase
 
 _ESTIMATE_OPTIONS = frozenset({"maxTimeMS", "comment"})
 _DISTINCT_OPTIONS = _ESTIMATE_OPTIONS | {"hint", "collation"}
 _COUNT_OPTIONS = _DISTINCT_OPTIONS | {"skip", "limit"}
 
 
-class CollectionHandle(IndexesHandle, Generic[Q]):
-    """Both collections: queries and counts."""
+class AsyncCollection(AsyncCollectionIndexes):
+    """A collection: `client.shop.orders`, `client["shop"]["orders"]`. It holds nothing and costs nothing."""
 
     _kind = "collection"
-    _query_type: type[Q]
 
-    def __init__(self, database: Any, name: str, settings: Settings) -> None:
+    def __init__(self, database: AsyncDatabase, name: str, settings: Settings) -> None:
         self._database = database
-        self._client = database._client
         self._name = names.check_collection(database.name, name)
         self._settings = settings
+        self._namespace = Namespace(database._namespace.core, database.name, name, settings)
         self._heads = {}
+
+    @property
+    def database(self) -> AsyncDatabase:
+        """The database it is in."""
+        return self._database
 
     @property
     def name(self) -> str:
@@ -57,28 +76,28 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
 
     def find(
         self,
-        filter: Mapping[str, Any] | None = None,
-        projection: Mapping[str, Any] | Iterable[str] | None = None,
+        filter: Filter | None = None,
+        projection: Projection | None = None,
         skip: int = 0,
         limit: int = 0,
         no_cursor_timeout: bool = False,
         *,
-        sort: Any = None,
+        sort: Sort | None = None,
         batch_size: int | None = None,
-        hint: Any = None,
-        collation: Any = None,
-        session: Any = None,
+        hint: Hint | None = None,
+        collation: Collation | None = None,
+        session: AsyncClientSession | None = None,
         max_time_ms: int | None = None,
         comment: Any = None,
         let: Mapping[str, Any] | None = None,
         allow_disk_use: bool | None = None,
         allow_partial_results: bool = False,
-        min: Any = None,
-        max: Any = None,
+        min: Sort | None = None,
+        max: Sort | None = None,
         return_key: bool | None = None,
         show_record_id: bool | None = None,
-        read_preference: Any = None,
-        read_concern: Any = None,
+        read_preference: ReadPreference | None = None,
+        read_concern: ReadConcern | None = None,
         schema: Any = None,
         on_conflict: str = "error",
         objectid: str = "extension",
@@ -86,20 +105,20 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         decimal: str = "extension",
         mixed: str = "extension",
         strings: str = "utf8",
-        timeout: Any = ...,
+        timeout: Timeout = ...,
         resume: bool = False,
-        progress: Any = None,
-    ) -> Q:
+        progress: Progress = None,
+    ) -> AsyncQuery:
         """A query for the documents that match. Nothing runs before the query is read.
 
         Parameters
         ----------
         filter
-            What documents must match; None for all.
+            The conditions on documents; None for all.
         projection
             Keys to return: a list of them, or a projection document. An empty one returns all, as PyMongo's does.
         skip, limit
-            How many documents to leave out, and to return at most; 0 returns all.
+            Number of documents to leave out, and to return at most; 0 returns all.
         no_cursor_timeout
             Keep the server from closing an idle cursor.
         sort
@@ -109,9 +128,9 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         hint
             The index to use, by name or by its keys.
         collation
-            How strings compare: a mapping or PyMongo's Collation.
+            Rules for comparing strings: a mapping or PyMongo's Collation.
         session
-            What `start_session` of the same client gave.
+            A session that `start_session` of the same client gave.
         max_time_ms
             Milliseconds the server may work on the query.
         comment
@@ -127,7 +146,7 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
             checked against it, and keys that it does not name are left out. Without it the schema is inferred from the
             whole result.
         on_conflict
-            What to do with a value that does not fit a given schema, the one a stream inferred, or what `decimal` asks
+            Handling of a value that does not fit a given schema, the one a stream inferred, or what `decimal` asks
             for: "error" raises SchemaConflict. "rescue" makes its cell null and keeps the value, exact, in a trailing
             column `_rescued`: a list of {path, value}. "null" makes its cell null and loses the value. The report
             counts both.
@@ -187,24 +206,24 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
         if not isinstance(resume, bool):
             raise TypeError(f"resume must be a bool, got {type(resume).__name__}")
-        plan = FindPlan(self._target(replaced), encoded, options, session, resume)
+        plan = FindPlan(self._namespace._replace(settings=replaced), encoded, options, session, resume)
         seconds = replaced.timeout if timeout is ... else timeout
         stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
         choices = reading(schema, on_conflict, seconds, progress, **stored)
-        return self._query_type(plan, choices)
+        return AsyncQuery(plan, choices)
 
     def aggregate(
         self,
-        pipeline: list[Mapping[str, Any]],
-        session: Any = None,
+        pipeline: Pipeline,
+        session: AsyncClientSession | None = None,
         *,
         schema: Any = None,
         on_conflict: str = "error",
-        timeout: Any = ...,
-        progress: Any = None,
+        timeout: Timeout = ...,
+        progress: Progress = None,
         **options: Any,
-    ) -> Q:
-        """A query for what a pipeline gives. Nothing runs before the query is read.
+    ) -> AsyncQuery:
+        """A query for the documents that a pipeline gives. Nothing runs before the query is read.
 
         Parameters
         ----------
@@ -224,77 +243,100 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         InvalidQuery
             For a pipeline that cannot be sent.
         """
-        target = self._target(self._settings)
         return build.aggregate(
-            self._query_type, target, pipeline, session, schema, on_conflict, timeout, progress, options
+            AsyncQuery, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options
         )
 
-    def _find_one(self, filter: Any, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Q:
-        if filter is not None and not isinstance(filter, Mapping):
-            return self.find({"_id": filter}, *arguments, **options)
-        return self.find(filter, *arguments, **options)
+    async def find_one(self, filter: Any = None, *args: Any, **options: Any) -> Document | None:
+        """The first document that matches, or None.
 
-    def _target(self, settings: Settings) -> Target:
-        return Target(self._client, self._database.name, self._name, settings)
+        Parameters
+        ----------
+        filter
+            As for `find`; any value that is no mapping is taken for the value of `_id`.
+        args, options
+            As for `find`.
+        """
+        by_id = filter is not None and not isinstance(filter, Mapping)
+        return await self.find({"_id": filter} if by_id else filter, *args, **options).first()
 
-    def _count(self, filter: Any, session: Any, given: Mapping[str, Any]) -> Call[int]:
-        encoded = encode.document({} if filter is None else filter, self.codec_options)
-        target, options = self._target(self._settings), self._options(given, _COUNT_OPTIONS)
-        return Call(
-            lambda: self._client._core.count_documents(
-                target.database,
+    async def count_documents(self, filter: Filter, session: AsyncClientSession | None = None, **options: Any) -> int:
+        """Count the documents that match.
+
+        Parameters
+        ----------
+        filter
+            As for `find`.
+        session
+            A session that `start_session` gave.
+        options
+            skip, limit, hint, collation, maxTimeMS, comment.
+        """
+        return await outcome(
+            self._namespace.core.count_documents(
+                self._namespace.database,
                 self._name,
-                encoded,
-                options,
-                session=native_session(session, self._client),
-                selection=target.selection(session),
+                encode.document({} if filter is None else filter, self.codec_options),
+                encoded_options(options, _COUNT_OPTIONS, self.codec_options),
+                session=native(session, self._namespace.core),
+                selection=self._namespace.selection(session),
                 timeout=self._settings.timeout,
-            ),
-            same,
+            )
         )
 
-    def _estimated_count(self, given: Mapping[str, Any]) -> Call[int]:
-        target, options = self._target(self._settings), self._options(given, _ESTIMATE_OPTIONS)
-        return Call(
-            lambda: self._client._core.estimated_document_count(
-                target.database,
+    async def estimated_document_count(self, **options: Any) -> int:
+        """The number of documents in the collection, from its metadata: at once, but not exact.
+
+        Parameters
+        ----------
+        options
+            maxTimeMS, comment.
+        """
+        return await outcome(
+            self._namespace.core.estimated_document_count(
+                self._namespace.database,
                 self._name,
-                options,
+                encoded_options(options, _ESTIMATE_OPTIONS, self.codec_options),
                 selection=self._settings.selection,
                 timeout=self._settings.timeout,
-            ),
-            same,
+            )
         )
 
-    def _distinct(self, key: str, filter: Any, session: Any, given: Mapping[str, Any]) -> Call[list[Any]]:
+    async def distinct(
+        self, key: str, filter: Filter | None = None, session: AsyncClientSession | None = None, **options: Any
+    ) -> list[Any]:
+        """The different values of a key.
+
+        Parameters
+        ----------
+        key
+            The key, dotted for nested ones.
+        filter
+            As for `find`.
+        session
+            A session that `start_session` gave.
+        options
+            hint, collation, maxTimeMS, comment.
+        """
         if not isinstance(key, str):
             raise TypeError(f"key must be a str, got {type(key).__name__}")
-        encoded = encode.document({} if filter is None else filter, self.codec_options)
-        target, options = self._target(self._settings), self._options(given, _DISTINCT_OPTIONS)
-
-        def values(reply: bytes) -> list[Any]:
-            return list(bson.decode(reply, self.codec_options)["values"])
-
-        return Call(
-            lambda: self._client._core.distinct(
-                target.database,
+        reply = await outcome(
+            self._namespace.core.distinct(
+                self._namespace.database,
                 self._name,
                 key,
-                encoded,
-                options,
-                session=native_session(session, self._client),
-                selection=target.selection(session),
+                encode.document({} if filter is None else filter, self.codec_options),
+                encoded_options(options, _DISTINCT_OPTIONS, self.codec_options),
+                session=native(session, self._namespace.core),
+                selection=self._namespace.selection(session),
                 timeout=self._settings.timeout,
-            ),
-            values,
+            )
         )
+        return list(bson.decode(reply, self.codec_options)["values"])
 
-    def _options(self, given: Mapping[str, Any], allowed: frozenset[str]) -> bytes:
-        for name in given:
-            if name not in allowed:
-                raise TypeError(f"unknown option {name!r}: there are {', '.join(sorted(allowed))}")
-        options = {name: check_option(name, value) for name, value in given.items() if value is not None}
-        return encode.document(options, self.codec_options, "options")
+    def to_pymongo(self) -> pymongo.asynchronous.collection.AsyncCollection[Any]:
+        """PyMongo's collection with the same settings, for what we do not have: change streams, search indexes, ..."""
+        return self.database.to_pymongo().get_collection(self._name, **for_pymongo(self._settings))
 
     def __getitem__(self, name: str) -> Self:
         return type(self)(self._database, f"{self._name}.{name}", self._settings)
@@ -308,7 +350,7 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         raise TypeError(f"a collection cannot be called; if {method}() was meant as a method, there is none")
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, CollectionHandle):
+        if isinstance(other, AsyncCollection):
             return bool(self._database == other._database) and self._name == other._name
         return NotImplemented
 

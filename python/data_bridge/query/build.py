@@ -6,17 +6,17 @@ from typing import Any, TypeVar
 
 from .._core import InvalidQuery
 from ..commands.options import collect
-from ..query.base import QueryBase
-from ..query.namespace import Target
-from ..query.plan import AggregatePlan
-from ..query.table_options import REPRESENTATION, reading
+from .base import QueryBase
+from .namespace import Namespace
+from .plan import AggregatePlan
+from .table_options import REPRESENTATION, reading
 
 Q = TypeVar("Q", bound=QueryBase)
 
 
 def aggregate(
     kind: type[Q],
-    target: Target,
+    namespace: Namespace,
     pipeline: Any,
     session: Any,
     schema: Any,
@@ -30,9 +30,9 @@ def aggregate(
     if options.pop("resume", False):
         raise InvalidQuery("this read cannot resume: the rows of an aggregate have no order that is known")
     stored = {name: options.pop(name) for name in REPRESENTATION if name in options}
-    replaced = target.settings.replace(None, read_preference, None, read_concern)
+    replaced = namespace.settings.replace(None, read_preference, None, read_concern)
     ours = {name: options.pop(name) for name in list(options) if name in _AGGREGATE_OPTIONS}
-    plan = AggregatePlan(target._replace(settings=replaced), pipeline, collect(ours, options), session)
+    plan = AggregatePlan(namespace._replace(settings=replaced), pipeline, collect(ours, options), session)
     seconds = replaced.timeout if timeout is ... else timeout
     return kind(plan, reading(schema, on_conflict, seconds, progress, **stored))
 

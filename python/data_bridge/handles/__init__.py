@@ -1,1 +1,0 @@
-"""Parts that the synchronous and asynchronous clients share."""
