@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from .._core import DataBridgeError
 from .._typing import ReadConcern, ReadPreference, WriteConcern
@@ -11,9 +11,6 @@ from ..connection.session_state import SessionState, transaction_options
 from ..connection.transaction_retry import Attempts
 from .outcome import outcome, sleep
 from .transaction import AsyncTransaction
-
-if TYPE_CHECKING:
-    from .client import AsyncMongoClient
 
 T = TypeVar("T")
 
@@ -42,10 +39,9 @@ class AsyncClientSession(SessionState):
     # end
 
     @property
-    def client(self) -> AsyncMongoClient:
+    def client(self) -> Any:
         """The client it belongs to."""
-        client: AsyncMongoClient = self._client
-        return client
+        return self._client
 
     def start_transaction(
         self,

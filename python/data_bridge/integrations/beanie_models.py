@@ -6,8 +6,8 @@ from typing import Any
 
 from . import declared
 from .bson_values import preparation
-from .models import Target, one_by_one
 from .pydantic_models import place
+from .target import Target, one_by_one
 
 
 def target(model: Any) -> Target:

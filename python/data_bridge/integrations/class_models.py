@@ -18,7 +18,8 @@ from ..odm.converters.annotations import plan_of
 from ..odm.converters.converter import ScalarPlan
 from ..odm.errors import Mismatch
 from . import declared
-from .models import Target, one_by_one, target_of
+from .models import target_of
+from .target import Target, one_by_one
 
 Convert = Callable[[Any], Any]
 Test = Callable[[Any], bool]

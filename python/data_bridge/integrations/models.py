@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import Any, get_args, get_origin
 
-from ..errors import ConversionError, InvalidQuery
 from . import declared
+from .target import Target
 
 _ADVICE = "to_models() takes a pydantic 2 model, a dataclass, an attrs class or a msgspec Struct, or a union of these"
-
-
-class Target(NamedTuple):
-    """How objects of a class are made."""
-
-    build: Callable[[list[dict[str, Any]]], list[Any]]
-    """Of documents, which it may change."""
-    keys: tuple[str, ...] | None
-    """The top-level keys that it takes from documents; None for all of them."""
-
-    def make(self, documents: list[dict[str, Any]]) -> list[Any]:
-        """As `build`, with the garbage collector paused: it would look again and again at objects that all stay."""
-        running = gc.isenabled()
-        gc.disable()
-        try:
-            return self.build(documents)
-        finally:
-            if running:
-                gc.enable()
 
 
 def target_of(model: Any) -> Target:
@@ -94,37 +74,3 @@ def _refused(cls: type) -> TypeError:
     elif issubclass(cls, dict) or declared.is_typed_dict(cls):
         advice = ": to_dicts() gives dicts"
     return TypeError(f"{_ADVICE}, got {cls.__qualname__}{advice}")
-
-
-def failed(text: str, model: Any, index: int, document: Any, path: tuple[Any, ...] = ()) -> ConversionError:
-    """The error for a document that `model` does not take."""
-    name = getattr(model, "__name__", None) or str(model)
-    return ConversionError(text, name, index, document.get("_id"), path)
-
-
-def one_by_one(
-    make: Callable[[dict[str, Any]], Any],
-    documents: list[dict[str, Any]],
-    model: Any,
-    place: Callable[[Exception], tuple[str, tuple[Any, ...]]],
-) -> list[Any]:
-    """Objects made singly, so that an error can name its document. It is chained to what `make` raised.
-
-    Raises
-    ------
-    ConversionError
-        With the text and path that `place` finds in what `make` raised.
-    """
-    made = []
-    for index, document in enumerate(documents):
-        try:
-            made.append(make(document))
-        except Exception as error:  # noqa: BLE001 - whatever a constructor or validator raises is chained
-            text, path = place(error)
-            raise failed(text, model, index, document, path) from getattr(error, "library_error", error)
-    return made
-
-
-def unfetched() -> InvalidQuery:
-    """The error for a query of models that was told to fetch links."""
-    return InvalidQuery("to_models() does not fetch links: use to_list(), or ask without fetch_links")

@@ -10,7 +10,7 @@ import msgspec
 from ..odm.errors import Mismatch
 from . import declared
 from .bson_values import preparation
-from .models import Target, one_by_one
+from .target import Target, one_by_one
 
 _PLACE = re.compile(r"^(?P<text>.*) - at `(?:key in )?\$(?P<path>.*)`$", re.DOTALL)
 _STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.([^.\[]+)")

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from ..odm.errors import Mismatch
 from . import declared
 from .bson_values import preparation
-from .models import Target, failed, one_by_one
+from .target import Target, failed, one_by_one
 
 
 def target(model: Any) -> Target:

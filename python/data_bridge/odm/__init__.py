@@ -24,12 +24,12 @@ from .errors import (
 )
 from .filters.expressions import Expression, Sort, path
 from .filters.trust import trusted
+from .initialization import init
 from .models.copying import detach
 from .models.field import Field
 from .models.hooks import Event, after_event, before_event
 from .models.link import BackLink, Link
 from .models.model import EmbeddedDocument
-from .models.registration import init
 from .queries.bulk_writer import AsyncBulkWriter, BulkWriter
 from .synchronous.document import Document
 from .synchronous.query import ModelQuery

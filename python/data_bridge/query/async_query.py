@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 from .._core import Document, ModelClass, Reader, ResultData, Schema
 from ..connection import event_loop
 from ..errors import SchemaConflict
-from ..integrations.models import target_of
 from . import conflicts
 from . import progress as progress_
 from .base import QueryBase
+from .extensions import extension
 from .plan import Plan
 from .result import Result
 from .stream import AsyncStream
@@ -112,8 +112,9 @@ class AsyncQuery(QueryBase):
     async def to_models(self, model: Any) -> list[Any]: ...
     async def to_models(self, model: Any) -> list[Any]:
         """Run the query; all documents as objects of a class. As `Query.to_models`."""
-        target = target_of(model)
-        return target.make((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
+        target = extension("target_of")(model)
+        models: list[Any] = target.make((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
+        return models
 
     async def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""

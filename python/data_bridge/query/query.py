@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .._core import Document, ModelClass, Reader, ResultData, Schema
 from ..errors import SchemaConflict
-from ..integrations.models import target_of
 from . import conflicts
 from . import progress as progress_
 from .base import QueryBase
+from .extensions import extension
 from .plan import Plan
 from .result import Result
 from .stream import Stream
@@ -140,8 +140,9 @@ class Query(QueryBase):
 
         Where the class has no use for other top-level keys, they are not asked for.
         """
-        target = target_of(model)
-        return target.make(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())
+        target = extension("target_of")(model)
+        models: list[Any] = target.make(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())
+        return models
 
     def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""

@@ -9,8 +9,8 @@ from .. import _core
 from .._core import Document, Form, ResultData, Schema
 from ..connection.codec import DEFAULT, native
 from ..errors import SchemaConflict
-from ..integrations.models import target_of
 from . import conflicts, html
+from .extensions import extension
 from .report import Report
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ class Result:
         ConversionError
             For the first document that does not fit, with its `_id` and the path; chained to the library's error.
         """
-        return target_of(model).make(self.to_dicts())
+        made: list[Any] = extension("target_of")(model).make(self.to_dicts())
+        return made
 
     def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """A pyarrow Table over this result's memory.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any, TypeVar
 
 from .._core import DataBridgeError
 from .._typing import ReadConcern, ReadPreference, WriteConcern
@@ -12,9 +12,6 @@ from ..connection.session_state import SessionState, transaction_options
 from ..connection.transaction_retry import Attempts
 from .outcome import outcome, sleep
 from .transaction import Transaction
-
-if TYPE_CHECKING:
-    from .client import MongoClient
 
 T = TypeVar("T")
 
@@ -30,10 +27,9 @@ class ClientSession(SessionState):
     """
 
     @property
-    def client(self) -> MongoClient:
+    def client(self) -> Any:
         """The client it belongs to."""
-        client: MongoClient = self._client
-        return client
+        return self._client
 
     def start_transaction(
         self,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 from ..._core import _document_from_bson
 from ...commands import encode
 from ...errors import InvalidQuery
-from ...integrations.models import unfetched
 from ..converters.containers import ListPlan
 from ..converters.converter import plain
 from ..errors import Mismatch, ValidationError
@@ -149,7 +148,7 @@ class ModelQueryBase(Generic[T]):
         """The query for objects of other classes, which may name keys that the model does not."""
         asked = self._asked
         if asked.fetch_links:
-            raise unfetched()
+            raise InvalidQuery("to_models() does not fetch links: use to_list(), or leave out fetch_links")
         return self._query(None if asked.keys is None and asked.view is None else self._shape)
 
     def _query(self, shape: Any) -> Any:
