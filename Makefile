@@ -68,17 +68,17 @@ test-slow: develop
 # Its own servers, which it kills; a process that is measured, so the extension is built as users have it.
 soak: $(STAMP)
 	$(BIN)/maturin develop --release
-	PYTHONPATH=python/tests:scripts:benches $(BIN)/python -m soak $(ARGS)
+	PYTHONPATH=python/tests:python/tests/support:scripts:benches $(BIN)/python -m soak $(ARGS)
 
 # What crosses the boundary to C: Arrow data in and out, capsules, objects made by hand.
-BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py test_document.py odm/test_models.py)
+BOUNDARY := $(addprefix python/tests/,query/test_from_arrow.py query/test_interop.py query/test_document.py odm/test_models.py)
 
 asan: $(STAMP)
 	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh asan $(BIN)/python $(or $(ARGS),$(BOUNDARY))
 
 valgrind: $(STAMP)
 	@command -v valgrind >/dev/null || { echo 'on Debian and Ubuntu: apt-get install valgrind' >&2; exit 1; }
-	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh valgrind $(BIN)/python $(or $(ARGS),python/tests/test_from_arrow.py)
+	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh valgrind $(BIN)/python $(or $(ARGS),python/tests/query/test_from_arrow.py)
 
 # cargo-fuzz passes flags of nightly compilers; RUSTC_BOOTSTRAP=1 lets a stable one take them. No sanitizer: the core has no
 # unsafe code of its own, and overflow and debug assertions are on. What is new goes to fuzz/corpus, what fails to

@@ -1,6 +1,6 @@
 """Methods of queries and results whose code is in a directory above: the one place that imports upwards, on first use.
 
-`python/tests/test_architecture.py` holds this file to the table.
+`python/tests/project/test_architecture.py` holds this file to the table.
 """
 
 from __future__ import annotations

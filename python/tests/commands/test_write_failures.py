@@ -9,36 +9,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pymongo
 import pytest
 from pymongo.database import Database
+from write_fail_points import NAME, failing
 
 import data_bridge
 from data_bridge import AsyncMongoClient, ConnectionFailure, MongoClient, OperationFailure, ServerTimeout
 
 Mongo = Database[dict[str, Any]]
-NAME = "write_failures"
-
-
-@contextmanager
-def failing(admin: Any, mode: Any, **data: Any) -> Iterator[None]:
-    """Commands of the client of that name fail."""
-    fail: dict[str, Any] = {"configureFailPoint": "failCommand"}
-    admin.command({**fail, "mode": mode, "data": {"appName": NAME, **data}})
-    try:
-        yield
-    finally:
-        admin.command({**fail, "mode": "off"})
-
-
-@pytest.fixture
-def named(mongodb_uri: str) -> Iterator[MongoClient]:
-    with MongoClient(mongodb_uri, appName=NAME) as client:
-        yield client
 
 
 ONCE: dict[str, tuple[str, Callable[[Any], Any]]] = {

@@ -14,7 +14,7 @@ import pytest
 
 import mongod
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "mongod.py"
+SCRIPT = Path(__file__).parents[3] / "scripts" / "mongod.py"
 # Prints its own server's URI and directory, then waits to be killed.
 HOLD = f"""
 import sys, time

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "data_bridge"
+PACKAGE = Path(__file__).parents[2] / "data_bridge"
 
 LAYERS = [
     ["_core", "_typing"],

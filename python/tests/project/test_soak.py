@@ -13,8 +13,8 @@ from soak import checks
 from soak.checks import MB, Checkpoint
 from soak.worker import Figures
 
-ROOT = Path(__file__).parents[2]
-ON_THE_WAY = [str(ROOT / each) for each in ("python/tests", "scripts", "benches")]
+ROOT = Path(__file__).parents[3]
+ON_THE_WAY = [str(ROOT / each) for each in ("python/tests", "python/tests/support", "scripts", "benches")]
 
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 

@@ -9,22 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import ROOT, python_blocks
 
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PAGES = ["README.md", "docs/guide.md", "docs/odm.md", "docs/migrating.md"]
 COUNT = "2000"
-
-
-def python_blocks(page: str) -> str:
-    """The blocks of a page as one program, each at its own lines, so that an error names the line of the page."""
-    text = (ROOT / page).read_text(encoding="utf-8")
-    lines = [""] * text.count("\n")
-    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        first = text.count("\n", 0, block.start(1))
-        code = block.group(1).splitlines()
-        lines[first : first + len(code)] = code
-    return "\n".join(lines) + "\n"
 
 
 # Examples import their neighbours, from the directory that PYTHONSAFEPATH leaves out.

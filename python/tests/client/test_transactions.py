@@ -7,7 +7,7 @@ from typing import Any
 import pymongo
 import pytest
 from pymongo.database import Database
-from test_write_failures import failing, named  # noqa: F401 - a fixture
+from write_fail_points import failing
 
 from data_bridge import (
     AsyncClientSession,
@@ -97,7 +97,7 @@ FAULTS: list[tuple[dict[str, Any], int]] = [
 
 
 @pytest.mark.parametrize(("fault", "calls"), FAULTS)
-def test_tried_again(fault: dict[str, Any], calls: int, named: MongoClient, stored: Mongo) -> None:  # noqa: F811
+def test_tried_again(fault: dict[str, Any], calls: int, named: MongoClient, stored: Mongo) -> None:
     ours, seen = named[stored.name].c, []
 
     def work(session: ClientSession) -> None:
@@ -110,7 +110,7 @@ def test_tried_again(fault: dict[str, Any], calls: int, named: MongoClient, stor
     assert stored.c.find_one() == {"_id": 1, "n": 1}
 
 
-def test_not_tried_again(named: MongoClient, stored: Mongo) -> None:  # noqa: F811
+def test_not_tried_again(named: MongoClient, stored: Mongo) -> None:
     ours, seen = named[stored.name].c, []
 
     def work(session: ClientSession) -> None:

@@ -11,7 +11,7 @@ from strategies import framed, one_of_each, string
 
 import data_bridge
 
-PAGE = (Path(__file__).parents[2] / "docs" / "types.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "types.md").read_text(encoding="utf-8")
 DEFAULTS = {
     "objectid": "extension",
     "uuid": "extension",
