@@ -267,7 +267,7 @@ def undo_with(session: Any, instance: Any) -> None:
         # What was assigned since counts.
         instance._assigned.update({**assigned, **instance._assigned})
 
-    session._on_abort(undo)
+    session.on_abort(undo)
 
 
 def written(instance: Any, document: dict[str, Any], *, whole: bool, session: Any) -> None:
