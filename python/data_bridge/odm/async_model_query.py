@@ -112,7 +112,7 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """The greatest value of a field."""
         return await run_async(self._folded("$max", field))
 
-    async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+    async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan. As `Query.explain`."""
         return await self._documents.explain(verbosity)  # type: ignore[no-any-return]
 
