@@ -37,7 +37,7 @@ class AsyncQuery(QueryBase):
     _awaited = True
 
     def __await__(self) -> Generator[Any, None, Self]:
-        plan = self._plan
+        plan: object = self._plan
         if not isinstance(plan, WritingPlan):
             # PyMongo's find() is not awaited either, but its aggregate() is.
             raise TypeError(

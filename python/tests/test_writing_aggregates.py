@@ -1,4 +1,4 @@
-"""Pipelines that end in $out or $merge: they run once, with the write concern, and their queries are empty afterwards."""
+"""Pipelines that end in $out or $merge: run once, with the write concern; their queries are empty afterwards."""
 
 from __future__ import annotations
 
@@ -140,12 +140,17 @@ async def test_reads_at_once_write_once(async_client: AsyncMongoClient, loaded: 
 async def test_a_query_that_never_ran_warns(
     async_client: AsyncMongoClient, loaded: Mongo, make: Callable[[Any], Any]
 ) -> None:
-    with pytest.warns(RuntimeWarning, match=r"never awaited: \$merge wrote nothing"):
+    def left() -> None:
         make(async_client[loaded.name])
         gc.collect()
-    with pytest.warns(RuntimeWarning, match="never awaited"):
+
+    def left_unread() -> None:
         make(async_client[loaded.name]).stream()
         gc.collect()
+
+    for leave in (left, left_unread):
+        with pytest.warns(RuntimeWarning, match=r"never awaited: \$merge wrote nothing"):
+            leave()
     assert loaded.list_collection_names() == ["a"]
 
 
@@ -266,7 +271,7 @@ async def test_models(client: MongoClient, async_client: AsyncMongoClient, loade
     assert runs(loaded) == 2
 
 
-# ---- write concerns ------------------------------------------------------------------------------------------------------
+# ---- write concerns --------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -358,7 +363,7 @@ async def test_a_concern_that_is_not_met(client: MongoClient, async_client: Asyn
     assert {"b", "d", "e"} <= set(loaded.list_collection_names())
 
 
-# ---- w=0 -----------------------------------------------------------------------------------------------------------------
+# ---- w=0 -------------------------------------------------------------------------------------------------------------
 
 
 async def test_reads_with_unacknowledged_writes(mongodb_uri: str, loaded: Mongo) -> None:
