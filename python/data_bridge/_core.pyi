@@ -328,7 +328,7 @@ class Reader:
         """(documents, bytes) so far; never blocks, from any thread, also while the reader is being read."""
     @property
     def complete(self) -> bool:
-        """Whether the run came to its end by itself, and without an error."""
+        """Return whether the run read its last reply, without an error."""
     def report(self) -> dict[str, Any]:
         """As `ResultData.report`, of what was read so far."""
 

@@ -268,7 +268,7 @@ class WritingPlan(AggregatePlan):
 
     @property
     def complete(self) -> bool:
-        """Whether the pipeline has run without an error."""
+        """Return whether the pipeline has run, without an error."""
         return self._reader is not None and self._reader.complete
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:

@@ -211,7 +211,7 @@ impl Reader {
         self.run.progress()
     }
 
-    /// Whether the run came to its end by itself, and without an error.
+    /// Return whether the run read its last reply, without an error.
     #[getter]
     fn complete(&self) -> bool {
         self.run.complete()

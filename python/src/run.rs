@@ -28,7 +28,7 @@ pub(crate) struct Run {
     feed: Option<Feed>,
     closed: AtomicBool,
     finished: AtomicBool,
-    /// The last reply came, without an error.
+    /// The last reply was read, without an error.
     complete: AtomicBool,
     rows: AtomicU64,
     bytes: AtomicU64,
@@ -282,7 +282,7 @@ impl Run {
         self.finished.load(Ordering::Acquire)
     }
 
-    /// Whether the run came to its end by itself, and without an error.
+    /// Returns whether the run read its last reply, without an error.
     pub fn complete(&self) -> bool {
         self.complete.load(Ordering::Acquire)
     }

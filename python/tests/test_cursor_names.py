@@ -96,7 +96,7 @@ def test_indices(query: Any, awaited: Any) -> None:
         query[2:5]
     with pytest.raises(TypeError, match=r"await query\.skip\(index\)\.first\(\)"):
         awaited[3]
-    # As the hints say.
+    # The forms that the hints name.
     assert query.skip(3).first() == query.read()[3] == ROWS[3]
     assert query.skip(2).limit(3).to_dicts() == ROWS[2:5]
     assert [document.to_dict() for document in query.read()[2:5]] == ROWS[2:5]

@@ -68,7 +68,7 @@ pub struct Read<'a> {
     pub request: u64,
     /// Whether a find in `_id` order goes on behind its last row when its cursor is lost.
     pub resume: bool,
-    /// Whether a command only reads: the driver sends its own reads a second time, but no command that it does not know.
+    /// The command only reads, and may be sent a second time. The driver retries its own reads, but never a `run_command`.
     pub retry: bool,
 }
 
@@ -328,7 +328,7 @@ impl Client {
         Ok(&self.connected()?.sizes)
     }
 
-    /// Whether the connection string leaves retryable reads on.
+    /// Returns whether the connection string leaves retryable reads on.
     pub(crate) fn retries_reads(&self) -> bool {
         self.0.address.connection.retry_reads != Some(false)
     }

@@ -32,9 +32,8 @@ macro_rules! in_session {
 
 impl Client {
     /// Runs a command; the reply as BSON. A read concern in the selection is added unless the command has one. The
-    /// options of `read` are not used: a command holds its own. With `retry` it is sent a second time where the driver would
-    /// send one of its own reads again: after a lost connection or a server's state error, outside transactions, unless the
-    /// connection string says `retryReads=false`.
+    /// options of `read` are not used: a command holds its own. With `retry` it is sent a second time after an error for which
+    /// the driver retries its own reads, but not in a transaction, nor if the connection string has `retryReads=false`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for what cannot be sent.
@@ -76,7 +75,7 @@ impl Client {
             };
             note_retry(&database, &command);
             match send(&database, command, criteria, &session).await? {
-                // It says no more than that the first failure is not over.
+                // No server was found for the second attempt: the first error names the cause.
                 Err(second) if is_final(&second) => Err(from_driver(error)),
                 outcome => outcome.map_err(from_driver),
             }
@@ -225,7 +224,7 @@ impl Place {
     }
 }
 
-/// Sends a command once. The outer error is of the session.
+/// Sends a command once. The outer error is one of the session.
 async fn send(
     database: &Database,
     command: RawDocumentBuf,

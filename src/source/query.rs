@@ -66,8 +66,8 @@ pub(crate) fn ask<'a>(
     }
 }
 
-/// A database to read from. The driver checks the connection string's write concern for aggregates and counts too, though it
-/// sends none with them, and refuses all of them when it is `w=0`; so here is none to check.
+/// A database to read from, without the write concern of the connection string. The driver sends none with aggregates and
+/// counts, but refuses them if the connection string has `w=0`.
 pub(crate) fn readable(driver: &mongodb::Client, database: &str) -> Database {
     let options = DatabaseOptions::builder().write_concern(WriteConcern::default());
     driver.database_with_options(database, options.build())
@@ -128,8 +128,8 @@ pub(crate) async fn open(
     }
 }
 
-/// The error of a query that was not opened. The driver keeps no reply of an aggregate that wrote, and whose write concern was
-/// not met: it is put together from what the driver says.
+/// The error of a query that was not opened. For a write concern that was not met the driver drops the reply of an aggregate:
+/// it is built again from the parts that the driver keeps.
 fn failed(error: DriverError) -> Error {
     let reply = match (&*error.kind, error.server_response()) {
         (DriverKind::Write(WriteFailure::WriteConcernError(failure)), None) => {
