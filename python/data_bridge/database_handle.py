@@ -145,6 +145,7 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         )
 
         def run() -> Generator[Operation[Any], Any, C]:
+            native_session(session, self._client)  # raises for an argument that is no session
             deadline = Deadline(self._settings.timeout)
             # A server takes a second creation with equal options for none.
             if check_exists and not (session is not None and session.in_transaction):

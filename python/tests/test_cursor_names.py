@@ -231,3 +231,18 @@ async def test_what_drop_collection_takes(mongodb_uri: str, client: MongoClient,
         database.c.insert_one({})
         ours.drop_collection(name)
         assert database.list_collection_names() == []
+
+
+async def test_what_is_no_session(mongodb_uri: str, client: MongoClient, database: Mongo) -> None:
+    async with AsyncMongoClient(mongodb_uri) as awaited:
+        for wrong in (5, "session", object()):
+            ours, theirs = client[database.name], awaited[database.name]
+            with pytest.raises(TypeError, match="session must come from start_session"):
+                ours.create_collection("c", session=wrong)
+            with pytest.raises(TypeError, match="session must come from start_session"):
+                await theirs.create_collection("c", session=wrong)
+            with pytest.raises(TypeError, match="session must come from start_session"):
+                ours.drop_collection("c", session=wrong)
+            with pytest.raises(TypeError, match="session must come from start_session"):
+                ours.c.aggregate([{"$out": "b"}], session=wrong)
+    assert database.list_collection_names() == []
