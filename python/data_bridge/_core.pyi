@@ -168,8 +168,9 @@ class Client:
         session: Session | None,
         selection: bytes,
         timeout: float | None,
+        retry: bool = False,
     ) -> Operation[bytes]:
-        """Run a command; the reply as BSON bytes."""
+        """Run a command; the reply as BSON bytes. With `retry` it is one that reads, and is sent again as the driver's reads."""
     def write(
         self, database: str, command: bytes, *, session: Session | None, retry: bool, timeout: float | None
     ) -> Operation[bytes]:
@@ -325,6 +326,9 @@ class Reader:
     @property
     def progress(self) -> tuple[int, int]:
         """(documents, bytes) so far; never blocks, from any thread, also while the reader is being read."""
+    @property
+    def complete(self) -> bool:
+        """Return whether the run read its last reply, without an error."""
     def report(self) -> dict[str, Any]:
         """As `ResultData.report`, of what was read so far."""
 

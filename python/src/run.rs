@@ -28,6 +28,8 @@ pub(crate) struct Run {
     feed: Option<Feed>,
     closed: AtomicBool,
     finished: AtomicBool,
+    /// The last reply was read, without an error.
+    complete: AtomicBool,
     rows: AtomicU64,
     bytes: AtomicU64,
     report: Mutex<Report>,
@@ -61,6 +63,7 @@ impl Run {
             feed,
             closed: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             report: Mutex::new(Report::default()),
@@ -117,7 +120,10 @@ impl Run {
         self.bytes.store(report.bytes, Ordering::Relaxed);
         lock(&self.report).clone_from(report);
         match &outcome {
-            Ok(Look::End) => self.end(&mut slot, None),
+            Ok(Look::End) => {
+                self.complete.store(true, Ordering::Release);
+                self.end(&mut slot, None);
+            }
             Err(error) => self.end(&mut slot, Some(error.clone())),
             Ok(_) => {}
         }
@@ -274,6 +280,11 @@ impl Run {
 
     pub fn finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the run read its last reply, without an error.
+    pub fn complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
     }
 
     /// Documents and bytes so far.

@@ -16,6 +16,20 @@ const MAX_TIME_MS_EXPIRED: i32 = 50;
 /// The longest text taken over from the driver: a topology of many hosts repeats itself.
 const LONGEST: usize = 600;
 
+/// The server's codes after which a read is sent again. The driver's list of them is private.
+const RETRYABLE_READ: [i32; 13] = [
+    6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+];
+
+/// Returns whether the driver would retry a read after this error.
+pub(crate) fn is_retryable_read(error: &DriverError) -> bool {
+    match &*error.kind {
+        DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. } => true,
+        DriverKind::Command(command) => RETRYABLE_READ.contains(&command.code),
+        _ => false,
+    }
+}
+
 /// Whether another exchange would end with the same error: no server was found in time, or none lets us in.
 pub(crate) fn is_final(error: &DriverError) -> bool {
     matches!(

@@ -21,7 +21,7 @@ from .._typing import (
     Timeout,
 )
 from ..commands import encode, names
-from ..commands.options import collect, encoded_options, pairs, projection_of
+from ..commands.options import collect, encoded_options, pairs, projection_of, refuse_find
 from ..connection.session_state import native
 from ..connection.settings import Settings, for_pymongo
 from ..query import build
@@ -108,6 +108,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         timeout: Timeout = ...,
         resume: bool = False,
         progress: Progress = None,
+        **unknown: NoReturn,
     ) -> AsyncQuery:
         """A query for the documents that match. Nothing runs before the query is read.
 
@@ -172,6 +173,8 @@ class AsyncCollection(AsyncCollectionIndexes):
             collation or clustered by `_id`.
         progress
             True for a tqdm bar, or a callable of (documents, bytes) so far.
+        unknown
+            None: PyMongo's other arguments, such as `cursor_type`, may have their defaults and nothing else.
 
         Raises
         ------
@@ -180,6 +183,8 @@ class AsyncCollection(AsyncCollectionIndexes):
         InvalidQuery
             For a filter that cannot be sent.
         """
+        if unknown:
+            refuse_find(unknown)
         given: dict[str, Any] = {
             "skip": skip,
             "limit": limit,
@@ -223,12 +228,17 @@ class AsyncCollection(AsyncCollectionIndexes):
         progress: Progress = None,
         **options: Any,
     ) -> AsyncQuery:
-        """A query for the documents that a pipeline gives. Nothing runs before the query is read.
+        """A query for the documents that a pipeline gives. Nothing runs before the query is read, unless it writes.
+
+        A pipeline that ends in `$out` or `$merge` runs once, with the collection's write concern. A synchronous call
+        runs it, and returns a finished query without documents. An asynchronous query runs it when it is awaited or
+        first read; one that never is emits a RuntimeWarning. Reading it again gives no documents and writes nothing; it
+        raises InvalidOperation while the run is not over, and when it failed. Chained methods and `explain` always do.
 
         Parameters
         ----------
         pipeline
-            A list of stages. One that ends in `$out` or `$merge` writes each time the query is read.
+            A list of stages.
         options
             allow_disk_use, batch_size, bypass_document_validation, collation, comment, hint, let, max_time_ms,
             read_preference, read_concern, objectid, uuid, decimal, mixed, strings; as for `find`. PyMongo's spelling
@@ -242,6 +252,8 @@ class AsyncCollection(AsyncCollectionIndexes):
             For an argument that makes no sense.
         InvalidQuery
             For a pipeline that cannot be sent.
+        OperationFailure
+            For a write that failed: WriteConcernError where it was done and its write concern not met.
         """
         return build.aggregate(
             AsyncQuery, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options

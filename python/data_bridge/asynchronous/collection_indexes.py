@@ -11,6 +11,7 @@ from .._core import OperationFailure
 from .._typing import Hint
 from ..commands import encode, names, server_errors
 from ..commands.operations import IndexModel, documents_of, index_keys, index_name, information
+from ..connection.session_state import native
 from .collection_writes import AsyncCollectionWrites
 from .outcome import outcome
 from .session import AsyncClientSession
@@ -92,7 +93,17 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
             fields["comment"] = comment
         command = encode.document(fields, self._settings.codec_options, "options")
         try:
-            reply = await outcome(self._send(command, session, False))
+            # From the primary, whatever the read preference, and as PyMongo does.
+            reply = await outcome(
+                self._namespace.core.run_command(
+                    self._namespace.database,
+                    command,
+                    session=native(session, self._namespace.core),
+                    selection=encode.EMPTY,
+                    timeout=self._settings.timeout,
+                    retry=True,
+                )
+            )
         except OperationFailure as error:
             if error.code != _NAMESPACE_NOT_FOUND:
                 raise

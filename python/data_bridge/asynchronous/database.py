@@ -78,7 +78,10 @@ class AsyncDatabase(ConfiguredHandle):
         progress: Progress = None,
         **options: Any,
     ) -> AsyncQuery:
-        """A query over a pipeline that starts without a collection: $documents, $currentOp, ...; as a collection's."""
+        """A query over a pipeline that starts without a collection: $documents, $currentOp, ...; as a collection's.
+
+        One that ends in `$out` or `$merge` runs once, as `AsyncCollection.aggregate` says.
+        """
         return build.aggregate(
             AsyncQuery, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options
         )
@@ -175,6 +178,7 @@ class AsyncDatabase(ConfiguredHandle):
         command = encode.document(
             {"create": name, **kwargs, **collection._shared(session)}, collection.codec_options, "options"
         )
+        native(session, self._namespace.core)  # raises for an argument that is no session
         deadline = Deadline(self._settings.timeout)
         # A server takes a second creation with equal options for none.
         if (
@@ -195,7 +199,9 @@ class AsyncDatabase(ConfiguredHandle):
         comment: Any = None,
     ) -> None:
         """Drop a collection with all its documents and indexes. Without it this does nothing."""
-        name = name_or_collection if isinstance(name_or_collection, str) else name_or_collection.name
+        name = name_or_collection.name if isinstance(name_or_collection, AsyncCollection) else name_or_collection
+        if not isinstance(name, str):
+            raise TypeError(f"drop_collection() takes a name or a collection, got {type(name).__name__}")
         await self[name].drop(session, comment)
 
     def to_pymongo(self) -> pymongo.asynchronous.database.AsyncDatabase[Any]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Generator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from .._core import Document, ModelClass, Reader, ResultData, Schema
 from ..connection import event_loop
 from ..errors import SchemaConflict
-from . import conflicts
+from . import conflicts, cursor_names
 from . import progress as progress_
 from .base import QueryBase
 from .extensions import extension
-from .plan import Plan
+from .plan import Plan, WritingPlan
 from .result import Result
 from .stream import AsyncStream
 from .table_options import DEFAULT_INFER_ROWS
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from typing_extensions import Self
 
 T = TypeVar("T")
 
@@ -29,9 +30,27 @@ class AsyncQuery(QueryBase):
     """As `Query`, for an `AsyncMongoClient`: `async for`, and terminals that are awaited.
 
     Arrow consumers are synchronous: give them `await query.read()`.
+
+    The query of a pipeline that ends in `$out` or `$merge` is awaited itself: that runs it, once, and gives it back.
     """
 
     __slots__ = ()
+    _awaited = True
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        plan: object = self._plan
+        if not isinstance(plan, WritingPlan):
+            # PyMongo's find() is not awaited either, but its aggregate() is.
+            raise TypeError(
+                f"{self!r} is not awaited itself: use `await query.to_list()`, another of its methods, or `async for "
+                "document in query`"
+            )
+        return self._done(plan).__await__()
+
+    async def _done(self, plan: WritingPlan) -> Self:
+        if not plan.complete:
+            await self.read()
+        return self
 
     async def read(self) -> Result:
         """Run the query and keep everything. As `Query.read`; cancelling the task cancels the query."""
@@ -93,8 +112,9 @@ class AsyncQuery(QueryBase):
         self._runs.finished(result.report)
         return table
 
-    async def to_list(self) -> list[Document]:
-        """Run the query; all Documents."""
+    async def to_list(self, length: None = None) -> list[Document]:
+        """Run the query; all Documents. As `Query.to_list`."""
+        cursor_names.refuse_length(length, awaited=True)
         return await self._list()
 
     async def _list(self, maker: ModelClass | None = None) -> list[Any]:
@@ -161,7 +181,7 @@ class AsyncQuery(QueryBase):
         given = self._given
         return (await self.read()).schema if given is None else given
 
-    async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+    async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan for this query. As `Query.explain`."""
         return self._plan.decoded(await event_loop.complete(self._plan.explain(verbosity, self._reading.timeout)))
 
@@ -173,3 +193,13 @@ class AsyncQuery(QueryBase):
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> NoReturn:
         raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
+
+    if not TYPE_CHECKING:
+        # For type checkers there are none, so that they report what these refuse.
+        def __anext__(self) -> NoReturn:
+            cursor_names.refuse_next(type(self), awaited=True)
+
+        async def __aenter__(self) -> NoReturn:
+            cursor_names.refuse_with(type(self))
+
+        async def __aexit__(self, *_: object) -> None: ...

@@ -93,7 +93,10 @@ class AsyncModelQuery(ModelQueryBase[T]):
         return await run_async(self._distinct(field))
 
     def aggregate(self, pipeline: Iterable[Mapping[str, Any]]) -> AsyncQuery:
-        """A pipeline over what matches: a data_bridge AsyncQuery of plain Documents and tables."""
+        """A pipeline over what matches: a data_bridge AsyncQuery of plain Documents and tables.
+
+        The query of one that ends in `$out` or `$merge` is awaited itself, as `Collection.aggregate` says.
+        """
         return self._aggregate(pipeline)  # type: ignore[no-any-return]
 
     async def sum(self, field: Any) -> Any:
@@ -112,7 +115,7 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """The greatest value of a field."""
         return await run_async(self._folded("$max", field))
 
-    async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+    async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan. As `Query.explain`."""
         return await self._documents.explain(verbosity)  # type: ignore[no-any-return]
 

@@ -113,7 +113,7 @@ class ModelQuery(ModelQueryBase[T]):
         """The greatest value of a field."""
         return run(self._folded("$max", field))
 
-    def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+    def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan. As `Query.explain`."""
         return self._documents.explain(verbosity)  # type: ignore[no-any-return]
 
