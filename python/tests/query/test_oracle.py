@@ -482,7 +482,7 @@ WORKER = """
 import functools, json, sys
 from pathlib import Path
 path, threads, tests, uri, database = sys.argv[1:]
-sys.path.insert(0, tests)
+sys.path[:0] = [tests, str(Path(tests).parent / "support")]
 import bson, pyarrow as pa
 import data_bridge
 data_bridge.config(threads=int(threads))

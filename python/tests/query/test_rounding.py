@@ -171,6 +171,7 @@ def nearest_float32(number: decimal.Decimal) -> float:
 @EXAMPLES
 @example([Decimal128(text) for text in ("0.125", "0.135", "-0.125", "999.994999", "999.995", "-999.995", "1E-6176")])
 @example([Decimal128(text) for text in ("NaN", "sNaN", "Infinity", "-Infinity", "-0", "1E+6111", "0E+6111", "12345")])
+@example([Decimal128("5192296858534827628.530496329220096"), Decimal128("-0.0000000000001")])  # 29 digits, a zero
 @given(st.lists(DECIMALS | st.decimals(-2000, 2000, places=4).map(Decimal128) | INTS, max_size=8))
 def test_to_decimals(values: list[Any]) -> None:
     def nearest(value: Any, precision: int, scale: int) -> Any:
@@ -181,7 +182,7 @@ def test_to_decimals(values: list[Any]) -> None:
             return None
         made = number.quantize(decimal.Decimal(1).scaleb(-scale), decimal.ROUND_HALF_EVEN, WIDE)
         made = WIDE.plus(made)
-        return made + 0 if abs(Fraction(made)) < Fraction(10) ** (precision - scale) else None
+        return made if abs(Fraction(made)) < Fraction(10) ** (precision - scale) else None
 
     for precision, scale in ((5, 2), (38, 10), (34, 0)):
         name = f"decimal128({precision}, {scale}) rounded"

@@ -37,7 +37,8 @@ def spread(inside: bool, per_document: int) -> list[bytes]:
 # Grows by what reading takes, in a process of its own: the memory of an earlier test would hide it.
 MEMORY = """
 import json, resource, sys
-sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent / "support")]
 import pyarrow as pa
 from data_bridge import SchemaConflict, read_bson
 from test_sizes import spread
