@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import ChainMap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._core import FieldSlot, ModelClass
 from .annotations import is_class_variable, own_annotations
@@ -28,8 +28,14 @@ else:
 class ModelInfo:
     """What a model class declares."""
 
+    made: ClassVar[int] = 0
+    """Model classes made so far."""
+
     def __init__(self, cls: Any, bases: tuple[ModelInfo, ...]) -> None:
+        ModelInfo.made += 1
         self.cls = cls
+        self.links_known: tuple[int, bool] | None = None
+        """The value of `made`, and whether there were links then."""
         self.fields: dict[str, FieldInfo] = {}
         for base in reversed(bases):
             self.fields.update(base.fields)
