@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
@@ -329,11 +330,16 @@ class ModelQueryBase(Generic[T]):
         """A value of the server's answer as a field gives it; one that does not fit as it is."""
         if value is None:
             return None
-        if isinstance(value, (dict, list)):
+        document = None
+        if isinstance(value, (dict, list, uuid.UUID)):
             collection = self._collection
             data = encode.document({"": value}, collection.codec_options, "value", encode.STORED_DEPTH)
-            value = _document_from_bson(data, collection._settings.codec)[""]
-        place = None if self._elsewhere is None else Root(None, self._elsewhere)
+            document = _document_from_bson(data, collection._settings.codec)
+            value = document[""]
+        # A field of binaries has to know how a UUID is stored.
+        root = document if isinstance(value, uuid.UUID) else None
+        place: Any = root if self._elsewhere is None else Root(root, self._elsewhere)
+        place = place if root is None else (place, "")
         # The path may have gone through a list, whose items the server then gives as one value.
         for each in (plan, ListPlan(list, plan)):
             try:
