@@ -28,7 +28,7 @@ class CollectionModel(Model):
         # Not as a field: checkers would want a default for each `id: str` of a model.
         id = cast(Any, None)
     else:
-        id: Any = FieldOptions(None, stored=ObjectId | None)
+        id: Any = FieldOptions(None, stored=ObjectId | None, built_in=True)
     """`_id`: an ObjectId made when the instance is inserted, unless the model declares `id` to be something else."""
 
     @classmethod
