@@ -35,16 +35,28 @@ _DEAD = object()
 
 def has_links(model: Any) -> bool:
     """Return whether a field of the model, or of what it embeds, is a link."""
+    return bool(_leading(model))
+
+
+def _leading(model: Any) -> Mapping[str, list[Plan]]:
+    """Return the plans of the keys that links are below, of the model and the classes below it."""
     info = model.__odm__
-    known: tuple[int, bool] | None = info.links_known
     # A class that was made since may be one below the model.
-    if known is None or known[0] != info.made:
-        try:
-            known = (info.made, any(_links_below(each.plan, set()) for each in _fields(model)))
-        except NameError:
-            return True  # an annotation that cannot be resolved yet
-        info.links_known = known
-    return known[1]
+    if info.leading is not None and info.leading[0] == info.made:
+        leading: Mapping[str, list[Plan]] = info.leading[1]
+        return leading
+    plans: dict[str, list[Plan]] = {}
+    unresolved = False
+    for below in info.descendants():
+        for field in below.fields.values():
+            try:
+                plans.setdefault(field.key, []).append(field.plan)
+            except NameError:
+                unresolved = True
+    found = {key: each for key, each in plans.items() if any(_links_below(plan, set()) for plan in each)}
+    if not unresolved:
+        info.leading = (info.made, found)
+    return found
 
 
 def condition(model: Any, filter: Any) -> Any:
@@ -58,7 +70,8 @@ def condition(model: Any, filter: Any) -> Any:
     if isinstance(filter, Expression):
         document = _filter(model, filter.document, ())
         return filter if document is filter.document else made(document, filter._roots)
-    return _filter(model, as_filter(filter), ()) if isinstance(filter, Mapping) else filter
+    # An expression, as it is checked: queries look at mappings again with each chained call.
+    return made(_filter(model, as_filter(filter), ())) if isinstance(filter, Mapping) else filter
 
 
 def projection(model: Any, keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,11 +221,7 @@ def _error(model: Any, path: Iterable[str], blocked: _Blocked) -> InvalidQuery:
 
 def _blocked(model: Any, path: Iterable[str]) -> _Blocked | None:
     first, *rest = path
-    try:
-        plans = [field.plan for field in _fields(model) if field.key == first]
-    except NameError:
-        return None  # an annotation that cannot be resolved yet
-    found = _any(_below(plan, rest, 0) for plan in plans)
+    found = _any(_below(plan, rest, 0) for plan in _leading(model).get(first, ()))
     return found._replace(position=found.position + 1) if isinstance(found, _Blocked) else None
 
 
@@ -234,8 +243,7 @@ def _below(plan: Plan, steps: list[str], at: int) -> Any:
     if isinstance(plan, DictPlan):
         return _below(plan.item, steps, at + 1)
     if isinstance(plan, EmbeddedPlan):
-        plans = [field.plan for field in _fields(plan.model) if field.key == steps[at]]
-        return _any(_below(each, steps, at + 1) for each in plans)
+        return _any(_below(each, steps, at + 1) for each in _leading(plan.model).get(steps[at], ()))
     return _DEAD
 
 
@@ -254,15 +262,11 @@ def _any(found: Iterator[Any]) -> Any:
 
 
 def _links_below(plan: Plan, seen: set[Any]) -> bool:
-    if plan.links is not None or isinstance(plan, LinkPlan):
+    if plan.links is not None:
         return True
     if plan.model is not None and plan.model not in seen:
         seen.add(plan.model)
-        if any(_links_below(field.plan, seen) for field in _fields(plan.model)):
+        fields = [field for info in plan.model.__odm__.descendants() for field in info.fields.values()]
+        if any(_links_below(field.plan, seen) for field in fields):
             return True
     return any(_links_below(each, seen) for each in plan.parts())
-
-
-def _fields(model: Any) -> Iterator[Any]:
-    """Return the fields of a model and of the classes below it."""
-    return (field for info in model.__odm__.descendants() for field in info.fields.values())

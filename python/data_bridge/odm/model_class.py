@@ -34,8 +34,8 @@ class ModelInfo:
     def __init__(self, cls: Any, bases: tuple[ModelInfo, ...]) -> None:
         ModelInfo.made += 1
         self.cls = cls
-        self.links_known: tuple[int, bool] | None = None
-        """The value of `made`, and whether there were links then."""
+        self.leading: tuple[int, Any] | None = None
+        """The value of `made`, and the keys that links were below then: see `linked_paths`."""
         self.fields: dict[str, FieldInfo] = {}
         for base in reversed(bases):
             self.fields.update(base.fields)
