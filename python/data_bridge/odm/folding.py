@@ -65,13 +65,13 @@ def _unwound(stages: list[dict[str, Any]], value: str, plan: Plan) -> str:
     if levels and value != "$value":
         stages.append({"$project": {"_id": 0, "value": value}})
         value = "$value"
-    # What is missing or an empty list stays, as a field that is missing does: a sum of nothing is 0.
+    # A missing value or an empty list stays a document, as a missing field does: a sum of nothing is 0.
     stages += [{"$unwind": {"path": value, "preserveNullAndEmptyArrays": True}}] * levels
     return value
 
 
 def _levels(plan: Plan) -> int:
-    """Return how deep lists are nested in a value; `$unwind` leaves what is no list."""
+    """Return how deep lists are nested in a value; `$unwind` leaves other values."""
     if isinstance(plan, ListPlan):
         return 1 + _levels(plan.item)
     if isinstance(plan, (TuplePlan, UnionPlan)):
