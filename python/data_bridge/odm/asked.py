@@ -19,7 +19,7 @@ _PARTS = ("skip", "limit", "sort", "with_children", "fetch_links")
 OPTIONS: dict[str, Any] = {
     name: parameter.default
     for name, parameter in inspect.signature(CollectionHandle.find).parameters.items()
-    if name not in ("self", "filter", "projection", *_PARTS)
+    if name not in ("self", "filter", "projection", "unknown", *_PARTS)
 }
 """Options of a query beside its parts, as `Collection.find` has them, with their defaults."""
 
