@@ -133,18 +133,19 @@ class AsyncCollectionWrites(ConfiguredHandle):
         sort
             The order that makes a document the first; servers from 8.0.
         """
-        this = self._within(timeout)
-        one = statement.update(
+        return await self._within(timeout)._updated(
             filter,
             update,
-            this._settings.codec_options,
+            session,
             upsert=upsert,
+            bypass=bypass_document_validation,
             collation=collation,
             array_filters=array_filters,
             hint=hint,
             sort=sort,
+            let=let,
+            comment=comment,
         )
-        return await this._update(one, session, bypass_document_validation, let, comment)
 
     async def update_many(
         self,
@@ -162,18 +163,19 @@ class AsyncCollectionWrites(ConfiguredHandle):
         timeout: Timeout = ...,
     ) -> UpdateResult:
         """Update all documents that match; as `update_one`."""
-        this = self._within(timeout)
-        one = statement.update(
+        return await self._within(timeout)._updated(
             filter,
             update,
-            this._settings.codec_options,
+            session,
             multi=True,
             upsert=upsert,
+            bypass=bypass_document_validation,
             collation=collation,
             array_filters=array_filters,
             hint=hint,
+            let=let,
+            comment=comment,
         )
-        return await this._update(one, session, bypass_document_validation, let, comment)
 
     async def replace_one(
         self,
@@ -191,18 +193,19 @@ class AsyncCollectionWrites(ConfiguredHandle):
         timeout: Timeout = ...,
     ) -> UpdateResult:
         """Replace the first document that matches with another, which keeps its `_id`; as `update_one`."""
-        this = self._within(timeout)
-        one = statement.update(
+        return await self._within(timeout)._updated(
             filter,
             replacement,
-            this._settings.codec_options,
+            session,
             replace=True,
             upsert=upsert,
+            bypass=bypass_document_validation,
             collation=collation,
             hint=hint,
             sort=sort,
+            let=let,
+            comment=comment,
         )
-        return await this._update(one, session, bypass_document_validation, let, comment)
 
     async def delete_one(
         self,
@@ -216,9 +219,9 @@ class AsyncCollectionWrites(ConfiguredHandle):
         timeout: Timeout = ...,
     ) -> DeleteResult:
         """Delete the first document that matches."""
-        this = self._within(timeout)
-        one = statement.delete(filter, this._settings.codec_options, collation=collation, hint=hint)
-        return await this._delete(one, session, let, comment)
+        return await self._within(timeout)._deleted(
+            filter, session, collation=collation, hint=hint, let=let, comment=comment
+        )
 
     async def delete_many(
         self,
@@ -232,9 +235,9 @@ class AsyncCollectionWrites(ConfiguredHandle):
         timeout: Timeout = ...,
     ) -> DeleteResult:
         """Delete all documents that match; `{}` deletes all there are."""
-        this = self._within(timeout)
-        one = statement.delete(filter, this._settings.codec_options, multi=True, collation=collation, hint=hint)
-        return await this._delete(one, session, let, comment)
+        return await self._within(timeout)._deleted(
+            filter, session, multi=True, collation=collation, hint=hint, let=let, comment=comment
+        )
 
     async def bulk_write(
         self,
@@ -383,16 +386,22 @@ class AsyncCollectionWrites(ConfiguredHandle):
 
     # ---- commands and replies ---------------------------------------------------------------------------------------
 
-    async def _update(
+    async def _updated(
         self,
-        one: Statement,
+        filter: Filter,
+        change: Update,
         session: AsyncClientSession | None,
-        bypass: bool | None,
-        let: Mapping[str, Any] | None,
-        comment: Any,
+        *,
+        bypass: bool | None = None,
+        let: Mapping[str, Any] | None = None,
+        comment: Any = None,
+        max_time_ms: int | None = None,
+        **options: Any,
     ) -> UpdateResult:
+        """Send an update or a replacement; `options` as for `statement.update`."""
+        one = statement.update(filter, change, self._settings.codec_options, **options)
         acknowledged = self._acknowledged(session)
-        shared = self._shared(session, bypassDocumentValidation=bypass, let=let, comment=comment)
+        shared = self._shared(session, bypassDocumentValidation=bypass, let=let, comment=comment, maxTimeMS=max_time_ms)
         reply = self._checked(await outcome(self._send_one(one, shared, session)))
         if not acknowledged:
             return UpdateResult(None, False)
@@ -402,11 +411,20 @@ class AsyncCollectionWrites(ConfiguredHandle):
             reply["upserted"] = reply["upserted"][0]["_id"]
         return UpdateResult(reply, True)
 
-    async def _delete(
-        self, one: Statement, session: AsyncClientSession | None, let: Mapping[str, Any] | None, comment: Any
+    async def _deleted(
+        self,
+        filter: Filter,
+        session: AsyncClientSession | None,
+        *,
+        let: Mapping[str, Any] | None = None,
+        comment: Any = None,
+        max_time_ms: int | None = None,
+        **options: Any,
     ) -> DeleteResult:
+        """Send a deletion; `options` as for `statement.delete`."""
+        one = statement.delete(filter, self._settings.codec_options, **options)
         acknowledged = self._acknowledged(session)
-        shared = self._shared(session, let=let, comment=comment)
+        shared = self._shared(session, let=let, comment=comment, maxTimeMS=max_time_ms)
         reply = self._checked(await outcome(self._send_one(one, shared, session)))
         return DeleteResult(reply if acknowledged else None, acknowledged)
 

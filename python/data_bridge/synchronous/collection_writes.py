@@ -134,18 +134,19 @@ class CollectionWrites(ConfiguredHandle):
         sort
             The order that makes a document the first; servers from 8.0.
         """
-        this = self._within(timeout)
-        one = statement.update(
+        return self._within(timeout)._updated(
             filter,
             update,
-            this._settings.codec_options,
+            session,
             upsert=upsert,
+            bypass=bypass_document_validation,
             collation=collation,
             array_filters=array_filters,
             hint=hint,
             sort=sort,
+            let=let,
+            comment=comment,
         )
-        return this._update(one, session, bypass_document_validation, let, comment)
 
     def update_many(
         self,
@@ -163,18 +164,19 @@ class CollectionWrites(ConfiguredHandle):
         timeout: Timeout = ...,
     ) -> UpdateResult:
         """Update all documents that match; as `update_one`."""
-        this = self._within(timeout)
-        one = statement.update(
+        return self._within(timeout)._updated(
             filter,
             update,
-            this._settings.codec_options,
+            session,
             multi=True,
             upsert=upsert,
+            bypass=bypass_document_validation,
             collation=collation,
             array_filters=array_filters,
             hint=hint,
+            let=let,
+            comment=comment,
         )
-        return this._update(one, session, bypass_document_validation, let, comment)
 
     def replace_one(
         self,
@@ -192,18 +194,19 @@ class CollectionWrites(ConfiguredHandle):
         timeout: Timeout = ...,
     ) -> UpdateResult:
         """Replace the first document that matches with another, which keeps its `_id`; as `update_one`."""
-        this = self._within(timeout)
-        one = statement.update(
+        return self._within(timeout)._updated(
             filter,
             replacement,
-            this._settings.codec_options,
+            session,
             replace=True,
             upsert=upsert,
+            bypass=bypass_document_validation,
             collation=collation,
             hint=hint,
             sort=sort,
+            let=let,
+            comment=comment,
         )
-        return this._update(one, session, bypass_document_validation, let, comment)
 
     def delete_one(
         self,
@@ -217,9 +220,7 @@ class CollectionWrites(ConfiguredHandle):
         timeout: Timeout = ...,
     ) -> DeleteResult:
         """Delete the first document that matches."""
-        this = self._within(timeout)
-        one = statement.delete(filter, this._settings.codec_options, collation=collation, hint=hint)
-        return this._delete(one, session, let, comment)
+        return self._within(timeout)._deleted(filter, session, collation=collation, hint=hint, let=let, comment=comment)
 
     def delete_many(
         self,
@@ -233,9 +234,9 @@ class CollectionWrites(ConfiguredHandle):
         timeout: Timeout = ...,
     ) -> DeleteResult:
         """Delete all documents that match; `{}` deletes all there are."""
-        this = self._within(timeout)
-        one = statement.delete(filter, this._settings.codec_options, multi=True, collation=collation, hint=hint)
-        return this._delete(one, session, let, comment)
+        return self._within(timeout)._deleted(
+            filter, session, multi=True, collation=collation, hint=hint, let=let, comment=comment
+        )
 
     def bulk_write(
         self,
@@ -384,16 +385,22 @@ class CollectionWrites(ConfiguredHandle):
 
     # ---- commands and replies ---------------------------------------------------------------------------------------
 
-    def _update(
+    def _updated(
         self,
-        one: Statement,
+        filter: Filter,
+        change: Update,
         session: ClientSession | None,
-        bypass: bool | None,
-        let: Mapping[str, Any] | None,
-        comment: Any,
+        *,
+        bypass: bool | None = None,
+        let: Mapping[str, Any] | None = None,
+        comment: Any = None,
+        max_time_ms: int | None = None,
+        **options: Any,
     ) -> UpdateResult:
+        """Send an update or a replacement; `options` as for `statement.update`."""
+        one = statement.update(filter, change, self._settings.codec_options, **options)
         acknowledged = self._acknowledged(session)
-        shared = self._shared(session, bypassDocumentValidation=bypass, let=let, comment=comment)
+        shared = self._shared(session, bypassDocumentValidation=bypass, let=let, comment=comment, maxTimeMS=max_time_ms)
         reply = self._checked(outcome(self._send_one(one, shared, session)))
         if not acknowledged:
             return UpdateResult(None, False)
@@ -403,11 +410,20 @@ class CollectionWrites(ConfiguredHandle):
             reply["upserted"] = reply["upserted"][0]["_id"]
         return UpdateResult(reply, True)
 
-    def _delete(
-        self, one: Statement, session: ClientSession | None, let: Mapping[str, Any] | None, comment: Any
+    def _deleted(
+        self,
+        filter: Filter,
+        session: ClientSession | None,
+        *,
+        let: Mapping[str, Any] | None = None,
+        comment: Any = None,
+        max_time_ms: int | None = None,
+        **options: Any,
     ) -> DeleteResult:
+        """Send a deletion; `options` as for `statement.delete`."""
+        one = statement.delete(filter, self._settings.codec_options, **options)
         acknowledged = self._acknowledged(session)
-        shared = self._shared(session, let=let, comment=comment)
+        shared = self._shared(session, let=let, comment=comment, maxTimeMS=max_time_ms)
         reply = self._checked(outcome(self._send_one(one, shared, session)))
         return DeleteResult(reply if acknowledged else None, acknowledged)
 

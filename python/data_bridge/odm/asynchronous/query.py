@@ -92,12 +92,12 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """The different values of a field, or of the items of a list."""
         return await run_async(self._distinct(field))
 
-    def aggregate(self, pipeline: Iterable[Mapping[str, Any]]) -> AsyncQuery:
-        """A pipeline over what matches: a data_bridge AsyncQuery of plain Documents and tables.
+    def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
+        """A pipeline over the documents that the query selects. As `ModelQuery.aggregate`.
 
         The query of one that ends in `$out` or `$merge` is awaited itself, as `Collection.aggregate` says.
         """
-        return self._aggregate(pipeline)  # type: ignore[no-any-return]
+        return self._aggregate(pipeline, options)  # type: ignore[no-any-return]
 
     async def sum(self, field: Any) -> Any:
         """The sum of a field; None where nothing matches."""
@@ -116,7 +116,7 @@ class AsyncModelQuery(ModelQueryBase[T]):
         return await run_async(self._folded("$max", field))
 
     async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
-        """The server's plan. As `Query.explain`."""
+        """The server's plan of the query itself, not of the queries for links. As `Query.explain`."""
         return await self._documents.explain(verbosity)  # type: ignore[no-any-return]
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------

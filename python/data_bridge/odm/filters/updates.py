@@ -12,7 +12,7 @@ from bson.regex import Regex
 from ...errors import InvalidQuery
 from ..converters.converter import Plan
 from ..errors import Mismatch
-from . import trust
+from . import linked_paths, trust
 from .expressions import Expression, FieldPath, roots_of
 from .lookup import check_items, resolve
 
@@ -229,6 +229,9 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
         elif isinstance(update, Mapping):
             trust.check(update, "update")
             document = update
+            for changes in update.values():
+                if isinstance(changes, Mapping):
+                    linked_paths.check_changes(model, changes)
         else:
             raise TypeError(f"an update must be an operator such as Set, or a mapping, got {type(update).__name__}")
         for operator, changes in document.items():

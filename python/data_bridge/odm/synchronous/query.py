@@ -93,9 +93,13 @@ class ModelQuery(ModelQueryBase[T]):
         """The different values of a field, or of the items of a list."""
         return run(self._distinct(field))
 
-    def aggregate(self, pipeline: Iterable[Mapping[str, Any]]) -> Query:
-        """A pipeline over what matches: a data_bridge Query of plain Documents and tables."""
-        return self._aggregate(pipeline)  # type: ignore[no-any-return]
+    def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> Query:
+        """A pipeline over the documents that the query selects: a data_bridge Query of plain Documents and tables.
+
+        The query's filter, sort, skip and limit come before the stages of the pipeline. Options are those of
+        `Collection.aggregate`, and replace the query's.
+        """
+        return self._aggregate(pipeline, options)  # type: ignore[no-any-return]
 
     def sum(self, field: Any) -> Any:
         """The sum of a field; None where nothing matches."""
@@ -114,7 +118,7 @@ class ModelQuery(ModelQueryBase[T]):
         return run(self._folded("$max", field))
 
     def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
-        """The server's plan. As `Query.explain`."""
+        """The server's plan of the query itself, not of the queries for links. As `Query.explain`."""
         return self._documents.explain(verbosity)  # type: ignore[no-any-return]
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------
