@@ -11,6 +11,7 @@ Expression({'age': {'$gt': 25}})
 """
 
 from . import operators
+from .asynchronous.bulk_writer import AsyncBulkWriter
 from .asynchronous.document import AsyncDocument
 from .asynchronous.query import AsyncModelQuery
 from .errors import (
@@ -30,7 +31,7 @@ from .models.field import Field
 from .models.hooks import Event, after_event, before_event
 from .models.link import BackLink, Link
 from .models.model import EmbeddedDocument
-from .queries.bulk_writer import AsyncBulkWriter, BulkWriter
+from .synchronous.bulk_writer import BulkWriter
 from .synchronous.document import Document
 from .synchronous.query import ModelQuery
 

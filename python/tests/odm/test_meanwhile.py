@@ -14,7 +14,7 @@ import data_bridge
 from data_bridge import odm
 from data_bridge.odm import AsyncDocument, Event, before_event
 from data_bridge.odm import operators as op
-from data_bridge.odm.queries import writes
+from data_bridge.odm.models import write_requests
 
 
 class Task(AsyncDocument):
@@ -110,7 +110,7 @@ async def test_a_change_of_another_thread_once_the_answer_is_there(tasks: Any, m
     tasks.insert_one({"_id": ObjectId(), "name": "first"})
     task = await Task.find_one()
     assert task is not None
-    task.name, before = "second", writes._document_from_bson
+    task.name, before = "second", write_requests._document_from_bson
 
     def told(data: bytes, codec: Any) -> Any:
         other = threading.Thread(target=setattr, args=(task, "n", 7))
@@ -118,7 +118,7 @@ async def test_a_change_of_another_thread_once_the_answer_is_there(tasks: Any, m
         other.join()
         return before(data, codec)
 
-    monkeypatch.setattr(writes, "_document_from_bson", told)
+    monkeypatch.setattr(write_requests, "_document_from_bson", told)
     await task.save()
     monkeypatch.undo()
     assert task.n == 7

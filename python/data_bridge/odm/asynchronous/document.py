@@ -1,14 +1,13 @@
-"""`AsyncDocument`: a model of an asynchronous client."""
+"""Models of the documents of a collection."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..queries import writes
-from ..queries.bulk_writer import AsyncBulkWriter
 from ..queries.collection_model import CollectionModel
-from ..queries.steps import run_async
+from . import writes
+from .bulk_writer import AsyncBulkWriter
 from .query import AsyncModelQuery
 
 if TYPE_CHECKING:
@@ -19,14 +18,59 @@ if TYPE_CHECKING:
 
 
 class AsyncDocument(CollectionModel):
-    """As `Document`, awaited."""
+    # async only:
+    """A model of the documents of a collection.
+
+    Examples
+    --------
+    >>> class User(AsyncDocument):
+    ...     name: str
+    ...     age: int
+    >>> await init(client["app"], [User])                           # doctest: +SKIP
+    >>> await User.find(User.age > 25).sort(-User.age).to_list()    # doctest: +SKIP
+
+    What writes takes `session`, and `timeout`: the seconds that each command may take, in place of the client's; None
+    sets no limit. A query takes both in `find`, also for what it writes and counts.
+    """
 
     _is_async: ClassVar[bool] = True
+    # end
+    # sync only:
+    # """A model of the documents of a collection.
+    #
+    # Examples
+    # --------
+    # >>> class User(Document):
+    # ...     name: str
+    # ...     age: int
+    # >>> init(client["app"], [User])                                 # doctest: +SKIP
+    # >>> User.find(User.age > 25).sort(-User.age).to_list()          # doctest: +SKIP
+    #
+    # What writes takes `session`, and `timeout`: the seconds that each command may take, in place of the client's; None
+    # sets no limit. A query takes both in `find`, also for what it writes and counts.
+    # """
+    # end
     _query_type: ClassVar[type[Any]] = AsyncModelQuery
 
     @classmethod
     def find(cls, *filters: Any, **options: Any) -> AsyncModelQuery[Self]:
-        """A query for the documents that fulfil all conditions. As `Document.find`."""
+        """A query for the documents that fulfil all conditions. Nothing runs before it is read.
+
+        Parameters
+        ----------
+        filters
+            Expressions such as `User.age > 25`, or mappings in the server's language.
+        options
+            skip, limit, with_children, fetch_links, and what `Collection.find` takes: session, hint, collation,
+            batch_size, max_time_ms, timeout, comment, schema, on_conflict, ...
+
+        Raises
+        ------
+        TypeError
+            For a filter that is neither.
+        InvalidQuery
+            For a value that does not fit its field, and for operators that run code and are not trusted.
+        """
         return cls._query(filters, options)  # type: ignore[no-any-return]
 
     @classmethod
@@ -71,7 +115,7 @@ class AsyncDocument(CollectionModel):
         ValidationError
             When a value does not fit its field.
         """
-        return await run_async(writes.insert(self, session, timeout))
+        return await writes.insert(self, session, timeout)
 
     async def save(self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Send what changed since the document was read or written; insert what is not stored yet.
@@ -85,7 +129,7 @@ class AsyncDocument(CollectionModel):
         RevisionConflict
             With `Settings.use_revision`: when somebody else wrote the document meanwhile.
         """
-        return await run_async(writes.save(self, session, timeout))
+        return await writes.save(self, session, timeout)
 
     async def replace(self, *, overwrite: bool = False, session: Any = None, timeout: Any = ...) -> Self:
         """Write the whole document.
@@ -98,7 +142,7 @@ class AsyncDocument(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return await run_async(writes.replace(self, overwrite, session, timeout))
+        return await writes.replace(self, overwrite, session, timeout)
 
     async def update(self, *updates: Any, session: Any = None, timeout: Any = ...) -> Self:
         """Run update operators on the document, and read it again.
@@ -110,15 +154,15 @@ class AsyncDocument(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return await run_async(writes.update(self, updates, session, timeout))
+        return await writes.update(self, updates, session, timeout)
 
     async def delete(self, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
         """Delete the document."""
-        return await run_async(writes.delete(self, session, timeout))
+        return await writes.delete(self, session, timeout)
 
     async def reload(self, *, session: Any = None, timeout: Any = ...) -> Self:
         """Read the document again; what was changed and not saved is forgotten."""
-        return await run_async(writes.reload(self, session, timeout))
+        return await writes.reload(self, session, timeout)
 
     @classmethod
     async def insert_one(cls, instance: Self, *, session: Any = None, timeout: Any = ...) -> Self:
@@ -136,7 +180,7 @@ class AsyncDocument(CollectionModel):
         BulkWriteError
             When some were not inserted.
         """
-        return await run_async(writes.insert_many(cls, instances, ordered, session, timeout))
+        return await writes.insert_many(cls, instances, ordered, session, timeout)
 
     @classmethod
     async def delete_many(cls, *filters: Any, session: Any = None, timeout: Any = ...) -> DeleteResult:

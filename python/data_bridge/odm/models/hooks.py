@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -71,7 +71,12 @@ class Hooks:
         """Whether there is one."""
         return (when, event) in self._methods
 
-    def run(self, when: str, instance: Any, *events: Event) -> Iterator[Any]:
-        """Steps: what each hook returns, to be awaited if it can be. One that is for several of `events` runs once."""
-        for name in dict.fromkeys(name for event in events for name in self._methods.get((when, event), ())):
-            yield getattr(instance, name)()
+    def names(self, when: str, events: Iterable[Event]) -> Iterable[str]:
+        """The methods to call, in order; one that is for several of `events` is called once."""
+        return dict.fromkeys(name for event in events for name in self._methods.get((when, event), ()))
+
+
+def hooks_of(when: str, instance: Any, *events: Event) -> list[Callable[[], Any]]:
+    """The hooks of an instance to call before or after events; each may return an awaitable."""
+    hooks: Hooks = type(instance).__odm__.hooks
+    return [getattr(instance, name) for name in hooks.names(when, events)]

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from ..._core import _document_from_bson
 from ...commands import encode
 from ...errors import InvalidQuery
 from ..converters.containers import ListPlan
-from ..converters.conversions import DecimalPlan
-from ..converters.converter import ScalarPlan, plain
-from ..errors import Mismatch, ValidationError
+from ..converters.converter import plain
+from ..errors import Mismatch
 from ..filters import linked_paths, trust
 from ..filters.expressions import all_of, roots_of
 from ..filters.lookup import check_fields, resolve, sort_keys
 from ..models.database_variants import Root
-from ..models.model import Model, raise_all
+from ..models.model import Model
 from ..models.registration import collection_of
-from .folding import check_numbers, folded
-from .query_spec import AGGREGATED, COUNTED, FOLDED, FOLLOWED, Asked, aggregate_options, conditions, split
-from .steps import Steps
+from .query_spec import AGGREGATED, Asked, aggregate_options, conditions, split
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -230,69 +226,6 @@ class ModelQueryBase(Generic[T]):
             raise InvalidQuery(f"{what} takes no {', '.join(refused)}: make the query without")
         return {name: value for each, value in given.items() if (name := taken[each]) is not None}
 
-    # ---- operations, as steps ---------------------------------------------------------------------------------------
-
-    def _list(self) -> Steps[list[Any]]:
-        instances = yield self._documents._list(self._maker)
-        yield from self._fetch(instances)
-        return instances  # type: ignore[no-any-return]
-
-    def _first(self) -> Steps[Any]:
-        document = yield self._documents.first()
-        if document is None:
-            return None
-        maker = self._maker
-        instance = document if maker is None else maker.instance(document)
-        yield from self._fetch([instance])
-        return instance
-
-    def _fetch(self, instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})) -> Steps[None]:
-        if self._asked.fetch_links:
-            from .links import fetch
-
-            options = {name: value for name, value in {**self._asked.options, **given}.items() if name in FOLLOWED}
-            yield from fetch(instances, options, self._elsewhere)
-
-    def _validated(self) -> Steps[list[Any]]:
-        result = yield self._documents.read()
-        maker = self._maker
-        if maker is None:
-            raise InvalidQuery("validate() needs a model: a projection on keys gives plain documents")
-        instances = result._data.instances(maker)
-        doubtful: set[int] = set()
-        for cls in {type(each) for each in instances}:
-            for field in cls.__odm__.fields.values():
-                # Column by column: values that access takes as they are need no object to be looked at.
-                doubtful.update(result._data.unproven(field.slot))
-        errors: list[ValidationError] = []
-        for position in sorted(doubtful):
-            errors.extend(instances[position]._faults())
-        raise_all(errors)
-        yield from self._fetch(instances)
-        return instances  # type: ignore[no-any-return]
-
-    def _count(self) -> Steps[int]:
-        # Order, projections and links are of no consequence to the number.
-        options = self._options("count()", COUNTED, "sort", "skip", "limit", "project", "fetch_links")
-        if self._asked.skip:
-            options["skip"] = self._asked.skip
-        if self._asked.limit:
-            options["limit"] = self._asked.limit
-        count = yield self._counted.count_documents(self._filter, **options)
-        return count  # type: ignore[no-any-return]
-
-    def _exists(self) -> Steps[bool]:
-        document = yield self._collection.find(
-            self._filter, {"_id": 1}, self._asked.skip, **self._asked.options
-        ).first()
-        return document is not None
-
-    def _distinct(self, field: Any) -> Steps[list[Any]]:
-        found = resolve(self._model, field)
-        values = yield self._counted.distinct(found._key, self._filter, **self._options("distinct()", COUNTED))
-        plan = found._plan if found._plan.item is None or found._plan.keyed else found._plan.item
-        return [self._loaded(plan, value) for value in values]
-
     def _pipeline(self, stages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         stages = list(stages)
         trust.check(stages, "pipeline")
@@ -309,21 +242,6 @@ class ModelQueryBase(Generic[T]):
     def _aggregate(self, stages: Iterable[Mapping[str, Any]], given: Mapping[str, Any]) -> Any:
         options = {**self._options("aggregate()", AGGREGATED, "sort", "skip", "limit"), **aggregate_options(given)}
         return self._collection.aggregate(self._pipeline(stages), **options)
-
-    def _folded(self, operator: str, field: Any) -> Steps[Any]:
-        found, what = resolve(self._model, field), f"{operator[1:]}()"
-        options = self._options(what, FOLDED, "sort", "skip", "limit")
-        if operator in ("$sum", "$avg"):
-            check_numbers(what, found)
-        stages, plan = folded(operator, found)
-        document = yield self._collection.aggregate(self._pipeline(stages), **options).first()
-        if document is None:
-            return None
-        value = document["value"]
-        # A mean of ints is no int, a sum of some choices none of them.
-        if operator == "$avg" or (operator == "$sum" and not isinstance(plan, (ScalarPlan, DecimalPlan))):
-            return _number(value)
-        return self._loaded(plan, value)
 
     def _loaded(self, plan: Any, value: Any) -> Any:
         """A value of the server's answer as a field gives it; one that does not fit as it is."""
@@ -348,7 +266,7 @@ class ModelQueryBase(Generic[T]):
         return plain(value)
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
     from bson import Decimal128, Int64
 
     if isinstance(value, Decimal128):

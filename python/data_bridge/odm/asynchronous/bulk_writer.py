@@ -4,35 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...commands import server_errors
 from ...commands.operations import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from ...commands.write_results import BulkWriteResult
 from ...errors import BulkWriteError, InvalidQuery
 from ..errors import DocumentNotFound, RevisionConflict
+from ..models.bulk_requests import Request, Revisions, add_details
 from ..models.diff import changes
-from ..models.hooks import Event
+from ..models.hooks import Event, hooks_of
 from ..models.registration import check_instance, collection_of
-from .steps import Steps, run, run_async
-from .writes import REVISION, changed, guarded, id_of, new_document, replace_request, save_request, update_of, written
+from ..models.write_requests import (
+    changed,
+    guarded,
+    id_of,
+    new_document,
+    replace_request,
+    save_request,
+    update_of,
+    written,
+)
+from .outcome import maybe_await
 
 _MANY = {name: name for name in ("session", "collation", "hint")}
 """Options of a query that `update_many` takes."""
 
 
-class Request(NamedTuple):
-    """A write of the bulk."""
+class AsyncBulkWriter:
+    # async only:
+    """Collects writes in an `async with` block and sends them at its end; a block that raises sends nothing."""
 
-    operation: Any
-    document: dict[str, Any] | None = None
-    """What the instance reads from afterwards; None where it stays as it is."""
-    whole: bool = False
-    """The document has all keys that are stored."""
-
-
-class _Queue:
-    """Writes in the order they were asked for; they are made and sent together."""
+    # end
+    # sync only:
+    # """Collects writes in a `with` block and sends them at its end; a block that raises sends nothing."""
+    # end
 
     def __init__(self, model: Any, ordered: bool, session: Any, timeout: Any) -> None:
         self._model = model
@@ -109,27 +115,38 @@ class _Queue:
         self._check(instance)
         self._queued.append((event, instance, request))
 
-    def _commit(self) -> Steps[BulkWriteResult | None]:
+    async def commit(self) -> BulkWriteResult | None:
+        """Send what was collected; what was done, or None where there was nothing to do.
+
+        Raises
+        ------
+        BulkWriteError
+            When some writes failed. The instances are then as before.
+        DocumentNotFound, RevisionConflict
+            When some of the documents are not there. All others were written, while all instances are as before:
+            `reload()` tells which is which.
+        """
         queued, self._queued = self._queued, []
         requests: list[tuple[Event | None, Any, Request]] = []
         revisions = Revisions()
         for event, instance, make in queued:
-            by_hooks = [] if event is None else (yield from _before(event, instance))
+            by_hooks = [] if event is None else (await _before(event, instance))
             if (request := make(by_hooks)) is not None:
                 revisions.follow(instance, request)
                 requests.append((event, instance, request))
         if not requests:
             return None
-        self.result = yield from self._send([request.operation for _, _, request in requests])
+        self.result = await self._send([request.operation for _, _, request in requests])
         for event, instance, request in requests:
             if request.document is not None:
                 revisions.restore(instance, request.document)
                 written(instance, request.document, whole=request.whole, session=self._session)
             if event is not None:
-                yield from type(instance).__odm__.hooks.run("after", instance, event)
+                for hook in hooks_of("after", instance, event):
+                    await maybe_await(hook())
         return self.result
 
-    def _send(self, operations: list[Any]) -> Steps[BulkWriteResult]:
+    async def _send(self, operations: list[Any]) -> BulkWriteResult:
         """Send them, and make sure that each that is for one document has found it."""
         collection = collection_of(self._model, self._timeout)
         details: dict[str, Any] = {}
@@ -139,12 +156,12 @@ class _Queue:
         for many, group in groupby(operations, key=lambda each: type(each) is UpdateMany):
             part = list(group)
             try:
-                result = yield collection.bulk_write(part, ordered=self._ordered, session=self._session)
+                result = await collection.bulk_write(part, ordered=self._ordered, session=self._session)
                 acknowledged, did = result.acknowledged, result.bulk_api_result
             except BulkWriteError as error:
                 failed, did = failed or error, error.details
             if acknowledged:
-                _add(details, did, offset)
+                add_details(details, did, offset)
             if acknowledged and not many:
                 expected = sum(isinstance(each, (UpdateOne, ReplaceOne)) for each in part)
                 missed += expected - did["nMatched"] - did["nUpserted"]
@@ -160,87 +177,19 @@ class _Queue:
             raise DocumentNotFound(f"{missed} of the {name}s are not there: somebody else deleted them")
         return BulkWriteResult(details, acknowledged)
 
-
-class Revisions:
-    """What a bulk does to the revisions of documents: each write finds the one that the write before it has made."""
-
-    def __init__(self) -> None:
-        self._made: dict[int, Any] = {}
-        self._seen: dict[int, Any] = {}
-
-    def follow(self, instance: Any, request: Request) -> None:
-        """Let a write find its document as the writes before it leave it."""
-        operation, key = request.operation, id(instance)
-        found_by = getattr(operation, "_filter", {})
-        if REVISION in found_by:
-            if type(operation) is UpdateOne and request.document is None:
-                self._seen.setdefault(key, found_by[REVISION])
-            if key in self._made:
-                found_by[REVISION] = self._made[key]
-        change = getattr(operation, "_doc", {})
-        revision = change.get("$set", change).get(REVISION)
-        if instance is not None and revision is not None:
-            self._made[key] = revision
-
-    def restore(self, instance: Any, document: dict[str, Any]) -> None:
-        """An instance that was not read again after update operators has not seen the revision that it now has."""
-        if id(instance) in self._seen:
-            document[REVISION] = self._seen[id(instance)]
-
-
-def _before(event: Event, instance: Any) -> Steps[list[Any]]:
-    """Run hooks; what they change of an instance that update operators are for goes with these."""
-    hooks = type(instance).__odm__.hooks
-    watched = event is Event.UPDATE and hooks.any("before", event)
-    before = changes(instance) if watched else None
-    yield from hooks.run("before", instance, event)
-    return [] if before is None else changed(instance, before)
-
-
-def _add(total: dict[str, Any], did: dict[str, Any], offset: int) -> None:
-    """Add the details of more operations, the first of which is at `offset` among all."""
-    for key, value in did.items():
-        if isinstance(value, list):
-            moved = [{**each, "index": each["index"] + offset} if "index" in each else each for each in value]
-            total.setdefault(key, []).extend(moved)
-        else:
-            total[key] = total.get(key, 0) + value
-
-
-class BulkWriter(_Queue):
-    """Collects writes in a `with` block and sends them at its end; a block that raises sends nothing."""
-
-    def commit(self) -> BulkWriteResult | None:
-        """Send what was collected; what was done, or None where there was nothing to do.
-
-        Raises
-        ------
-        BulkWriteError
-            When some writes failed. The instances are then as before.
-        DocumentNotFound, RevisionConflict
-            When some of the documents are not there. All others were written, while all instances are as before:
-            `reload()` tells which is which.
-        """
-        return run(self._commit())
-
-    def __enter__(self) -> BulkWriter:
-        return self
-
-    def __exit__(self, kind: Any, *_: object) -> None:
-        if kind is None:
-            self.commit()
-
-
-class AsyncBulkWriter(_Queue):
-    """As `BulkWriter`, in an `async with` block."""
-
-    async def commit(self) -> BulkWriteResult | None:
-        """As `BulkWriter.commit`."""
-        return await run_async(self._commit())
-
     async def __aenter__(self) -> AsyncBulkWriter:
         return self
 
     async def __aexit__(self, kind: Any, *_: object) -> None:
         if kind is None:
             await self.commit()
+
+
+async def _before(event: Event, instance: Any) -> list[Any]:
+    """Run hooks; what they change of an instance that update operators are for goes with these."""
+    hooks = type(instance).__odm__.hooks
+    watched = event is Event.UPDATE and hooks.any("before", event)
+    before = changes(instance) if watched else None
+    for hook in hooks_of("before", instance, event):
+        await maybe_await(hook())
+    return [] if before is None else changed(instance, before)

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from ..converters.containers import ListPlan
 from ..errors import ValidationError
 from ..models.link import BackLink, Link, _restored
 from ..models.model import models_in
-from .steps import Steps
+from ..queries.query_base import ModelQueryBase
+from ..queries.query_spec import FOLLOWED
 
 IDS_AT_A_TIME = 100_000
 """Ids in one `$in`: a command is 16 MB at most."""
 
 
-def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = None) -> Steps[None]:
+async def fetch_links(
+    query: ModelQueryBase[Any], instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Read the documents that links of `instances` refer to, where the query says so; `given` replaces its options."""
+    if query._asked.fetch_links:
+        options = {name: value for name, value in {**query._asked.options, **given}.items() if name in FOLLOWED}
+        await fetch(instances, options, query._elsewhere)
+
+
+async def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = None) -> None:
     """Read what the links of `instances` refer to, in the database of `init` or elsewhere; `options` as for `find`."""
     found: dict[int, tuple[Any, list[Any]]] = {}
     leading: dict[int, bool] = {}
@@ -23,9 +34,9 @@ def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = Non
         _hold(each, found, leading)
     for field, holders in found.values():
         if field.plan.virtual:
-            yield from _fetch_back(field, _target(field, elsewhere), holders, options)
+            await _fetch_back(field, _target(field, elsewhere), holders, options)
         else:
-            yield from _fetch_forward(field, _target(field, elsewhere), holders, options)
+            await _fetch_forward(field, _target(field, elsewhere), holders, options)
 
 
 def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
@@ -69,15 +80,15 @@ def _target(field: Any, elsewhere: Any) -> Any:
     return target if elsewhere is None else elsewhere.model(target)
 
 
-def _fetch_forward(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> Steps[None]:
+async def _fetch_forward(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
     links = [link for each in instances for link in _links_in(_value(each, field))]
-    found = yield from _find(target, ["_id"], [_stored_id(target, link.id) for link in links], options)
+    found = await _find(target, ["_id"], [_stored_id(target, link.id) for link in links], options)
     by_id = {_key(each.id): each for each in found}
     for link in links:
         link._resolved(by_id.get(_key(link.id)))
 
 
-def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> Steps[None]:
+async def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
     plan = field.plan.links
     original = target.__odm__.path(plan.original)
     if original._plan.links is None or original._plan.virtual or original._plan.keyed:
@@ -85,7 +96,7 @@ def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[
     # A link is a DBRef; other programs store the bare _id.
     keys = [f"{original._key}.$id", original._key]
     ids = [_stored_id(type(each), each.id) for each in instances]
-    found = yield from _find(target, keys, ids, options)
+    found = await _find(target, keys, ids, options)
     by_id: dict[Any, list[Any]] = {}
     for each in found:
         # One that does not fit fails the query: left out, it would be missing in what it leads to, and nobody told.
@@ -97,13 +108,13 @@ def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[
         instance._kept[field.name] = back if several else (back[0] if back else None)
 
 
-def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[str, Any]) -> Steps[list[Any]]:
+async def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[str, Any]) -> list[Any]:
     wanted = list({_key(each): each for each in ids if each is not None}.values())
     found: list[Any] = []
     for start in range(0, len(wanted), IDS_AT_A_TIME):
         conditions = [{key: {"$in": wanted[start : start + IDS_AT_A_TIME]}} for key in keys]
         condition = conditions[0] if len(conditions) == 1 else {"$or": conditions}
-        found += yield from model.find(condition, with_children=True, **options)._list()
+        found += await model.find(condition, with_children=True, **options).to_list()
     return found
 
 

@@ -1,136 +1,24 @@
-"""How instances are written: operations as steps, for models of both kinds."""
+"""Requests for writing instances: filters, updates and documents, made without waiting for the server."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from bson.objectid import ObjectId
 
 from ..._core import _document_from_bson
 from ...commands import encode
-from ...commands.operations import ReturnDocument
-from ...errors import InvalidQuery
 from ..converters.converter import plain
-from ..errors import DocumentNotFound, Mismatch, PartlyRead, RevisionConflict, UnsavedChanges, ValidationError
+from ..errors import DocumentNotFound, Mismatch, PartlyRead, UnsavedChanges, ValidationError
 from ..filters import trust
 from ..filters.updates import update_document
-from ..models.diff import changed_fields, changes, document_after, forget, is_stored, whole_document
-from ..models.hooks import Event
-from ..models.registration import check_instance, collection_of
-from .steps import Steps
+from .diff import changes, document_after, is_stored, whole_document
+from .registration import collection_of
 
 REVISION = "revision_id"
-
-
-def insert(instance: Any, session: Any, timeout: Any, *events: Event) -> Steps[Any]:
-    """Insert a document made of the instance; `events` are what else the user asked for by that."""
-    yield from _hooks("before", instance, *events, Event.INSERT)
-    collection = collection_of(type(instance), timeout)
-    document = encode.Encoded(new_document(instance), collection.codec_options, "document")
-    yield collection.insert_one(document, session=session)
-    written(instance, document, whole=True, session=session)
-    yield from _hooks("after", instance, *events, Event.INSERT)
-    return instance
-
-
-def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: Any, timeout: Any) -> Steps[list[Any]]:
-    """Insert documents made of instances."""
-    instances = list(instances)
-    documents = []
-    if len({id(each) for each in instances}) < len(instances):
-        raise InvalidQuery(f"{model.__name__}.insert_many was given one instance twice")
-    for position, each in enumerate(instances):
-        check_instance(model, each, f"{model.__name__}.insert_many")
-        yield from _hooks("before", each, Event.INSERT)
-        options = collection_of(model).codec_options
-        documents.append(encode.Encoded(new_document(each), options, f"documents[{position}]"))
-    if instances:
-        yield collection_of(model, timeout).insert_many(documents, ordered=ordered, session=session)
-    for each, document in zip(instances, documents, strict=True):
-        written(each, document, whole=True, session=session)
-        yield from _hooks("after", each, Event.INSERT)
-    return instances
-
-
-def save(instance: Any, session: Any, timeout: Any) -> Steps[Any]:
-    """Write what changed; insert what is not stored yet."""
-    if not instance._is_stored and instance.id is None:
-        return (yield from insert(instance, session, timeout, Event.SAVE))
-    yield from _hooks("before", instance, Event.SAVE)
-    found_by, update, document = save_request(instance)
-    if update:
-        collection, upsert = collection_of(type(instance), timeout), not instance._is_stored
-        result = yield collection.update_one(found_by, update, upsert=upsert, session=session)
-        if result.acknowledged and not result.matched_count and not result.did_upsert:
-            yield from _not_there(instance, session, timeout)
-        # An upsert may have found a document with more keys than these.
-        whole = instance._is_whole or (upsert and result.acknowledged and result.did_upsert)
-        written(instance, document, whole=whole, session=session)
-    yield from _hooks("after", instance, Event.SAVE)
-    return instance
-
-
-def replace(instance: Any, overwrite: bool, session: Any, timeout: Any) -> Steps[Any]:
-    """Write the whole document."""
-    yield from _hooks("before", instance, Event.REPLACE)
-    found_by, document = replace_request(instance, overwrite)
-    result = yield collection_of(type(instance), timeout).replace_one(found_by, document, session=session)
-    if result.acknowledged and not result.matched_count:
-        yield from _not_there(instance, session, timeout)
-    written(instance, document, whole=True, session=session)
-    yield from _hooks("after", instance, Event.REPLACE)
-    return instance
-
-
-def update(instance: Any, updates: Iterable[Any], session: Any, timeout: Any) -> Steps[Any]:
-    """Run update operators on the document, and what hooks change of the instance; read it again."""
-    id_of(instance)
-    _no_changes(instance, "update()")
-    model = type(instance)
-    sent: dict[str, Any] = {}
-    try:
-        try:
-            yield from _hooks("before", instance, Event.UPDATE)
-        finally:
-            sent = changed_fields(instance)
-        found_by, change = guarded(instance), update_of(model, [*updates, *changed(instance, ({}, {}))])
-        found = yield collection_of(model, timeout).find_one_and_update(
-            found_by, change, _projection(model), return_document=ReturnDocument.AFTER, session=session
-        )
-        if found is None:
-            yield from _not_there(instance, session, timeout)
-    finally:
-        # What hooks changed is written, or the hooks of the next attempt change it.
-        since = forget(instance, sent)
-    undo_with(session, instance)
-    instance._written(found, _projection(model) is None, False)
-    instance._assigned.update(since)
-    yield from _hooks("after", instance, Event.UPDATE)
-    return instance
-
-
-def delete(instance: Any, session: Any, timeout: Any) -> Steps[Any]:
-    """Delete the document."""
-    yield from _hooks("before", instance, Event.DELETE)
-    result = yield collection_of(type(instance), timeout).delete_one({"_id": id_of(instance)}, session=session)
-    yield from _hooks("after", instance, Event.DELETE)
-    return result
-
-
-def reload(instance: Any, session: Any, timeout: Any) -> Steps[Any]:
-    """Read the document again; what was changed and not written is forgotten."""
-    model = type(instance)
-    found = yield collection_of(model, timeout).find_one({"_id": id_of(instance)}, _projection(model), session=session)
-    if found is None:
-        raise DocumentNotFound(_no_document(instance))
-    undo_with(session, instance)
-    instance._written(found, _projection(model) is None, False)
-    return instance
-
-
-# ---- requests: what is sent, also by bulk writers --------------------------------------------------------------------
+"""The field, and the key, that holds the revision of a document."""
 
 
 def new_document(instance: Any) -> dict[str, Any]:
@@ -292,32 +180,17 @@ def written(instance: Any, document: dict[str, Any], *, whole: bool, session: An
             instance._assigned.setdefault(name, value)
 
 
-def _no_changes(instance: Any, what: str) -> None:
+def check_unchanged(instance: Any, what: str) -> None:
     sets, unsets = changes(instance)
     if sets or unsets:
         names = ", ".join([*sets, *unsets])
         raise UnsavedChanges(f"{what} reads the document again and would lose changes of {names}: save() or reload()")
 
 
-def _projection(model: Any) -> dict[str, Any] | None:
+def read_projection(model: Any) -> dict[str, Any] | None:
     projection: dict[str, Any] | None = model.__odm__.projection(False)
     return projection
 
 
-def _not_there(instance: Any, session: Any, timeout: Any) -> Steps[None]:
-    """Say why no document matched."""
-    if type(instance).__odm__.settings.use_revision:
-        there = yield collection_of(type(instance), timeout).find_one(
-            {"_id": id_of(instance)}, {"_id": 1}, session=session
-        )
-        if there is not None:
-            raise RevisionConflict(f"{_no_document(instance)} in the revision that was read: somebody else wrote it")
-    raise DocumentNotFound(_no_document(instance))
-
-
-def _no_document(instance: Any) -> str:
+def not_found_text(instance: Any) -> str:
     return f"there is no {type(instance).__name__} with _id {id_of(instance)!r}"
-
-
-def _hooks(when: str, instance: Any, *events: Event) -> Iterator[Any]:
-    return type(instance).__odm__.hooks.run(when, instance, *events)  # type: ignore[no-any-return]
