@@ -21,7 +21,12 @@ pub(crate) fn is_final(error: &DriverError) -> bool {
     matches!(
         &*error.kind,
         DriverKind::ServerSelection { .. } | DriverKind::Authentication { .. }
-    )
+    ) || is_without_balancer(&error.kind)
+}
+
+/// Whether `loadBalanced=true` led to a server that is behind no load balancer.
+fn is_without_balancer(kind: &DriverKind) -> bool {
+    matches!(kind, DriverKind::IncompatibleServer { message, .. } if message.contains("load balancing mode"))
 }
 
 /// A failure of an operation.
@@ -52,6 +57,7 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
             ErrorKind::Connection(text(&error))
         }
+        kind if is_without_balancer(kind) => ErrorKind::Connection(text(&error)),
         DriverKind::InvalidArgument { .. }
         | DriverKind::IncompatibleServer { .. }
         | DriverKind::SessionsNotSupported => ErrorKind::InvalidQuery(text(&error)),
@@ -91,6 +97,9 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
             invalid_reply("a length makes no sense")
         }
+        kind if is_without_balancer(kind) => {
+            "the server is not behind a load balancer: leave loadBalanced=true out of the connection string".into()
+        }
         DriverKind::InvalidArgument { message, .. }
         | DriverKind::InvalidTlsConfig { message, .. }
         | DriverKind::IncompatibleServer { message, .. }
@@ -99,7 +108,43 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::SessionsNotSupported => "the server does not support sessions".into(),
         _ => "the driver failed in a way that was not foreseen".into(),
     };
-    shorten(scrub(before_labels(&text)))
+    shorten(scrub(before_labels(&in_words_of_users(text))))
+}
+
+/// `text` without the names of the driver's fields and compile-time features, which no user can set.
+fn in_words_of_users(text: String) -> String {
+    let unsupported = [
+        ("aws-auth", "authMechanism MONGODB-AWS"),
+        ("gssapi-auth", "authMechanism GSSAPI"),
+        (
+            "azure-oidc",
+            "authMechanism MONGODB-OIDC with ENVIRONMENT:azure",
+        ),
+        (
+            "gcp-oidc",
+            "authMechanism MONGODB-OIDC with ENVIRONMENT:gcp",
+        ),
+        ("cert-key-password", "tlsCertificateKeyFilePassword"),
+        (
+            "socks5-proxy",
+            "a proxy (proxyHost, proxyPort, proxyUsername, proxyPassword)",
+        ),
+        ("dns-resolver", "mongodb+srv://"),
+    ];
+    if text.contains("feature") {
+        let mut unsupported = unsupported.iter();
+        if let Some((_, option)) = unsupported.find(|(feature, _)| text.contains(feature)) {
+            return format!("{option} is not supported in this build");
+        }
+    }
+    let names = [
+        ("invalid max_staleness value:", "maxStalenessSeconds"),
+        ("'heartbeat_freq'", "heartbeatFrequencyMS"),
+        ("write concern `w_timeout` field", "wTimeoutMS"),
+    ];
+    names
+        .iter()
+        .fold(text, |text, (field, option)| text.replace(field, option))
 }
 
 fn invalid_reply(reason: &str) -> String {
