@@ -69,6 +69,6 @@ def _check_oidc(given: Mapping[str, list[str]]) -> None:
             f"ENVIRONMENT:k8s is: {_ALTERNATIVE}"
         )
     raise ValueError(
-        "authMechanism MONGODB-OIDC needs authMechanismProperties with ENVIRONMENT:k8s; callbacks and other environments "
-        f"are not supported in this build: {_ALTERNATIVE}"
+        "authMechanism MONGODB-OIDC needs authMechanismProperties with ENVIRONMENT:k8s; callbacks and other "
+        f"environments are not supported in this build: {_ALTERNATIVE}"
     )

@@ -92,8 +92,8 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::DnsResolve { message, .. } => {
             format!("the host name was not resolved: {message}")
         }
-        DriverKind::InvalidResponse { message, .. } => invalid_reply(message),
-        DriverKind::Bson(error) => invalid_reply(&error.to_string()),
+        DriverKind::InvalidResponse { message, .. } => invalid_reply(&not_bson(message)),
+        DriverKind::Bson(error) => invalid_reply(&not_bson(&error.to_string())),
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
             invalid_reply("a length makes no sense")
         }
@@ -149,6 +149,15 @@ fn in_words_of_users(text: String) -> String {
 
 fn invalid_reply(reason: &str) -> String {
     format!("the server sent an invalid reply: {reason}")
+}
+
+/// What is wrong with a reply that the driver decodes itself, without the options that find and aggregate are decoded with.
+fn not_bson(text: &str) -> String {
+    let cause = text.trim_start_matches("BSON error. Kind: ");
+    match cause.contains("UTF-8") {
+        true => "text that is not UTF-8 (find() and aggregate() read such text with unicode_decode_error_handler=\"replace\")".into(),
+        false => cause.to_owned(),
+    }
 }
 
 /// Whether the driver's "invalid argument" is a number in a reply's frame that it could not reckon with.
