@@ -27,6 +27,13 @@ def check(given: dict[str, list[str]], userinfo: str) -> None:
     ValueError
         For a mechanism that is unknown or not supported, and for one that lacks what it needs.
     """
+    _check_mechanism(given, userinfo)
+    for properties in given.get("authmechanismproperties", []):
+        if not all(pair.partition(":")[1] for pair in properties.split(",")):
+            raise ValueError("authMechanismProperties must be pairs of NAME:value, separated by commas")
+
+
+def _check_mechanism(given: dict[str, list[str]], userinfo: str) -> None:
     mechanism = given.get("authmechanism", [_NEGOTIATED])[-1]
     if mechanism == _NEGOTIATED:
         given.pop("authmechanism", None)

@@ -150,7 +150,9 @@ def _split(uri: str) -> tuple[str, str, str, str, str]:
         # An unescaped "/" or "?" in the password: what follows is a secret, not a path.
         raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
     userinfo, at, hosts = authority.rpartition("@")
-    if "@" in userinfo or userinfo.count(":") > 1 or (at and not userinfo):
+    if at and userinfo.partition(":")[0] == "":
+        raise ValueError("the user name in the URI is empty")
+    if "@" in userinfo or userinfo.count(":") > 1:
         raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
     if re.search(r"%(?![0-9a-fA-F]{2})", userinfo):
         raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
@@ -206,7 +208,7 @@ def _named(options: str, keywords: Mapping[str, Any]) -> Iterable[tuple[str, Any
         if not equals:
             raise ValueError("an option in the URI has no value")
         if name.lower() in seen and name.lower() != "readpreferencetags":
-            warnings.warn(f"the URI gives the option {name} more than once: the last value counts", stacklevel=2)
+            warnings.warn(f"the URI gives the option {name} more than once: the last value counts", stacklevel=5)
         seen.add(name.lower())
         if name.lower() not in taken:
             yield name, unquote_plus(value)

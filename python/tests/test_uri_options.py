@@ -11,7 +11,7 @@ import pymongo
 import pytest
 from pymongo.errors import PyMongoError
 
-from data_bridge import AsyncMongoClient, ConnectionFailure, InvalidQuery, MongoClient
+from data_bridge import AsyncMongoClient, ConnectionFailure, DataBridgeError, InvalidQuery, MongoClient
 from data_bridge import uri as uri_module
 
 KINDS = [MongoClient, AsyncMongoClient]
@@ -80,6 +80,14 @@ def test_authentication_mechanisms_of_other_builds_are_refused_with_the_alternat
         ("mongodb://u@h/?authMechanism=SCRAM-SHA-1", "needs a password"),
         ("mongodb://u@h/?authMechanism=PLAIN", "needs a password"),
         ("mongodb://u:p@h/?authSource=", "authSource is empty"),
+        ("mongodb://:p@h/", "user name in the URI is empty"),
+        ("mongodb://@h/", "user name in the URI is empty"),
+        ("mongodb://h/?authMechanismProperties=a", "pairs of NAME:value"),
+        ("mongodb://u:p@h/?authMechanism=SCRAM-SHA-1&authMechanismProperties=a:b,c", "pairs of NAME:value"),
+        (
+            "mongodb://h/?authMechanism=MONGODB-X509&authMechanismProperties=CANONICALIZE_HOST_NAME:never",
+            "Invalid CANONICALIZE_HOST_NAME value",
+        ),
     ],
 )
 def test_credentials_that_do_not_fit_their_mechanism(kind: Any, uri: str, named: str) -> None:
@@ -171,6 +179,17 @@ async def test_load_balanced_with_a_plain_server_awaited(mongodb_uri: str) -> No
         for use in (client.a.b.find_one, client.a.b.find({}).read, client.list_database_names):
             with pytest.raises(ConnectionFailure, match="leave loadBalanced=true out"):
                 await use()
+
+
+@pytest.mark.parametrize("host", ["nowhere.example.invalid", "localhost", "a.b.c.invalid"])
+def test_a_cluster_name_without_records(host: str) -> None:
+    client = MongoClient(f"mongodb+srv://{host}/", serverSelectionTimeoutMS=5_000, timeout=20)
+    with client, pytest.raises(DataBridgeError) as caught:
+        client.admin.command("ping")
+    text = str(caught.value)
+    assert text.startswith(("the host name was not resolved: ", "no answer from the server"))
+    assert "Query {" not in text
+    assert "Name(" not in text
 
 
 WRONG_TYPES: list[dict[str, Any]] = [
@@ -280,8 +299,9 @@ def test_parts_of_a_millisecond_round_up_as_zero_is_no_limit() -> None:
 @pytest.mark.parametrize("pairs", ["replicaSet=a&replicaSet=b", "w=1&W=2", "appName=x&appName=x"])
 def test_an_option_given_twice_is_a_warning(pairs: str) -> None:
     name = pairs.partition("=")[0]
-    with pytest.warns(UserWarning, match=f"(?i)the option {name} more than once"):
+    with pytest.warns(UserWarning, match=f"(?i)the option {name} more than once") as caught:
         MongoClient(f"mongodb://h/?{pairs}")
+    assert caught[0].filename == __file__
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MongoClient("mongodb://h/?readPreference=nearest&readPreferenceTags=a:b&readPreferenceTags=")

@@ -90,7 +90,7 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::Io(error) => io_text(error),
         DriverKind::ConnectionPoolCleared { message, .. } => message.replace("Kind: ", ""),
         DriverKind::DnsResolve { message, .. } => {
-            format!("the host name was not resolved: {message}")
+            format!("the host name was not resolved: {}", no_record(message))
         }
         DriverKind::InvalidResponse { message, .. } => invalid_reply(&not_bson(message)),
         DriverKind::Bson(error) => invalid_reply(&not_bson(&error.to_string())),
@@ -157,6 +157,23 @@ fn not_bson(text: &str) -> String {
     match cause.contains("UTF-8") {
         true => "text that is not UTF-8 (find() and aggregate() read such text with unicode_decode_error_handler=\"replace\")".into(),
         false => cause.to_owned(),
+    }
+}
+
+/// What the DNS resolver says, which prints its own query:
+/// `DNS error: no records found for Query { name: Name("a.b."), query_type: SRV, query_class: IN }`.
+fn no_record(message: &str) -> String {
+    let query = message.split_once("Query { name: Name(\"");
+    let parts = query.and_then(|(_, query)| query.split_once("\"), query_type: "));
+    match parts {
+        Some((name, kind)) => {
+            let kind = kind.split([',', ' ', '}']).next().unwrap_or_default();
+            format!(
+                "there is no {kind} record of {}",
+                name.trim_end_matches('.')
+            )
+        }
+        None => message.trim_start_matches("DNS error: ").to_owned(),
     }
 }
 
@@ -344,6 +361,20 @@ mod tests {
             );
             assert!(text.contains(meaning), "{text}");
         }
+    }
+
+    #[test]
+    fn says_which_record_is_missing() {
+        let query =
+            "Query { name: Name(\"_mongodb._tcp.a.b.\"), query_type: SRV, query_class: IN }";
+        assert_eq!(
+            no_record(&format!("DNS error: no records found for {query}")),
+            "there is no SRV record of _mongodb._tcp.a.b"
+        );
+        assert_eq!(
+            no_record("DNS error: request timed out"),
+            "request timed out"
+        );
     }
 
     #[test]

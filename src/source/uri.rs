@@ -144,7 +144,7 @@ fn without_secret(option: &str) -> Option<String> {
 
 /// A property of an authentication mechanism with a stand-in for its value, unless that is known to be no secret.
 fn without_property(property: &str) -> &'static str {
-    const KNOWN: [&str; 8] = [
+    const KNOWN: [&str; 9] = [
         "ENVIRONMENT:azure",
         "ENVIRONMENT:gcp",
         "ENVIRONMENT:k8s",
@@ -153,6 +153,7 @@ fn without_property(property: &str) -> &'static str {
         "SERVICE_NAME:x",
         "SERVICE_HOST:x",
         "AWS_SESSION_TOKEN:x",
+        "CANONICALIZE_HOST_NAME:x",
     ];
     let Some((name, _)) = property.split_once(':') else {
         return "x";
