@@ -95,7 +95,7 @@ def test_a_document_whose_length_reads_like_gzip_is_a_document(flags: int, tmp_p
     assert document.startswith(bytes([0x1F, 0x8B, 0x08, flags]))
     for source in sources(document + SMALL, tmp_path / "x.bson"):
         assert len(read_bson(source).read()) == 51
-    # What is wrong after the first document is no other format.
+    # A fault after the first document is no other format.
     with pytest.raises(DecodeError, match="length") as caught:
         read_bson(SMALL + gzip.compress(SMALL)).read()
     assert "gzip" not in str(caught.value)

@@ -159,7 +159,7 @@ impl Tagged {
         }
     }
 
-    /// Whether these cells come from a table in which they were BSON, not from documents.
+    /// Return whether these cells come from a table in which they were BSON, not from documents.
     pub fn is_of_table(&self) -> bool {
         self.stored
     }

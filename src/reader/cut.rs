@@ -204,7 +204,7 @@ impl Cutter {
                 let error =
                     Error::decode(malformed.offset - start, malformed.reason).at(Location {
                         document: Some(self.rows),
-                        // Where no document starts there is no `_id`, whatever the bytes look like.
+                        // There is no `_id` if no document starts here, whatever the bytes look like.
                         id: document.ok().and_then(|_| find_id(&bytes[start..])),
                         path: Vec::new(),
                     });

@@ -24,7 +24,7 @@ pub(crate) fn is_final(error: &DriverError) -> bool {
     ) || is_without_balancer(&error.kind)
 }
 
-/// Whether `loadBalanced=true` led to a server that is behind no load balancer.
+/// Return whether `loadBalanced=true` led to a server that is behind no load balancer.
 fn is_without_balancer(kind: &DriverKind) -> bool {
     matches!(kind, DriverKind::IncompatibleServer { message, .. } if message.contains("load balancing mode"))
 }
@@ -151,7 +151,7 @@ fn invalid_reply(reason: &str) -> String {
     format!("the server sent an invalid reply: {reason}")
 }
 
-/// What is wrong with a reply that the driver decodes itself, without the options that find and aggregate are decoded with.
+/// The fault of a reply that the driver decodes itself, without the codec options of find and aggregate.
 fn not_bson(text: &str) -> String {
     let cause = text.trim_start_matches("BSON error. Kind: ");
     match cause.contains("UTF-8") {
@@ -160,7 +160,7 @@ fn not_bson(text: &str) -> String {
     }
 }
 
-/// What the DNS resolver says, which prints its own query:
+/// The fault of a DNS look-up, without the query that the resolver prints:
 /// `DNS error: no records found for Query { name: Name("a.b."), query_type: SRV, query_class: IN }`.
 fn no_record(message: &str) -> String {
     let query = message.split_once("Query { name: Name(\"");
