@@ -73,7 +73,7 @@ pub fn extension_name(field: &Field) -> Option<&str> {
 pub fn pymongoarrow_subtype(field: &Field) -> Option<u8> {
     let metadata = field.metadata().get(EXTENSION_TYPE_METADATA_KEY)?;
     match metadata.strip_prefix("subtype=")? {
-        // Releases before 1.3 wrote Python's bool.
+        // Earlier releases wrote a subtype that was given as a bool in this way.
         "True" => Some(1),
         "False" => Some(0),
         number => number.parse().ok(),
