@@ -313,14 +313,14 @@ impl Work {
 
     fn decode(&self) -> Result<Decoded> {
         let first_row = self.piece.first_row;
-        let chunk = decode(self.piece.bytes(), &self.piece.offsets, &self.options).map_err(
-            |mut error| {
+        let chunk =
+            decode(self.piece.bytes(), &self.piece.offsets, &self.options).map_err(|error| {
+                let mut error = self.piece.explained(error);
                 if let Some(document) = &mut error.location_mut().document {
                     *document += first_row;
                 }
                 error
-            },
-        )?;
+            })?;
         let observed = self.observe.then(|| Observed::of(&chunk, first_row));
         Ok(Decoded {
             chunk: Arc::new(chunk),
