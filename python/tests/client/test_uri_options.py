@@ -12,7 +12,7 @@ import pytest
 from pymongo.errors import PyMongoError
 
 from data_bridge import AsyncMongoClient, ConnectionFailure, DataBridgeError, InvalidQuery, MongoClient
-from data_bridge import uri as uri_module
+from data_bridge.connection import uri as uri_module
 
 KINDS = [MongoClient, AsyncMongoClient]
 DRIVER = re.compile(r"feature|Rust|rust|tokio|cargo|max_staleness|heartbeat_freq|w_timeout|Some\(|[a-z]::|\{key\}")
