@@ -21,6 +21,9 @@ from ..errors import ValidationError
 
 _COMPARED: CodecOptions[Any] = CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
 
+_GONE: Any = object()
+"""The absence of a value."""
+
 _EXACT = frozenset({bool, str, datetime, ObjectId, type(None)})
 """Types whose equal values are stored alike."""
 
@@ -126,15 +129,27 @@ def changed_fields(instance: Any) -> dict[str, Any]:
 
 
 def forget(instance: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the changes that were sent; the values of those that were made since, which stay changes."""
+    """Drop the changes that were sent. Return the values of those that were made since, which stay changes."""
+    fields = type(instance).__odm__.fields
     since = {}
     for name, value in changed_fields(instance).items():
         if name not in sent or not same(sent[name], value):
             since[name] = instance._held(name)
-        else:
-            instance._assigned.pop(name, None)
-            instance._kept.pop(name, None)
+            continue
+        # Another thread may have assigned a value after the comparison: the one that is taken out is compared again.
+        taken = instance._assigned.pop(name, _GONE)
+        instance._kept.pop(name, None)
+        if taken is not _GONE and not _was_sent(fields[name], taken, sent[name]):
+            since[name] = instance._assigned.setdefault(name, taken)
     return since
+
+
+def _was_sent(field: Any, value: Any, sent: Any) -> bool:
+    """Return whether a value is stored as the one that was sent."""
+    try:
+        return same(sent, field.dump(value))
+    except ValidationError:
+        return value is sent
 
 
 def is_stored(field: Any, value: Any, document: Mapping[str, Any]) -> bool:

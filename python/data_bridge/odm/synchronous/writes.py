@@ -121,11 +121,13 @@ def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any) -> M
         if found is None:
             _not_there(instance, session, timeout)
     finally:
-        # What hooks changed is written, or the hooks of the next attempt change it.
+        # Changes of hooks are written, or the hooks of the next attempt make them again.
         since = forget(instance, sent)
     undo_with(session, instance)
-    instance._written(found, read_projection(model) is None, False)
-    instance._assigned.update(since)
+    # Another thread may assign values at any time: these stay changes.
+    since |= instance._written(found, read_projection(model) is None, False)
+    for name, value in since.items():
+        instance._assigned.setdefault(name, value)
     for hook in hooks_of("after", instance, Event.UPDATE):
         maybe_await(hook())
     return instance

@@ -14,7 +14,8 @@ import data_bridge
 from data_bridge import odm
 from data_bridge.odm import AsyncDocument, Event, before_event
 from data_bridge.odm import operators as op
-from data_bridge.odm.models import write_requests
+from data_bridge.odm.asynchronous import writes
+from data_bridge.odm.models import diff, write_requests
 
 
 class Task(AsyncDocument):
@@ -148,3 +149,36 @@ async def test_a_value_that_was_written_is_no_change(tasks: Any) -> None:
     task.n = 3
     await task.save()
     assert task._assigned == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "step", "field"),
+    [
+        (writes, "forget", "n"),  # before the answer is read
+        (writes, "undo_with", "n"),  # between both
+        (diff, "changed_fields", "stamped"),  # while a change of a hook is compared with the one that was sent
+        (writes, "read_projection", "n"),
+    ],
+)
+async def test_an_assignment_of_another_thread_while_update_takes_the_answer(
+    tasks: Any, monkeypatch: pytest.MonkeyPatch, module: Any, step: str, field: str
+) -> None:
+    task = await Task(name="first").insert()
+    original, calls = getattr(module, step), []
+
+    def interrupted(*arguments: Any) -> Any:
+        result = original(*arguments)
+        calls.append(step)
+        if module is not diff or len(calls) == 1:
+            other = threading.Thread(target=setattr, args=(task, field, 70))
+            other.start()
+            other.join()
+        return result
+
+    monkeypatch.setattr(module, step, interrupted)
+    await task.update(op.Set({Task.name: "second"}))
+    monkeypatch.undo()
+    assert calls
+    assert (task.name, getattr(task, field)) == ("second", 70)
+    await task.save()
+    assert tasks.find_one()[field] == 70
