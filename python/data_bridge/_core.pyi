@@ -1,11 +1,12 @@
 """The native module: private; `data_bridge` is its public face."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "AsyncIterator",
     "BatchReader",
     "BulkWriteError",
     "Client",
@@ -19,6 +20,7 @@ __all__ = [
     "FieldSlot",
     "Form",
     "InstanceIterator",
+    "Interruption",
     "InvalidOperation",
     "InvalidQuery",
     "ListView",
@@ -280,6 +282,26 @@ class DocumentIterator:
         """The same documents as instances of a model. Both iterators take from the same rows."""
     def close(self) -> None:
         """End the run of a live iterator."""
+
+@final
+class Interruption:
+    """The reason that an iteration cannot go on, once there is one."""
+
+    def __init__(self) -> None: ...
+    def set(self, reason: str) -> None:
+        """Set the reason; the first one stays."""
+    def check(self) -> None:
+        """Raise RuntimeError with the reason, if there is one."""
+
+@final
+class AsyncIterator(Generic[_T]):
+    """The items of an asynchronous generator until its interruption is set: from then on RuntimeError."""
+
+    def __init__(self, generator: AsyncGenerator[_T | None], interruption: Interruption) -> None: ...
+    def __aiter__(self) -> AsyncIterator[_T]: ...
+    def __anext__(self) -> Coroutine[Any, Any, _T]: ...
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        """End the iteration: a coroutine, which waits for nothing."""
 
 @final
 class InstanceIterator:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
-from .._core import Document, ModelClass, Reader, ResultData, Schema
+from .._core import AsyncIterator, Document, ModelClass, Reader, ResultData, Schema
 from ..connection import event_loop
 from ..errors import SchemaConflict
 from . import conflicts, cursor_names
 from . import progress as progress_
+from .async_iterator import AsyncRun
 from .base import QueryBase
 from .extensions import extension
 from .plan import Plan, WritingPlan
@@ -147,23 +148,22 @@ class AsyncQuery(QueryBase):
         self._runs.finished(data.report())
         return data.document(0) if len(data) else None
 
-    async def __aiter__(self) -> AsyncIterator[Document]:
-        """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run."""
+    def __aiter__(self) -> AsyncIterator[Document]:
+        """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run.
+
+        The iteration belongs to the event loop that it starts in: continued in another one, or after it was cancelled,
+        it raises RuntimeError.
+        """
+        return self._iterate()
+
+    def _iterate(self, maker: ModelClass | None = None) -> AsyncIterator[Any]:
+        """Objects of all rows as they come: instances, or Documents."""
+        return AsyncRun(self._begin, Reader.next_documents_async, self._reading.progress).rows(maker)
+
+    def _begin(self) -> Reader:
         reader = self._start(eager=False)
         self._runs.started(reader)
-        ticker = None
-        if self._reading.progress is not None:
-            ticker = progress_.Ticker(self._reading.progress, reader)
-        try:
-            while (documents := await event_loop.complete(reader.next_documents_async())) is not None:
-                for document in documents:
-                    yield document
-                if ticker is not None:
-                    ticker.tick()
-        finally:
-            reader.close()
-            if ticker is not None:
-                ticker.__exit__()
+        return reader
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
@@ -172,9 +172,7 @@ class AsyncQuery(QueryBase):
     def conflicts(self, schema: Any = None) -> AsyncIterator[SchemaConflict]:
         """Run the query; every value that does not fit a schema, for `async for`. As `Query.conflicts`."""
         form = conflicts.form_of(self._reading.form, schema)
-        reader = self._start(eager=False)
-        self._runs.started(reader)
-        return conflicts.of_run_async(reader, form)
+        return conflicts.of_run_async(self._begin, form)
 
     async def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""

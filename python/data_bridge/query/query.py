@@ -164,7 +164,7 @@ class Query(QueryBase):
         self._runs.started(reader)
         if self._reading.progress is None:
             return reader.documents()
-        return progress_.documents(reader, self._reading.progress)
+        return progress_.TickingDocuments(reader, self._reading.progress)
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> Stream:
         """RecordBatches as they come, in bounded memory.
@@ -182,7 +182,7 @@ class Query(QueryBase):
         form = conflicts.form_of(self._reading.form, schema)
         reader = self._start(eager=False)
         self._runs.started(reader)
-        return conflicts.of_run(reader, form)
+        return conflicts.RunConflicts(reader, form)
 
     def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""
