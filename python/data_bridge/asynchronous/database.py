@@ -16,7 +16,6 @@ from ..connection import codec
 from ..connection.handle import ConfiguredHandle
 from ..connection.session_state import in_transaction, native
 from ..connection.settings import Settings, encode_selection, for_pymongo
-from ..query import build
 from ..query.async_query import AsyncQuery
 from ..query.namespace import Namespace
 from .collection import AsyncCollection
@@ -26,8 +25,9 @@ from .session import AsyncClientSession
 if TYPE_CHECKING:
     import pymongo.asynchronous.database
     from bson.codec_options import CodecOptions
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from ..query.keywords import AggregateOptions
     from .client import AsyncMongoClient
 
 
@@ -72,19 +72,15 @@ class AsyncDatabase(ConfiguredHandle):
         pipeline: Pipeline,
         session: AsyncClientSession | None = None,
         *,
-        schema: Any = None,
-        on_conflict: str = "error",
         timeout: Timeout = ...,
         progress: Progress = None,
-        **options: Any,
+        **options: Unpack[AggregateOptions],
     ) -> AsyncQuery:
-        """A query over a pipeline that starts without a collection: $documents, $currentOp, ...; as a collection's.
+        """Return a query over a pipeline that starts without a collection: $documents, $currentOp, ...
 
-        One that ends in `$out` or `$merge` runs once, as `AsyncCollection.aggregate` says.
+        The arguments are those of `AsyncCollection.aggregate`. A pipeline that ends in `$out` or `$merge` runs once.
         """
-        return build.aggregate(
-            AsyncQuery, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options
-        )
+        return AsyncQuery._of_pipeline(self._namespace, pipeline, session, timeout, progress, {**options})
 
     async def command(
         self,

@@ -6,14 +6,12 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..commands.options import CHAINED
+from ..commands.options import SNAKE_CASE, options_of
 from ..errors import InvalidQuery
 from .queries import Read
 
-_FIND_ONLY = ("return_key", "show_record_id", "no_cursor_timeout", "allow_partial_results", "min", "max")
-_FIND = frozenset(name for name in CHAINED if name not in ("skip", "limit", "bypass_document_validation"))
-_AGGREGATE = frozenset(name for name in CHAINED if name not in ("skip", "limit", *_FIND_ONLY))
-_CAMEL = {CHAINED[name]: name for name in _AGGREGATE}
+_FIND = frozenset(options_of("find")) - {"skip", "limit"}
+_AGGREGATE = frozenset(options_of("aggregate"))
 _WITHOUT_EFFECT = {"cursor_type": 0, "oplog_replay": False}
 """Options of PyMongo's that cannot be taken over, and the values of theirs that ask for nothing."""
 
@@ -80,7 +78,7 @@ def _aggregation(query: Any) -> Read:
 
 def _aggregate(query: Any, pipeline: list[Any], projection: Mapping[str, Any] | None) -> Read:
     stages = [*pipeline, {"$project": projection}] if projection is not None else list(pipeline)
-    return Read(_collection(query), pipeline=stages, options=_options(query, _AGGREGATE, _CAMEL))
+    return Read(_collection(query), pipeline=stages, options=_options(query, _AGGREGATE, SNAKE_CASE))
 
 
 def _collection(query: Any) -> Any:

@@ -8,10 +8,10 @@ from typing import Any, Literal, NamedTuple, Protocol, overload
 
 from ..query.async_query import AsyncQuery
 from ..query.query import Query
-from ..query.table_options import REPRESENTATION
+from ..query.table_options import TableOptions
 from .pymongo_handles import taken_over
 
-_READING = ("schema", "on_conflict", *REPRESENTATION, "timeout", "progress")
+_OPTIONS = (*TableOptions._fields, "timeout", "progress")
 
 
 class Read(NamedTuple):
@@ -74,8 +74,8 @@ def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) 
         For a setting of its PyMongo client that is not supported. As `from_pymongo`.
     """
     for name in options:
-        if name not in _READING:
-            raise TypeError(f"unknown option {name!r}: there are {', '.join(_READING)}")
+        if name not in _OPTIONS:
+            raise TypeError(f"unknown option {name!r}: there are {', '.join(_OPTIONS)}")
     read = _reader_of(query)(query)
     collection = taken_over(read.collection, asynchronous)
     if read.pipeline is not None:

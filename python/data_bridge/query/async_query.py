@@ -63,16 +63,16 @@ class AsyncQuery(QueryBase):
         except BaseException as error:
             self._failed(reader, error)
             raise
-        result = Result(data, self._reading.form)
-        self._runs.finished(result.report)
+        result = Result(data, self._options.form)
+        self._runs.finish(result.report)
         return result
 
     async def _data(self, reader: Reader) -> ResultData:
-        if self._reading.progress is None:
+        if self._options.progress is None:
             return await event_loop.complete(reader.read_all_async())
         import asyncio  # not needed to import the package
 
-        with progress_.Ticker(self._reading.progress, reader) as ticker:
+        with progress_.Ticker(self._options.progress, reader) as ticker:
             task = asyncio.ensure_future(event_loop.complete(reader.read_all_async()))
             try:
                 while not task.done():
@@ -101,7 +101,7 @@ class AsyncQuery(QueryBase):
         return self._made(await self._narrowed(self._table_plan()), make)
 
     async def _narrowed(self, plan: Plan) -> Result:
-        result = await self._read(plan.start(self._reading.timeout, eager=True))
+        result = await self._read(plan.start(self._options.timeout, eager=True))
         if plan is not self._plan and result.report.duplicates:
             # See `Plan.narrowed`: rare enough to run again.
             result = await self.read()
@@ -110,7 +110,7 @@ class AsyncQuery(QueryBase):
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
         # Again: what did not fit is known once there is a table.
-        self._runs.finished(result.report)
+        self._runs.finish(result.report)
         return table
 
     async def to_list(self, length: None = None) -> list[Document]:
@@ -139,13 +139,13 @@ class AsyncQuery(QueryBase):
 
     async def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""
-        reader = (self._plan.first() or self._plan).start(self._reading.timeout, eager=True)
+        reader = (self._plan.first() or self._plan).start(self._options.timeout, eager=True)
         try:
             data = await event_loop.complete(reader.read_all_async())
         except BaseException as error:
             self._failed(reader, error)
             raise
-        self._runs.finished(data.report())
+        self._runs.finish(data.report())
         return data.document(0) if len(data) else None
 
     def __aiter__(self) -> AsyncIterator[Document]:
@@ -158,20 +158,20 @@ class AsyncQuery(QueryBase):
 
     def _iterate(self, maker: ModelClass | None = None) -> AsyncIterator[Any]:
         """Objects of all rows as they come: instances, or Documents."""
-        return AsyncRun(self._begin, Reader.next_documents_async, self._reading.progress).rows(maker)
+        return AsyncRun(self._begin, Reader.next_documents_async, self._options.progress).rows(maker)
 
     def _begin(self) -> Reader:
         reader = self._start(eager=False)
-        self._runs.started(reader)
+        self._runs.add(reader)
         return reader
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
-        return AsyncStream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+        return AsyncStream(self._table_plan(), self._plan, self._options, infer_rows, self._runs)
 
     def conflicts(self, schema: Any = None) -> AsyncIterator[SchemaConflict]:
         """Run the query; every value that does not fit a schema, for `async for`. As `Query.conflicts`."""
-        form = conflicts.form_of(self._reading.form, schema)
+        form = conflicts.form_of(self._options.form, schema)
         return conflicts.of_run_async(self._begin, form)
 
     async def schema(self) -> Schema:
@@ -181,7 +181,7 @@ class AsyncQuery(QueryBase):
 
     async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan for this query. As `Query.explain`."""
-        return self._plan.decoded(await event_loop.complete(self._plan.explain(verbosity, self._reading.timeout)))
+        return self._plan.decoded(await event_loop.complete(self._plan.explain(verbosity, self._options.timeout)))
 
     def __iter__(self) -> NoReturn:
         raise TypeError("an AsyncQuery is iterated with `async for`, or read with `await query.read()`")

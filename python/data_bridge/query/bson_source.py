@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .. import _core
 from ..connection.codec import DEFAULT, native
 from .query import Query
-from .table_options import reading
+from .table_options import ReadOptions, TableKeywords, TableOptions
 
 if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
+    from typing_extensions import Unpack
+
+    from .._typing import Progress
 
 _CHUNK = 1 << 20
 _LENGTH = struct.Struct("<i")
@@ -23,15 +26,9 @@ _Open = Callable[[_core.Codec, bool], _core.Reader]
 def read_bson(
     source: Any,
     *,
-    schema: Any = None,
-    on_conflict: str = "error",
-    objectid: str = "extension",
-    uuid: str = "extension",
-    decimal: str = "extension",
-    mixed: str = "extension",
-    strings: str = "utf8",
     codec_options: CodecOptions[Any] | None = None,
-    progress: Any = None,
+    progress: Progress = None,
+    **table_options: Unpack[TableKeywords],
 ) -> Query:
     """A query over BSON documents, one after the other: a mongodump file, PyMongo's raw batches, bytes.
 
@@ -41,10 +38,12 @@ def read_bson(
         A path (str or PathLike); an object with the buffer protocol (bytes, memoryview, ...); a binary file, read from
         where it stands; or an iterable of such buffers, each of whole documents. A file that cannot seek and an
         iterator can be read once.
-    schema, on_conflict, objectid, uuid, decimal, mixed, strings, progress
-        As for `Collection.find`.
     codec_options
-        How values become Python objects; `bson.codec_options.CodecOptions`.
+        Conversion of values to Python objects; `bson.codec_options.CodecOptions`.
+    progress
+        As for `Collection.find`.
+    table_options
+        schema, on_conflict, objectid, uuid, decimal, mixed, strings; as for `Collection.find`.
 
     Returns
     -------
@@ -64,11 +63,13 @@ def read_bson(
     >>> data_bridge.read_bson(bson.encode({"a": 1}) + bson.encode({"a": 2})).to_dicts()
     [{'a': 1}, {'a': 2}]
     """
-    stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
-    choices = reading(schema, on_conflict, None, progress, **stored)
+    keywords: dict[str, Any] = {**table_options}
+    options = ReadOptions.check(TableOptions.take(keywords), None, progress)
+    for name in keywords:
+        raise TypeError(f"read_bson() has no argument {name!r}")
     codec = native(DEFAULT if codec_options is None else codec_options)
     name, opened = _open(source)
-    return Query(_BytesPlan(name, opened, codec), choices)
+    return Query(_BytesPlan(name, opened, codec), options)
 
 
 def _open(source: Any) -> tuple[str, _Open]:

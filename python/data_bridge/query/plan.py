@@ -11,7 +11,7 @@ import bson
 from .. import _core
 from .._core import Codec, InvalidOperation, InvalidQuery, Operation, Reader
 from ..commands import encode
-from ..commands.options import CHAINED, check_option, pairs, projection_of
+from ..commands.options import OPTIONS, check_option, pairs, projection_of
 from ..connection.session_state import SessionState
 from ..connection.session_state import native as native_session
 from .namespace import Namespace
@@ -30,7 +30,7 @@ class Plan(Protocol):
         """Start a run."""
 
     def with_option(self: P, name: str, value: Any) -> P:
-        """The same with one option changed; `name` as in `options.CHAINED`."""
+        """Return the plan with one option changed; `name` is a key of `options.OPTIONS`."""
 
     def sort(self: P, keys: Any, direction: int | None) -> P: ...
     def skip(self: P, count: int) -> P: ...
@@ -75,7 +75,7 @@ class _ServerPlan:
 
     def _changed(self, name: str, value: Any) -> dict[str, Any]:
         """The options with one changed, or without it when `value` is None."""
-        key = CHAINED[name]
+        key = OPTIONS[name].driver
         options = {**self.options, key: check_option(key, value)}
         if value is None:
             del options[key]

@@ -15,7 +15,7 @@ from .extensions import extension
 from .plan import Plan
 from .result import Result
 from .stream import Stream
-from .table_options import DEFAULT_INFER_ROWS, Reading
+from .table_options import DEFAULT_INFER_ROWS, ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +43,8 @@ class Query(QueryBase):
 
     __slots__ = ("_lock", "_pending")
 
-    def __init__(self, plan: Plan, reading: Reading) -> None:
-        super().__init__(plan, reading)
+    def __init__(self, plan: Plan, options: ReadOptions) -> None:
+        super().__init__(plan, options)
         self._lock = threading.Lock()
         self._pending: Result | None = None
 
@@ -60,19 +60,19 @@ class Query(QueryBase):
         """
         return self._read(self._start(eager=True))
 
-    def _write(self) -> None:
+    def _run_writes(self) -> None:
         self.read()
 
     def _read(self, reader: Reader) -> Result:
         data = self._taken(reader, lambda: self._all(reader))
-        result = Result(data, self._reading.form)
-        self._runs.finished(result.report)
+        result = Result(data, self._options.form)
+        self._runs.finish(result.report)
         return result
 
     def _all(self, reader: Reader) -> ResultData:
-        if self._reading.progress is None:
+        if self._options.progress is None:
             return reader.read_all()
-        with progress_.Ticker(self._reading.progress, reader) as ticker:
+        with progress_.Ticker(self._options.progress, reader) as ticker:
             return progress_.wait(reader.read_all_async(), ticker)
 
     def _taken(self, reader: Reader, take: Callable[[], T]) -> T:
@@ -102,7 +102,7 @@ class Query(QueryBase):
         return self._made(self._narrowed(self._table_plan()), make)
 
     def _narrowed(self, plan: Plan) -> Result:
-        result = self._read(plan.start(self._reading.timeout, eager=True))
+        result = self._read(plan.start(self._options.timeout, eager=True))
         if plan is not self._plan and result.report.duplicates:
             # See `Plan.narrowed`: rare enough to run again.
             result = self.read()
@@ -111,7 +111,7 @@ class Query(QueryBase):
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
         # Again: what did not fit is known once there is a table.
-        self._runs.finished(result.report)
+        self._runs.finish(result.report)
         return table
 
     def to_list(self, length: None = None) -> list[Document]:
@@ -126,13 +126,13 @@ class Query(QueryBase):
     def _list(self, maker: ModelClass | None = None, *, dicts: bool = False) -> list[Any]:
         """Objects of all rows, the first of which are made while others are decoded: instances, dicts, or Documents."""
         reader = self._start(eager=True)
-        if self._reading.progress is not None:
+        if self._options.progress is not None:
             result = self._read(reader)
             if maker is not None:
                 return result._data.instances(maker)
             return result.to_dicts() if dicts else result.to_list()
         data, objects = self._taken(reader, lambda: reader.read_list(maker, dicts=dicts))
-        self._runs.finished(data.report())
+        self._runs.finish(data.report())
         return objects
 
     @overload
@@ -153,18 +153,18 @@ class Query(QueryBase):
         plan = self._plan.first()
         if plan is None:
             return next(iter(self), None)
-        reader = plan.start(self._reading.timeout, eager=True)
+        reader = plan.start(self._options.timeout, eager=True)
         data = self._taken(reader, reader.read_all)
-        self._runs.finished(data.report())
+        self._runs.finish(data.report())
         return data.document(0) if len(data) else None
 
     def __iter__(self) -> Iterator[Document]:
         """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run."""
         reader = self._start(eager=False)
-        self._runs.started(reader)
-        if self._reading.progress is None:
+        self._runs.add(reader)
+        if self._options.progress is None:
             return reader.documents()
-        return progress_.TickingDocuments(reader, self._reading.progress)
+        return progress_.TickingDocuments(reader, self._options.progress)
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> Stream:
         """RecordBatches as they come, in bounded memory.
@@ -175,13 +175,13 @@ class Query(QueryBase):
             Without a schema, the one that the first so many documents show is frozen; what a later document has beyond
             it is a conflict, handled as `on_conflict` says.
         """
-        return Stream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+        return Stream(self._table_plan(), self._plan, self._options, infer_rows, self._runs)
 
     def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
         """Run the query; every value that does not fit a schema, live, in bounded memory. As `Result.conflicts`."""
-        form = conflicts.form_of(self._reading.form, schema)
+        form = conflicts.form_of(self._options.form, schema)
         reader = self._start(eager=False)
-        self._runs.started(reader)
+        self._runs.add(reader)
         return conflicts.RunConflicts(reader, form)
 
     def schema(self) -> Schema:
@@ -197,7 +197,7 @@ class Query(QueryBase):
         verbosity
             "queryPlanner" (runs nothing), "executionStats", or "allPlansExecution", as PyMongo's `Cursor.explain`.
         """
-        return self._plan.decoded(self._plan.explain(verbosity, self._reading.timeout).wait())
+        return self._plan.decoded(self._plan.explain(verbosity, self._options.timeout).wait())
 
     def __arrow_c_schema__(self) -> Any:
         """The schema as a PyCapsule. Unless one was given this runs the query, for `__arrow_c_stream__` to use."""

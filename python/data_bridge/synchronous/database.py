@@ -17,7 +17,6 @@ from ..connection import codec
 from ..connection.handle import ConfiguredHandle
 from ..connection.session_state import in_transaction, native
 from ..connection.settings import Settings, encode_selection, for_pymongo
-from ..query import build
 from ..query.namespace import Namespace
 from ..query.query import Query
 from .collection import Collection
@@ -27,8 +26,9 @@ from .session import ClientSession
 if TYPE_CHECKING:
     import pymongo.database
     from bson.codec_options import CodecOptions
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from ..query.keywords import AggregateOptions
     from .client import MongoClient
 
 
@@ -73,19 +73,15 @@ class Database(ConfiguredHandle):
         pipeline: Pipeline,
         session: ClientSession | None = None,
         *,
-        schema: Any = None,
-        on_conflict: str = "error",
         timeout: Timeout = ...,
         progress: Progress = None,
-        **options: Any,
+        **options: Unpack[AggregateOptions],
     ) -> Query:
-        """A query over a pipeline that starts without a collection: $documents, $currentOp, ...; as a collection's.
+        """Return a query over a pipeline that starts without a collection: $documents, $currentOp, ...
 
-        One that ends in `$out` or `$merge` runs once, as `Collection.aggregate` says.
+        The arguments are those of `Collection.aggregate`. A pipeline that ends in `$out` or `$merge` runs once.
         """
-        return build.aggregate(
-            Query, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options
-        )
+        return Query._of_pipeline(self._namespace, pipeline, session, timeout, progress, {**options})
 
     def command(
         self,

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ...commands.options import CHAINED, check_option
+from ...commands.options import OPTIONS as SERVER_OPTIONS
+from ...commands.options import SNAKE_CASE, check_option, options_of
 from ...connection.uri import check_timeout
-from ...query.table_options import REPRESENTATION
-from ...synchronous.collection import Collection
+from ...query.table_options import TableOptions
 from ..filters import linked_paths, trust
 from ..filters.lookup import sort_keys
 
 _PARTS = ("skip", "limit", "sort", "with_children", "fetch_links")
 
 OPTIONS: dict[str, Any] = {
-    name: parameter.default
-    for name, parameter in inspect.signature(Collection.find).parameters.items()
-    if name not in ("self", "filter", "projection", "unknown", *_PARTS)
+    **{name: option.default for name, option in options_of("find").items() if name not in _PARTS},
+    **TableOptions._field_defaults,
+    "session": None,
+    "read_preference": None,
+    "read_concern": None,
+    "timeout": ...,
+    "resume": False,
+    "progress": None,
 }
 """Options of a query beside its parts, as `Collection.find` has them, with their defaults."""
 
@@ -29,32 +33,22 @@ BOUND = {"timeout": None}
 READ = {**BOUND, "read_preference": None, "read_concern": None}
 """As BOUND, for reads."""
 
-COUNTED = {
-    **READ,
-    "session": "session",
-    "hint": "hint",
-    "collation": "collation",
-    "max_time_ms": "maxTimeMS",
-    "comment": "comment",
-}
+COUNTED = {**READ, "session": "session", **{name: option.driver for name, option in options_of("distinct").items()}}
 """Options of counts and `distinct`, by the names that these operations have for them."""
 
 FOLDED = {
-    name: name
-    for name in (
-        *("session", "timeout", "read_preference", "read_concern"),
-        *("hint", "collation", "let", "comment", "max_time_ms", "allow_disk_use"),
-    )
+    **{name: name for name in ("session", "timeout", "read_preference", "read_concern")},
+    **{name: name for name in options_of("aggregate") if name in OPTIONS and name != "batch_size"},
 }
 """Options of `sum`, `avg`, `min` and `max`."""
 
 AGGREGATED = {
     **FOLDED,
-    **{name: name for name in ("batch_size", "schema", "on_conflict", "progress", *REPRESENTATION)},
+    **{name: name for name in ("batch_size", "progress", *TableOptions._fields)},
 }
 """Options of `aggregate`."""
 
-WRITTEN = {**BOUND, **{name: name for name in ("session", "hint", "collation", "let", "comment", "max_time_ms")}}
+WRITTEN = {**BOUND, "session": "session", **{name: name for name in options_of("write")}}
 """Options of writes."""
 
 FOLLOWED = ("session", "timeout", "read_preference", "read_concern", "max_time_ms", "comment")
@@ -67,10 +61,8 @@ FIND_AND = {
 }
 """Options of `find_one_and_*` beside those of WRITTEN."""
 
-AGGREGATE_ONLY = frozenset({"bypass_document_validation", *CHAINED.values()} - {"skip", "limit", *OPTIONS})
+AGGREGATE_ONLY = frozenset({"bypass_document_validation", *SNAKE_CASE} - {*OPTIONS})
 """Options of `aggregate` that `find` does not have: PyMongo's own spelling among them."""
-
-_CAMEL_CASE = {camel: name for name, camel in CHAINED.items() if camel != name}
 
 
 class Asked(NamedTuple):
@@ -114,7 +106,7 @@ def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | No
             if value is not None:
                 parts["sort"] = tuple(sort_keys(model, value if isinstance(value, list) else [value]))
         elif name in _PARTS:
-            parts[name] = check_option(name, value) if name in CHAINED else value
+            parts[name] = check_option(name, value) if name in SERVER_OPTIONS else value
         elif name in OPTIONS:
             rest[name] = _checked(name, value)
         else:
@@ -133,7 +125,7 @@ def find_and_options(model: Any, action: str, options: Mapping[str, Any]) -> dic
     trust.check(options, "options")
     checked: dict[str, Any] = {}
     for given, value in options.items():
-        name = _CAMEL_CASE.get(given, given)
+        name = SNAKE_CASE.get(given, given)
         if name == "sort":
             if value is not None:
                 checked["sort"] = sort_keys(model, value if isinstance(value, list) else [value])
@@ -153,7 +145,7 @@ def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
         As `split`.
     """
     for given, value in options.items():
-        name = _CAMEL_CASE.get(given, given)
+        name = SNAKE_CASE.get(given, given)
         if name not in AGGREGATED and name != "bypass_document_validation":
             raise _unknown("aggregate()", given, (*AGGREGATED, "bypass_document_validation"))
         _checked(name, value)
@@ -176,10 +168,10 @@ def conditions(model: Any, filters: tuple[Any, ...]) -> tuple[Any, ...]:
 def _checked(name: str, value: Any) -> Any:
     if name == "timeout":
         return value if value is ... else check_timeout(value)
-    if name in CHAINED:
+    if name in SERVER_OPTIONS:
         if name == "let" and value is not None:
             trust.check(value, "let")
-        check_option(CHAINED[name], value)
+        check_option(SERVER_OPTIONS[name].driver, value)
     return value
 
 
