@@ -22,7 +22,7 @@ pub struct BatchStream {
     /// Of an inferred schema; a given one has it already.
     representation: Representation,
     narrowed: bool,
-    /// What ended the reader among the documents the schema is inferred from: it comes behind their batches.
+    /// The error that ended the reader among the documents the schema is inferred from: it comes behind their batches.
     failed: Option<Error>,
 }
 
