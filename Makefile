@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions lint deny cargo-deny stubtest format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions docs docs-serve lint lint-code deny cargo-deny stubtest workflows format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,6 +15,8 @@ FUZZ_SECONDS ?= 60
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+DOCS_STAMP := $(VENV)/.installed-docs
+WORKFLOWS_STAMP := $(VENV)/.installed-workflows
 MONGOD := $(BIN)/python scripts/mongod.py run
 
 # rustup's own place, for shells that have not read its profile.
@@ -44,7 +46,9 @@ help:
 	@echo 'make bench      the table of figures against other readers; ARGS="--shapes flat --rounds 3"'
 	@echo 'make scaling    how decoding scales with threads, documents and fields, and its memory; no server'
 	@echo 'make instructions  instructions per document of each stage, by valgrind; ARGS="--shapes flat --record"'
-	@echo 'make lint       formatting, clippy, ruff, mypy; licences where cargo-deny is installed'
+	@echo 'make docs       the documentation site, in target/docs/site; make docs-serve: on http://localhost:8000'
+	@echo 'make lint       formatting, clippy, ruff, mypy, stubtest, the docs site; licences where cargo-deny is installed'
+	@echo 'make workflows  schemas and an audit of .github and .pre-commit-config.yaml'
 	@echo 'make deny       licences, sources and advisories of the Rust dependencies; builds cargo-deny first'
 	@echo 'make clean      remove what these made'
 
@@ -107,7 +111,9 @@ instructions: $(STAMP)
 	$(BIN)/python benches/instructions.py "$$(cargo metadata --format-version 1 --no-deps \
 	  | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/instructions" $(ARGS)
 
-lint: $(STAMP)
+lint: lint-code stubtest docs
+
+lint-code: $(STAMP)
 	cargo fmt --all --check
 	$(AS_MATURIN) cargo clippy --all-targets $(FASTDEV) -- -D warnings
 	cargo clippy -p data-bridge-benches --all-targets $(FASTDEV) -- -D warnings
@@ -134,6 +140,22 @@ cargo-deny:
 # The stub of the native module against the module itself.
 stubtest: develop
 	$(BIN)/python -m mypy.stubtest data_bridge._core --mypy-config-file pyproject.toml
+
+# The site is built from the source tree: the extension is not needed. Every warning is an error.
+docs: $(DOCS_STAMP)
+	$(BIN)/python scripts/docs_site.py
+
+docs-serve: $(DOCS_STAMP)
+	$(BIN)/python scripts/docs_site.py --serve
+
+# Not in lint: these files change seldom, and only their hosts run them.
+workflows: $(WORKFLOWS_STAMP)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --min-severity low .github
+	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 
 format: $(STAMP)
 	cargo fmt --all
@@ -165,6 +187,14 @@ $(BENCH_STAMP): $(STAMP)
 	  for package in pymongoarrow beanie mongoengine matplotlib; do \
 	    $(BIN)/python -m pip install --quiet $$package || echo "$$package cannot be installed here: it is left out." >&2; \
 	  done
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+$(WORKFLOWS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --group workflows
 	@touch $@
 
 requirements:

@@ -128,20 +128,3 @@ def test_page(page: str, orders: str, tmp_path: Path) -> None:
     program.write_text(python_blocks(page), encoding="utf-8")
     assert program.read_text(encoding="utf-8").strip(), f"{page} has no Python block"
     run([str(program)], orders, tmp_path)
-
-
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "docs/guide.md",
-        "docs/odm.md",
-        "docs/migrating.md",
-        *(str(each.relative_to(ROOT)) for each in sorted((ROOT / "docs" / "design").glob("*.md"))),
-    ],
-)
-def test_links_lead_somewhere(page: str) -> None:
-    text = (ROOT / page).read_text(encoding="utf-8")
-    links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", text)
-    assert [link for link in links if not (ROOT / page).parent.joinpath(link).exists()] == []
