@@ -152,7 +152,7 @@ def version_of(name: str) -> str | None:
 def our_version() -> str:
     """The release, and the commit where there is a repository."""
     try:
-        version = importlib.metadata.version("data-bridge")
+        version = importlib.metadata.version("data-bridge-mongodb")
     except importlib.metadata.PackageNotFoundError:
         version = ""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]
