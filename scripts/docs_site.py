@@ -1,8 +1,8 @@
 """Lays the documentation out as a site and builds it strictly: `make docs`.
 
 Pages are plain Markdown in the repository, with links that work on GitHub. The site holds the README as its front page,
-docs/, and the files that pages link to. Links are rewritten from places in the repository to places in the site; a link to
-a source file leads to a page that shows the file.
+docs/, and the files that pages link to. Links are rewritten from places in the repository to places in the site; a link
+to a source file leads to a page that shows the file.
 
 Usage: python scripts/docs_site.py [--serve | --readme-for ADDRESS]
 """

@@ -67,6 +67,16 @@ def test_demo(orders: str, tmp_path: Path) -> None:
     assert "PyMongo" in output
 
 
+def test_picture(orders: str, tmp_path: Path) -> None:
+    """The program draws the picture of the README; only the number of rows follows the number of orders."""
+    run([str(EXAMPLES / "picture.py"), "drawn.svg"], orders, tmp_path)
+    drawn = (tmp_path / "drawn.svg").read_text(encoding="utf-8")
+    rows = re.compile(r"[\d,]+ rows")
+    kept = (ROOT / "docs" / "result.svg").read_text(encoding="utf-8")
+    assert rows.sub("rows", drawn) == rows.sub("rows", kept), "python examples/picture.py docs/result.svg draws it anew"
+    assert drawn.count("paid") > 5
+
+
 def test_dump_file(tmp_path: Path) -> None:
     code = (
         f"import sys; sys.path.insert(0, {str(EXAMPLES)!r})\n"
