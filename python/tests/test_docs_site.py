@@ -10,6 +10,7 @@ import pytest
 
 import check_text
 import docs_site
+from figures import provenance
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benches" / "README.md"])
@@ -91,3 +92,31 @@ def test_every_page_and_public_name_is_in_the_site() -> None:
 )
 def test_ends_of_lines(text: str, mended: str) -> None:
     assert check_text.mend(text) == mended
+
+
+def test_generated_pages_state_command_machine_and_date() -> None:
+    facts = {
+        "processor": "X",
+        "cores": "2",
+        "system": "Linux 6",
+        "data_bridge": "0.1.0 (cfabe0c-dirty)",
+        "polars": "2.1.0",
+    }
+    commands = [
+        'make bench ARGS="--rounds 3 --json run1.json --markdown docs/benchmarks.md"',
+        'make bench ARGS="--rounds 3 --json run2.json"',
+        'make soak ARGS="--report docs/soak.md"',
+    ]
+    text = "\n".join(provenance("2026-11-23", commands, facts))
+    assert text == (
+        'This page is generated; do not edit it. Measured by `make bench ARGS="--rounds 3"` and `make soak`\n'
+        "on 2026-11-23, on 2 cores of an X, Linux 6,\n"
+        "with data_bridge 0.1.0, polars 2.1.0."
+    )
+
+
+@pytest.mark.parametrize("page", ["benchmarks", "scaling", "aims", "soak"])
+def test_no_generated_page_names_a_commit(page: str) -> None:
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    assert text.partition("\n\n")[2].startswith("This page is generated; do not edit it. Measured by `make ")
+    assert re.findall(r"\(\w{7,}(?:-dirty)?\)", text) == []
