@@ -83,8 +83,6 @@ def place_of(path: str) -> str:
         return MOVED[path]
     if path.startswith("docs/"):
         return re.sub(r"(^|/)README\.md$", r"\1index.md", path.removeprefix("docs/"))
-    if (ROOT / path).is_dir():
-        return f"source/{path}/index.md"
     return f"source/{path}.md"
 
 
@@ -136,7 +134,7 @@ def directory_page(path: str) -> tuple[str, list[str]]:
         name = file.relative_to(ROOT / path).as_posix()
         if file.suffix in TEXT and is_text(file):
             linked.append(file.relative_to(ROOT).as_posix())
-            lines.append(f"- [{name}]({name}.md){summary(file)}")
+            lines.append(f"- [{name}]({Path(path).name}/{name}.md){summary(file)}")
         else:
             lines.append(f"- {name}")
     return "\n".join(lines) + "\n", linked
