@@ -39,6 +39,7 @@ TEXT = {*LANGUAGES, "", ".supp", ".txt", ".json", ".yml"}
 
 FENCE = re.compile(r"^(?P<fence>```+).*?^(?P=fence)$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)(?P<target>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
+TABLE_ROW = re.compile(r"^\|.*\|$", re.MULTILINE)
 # Modules with public names, and the names that the reference leaves out.
 MODULES = {
     "data_bridge": "python/data_bridge/__init__.py",
@@ -156,9 +157,13 @@ def summary(file: Path) -> str:
 
 
 def rewrite_links(text: str, rewrite: Callable[[str], str]) -> str:
-    """Pass the target of each link and picture outside of code blocks through `rewrite`; anchors stay."""
+    """Pass the target of each link and picture outside of code blocks through `rewrite`; anchors stay.
+
+    In code within a table, GitHub needs `\\|` for a bar, which Python-Markdown would show.
+    """
 
     def outside(part: str) -> str:
+        part = TABLE_ROW.sub(lambda row: re.sub(r"`[^`]+`", lambda code: code[0].replace("\\|", "|"), row[0]), part)
         return LINK.sub(lambda found: rewrite(found["target"]) + (found["anchor"] or ""), part)
 
     parts, end = [], 0

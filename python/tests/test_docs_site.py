@@ -62,6 +62,19 @@ def test_code_blocks_and_foreign_links_stay() -> None:
     assert changed == "[a](X.MD#y)\n```python\nvalues[0](x.md)\n```\n[b](https://example.com/x.md) [c](#here)\n"
 
 
+@pytest.mark.parametrize(
+    ("text", "changed"),
+    [
+        ("| `a \\| b` | c |\n", "| `a | b` | c |\n"),
+        ("| `a` \\| `b` | c |\n", "| `a` \\| `b` | c |\n"),
+        ("`a \\| b`\n", "`a \\| b`\n"),
+    ],
+)
+def test_bars_of_code_in_tables(text: str, changed: str) -> None:
+    """GitHub needs a backslash before a bar; the site would show it."""
+    assert docs_site.rewrite_links(text, str) == changed
+
+
 def test_readme_for_the_index(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text((ROOT / "README.md").read_text(encoding="utf-8"), encoding="utf-8")
