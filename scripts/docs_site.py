@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.util
 import os
 import posixpath
 import re
@@ -64,6 +65,9 @@ def main() -> int:
         lay_out()
         check_navigation()
         check_reference()
+        if importlib.util.find_spec("zensical") is None and sys.version_info < (3, 11):
+            print("Pages, links and names are checked; the site itself needs Python 3.11 or later.")
+            return 0
         if options.serve:
             zensical("serve")
         else:
@@ -248,9 +252,12 @@ def zensical(*arguments: str) -> str:
     if arguments[0] == "serve":
         os.execv(sys.executable, command)
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    output = re.sub(r"\x1b\[[\d;]*m", "", done.stdout)
     if done.returncode:
-        raise Fault(f"The site cannot be built:\n{done.stdout}")
-    return done.stdout
+        # With issues of pages, the traceback after them says nothing more.
+        issues, found, _ = output.partition(" found\n")
+        raise Fault(f"The site cannot be built:\n{issues}{found}")
+    return output
 
 
 def build() -> None:
