@@ -6,7 +6,7 @@ use data_bridge::chunk::DuplicateKey;
 use data_bridge::conform::Action;
 use data_bridge::error::Step;
 use data_bridge::reader::Report;
-use data_bridge::schema::{Finding, Kind, Limits, Observed, Part, TypeSeen};
+use data_bridge::schema::{Finding, Kind, Limits, Observed, Part, Reason, TypeSeen};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyList, PyTuple};
 
@@ -76,7 +76,28 @@ fn entry<'py>(py: Python<'py>, finding: &Finding) -> PyResult<Bound<'py, PyDict>
     let others = finding.types.get(1..).unwrap_or_default();
     // Where it first differed from what the first document showed.
     let first = finding.types.get(1).or(finding.types.first());
-    row(py, &finding.path, &finding.types, action, others, first)
+    let values = row(py, &finding.path, &finding.types, action, others, first)?;
+    if let Some(reason) = finding.reason {
+        values.set_item("reason", text(reason))?;
+    }
+    Ok(values)
+}
+
+fn text(reason: Reason) -> String {
+    match reason {
+        Reason::Inexact => "an integer that no double holds".into(),
+        Reason::Keys(most) => format!("more than {} different keys", thousands(most)),
+        Reason::Levels(most) => format!("on level {most} of nesting, the last of a table"),
+        Reason::Empty => "always empty".into(),
+        Reason::Table => "mixed in the table it came from".into(),
+    }
+}
+
+fn thousands(number: usize) -> String {
+    match number / 1000 {
+        0 => number.to_string(),
+        thousand => format!("{},{:03}", thousands(thousand), number % 1000),
+    }
 }
 
 /// One path: where, what it was, what became of it.

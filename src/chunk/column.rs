@@ -132,6 +132,7 @@ pub struct Tagged {
     tags: Vec<u8>,
     offsets: Vec<u32>,
     bytes: Vec<u8>,
+    stored: bool,
 }
 
 impl Tagged {
@@ -146,7 +147,21 @@ impl Tagged {
             tags: Vec::with_capacity(cells),
             offsets,
             bytes: Vec::new(),
+            stored: false,
         }
+    }
+
+    /// The same for cells of a table in which they were BSON.
+    pub fn of_table(cells: usize) -> Self {
+        Tagged {
+            stored: true,
+            ..Tagged::with_capacity(cells)
+        }
+    }
+
+    /// Return whether these cells come from a table in which they were BSON, not from documents.
+    pub fn is_of_table(&self) -> bool {
+        self.stored
     }
 
     /// The number of slots.

@@ -4,6 +4,7 @@
 
 mod decimal;
 mod element;
+mod magic;
 mod normal;
 mod splice;
 mod text;
@@ -12,6 +13,7 @@ mod walk;
 
 pub use decimal::{Decimal, Digits};
 pub use element::ElementType;
+pub use magic::other_format;
 pub use normal::{normalise_document, normalise_value};
 pub use splice::with_elements_of;
 pub use text::{InvalidText, TextPolicy};

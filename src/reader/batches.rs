@@ -22,6 +22,8 @@ pub struct BatchStream {
     /// Of an inferred schema; a given one has it already.
     representation: Representation,
     narrowed: bool,
+    /// What ended the reader among the documents the schema is inferred from: it comes behind their batches.
+    failed: Option<Error>,
 }
 
 /// What [`BatchStream::poll`] found.
@@ -50,6 +52,7 @@ impl BatchStream {
             infer_rows: 0,
             representation: Representation::default(),
             narrowed: false,
+            failed: None,
         }
     }
 
@@ -73,6 +76,7 @@ impl BatchStream {
             infer_rows,
             representation,
             narrowed: false,
+            failed: None,
         }
     }
 
@@ -96,7 +100,17 @@ impl BatchStream {
         let started = Instant::now();
         while self.schema.is_none() {
             let left = wait.saturating_sub(started.elapsed());
-            match reader.poll(left)? {
+            let progress = match reader.poll(left) {
+                Ok(progress) => progress,
+                // As where a schema was given: what came before the error is handed out before it.
+                Err(error) if !self.prefix.is_empty() => {
+                    self.freeze()?;
+                    self.failed = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            match progress {
                 Progress::Chunk(decoded) => {
                     let seen = match &decoded.observed {
                         Some(observed) => observed.clone(),
@@ -147,6 +161,9 @@ impl BatchStream {
         }
         let decoded = match self.prefix.pop_front() {
             Some(decoded) => decoded,
+            None if self.failed.is_some() => {
+                return self.failed.take().map_or(Ok(BatchProgress::End), Err);
+            }
             None => match reader.poll(wait.saturating_sub(started.elapsed()))? {
                 Progress::Chunk(decoded) => decoded,
                 Progress::Pending => return Ok(BatchProgress::Pending),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::reply::{Framing, Reply};
 use crate::error::{Error, Location, Result};
-use crate::raw::{document_len, find_id, key_len, ElementType, Malformed};
+use crate::raw::{document_len, find_id, key_len, other_format, ElementType, Malformed};
 
 /// Documents to be decoded as one Chunk.
 pub(super) struct Piece {
@@ -15,6 +15,7 @@ pub(super) struct Piece {
     pub offsets: Vec<u32>,
     /// The number of the first document in the result.
     pub first_row: u64,
+    framing: Framing,
 }
 
 enum Bytes {
@@ -28,6 +29,28 @@ impl Piece {
             Bytes::Shared(reply, range) => &reply.bytes()[range.clone()],
             Bytes::Own(bytes) => bytes,
         }
+    }
+
+    /// The error of decoding this piece: that the source holds another format, if its first document shows that.
+    pub fn explained(&self, error: Error) -> Error {
+        match (self.first_row, error.location().document) {
+            (0, Some(0)) => explained(error, self.bytes(), self.framing),
+            _ => error,
+        }
+    }
+}
+
+/// `error` of a source's first document, or that its bytes are of another format.
+fn explained(error: Error, bytes: &[u8], framing: Framing) -> Error {
+    match framing {
+        Framing::Concatenated => match other_format(bytes) {
+            Some(format) => Error::decode(0, format).at(Location {
+                document: Some(0),
+                ..Location::default()
+            }),
+            None => error,
+        },
+        Framing::List => error,
     }
 }
 
@@ -51,6 +74,7 @@ pub(super) struct CutOptions {
 /// Cuts replies, in order.
 pub(super) struct Cutter {
     options: CutOptions,
+    framing: Framing,
     rows: u64,
     gathered: Vec<u8>,
     gathered_offsets: Vec<u32>,
@@ -60,6 +84,7 @@ impl Cutter {
     pub fn new(options: CutOptions) -> Self {
         Cutter {
             options,
+            framing: Framing::List,
             rows: 0,
             gathered: Vec::new(),
             gathered_offsets: Vec::new(),
@@ -72,6 +97,7 @@ impl Cutter {
     /// # Errors
     /// When a document's frame is malformed: documents before it were handed on.
     pub fn cut(&mut self, reply: &Reply, more: bool, mut take: impl FnMut(Piece)) -> Result<()> {
+        self.framing = reply.framing();
         if self.options.coalesce && reply.bytes().len() < self.options.piece_bytes {
             return self.gather(reply, take);
         }
@@ -160,6 +186,7 @@ impl Cutter {
             bytes,
             offsets,
             first_row,
+            framing: self.framing,
         }
     }
 
@@ -174,12 +201,17 @@ impl Cutter {
             .and_then(|document| Ok((document, document + document_len(bytes, document)?)))
             .map_err(|malformed| {
                 let start = document.unwrap_or(at).min(bytes.len());
-                Error::decode(malformed.offset - start, malformed.reason).at(Location {
-                    document: Some(self.rows),
-                    // Where no document starts there is no `_id`, whatever the bytes look like.
-                    id: document.ok().and_then(|_| find_id(&bytes[start..])),
-                    path: Vec::new(),
-                })
+                let error =
+                    Error::decode(malformed.offset - start, malformed.reason).at(Location {
+                        document: Some(self.rows),
+                        // There is no `_id` if no document starts here, whatever the bytes look like.
+                        id: document.ok().and_then(|_| find_id(&bytes[start..])),
+                        path: Vec::new(),
+                    });
+                match (self.rows, at) {
+                    (0, 0) => explained(error, bytes, reply.framing()),
+                    _ => error,
+                }
             })
     }
 }

@@ -15,6 +15,21 @@ pub enum Part {
     Items,
 }
 
+/// The reason for which a path is mixed that its types do not show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Doubles beside an integer that no double holds.
+    Inexact,
+    /// Documents with more than so many different keys.
+    Keys(usize),
+    /// A document or list on this level of a table.
+    Levels(u32),
+    /// Documents that are all empty.
+    Empty,
+    /// The table that the values came from had them as BSON.
+    Table,
+}
+
 /// A path that was widened or is mixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
@@ -22,6 +37,8 @@ pub struct Finding {
     pub path: Vec<Part>,
     /// The type it has in the table.
     pub kind: Kind,
+    /// The reason for which it is mixed, unless types without a common one are it.
+    pub reason: Option<Reason>,
     /// The types seen there in order of first appearance, each with a count and its first document.
     pub types: Vec<TypeSeen>,
 }
@@ -63,6 +80,7 @@ impl Walk<'_> {
             self.found.push(Finding {
                 path: self.path.clone(),
                 kind,
+                reason: seen.reason(level, self.limits),
                 types: seen.types().to_vec(),
             });
         }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use super::extension::{
-    extension_name, name_of, storage, ARROW_JSON, EXTENSIONS, ROUNDED, ROUNDING_KEY, UTC,
+    extension_name, name_of, pymongoarrow_subtype, storage, ARROW_JSON, EXTENSIONS,
+    PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY, UTC,
 };
 use super::shown::Shown;
 use super::table::Kind;
@@ -17,6 +18,11 @@ use crate::raw::MAX_DEPTH;
 pub(super) fn from_fields(fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
     Given { path: Vec::new() }.fields(fields)
 }
+
+/// A [`PYMONGOARROW_BINARY`] field that lost its metadata.
+pub const NO_SUBTYPE: &str =
+    "pymongoarrow.binary does not say its subtype: the extension's metadata must be subtype=N, as \
+                              PyMongoArrow writes it";
 
 /// Walks a given schema; `path` is where it stands, items of a list as `[0]`.
 struct Given {
@@ -47,6 +53,7 @@ impl Given {
             ));
         }
         let kind = match extension_name(field) {
+            Some(PYMONGOARROW_BINARY) => self.pymongoarrow_binary(field)?,
             Some(name) => self.extension(name, field.data_type())?,
             None => self.plain(field.data_type())?,
         };
@@ -77,6 +84,21 @@ impl Given {
             )));
         }
         Ok(kind.clone())
+    }
+
+    /// Subtype 0 is a binary column, any other one whose cells keep their subtypes.
+    fn pymongoarrow_binary(&self, field: &Field) -> Result<Kind> {
+        if field.data_type() != &DataType::Binary {
+            return Err(self.unsupported(&format!(
+                "extension {PYMONGOARROW_BINARY:?} over {} (it is defined over Binary)",
+                field.data_type()
+            )));
+        }
+        match pymongoarrow_subtype(field) {
+            Some(0) => Ok(Kind::Binary),
+            Some(_) => Ok(Kind::Subtyped),
+            None => Err(self.refuse(NO_SUBTYPE.into())),
+        }
     }
 
     fn plain(&mut self, found: &DataType) -> Result<Kind> {
@@ -133,9 +155,8 @@ impl Given {
             "a given schema cannot hold {what}; accepted are null, bool, all integers, float32, float64, decimal32, \
              decimal64, decimal128, strings and binary (also large, view and fixed-size; fixed_size_binary(12) is an \
              ObjectId), dictionaries of strings, date32, date64, timestamps, structs with fields, lists (also large \
-             and fixed-size), maps with utf8 keys, arrow.uuid, arrow.json, pymongoarrow.objectid and \
-             .decimal128, and the \
-             data_bridge.* extension types"
+             and fixed-size), maps with utf8 keys, arrow.uuid, arrow.json, and the pymongoarrow.* and data_bridge.* \
+             extension types"
         ))
     }
 
@@ -197,7 +218,7 @@ fn same_storage(wanted: &DataType, found: &DataType) -> bool {
 mod tests {
     use std::collections::HashMap;
 
-    use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
+    use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 
     use super::super::extension::to_field;
     use super::*;
@@ -277,5 +298,30 @@ mod tests {
         assert_eq!(from_fields(&fields).unwrap()[0].1, Kind::ObjectId);
         let fields = vec![field("pymongoarrow.decimal128", 16)].into();
         assert_eq!(from_fields(&fields).unwrap()[0].1, Kind::Decimal128);
+        let with = |name: &str, storage, metadata: &str| {
+            let metadata = HashMap::from([
+                (EXTENSION_TYPE_NAME_KEY.into(), name.into()),
+                (EXTENSION_TYPE_METADATA_KEY.into(), metadata.into()),
+            ]);
+            let field = Field::new("x", storage, true).with_metadata(metadata);
+            from_fields(&vec![field].into()).map(|mut found| found.remove(0).1)
+        };
+        let code = with("pymongoarrow.code", DataType::Utf8, "");
+        assert_eq!(code.unwrap(), Kind::Code);
+        for (metadata, kind) in [
+            ("subtype=0", Kind::Binary),
+            ("subtype=False", Kind::Binary),
+            ("subtype=4", Kind::Subtyped),
+            ("subtype=True", Kind::Subtyped),
+            ("subtype=255", Kind::Subtyped),
+        ] {
+            let binary = with(PYMONGOARROW_BINARY, DataType::Binary, metadata);
+            assert_eq!(binary.unwrap(), kind);
+        }
+        for metadata in ["", "subtype=", "subtype=256", "5"] {
+            let error = with(PYMONGOARROW_BINARY, DataType::Binary, metadata).unwrap_err();
+            assert!(error.to_string().contains("subtype"), "{error}");
+        }
+        assert!(with(PYMONGOARROW_BINARY, DataType::Utf8, "subtype=5").is_err());
     }
 }

@@ -16,11 +16,12 @@ mod table;
 
 pub use exact::{double_to_int, int_to_double};
 pub use extension::{
-    extension_name, ARROW_JSON, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER, DECIMAL128, MAX_KEY,
-    MIN_KEY, MIXED, OBJECT_ID, REGEX, ROUNDED, ROUNDING_KEY, SHAPES, SUBTYPED, SYMBOL, TIMESTAMP,
-    UNDEFINED,
+    extension_name, pymongoarrow_subtype, ARROW_JSON, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER,
+    DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID, PYMONGOARROW_BINARY, REGEX, ROUNDED,
+    ROUNDING_KEY, SHAPES, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
 };
-pub use findings::{Finding, Part};
+pub use findings::{Finding, Part, Reason};
+pub use given::NO_SUBTYPE;
 pub use observed::{First, Keys, Observed, Seen, TypeSeen};
 pub use resolve::Limits;
 pub use shown::{Decimals, Mixed, Representation, Shown, Store, Strings};

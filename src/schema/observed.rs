@@ -39,6 +39,8 @@ pub struct Seen {
     pub(super) not_uuid: bool,
     /// Documents or lists that are kept as BSON: beside other types, too deep, or with too many keys.
     pub(super) forced: bool,
+    /// Some values were BSON in the table that they came from.
+    pub(super) of_table: bool,
     /// The keys of documents here.
     pub(super) keys: Option<Box<Keys>>,
     /// The items of lists here.
@@ -121,6 +123,7 @@ impl Seen {
         }
         self.not_uuid |= other.not_uuid;
         self.forced |= other.forced;
+        self.of_table |= other.of_table;
         match (&mut self.keys, other.keys) {
             (Some(mine), Some(theirs)) => mine.join(*theirs),
             (mine @ None, theirs) => *mine = theirs,

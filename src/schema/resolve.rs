@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::findings::Reason;
 use super::observed::{Observed, Seen};
 use super::table::{Kind, TableSchema};
 use crate::chunk::Marker;
@@ -91,6 +92,28 @@ impl Seen {
             || (several && types & DOUBLE != 0 && self.inexact)
             || (nests && level >= limits.nested.max_levels)
             || keys > limits.nested.max_keys
+    }
+
+    /// The reason for which a column at this path is mixed; `None` if it is not, or if its types have no common one.
+    pub(super) fn reason(&self, level: u32, limits: &Limits) -> Option<Reason> {
+        if self.kind(level, limits) != Kind::Mixed {
+            return None;
+        }
+        let [only] = self.types.as_slice() else {
+            let numbers = self.type_bits() & !(INTS | DOUBLE) == 0;
+            return numbers.then_some(Reason::Inexact);
+        };
+        let nests = only.kind.bit() & (DOCUMENT | LIST) != 0;
+        let keys = self.keys.as_ref().map(|keys| keys.fields().len());
+        Some(if nests && level >= limits.nested.max_levels {
+            Reason::Levels(limits.nested.max_levels)
+        } else if self.of_table {
+            Reason::Table
+        } else if self.forced || keys > Some(limits.nested.max_keys) {
+            Reason::Keys(limits.nested.max_keys)
+        } else {
+            Reason::Empty
+        })
     }
 
     fn uniform(&self, kind: ElementType, level: u32, limits: &Limits) -> Kind {

@@ -152,7 +152,10 @@ impl Scan<'_> {
     }
 
     fn tagged(&self, tagged: &Tagged, rows: &Rows<'_>) -> Seen {
-        let mut seen = Seen::default();
+        let mut seen = Seen {
+            of_table: tagged.is_of_table(),
+            ..Seen::default()
+        };
         let values = (0..tagged.len()).filter_map(|slot| Some((slot, tagged.get(slot)?)));
         for (slot, (kind, bytes)) in values {
             match kind {
