@@ -72,17 +72,17 @@ test-slow: develop
 # It starts and kills its own servers. Memory is measured, so the extension is a release build.
 soak: $(STAMP)
 	$(BIN)/maturin develop --release
-	PYTHONPATH=python/tests:scripts:benches $(BIN)/python -m soak $(ARGS)
+	PYTHONPATH=python/tests:python/tests/support:scripts:benches $(BIN)/python -m soak $(ARGS)
 
 # Tests of the boundary to C: Arrow data in and out, capsules, objects made by hand.
-BOUNDARY := $(addprefix python/tests/,test_from_arrow.py test_interop.py test_document.py odm/test_models.py)
+BOUNDARY := $(addprefix python/tests/,query/test_from_arrow.py query/test_interop.py query/test_document.py odm/test_models.py)
 
 asan: $(STAMP)
 	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh asan $(BIN)/python $(or $(ARGS),$(BOUNDARY))
 
 valgrind: $(STAMP)
 	@command -v valgrind >/dev/null || { echo 'on Debian and Ubuntu: apt-get install valgrind' >&2; exit 1; }
-	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh valgrind $(BIN)/python $(or $(ARGS),python/tests/test_from_arrow.py)
+	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh valgrind $(BIN)/python $(or $(ARGS),python/tests/query/test_from_arrow.py)
 
 # cargo-fuzz passes flags of nightly compilers; RUSTC_BOOTSTRAP=1 lets a stable one take them. No sanitizer: the core has no
 # unsafe code of its own, and overflow and debug assertions are on. New inputs are stored in fuzz/corpus, failing ones in
