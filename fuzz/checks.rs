@@ -15,7 +15,8 @@ use data_bridge::decode::{decode, DecodeOptions};
 use data_bridge::raw::{document_len, normalise_document, validate, TextPolicy};
 use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
 use data_bridge::schema::{
-    Decimals, Limits, Mixed, Observed, Representation, Store, Strings, TableSchema,
+    DecimalForm, Limits, MixedForm, ObservedTypes, Representation, StorageForm, StringLayout,
+    TableSchema,
 };
 
 /// One input: how to read, and documents.
@@ -195,17 +196,17 @@ pub fn check_table(data: &[u8]) {
         nested: input.options.limits,
         ..Limits::default()
     };
-    let observed = Observed::of(&whole, 0);
+    let observed = ObservedTypes::of(&whole, 0);
     let Ok(schema) = observed.resolve(&limits) else {
         return;
     };
     check_parts(&input, &whole, &schema);
     let shown = Representation {
-        object_id: Store::Text,
-        uuid: Store::Text,
-        decimal: Decimals::Text,
-        mixed: Mixed::Json,
-        strings: Strings::View,
+        object_id: StorageForm::Text,
+        uuid: StorageForm::Text,
+        decimal: DecimalForm::Text,
+        mixed: MixedForm::Json,
+        strings: StringLayout::View,
     };
     check_parts(&input, &whole, &schema.clone().represented(&shown));
 
@@ -214,9 +215,9 @@ pub fn check_table(data: &[u8]) {
     let head = chunk(head, &input.options).unwrap();
     let tail = chunk(tail, &input.options).unwrap();
     assert_eq!(head.duplicates + tail.duplicates, whole.duplicates);
-    let mut joined = Observed::of(&head, 0);
+    let mut joined = ObservedTypes::of(&head, 0);
     joined.prune(&limits);
-    joined.join(Observed::of(&tail, cut as u64));
+    joined.join(ObservedTypes::of(&tail, cut as u64));
     joined.prune(&limits);
     let again = joined.resolve(&limits).unwrap();
     assert_eq!(schema.arrow(), again.arrow(), "cut at {cut}");

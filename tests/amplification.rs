@@ -28,7 +28,7 @@ fn measured(bytes: &[u8]) -> (Chunk, usize) {
 /// The other tests of this file, which may run meanwhile, are too small to matter.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_document_costs_little_more_than_its_size() {
+fn memory_is_proportional_to_document_size() {
     let keys = document(&wide(1_000_000));
     for (name, value, times) in [
         ("a wide document", keys.clone(), 4),
@@ -53,7 +53,7 @@ fn a_document_costs_little_more_than_its_size() {
 }
 
 #[test]
-fn a_document_too_wide_for_columns_is_still_read_to_its_end() {
+fn a_document_too_wide_for_columns_is_read_to_its_end() {
     let normal = |keys: usize, last: Value| {
         let mut fields = wide(keys);
         fields.push(("last".into(), last));
@@ -72,7 +72,7 @@ fn a_document_too_wide_for_columns_is_still_read_to_its_end() {
 }
 
 #[test]
-fn duplicates_are_counted_wherever_they_are() {
+fn duplicates_are_counted_at_every_path() {
     let twice = document(&[("a", int(1)), ("a", int(2))]);
     let scope = |inner: &Value| {
         let body = [&b"\x02\0\0\0f\0"[..], &inner.1].concat();

@@ -31,7 +31,7 @@ fn bson(chunk: &Chunk) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn with_shapes_any_documents_come_back_as_they_were_wherever_batches_end() {
+fn documents_with_shapes_round_trip_at_any_batch_size() {
     for seed in 1..120 {
         let documents = Random(seed).documents(30);
         let limits = Limits::default();
@@ -322,7 +322,7 @@ fn decimals_keep_their_scale() {
 }
 
 #[test]
-fn lists_of_all_layouts_without_what_hides_under_nulls() {
+fn lists_of_all_layouts_omit_items_under_nulls() {
     let items: ArrayRef = Arc::new(Int32Array::from(vec![
         Some(9),
         Some(1),
@@ -386,7 +386,7 @@ fn maps_are_documents_with_keys_of_their_own() {
 }
 
 #[test]
-fn a_value_under_a_null_struct_is_no_value() {
+fn values_under_a_null_struct_are_ignored() {
     let child: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     let dictionary: ArrayRef = Arc::new(DictionaryArray::<Int8Type>::from_iter(["x", "y"]));
     let fields = vec![
@@ -418,7 +418,7 @@ fn a_value_under_a_null_struct_is_no_value() {
 }
 
 #[test]
-fn what_bson_has_no_type_for_is_refused_by_path() {
+fn types_without_a_bson_counterpart_are_refused_by_path() {
     let cases: [ArrayRef; 3] = [
         Arc::new(Time32SecondArray::from(vec![1])),
         Arc::new(DurationSecondArray::from(vec![1])),

@@ -25,7 +25,7 @@ fn check(data: &[u8]) {
 }
 
 #[test]
-fn seeds_and_regressions_hold() {
+fn seeds_and_regressions_pass_the_checks() {
     let mut files = 0;
     for entry in std::fs::read_dir(seeds()).unwrap() {
         let path = entry.unwrap().path();
@@ -37,7 +37,7 @@ fn seeds_and_regressions_hold() {
 }
 
 #[test]
-fn what_grows_from_random_bytes_holds() {
+fn inputs_grown_from_random_bytes_pass_the_checks() {
     let mut random = Random(1);
     for round in 0..3000 {
         let len = 4 + random.below(400) as usize;

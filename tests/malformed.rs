@@ -114,7 +114,7 @@ fn sound() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn every_truncation_and_every_bit_flip_is_judged_as_the_exact_check_judges_it() {
+fn decoder_and_exact_check_agree_on_truncations_and_bit_flips() {
     let mut inputs = 0u32;
     for sound in sound() {
         let flips = (0..sound.len() * 8).map(|bit| {
@@ -156,7 +156,7 @@ fn every_truncation_of_the_last_document_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_name_the_fault() {
     let scope = |inner: &[u8]| {
         let body = [&b"\x02\0\0\0f\0"[..], inner].concat();
         (
@@ -257,7 +257,7 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn a_length_that_lies_is_refused() {
+fn wrong_lengths_are_refused() {
     let each = one_of_each();
     // Where the value's length fields are, from the value's start.
     let fields: [(usize, &[usize]); 8] = [
@@ -401,7 +401,7 @@ fn four_gigabytes_in_one_piece_are_refused() {
 
 /// Keys that are not UTF-8 may read as one: then they are one, and the last value wins.
 #[test]
-fn keys_that_read_alike_are_one_key() {
+fn keys_with_equal_text_are_one_key() {
     let int = |key: &[u8], value: u8| [&[0x10], key, &[0, value, 0, 0, 0]].concat();
     let framed = |body: Vec<Vec<u8>>| {
         let body = body.concat();

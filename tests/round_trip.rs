@@ -91,7 +91,7 @@ const SHAPES: [Shape; 4] = [
 ];
 
 #[test]
-fn documents_come_back_for_any_cut() {
+fn documents_round_trip_for_any_split() {
     for seed in 0..60 {
         let mut random = Random(seed);
         let shape = SHAPES[seed as usize % SHAPES.len()];
@@ -128,7 +128,7 @@ fn documents_come_back_for_any_cut() {
 }
 
 #[test]
-fn a_sparse_column_costs_a_cell_and_not_a_row() {
+fn a_sparse_column_takes_memory_per_cell() {
     use data_bridge::chunk::Placement;
     let int = |key: &str| [&[0x10], key.as_bytes(), &[0, 1, 0, 0, 0]].concat();
     let documents: Vec<_> = (0..4000)
@@ -156,7 +156,7 @@ fn a_sparse_column_costs_a_cell_and_not_a_row() {
 }
 
 #[test]
-fn the_first_malformed_document_is_named_wherever_batches_end() {
+fn the_first_malformed_document_is_named_at_any_batch_size() {
     let good = generate::framed(b"\x10_id\0\x01\0\0\0");
     let bad = generate::framed(b"\x10_id\0\x07\0\0\0\x08ok\0\x02");
     let worse = vec![4, 0, 0, 0];

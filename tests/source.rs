@@ -238,7 +238,7 @@ fn every_document_in_order_at_any_batch_size() {
 }
 
 #[test]
-fn options_reach_the_server() {
+fn options_are_sent_to_the_server() {
     let (_turn, _) = stage();
     let client = client();
     let options = doc! {"sort": {"_id": -1}, "skip": 2, "limit": 3, "projection": {"_id": 1}, "hint": {"_id": 1},
@@ -300,7 +300,7 @@ fn refusals_of_the_server_are_operation_errors() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_at_once() {
+fn invalid_queries_are_refused_before_they_are_sent() {
     let (_turn, _) = stage();
     let client = client();
     let read = Read::default();
@@ -372,7 +372,7 @@ fn stopping_does_not_wait_for_a_connection() {
 }
 
 #[test]
-fn a_wrong_set_name_is_said() {
+fn a_wrong_replica_set_name_is_reported() {
     let (_turn, _) = stage();
     let (hosts, _) = uri()
         .split_once("/?")
@@ -422,7 +422,7 @@ fn dropping_a_source_kills_its_cursor() {
 }
 
 #[test]
-fn dropping_a_source_ends_a_query_under_way() {
+fn dropping_a_source_ends_a_query_in_flight() {
     let (_turn, observer) = stage();
     let client = client();
     let before = observer.open_cursors();
@@ -490,7 +490,7 @@ fn a_lost_get_more_is_final() {
 }
 
 #[test]
-fn a_lost_find_is_tried_again() {
+fn a_lost_find_is_retried() {
     let (_turn, observer) = stage();
     let data = doc! {"failCommands": ["find"], "closeConnection": true};
     let _fault = observer.fail(doc! {"times": 1}, data);
@@ -500,7 +500,7 @@ fn a_lost_find_is_tried_again() {
 }
 
 #[test]
-fn deadlines_pass() {
+fn deadlines_expire() {
     let (_turn, observer) = stage();
     let before = observer.open_cursors();
     for command in ["find", "getMore"] {
@@ -604,7 +604,7 @@ fn closing_a_client_ends_its_runs() {
 }
 
 #[test]
-fn leaving_the_process_kills_cursors() {
+fn process_exit_kills_cursors() {
     let (_turn, observer) = stage();
     let before = observer.open_cursors();
     let client = client();
@@ -622,7 +622,7 @@ fn leaving_the_process_kills_cursors() {
 }
 
 #[test]
-fn commands_answer() {
+fn commands_return_replies() {
     let (_turn, _) = stage();
     let client = client();
     let read = Read {
@@ -773,7 +773,7 @@ fn write(client: &Client, command: Document, retry: bool) -> Result<Document> {
 }
 
 #[test]
-fn a_write_is_sent_again_and_done_once() {
+fn a_retried_write_is_applied_once() {
     let (_turn, observer) = stage();
     let client = client();
     let increment = doc! {"update": "writes", "updates": [

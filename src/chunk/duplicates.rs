@@ -1,6 +1,6 @@
 //! Keys that occurred twice in one document, by path, for the report.
 
-use super::first_paths::{FirstPaths, Place};
+use super::bounded_path_map::{BoundedPathMap, Occurrence};
 use crate::error::{Path, RawValue};
 
 /// A key that occurred more than once in one document.
@@ -16,7 +16,7 @@ pub struct DuplicateKey {
 #[derive(Clone, Debug, Default)]
 pub struct DuplicateKeys {
     /// A list position of 0 stands for any item.
-    found: FirstPaths<Path, DuplicateKey>,
+    found: BoundedPathMap<Path, DuplicateKey>,
     total: u64,
 }
 
@@ -27,7 +27,7 @@ impl DuplicateKeys {
     }
 
     /// How many values were dropped at paths that are not among those.
-    pub fn elsewhere(&self) -> u64 {
+    pub fn unlisted(&self) -> u64 {
         let listed: u64 = self.found.iter().map(|(.., key)| key.count).sum();
         self.total - listed
     }
@@ -39,30 +39,30 @@ impl DuplicateKeys {
     }
 
     /// Notes a value that was dropped in the document at `row`.
-    pub fn note(&mut self, path: &Path, row: u64, id: impl FnOnce() -> Option<RawValue>) {
-        let place = self.found.place(row);
-        self.add(path, place, id, 1);
+    pub fn record(&mut self, path: &Path, row: u64, id: impl FnOnce() -> Option<RawValue>) {
+        let occurrence = self.found.next_occurrence(row);
+        self.add(path, occurrence, id, 1);
     }
 
     /// Adds those of the part that begins at `first_row`.
     pub fn join(&mut self, other: &DuplicateKeys, first_row: u64) {
         for (path, (row, nth), key) in other.found.iter() {
-            let place = (row + first_row, nth);
-            self.add(path, place, || key.id.clone(), key.count);
+            let occurrence = (row + first_row, nth);
+            self.add(path, occurrence, || key.id.clone(), key.count);
         }
-        self.total += other.elsewhere();
+        self.total += other.unlisted();
     }
 
     fn add(
         &mut self,
         path: &Path,
-        place: Place,
+        occurrence: Occurrence,
         id: impl FnOnce() -> Option<RawValue>,
         count: u64,
     ) {
         self.total += count;
         let new = || DuplicateKey { count: 0, id: id() };
-        if let Some(key) = self.found.at(path, place, new) {
+        if let Some(key) = self.found.get_or_insert(path, occurrence, new) {
             key.count += count;
         }
     }

@@ -4,19 +4,19 @@
 //! ones too, says which keys it had in which order; where one column saw several types its cells stay BSON, each with its
 //! type. Documents read Chunks only; tables are made from them.
 
+mod bounded_path_map;
 mod cell;
 mod column;
 mod duplicates;
 mod encode;
-mod first_paths;
 mod json;
 mod shapes;
 
+pub(crate) use bounded_path_map::{BoundedPathMap, Occurrence};
 pub use cell::{Cell, DocumentCell, Entry, ListCell};
 pub use column::{Column, Marker, Placement, Tagged, Values};
 pub use duplicates::{DuplicateKey, DuplicateKeys};
 pub use encode::{encode_cell, encode_document, encode_element, encode_wrapped};
-pub(crate) use first_paths::{FirstPaths, Place};
 pub use json::{write_json, JsonMode};
 pub use shapes::Shapes;
 

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 /// Shapes of more fields are not walked to see whether one is among them.
-const WALKED: usize = 16;
+const LINEAR_SEARCH_MAX: usize = 16;
 
 /// The fields of a shape in ascending order, once they were asked for.
 type Ascending = OnceLock<Box<[u32]>>;
@@ -90,7 +90,7 @@ impl Shapes {
     pub(super) fn has(&self, row: usize, field: u32) -> bool {
         let id = self.id(row);
         let shape = self.get(id);
-        if shape.len() <= WALKED {
+        if shape.len() <= LINEAR_SEARCH_MAX {
             return shape.contains(&field);
         }
         // Sorted once, so that reading a document of 100,000 keys key by key is not quadratic.

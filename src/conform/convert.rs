@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use arrow_schema::TimeUnit;
 
-use super::{decimal, fit};
+use super::{coerce, decimal};
 use crate::chunk::Cell;
 use crate::raw::{Decimal, Digits};
 use crate::schema::{double_to_int, int_to_double};
@@ -32,8 +32,8 @@ impl Rounding {
 
 pub(super) fn int<T: TryFrom<i64>>(cell: &Cell<'_>, rounding: Rounding) -> Option<T> {
     let value = match *cell {
-        Cell::Double(value) => double_to_int(whole(value, rounding))?,
-        _ => fit::int64(cell)?,
+        Cell::Double(value) => double_to_int(round_to_integer(value, rounding))?,
+        _ => coerce::int64(cell)?,
     };
     T::try_from(value).ok()
 }
@@ -43,7 +43,7 @@ pub(super) fn uint64(cell: &Cell<'_>, rounding: Rounding) -> Option<u64> {
     const ABOVE: f64 = 18_446_744_073_709_551_616.0;
     match *cell {
         Cell::Double(value) => {
-            let value = whole(value, rounding);
+            let value = round_to_integer(value, rounding);
             let int = value as u64;
             (value < ABOVE && (int as f64).to_bits() == value.to_bits()).then_some(int)
         }
@@ -52,7 +52,7 @@ pub(super) fn uint64(cell: &Cell<'_>, rounding: Rounding) -> Option<u64> {
 }
 
 /// The nearest double without a fraction, never the negative zero, if rounding is allowed; else the same.
-fn whole(value: f64, rounding: Rounding) -> f64 {
+fn round_to_integer(value: f64, rounding: Rounding) -> f64 {
     match rounding {
         Rounding::Refused => value,
         Rounding::Allowed => value.round_ties_even() + 0.0,
@@ -63,7 +63,7 @@ pub(super) fn double(cell: &Cell<'_>, rounding: Rounding) -> Option<f64> {
     match *cell {
         Cell::Int64(value) if rounding.is_allowed() => Some(value as f64),
         Cell::Decimal128(bytes) if rounding.is_allowed() => from_decimal(bytes, f64::is_finite),
-        _ => fit::double(cell),
+        _ => coerce::double(cell),
     }
 }
 
@@ -120,16 +120,16 @@ pub(super) fn decimal<T: TryFrom<i128>>(
 
 /// A date that is midnight in UTC: any other has a time of day that a date would lose.
 pub(super) fn midnight(cell: &Cell<'_>, rounding: Rounding) -> Option<i64> {
-    whole_units(fit::date(cell)?, MS_PER_DAY, rounding)?.checked_mul(MS_PER_DAY)
+    whole_units(coerce::date(cell)?, MS_PER_DAY, rounding)?.checked_mul(MS_PER_DAY)
 }
 
 pub(super) fn days(cell: &Cell<'_>, rounding: Rounding) -> Option<i32> {
-    let days = whole_units(fit::date(cell)?, MS_PER_DAY, rounding)?;
+    let days = whole_units(coerce::date(cell)?, MS_PER_DAY, rounding)?;
     days.try_into().ok()
 }
 
 pub(super) fn instant(cell: &Cell<'_>, unit: TimeUnit, rounding: Rounding) -> Option<i64> {
-    let ms = fit::date(cell)?;
+    let ms = coerce::date(cell)?;
     match unit {
         TimeUnit::Second => whole_units(ms, 1000, rounding),
         TimeUnit::Millisecond => Some(ms),

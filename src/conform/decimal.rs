@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_number_is_given() {
+    fn scaling_keeps_the_number_or_fails() {
         assert_eq!(scaled(of(150, -2), 3, 1), Some(15));
         assert_eq!(scaled(of(155, -2), 3, 1), None);
         assert_eq!(scaled(of(15, 3), 5, 0), Some(15_000));

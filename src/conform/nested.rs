@@ -7,8 +7,8 @@ use arrow_array::{new_null_array, Array, ArrayRef, LargeListArray, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Fields};
 
-use super::column::{column, parts};
-use super::{internal, Failure, Made, Policy, UnknownKeys};
+use super::column::{column, struct_from_parts};
+use super::{internal_error, ConformResult, Failure, Policy, UnknownKeys};
 use crate::chunk::{Column, Documents};
 use crate::schema::Kind;
 
@@ -19,11 +19,11 @@ pub(super) fn document(
     fields: &[(Arc<str>, Kind)],
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let DataType::Struct(arrow) = field.data_type() else {
-        return Err(Failure::Error(internal("a struct was expected")));
+        return Err(Failure::Error(internal_error("a struct was expected")));
     };
-    parts(field, children(documents, fields, arrow, policy)?, nulls)
+    struct_from_parts(field, children(documents, fields, arrow, policy)?, nulls)
 }
 
 /// An array for each of `fields`; null where no document has the key.
@@ -32,7 +32,7 @@ pub(super) fn children(
     fields: &[(Arc<str>, Kind)],
     arrow: &Fields,
     policy: &Policy,
-) -> Made<Vec<ArrayRef>> {
+) -> ConformResult<Vec<ArrayRef>> {
     let mut places = Places::new(documents);
     let mut known = vec![false; documents.fields().len()];
     let mut arrays = Vec::with_capacity(fields.len());
@@ -46,7 +46,7 @@ pub(super) fn children(
         });
     }
     if policy.unknown == UnknownKeys::Conflict && has_unknown(documents, &known) {
-        return Err(Failure::Misfit);
+        return Err(Failure::Conflict);
     }
     Ok(arrays)
 }
@@ -101,19 +101,19 @@ pub(super) fn list(
     kind: &Kind,
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let item = item_field(field)?;
     let items = column(items, kind, item, policy)?;
     list_of(field, offsets.clone(), items, nulls.cloned())
 }
 
 /// The field of the items of the list `field`.
-pub(super) fn item_field(field: &Field) -> Made<&Arc<Field>> {
+pub(super) fn item_field(field: &Field) -> ConformResult<&Arc<Field>> {
     match field.data_type() {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             Ok(item)
         }
-        _ => Err(Failure::Error(internal("a list was expected"))),
+        _ => Err(Failure::Error(internal_error("a list was expected"))),
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn list_of(
     offsets: OffsetBuffer<i32>,
     items: ArrayRef,
     nulls: Option<NullBuffer>,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let item = Arc::clone(item_field(field)?);
     let list: ArrayRef = if matches!(field.data_type(), DataType::LargeList(_)) {
         let wide: Vec<i64> = offsets.iter().map(|&offset| offset.into()).collect();

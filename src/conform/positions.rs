@@ -7,12 +7,12 @@ use hashbrown::HashMap;
 use crate::schema::Kind;
 
 /// As many fields are walked over; for more, a key that is not where it is expected is looked up.
-const FEW: usize = 16;
+const LINEAR_SEARCH_MAX: usize = 16;
 
 /// Of the lists of fields in one schema, which must live as long: they are told apart by their addresses.
 #[derive(Default)]
 pub(super) struct Positions {
-    known: HashMap<usize, HashMap<Arc<str>, usize>>,
+    places: HashMap<usize, HashMap<Arc<str>, usize>>,
 }
 
 impl Positions {
@@ -22,11 +22,11 @@ impl Positions {
         if fields.get(expected).is_some_and(is_key) {
             return Some(expected);
         }
-        if fields.len() <= FEW {
+        if fields.len() <= LINEAR_SEARCH_MAX {
             return fields.iter().position(is_key);
         }
-        let known = self.known.entry(fields.as_ptr() as usize);
-        let names = known.or_insert_with(|| {
+        let places = self.places.entry(fields.as_ptr() as usize);
+        let names = places.or_insert_with(|| {
             let names = fields.iter().map(|(name, _)| Arc::clone(name));
             names.zip(0..).collect()
         });

@@ -7,7 +7,7 @@ use arrow_array::{ArrayRef, ListArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field};
 
-use super::{internal, mixed, Failure, Made};
+use super::{internal_error, mixed, ConformResult, Failure};
 use crate::chunk::{encode_wrapped, Cell};
 use crate::error::Step;
 
@@ -26,7 +26,7 @@ pub(super) struct Rescue {
 
 impl Rescue {
     /// A value of the current row.
-    pub fn push(&mut self, path: &[Step], cell: &Cell<'_>) -> Made<()> {
+    pub fn push(&mut self, path: &[Step], cell: &Cell<'_>) -> ConformResult<()> {
         for step in path {
             match step {
                 Step::Key(key) => {
@@ -56,7 +56,7 @@ impl Rescue {
     }
 
     /// The current row is over.
-    pub fn end_row(&mut self) -> Made<()> {
+    pub fn end_row(&mut self) -> ConformResult<()> {
         let before = self.offsets.last().copied().unwrap_or_default();
         let end = mixed::offset(self.count)?;
         self.offsets.push(end);
@@ -65,12 +65,12 @@ impl Rescue {
     }
 
     /// The column, whose Arrow field is `field`; null in rows where everything fits.
-    pub fn finish(mut self, field: &Field) -> Made<ArrayRef> {
+    pub fn finish(mut self, field: &Field) -> ConformResult<ArrayRef> {
         let DataType::List(item) = field.data_type() else {
-            return Err(Failure::Error(internal("a list was expected")));
+            return Err(Failure::Error(internal_error("a list was expected")));
         };
         let DataType::Struct(parts) = item.data_type() else {
-            return Err(Failure::Error(internal("a struct was expected")));
+            return Err(Failure::Error(internal_error("a struct was expected")));
         };
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.paths.finish()),

@@ -14,7 +14,7 @@ use crate::raw::{
 /// The duplicate keys of the documents that start at `offsets`; they were decoded, and so are sound.
 #[cold]
 pub(super) fn find(bytes: &[u8], offsets: &[u32], text: TextPolicy) -> DuplicateKeys {
-    let mut look = Look {
+    let mut search = DuplicateSearch {
         text,
         path: Vec::new(),
         row: 0,
@@ -26,15 +26,15 @@ pub(super) fn find(bytes: &[u8], offsets: &[u32], text: TextPolicy) -> Duplicate
         let Ok(len) = document_len(bytes, start) else {
             break;
         };
-        look.row = row;
-        look.document = &bytes[start..start + len];
+        search.row = row;
+        search.document = &bytes[start..start + len];
         // What is malformed was found before, and would have been an error.
-        let _ = look.document(look.document);
+        let _ = search.document(search.document);
     }
-    look.found
+    search.found
 }
 
-struct Look<'a> {
+struct DuplicateSearch<'a> {
     text: TextPolicy,
     path: Path,
     row: u64,
@@ -42,7 +42,7 @@ struct Look<'a> {
     found: DuplicateKeys,
 }
 
-impl<'a> Look<'a> {
+impl<'a> DuplicateSearch<'a> {
     /// Of keys only positions are kept: with their names, a document of a million keys would take 20 times its size.
     fn document(&mut self, bytes: &'a [u8]) -> Result<(), Malformed> {
         let elements = Elements::new(bytes)?;
@@ -76,7 +76,8 @@ impl<'a> Look<'a> {
             self.path.push(Step::Key(Arc::from(&*key)));
             if dropped {
                 let document = self.document;
-                self.found.note(&self.path, self.row, || find_id(document));
+                self.found
+                    .record(&self.path, self.row, || find_id(document));
             } else {
                 self.value(element.kind, element.value)?;
             }

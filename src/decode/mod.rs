@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::chunk::{Chunk, DuplicateKeys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{index_piece, Limits, Node, Stop};
+use crate::index::{index_piece, Limits, Node, ScanStop};
 use crate::raw::{document_len, normalise_document, validate, Malformed, TextPolicy};
 use frame::Frame;
 
@@ -40,10 +40,12 @@ pub fn decode(bytes: &[u8], offsets: &[u32], options: &DecodeOptions) -> Result<
     let starts = || offsets.iter().map(|&offset| offset as usize);
     let made = match index_piece(bytes, starts(), options.text, options.limits) {
         Ok(root) => gather(bytes, root, options, 0)
-            .map_err(|malformed| explain(bytes, offsets, options.text, malformed)),
-        Err(Stop::Malformed(malformed)) => Err(explain(bytes, offsets, options.text, malformed)),
-        Err(Stop::Duplicate) => decode_normalised(bytes, offsets, options)
-            .map_err(|malformed| explain(bytes, offsets, options.text, malformed)),
+            .map_err(|malformed| locate_error(bytes, offsets, options.text, malformed)),
+        Err(ScanStop::Malformed(malformed)) => {
+            Err(locate_error(bytes, offsets, options.text, malformed))
+        }
+        Err(ScanStop::Duplicate) => decode_normalised(bytes, offsets, options)
+            .map_err(|malformed| locate_error(bytes, offsets, options.text, malformed)),
     };
     let mut chunk = made?;
     if chunk.duplicates > 0 {
@@ -75,8 +77,8 @@ fn decode_normalised(
     }
     match index_piece(&normal, starts.into_iter(), options.text, options.limits) {
         Ok(root) => gather(&normal, root, options, duplicates),
-        Err(Stop::Malformed(malformed)) => Err(malformed),
-        Err(Stop::Duplicate) => Err(Malformed {
+        Err(ScanStop::Malformed(malformed)) => Err(malformed),
+        Err(ScanStop::Duplicate) => Err(Malformed {
             offset: 0,
             reason: "a key occurs twice after normalisation",
         }),
@@ -120,7 +122,7 @@ impl Gather<'_> {
 
 /// Finds the first malformed document and says what is wrong with it.
 #[cold]
-fn explain(bytes: &[u8], offsets: &[u32], text: TextPolicy, malformed: Malformed) -> Error {
+fn locate_error(bytes: &[u8], offsets: &[u32], text: TextPolicy, malformed: Malformed) -> Error {
     for (number, &offset) in offsets.iter().enumerate() {
         let start = offset as usize;
         let there = bytes.get(start..).unwrap_or_default();

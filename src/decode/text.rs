@@ -38,12 +38,12 @@ impl Gather<'_> {
                 offset: 0,
                 reason: "a string is not UTF-8",
             }),
-            Err(_) => self.mended_text(positions, &range),
+            Err(_) => self.repaired_text(positions, &range),
         }
     }
 
     /// The way for columns in which a text is not UTF-8 and the policy mends it.
-    fn mended_text(
+    fn repaired_text(
         &self,
         positions: &Positions<'_>,
         range: impl Fn(usize) -> Result<std::ops::Range<usize>, Malformed>,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::shapes::ShapeTrie;
-use super::Stop;
+use super::ScanStop;
 use crate::raw::ElementType;
 
 /// The position of a cell that holds null.
@@ -156,7 +156,7 @@ impl Cells {
 
     /// Notes a cell at `row`, in a column whose mode takes it as it is.
     #[inline]
-    pub(super) fn push(&mut self, row: u32, position: u32) -> Result<(), Stop> {
+    pub(super) fn push(&mut self, row: u32, position: u32) -> Result<(), ScanStop> {
         if self.positions.len() != row as usize || !self.rows.is_empty() {
             self.push_row(row)?;
         }
@@ -165,9 +165,9 @@ impl Cells {
     }
 
     /// The column has, or now gets, rows of its own; or this is a key's second value in one document.
-    fn push_row(&mut self, row: u32) -> Result<(), Stop> {
+    fn push_row(&mut self, row: u32) -> Result<(), ScanStop> {
         if self.positions.len() > row as usize || self.rows.last() == Some(&row) {
-            return Err(Stop::Duplicate);
+            return Err(ScanStop::Duplicate);
         }
         if self.rows.is_empty() {
             self.rows.extend(0..self.positions.len() as u32);
@@ -177,7 +177,7 @@ impl Cells {
     }
 
     #[inline]
-    pub(super) fn push_null(&mut self, row: u32) -> Result<(), Stop> {
+    pub(super) fn push_null(&mut self, row: u32) -> Result<(), ScanStop> {
         self.push(row, NULL_POSITION)?;
         self.nulls += 1;
         if self.mode == Mode::Tagged {
@@ -192,7 +192,7 @@ impl Cells {
         row: u32,
         kind: ElementType,
         position: u32,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ScanStop> {
         self.push(row, position)?;
         self.tags.push(kind.byte());
         Ok(())

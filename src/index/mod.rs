@@ -7,5 +7,5 @@ mod scan;
 mod shapes;
 
 pub use cells::{Cells, ListIndex, Mode, Node, NodeField, NULL_POSITION};
-pub use scan::{index_piece, Limits, Stop};
+pub use scan::{index_piece, Limits, ScanStop};
 pub use shapes::{ShapeTrie, State, NO_STATE};

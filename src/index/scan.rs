@@ -7,7 +7,7 @@
 use std::cell::Cell;
 
 use super::cells::{Cells, ListIndex, Mode, Node};
-use super::shapes::{NO_STATE, WALKED};
+use super::shapes::{LINEAR_CHILDREN_MAX, NO_STATE};
 use crate::raw::{
     array, document_len, key_len, value_len, ElementType, Malformed, TextPolicy, MAX_DEPTH,
 };
@@ -33,16 +33,16 @@ impl Default for Limits {
 
 /// Why a scan stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum ScanStop {
     /// The bytes are not BSON.
     Malformed(Malformed),
     /// A document holds a key twice: put the piece in normal form first.
     Duplicate,
 }
 
-impl From<Malformed> for Stop {
+impl From<Malformed> for ScanStop {
     fn from(malformed: Malformed) -> Self {
-        Stop::Malformed(malformed)
+        ScanStop::Malformed(malformed)
     }
 }
 
@@ -51,13 +51,13 @@ impl From<Malformed> for Stop {
 /// Every header and length is checked; text is checked when it is gathered, keys when they are first seen.
 ///
 /// # Errors
-/// [`Stop`]: the caller then finds out exactly where, or puts the piece in normal form.
+/// [`ScanStop`]: the caller then finds out exactly where, or puts the piece in normal form.
 pub fn index_piece(
     bytes: &[u8],
     offsets: impl Iterator<Item = usize>,
     text: TextPolicy,
     limits: Limits,
-) -> Result<Node, Stop> {
+) -> Result<Node, ScanStop> {
     let mut root = Node::default();
     let scan = Scan {
         bytes,
@@ -68,9 +68,9 @@ pub fn index_piece(
     for offset in offsets {
         if scan.document(&mut root, bytes.len(), offset, 0).is_none() {
             return Err(match scan.halted.take() {
-                Some(Halt::Stop(stop)) => stop,
+                Some(Halt::ScanStop(stop)) => stop,
                 // At the top any number of keys become columns, so there is no key too many.
-                Some(Halt::KeyTooMany) | None => Malformed::new(offset, "not indexed").into(),
+                Some(Halt::TooManyKeys) | None => Malformed::new(offset, "not indexed").into(),
             });
         }
     }
@@ -80,15 +80,15 @@ pub fn index_piece(
 /// Why a document was left before its end.
 #[derive(Clone, Copy)]
 enum Halt {
-    Stop(Stop),
-    /// Documents under this path have more keys than may be columns. Found at the first key too many, because a key costs
+    ScanStop(ScanStop),
+    /// Documents under this path have more keys than may be columns. NextField at the first key too many, because a key costs
     /// some hundred bytes here and five on the wire.
-    KeyTooMany,
+    TooManyKeys,
 }
 
-impl<E: Into<Stop>> From<E> for Halt {
+impl<E: Into<ScanStop>> From<E> for Halt {
     fn from(stop: E) -> Self {
-        Halt::Stop(stop.into())
+        Halt::ScanStop(stop.into())
     }
 }
 
@@ -101,7 +101,7 @@ struct Scan<'a> {
 }
 
 /// The next field of a document.
-struct Found {
+struct NextField {
     /// The state it leads to.
     state: u32,
     /// The state expected after that one.
@@ -173,7 +173,7 @@ impl Scan<'_> {
 
     /// The element at `at`, if it has the key that leads to `candidate`.
     #[inline(always)]
-    fn expected(&self, node: &Node, candidate: u32, at: usize, end: usize) -> Option<Found> {
+    fn expected(&self, node: &Node, candidate: u32, at: usize, end: usize) -> Option<NextField> {
         let word = u128::from_le_bytes(array(self.bytes, at)?);
         self.try_state(node, candidate, word, at, end)
     }
@@ -187,13 +187,13 @@ impl Scan<'_> {
         word: u128,
         at: usize,
         end: usize,
-    ) -> Option<Found> {
+    ) -> Option<NextField> {
         let known = node.shapes.get(candidate)?;
         let value = at + known.header_len as usize;
         let same = known.starts(word)
             && value <= end
             && (known.header_len <= 16 || self.same_key(node, known.field, at, value));
-        same.then_some(Found {
+        same.then_some(NextField {
             state: candidate,
             expected: known.predicted,
             field: known.field,
@@ -223,15 +223,17 @@ impl Scan<'_> {
         if cells.typed != tag {
             return None;
         }
-        let next = match PLAIN[tag as usize] {
-            Plain::Width(width) => value + width as usize,
-            Plain::Text => {
+        let next = match LEAF_LAYOUTS[tag as usize] {
+            LeafLayout::Width(width) => value + width as usize,
+            LeafLayout::Text => {
                 let len = i32::from_le_bytes(array(self.bytes, value)?);
                 let nul = value + 3 + usize::try_from(len).ok().filter(|&len| len > 0)?;
                 (nul < end && self.bytes[nul] == 0).then_some(nul + 1)?
             }
-            Plain::Boolean if self.bytes.get(value).is_some_and(|&byte| byte <= 1) => value + 1,
-            Plain::Boolean | Plain::Not => return None,
+            LeafLayout::Boolean if self.bytes.get(value).is_some_and(|&byte| byte <= 1) => {
+                value + 1
+            }
+            LeafLayout::Boolean | LeafLayout::Not => return None,
         };
         (next <= end && cells.push_new(row, value as u32)).then_some(next)
     }
@@ -245,7 +247,7 @@ impl Scan<'_> {
         at: usize,
         end: usize,
         level: u32,
-    ) -> Option<Found> {
+    ) -> Option<NextField> {
         // Near the end of the piece there are fewer than 16 bytes to compare.
         let mut padded = [0; 16];
         let there = self.bytes.len().min(at + 16) - at;
@@ -253,7 +255,7 @@ impl Scan<'_> {
         let word = u128::from_le_bytes(padded);
 
         let mut child = node.shapes.state(state).first_child;
-        for _ in 0..WALKED {
+        for _ in 0..LINEAR_CHILDREN_MAX {
             if child == NO_STATE {
                 break;
             }
@@ -278,7 +280,7 @@ impl Scan<'_> {
                 let exact = name.as_bytes() == key;
                 let field = node.add(key, &name, exact);
                 if level > 0 && node.fields.len() > self.limits.max_keys {
-                    return self.halt(Halt::KeyTooMany);
+                    return self.halt(Halt::TooManyKeys);
                 }
                 (field, exact)
             }
@@ -289,7 +291,7 @@ impl Scan<'_> {
             node.shapes.grow(state, field, word, compared)
         });
         node.shapes.state_mut(state).predicted = next;
-        Some(Found {
+        Some(NextField {
             state: next,
             expected: node.shapes.state(next).predicted,
             field,
@@ -327,7 +329,7 @@ impl Scan<'_> {
                 match self.document(child, end, at, level) {
                     Some(end) => Some(end),
                     None => match self.halted.take() {
-                        Some(Halt::KeyTooMany) => {
+                        Some(Halt::TooManyKeys) => {
                             cells.make_tagged();
                             Some(at + self.checked(document_len(body, at))?)
                         }
@@ -372,7 +374,7 @@ impl Scan<'_> {
 
 /// What [`Scan::leaf`] can measure by itself.
 #[derive(Clone, Copy)]
-enum Plain {
+enum LeafLayout {
     /// A value of so many bytes, any of which are sound.
     Width(u8),
     /// One byte, 0 or 1.
@@ -383,25 +385,25 @@ enum Plain {
     Not,
 }
 
-/// [`Plain`] by type byte.
-const PLAIN: [Plain; 256] = {
-    let mut plain = [Plain::Not; 256];
+/// [`LeafLayout`] by type byte.
+const LEAF_LAYOUTS: [LeafLayout; 256] = {
+    let mut layouts = [LeafLayout::Not; 256];
     let mut n = 0;
     while n < ElementType::ALL.len() {
         let kind = ElementType::ALL[n];
-        plain[kind as usize] = match kind {
+        layouts[kind as usize] = match kind {
             ElementType::Double
             | ElementType::DateTime
             | ElementType::Timestamp
-            | ElementType::Int64 => Plain::Width(8),
-            ElementType::Int32 => Plain::Width(4),
-            ElementType::ObjectId => Plain::Width(12),
-            ElementType::Decimal128 => Plain::Width(16),
-            ElementType::Boolean => Plain::Boolean,
-            ElementType::String | ElementType::Code | ElementType::Symbol => Plain::Text,
-            _ => Plain::Not,
+            | ElementType::Int64 => LeafLayout::Width(8),
+            ElementType::Int32 => LeafLayout::Width(4),
+            ElementType::ObjectId => LeafLayout::Width(12),
+            ElementType::Decimal128 => LeafLayout::Width(16),
+            ElementType::Boolean => LeafLayout::Boolean,
+            ElementType::String | ElementType::Code | ElementType::Symbol => LeafLayout::Text,
+            _ => LeafLayout::Not,
         };
         n += 1;
     }
-    plain
+    layouts
 };

@@ -32,13 +32,13 @@ const NO_KEY: u128 = 0xFF;
 
 /// As many children of a state are found by walking over them. Most states never have more: a hash map for all would cost more
 /// than everything else a new state does.
-pub(super) const WALKED: u32 = 4;
+pub(super) const LINEAR_CHILDREN_MAX: u32 = 4;
 
 /// All key sequences of the documents at one path.
 #[derive(Debug)]
 pub struct ShapeTrie {
     states: Vec<State>,
-    /// (state, field) -> state, for the children of states with more than [`WALKED`].
+    /// (state, field) -> state, for the children of states with more than [`LINEAR_CHILDREN_MAX`].
     transitions: HashMap<(u32, u32), u32>,
 }
 
@@ -117,7 +117,7 @@ impl ShapeTrie {
 
     /// The state that `field` leads to from `state`.
     pub(super) fn follow(&self, state: u32, field: u32) -> Option<u32> {
-        if self.states[state as usize].children > WALKED {
+        if self.states[state as usize].children > LINEAR_CHILDREN_MAX {
             return self.transitions.get(&(state, field)).copied();
         }
         let mut children = self.children(state);
@@ -130,7 +130,7 @@ impl ShapeTrie {
         let parent = &mut self.states[from as usize];
         let next_sibling = std::mem::replace(&mut parent.first_child, new);
         parent.children += 1;
-        let many = parent.children > WALKED;
+        let many = parent.children > LINEAR_CHILDREN_MAX;
         let mask = MASKS[(header_len as usize).min(16)] & !0xFF;
         let key = if header_len == 0 { NO_KEY } else { word & mask };
         self.states.push(State {
@@ -145,14 +145,14 @@ impl ShapeTrie {
             children: 0,
         });
         if many {
-            self.note_transitions(from, field, new);
+            self.index_children(from, field, new);
         }
         new
     }
 
     /// `from` has too many children to walk: `new`, and all there were when it got one too many, are noted in the map.
-    fn note_transitions(&mut self, from: u32, field: u32, new: u32) {
-        if self.states[from as usize].children == WALKED + 1 {
+    fn index_children(&mut self, from: u32, field: u32, new: u32) {
+        if self.states[from as usize].children == LINEAR_CHILDREN_MAX + 1 {
             let mut child = self.state(new).next_sibling;
             while let Some(state) = self.states.get(child as usize) {
                 self.transitions.insert((from, state.field), child);
@@ -193,9 +193,9 @@ mod tests {
     }
 
     #[test]
-    fn children_are_found_however_many_there_are() {
+    fn children_are_found_at_any_count() {
         let mut trie = ShapeTrie::default();
-        for many in 0..3 * WALKED {
+        for many in 0..3 * LINEAR_CHILDREN_MAX {
             let made: Vec<u32> = (0..many)
                 .filter_map(|field| trie.follow(0, field))
                 .collect();
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_compare_by_key_whatever_the_type() {
+    fn headers_match_by_key_for_any_type() {
         let word = |bytes: &[u8]| {
             let mut whole = [0xAA; 16];
             whole[..bytes.len()].copy_from_slice(bytes);

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_what_python_writes() {
+    fn text_matches_python() {
         for (coefficient, exponent, text) in [
             (0, 0, "0"),
             (0, -2, "0.00"),
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_canonical_number_is_told_apart() {
+    fn special_and_noncanonical_encodings_are_distinguished() {
         let read = |high: u128| Decimal::from_bytes((high << 112).to_le_bytes());
         assert_eq!(read(0x7c00), Decimal::NaN);
         assert_eq!(read(0x7e00), Decimal::SignallingNaN);

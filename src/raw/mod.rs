@@ -13,7 +13,7 @@ mod walk;
 pub use decimal::{Decimal, Digits};
 pub use element::ElementType;
 pub use normal::{normalise_document, normalise_value};
-pub use splice::with_elements_of;
+pub use splice::splice_elements;
 pub use text::{InvalidText, TextPolicy};
 pub use validate::{find_id, validate};
 pub use walk::{

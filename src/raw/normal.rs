@@ -69,7 +69,7 @@ impl Writer<'_> {
         if depth > MAX_DEPTH {
             return Err(Malformed::new(0, "nested too deep: over 200 levels"));
         }
-        let order = self.order(bytes, depth)?;
+        let order = self.element_order(bytes, depth)?;
         let start = self.begin();
         let elements = Elements::new(bytes)?;
         for at in order {
@@ -86,7 +86,7 @@ impl Writer<'_> {
     /// Where the element with the last value of each key starts, by first place of the key.
     ///
     /// Some keys' names, and of all others positions only: a document of a million keys would else take 25 times its size.
-    fn order(&mut self, bytes: &[u8], depth: usize) -> Result<Vec<u32>, Malformed> {
+    fn element_order(&mut self, bytes: &[u8], depth: usize) -> Result<Vec<u32>, Malformed> {
         let elements = Elements::new(bytes)?;
         let mut order: Vec<u32> = Vec::new();
         let mut few: Vec<Cow<'_, str>> = Vec::new();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_are_merged_as_few_are() {
+    fn many_and_few_keys_merge_alike() {
         for keys in [1, 15, 16, 17, 18, 40, 500] {
             let body: Vec<u8> = (0..3 * keys)
                 .flat_map(|n: i32| {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 
 use super::pipeline::{Decoded, Progress, Reader};
-use super::result_set::shifted;
-use crate::conform::{conform_noting, OnConflict, Policy, UnknownKeys};
+use super::result_set::offset_document;
+use crate::conform::{conform_with_counts, OnConflict, Policy, UnknownKeys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{Limits, Observed, Representation, TableSchema};
+use crate::schema::{Limits, ObservedTypes, Representation, TableSchema};
 
 /// Makes RecordBatches of one schema from the Chunks of a [`Reader`] as they come.
 pub struct BatchStream {
@@ -17,7 +17,7 @@ pub struct BatchStream {
     policy: Policy,
     /// Chunks of the documents the schema is inferred from.
     prefix: VecDeque<Decoded>,
-    observed: Observed,
+    observed: ObservedTypes,
     infer_rows: u64,
     /// Of an inferred schema; a given one has it already.
     representation: Representation,
@@ -38,7 +38,7 @@ impl BatchStream {
     /// Batches of `schema`, which the user gave: keys it does not name are skipped.
     ///
     /// With [`OnConflict::Rescue`] the schema must have its column.
-    pub fn given(schema: TableSchema, on_conflict: OnConflict) -> Self {
+    pub fn with_user_schema(schema: TableSchema, on_conflict: OnConflict) -> Self {
         BatchStream {
             schema: Some(schema),
             policy: Policy {
@@ -46,7 +46,7 @@ impl BatchStream {
                 on_conflict,
             },
             prefix: VecDeque::new(),
-            observed: Observed::default(),
+            observed: ObservedTypes::default(),
             infer_rows: 0,
             representation: Representation::default(),
             narrowed: false,
@@ -57,7 +57,7 @@ impl BatchStream {
     ///
     /// The reader must end a Chunk after that many documents ([`ReaderOptions::boundary`](super::ReaderOptions)), so that
     /// the answer does not depend on replies.
-    pub fn inferred(
+    pub fn with_inferred_schema(
         infer_rows: u64,
         on_conflict: OnConflict,
         representation: Representation,
@@ -69,7 +69,7 @@ impl BatchStream {
                 on_conflict,
             },
             prefix: VecDeque::new(),
-            observed: Observed::default(),
+            observed: ObservedTypes::default(),
             infer_rows,
             representation,
             narrowed: false,
@@ -100,7 +100,7 @@ impl BatchStream {
                 Progress::Chunk(decoded) => {
                     let seen = match &decoded.observed {
                         Some(observed) => observed.clone(),
-                        None => Observed::of(&decoded.chunk, decoded.first_row),
+                        None => ObservedTypes::of(&decoded.chunk, decoded.first_row),
                     };
                     self.observed.join(seen);
                     let rows = decoded.first_row + decoded.chunk.rows() as u64;
@@ -122,7 +122,7 @@ impl BatchStream {
     }
 
     /// What was seen in the documents the schema was inferred from.
-    pub fn observed(&self) -> &Observed {
+    pub fn observed(&self) -> &ObservedTypes {
         &self.observed
     }
 
@@ -163,10 +163,12 @@ impl BatchStream {
             return Err(Error::new(ErrorKind::InvalidArgument(text.into())));
         }
         let started = Instant::now();
-        let (batch, misfits) = conform_noting(&decoded.chunk, schema, &self.policy)
-            .map_err(|error| shifted(error, decoded.first_row))?;
+        let (batch, conflict_counts) = conform_with_counts(&decoded.chunk, schema, &self.policy)
+            .map_err(|error| offset_document(error, decoded.first_row))?;
         let report = reader.report_mut();
-        report.misfits.join(&misfits, decoded.first_row);
+        report
+            .conflict_counts
+            .join(&conflict_counts, decoded.first_row);
         report.seconds_conforming += started.elapsed().as_secs_f64();
         Ok(BatchProgress::Batch(batch))
     }

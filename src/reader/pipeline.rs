@@ -6,17 +6,17 @@ use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cut::{CutOptions, Cutter, Piece};
 use super::pool::pool;
 use super::reply::{Arrival, Source};
+use super::split::{Piece, SplitOptions, Splitter};
 use super::Report;
 use crate::chunk::Chunk;
 use crate::decode::{decode, DecodeOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::Observed;
+use crate::schema::ObservedTypes;
 
 /// A first reply that comes sooner is a small one.
-const SOON: Duration = Duration::from_millis(1);
+const FAST_REPLY: Duration = Duration::from_millis(1);
 
 /// What a reader hands out: the documents of one piece.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Decoded {
     /// Their columns.
     pub chunk: Arc<Chunk>,
     /// The types in them, if these were asked for.
-    pub observed: Option<Observed>,
+    pub observed: Option<ObservedTypes>,
     /// The number of the first of them in the result.
     pub first_row: u64,
 }
@@ -77,11 +77,11 @@ impl Default for ReaderOptions {
 pub struct Reader {
     source: Box<dyn Source>,
     options: ReaderOptions,
-    cutter: Cutter,
+    splitter: Splitter,
     queue: VecDeque<Job>,
     ahead: usize,
     /// The pool's threads were started.
-    warm: bool,
+    pool_started: bool,
     exhausted: bool,
     received: u64,
     report: Report,
@@ -104,14 +104,14 @@ impl Reader {
         Reader {
             source,
             options,
-            cutter: Cutter::new(CutOptions {
+            splitter: Splitter::new(SplitOptions {
                 piece_bytes: options.piece_bytes,
                 coalesce: options.eager,
                 boundary: options.boundary,
             }),
             queue: VecDeque::new(),
             ahead: 0,
-            warm: false,
+            pool_started: false,
             exhausted: false,
             received: 0,
             report: Report::default(),
@@ -136,10 +136,10 @@ impl Reader {
         let started = Instant::now();
         loop {
             let left = wait.saturating_sub(started.elapsed());
-            self.top_up(left)?;
+            self.fill_queue(left)?;
             match self.queue.pop_front() {
-                Some(job) => match self.finish(job, left) {
-                    Ok(outcome) => return self.hand_out(outcome),
+                Some(job) => match self.wait_for_job(job, left) {
+                    Ok(outcome) => return self.emit(outcome),
                     Err(job) => {
                         self.queue.push_front(job);
                         return Ok(Progress::Pending);
@@ -153,7 +153,7 @@ impl Reader {
     }
 
     /// Starts as many pieces as may be under way; waits for a reply only when there are none.
-    fn top_up(&mut self, wait: Duration) -> Result<()> {
+    fn fill_queue(&mut self, wait: Duration) -> Result<()> {
         while !self.exhausted && (self.queue.is_empty() || self.ahead < self.options.ahead_bytes) {
             let wait = if self.queue.is_empty() {
                 wait
@@ -163,7 +163,7 @@ impl Reader {
             let asked = Instant::now();
             let arrival = self.wait_for_reply(wait);
             self.report.seconds_waiting += asked.elapsed().as_secs_f64();
-            self.report.resumed = self.source.resumed();
+            self.report.resumed = self.source.resume_count();
             match arrival {
                 Ok(Arrival::Reply(reply)) => {
                     self.report.replies += 1;
@@ -174,10 +174,12 @@ impl Reader {
                         return Ok(());
                     }
                     let mut pieces = Vec::new();
-                    let more = self.source.more();
-                    let cut = self.cutter.cut(&reply, more, |piece| pieces.push(piece));
-                    self.start(pieces)?;
-                    if let Err(error) = cut {
+                    let more = self.source.is_fetching();
+                    let split = self
+                        .splitter
+                        .split(&reply, more, |piece| pieces.push(piece));
+                    self.start_jobs(pieces)?;
+                    if let Err(error) = split {
                         self.fail(error);
                     }
                 }
@@ -185,14 +187,14 @@ impl Reader {
                 Ok(Arrival::End) => {
                     self.exhausted = true;
                     let mut pieces = Vec::new();
-                    self.cutter.flush(|piece| pieces.push(piece));
-                    self.start(pieces)?;
+                    self.splitter.flush(|piece| pieces.push(piece));
+                    self.start_jobs(pieces)?;
                 }
                 Err(error) => {
                     // What came before the error is handed out before it.
                     let mut pieces = Vec::new();
-                    self.cutter.flush(|piece| pieces.push(piece));
-                    self.start(pieces)?;
+                    self.splitter.flush(|piece| pieces.push(piece));
+                    self.start_jobs(pieces)?;
                     self.fail(error);
                 }
             }
@@ -202,18 +204,18 @@ impl Reader {
 
     /// Waits for the next reply. Where it takes a while there will be work for the pool: its threads start meanwhile.
     fn wait_for_reply(&mut self, wait: Duration) -> Result<Arrival> {
-        if self.warm || !self.source.more() {
+        if self.pool_started || !self.source.is_fetching() {
             return self.source.poll(wait);
         }
         let mut left = wait;
         if self.report.replies == 0 {
-            let first = self.source.poll(wait.min(SOON))?;
-            if wait <= SOON || !matches!(first, Arrival::Pending) {
+            let first = self.source.poll(wait.min(FAST_REPLY))?;
+            if wait <= FAST_REPLY || !matches!(first, Arrival::Pending) {
                 return Ok(first);
             }
-            left = wait - SOON;
+            left = wait - FAST_REPLY;
         }
-        self.warm = true;
+        self.pool_started = true;
         // An error shows when they are needed.
         let _ = pool();
         self.source.poll(left)
@@ -228,44 +230,44 @@ impl Reader {
         self.queue.push_back(Job::Done(0, outcome));
     }
 
-    fn start(&mut self, pieces: Vec<Piece>) -> Result<()> {
+    fn start_jobs(&mut self, pieces: Vec<Piece>) -> Result<()> {
         let alone = pieces.len() == 1 && self.queue.is_empty();
         for piece in pieces {
             let size = piece.bytes().len();
             self.ahead += size;
-            let work = Work {
+            let job = DecodeJob {
                 piece,
                 options: self.options.decode,
                 observe: self.options.eager || self.options.boundary.is_some(),
             };
             if alone && size < self.options.inline_bytes {
-                self.queue.push_back(Job::Done(size, work.run()));
+                self.queue.push_back(Job::Done(size, job.run()));
                 continue;
             }
             let (sender, receiver) = sync_channel(1);
             pool()?.spawn(move || {
                 // The reader may be gone: then nobody wants the outcome.
-                let _ = sender.send(work.run());
+                let _ = sender.send(job.run());
             });
             self.queue.push_back(Job::Running(size, receiver));
         }
         Ok(())
     }
 
-    fn finish(&mut self, job: Job, wait: Duration) -> Result<Outcome, Job> {
+    fn wait_for_job(&mut self, job: Job, wait: Duration) -> Result<Outcome, Job> {
         let (size, outcome) = match job {
             Job::Done(size, outcome) => (size, outcome),
             Job::Running(size, receiver) => match receiver.recv_timeout(wait) {
                 Ok(outcome) => (size, outcome),
                 Err(RecvTimeoutError::Timeout) => return Err(Job::Running(size, receiver)),
-                Err(RecvTimeoutError::Disconnected) => (size, lost()),
+                Err(RecvTimeoutError::Disconnected) => (size, lost_job()),
             },
         };
         self.ahead -= size;
         Ok(outcome)
     }
 
-    fn hand_out(&mut self, outcome: Outcome) -> Result<Progress> {
+    fn emit(&mut self, outcome: Outcome) -> Result<Progress> {
         self.report.seconds_decoding += outcome.seconds;
         match outcome.decoded {
             Ok(decoded) => {
@@ -287,13 +289,13 @@ impl Reader {
     }
 }
 
-struct Work {
+struct DecodeJob {
     piece: Piece,
     options: DecodeOptions,
     observe: bool,
 }
 
-impl Work {
+impl DecodeJob {
     fn run(self) -> Outcome {
         let started = Instant::now();
         // A panic would otherwise end the process: on a rayon thread it has nowhere to go.
@@ -321,7 +323,7 @@ impl Work {
                 error
             },
         )?;
-        let observed = self.observe.then(|| Observed::of(&chunk, first_row));
+        let observed = self.observe.then(|| ObservedTypes::of(&chunk, first_row));
         Ok(Decoded {
             chunk: Arc::new(chunk),
             observed,
@@ -330,7 +332,7 @@ impl Work {
     }
 }
 
-fn lost() -> Outcome {
+fn lost_job() -> Outcome {
     Outcome {
         decoded: Err(Error::new(ErrorKind::Internal(
             "a decode job ended without an outcome".into(),

@@ -87,12 +87,12 @@ pub trait Source: Send {
     fn poll(&mut self, wait: Duration) -> Result<Arrival>;
 
     /// Whether a server is at work on the next reply.
-    fn more(&self) -> bool {
+    fn is_fetching(&self) -> bool {
         false
     }
 
     /// How often it lost its server's cursor and went on with another one.
-    fn resumed(&self) -> u64 {
+    fn resume_count(&self) -> u64 {
         0
     }
 }

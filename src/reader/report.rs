@@ -1,7 +1,7 @@
 //! What a run did.
 
 use crate::chunk::DuplicateKeys;
-use crate::conform::Misfits;
+use crate::conform::ConflictCounts;
 use crate::error::Error;
 
 /// Counts and times of one run.
@@ -28,7 +28,7 @@ pub struct Report {
     /// Seconds spent making tables.
     pub seconds_conforming: f64,
     /// Values that did not fit a schema and were rescued or nulled.
-    pub misfits: Misfits,
+    pub conflict_counts: ConflictCounts,
     /// The error that ended the run.
     pub error: Option<Error>,
 }

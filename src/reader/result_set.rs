@@ -11,9 +11,11 @@ use super::pipeline::{Decoded, Progress, Reader};
 use super::pool::pool;
 use super::Report;
 use crate::chunk::Chunk;
-use crate::conform::{add_shapes, conflicts, conform_noting, with_shapes, Misfits, Policy};
+use crate::conform::{
+    add_shapes, conflicts, conform_with_counts, with_shapes, ConflictCounts, Policy,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{Limits, Observed, TableSchema};
+use crate::schema::{Limits, ObservedTypes, TableSchema};
 
 /// All Chunks of a result.
 #[derive(Debug)]
@@ -21,7 +23,7 @@ pub struct ResultSet {
     chunks: Vec<Arc<Chunk>>,
     /// The number of the first row of each Chunk, and behind them the number of rows.
     starts: Vec<u64>,
-    observed: Observed,
+    observed: ObservedTypes,
     report: Report,
 }
 
@@ -30,13 +32,15 @@ impl ResultSet {
     ///
     /// # Errors
     /// The first error in result order; [`ErrorKind::Cancelled`] when stopped.
-    pub fn read(reader: &mut Reader, stopped: impl Fn() -> bool) -> Result<Self> {
+    pub fn read(reader: &mut Reader, is_cancelled: impl Fn() -> bool) -> Result<Self> {
         let mut builder = ResultSetBuilder::default();
         loop {
             match reader.poll(Duration::from_millis(50))? {
                 Progress::Chunk(decoded) => builder.push(decoded),
                 Progress::End => return Ok(builder.finish(reader.report().clone())),
-                Progress::Pending if stopped() => return Err(Error::new(ErrorKind::Cancelled)),
+                Progress::Pending if is_cancelled() => {
+                    return Err(Error::new(ErrorKind::Cancelled))
+                }
                 Progress::Pending => {}
             }
         }
@@ -68,7 +72,7 @@ impl ResultSet {
     }
 
     /// Types seen at each path.
-    pub fn observed(&self) -> &Observed {
+    pub fn observed(&self) -> &ObservedTypes {
         &self.observed
     }
 
@@ -91,11 +95,12 @@ impl ResultSet {
     /// `SchemaConflict` for the first cell in result order that does not fit.
     pub fn batches(&self, schema: &TableSchema, policy: &Policy) -> Result<Table> {
         let started = Instant::now();
-        let batches = self.each(|number| conform_noting(&self.chunks[number], schema, policy))?;
+        let batches =
+            self.map_chunks(|number| conform_with_counts(&self.chunks[number], schema, policy))?;
         let mut table = Table::default();
-        for ((batch, misfits), &start) in batches.into_iter().zip(&self.starts) {
+        for ((batch, conflict_counts), &start) in batches.into_iter().zip(&self.starts) {
             table.batches.push(batch);
-            table.misfits.join(&misfits, start);
+            table.conflict_counts.join(&conflict_counts, start);
         }
         table.seconds = started.elapsed().as_secs_f64();
         Ok(table)
@@ -114,7 +119,7 @@ impl ResultSet {
     ) -> Result<(SchemaRef, Table)> {
         let started = Instant::now();
         let shaped = with_shapes(schema.arrow())?;
-        table.batches = self.each(|number| {
+        table.batches = self.map_chunks(|number| {
             let (chunk, batch) = (&self.chunks[number], &table.batches[number]);
             add_shapes(chunk, schema, policy, batch, &shaped)
         })?;
@@ -127,12 +132,13 @@ impl ResultSet {
     /// # Errors
     /// As [`conflicts`].
     pub fn conflicts(&self, chunk: usize, schema: &TableSchema) -> Result<Vec<Error>> {
-        conflicts_of(&self.chunks[chunk], self.starts[chunk], schema)
+        conflicts_in(&self.chunks[chunk], self.starts[chunk], schema)
     }
 
     /// What `make` makes of each Chunk, by its number, in parallel; the error is the first in result order.
-    fn each<T: Send>(&self, make: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-        let make = |chunk: usize| make(chunk).map_err(|error| shifted(error, self.starts[chunk]));
+    fn map_chunks<T: Send>(&self, make: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let make =
+            |chunk: usize| make(chunk).map_err(|error| offset_document(error, self.starts[chunk]));
         let made: Vec<_> = if self.chunks.len() == 1 {
             vec![make(0)]
         } else {
@@ -149,7 +155,7 @@ pub struct Table {
     /// A RecordBatch a Chunk.
     pub batches: Vec<RecordBatch>,
     /// What did not fit, unless that is an error.
-    pub misfits: Misfits,
+    pub conflict_counts: ConflictCounts,
     /// Seconds it took.
     pub seconds: f64,
 }
@@ -160,7 +166,7 @@ pub struct ResultSetBuilder {
     chunks: Vec<Arc<Chunk>>,
     starts: Vec<u64>,
     rows: u64,
-    observed: Observed,
+    observed: ObservedTypes,
 }
 
 impl ResultSetBuilder {
@@ -168,7 +174,7 @@ impl ResultSetBuilder {
     pub fn push(&mut self, decoded: Decoded) {
         let observed = decoded
             .observed
-            .unwrap_or_else(|| Observed::of(&decoded.chunk, decoded.first_row));
+            .unwrap_or_else(|| ObservedTypes::of(&decoded.chunk, decoded.first_row));
         self.observed.join(observed);
         self.observed.prune(&Limits::default());
         self.starts.push(self.rows);
@@ -192,14 +198,16 @@ impl ResultSetBuilder {
 ///
 /// # Errors
 /// As [`conflicts`].
-pub fn conflicts_of(chunk: &Chunk, first_row: u64, schema: &TableSchema) -> Result<Vec<Error>> {
-    let found = conflicts(chunk, schema).map_err(|error| shifted(error, first_row))?;
-    let found = found.into_iter().map(|error| shifted(error, first_row));
+pub fn conflicts_in(chunk: &Chunk, first_row: u64, schema: &TableSchema) -> Result<Vec<Error>> {
+    let found = conflicts(chunk, schema).map_err(|error| offset_document(error, first_row))?;
+    let found = found
+        .into_iter()
+        .map(|error| offset_document(error, first_row));
     Ok(found.collect())
 }
 
 /// An error of a Chunk, counted from the start of the result.
-pub(super) fn shifted(mut error: Error, first_row: u64) -> Error {
+pub(super) fn offset_document(mut error: Error, first_row: u64) -> Error {
     if let Some(document) = &mut error.location_mut().document {
         *document += first_row;
     }

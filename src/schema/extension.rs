@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use super::shown::Shown;
+use super::representation::Represented;
 use super::table::Kind;
 use crate::chunk::Marker;
 
@@ -82,7 +82,7 @@ pub(super) fn name_of(kind: &Kind) -> Option<&'static str> {
         Kind::Marker(Marker::MinKey) => MIN_KEY,
         Kind::Marker(Marker::MaxKey) => MAX_KEY,
         Kind::Mixed => MIXED,
-        Kind::Shown(Shown::Mixed(_)) => ARROW_JSON,
+        Kind::Represented(Represented::Mixed(_)) => ARROW_JSON,
         _ => return None,
     })
 }
@@ -148,8 +148,8 @@ pub(super) fn storage(kind: &Kind) -> DataType {
             let entry = DataType::Struct(vec![key, to_field("value", values)].into());
             DataType::Map(Arc::new(Field::new("entries", entry, false)), false)
         }
-        Kind::Plain(plain) | Kind::Rounded(plain) => plain.clone(),
-        Kind::Shown(shown) => shown.storage().clone(),
+        Kind::ArrowOnly(plain) | Kind::Rounded(plain) => plain.clone(),
+        Kind::Represented(represented) => represented.storage().clone(),
     }
 }
 

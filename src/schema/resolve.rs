@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::observed::{Observed, Seen};
+use super::observed_types::{ObservedTypes, PathTypes};
 use super::table::{Kind, TableSchema};
 use crate::chunk::Marker;
 use crate::error::{Error, Result};
@@ -32,7 +32,7 @@ const LIST: u32 = 1 << ElementType::List as u32;
 const DOUBLE: u32 = 1 << ElementType::Double as u32;
 const INTS: u32 = 1 << ElementType::Int32 as u32 | 1 << ElementType::Int64 as u32;
 
-impl Observed {
+impl ObservedTypes {
     /// The table that holds everything seen.
     ///
     /// # Errors
@@ -57,7 +57,7 @@ impl Observed {
 
     /// Forgets what lies below paths that will be mixed whatever follows, so that joining stays small.
     ///
-    /// The answer of [`Observed::resolve`] under the same limits stays the same.
+    /// The answer of [`ObservedTypes::resolve`] under the same limits stays the same.
     pub fn prune(&mut self, limits: &Limits) {
         for seen in self.keys.fields_mut() {
             seen.prune(1, limits);
@@ -65,15 +65,15 @@ impl Observed {
     }
 }
 
-impl Seen {
+impl PathTypes {
     /// The type of a column at this path, `level` Arrow levels down; top-level columns are on level 1.
     pub(super) fn kind(&self, level: u32, limits: &Limits) -> Kind {
-        if self.surely_mixed(level, limits) {
+        if self.is_certainly_mixed(level, limits) {
             return Kind::Mixed;
         }
         match self.types.as_slice() {
             [] => Kind::Null,
-            [only] => self.uniform(only.kind, level, limits),
+            [only] => self.single_type_kind(only.kind, level, limits),
             // Only numbers are left: int32 and int64, or with doubles and all of them exact.
             _ if self.type_bits() & DOUBLE == 0 => Kind::Int64,
             _ => Kind::Double,
@@ -81,19 +81,19 @@ impl Seen {
     }
 
     /// Whether nothing that could still be seen here would make it other than mixed.
-    fn surely_mixed(&self, level: u32, limits: &Limits) -> bool {
+    fn is_certainly_mixed(&self, level: u32, limits: &Limits) -> bool {
         let types = self.type_bits();
         let several = types.count_ones() > 1;
         let nests = types & (DOCUMENT | LIST) != 0;
         let keys = self.keys.as_ref().map_or(0, |keys| keys.fields().len());
-        self.forced
+        self.kept_as_bson
             || (several && types & !(INTS | DOUBLE) != 0)
             || (several && types & DOUBLE != 0 && self.inexact)
             || (nests && level >= limits.nested.max_levels)
             || keys > limits.nested.max_keys
     }
 
-    fn uniform(&self, kind: ElementType, level: u32, limits: &Limits) -> Kind {
+    fn single_type_kind(&self, kind: ElementType, level: u32, limits: &Limits) -> Kind {
         match kind {
             ElementType::Double => Kind::Double,
             ElementType::String => Kind::String,
@@ -103,7 +103,7 @@ impl Seen {
                     // Arrow consumers do not agree on structs without fields, and {} must not read as null.
                     return Kind::Mixed;
                 }
-                let field = |(name, seen): &(Arc<str>, Seen)| {
+                let field = |(name, seen): &(Arc<str>, PathTypes)| {
                     (Arc::clone(name), seen.kind(level + 1, limits))
                 };
                 Kind::Document(keys.iter().map(field).collect())
@@ -141,8 +141,8 @@ impl Seen {
     }
 
     fn prune(&mut self, level: u32, limits: &Limits) {
-        if self.surely_mixed(level, limits) {
-            self.forced = true;
+        if self.is_certainly_mixed(level, limits) {
+            self.kept_as_bson = true;
             self.keys = None;
             self.items = None;
             return;

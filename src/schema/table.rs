@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::shown::Shown;
-use super::{extension, given};
+use super::representation::Represented;
+use super::{extension, user_schema};
 use crate::chunk::Marker;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -58,11 +58,11 @@ pub enum Kind {
     /// Several types: each cell as BSON.
     Mixed,
     /// Values in another Arrow type than the one they are found in; only schemas that were given ask for these.
-    Plain(DataType),
-    /// As [`Plain`](Kind::Plain), also where only a value near the one that was found can be held.
+    ArrowOnly(DataType),
+    /// As [`Plain`](Kind::ArrowOnly), also where only a value near the one that was found can be held.
     Rounded(DataType),
     /// Values of an extension type in a plain Arrow type; only asked for.
-    Shown(Shown),
+    Represented(Represented),
     /// Lists of this behind 64-bit offsets; only given.
     LargeList(Box<Kind>),
     /// Lists of exactly so many of this; only given.
@@ -75,9 +75,9 @@ impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // What fits may depend on precision, unit or width: say them.
-            Kind::Plain(plain) => return plain.fmt(f),
+            Kind::ArrowOnly(plain) => return plain.fmt(f),
             Kind::Rounded(plain) => return write!(f, "{plain} rounded"),
-            Kind::Shown(shown) => return shown.base().fmt(f),
+            Kind::Represented(represented) => return represented.base().fmt(f),
             Kind::FixedSizeList(_, size) => return write!(f, "list of {size} items"),
             _ => {}
         }
@@ -105,7 +105,7 @@ impl fmt::Display for Kind {
             Kind::Marker(Marker::MaxKey) => "maxKey",
             Kind::Document(_) | Kind::Map(_) => "document",
             Kind::List(_) | Kind::LargeList(_) | Kind::FixedSizeList(..) => "list",
-            Kind::Plain(_) | Kind::Rounded(_) | Kind::Shown(_) => "another Arrow type",
+            Kind::ArrowOnly(_) | Kind::Rounded(_) | Kind::Represented(_) => "another Arrow type",
             Kind::Mixed => "mixed",
         })
     }
@@ -158,8 +158,8 @@ impl TableSchema {
     ///
     /// # Errors
     /// `InvalidArgument` naming the path of the first field whose type is not supported.
-    pub fn given(schema: &Schema) -> Result<Self> {
-        Ok(TableSchema::new(given::from_fields(schema.fields())?))
+    pub fn from_user(schema: &Schema) -> Result<Self> {
+        Ok(TableSchema::new(user_schema::from_fields(schema.fields())?))
     }
 
     /// The same with one more column in Arrow, of values that do not fit: a list of paths (keys, and list positions as

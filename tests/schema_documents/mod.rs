@@ -7,7 +7,7 @@ use arrow_array::{Array, RecordBatch};
 use data_bridge::chunk::Chunk;
 use data_bridge::conform::{conform, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
-use data_bridge::schema::{Kind, Limits, Observed, TableSchema};
+use data_bridge::schema::{Kind, Limits, ObservedTypes, TableSchema};
 
 /// A BSON type byte and a value's bytes.
 pub type Value = (u8, Vec<u8>);
@@ -113,16 +113,20 @@ pub fn chunk_with(documents: &[Vec<u8>], options: &DecodeOptions) -> Chunk {
 }
 
 /// What `documents` show when they come in pieces of `size`.
-pub fn observed(documents: &[Vec<u8>], size: usize, limits: &Limits) -> (Vec<Chunk>, Observed) {
+pub fn observed(
+    documents: &[Vec<u8>],
+    size: usize,
+    limits: &Limits,
+) -> (Vec<Chunk>, ObservedTypes) {
     let options = DecodeOptions {
         limits: limits.nested,
         ..Default::default()
     };
-    let mut all = Observed::default();
+    let mut all = ObservedTypes::default();
     let mut chunks = Vec::new();
     for piece in documents.chunks(size) {
         let chunk = chunk_with(piece, &options);
-        all.join(Observed::of(&chunk, all.rows()));
+        all.join(ObservedTypes::of(&chunk, all.rows()));
         chunks.push(chunk);
     }
     (chunks, all)

@@ -6,7 +6,7 @@ use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 use std::sync::Arc;
 
-use super::Reading;
+use super::ArrowReader;
 use crate::chunk::Values;
 use crate::error::Result;
 
@@ -16,14 +16,14 @@ const LIMIT: u128 = 10u128.pow(34);
 const BIAS: u128 = 6176;
 const EXPONENT_AT: u32 = 113;
 
-impl Reading {
+impl ArrowReader {
     /// Unscaled values as 128 bits, whatever width they have.
-    pub(super) fn wide(&self, array: &ArrayRef) -> Result<ArrayRef> {
+    pub(super) fn widen(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let wide: Decimal128Array = match array.data_type() {
             DataType::Decimal32(_, _) => array.as_primitive::<Decimal32Type>().unary(i128::from),
             DataType::Decimal64(_, _) => array.as_primitive::<Decimal64Type>().unary(i128::from),
             DataType::Decimal256(_, _) => self
-                .each(array.as_primitive::<Decimal256Type>(), |value| {
+                .try_map(array.as_primitive::<Decimal256Type>(), |value| {
                     value.to_i128().ok_or_else(too_long)
                 })?,
             other => return Err(self.unsupported(other)),

@@ -10,7 +10,7 @@ use arrow_array::{
 use arrow_buffer::NullBuffer;
 use arrow_schema::DataType;
 
-use super::{push_null, Reading};
+use super::{push_null, ArrowReader};
 use crate::chunk::{Marker, Tagged, Values};
 use crate::error::{Error, Result};
 use crate::raw::{normalise_document, normalise_value, Elements, Malformed, TextPolicy};
@@ -19,7 +19,7 @@ use crate::schema::{
     REGEX, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
 };
 
-impl Reading {
+impl ArrowReader {
     /// The values of an extension type; `None` for one that is not ours: it is read as its storage.
     pub(super) fn extension(&mut self, name: &str, array: &ArrayRef) -> Result<Option<Values>> {
         Ok(Some(match name {
@@ -44,8 +44,8 @@ impl Reading {
             REGEX => {
                 let [pattern, options] = self.parts(name, array, ["pattern", "options"])?;
                 let (pattern, options) = (self.text(&pattern)?, self.text(&options)?);
-                self.no_nul(&pattern)?;
-                self.no_nul(&options)?;
+                self.refuse_nul(&pattern)?;
+                self.refuse_nul(&options)?;
                 Values::Regex { pattern, options }
             }
             DBPOINTER => {
@@ -95,14 +95,14 @@ impl Reading {
     }
 
     pub(super) fn bytes(&self, array: &ArrayRef) -> Result<BinaryArray> {
-        let array = self.unpacked(array)?;
+        let array = self.unpack(array)?;
         Ok(self.cast(&array, &DataType::Binary)?.as_binary().clone())
     }
 
     /// True is a value; false, which we never write, is none.
     fn marker(&self, name: &str, array: &ArrayRef) -> Result<BooleanArray> {
         let DataType::Boolean = array.data_type() else {
-            return Err(self.refuse(format!("{name} over {}", array.data_type())));
+            return Err(self.invalid(format!("{name} over {}", array.data_type())));
         };
         let array = array.as_boolean();
         if array.false_count() == 0 {
@@ -121,13 +121,13 @@ impl Reading {
         });
         let Some((array, first, second)) = found else {
             let [first, second] = names;
-            return Err(self.refuse(format!(
+            return Err(self.invalid(format!(
                 "{name} is a struct of {first} and {second}, not {}",
                 array.data_type()
             )));
         };
         let mask = |part: &ArrayRef| {
-            let part = super::masked(&self.unpacked(part)?, array.nulls())?;
+            let part = super::mask_nulls(&self.unpack(part)?, array.nulls())?;
             let hole = (0..part.len()).find(|&slot| part.is_null(slot) && array.is_valid(slot));
             match hole {
                 Some(slot) => Err(self.value_error(slot, format!("a part of {name} is null"))),
@@ -137,7 +137,7 @@ impl Reading {
         Ok([mask(first)?, mask(second)?])
     }
 
-    fn no_nul(&self, array: &StringArray) -> Result<()> {
+    fn refuse_nul(&self, array: &StringArray) -> Result<()> {
         let slots = (0..array.len()).filter(|&slot| array.is_valid(slot));
         match slots
             .into_iter()
@@ -171,8 +171,8 @@ impl Reading {
             if cells.is_null(slot) {
                 push_null(&mut tagged, in_list);
             } else {
-                unwrap(cells.value(slot), depth, &mut tagged)
-                    .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;
+                unwrap_mixed(cells.value(slot), depth, &mut tagged)
+                    .map_err(|bad| self.locate(slot, Error::decode(bad.offset, bad.reason)))?;
                 self.check_size(slot, &tagged)?;
             }
         }
@@ -189,21 +189,21 @@ impl Reading {
                 continue;
             }
             scratch.clear();
-            document(scopes.value(slot), depth, &mut scratch)
-                .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;
+            normalise_scope(scopes.value(slot), depth, &mut scratch)
+                .map_err(|bad| self.locate(slot, Error::decode(bad.offset, bad.reason)))?;
             builder.append_value(&scratch);
         }
         Ok(builder.finish())
     }
 }
 
-fn document(bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
-    whole(bytes)?;
+fn normalise_scope(bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    check_length(bytes)?;
     normalise_document(bytes, depth, TextPolicy::Strict, out).map(drop)
 }
 
 /// Whether the document at the start of `bytes` is all there is.
-fn whole(bytes: &[u8]) -> Result<(), Malformed> {
+fn check_length(bytes: &[u8]) -> Result<(), Malformed> {
     match crate::raw::document_len(bytes, 0)? {
         len if len == bytes.len() => Ok(()),
         len => Err(Malformed {
@@ -214,12 +214,12 @@ fn whole(bytes: &[u8]) -> Result<(), Malformed> {
 }
 
 /// Appends the value of the document `{"": value}`.
-fn unwrap(bytes: &[u8], depth: usize, tagged: &mut Tagged) -> Result<(), Malformed> {
+fn unwrap_mixed(bytes: &[u8], depth: usize, tagged: &mut Tagged) -> Result<(), Malformed> {
     let wrong = |offset| Malformed {
         offset,
         reason: "a mixed cell is a document with the one key \"\"",
     };
-    whole(bytes)?;
+    check_length(bytes)?;
     let mut elements = Elements::new(bytes)?;
     let element = elements.next().ok_or_else(|| wrong(4))??;
     if !element.key.is_empty() || elements.next().is_some() {

@@ -20,7 +20,7 @@ use arrow_array::{cast::AsArray, AnyDictionaryArray, Array, ArrayRef, RecordBatc
 use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field};
 
-use super::internal;
+use super::internal_error;
 use crate::chunk::{Chunk, Column, DuplicateKeys, Tagged, Values};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
@@ -33,12 +33,12 @@ use crate::schema::extension_name;
 /// `InvalidArgument` naming the path, and the row where it is a value's fault, for what BSON cannot hold exactly;
 /// a decode error for a cell of our extension types that is not the BSON it should be.
 pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
-    let mut reading = Reading {
+    let mut reader = ArrowReader {
         path: Vec::new(),
         rows: Rows::Top,
     };
     let schema = batch.schema();
-    let documents = reading.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
+    let documents = reader.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
     Ok(Chunk {
         documents: Arc::new(documents),
         bytes: batch.get_array_memory_size(),
@@ -57,18 +57,18 @@ enum Rows {
 }
 
 /// Where the reading stands.
-struct Reading {
+struct ArrowReader {
     path: Path,
     rows: Rows,
 }
 
-impl Reading {
+impl ArrowReader {
     /// The column `field` with the cells of `array`; in lists there are no missing cells, only null ones.
     fn column(&mut self, field: &Field, array: &ArrayRef) -> Result<Arc<Column>> {
         if self.path.len() > MAX_DEPTH {
-            return Err(self.refuse("more than 200 levels of nesting".into()));
+            return Err(self.invalid("more than 200 levels of nesting".into()));
         }
-        let array = self.unpacked(array)?;
+        let array = self.unpack(array)?;
         let extension = extension_name(field).map(|name| self.extension(name, &array));
         let values = match extension.transpose()?.flatten() {
             Some(values) => values,
@@ -78,12 +78,12 @@ impl Reading {
     }
 
     /// Without dictionary or run-end encoding.
-    fn unpacked(&self, array: &ArrayRef) -> Result<ArrayRef> {
+    fn unpack(&self, array: &ArrayRef) -> Result<ArrayRef> {
         match array.data_type() {
             DataType::Dictionary(_, _) => {
                 let dictionary: &dyn AnyDictionaryArray = array.as_any_dictionary();
                 let plain = arrow_select::take::take(dictionary.values(), dictionary.keys(), None);
-                self.unpacked(&plain.map_err(internal)?)
+                self.unpack(&plain.map_err(internal_error)?)
             }
             DataType::RunEndEncoded(_, values) => self.cast(array, values.data_type()),
             _ => Ok(Arc::clone(array)),
@@ -119,7 +119,7 @@ impl Reading {
             ..Default::default()
         };
         arrow_cast::cast_with_options(array, wanted, &options).map_err(|error: ArrowError| {
-            self.refuse(format!("{} cannot be read: {error}", array.data_type()))
+            self.invalid(format!("{} cannot be read: {error}", array.data_type()))
         })
     }
 
@@ -129,7 +129,11 @@ impl Reading {
     }
 
     /// Reads what lies below `step`.
-    fn inside<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    fn read_below<T>(
+        &mut self,
+        step: Step,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         self.path.push(step);
         let outcome = read(self);
         self.path.pop();
@@ -137,7 +141,7 @@ impl Reading {
     }
 
     /// An argument that cannot be read, here.
-    fn refuse(&self, text: String) -> Error {
+    fn invalid(&self, text: String) -> Error {
         Error::new(ErrorKind::InvalidArgument(text)).at(Location {
             path: self.path.clone(),
             ..Location::default()
@@ -145,13 +149,13 @@ impl Reading {
     }
 
     fn unsupported(&self, found: &DataType) -> Error {
-        self.refuse(format!(
+        self.invalid(format!(
             "a column of type {found} has no counterpart in BSON"
         ))
     }
 
     /// `error` at `slot`: its row, and list positions instead of "any item".
-    fn at(&self, slot: usize, error: Error) -> Error {
+    fn locate(&self, slot: usize, error: Error) -> Error {
         let mut path = self.path.clone();
         let mut rows = &self.rows;
         let mut slot = slot;
@@ -183,7 +187,7 @@ impl Reading {
     }
 
     fn value_error(&self, slot: usize, text: impl Into<String>) -> Error {
-        self.at(slot, Error::new(ErrorKind::InvalidArgument(text.into())))
+        self.locate(slot, Error::new(ErrorKind::InvalidArgument(text.into())))
     }
 }
 
@@ -197,7 +201,7 @@ fn push_null(tagged: &mut Tagged, in_list: bool) {
 }
 
 /// `array`, null also where `outer` is: a value under a null parent is no value.
-fn masked(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
+fn mask_nulls(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
     let Some(outer) = outer.filter(|outer| outer.null_count() > 0) else {
         return Ok(Arc::clone(array));
     };
@@ -206,5 +210,5 @@ fn masked(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
         return Ok(Arc::clone(array));
     }
     let absent = arrow_array::BooleanArray::new(!outer.inner(), None);
-    arrow_select::nullif::nullif(array, &absent).map_err(internal)
+    arrow_select::nullif::nullif(array, &absent).map_err(internal_error)
 }

@@ -7,12 +7,12 @@ use arrow_array::{Array, ArrayRef, ListArray, StructArray, UInt32Array};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{FieldRef, Fields};
 
-use super::{masked, Reading, Rows};
+use super::{mask_nulls, ArrowReader, Rows};
 use crate::chunk::{Documents, Field, Shapes, Tagged, Values};
-use crate::conform::internal;
+use crate::conform::internal_error;
 use crate::error::{Result, Step};
 
-impl Reading {
+impl ArrowReader {
     /// Documents with one key a field; a key is there where its value is not null.
     pub(super) fn documents(
         &mut self,
@@ -25,15 +25,15 @@ impl Reading {
         let mut columns = Vec::with_capacity(fields.len());
         for (field, array) in fields.iter().zip(arrays) {
             let name: Arc<str> = field.name().as_str().into();
-            let column = self.inside(Step::Key(Arc::clone(&name)), |reading| {
+            let column = self.read_below(Step::Key(Arc::clone(&name)), |reader| {
                 if !names.insert(Arc::clone(&name)) {
-                    return Err(reading.refuse("this name occurs twice".into()));
+                    return Err(reader.invalid("this name occurs twice".into()));
                 }
                 if name.contains('\0') {
-                    return Err(reading.refuse("a BSON key cannot hold NUL".into()));
+                    return Err(reader.invalid("a BSON key cannot hold NUL".into()));
                 }
-                let array = reading.unpacked(array)?;
-                reading.column(field, &masked(&array, nulls)?)
+                let array = reader.unpack(array)?;
+                reader.column(field, &mask_nulls(&array, nulls)?)
             })?;
             columns.push(Field { name, column });
         }
@@ -51,7 +51,7 @@ impl Reading {
 
     pub(super) fn list_values(&mut self, item: &FieldRef, array: &ListArray) -> Result<Values> {
         let (offsets, items) = items(array)?;
-        let items = self.items(&offsets, |reading| reading.column(item, &items))?;
+        let items = self.items(&offsets, |reader| reader.column(item, &items))?;
         Ok(Values::List {
             nulls: array.nulls().cloned(),
             offsets,
@@ -67,7 +67,7 @@ impl Reading {
     ) -> Result<T> {
         let outer = self.rows.clone();
         self.rows = Rows::Items(offsets.clone(), Arc::new(outer.clone()));
-        let outcome = self.inside(Step::Index(0), read);
+        let outcome = self.read_below(Step::Index(0), read);
         self.rows = outer;
         outcome
     }
@@ -97,12 +97,12 @@ fn compact(array: &ListArray) -> Result<ListArray> {
         return Ok(array.clone());
     }
     let all: UInt32Array = (0..array.len() as u32).map(Some).collect();
-    let taken = arrow_select::take::take(array, &all, None).map_err(internal)?;
+    let taken = arrow_select::take::take(array, &all, None).map_err(internal_error)?;
     taken
         .as_any()
         .downcast_ref::<ListArray>()
         .cloned()
-        .ok_or_else(|| internal("a list was expected"))
+        .ok_or_else(|| internal_error("a list was expected"))
 }
 
 /// Which slots of a column hold something; `None` when all do.

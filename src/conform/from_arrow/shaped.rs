@@ -4,10 +4,10 @@ use arrow_array::{Array, BinaryArray, RecordBatch};
 use arrow_schema::extension::EXTENSION_TYPE_METADATA_KEY;
 use arrow_schema::{DataType, FieldRef};
 
-use super::{chunk_from_batch, Reading, Rows};
+use super::{chunk_from_batch, ArrowReader, Rows};
 use crate::chunk::{encode_document, Chunk, DocumentCell};
-use crate::conform::internal;
-use crate::conform::shapes::{fingerprint, Shaped};
+use crate::conform::internal_error;
+use crate::conform::shapes::{fingerprint, DocumentWriter};
 use crate::decode::{decode, DecodeOptions};
 use crate::error::{Error, Location, Result, Step};
 use crate::schema::{extension_name, SHAPES};
@@ -27,7 +27,7 @@ pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
         return Ok(vec![chunk_from_batch(batch)?]);
     };
     let field = &schema.fields()[place];
-    let reading = Reading {
+    let reader = ArrowReader {
         path: vec![Step::Key(field.name().as_str().into())],
         rows: Rows::Top,
     };
@@ -35,20 +35,20 @@ pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
     columns.remove_column(place);
     let found = fingerprint(columns.schema().fields().iter());
     if field.metadata().get(EXTENSION_TYPE_METADATA_KEY) != Some(&found) {
-        return Err(reading.refuse(
+        return Err(reader.invalid(
             "these shapes were written for other columns: read the table as it was written, or leave this column out"
                 .into(),
         ));
     }
     if !is_binary(batch.column(place).data_type()) {
-        return Err(reading.refuse(format!("{SHAPES} over {}", field.data_type())));
+        return Err(reader.invalid(format!("{SHAPES} over {}", field.data_type())));
     }
-    let shapes = reading.bytes(batch.column(place))?;
+    let shapes = reader.bytes(batch.column(place))?;
     let plain = chunk_from_batch(&columns)?;
     if shapes.null_count() == shapes.len() {
         return Ok(vec![plain]);
     }
-    Pieces::default().read(&plain, &shapes, reading.path)
+    Pieces::default().read(&plain, &shapes, reader.path)
 }
 
 /// Whether a type is Binary, in any layout that tools turn it into.
@@ -73,9 +73,9 @@ struct Pieces {
 impl Pieces {
     fn read(mut self, plain: &Chunk, shapes: &BinaryArray, path: Vec<Step>) -> Result<Vec<Chunk>> {
         let documents = &plain.documents;
-        let mut shaped = Shaped::default();
+        let mut shaped = DocumentWriter::default();
         for row in 0..plain.rows() {
-            let start = u32::try_from(self.bson.len()).map_err(internal)?;
+            let start = u32::try_from(self.bson.len()).map_err(internal_error)?;
             if shapes.is_null(row) {
                 encode_document(&DocumentCell::Row { documents, row }, &mut self.bson)?;
             } else {

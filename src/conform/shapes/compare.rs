@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::format::{
-    push_number, recast, DOCUMENT, DOUBLE, INT32, INT64, LIST, LITERAL, NULL, PLAIN,
+    push_number, recast, DOCUMENT, DOUBLE, INT32, INT64, LIST, LITERAL, NULL, UNCHANGED,
 };
 use crate::chunk::{encode_cell, encode_wrapped, Cell, DocumentCell, Documents, ListCell};
 use crate::conform::positions::Positions;
@@ -12,7 +12,7 @@ use crate::error::Error;
 use crate::schema::Kind;
 
 /// Compares rows of one Chunk.
-pub(super) struct Compare {
+pub(super) struct RowComparison {
     /// Values that did not fit were given up.
     nulled: bool,
     /// Literals written so far.
@@ -30,9 +30,9 @@ struct Run {
     next: usize,
 }
 
-impl Compare {
+impl RowComparison {
     pub fn new(policy: &Policy) -> Self {
-        Compare {
+        RowComparison {
             nulled: policy.on_conflict == OnConflict::Null,
             literals: 0,
             failure: None,
@@ -169,7 +169,7 @@ impl Compare {
             let literals = self.literals;
             let given_up = self.nulled && is_null(&plain);
             if given_up || self.cell(kind, &cell, &plain, &mut item) {
-                item.push(PLAIN);
+                item.push(UNCHANGED);
             } else {
                 all_same = false;
             }

@@ -7,7 +7,7 @@ use crate::raw::Malformed;
 use crate::schema::{double_to_int, extension_name, int_to_double};
 
 /// As it reads.
-pub(super) const PLAIN: u8 = 0;
+pub(super) const UNCHANGED: u8 = 0;
 /// null
 pub(super) const NULL: u8 = 1;
 /// The same number as an int32.
@@ -46,14 +46,14 @@ pub(super) fn push_number(mut value: usize, out: &mut Vec<u8>) {
 }
 
 /// Walks a shape.
-pub(super) struct Bytes<'a> {
+pub(super) struct ShapeBytes<'a> {
     all: &'a [u8],
     at: usize,
 }
 
-impl<'a> Bytes<'a> {
+impl<'a> ShapeBytes<'a> {
     pub fn new(all: &'a [u8]) -> Self {
-        Bytes { all, at: 0 }
+        ShapeBytes { all, at: 0 }
     }
 
     pub fn at(&self) -> usize {

@@ -26,13 +26,13 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::{chunk_from_batch, internal, mixed, Failure, Policy};
+use super::{chunk_from_batch, internal_error, mixed, Failure, Policy};
 use crate::chunk::{Chunk, DocumentCell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{TableSchema, SHAPES};
-use compare::Compare;
+use compare::RowComparison;
 pub(super) use format::fingerprint;
-pub(super) use read::Shaped;
+pub(super) use read::DocumentWriter;
 
 /// The name of the column.
 pub const SHAPES_COLUMN: &str = "_shapes";
@@ -79,7 +79,7 @@ pub fn add_shapes(
     shaped: &SchemaRef,
 ) -> Result<RecordBatch> {
     let plain = chunk_from_batch(batch)?;
-    let mut compare = Compare::new(policy);
+    let mut comparison = RowComparison::new(policy);
     let mut column = BinaryBuilder::new();
     let mut shape = Vec::new();
     let mut size = 0;
@@ -89,14 +89,14 @@ pub fn add_shapes(
             documents: &chunk.documents,
             row,
         };
-        let same = compare.document(
+        let same = comparison.document(
             schema.fields(),
             &document,
             &plain.documents,
             row,
             &mut shape,
         );
-        if let Some(failure) = compare.failure.take() {
+        if let Some(failure) = comparison.failure.take() {
             return Err(failure);
         }
         if same {
@@ -110,5 +110,5 @@ pub fn add_shapes(
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(column.finish()) as ArrayRef);
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(shaped), columns, &options).map_err(internal)
+    RecordBatch::try_new_with_options(Arc::clone(shaped), columns, &options).map_err(internal_error)
 }

@@ -1,18 +1,18 @@
 //! Rows and their shapes back to documents.
 
-use super::format::{recast, Bytes, DOCUMENT, LIST, LITERAL, NULL, PLAIN};
+use super::format::{recast, ShapeBytes, DOCUMENT, LIST, LITERAL, NULL, UNCHANGED};
 use crate::chunk::{encode_cell, encode_element, Cell, DocumentCell, Documents, ListCell};
 use crate::raw::{normalise_document, ElementType, Elements, Malformed, TextPolicy};
 
 /// Writes documents as BSON, by their shapes. What it is given may be anything.
 #[derive(Default)]
-pub(in crate::conform) struct Shaped {
+pub(in crate::conform) struct DocumentWriter {
     /// The value being read stands for several items.
     repeated: bool,
     literal: Vec<u8>,
 }
 
-impl Shaped {
+impl DocumentWriter {
     /// Appends the document that `shape` makes of a row.
     ///
     /// # Errors
@@ -24,7 +24,7 @@ impl Shaped {
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
-        let mut bytes = Bytes::new(shape);
+        let mut bytes = ShapeBytes::new(shape);
         self.repeated = false;
         self.document(&mut bytes, documents, row, out)?;
         if !bytes.is_end() {
@@ -35,14 +35,14 @@ impl Shaped {
 
     fn document(
         &mut self,
-        bytes: &mut Bytes<'_>,
+        bytes: &mut ShapeBytes<'_>,
         documents: &Documents,
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         let fields = documents.fields();
         let mut written = vec![false; fields.len()];
-        let mut once = |field: usize, bytes: &Bytes<'_>| match written.get_mut(field) {
+        let mut once = |field: usize, bytes: &ShapeBytes<'_>| match written.get_mut(field) {
             Some(written) if !*written => {
                 *written = true;
                 Ok(())
@@ -94,13 +94,13 @@ impl Shaped {
     /// Appends an element made of what `plain` reads as.
     fn value(
         &mut self,
-        bytes: &mut Bytes<'_>,
+        bytes: &mut ShapeBytes<'_>,
         key: &str,
         plain: &Cell<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         match (bytes.byte()?, plain) {
-            (PLAIN, plain) => element(bytes, key, plain, out)?,
+            (UNCHANGED, plain) => element(bytes, key, plain, out)?,
             // Only of a null: a value that was put in its place later is not to be lost.
             (NULL, Cell::Null) => element(bytes, key, &Cell::Null, out)?,
             (DOCUMENT, Cell::Document(DocumentCell::Row { documents, row })) => {
@@ -122,7 +122,7 @@ impl Shaped {
 
     fn list(
         &mut self,
-        bytes: &mut Bytes<'_>,
+        bytes: &mut ShapeBytes<'_>,
         list: &ListCell<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
@@ -157,7 +157,7 @@ impl Shaped {
 
     fn literal(
         &mut self,
-        bytes: &mut Bytes<'_>,
+        bytes: &mut ShapeBytes<'_>,
         key: &str,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
@@ -199,7 +199,7 @@ fn begin(out: &mut Vec<u8>) -> usize {
 }
 
 /// Ends the document that was begun at `start`.
-fn end(start: usize, bytes: &Bytes<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+fn end(start: usize, bytes: &ShapeBytes<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
     out.push(0);
     let len = i32::try_from(out.len() - start);
     let len = len.map_err(|_| bytes.wrong("a document would be over 2 GiB"))?;
@@ -209,7 +209,7 @@ fn end(start: usize, bytes: &Bytes<'_>, out: &mut Vec<u8>) -> Result<(), Malform
 
 /// Appends an element; the only thing that can be wrong with it is its size.
 fn element(
-    bytes: &Bytes<'_>,
+    bytes: &ShapeBytes<'_>,
     key: &str,
     cell: &Cell<'_>,
     out: &mut Vec<u8>,

@@ -13,24 +13,24 @@ use crate::raw::ElementType;
 /// Joining is associative, and joining the parts of a result in order gives what the whole would have given. Columns come
 /// in order of first appearance.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
+pub struct ObservedTypes {
     pub(super) rows: u64,
-    pub(super) keys: Keys,
+    pub(super) keys: KeyTypes,
 }
 
 /// The keys of the documents at one path, in order of first appearance.
 #[derive(Clone, Debug, Default)]
-pub struct Keys {
-    fields: Vec<(Arc<str>, Seen)>,
+pub struct KeyTypes {
+    fields: Vec<(Arc<str>, PathTypes)>,
     /// The places of the first so many fields; extended when a key does not come where it is expected.
     places: HashMap<Arc<str>, usize>,
 }
 
 /// What was seen at one path. Nulls leave no mark: they join anything.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Seen {
+pub struct PathTypes {
     /// The types seen, in order of first appearance.
-    pub(super) types: Vec<TypeSeen>,
+    pub(super) types: Vec<TypeCount>,
     /// Some integer is not exact as a double.
     pub(super) inexact: bool,
     /// Binary subtypes, a bit each.
@@ -38,41 +38,41 @@ pub struct Seen {
     /// Some binary is not of subtype 4 with 16 bytes.
     pub(super) not_uuid: bool,
     /// Documents or lists that are kept as BSON: beside other types, too deep, or with too many keys.
-    pub(super) forced: bool,
+    pub(super) kept_as_bson: bool,
     /// The keys of documents here.
-    pub(super) keys: Option<Box<Keys>>,
+    pub(super) keys: Option<Box<KeyTypes>>,
     /// The items of lists here.
-    pub(super) items: Option<Box<Seen>>,
+    pub(super) items: Option<Box<PathTypes>>,
 }
 
 /// One type among those seen at a path.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TypeSeen {
+pub struct TypeCount {
     /// The type on the wire.
     pub kind: ElementType,
     /// How many values had it.
     pub count: u64,
     /// The first of them; `None` when a column was typed but empty (it came from Arrow).
-    pub first: Option<First>,
+    pub first: Option<FirstDocument>,
 }
 
 /// The document in which something was first seen.
 #[derive(Clone, Debug, PartialEq)]
-pub struct First {
+pub struct FirstDocument {
     /// Its position in the result.
     pub row: u64,
     /// Its `_id`, if it has one.
     pub id: Option<Arc<RawValue>>,
 }
 
-impl Observed {
+impl ObservedTypes {
     /// What `chunk` shows; `first_row` is the position of its first document in the result.
     pub fn of(chunk: &Chunk, first_row: u64) -> Self {
         super::scan::observe(chunk, first_row)
     }
 
     /// Adds what the documents after these showed.
-    pub fn join(&mut self, other: Observed) {
+    pub fn join(&mut self, other: ObservedTypes) {
         self.rows += other.rows;
         self.keys.join(other.keys);
     }
@@ -83,14 +83,14 @@ impl Observed {
     }
 
     /// The top-level keys.
-    pub fn keys(&self) -> &Keys {
+    pub fn keys(&self) -> &KeyTypes {
         &self.keys
     }
 }
 
-impl Seen {
+impl PathTypes {
     /// The types seen, in order of first appearance.
-    pub fn types(&self) -> &[TypeSeen] {
+    pub fn types(&self) -> &[TypeCount] {
         &self.types
     }
 
@@ -102,16 +102,16 @@ impl Seen {
     }
 
     /// The keys of documents seen here.
-    pub fn keys(&self) -> Option<&Keys> {
+    pub fn keys(&self) -> Option<&KeyTypes> {
         self.keys.as_deref()
     }
 
     /// What was seen in lists here.
-    pub fn items(&self) -> Option<&Seen> {
+    pub fn items(&self) -> Option<&PathTypes> {
         self.items.as_deref()
     }
 
-    fn join(&mut self, other: Seen) {
+    fn join(&mut self, other: PathTypes) {
         for seen in other.types {
             self.add(seen);
         }
@@ -120,7 +120,7 @@ impl Seen {
             *mine |= theirs;
         }
         self.not_uuid |= other.not_uuid;
-        self.forced |= other.forced;
+        self.kept_as_bson |= other.kept_as_bson;
         match (&mut self.keys, other.keys) {
             (Some(mine), Some(theirs)) => mine.join(*theirs),
             (mine @ None, theirs) => *mine = theirs,
@@ -133,7 +133,7 @@ impl Seen {
         }
     }
 
-    pub(super) fn add(&mut self, seen: TypeSeen) {
+    pub(super) fn add(&mut self, seen: TypeCount) {
         match self.types.iter_mut().find(|mine| mine.kind == seen.kind) {
             Some(mine) => {
                 mine.count += seen.count;
@@ -146,25 +146,25 @@ impl Seen {
     }
 }
 
-impl Keys {
+impl KeyTypes {
     /// The keys and what was seen under each.
-    pub fn fields(&self) -> &[(Arc<str>, Seen)] {
+    pub fn fields(&self) -> &[(Arc<str>, PathTypes)] {
         &self.fields
     }
 
-    pub(super) fn fields_mut(&mut self) -> impl Iterator<Item = &mut Seen> {
+    pub(super) fn fields_mut(&mut self) -> impl Iterator<Item = &mut PathTypes> {
         self.fields.iter_mut().map(|(_, seen)| seen)
     }
 
-    /// Keys from a list without duplicates.
-    pub(super) fn new(fields: Vec<(Arc<str>, Seen)>) -> Self {
-        Keys {
+    /// KeyTypes from a list without duplicates.
+    pub(super) fn new(fields: Vec<(Arc<str>, PathTypes)>) -> Self {
+        KeyTypes {
             fields,
             places: HashMap::new(),
         }
     }
 
-    fn join(&mut self, other: Keys) {
+    fn join(&mut self, other: KeyTypes) {
         let mut expected = 0;
         for (name, seen) in other.fields {
             let place = match self.place(&name, expected) {
@@ -195,7 +195,7 @@ impl Keys {
     }
 }
 
-impl PartialEq for Keys {
+impl PartialEq for KeyTypes {
     fn eq(&self, other: &Self) -> bool {
         self.fields == other.fields
     }

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cut::owned_reply;
 use super::reply::{Arrival, Framing, Reply, Source};
+use super::split::owned_reply;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Replies that are there already.

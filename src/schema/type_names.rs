@@ -3,16 +3,16 @@
 use arrow_schema::{DataType, TimeUnit};
 
 use super::extension::{name_of, EXTENSIONS};
-use super::shown::Shown;
+use super::representation::Represented;
 use super::table::Kind;
 
 impl Kind {
     /// The kind that `name` stands for: Arrow's names as pyarrow writes them, `datetime`, and the names of our extension
     /// types without `data_bridge.`, such as `objectid`.
     /// Behind the name of a number or a date, ` rounded` allows values to be rounded.
-    pub fn named(name: &str) -> Option<Kind> {
+    pub fn from_name(name: &str) -> Option<Kind> {
         if let Some(name) = name.strip_suffix(" rounded") {
-            return Kind::named(name)?.rounded();
+            return Kind::from_name(name)?.rounded();
         }
         let ours = |kind: &&Kind| {
             name_of(kind)
@@ -28,9 +28,9 @@ impl Kind {
             "string" | "utf8" => Kind::String,
             "binary" => Kind::Binary,
             "datetime" => Kind::DateTime,
-            "json" => Kind::Shown(Shown::Mixed(DataType::Utf8)),
+            "json" => Kind::Represented(Represented::Mixed(DataType::Utf8)),
             name => match plain(name) {
-                Some(plain) => Kind::Plain(plain),
+                Some(plain) => Kind::ArrowOnly(plain),
                 None => return EXTENSIONS.iter().find(ours).cloned(),
             },
         })
@@ -89,8 +89,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read() {
-        let plain = |kind| Some(Kind::Plain(kind));
+    fn names_are_parsed() {
+        let plain = |kind| Some(Kind::ArrowOnly(kind));
         let zone = |zone: &str| Some(zone.into());
         for (name, kind) in [
             ("int64", Some(Kind::Int64)),
@@ -120,7 +120,10 @@ mod tests {
                 Some(Kind::Rounded(DataType::Decimal128(10, 2))),
             ),
             ("date32 rounded", Some(Kind::Rounded(DataType::Date32))),
-            ("json", Some(Kind::Shown(Shown::Mixed(DataType::Utf8)))),
+            (
+                "json",
+                Some(Kind::Represented(Represented::Mixed(DataType::Utf8))),
+            ),
             ("string rounded", None),
             ("decimal128 rounded", None),
             (" rounded", None),
@@ -129,7 +132,7 @@ mod tests {
             ("int", None),
             ("", None),
         ] {
-            assert_eq!(Kind::named(name), kind, "{name}");
+            assert_eq!(Kind::from_name(name), kind, "{name}");
         }
     }
 }

@@ -8,22 +8,22 @@ use arrow_schema::{DataType, Field, Fields, TimeUnit};
 use super::extension::{
     extension_name, name_of, storage, ARROW_JSON, EXTENSIONS, ROUNDED, ROUNDING_KEY, UTC,
 };
-use super::shown::Shown;
+use super::representation::Represented;
 use super::table::Kind;
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::MAX_DEPTH;
 
 /// The columns of a given schema.
 pub(super) fn from_fields(fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
-    Given { path: Vec::new() }.fields(fields)
+    UserSchemaParser { path: Vec::new() }.fields(fields)
 }
 
 /// Walks a given schema; `path` is where it stands, items of a list as `[0]`.
-struct Given {
+struct UserSchemaParser {
     path: Path,
 }
 
-impl Given {
+impl UserSchemaParser {
     fn fields(&mut self, fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
         let mut names = HashSet::new();
         let mut kinds = Vec::with_capacity(fields.len());
@@ -31,7 +31,7 @@ impl Given {
             let name: Arc<str> = field.name().as_str().into();
             self.path.push(Step::Key(Arc::clone(&name)));
             if !names.insert(Arc::clone(&name)) {
-                return Err(self.refuse("this name occurs twice in the given schema".into()));
+                return Err(self.invalid("this name occurs twice in the given schema".into()));
             }
             let kind = self.field(field)?;
             self.path.pop();
@@ -42,20 +42,20 @@ impl Given {
 
     fn field(&mut self, field: &Field) -> Result<Kind> {
         if !field.is_nullable() {
-            return Err(self.refuse(
+            return Err(self.invalid(
                 "a given field must be nullable: any document may lack a key or hold null".into(),
             ));
         }
         let kind = match extension_name(field) {
             Some(name) => self.extension(name, field.data_type())?,
-            None => self.plain(field.data_type())?,
+            None => self.arrow_type(field.data_type())?,
         };
         match field.metadata().get(ROUNDING_KEY).map(String::as_str) {
             None => Ok(kind),
             Some(ROUNDED) => kind.rounded().ok_or_else(|| {
-                self.refuse(format!("values are not rounded to {}", field.data_type()))
+                self.invalid(format!("values are not rounded to {}", field.data_type()))
             }),
-            Some(other) => Err(self.refuse(format!(
+            Some(other) => Err(self.invalid(format!(
                 "the metadata {ROUNDING_KEY:?} of a given field is {ROUNDED:?} or absent, got {other:?}"
             ))),
         }
@@ -64,7 +64,7 @@ impl Given {
     fn extension(&self, name: &str, found: &DataType) -> Result<Kind> {
         use DataType::{LargeUtf8, Utf8, Utf8View};
         if name == ARROW_JSON && matches!(found, Utf8 | LargeUtf8 | Utf8View) {
-            return Ok(Kind::Shown(Shown::Mixed(found.clone())));
+            return Ok(Kind::Represented(Represented::Mixed(found.clone())));
         }
         let known = EXTENSIONS.iter().find(|kind| name_of(kind) == Some(name));
         let Some(kind) = known else {
@@ -79,7 +79,7 @@ impl Given {
         Ok(kind.clone())
     }
 
-    fn plain(&mut self, found: &DataType) -> Result<Kind> {
+    fn arrow_type(&mut self, found: &DataType) -> Result<Kind> {
         Ok(match found {
             DataType::Null => Kind::Null,
             DataType::Float64 => Kind::Double,
@@ -95,18 +95,18 @@ impl Given {
             DataType::Struct(fields) if !fields.is_empty() && self.path.len() < MAX_DEPTH => {
                 Kind::Document(self.fields(fields)?)
             }
-            DataType::List(item) => Kind::List(self.below(item)?),
-            DataType::LargeList(item) => Kind::LargeList(self.below(item)?),
-            DataType::FixedSizeList(item, size) => Kind::FixedSizeList(self.below(item)?, *size),
+            DataType::List(item) => Kind::List(self.item_kind(item)?),
+            DataType::LargeList(item) => Kind::LargeList(self.item_kind(item)?),
+            DataType::FixedSizeList(item, size) => Kind::FixedSizeList(self.item_kind(item)?, *size),
             DataType::Map(entries, _) => match entries.data_type() {
                 DataType::Struct(parts)
                     if parts.len() == 2 && parts[0].data_type() == &DataType::Utf8 =>
                 {
-                    Kind::Map(self.below(&parts[1])?)
+                    Kind::Map(self.item_kind(&parts[1])?)
                 }
                 _ => return Err(self.unsupported("a map whose keys are not utf8")),
             },
-            plain if converted(plain) => Kind::Plain(plain.clone()),
+            plain if is_convertible(plain) => Kind::ArrowOnly(plain.clone()),
             DataType::Dictionary(..) => {
                 return Err(self.unsupported(&format!(
                     "{found}: dictionaries hold strings, behind indexes of 32 or 64 bits (smaller ones could \
@@ -118,9 +118,9 @@ impl Given {
     }
 
     /// The kind of the items of a list, or the values of a map.
-    fn below(&mut self, item: &Field) -> Result<Box<Kind>> {
+    fn item_kind(&mut self, item: &Field) -> Result<Box<Kind>> {
         if self.path.len() >= MAX_DEPTH {
-            return Err(self.refuse("this schema is nested too deep".into()));
+            return Err(self.invalid("this schema is nested too deep".into()));
         }
         self.path.push(Step::Index(0));
         let kind = self.field(item)?;
@@ -129,7 +129,7 @@ impl Given {
     }
 
     fn unsupported(&self, what: &str) -> Error {
-        self.refuse(format!(
+        self.invalid(format!(
             "a given schema cannot hold {what}; accepted are null, bool, all integers, float32, float64, decimal32, \
              decimal64, decimal128, strings and binary (also large, view and fixed-size; fixed_size_binary(12) is an \
              ObjectId), dictionaries of strings, date32, date64, timestamps, structs with fields, lists (also large \
@@ -139,7 +139,7 @@ impl Given {
         ))
     }
 
-    fn refuse(&self, text: String) -> Error {
+    fn invalid(&self, text: String) -> Error {
         Error::new(ErrorKind::InvalidArgument(text)).at(Location {
             path: self.path.clone(),
             ..Location::default()
@@ -155,7 +155,7 @@ impl Kind {
             Kind::Double | Kind::Int32 | Kind::Int64 | Kind::DateTime => {
                 Some(Kind::Rounded(storage(self)))
             }
-            Kind::Plain(
+            Kind::ArrowOnly(
                 plain @ (Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 | Decimal32(..)
                 | Decimal64(..) | Decimal128(..) | Date32 | Date64 | Timestamp(..)),
             ) => Some(Kind::Rounded(plain.clone())),
@@ -165,7 +165,7 @@ impl Kind {
 }
 
 /// Types that values are converted to, when that is exact: no column is found in these.
-fn converted(to: &DataType) -> bool {
+fn is_convertible(to: &DataType) -> bool {
     use DataType::*;
     match to {
         Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 => true,
@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_survives_its_field() {
+    fn every_kind_round_trips_through_its_field() {
         let mut kinds = EXTENSIONS.to_vec();
         kinds.extend([
             Kind::Null,
@@ -217,13 +217,13 @@ mod tests {
             Kind::LargeList(Box::new(Kind::Int32)),
             Kind::FixedSizeList(Box::new(Kind::Uuid), 2),
             Kind::Map(Box::new(Kind::Mixed)),
-            Kind::Plain(DataType::UInt64),
+            Kind::ArrowOnly(DataType::UInt64),
             Kind::Rounded(DataType::Int64),
             Kind::Rounded(DataType::Decimal128(10, -2)),
             Kind::Rounded(DataType::Date32),
-            Kind::Shown(Shown::Mixed(DataType::LargeUtf8)),
-            Kind::Plain(DataType::Decimal128(10, -2)),
-            Kind::Plain(DataType::Timestamp(TimeUnit::Nanosecond, None)),
+            Kind::Represented(Represented::Mixed(DataType::LargeUtf8)),
+            Kind::ArrowOnly(DataType::Decimal128(10, -2)),
+            Kind::ArrowOnly(DataType::Timestamp(TimeUnit::Nanosecond, None)),
         ]);
         for kind in kinds.clone() {
             kinds.push(Kind::List(Box::new(kind.clone())));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_named_by_path() {
+    fn errors_name_the_path() {
         let item = Field::new("element", DataType::Float16, true);
         let list = Field::new("b", DataType::List(Arc::new(item)), true);
         let outer = Field::new("a", DataType::Struct(vec![list].into()), true);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_an_order_is_rounded() {
+    fn only_ordered_types_are_rounded() {
         let refused = |kind: DataType, value: &str| {
             let metadata = HashMap::from([(ROUNDING_KEY.into(), value.into())]);
             let field = Field::new("x", kind, true).with_metadata(metadata);

@@ -35,11 +35,11 @@ impl Piece {
 const MAX_PIECE: usize = i32::MAX as usize;
 
 /// The last reply is cut into four pieces at least, unless these were smaller than this: the threads end together.
-const LEAST: usize = 256 << 10;
+const MIN_FINAL_PIECE: usize = 256 << 10;
 
 /// How replies become pieces.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CutOptions {
+pub(super) struct SplitOptions {
     /// A piece ends with the document that reaches this many bytes.
     pub piece_bytes: usize,
     /// Gather replies smaller than a piece instead of handing them on at once.
@@ -49,20 +49,20 @@ pub(super) struct CutOptions {
 }
 
 /// Cuts replies, in order.
-pub(super) struct Cutter {
-    options: CutOptions,
+pub(super) struct Splitter {
+    options: SplitOptions,
     rows: u64,
-    gathered: Vec<u8>,
-    gathered_offsets: Vec<u32>,
+    coalesced: Vec<u8>,
+    coalesced_offsets: Vec<u32>,
 }
 
-impl Cutter {
-    pub fn new(options: CutOptions) -> Self {
-        Cutter {
+impl Splitter {
+    pub fn new(options: SplitOptions) -> Self {
+        Splitter {
             options,
             rows: 0,
-            gathered: Vec::new(),
-            gathered_offsets: Vec::new(),
+            coalesced: Vec::new(),
+            coalesced_offsets: Vec::new(),
         }
     }
 
@@ -71,9 +71,9 @@ impl Cutter {
     ///
     /// # Errors
     /// When a document's frame is malformed: documents before it were handed on.
-    pub fn cut(&mut self, reply: &Reply, more: bool, mut take: impl FnMut(Piece)) -> Result<()> {
+    pub fn split(&mut self, reply: &Reply, more: bool, mut take: impl FnMut(Piece)) -> Result<()> {
         if self.options.coalesce && reply.bytes().len() < self.options.piece_bytes {
-            return self.gather(reply, take);
+            return self.coalesce(reply, take);
         }
         self.flush(&mut take);
         let bytes = reply.bytes();
@@ -82,14 +82,14 @@ impl Cutter {
         let whole = (bytes.len() + most / 2) / most;
         let piece_bytes = match more {
             true => bytes.len().div_ceil(whole.max(1)),
-            false => bytes.len().div_ceil(4).max(LEAST).min(most),
+            false => bytes.len().div_ceil(4).max(MIN_FINAL_PIECE).min(most),
         };
         let mut start = 0;
         let mut offsets = Vec::new();
         let mut at = 0;
         let mut outcome = Ok(());
         while at < bytes.len() {
-            let (document, end) = match self.hop(reply, at) {
+            let (document, end) = match self.next_document(reply, at) {
                 Ok(found) => found,
                 Err(error) => {
                     outcome = Err(error);
@@ -121,22 +121,22 @@ impl Cutter {
     }
 
     /// Copies the documents of a small reply behind those gathered before.
-    fn gather(&mut self, reply: &Reply, mut take: impl FnMut(Piece)) -> Result<()> {
+    fn coalesce(&mut self, reply: &Reply, mut take: impl FnMut(Piece)) -> Result<()> {
         let bytes = reply.bytes();
         let mut at = 0;
         while at < bytes.len() {
-            let (document, end) = match self.hop(reply, at) {
+            let (document, end) = match self.next_document(reply, at) {
                 Ok(found) => found,
                 Err(error) => {
                     self.flush(&mut take);
                     return Err(error);
                 }
             };
-            self.gathered_offsets.push(self.gathered.len() as u32);
-            self.gathered.extend_from_slice(&bytes[document..end]);
+            self.coalesced_offsets.push(self.coalesced.len() as u32);
+            self.coalesced.extend_from_slice(&bytes[document..end]);
             self.rows += 1;
             at = end;
-            if self.gathered.len() >= self.options.piece_bytes
+            if self.coalesced.len() >= self.options.piece_bytes
                 || self.options.boundary == Some(self.rows)
             {
                 self.flush(&mut take);
@@ -147,9 +147,9 @@ impl Cutter {
 
     /// Hands on what was gathered.
     pub fn flush(&mut self, mut take: impl FnMut(Piece)) {
-        if !self.gathered_offsets.is_empty() {
-            let bytes = std::mem::take(&mut self.gathered);
-            let offsets = std::mem::take(&mut self.gathered_offsets);
+        if !self.coalesced_offsets.is_empty() {
+            let bytes = std::mem::take(&mut self.coalesced);
+            let offsets = std::mem::take(&mut self.coalesced_offsets);
             take(self.piece(Bytes::Own(bytes), offsets));
         }
     }
@@ -164,7 +164,7 @@ impl Cutter {
     }
 
     /// Start and end of the document whose frame starts at `at`.
-    fn hop(&self, reply: &Reply, at: usize) -> Result<(usize, usize)> {
+    fn next_document(&self, reply: &Reply, at: usize) -> Result<(usize, usize)> {
         let bytes = reply.bytes();
         let document = match reply.framing() {
             Framing::Concatenated => Ok(at),

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::{Array, ArrayRef, FixedSizeBinaryArray};
 
-use super::{internal, mixed, Failure, Made};
+use super::{internal_error, mixed, ConformResult, Failure};
 use crate::raw::Decimal;
-use crate::schema::Shown;
+use crate::schema::Represented;
 
 /// `array`, which holds the values of `shown` as their extension type does, as it is to be stored.
-pub(super) fn show(array: ArrayRef, shown: &Shown) -> Made<ArrayRef> {
-    if array.data_type() == shown.storage() {
+pub(super) fn to_text(array: ArrayRef, represented: &Represented) -> ConformResult<ArrayRef> {
+    if array.data_type() == represented.storage() {
         return Ok(array);
     }
     let Some(values) = array.as_any().downcast_ref::<FixedSizeBinaryArray>() else {
         // A column of nulls is made in the storage type at once.
-        return Err(Failure::Error(internal(
+        return Err(Failure::Error(internal_error(
             "bytes of a fixed size were expected",
         )));
     };
@@ -32,21 +32,22 @@ pub(super) fn show(array: ArrayRef, shown: &Shown) -> Made<ArrayRef> {
             continue;
         };
         text.clear();
-        write(bytes, shown, &mut text).map_err(|error| Failure::Error(internal(error)))?;
+        write(bytes, represented, &mut text)
+            .map_err(|error| Failure::Error(internal_error(error)))?;
         builder.append_value(&text);
     }
     Ok(arrow_cast::cast(
         &(Arc::new(builder.finish()) as ArrayRef),
-        shown.storage(),
+        represented.storage(),
     )?)
 }
 
-fn write(bytes: &[u8], shown: &Shown, text: &mut String) -> std::fmt::Result {
-    if let (Shown::Decimal128(_), Ok(bytes)) = (shown, bytes.try_into()) {
+fn write(bytes: &[u8], represented: &Represented, text: &mut String) -> std::fmt::Result {
+    if let (Represented::Decimal128(_), Ok(bytes)) = (represented, bytes.try_into()) {
         return write!(text, "{}", Decimal::from_bytes(bytes));
     }
     for (position, byte) in bytes.iter().enumerate() {
-        if matches!(shown, Shown::Uuid(_)) && matches!(position, 4 | 6 | 8 | 10) {
+        if matches!(represented, Represented::Uuid(_)) && matches!(position, 4 | 6 | 8 | 10) {
             text.push('-');
         }
         write!(text, "{byte:02x}")?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 const MAX_PATHS: usize = 1000;
 
 /// Where something was noted first: the row, and how many notes of that row came before.
-pub(crate) type Place = (u64, u64);
+pub(crate) type Occurrence = (u64, u64);
 
 /// What was noted at the first 1,000 paths in the order of paths.
 ///
@@ -14,58 +14,63 @@ pub(crate) type Place = (u64, u64);
 /// appears in, so nothing of it is missing when the parts are joined. And one that had to go can never come back, because
 /// there are 1,000 smaller ones by then.
 #[derive(Clone, Debug)]
-pub(crate) struct FirstPaths<P, T> {
-    kept: BTreeMap<P, (Place, T)>,
-    next: Place,
+pub(crate) struct BoundedPathMap<P, T> {
+    entries: BTreeMap<P, (Occurrence, T)>,
+    next: Occurrence,
 }
 
-impl<P, T> Default for FirstPaths<P, T> {
+impl<P, T> Default for BoundedPathMap<P, T> {
     fn default() -> Self {
-        FirstPaths {
-            kept: BTreeMap::new(),
+        BoundedPathMap {
+            entries: BTreeMap::new(),
             next: (0, 0),
         }
     }
 }
 
-impl<P: Clone + Ord, T> FirstPaths<P, T> {
+impl<P: Clone + Ord, T> BoundedPathMap<P, T> {
     /// The place of the next note, which is in `row`.
-    pub(crate) fn place(&mut self, row: u64) -> Place {
+    pub(crate) fn next_occurrence(&mut self, row: u64) -> Occurrence {
         let before = if self.next.0 == row { self.next.1 } else { 0 };
         self.next = (row, before + 1);
         (row, before)
     }
 
     /// What was noted at `path`, or else `new`; None when too many paths are smaller.
-    pub(crate) fn at(&mut self, path: &P, place: Place, new: impl FnOnce() -> T) -> Option<&mut T> {
-        if !self.kept.contains_key(path) {
+    pub(crate) fn get_or_insert(
+        &mut self,
+        path: &P,
+        occurrence: Occurrence,
+        new: impl FnOnce() -> T,
+    ) -> Option<&mut T> {
+        if !self.entries.contains_key(path) {
             if self.is_full() {
-                let last = self.kept.last_key_value();
+                let last = self.entries.last_key_value();
                 if last.is_some_and(|(last, _)| last < path) {
                     return None;
                 }
-                self.kept.pop_last();
+                self.entries.pop_last();
             }
-            self.kept.insert(path.clone(), (place, new()));
+            self.entries.insert(path.clone(), (occurrence, new()));
         }
-        self.kept.get_mut(path).map(|(_, value)| value)
+        self.entries.get_mut(path).map(|(_, value)| value)
     }
 
     /// Whether there may have been more paths than are kept.
     pub(crate) fn is_full(&self) -> bool {
-        self.kept.len() >= MAX_PATHS
+        self.entries.len() >= MAX_PATHS
     }
 
     /// By path.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&P, Place, &T)> {
-        let entries = self.kept.iter();
-        entries.map(|(path, (place, value))| (path, *place, value))
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&P, Occurrence, &T)> {
+        let entries = self.entries.iter();
+        entries.map(|(path, (occurrence, value))| (path, *occurrence, value))
     }
 
     /// In order of first appearance.
     pub(crate) fn in_order(&self) -> Vec<(&P, &T)> {
         let mut found: Vec<_> = self.iter().collect();
-        found.sort_by_key(|(_, place, _)| *place);
+        found.sort_by_key(|(_, occurrence, _)| *occurrence);
         let found = found.into_iter();
         found.map(|(path, _, value)| (path, value)).collect()
     }
@@ -82,10 +87,10 @@ mod tests {
             .collect()
     }
 
-    fn counted(numbers: &[u32]) -> FirstPaths<u32, u32> {
-        let mut counts = FirstPaths::default();
+    fn counted(numbers: &[u32]) -> BoundedPathMap<u32, u32> {
+        let mut counts = BoundedPathMap::default();
         for number in numbers {
-            if let Some(count) = counts.at(number, (0, 0), || 0) {
+            if let Some(count) = counts.get_or_insert(number, (0, 0), || 0) {
                 *count += 1;
             }
         }
@@ -103,10 +108,10 @@ mod tests {
             assert_eq!(**count as usize, all, "{number}");
         }
         for size in [1, 7, 900, 1_100, 5_000, 19_999] {
-            let mut joined = FirstPaths::default();
+            let mut joined = BoundedPathMap::default();
             for part in numbers.chunks(size) {
-                for (number, place, count) in counted(part).iter() {
-                    if let Some(sum) = joined.at(number, place, || 0) {
+                for (number, occurrence, count) in counted(part).iter() {
+                    if let Some(sum) = joined.get_or_insert(number, occurrence, || 0) {
                         *sum += count;
                     }
                 }

@@ -10,14 +10,14 @@ use std::sync::OnceLock;
 use crate::error::Result;
 
 /// A value that only the process that made it may use; a forked child forgets it instead of dropping it.
-pub(crate) struct Native<T> {
+pub(crate) struct ForkGuard<T> {
     pid: u32,
     value: Option<T>,
 }
 
-impl<T> Native<T> {
+impl<T> ForkGuard<T> {
     pub(crate) fn new(value: T) -> Self {
-        Native {
+        ForkGuard {
             pid: process::id(),
             value: Some(value),
         }
@@ -35,7 +35,7 @@ impl<T> Native<T> {
     }
 }
 
-impl<T> Drop for Native<T> {
+impl<T> Drop for ForkGuard<T> {
     fn drop(&mut self) {
         if self.pid != process::id() {
             mem::forget(self.value.take());
@@ -52,7 +52,7 @@ pub(crate) struct PerProcess<T> {
 }
 
 struct Node<T> {
-    value: Native<T>,
+    value: ForkGuard<T>,
     next: OnceLock<Box<Node<T>>>,
 }
 
@@ -74,7 +74,7 @@ impl<T> PerProcess<T> {
                 },
                 None => {
                     let node = Node {
-                        value: Native::new(make()?),
+                        value: ForkGuard::new(make()?),
                         next: OnceLock::new(),
                     };
                     // Made before the cell is entered, so that a fork cannot catch the cell half set.
@@ -118,14 +118,14 @@ mod tests {
     }
 
     #[test]
-    fn a_child_forgets() {
+    fn a_forked_child_does_not_drop_the_value() {
         struct Loud;
         impl Drop for Loud {
             fn drop(&mut self) {
                 panic!("dropped in a child");
             }
         }
-        let mut native = Native::new(Loud);
+        let mut native = ForkGuard::new(Loud);
         native.pid = native.pid.wrapping_add(1);
         assert!(native.get().is_none());
         drop(native);

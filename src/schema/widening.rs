@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::observed::{Keys, Observed, Seen, TypeSeen};
+use super::observed_types::{KeyTypes, ObservedTypes, PathTypes, TypeCount};
 use super::resolve::Limits;
 use super::table::Kind;
 
 /// A step of a path in a schema: unlike in one document, all items of a list are one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Part {
+pub enum SchemaStep {
     /// A key.
     Key(Arc<str>),
     /// Any item of a list.
@@ -17,20 +17,20 @@ pub enum Part {
 
 /// A path that was widened or is mixed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct WidenedPath {
     /// Where.
-    pub path: Vec<Part>,
+    pub path: Vec<SchemaStep>,
     /// The type it has in the table.
     pub kind: Kind,
     /// The types seen there in order of first appearance, each with a count and its first document.
-    pub types: Vec<TypeSeen>,
+    pub types: Vec<TypeCount>,
 }
 
-impl Observed {
+impl ObservedTypes {
     /// The paths that hold more than one type, or are mixed for another reason, in column order.
     ///
     /// The second of a finding's types says where it first differed.
-    pub fn findings(&self, limits: &Limits) -> Vec<Finding> {
+    pub fn widened_paths(&self, limits: &Limits) -> Vec<WidenedPath> {
         let mut walk = Walk {
             limits,
             path: Vec::new(),
@@ -43,24 +43,24 @@ impl Observed {
 
 struct Walk<'a> {
     limits: &'a Limits,
-    path: Vec<Part>,
-    found: Vec<Finding>,
+    path: Vec<SchemaStep>,
+    found: Vec<WidenedPath>,
 }
 
 impl Walk<'_> {
-    fn keys(&mut self, keys: &Keys, level: u32) {
+    fn keys(&mut self, keys: &KeyTypes, level: u32) {
         for (name, seen) in keys.fields() {
-            self.path.push(Part::Key(Arc::clone(name)));
+            self.path.push(SchemaStep::Key(Arc::clone(name)));
             self.seen(seen, level);
             self.path.pop();
         }
     }
 
-    fn seen(&mut self, seen: &Seen, level: u32) {
+    fn seen(&mut self, seen: &PathTypes, level: u32) {
         let kind = seen.kind(level, self.limits);
         let mixed = kind == Kind::Mixed;
         if mixed || seen.types().len() > 1 {
-            self.found.push(Finding {
+            self.found.push(WidenedPath {
                 path: self.path.clone(),
                 kind,
                 types: seen.types().to_vec(),
@@ -73,7 +73,7 @@ impl Walk<'_> {
             self.keys(keys, level + 1);
         }
         if let Some(items) = seen.items() {
-            self.path.push(Part::Items);
+            self.path.push(SchemaStep::Items);
             self.seen(items, level + 1);
             self.path.pop();
         }

@@ -9,7 +9,7 @@ use super::table::{Kind, TableSchema};
 
 /// An extension type's values in a plain Arrow type.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum Represented {
     /// ObjectIds, as this type: bytes, or text of 24 hexadecimal digits.
     ObjectId(DataType),
     /// UUIDs, as this type: bytes, or text with hyphens.
@@ -20,31 +20,31 @@ pub enum Shown {
     Mixed(DataType),
 }
 
-impl Shown {
+impl Represented {
     /// The kind whose values these are.
     pub fn base(&self) -> Kind {
         match self {
-            Shown::ObjectId(_) => Kind::ObjectId,
-            Shown::Uuid(_) => Kind::Uuid,
-            Shown::Decimal128(_) => Kind::Decimal128,
-            Shown::Mixed(_) => Kind::Mixed,
+            Represented::ObjectId(_) => Kind::ObjectId,
+            Represented::Uuid(_) => Kind::Uuid,
+            Represented::Decimal128(_) => Kind::Decimal128,
+            Represented::Mixed(_) => Kind::Mixed,
         }
     }
 
     /// The Arrow type they are stored in.
     pub fn storage(&self) -> &DataType {
         match self {
-            Shown::ObjectId(storage)
-            | Shown::Uuid(storage)
-            | Shown::Decimal128(storage)
-            | Shown::Mixed(storage) => storage,
+            Represented::ObjectId(storage)
+            | Represented::Uuid(storage)
+            | Represented::Decimal128(storage)
+            | Represented::Mixed(storage) => storage,
         }
     }
 }
 
 /// How an extension type is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Store {
+pub enum StorageForm {
     /// As the extension type.
     #[default]
     Extension,
@@ -56,7 +56,7 @@ pub enum Store {
 
 /// How decimal128 is stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Decimals {
+pub enum DecimalForm {
     /// As the extension type.
     #[default]
     Extension,
@@ -77,7 +77,7 @@ pub enum Decimals {
 
 /// How values of several types in one column are stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mixed {
+pub enum MixedForm {
     /// As the extension type over BSON.
     #[default]
     Extension,
@@ -87,7 +87,7 @@ pub enum Mixed {
 
 /// How strings are laid out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Strings {
+pub enum StringLayout {
     /// Utf8
     #[default]
     Utf8,
@@ -101,15 +101,15 @@ pub enum Strings {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Representation {
     /// ObjectIds.
-    pub object_id: Store,
+    pub object_id: StorageForm,
     /// UUIDs.
-    pub uuid: Store,
+    pub uuid: StorageForm,
     /// decimal128.
-    pub decimal: Decimals,
+    pub decimal: DecimalForm,
     /// Mixed columns.
-    pub mixed: Mixed,
-    /// Strings, and text made of the others.
-    pub strings: Strings,
+    pub mixed: MixedForm,
+    /// StringLayout, and text made of the others.
+    pub strings: StringLayout,
 }
 
 impl TableSchema {
@@ -126,7 +126,7 @@ impl TableSchema {
 impl Representation {
     /// Whether values that came in one type may be conflicts, with a schema that was inferred from all of them.
     pub fn narrows(&self) -> bool {
-        matches!(self.decimal, Decimals::Fixed { .. })
+        matches!(self.decimal, DecimalForm::Fixed { .. })
     }
 
     fn fields(&self, fields: &[(Arc<str>, Kind)]) -> Vec<(Arc<str>, Kind)> {
@@ -137,23 +137,27 @@ impl Representation {
     fn kind(&self, kind: &Kind) -> Kind {
         let below = |kind: &Kind| Box::new(self.kind(kind));
         match kind {
-            Kind::ObjectId => self.stored(kind, self.object_id, Shown::ObjectId),
-            Kind::Uuid => self.stored(kind, self.uuid, Shown::Uuid),
+            Kind::ObjectId => self.stored(kind, self.object_id, Represented::ObjectId),
+            Kind::Uuid => self.stored(kind, self.uuid, Represented::Uuid),
             Kind::Decimal128 => match self.decimal {
-                Decimals::Extension => kind.clone(),
-                Decimals::Bytes => self.stored(kind, Store::Bytes, Shown::Decimal128),
-                Decimals::Text => self.stored(kind, Store::Text, Shown::Decimal128),
-                Decimals::Fixed {
+                DecimalForm::Extension => kind.clone(),
+                DecimalForm::Bytes => {
+                    self.stored(kind, StorageForm::Bytes, Represented::Decimal128)
+                }
+                DecimalForm::Text => self.stored(kind, StorageForm::Text, Represented::Decimal128),
+                DecimalForm::Fixed {
                     precision,
                     scale,
                     rounded,
                 } => match DataType::Decimal128(precision, scale) {
                     fixed if rounded => Kind::Rounded(fixed),
-                    fixed => Kind::Plain(fixed),
+                    fixed => Kind::ArrowOnly(fixed),
                 },
             },
-            Kind::Mixed if self.mixed == Mixed::Json => Kind::Shown(Shown::Mixed(self.text())),
-            Kind::String if self.strings != Strings::Utf8 => Kind::Plain(self.text()),
+            Kind::Mixed if self.mixed == MixedForm::Json => {
+                Kind::Represented(Represented::Mixed(self.text()))
+            }
+            Kind::String if self.strings != StringLayout::Utf8 => Kind::ArrowOnly(self.text()),
             Kind::Document(fields) => Kind::Document(self.fields(fields)),
             Kind::List(items) => Kind::List(below(items)),
             Kind::LargeList(items) => Kind::LargeList(below(items)),
@@ -163,19 +167,24 @@ impl Representation {
         }
     }
 
-    fn stored(&self, kind: &Kind, store: Store, shown: fn(DataType) -> Shown) -> Kind {
+    fn stored(
+        &self,
+        kind: &Kind,
+        store: StorageForm,
+        represent: fn(DataType) -> Represented,
+    ) -> Kind {
         match store {
-            Store::Extension => kind.clone(),
-            Store::Bytes => Kind::Shown(shown(storage(kind))),
-            Store::Text => Kind::Shown(shown(self.text())),
+            StorageForm::Extension => kind.clone(),
+            StorageForm::Bytes => Kind::Represented(represent(storage(kind))),
+            StorageForm::Text => Kind::Represented(represent(self.text())),
         }
     }
 
     fn text(&self) -> DataType {
         match self.strings {
-            Strings::Utf8 => DataType::Utf8,
-            Strings::Large => DataType::LargeUtf8,
-            Strings::View => DataType::Utf8View,
+            StringLayout::Utf8 => DataType::Utf8,
+            StringLayout::Large => DataType::LargeUtf8,
+            StringLayout::View => DataType::Utf8View,
         }
     }
 }

@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_exact_conversions_are_made() {
+    fn only_lossless_casts_return_a_value() {
         const TWO_53: i64 = 1 << 53;
         for exact in [0, 1, -1, TWO_53, -TWO_53, TWO_53 + 2, i64::MIN, 1 << 62] {
             let double = int_to_double(exact).unwrap();

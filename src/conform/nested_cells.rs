@@ -8,9 +8,9 @@ use arrow_array::{ArrayRef, FixedSizeListArray, MapArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field};
 
-use super::cells::{build, Slots};
-use super::column::parts;
-use super::{internal, mixed, nested, Failure, Made, Policy, UnknownKeys};
+use super::cell_builder::{build_array, Slots};
+use super::column::struct_from_parts;
+use super::{internal_error, mixed, nested, ConformResult, Failure, Policy, UnknownKeys};
 use crate::chunk::Cell;
 use crate::schema::Kind;
 
@@ -20,9 +20,9 @@ pub(super) fn documents(
     fields: &[(Arc<str>, Kind)],
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let DataType::Struct(arrow) = field.data_type() else {
-        return Err(Failure::Error(internal("a struct was expected")));
+        return Err(Failure::Error(internal_error("a struct was expected")));
     };
     let places: HashMap<&str, usize> = fields.iter().map(|(name, _)| &**name).zip(0..).collect();
     let len = slots.len();
@@ -38,13 +38,13 @@ pub(super) fn documents(
                     match places.get(key) {
                         Some(&place) => columns[place].push((slot, cell)),
                         None if policy.unknown == UnknownKeys::Conflict => {
-                            return Err(Failure::Misfit)
+                            return Err(Failure::Conflict)
                         }
                         None => {}
                     }
                 }
             }
-            _ => return Err(Failure::Misfit),
+            _ => return Err(Failure::Conflict),
         }
     }
     let mut children = Vec::with_capacity(fields.len());
@@ -53,9 +53,9 @@ pub(super) fn documents(
         for (slot, cell) in picked {
             cells[slot] = cell;
         }
-        children.push(build(&Slots::Cells(cells), kind, field, policy)?);
+        children.push(build_array(&Slots::Cells(cells), kind, field, policy)?);
     }
-    parts(field, children, Some(&NullBuffer::from(valid)))
+    struct_from_parts(field, children, Some(&NullBuffer::from(valid)))
 }
 
 /// Lists of any items: all items are picked out first.
@@ -64,7 +64,7 @@ pub(super) fn lists(
     kind: &Kind,
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let len = slots.len();
     let mut items = Vec::new();
     let mut offsets = Vec::with_capacity(len + 1);
@@ -77,11 +77,11 @@ pub(super) fn lists(
                 valid.push(true);
                 items.extend(list.items());
             }
-            _ => return Err(Failure::Misfit),
+            _ => return Err(Failure::Conflict),
         }
         offsets.push(mixed::offset(items.len())?);
     }
-    let items = build(
+    let items = build_array(
         &Slots::Cells(items),
         kind,
         nested::item_field(field)?,
@@ -98,7 +98,7 @@ pub(super) fn fixed_lists(
     size: i32,
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let width = size as usize;
     let mut items = Vec::with_capacity(slots.len().saturating_mul(width));
     let mut valid = Vec::with_capacity(slots.len());
@@ -110,16 +110,16 @@ pub(super) fn fixed_lists(
                 valid.push(true);
                 items.extend(list.items());
                 if items.len() != before + width {
-                    return Err(Failure::Misfit);
+                    return Err(Failure::Conflict);
                 }
             }
-            _ => return Err(Failure::Misfit),
+            _ => return Err(Failure::Conflict),
         }
         // Under a null there are as many items as anywhere else.
         items.resize(before + width, Cell::Null);
     }
     let item = nested::item_field(field)?;
-    let items = build(&Slots::Cells(items), kind, item, policy)?;
+    let items = build_array(&Slots::Cells(items), kind, item, policy)?;
     let nulls = Some(NullBuffer::from(valid));
     let len = slots.len();
     let list = FixedSizeListArray::try_new_with_length(Arc::clone(item), size, items, nulls, len)?;
@@ -132,13 +132,17 @@ pub(super) fn maps(
     kind: &Kind,
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let (entries, keys_and_values) = match field.data_type() {
         DataType::Map(entries, _) => match entries.data_type() {
             DataType::Struct(parts) if parts.len() == 2 => (entries, parts),
-            _ => return Err(Failure::Error(internal("keys and values were expected"))),
+            _ => {
+                return Err(Failure::Error(internal_error(
+                    "keys and values were expected",
+                )))
+            }
         },
-        _ => return Err(Failure::Error(internal("a map was expected"))),
+        _ => return Err(Failure::Error(internal_error("a map was expected"))),
     };
     let mut keys = StringBuilder::new();
     let mut text = 0;
@@ -158,11 +162,11 @@ pub(super) fn maps(
                     values.push(cell);
                 }
             }
-            _ => return Err(Failure::Misfit),
+            _ => return Err(Failure::Conflict),
         }
         offsets.push(mixed::offset(values.len())?);
     }
-    let values = build(&Slots::Cells(values), kind, &keys_and_values[1], policy)?;
+    let values = build_array(&Slots::Cells(values), kind, &keys_and_values[1], policy)?;
     let columns: Vec<ArrayRef> = vec![Arc::new(keys.finish()), values];
     let columns = StructArray::try_new(keys_and_values.clone(), columns, None)?;
     let offsets = OffsetBuffer::new(ScalarBuffer::from(offsets));
