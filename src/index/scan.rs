@@ -1,8 +1,8 @@
-//! The scan itself: predict the next field, compare it with one masked 16-byte compare, note the position.
+//! The scan: predict the next field, check it with one masked 16-byte compare, record the position.
 //!
-//! What almost every element is (the predicted key, the type its column has, a fixed width or text) is handled here in a few
-//! dozen instructions, without a `Result` passing through memory. All else falls through to [`Scan::field`] and [`Scan::cell`],
-//! which know every case and every error.
+//! The common element has the predicted key, the type of its column, and a fixed width or text. The scan handles it
+//! in a few dozen instructions, without passing a `Result` through memory. All other elements fall through to
+//! [`Scan::field`] and [`Scan::cell`], which handle every case and every error.
 
 use std::cell::Cell;
 
@@ -12,12 +12,12 @@ use crate::raw::{
     array, document_len, key_len, value_len, ElementType, Malformed, TextPolicy, MAX_DEPTH,
 };
 
-/// Bounds on what becomes columns; past them cells stay BSON.
+/// Limits of the columns; cells beyond them are kept as BSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Arrow levels (structs and lists) a path may nest; never more than documents may.
+    /// Arrow levels (structs and lists) of a path, at most the nesting limit of documents.
     pub max_levels: u32,
-    /// Different keys of the documents at one nested path.
+    /// Distinct keys of the documents at one nested path.
     pub max_keys: usize,
 }
 
@@ -31,12 +31,12 @@ impl Default for Limits {
     }
 }
 
-/// Why a scan stopped.
+/// The reason that a scan stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScanStop {
     /// The bytes are not BSON.
     Malformed(Malformed),
-    /// A document holds a key twice: put the piece in normal form first.
+    /// A document holds a key twice: the piece must be brought into normal form first.
     Duplicate,
 }
 
@@ -48,10 +48,10 @@ impl From<Malformed> for ScanStop {
 
 /// Indexes the documents that start at `offsets` in `bytes`.
 ///
-/// Every header and length is checked; text is checked when it is gathered, keys when they are first seen.
+/// Every header and length is checked. Text is checked when it is gathered, and keys when they first occur.
 ///
 /// # Errors
-/// [`ScanStop`]: the caller then finds out exactly where, or puts the piece in normal form.
+/// [`ScanStop`]: the caller then locates the error, or brings the piece into normal form.
 pub fn index_piece(
     bytes: &[u8],
     offsets: impl Iterator<Item = usize>,
@@ -69,7 +69,7 @@ pub fn index_piece(
         if scan.document(&mut root, bytes.len(), offset, 0).is_none() {
             return Err(match scan.halted.take() {
                 Some(Halt::ScanStop(stop)) => stop,
-                // At the top any number of keys become columns, so there is no key too many.
+                // The number of top-level columns is unlimited, so the top level never has too many keys.
                 Some(Halt::TooManyKeys) | None => Malformed::new(offset, "not indexed").into(),
             });
         }
@@ -77,12 +77,12 @@ pub fn index_piece(
     Ok(root)
 }
 
-/// Why a document was left before its end.
+/// The reason that a document was not read to its end.
 #[derive(Clone, Copy)]
 enum Halt {
     ScanStop(ScanStop),
-    /// Documents under this path have more keys than may be columns. NextField at the first key too many, because a key costs
-    /// some hundred bytes here and five on the wire.
+    /// Documents at this path have more keys than the column limit. Detected at the first key beyond the limit,
+    /// because a key takes some hundred bytes here and five on the wire.
     TooManyKeys,
 }
 
@@ -92,7 +92,8 @@ impl<E: Into<ScanStop>> From<E> for Halt {
     }
 }
 
-/// In what follows `None` means: halted, and `halted` says why. (An `Option<usize>` is returned in registers.)
+/// The scan of one piece. Its methods return `None` when halted; `halted` then holds the reason. (An `Option<usize>`
+/// is returned in registers.)
 struct Scan<'a> {
     bytes: &'a [u8],
     text: TextPolicy,
@@ -102,15 +103,15 @@ struct Scan<'a> {
 
 /// The next field of a document.
 struct NextField {
-    /// The state it leads to.
+    /// The trie state after this field.
     state: u32,
-    /// The state expected after that one.
+    /// The state predicted after that one.
     expected: u32,
     /// Its number among the fields.
     field: u32,
     /// Its type byte.
     tag: u8,
-    /// Where its value starts.
+    /// The offset of its value.
     value: usize,
 }
 
@@ -159,7 +160,7 @@ impl Scan<'_> {
         let mut at = at + 4;
         while at < end {
             let tag = body[at];
-            // Keys of lists are not looked at: items count in byte order.
+            // Keys of lists are ignored: items count in byte order.
             let value = at + 1 + self.checked(key_len(body, at + 1))? + 1;
             let row = lists.items.len() as u32;
             at = match self.leaf(&mut lists.items, row, tag, value, end) {
@@ -171,14 +172,14 @@ impl Scan<'_> {
         Some(end + 1)
     }
 
-    /// The element at `at`, if it has the key that leads to `candidate`.
+    /// Returns the element at `at`, if its key leads to `candidate`.
     #[inline(always)]
     fn expected(&self, node: &Node, candidate: u32, at: usize, end: usize) -> Option<NextField> {
         let word = u128::from_le_bytes(array(self.bytes, at)?);
         self.try_state(node, candidate, word, at, end)
     }
 
-    /// `candidate`, if the header at `at`, which starts with `word`, is one that leads there.
+    /// Returns `candidate` if the header at `at`, whose first bytes are `word`, leads to it.
     #[inline(always)]
     fn try_state(
         &self,
@@ -202,7 +203,8 @@ impl Scan<'_> {
         })
     }
 
-    /// Whether the key between the type at `at` and `value` is that of `field`: for keys longer than the masked compare.
+    /// Returns whether the key between the type at `at` and `value` is that of `field`; for keys longer than the
+    /// masked compare.
     #[inline(never)]
     fn same_key(&self, node: &Node, field: u32, at: usize, value: usize) -> bool {
         let name = node.fields[field as usize].name.as_bytes();
@@ -210,7 +212,7 @@ impl Scan<'_> {
         key.is_some_and(|key| &key[..key.len() - 1] == name && key.ends_with(&[0]))
     }
 
-    /// Notes the cell at `value` and returns its end, if its column has its type and the value is plain and sound.
+    /// Records the cell at `value` and returns its end, if the column has its type and the value is a valid leaf.
     #[inline(always)]
     fn leaf(
         &self,
@@ -238,7 +240,7 @@ impl Scan<'_> {
         (next <= end && cells.push_new(row, value as u32)).then_some(next)
     }
 
-    /// The field of the element at `at`, whatever its key: one seen here before, seen elsewhere, or new.
+    /// Returns the field of the element at `at` for any key: known after this state, known elsewhere, or new.
     #[inline(never)]
     fn field(
         &self,
@@ -248,7 +250,7 @@ impl Scan<'_> {
         end: usize,
         level: u32,
     ) -> Option<NextField> {
-        // Near the end of the piece there are fewer than 16 bytes to compare.
+        // Fewer than 16 bytes remain near the end of the piece.
         let mut padded = [0; 16];
         let there = self.bytes.len().min(at + 16) - at;
         padded[..there].copy_from_slice(&self.bytes[at..at + there]);
@@ -300,7 +302,7 @@ impl Scan<'_> {
         })
     }
 
-    /// Notes the cell whose value starts at `at`, whatever its type and its column's; returns its end.
+    /// Records the cell whose value starts at `at`, for any type of value and column; returns its end.
     #[inline(never)]
     fn cell(
         &self,
@@ -358,11 +360,12 @@ impl Scan<'_> {
         }
     }
 
-    /// The column sees its first value, or another type than before.
+    /// Changes the column's mode at its first value, or at a value of another type.
     #[cold]
     fn change_mode(&self, cells: &mut Cells, kind: ElementType, level: u32) {
         let nests = matches!(kind, ElementType::Document | ElementType::List);
-        // One level is left for the document itself: what is deeper than documents may nest is found when cells are copied.
+        // One level is reserved for the document itself. Nesting beyond the limit of documents is detected when cells
+        // are copied.
         let max_levels = self.limits.max_levels.min(MAX_DEPTH as u32 - 1);
         if cells.mode == Mode::Null && !(nests && level >= max_levels) {
             cells.make_typed(kind);
@@ -372,16 +375,16 @@ impl Scan<'_> {
     }
 }
 
-/// What [`Scan::leaf`] can measure by itself.
+/// Value layouts that [`Scan::leaf`] measures directly.
 #[derive(Clone, Copy)]
 enum LeafLayout {
-    /// A value of so many bytes, any of which are sound.
+    /// A value of this many bytes; all byte patterns are valid.
     Width(u8),
     /// One byte, 0 or 1.
     Boolean,
     /// An int32 length, text, NUL.
     Text,
-    /// Not this one.
+    /// Any other layout.
     Not,
 }
 

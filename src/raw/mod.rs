@@ -1,6 +1,7 @@
 //! L1: BSON bytes: element types, a bounds-checked walk, validation, normal form.
 //!
-//! Source: the BSON specification 1.1, <https://bsonspec.org/spec.html>. What is accepted follows PyMongo.
+//! Source: the BSON specification 1.1, <https://bsonspec.org/spec.html>. The walk accepts the documents that PyMongo
+//! accepts.
 
 mod decimal;
 mod element;

@@ -1,16 +1,16 @@
-//! Documents put together of elements, their bytes as they are.
+//! Documents assembled from elements whose bytes are copied unchanged.
 
 use std::collections::HashMap;
 
 use super::{Element, Elements, Malformed};
 
-/// `written`, in which the elements under `keys` are those of `stored`: of any type, also of those that no value a program
-/// writes can have.
+/// Returns `written` with its elements under `keys` replaced by those of `stored`. The elements may have any type,
+/// including types that a client cannot write.
 ///
-/// Where `stored` has a key twice, its last element counts; where it has none, the one in `written` stays.
+/// If `stored` has a key twice, its last element is used. If `stored` lacks a key, the element of `written` remains.
 ///
 /// # Errors
-/// When one of them is not a document.
+/// When `stored` or `written` is not a document.
 pub fn splice_elements(stored: &[u8], written: &[u8], keys: &[&str]) -> Result<Vec<u8>, Malformed> {
     let mut kept: HashMap<&[u8], Option<&[u8]>> = HashMap::with_capacity(keys.len());
     kept.extend(keys.iter().map(|key| (key.as_bytes(), None)));
@@ -34,7 +34,7 @@ pub fn splice_elements(stored: &[u8], written: &[u8], keys: &[&str]) -> Result<V
     Ok(spliced)
 }
 
-/// An element with its type and its key.
+/// The bytes of an element, including its type and key.
 fn element_bytes<'a>(document: &'a [u8], element: &Element<'a>) -> &'a [u8] {
     let start = element.offset - element.key.len() - 2;
     &document[start..element.offset + element.value.len()]
