@@ -1,18 +1,18 @@
-//! Something noted by path, for a bounded number of paths, the same however a result was cut.
+//! A map from path to value with a bounded number of paths; its content does not depend on the split of the result.
 
 use std::collections::BTreeMap;
 
-/// Different paths that are told apart; a path costs some hundred bytes here.
+/// Maximum number of distinct paths; a path takes some hundred bytes here.
 const MAX_PATHS: usize = 1000;
 
-/// Where something was noted first: the row, and how many notes of that row came before.
+/// The first occurrence at a path: its row, and the number of earlier occurrences in that row.
 pub(crate) type Occurrence = (u64, u64);
 
-/// What was noted at the first 1,000 paths in the order of paths.
+/// The values of the first 1,000 paths in path order.
 ///
-/// Not at those that appeared first: a path that is among the smallest of a whole is among the smallest of each part it
-/// appears in, so nothing of it is missing when the parts are joined. And one that had to go can never come back, because
-/// there are 1,000 smaller ones by then.
+/// The map keeps the smallest paths, not the earliest. A path among the smallest of the whole result is among the
+/// smallest of each part that it appears in, so joining the parts loses none of its values. A dropped path cannot
+/// return, because 1,000 smaller paths exist by then.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundedPathMap<P, T> {
     entries: BTreeMap<P, (Occurrence, T)>,
@@ -29,14 +29,14 @@ impl<P, T> Default for BoundedPathMap<P, T> {
 }
 
 impl<P: Clone + Ord, T> BoundedPathMap<P, T> {
-    /// The place of the next note, which is in `row`.
+    /// Returns the position of the next occurrence in `row`.
     pub(crate) fn next_occurrence(&mut self, row: u64) -> Occurrence {
         let before = if self.next.0 == row { self.next.1 } else { 0 };
         self.next = (row, before + 1);
         (row, before)
     }
 
-    /// What was noted at `path`, or else `new`; None when too many paths are smaller.
+    /// Returns the value at `path`, inserted from `new` if absent; `None` when too many smaller paths exist.
     pub(crate) fn get_or_insert(
         &mut self,
         path: &P,
@@ -56,18 +56,18 @@ impl<P: Clone + Ord, T> BoundedPathMap<P, T> {
         self.entries.get_mut(path).map(|(_, value)| value)
     }
 
-    /// Whether there may have been more paths than are kept.
+    /// Returns whether paths may have been dropped.
     pub(crate) fn is_full(&self) -> bool {
         self.entries.len() >= MAX_PATHS
     }
 
-    /// By path.
+    /// The entries in path order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&P, Occurrence, &T)> {
         let entries = self.entries.iter();
         entries.map(|(path, (occurrence, value))| (path, *occurrence, value))
     }
 
-    /// In order of first appearance.
+    /// The entries in order of first appearance.
     pub(crate) fn in_order(&self) -> Vec<(&P, &T)> {
         let mut found: Vec<_> = self.iter().collect();
         found.sort_by_key(|(_, occurrence, _)| *occurrence);
@@ -80,7 +80,7 @@ impl<P: Clone + Ord, T> BoundedPathMap<P, T> {
 mod tests {
     use super::*;
 
-    /// Numbers in no order, each a few times.
+    /// Numbers in pseudo-random order, each several times.
     fn numbers() -> Vec<u32> {
         (0..20_000u32)
             .map(|i| i.wrapping_mul(2_654_435_761) % 5_003)

@@ -1,4 +1,4 @@
-//! A second, slow look at a piece in which some document holds a key twice: which keys these are.
+//! The slow search for the paths of duplicate keys, in a piece in which a document holds a key twice.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::raw::{
     document_len, find_id, i32_at, Element, ElementType, Elements, Malformed, TextPolicy,
 };
 
-/// The duplicate keys of the documents that start at `offsets`; they were decoded, and so are sound.
+/// Finds the duplicate keys of the documents that start at `offsets`. The documents were decoded, so they are valid.
 #[cold]
 pub(super) fn find(bytes: &[u8], offsets: &[u32], text: TextPolicy) -> DuplicateKeys {
     let mut search = DuplicateSearch {
@@ -28,7 +28,7 @@ pub(super) fn find(bytes: &[u8], offsets: &[u32], text: TextPolicy) -> Duplicate
         };
         search.row = row;
         search.document = &bytes[start..start + len];
-        // What is malformed was found before, and would have been an error.
+        // Malformed documents were reported as an error before.
         let _ = search.document(search.document);
     }
     search.found
@@ -43,7 +43,8 @@ struct DuplicateSearch<'a> {
 }
 
 impl<'a> DuplicateSearch<'a> {
-    /// Of keys only positions are kept: with their names, a document of a million keys would take 20 times its size.
+    /// Searches a document. Only key offsets are stored: with names, a document of a million keys takes 20 times its
+    /// size.
     fn document(&mut self, bytes: &'a [u8]) -> Result<(), Malformed> {
         let elements = Elements::new(bytes)?;
         let text = self.text;
