@@ -1,7 +1,7 @@
-//! L4: one schema for many Chunks: what was seen at each path, joined and resolved; schemas that were given.
+//! L4: one schema for many Chunks: the types observed at each path, joined and resolved; schemas from users.
 //!
-//! [`ObservedTypes`] is a set per path, so joining is associative and knows nothing of how a result was cut into pieces;
-//! types are decided once, at the end, by [`ObservedTypes::resolve`].
+//! [`ObservedTypes`] is a set per path, so joining is associative and independent of the split into pieces.
+//! [`ObservedTypes::resolve`] determines the types once, at the end.
 
 mod extension;
 mod lossless_cast;

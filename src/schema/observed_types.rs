@@ -1,4 +1,4 @@
-//! What was seen under each path, as sets that join in any grouping.
+//! The types observed at each path, as sets that join in any grouping.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::chunk::Chunk;
 use crate::error::RawValue;
 use crate::raw::ElementType;
 
-/// What the documents of a result, or of a part of it, showed.
+/// The keys and types observed in the documents of a result, or of a part of it.
 ///
-/// Joining is associative, and joining the parts of a result in order gives what the whole would have given. Columns come
-/// in order of first appearance.
+/// Joining is associative. The parts of a result, joined in order, equal the whole. Columns come in order of first
+/// appearance.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ObservedTypes {
     pub(super) rows: u64,
@@ -22,41 +22,41 @@ pub struct ObservedTypes {
 #[derive(Clone, Debug, Default)]
 pub struct KeyTypes {
     fields: Vec<(Arc<str>, PathTypes)>,
-    /// The places of the first so many fields; extended when a key does not come where it is expected.
+    /// The positions of the first fields by name; extended when a key is not at its expected position.
     places: HashMap<Arc<str>, usize>,
 }
 
-/// What was seen at one path. Nulls leave no mark: they join anything.
+/// The types observed at one path. Nulls are not recorded, because they join with any type.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PathTypes {
-    /// The types seen, in order of first appearance.
+    /// The observed types, in order of first appearance.
     pub(super) types: Vec<TypeCount>,
-    /// Some integer is not exact as a double.
+    /// True if some integer is not exact as a double.
     pub(super) inexact: bool,
-    /// Binary subtypes, a bit each.
+    /// Binary subtypes, one bit each.
     pub(super) subtypes: [u64; 4],
-    /// Some binary is not of subtype 4 with 16 bytes.
+    /// True if some binary is not of subtype 4 with 16 bytes.
     pub(super) not_uuid: bool,
-    /// Documents or lists that are kept as BSON: beside other types, too deep, or with too many keys.
+    /// True if documents or lists are kept as BSON: beside other types, too deep, or with too many keys.
     pub(super) kept_as_bson: bool,
-    /// The keys of documents here.
+    /// The keys of documents at this path.
     pub(super) keys: Option<Box<KeyTypes>>,
-    /// The items of lists here.
+    /// The types of list items at this path.
     pub(super) items: Option<Box<PathTypes>>,
 }
 
-/// One type among those seen at a path.
+/// A type observed at a path, with its count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TypeCount {
     /// The type on the wire.
     pub kind: ElementType,
-    /// How many values had it.
+    /// The number of values of this type.
     pub count: u64,
-    /// The first of them; `None` when a column was typed but empty (it came from Arrow).
+    /// The first document with a value; `None` for a typed but empty column, which comes from Arrow.
     pub first: Option<FirstDocument>,
 }
 
-/// The document in which something was first seen.
+/// The first document with a type.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FirstDocument {
     /// Its position in the result.
@@ -66,18 +66,18 @@ pub struct FirstDocument {
 }
 
 impl ObservedTypes {
-    /// What `chunk` shows; `first_row` is the position of its first document in the result.
+    /// Observes `chunk`; `first_row` is the position of its first document in the result.
     pub fn of(chunk: &Chunk, first_row: u64) -> Self {
         super::scan::observe(chunk, first_row)
     }
 
-    /// Adds what the documents after these showed.
+    /// Adds the types of the documents that follow these.
     pub fn join(&mut self, other: ObservedTypes) {
         self.rows += other.rows;
         self.keys.join(other.keys);
     }
 
-    /// The number of documents seen.
+    /// The number of documents.
     pub fn rows(&self) -> u64 {
         self.rows
     }
@@ -89,24 +89,24 @@ impl ObservedTypes {
 }
 
 impl PathTypes {
-    /// The types seen, in order of first appearance.
+    /// The observed types, in order of first appearance.
     pub fn types(&self) -> &[TypeCount] {
         &self.types
     }
 
-    /// The types seen as a set of [`ElementType::bit`]s.
+    /// The observed types as a set of [`ElementType::bit`]s.
     pub fn type_bits(&self) -> u32 {
         self.types
             .iter()
             .fold(0, |bits, seen| bits | seen.kind.bit())
     }
 
-    /// The keys of documents seen here.
+    /// The keys of documents at this path.
     pub fn keys(&self) -> Option<&KeyTypes> {
         self.keys.as_deref()
     }
 
-    /// What was seen in lists here.
+    /// The types of list items at this path.
     pub fn items(&self) -> Option<&PathTypes> {
         self.items.as_deref()
     }
@@ -147,7 +147,7 @@ impl PathTypes {
 }
 
 impl KeyTypes {
-    /// The keys and what was seen under each.
+    /// The keys, with the types observed at each.
     pub fn fields(&self) -> &[(Arc<str>, PathTypes)] {
         &self.fields
     }
@@ -156,7 +156,7 @@ impl KeyTypes {
         self.fields.iter_mut().map(|(_, seen)| seen)
     }
 
-    /// KeyTypes from a list without duplicates.
+    /// Returns keys from a list without duplicates.
     pub(super) fn new(fields: Vec<(Arc<str>, PathTypes)>) -> Self {
         KeyTypes {
             fields,
@@ -181,7 +181,7 @@ impl KeyTypes {
         }
     }
 
-    /// The place of `name`; documents mostly repeat each other, so it is looked for at `expected` first.
+    /// Returns the position of `name`. Consecutive documents have similar keys, so the search starts at `expected`.
     fn place(&mut self, name: &Arc<str>, expected: usize) -> Option<usize> {
         if let Some((there, _)) = self.fields.get(expected) {
             if Arc::ptr_eq(there, name) || there == name {

@@ -1,4 +1,4 @@
-//! How types that Arrow does not know, and strings, are stored on request.
+//! The storage options of strings and of types without an Arrow type.
 
 use std::sync::Arc;
 
@@ -7,21 +7,21 @@ use arrow_schema::DataType;
 use super::extension::storage;
 use super::table::{Kind, TableSchema};
 
-/// An extension type's values in a plain Arrow type.
+/// An extension type whose values are stored in a core Arrow type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Represented {
-    /// ObjectIds, as this type: bytes, or text of 24 hexadecimal digits.
+    /// ObjectIds in this type: bytes, or text of 24 hexadecimal digits.
     ObjectId(DataType),
-    /// UUIDs, as this type: bytes, or text with hyphens.
+    /// UUIDs in this type: bytes, or text with hyphens.
     Uuid(DataType),
-    /// decimal128, as this type: bytes, or text that keeps every digit.
+    /// decimal128 in this type: bytes, or text with every digit.
     Decimal128(DataType),
-    /// Any value, as this type of text: Extended JSON.
+    /// Any value in this type of text: Extended JSON.
     Mixed(DataType),
 }
 
 impl Represented {
-    /// The kind whose values these are.
+    /// The kind of the values.
     pub fn base(&self) -> Kind {
         match self {
             Represented::ObjectId(_) => Kind::ObjectId,
@@ -31,7 +31,7 @@ impl Represented {
         }
     }
 
-    /// The Arrow type they are stored in.
+    /// The Arrow type of the storage.
     pub fn storage(&self) -> &DataType {
         match self {
             Represented::ObjectId(storage)
@@ -42,50 +42,50 @@ impl Represented {
     }
 }
 
-/// How an extension type is stored.
+/// Storage of an extension type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StorageForm {
-    /// As the extension type.
+    /// The extension type.
     #[default]
     Extension,
-    /// As its bytes, without the extension's name.
+    /// The value's bytes, without the extension name.
     Bytes,
-    /// As text.
+    /// Text.
     Text,
 }
 
-/// How decimal128 is stored.
+/// Storage of decimal128.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DecimalForm {
-    /// As the extension type.
+    /// The extension type.
     #[default]
     Extension,
-    /// As its bytes, without the extension's name.
+    /// The value's bytes, without the extension name.
     Bytes,
-    /// As text.
+    /// Text.
     Text,
-    /// As Arrow's Decimal128, of one scale for all values: one that it does not hold is a conflict.
+    /// Arrow's Decimal128, with one scale for all values; a value that does not fit is a conflict.
     Fixed {
-        /// Digits in all, at most 38.
+        /// Total number of digits, at most 38.
         precision: u8,
-        /// Digits after the point.
+        /// Number of digits after the decimal point.
         scale: i8,
-        /// Whether a value with more digits after the point is rounded.
+        /// True if values with more digits after the point are rounded.
         rounded: bool,
     },
 }
 
-/// How values of several types in one column are stored.
+/// Storage of columns with values of several types.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MixedForm {
-    /// As the extension type over BSON.
+    /// The extension type over BSON.
     #[default]
     Extension,
-    /// As Extended JSON.
+    /// Extended JSON.
     Json,
 }
 
-/// How strings are laid out.
+/// Layout of strings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum StringLayout {
     /// Utf8
@@ -97,7 +97,7 @@ pub enum StringLayout {
     View,
 }
 
-/// What a table's columns are stored as; the default is what `docs/types.md` says.
+/// The storage options of a table; `docs/types.md` describes the defaults.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Representation {
     /// ObjectIds.
@@ -108,12 +108,12 @@ pub struct Representation {
     pub decimal: DecimalForm,
     /// Mixed columns.
     pub mixed: MixedForm,
-    /// StringLayout, and text made of the others.
+    /// Strings, and the text of the other options.
     pub strings: StringLayout,
 }
 
 impl TableSchema {
-    /// The same columns, stored as `representation` says, at every level.
+    /// Returns the same columns in the storage of `representation`, at every level.
     #[must_use]
     pub fn represented(self, representation: &Representation) -> Self {
         if *representation == Representation::default() {
@@ -124,7 +124,7 @@ impl TableSchema {
 }
 
 impl Representation {
-    /// Whether values that came in one type may be conflicts, with a schema that was inferred from all of them.
+    /// Returns whether values of a single type may be conflicts although the schema was inferred from all of them.
     pub fn narrows(&self) -> bool {
         matches!(self.decimal, DecimalForm::Fixed { .. })
     }

@@ -1,4 +1,4 @@
-//! From what was seen to the types of a table.
+//! Resolution of observed types to the types of a table.
 
 use std::sync::Arc;
 
@@ -8,17 +8,17 @@ use crate::chunk::Marker;
 use crate::error::{Error, Result};
 use crate::raw::ElementType;
 
-/// Bounds on what becomes columns of a table.
+/// Limits of the columns of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bounds on nested paths, the same as those the Chunks were decoded with; past them a path is mixed.
+    /// Limits of nested paths, equal to those of decoding; paths beyond them are mixed.
     pub nested: crate::index::Limits,
-    /// Top-level keys; past them there is no table.
+    /// Maximum number of top-level keys; with more keys, no table is made.
     pub max_top_level_keys: usize,
 }
 
 impl Default for Limits {
-    /// 10,000 columns: far above collections that are meant as tables, and few enough for every consumer of Arrow.
+    /// 10,000 columns: far more than tabular collections have, and few enough for every consumer of Arrow.
     fn default() -> Self {
         Limits {
             nested: Default::default(),
@@ -33,17 +33,17 @@ const DOUBLE: u32 = 1 << ElementType::Double as u32;
 const INTS: u32 = 1 << ElementType::Int32 as u32 | 1 << ElementType::Int64 as u32;
 
 impl ObservedTypes {
-    /// The table that holds everything seen.
+    /// Returns the table schema that holds all observed values.
     ///
     /// # Errors
-    /// `SchemaConflict` when there are too many top-level keys for one.
+    /// `SchemaConflict` when there are too many top-level keys.
     pub fn resolve(&self, limits: &Limits) -> Result<TableSchema> {
         let fields = self.keys.fields();
         if fields.len() > limits.max_top_level_keys {
             return Err(Error::conflict(
                 format!("at most {} top-level keys", limits.max_top_level_keys),
                 format!(
-                    "{} of them: name the ones you want in a projection or a schema, or iterate documents",
+                    "{} keys: select some by a projection or a schema, or iterate over the documents",
                     fields.len()
                 ),
             ));
@@ -55,9 +55,9 @@ impl ObservedTypes {
         Ok(TableSchema::new(fields))
     }
 
-    /// Forgets what lies below paths that will be mixed whatever follows, so that joining stays small.
+    /// Discards the types below paths that are certainly mixed, which bounds the size of joins.
     ///
-    /// The answer of [`ObservedTypes::resolve`] under the same limits stays the same.
+    /// [`ObservedTypes::resolve`] under the same limits returns the same schema as before.
     pub fn prune(&mut self, limits: &Limits) {
         for seen in self.keys.fields_mut() {
             seen.prune(1, limits);
@@ -66,7 +66,7 @@ impl ObservedTypes {
 }
 
 impl PathTypes {
-    /// The type of a column at this path, `level` Arrow levels down; top-level columns are on level 1.
+    /// Returns the kind of the column at this path, on Arrow level `level`; top-level columns are on level 1.
     pub(super) fn kind(&self, level: u32, limits: &Limits) -> Kind {
         if self.is_certainly_mixed(level, limits) {
             return Kind::Mixed;
@@ -74,13 +74,13 @@ impl PathTypes {
         match self.types.as_slice() {
             [] => Kind::Null,
             [only] => self.single_type_kind(only.kind, level, limits),
-            // Only numbers are left: int32 and int64, or with doubles and all of them exact.
+            // Only numbers remain: int32 and int64, or these with doubles and all of them exact.
             _ if self.type_bits() & DOUBLE == 0 => Kind::Int64,
             _ => Kind::Double,
         }
     }
 
-    /// Whether nothing that could still be seen here would make it other than mixed.
+    /// Returns whether the path is mixed regardless of later values.
     fn is_certainly_mixed(&self, level: u32, limits: &Limits) -> bool {
         let types = self.type_bits();
         let several = types.count_ones() > 1;
@@ -100,7 +100,7 @@ impl PathTypes {
             ElementType::Document => {
                 let keys = self.keys.as_ref().map_or(&[][..], |keys| keys.fields());
                 if keys.is_empty() {
-                    // Arrow consumers do not agree on structs without fields, and {} must not read as null.
+                    // Arrow consumers disagree on structs without fields, and {} must not read as null.
                     return Kind::Mixed;
                 }
                 let field = |(name, seen): &(Arc<str>, PathTypes)| {

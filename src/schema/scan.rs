@@ -1,4 +1,4 @@
-//! A Chunk's columns, read for what they show: work per column, and per cell only where types were mixed.
+//! Observation of a Chunk's types: work per column, and per cell only in columns of several types.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -26,9 +26,9 @@ pub(super) fn observe(chunk: &Chunk, first_row: u64) -> ObservedTypes {
     }
 }
 
-/// From a slot to the top-level row it belongs to.
+/// The mapping from a slot to its top-level row.
 enum Rows<'a> {
-    /// They are the same.
+    /// Slots and rows are equal.
     Top,
     /// The slots of a sparse column.
     Sparse(&'a [u32], &'a Rows<'a>),
@@ -53,7 +53,7 @@ struct Scan<'a> {
     documents: &'a Documents,
     id: Option<usize>,
     first_row: u64,
-    /// Most columns start in the same row: its `_id` is copied once.
+    /// Copies of `_id`s by row, because most columns start in the same row.
     ids: RefCell<HashMap<usize, Option<Arc<RawValue>>>>,
 }
 
@@ -166,7 +166,7 @@ impl Scan<'_> {
                     let subtype = bytes.get(4).copied().unwrap_or_default();
                     seen.record_binary(subtype, len as usize);
                 }
-                // These have no columns below them here, so there is nothing to join: they stay BSON everywhere.
+                // These have no columns to join. They stay BSON in every Chunk.
                 ElementType::Document | ElementType::List => seen.kept_as_bson = true,
                 _ => {}
             }
@@ -202,7 +202,7 @@ impl PathTypes {
     }
 }
 
-/// The `_id` of the document at `row`, if it has one; `field` is where the `_id` column stands.
+/// Returns the `_id` of the document at `row`, if it has one; `field` is the index of the `_id` column.
 fn document_id(documents: &Documents, field: Option<usize>, row: usize) -> Option<RawValue> {
     let field = field?;
     if !documents.has(row, field) {
@@ -217,11 +217,11 @@ fn document_id(documents: &Documents, field: Option<usize>, row: usize) -> Optio
     })
 }
 
-/// Whether every value is the same number as a double.
+/// Returns whether every value is exact as a double.
 fn all_exact(array: &Int64Array) -> bool {
-    /// Up to here every integer is.
+    /// The limit below which every integer is exact.
     const SURELY: u64 = 1 << 53;
-    // One loop without branches; values under nulls may be anything, which only costs the slow look.
+    // One loop without branches. Values under nulls are arbitrary; they can only trigger the slow check.
     let largest = array
         .values()
         .iter()

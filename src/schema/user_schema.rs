@@ -1,4 +1,4 @@
-//! Schemas that users give: which Arrow types are accepted, and what kinds they stand for.
+//! Schemas from users: the accepted Arrow types, and their kinds.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use super::table::Kind;
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::MAX_DEPTH;
 
-/// The columns of a given schema.
+/// Returns the columns of a user's schema.
 pub(super) fn from_fields(fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
     UserSchemaParser { path: Vec::new() }.fields(fields)
 }
 
-/// Walks a given schema; `path` is where it stands, items of a list as `[0]`.
+/// Walks a user's schema; `path` is the current path, with items of a list as `[0]`.
 struct UserSchemaParser {
     path: Path,
 }
@@ -31,7 +31,9 @@ impl UserSchemaParser {
             let name: Arc<str> = field.name().as_str().into();
             self.path.push(Step::Key(Arc::clone(&name)));
             if !names.insert(Arc::clone(&name)) {
-                return Err(self.invalid("this name occurs twice in the given schema".into()));
+                return Err(self.invalid(
+                    "two fields of the schema have this name: rename or remove one".into(),
+                ));
             }
             let kind = self.field(field)?;
             self.path.pop();
@@ -43,7 +45,8 @@ impl UserSchemaParser {
     fn field(&mut self, field: &Field) -> Result<Kind> {
         if !field.is_nullable() {
             return Err(self.invalid(
-                "a given field must be nullable: any document may lack a key or hold null".into(),
+                "a field of a schema must be nullable: any document may lack a key or hold null"
+                    .into(),
             ));
         }
         let kind = match extension_name(field) {
@@ -53,10 +56,10 @@ impl UserSchemaParser {
         match field.metadata().get(ROUNDING_KEY).map(String::as_str) {
             None => Ok(kind),
             Some(ROUNDED) => kind.rounded().ok_or_else(|| {
-                self.invalid(format!("values are not rounded to {}", field.data_type()))
+                self.invalid(format!("values are not rounded to {}: only numbers and dates are", field.data_type()))
             }),
             Some(other) => Err(self.invalid(format!(
-                "the metadata {ROUNDING_KEY:?} of a given field is {ROUNDED:?} or absent, got {other:?}"
+                "the metadata {ROUNDING_KEY:?} of a field must be {ROUNDED:?} or absent, got {other:?}"
             ))),
         }
     }
@@ -106,7 +109,7 @@ impl UserSchemaParser {
                 }
                 _ => return Err(self.unsupported("a map whose keys are not utf8")),
             },
-            plain if is_convertible(plain) => Kind::ArrowOnly(plain.clone()),
+            data_type if is_convertible(data_type) => Kind::ArrowOnly(data_type.clone()),
             DataType::Dictionary(..) => {
                 return Err(self.unsupported(&format!(
                     "{found}: dictionaries hold strings, behind indexes of 32 or 64 bits (smaller ones could \
@@ -117,10 +120,10 @@ impl UserSchemaParser {
         })
     }
 
-    /// The kind of the items of a list, or the values of a map.
+    /// Returns the kind of the items of a list, or of the values of a map.
     fn item_kind(&mut self, item: &Field) -> Result<Box<Kind>> {
         if self.path.len() >= MAX_DEPTH {
-            return Err(self.invalid("this schema is nested too deep".into()));
+            return Err(self.invalid("the schema nests deeper than 200 levels".into()));
         }
         self.path.push(Step::Index(0));
         let kind = self.field(item)?;
@@ -130,7 +133,7 @@ impl UserSchemaParser {
 
     fn unsupported(&self, what: &str) -> Error {
         self.invalid(format!(
-            "a given schema cannot hold {what}; accepted are null, bool, all integers, float32, float64, decimal32, \
+            "a schema cannot hold {what}; the accepted types are null, bool, all integers, float32, float64, decimal32, \
              decimal64, decimal128, strings and binary (also large, view and fixed-size; fixed_size_binary(12) is an \
              ObjectId), dictionaries of strings, date32, date64, timestamps, structs with fields, lists (also large \
              and fixed-size), maps with utf8 keys, arrow.uuid, arrow.json, pymongoarrow.objectid and \
@@ -148,7 +151,7 @@ impl UserSchemaParser {
 }
 
 impl Kind {
-    /// The same type for values that may be rounded; nothing where there is no order to round in.
+    /// Returns the kind for rounded values; `None` for types without an order to round in.
     pub(super) fn rounded(&self) -> Option<Kind> {
         use DataType::*;
         match self {
@@ -156,15 +159,16 @@ impl Kind {
                 Some(Kind::Rounded(storage(self)))
             }
             Kind::ArrowOnly(
-                plain @ (Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 | Decimal32(..)
-                | Decimal64(..) | Decimal128(..) | Date32 | Date64 | Timestamp(..)),
-            ) => Some(Kind::Rounded(plain.clone())),
+                data_type @ (Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32
+                | Decimal32(..) | Decimal64(..) | Decimal128(..) | Date32 | Date64
+                | Timestamp(..)),
+            ) => Some(Kind::Rounded(data_type.clone())),
             _ => None,
         }
     }
 }
 
-/// Types that values are converted to, when that is exact: no column is found in these.
+/// Returns whether values convert to this type, although no BSON type maps to it.
 fn is_convertible(to: &DataType) -> bool {
     use DataType::*;
     match to {
@@ -180,7 +184,7 @@ fn is_convertible(to: &DataType) -> bool {
     }
 }
 
-/// The same type but for nullability and metadata of a struct's parts.
+/// Returns whether two types are equal, except for nullability and metadata of a struct's fields.
 fn same_storage(wanted: &DataType, found: &DataType) -> bool {
     match (wanted, found) {
         (DataType::Struct(wanted), DataType::Struct(found)) => {

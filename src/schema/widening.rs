@@ -1,4 +1,4 @@
-//! What the report says of paths that hold more than one type.
+//! Paths with more than one type, for the report.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::observed_types::{KeyTypes, ObservedTypes, PathTypes, TypeCount};
 use super::resolve::Limits;
 use super::table::Kind;
 
-/// A step of a path in a schema: unlike in one document, all items of a list are one.
+/// A step of a path in a schema; all items of a list share one step.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SchemaStep {
     /// A key.
@@ -18,18 +18,18 @@ pub enum SchemaStep {
 /// A path that was widened or is mixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WidenedPath {
-    /// Where.
+    /// The path.
     pub path: Vec<SchemaStep>,
-    /// The type it has in the table.
+    /// The kind in the table.
     pub kind: Kind,
-    /// The types seen there in order of first appearance, each with a count and its first document.
+    /// The observed types in order of first appearance, each with a count and its first document.
     pub types: Vec<TypeCount>,
 }
 
 impl ObservedTypes {
-    /// The paths that hold more than one type, or are mixed for another reason, in column order.
+    /// Returns the paths that hold more than one type, or are mixed for another reason, in column order.
     ///
-    /// The second of a finding's types says where it first differed.
+    /// The second type of a path identifies the first document that differs.
     pub fn widened_paths(&self, limits: &Limits) -> Vec<WidenedPath> {
         let mut walk = Walk {
             limits,
