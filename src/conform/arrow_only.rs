@@ -1,5 +1,5 @@
-//! Values in Arrow types that no column is found in: converted when that is exact, or near where that was allowed; a conflict
-//! otherwise.
+//! Values in Arrow types that no BSON type maps to: converted if that is exact, or rounded if that is allowed;
+//! otherwise a conflict.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use super::convert::{self, Rounding};
 use super::{coerce, internal_error, ConformResult, Failure};
 use crate::chunk::{Cell, Values};
 
-/// A column as `to`; text and bytes of one type are laid out anew without a look at each cell.
+/// Converts a column to `to`; a column of only text or only bytes is cast as a whole.
 pub(super) fn build_column(
     values: &Values,
     to: &DataType,
@@ -26,7 +26,7 @@ pub(super) fn build_column(
     }
 }
 
-/// What a layout of text or bytes is for.
+/// The values that a layout stores.
 enum LayoutFamily {
     Text,
     Bytes,
@@ -41,7 +41,7 @@ fn layout_family(to: &DataType) -> LayoutFamily {
     }
 }
 
-/// The cells as `to`.
+/// Converts the cells to `to`.
 pub(super) fn build_array(
     slots: &Slots<'_>,
     to: &DataType,
@@ -90,7 +90,7 @@ pub(super) fn build_array(
     }
 }
 
-/// Whether a value can be converted; the same questions that [`build`] asks.
+/// Returns whether a value can be converted, by the same rules as [`build_array`].
 pub(super) fn can_convert(to: &DataType, cell: &Cell<'_>, rounding: Rounding) -> bool {
     match to {
         DataType::Int8 => convert::int::<i8>(cell, rounding).is_some(),
@@ -124,7 +124,7 @@ pub(super) fn can_convert(to: &DataType, cell: &Cell<'_>, rounding: Rounding) ->
     }
 }
 
-/// Whether a value that fits when rounding is allowed becomes another one.
+/// Returns whether a value changes when it is rounded.
 pub(super) fn is_rounded(to: &DataType, cell: &Cell<'_>) -> bool {
     let same = match (to, cell) {
         (DataType::Float64, Cell::Decimal128(bytes)) => convert::is_binary(*bytes, 53),
@@ -135,7 +135,9 @@ pub(super) fn is_rounded(to: &DataType, cell: &Cell<'_>) -> bool {
 }
 
 fn unsupported_type(to: &DataType) -> Failure {
-    Failure::Error(internal_error(format!("no values are converted to {to}")))
+    Failure::Error(internal_error(format!(
+        "values cannot be converted to {to}"
+    )))
 }
 
 fn bytes_of_width<'a>(cell: &Cell<'a>, width: i32) -> Option<&'a [u8]> {

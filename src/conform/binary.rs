@@ -1,4 +1,4 @@
-//! Binary columns whose subtype is kept beside the bytes.
+//! Binary columns with a subtype beside the bytes.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use arrow_schema::Field;
 use super::column::struct_from_parts;
 use super::ConformResult;
 
-/// A column of subtype 0 among others: the bytes are shared.
+/// Adds subtype 0 to a column; the bytes are shared.
 pub(super) fn with_subtype(array: &BinaryArray, field: &Field) -> ConformResult<ArrayRef> {
     let subtypes = UInt8Array::new(vec![0; array.len()].into(), array.nulls().cloned());
     struct_from_parts(

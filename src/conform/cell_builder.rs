@@ -1,4 +1,4 @@
-//! The way for columns that are not stored as the schema wants them: cell by cell, any value into any type it fits.
+//! Conversion of columns cell by cell, for storage that differs from the schema.
 
 use std::sync::Arc;
 
@@ -23,9 +23,9 @@ use crate::schema::{Kind, Represented};
 
 /// A sequence of cells: null and missing are both [`Cell::Null`].
 pub(super) enum Slots<'a> {
-    /// As a column stores them.
+    /// The values of a column.
     Values(&'a Values),
-    /// Picked out of documents or lists that are kept as BSON.
+    /// Cells extracted from documents or lists that are kept as BSON.
     Cells(Vec<Cell<'a>>),
 }
 
@@ -48,7 +48,7 @@ impl<'a> Slots<'a> {
         (0..self.len()).map(|slot| self.get(slot))
     }
 
-    /// Hands each cell to `append`, read by `read`; a misfit when that gives nothing for a value.
+    /// Passes each cell to `append`, converted by `read`; a value that `read` rejects is a conflict.
     pub(super) fn for_each_value<T>(
         &self,
         read: impl Fn(&Cell<'a>) -> Option<T>,
@@ -64,7 +64,7 @@ impl<'a> Slots<'a> {
     }
 }
 
-/// The cells as an array of `kind`, whose Arrow field is `field`.
+/// Builds an array of `kind`, whose Arrow field is `field`, from the cells.
 pub(super) fn build_array(
     slots: &Slots<'_>,
     kind: &Kind,
@@ -184,7 +184,7 @@ pub(super) fn build_array(
     })
 }
 
-/// A struct of two parts that are null in the same places.
+/// Builds a struct of two parts with equal nulls.
 fn struct_of_two(field: &Field, first: ArrayRef, second: ArrayRef) -> ConformResult<ArrayRef> {
     let nulls = first.nulls().cloned();
     struct_from_parts(field, vec![first, second], nulls.as_ref())
@@ -228,7 +228,7 @@ fn fixed<const N: usize>(
     Ok(Arc::new(builder.finish()))
 }
 
-/// Text of cells; the 2 GiB that 32-bit offsets reach are checked before anything is copied.
+/// Builds a string array; the limit of 2 GiB of 32-bit offsets is checked before the bytes are copied.
 pub(super) fn strings<'a>(
     slots: &Slots<'a>,
     read: impl Fn(&Cell<'a>) -> Option<&'a str>,
@@ -241,7 +241,7 @@ pub(super) fn strings<'a>(
     Ok(Arc::new(builder.finish()))
 }
 
-/// As [`strings`], for bytes.
+/// Builds a binary array, with the limit of [`strings`].
 pub(super) fn binary<'a>(
     slots: &Slots<'a>,
     read: impl Fn(&Cell<'a>) -> Option<&'a [u8]>,

@@ -1,11 +1,12 @@
-//! Which value fits which type, and as what. The columns and the search for conflicts both ask here.
+//! Coercion rules: the accepted values of each type, and their converted form. Column conversion and the conflict
+//! search share these rules.
 
 use super::arrow_only;
 use super::convert::Rounding;
 use crate::chunk::Cell;
 use crate::schema::{double_to_int, int_to_double, Kind};
 
-/// Whether a value can stand in a column of `kind`; of documents and lists, not what they hold.
+/// Returns whether a column of `kind` accepts a value; the contents of documents and lists are not checked.
 pub(super) fn can_coerce(kind: &Kind, cell: &Cell<'_>) -> bool {
     match (kind, cell) {
         (_, Cell::Null) | (Kind::Mixed, _) => true,

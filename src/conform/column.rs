@@ -1,4 +1,4 @@
-//! One column: kept as it is where the type is the same, otherwise cast, encoded, or read cell by cell.
+//! Conversion of one column: shared if the types are equal, otherwise cast, encoded, or converted cell by cell.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::{
 use crate::chunk::{Column, Placement, Values};
 use crate::schema::{int_to_double, Kind, Represented};
 
-/// `column` as an array of `kind`, whose Arrow field is `field`.
+/// Converts `column` to an array of `kind`, whose Arrow field is `field`.
 pub(super) fn column(
     column: &Column,
     kind: &Kind,
@@ -33,8 +33,9 @@ pub(super) fn column(
     }
 }
 
-/// `slots` put at `rows`, null everywhere else. What lies under those nulls is zeros: taken with null indices, it would be
-/// copies of the first slot, and a table's bytes would tell where its result was cut.
+/// Places `slots` at `rows`, with nulls in all other rows. The bytes under those nulls are zeros. A take with null
+/// indices would put copies of the first slot there, and the bytes of a table would depend on the split of its
+/// result.
 fn expand_sparse(slots: &ArrayRef, rows: &[u32], len: usize) -> ConformResult<ArrayRef> {
     use DataType::{Binary, LargeBinary, LargeList, LargeUtf8, List, Utf8};
     if slots.data_type() == &DataType::Null {
@@ -65,7 +66,7 @@ fn expand_sparse(slots: &ArrayRef, rows: &[u32], len: usize) -> ConformResult<Ar
         from[row as usize] = slot;
     }
     if let Utf8 | LargeUtf8 | Binary | LargeBinary | List(_) | LargeList(_) = slots.data_type() {
-        // Nothing can lie under the nulls of these.
+        // These layouts hold no bytes under nulls.
         let from = UInt32Array::new(from.into(), Some(expanded_nulls(slots, rows, len)));
         return Ok(arrow_select::take::take(slots, &from, None)?);
     }
@@ -78,7 +79,7 @@ fn expand_sparse(slots: &ArrayRef, rows: &[u32], len: usize) -> ConformResult<Ar
     )?)
 }
 
-/// Which of `len` rows have a slot that is not null.
+/// Returns the validity of `len` rows: valid for rows with a non-null slot.
 fn expanded_nulls(slots: &dyn Array, rows: &[u32], len: usize) -> NullBuffer {
     let mut there = vec![0u8; len.div_ceil(8)];
     for (slot, &row) in rows.iter().enumerate() {
@@ -87,7 +88,8 @@ fn expanded_nulls(slots: &dyn Array, rows: &[u32], len: usize) -> NullBuffer {
     NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(there), 0, len))
 }
 
-/// Values of `width` bytes put at `rows`, zeros everywhere else: in wide tables with few cells a row this is most of the work.
+/// Places values of `width` bytes at `rows`, with zeros in all other rows. This is most of the work in wide tables
+/// with few cells per row.
 fn expand_fixed_width(
     slots: &ArrayRef,
     width: usize,
@@ -113,7 +115,7 @@ fn expand_fixed_width(
 
 fn values(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> ConformResult<ArrayRef> {
     match convert_values(values, kind, field, policy) {
-        // Some value does not fit, and the others are wanted.
+        // A value does not fit, and the policy keeps the others.
         Err(Failure::Conflict) if policy.on_conflict != OnConflict::Error => {
             cell_builder::build_array(&Slots::Values(values), kind, field, policy)
         }
@@ -205,7 +207,7 @@ fn convert_values(
     })
 }
 
-/// A struct of equally long parts, with the type of `field`.
+/// Builds a struct of parts of equal length, with the type of `field`.
 pub(super) fn struct_from_parts(
     field: &Field,
     parts: Vec<ArrayRef>,
@@ -224,7 +226,7 @@ pub(super) fn struct_from_parts(
 }
 
 fn widen_to_double(array: &Int64Array) -> ConformResult<Float64Array> {
-    // Under nulls there may be any value: those are not looked at.
+    // Values under nulls are arbitrary, so they are skipped.
     let exact = |value| int_to_double(value).ok_or(Failure::Conflict);
     array.try_unary::<_, Float64Type, _>(exact)
 }

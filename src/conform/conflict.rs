@@ -1,4 +1,4 @@
-//! The slow look, in row order, for the cell that does not fit: what it is and where.
+//! The slow search, in row order, for cells that do not fit: their values and locations.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::error::{Error, Location, Path, RawValue, Step};
 use crate::raw::Decimal;
 use crate::schema::{Kind, TableSchema};
 
-/// The first conflict by row, then by the document's own key order.
+/// Returns the first conflict by row, then by the document's own key order.
 #[cold]
 pub(super) fn first_conflict(
     documents: &Arc<Documents>,
@@ -44,7 +44,7 @@ pub(super) fn first_conflict(
     internal_error("a column does not fit its schema, but every cell does")
 }
 
-/// Counter conflicts, each with its place.
+/// Lists all conflicts, each with its location.
 #[cold]
 pub(super) fn list_conflicts(
     documents: &Arc<Documents>,
@@ -76,7 +76,7 @@ pub(super) fn list_conflicts(
     }
 }
 
-/// Counter conflicts: counted by path, and the column they are rescued to when they are.
+/// Counts all conflicts by path, and builds the column of rescued values under that policy.
 #[cold]
 pub(super) fn count_conflicts(
     documents: &Arc<Documents>,
@@ -130,7 +130,7 @@ pub(super) fn count_conflicts(
     Ok((conflict_counts, rescued))
 }
 
-/// Counter values that are rounded, counted by path. Only columns where that is allowed are looked at.
+/// Counts all rounded values by path. Only columns that allow rounding are searched.
 pub(super) fn count_rounded(
     documents: &Arc<Documents>,
     schema: &TableSchema,
@@ -182,7 +182,7 @@ pub(super) fn count_rounded(
     }
 }
 
-/// The `_id` of a document, if it has one.
+/// Returns the `_id` of a document, if it has one.
 fn id(document: &DocumentCell<'_>) -> Option<RawValue> {
     let (_, cell) = document.entries().find(|(key, _)| *key == "_id")?;
     let mut bytes = Vec::new();
@@ -193,11 +193,11 @@ fn id(document: &DocumentCell<'_>) -> Option<RawValue> {
     })
 }
 
-/// Why a search ends early.
+/// The reason that a search ended early.
 enum SearchEnd {
-    /// The first conflict is all that is asked for.
+    /// The first conflict, in a search that stops there.
     Conflict { expected: String, found: String },
-    /// Anything else.
+    /// Any other error.
     Error(Error),
 }
 
@@ -223,13 +223,13 @@ struct ConflictSearch<'a> {
     found: ConflictSink<'a>,
 }
 
-/// What becomes of a conflict.
+/// Handling of a conflict.
 enum ConflictSink<'a> {
-    /// It ends the search.
+    /// End the search.
     StopAtFirst,
-    /// It is listed.
+    /// Add it to the list.
     List(List<'a>),
-    /// It is counted, and rescued.
+    /// Count it, and rescue it under that policy.
     Count(Box<Counter<'a>>),
 }
 
@@ -242,14 +242,14 @@ struct List<'a> {
 struct Counter<'a> {
     documents: &'a Arc<Documents>,
     row: usize,
-    /// What becomes of what is looked for.
+    /// The action on the values that the search finds.
     action: Action,
     conflict_counts: ConflictCounts,
     rescue: Option<Rescue>,
 }
 
 impl ConflictSearch<'_> {
-    /// Leaves `self.path` at the place of the conflict.
+    /// Searches a document. On a conflict, `self.path` holds its path.
     fn document(
         &mut self,
         document: &DocumentCell<'_>,
@@ -268,7 +268,7 @@ impl ConflictSearch<'_> {
                 None if self.policy.unknown == UnknownKeys::Conflict => {
                     self.path.push(Step::Key(key.into()));
                     self.conflict(&cell, || SearchEnd::Conflict {
-                        expected: "only keys that the schema has".into(),
+                        expected: "only keys of the schema".into(),
                         found: format!("a new key holding {}", describe(&cell)),
                     })?;
                     self.path.pop();
@@ -314,7 +314,7 @@ impl ConflictSearch<'_> {
         })
     }
 
-    /// Whether a value is not what is looked for.
+    /// Returns whether the search skips a value: it fits, or in the search for rounded values, it is not rounded.
     fn accepts(&self, cell: &Cell<'_>, kind: &Kind) -> bool {
         match &self.found {
             ConflictSink::Count(counter) if counter.action == Action::Rounded => match kind {
@@ -325,7 +325,7 @@ impl ConflictSearch<'_> {
         }
     }
 
-    /// A value at `self.path` that does not fit.
+    /// Handles the value at `self.path`, which does not fit.
     fn conflict(
         &mut self,
         cell: &Cell<'_>,
@@ -356,7 +356,7 @@ impl ConflictSearch<'_> {
     }
 }
 
-/// A type, and the value where it decides whether it fits.
+/// Describes a value by its type, and by its content if that decides the fit.
 fn describe(cell: &Cell<'_>) -> String {
     let name = cell.element_type().name();
     match cell {

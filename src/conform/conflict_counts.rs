@@ -1,4 +1,4 @@
-//! Values that did not fit and were rescued, nulled or rounded, counted per path for the report.
+//! Counts per path of values that were rescued, nulled or rounded, for the report.
 
 use std::sync::Arc;
 
@@ -7,36 +7,37 @@ use crate::error::{RawValue, Step};
 use crate::raw::ElementType;
 use crate::schema::{FirstDocument, SchemaStep, TypeCount};
 
-/// What became of values.
+/// The action on a value that does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// They stand in the column of what did not fit.
+    /// Moved to the column of rescued values.
     Rescued,
-    /// They are lost.
+    /// Replaced by null.
     Nulled,
-    /// A value near them stands in their cell.
+    /// Replaced by the nearest value.
     Rounded,
 }
 
-/// What did not fit at one path.
+/// Values of one path that did not fit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ConflictCount {
     /// The types of the values, in order of first appearance, each with a count and its first document.
     pub types: Vec<TypeCount>,
-    /// What became of the values.
+    /// The action on the values.
     pub action: Action,
 }
 
-/// What did not fit in a part of a result; joined in result order, it is what the whole would have given.
+/// Values that did not fit, in a part of a result; parts joined in result order equal the whole.
 #[derive(Clone, Debug, Default)]
 pub struct ConflictCounts {
-    /// Rescued or nulled.
+    /// Values that were rescued or nulled.
     conflicts: CountsByPath,
-    /// Apart from these: which of both came first would depend on where a result was cut.
+    /// Values that were rounded. Counted apart, because their order among the conflicts would depend on the split of
+    /// the result.
     rounded: CountsByPath,
 }
 
-/// What one policy did, by path.
+/// Values with one kind of action, by path.
 #[derive(Clone, Debug, Default)]
 pub struct CountsByPath {
     found: BoundedPathMap<Vec<SchemaStep>, ConflictCount>,
@@ -44,17 +45,17 @@ pub struct CountsByPath {
 }
 
 impl ConflictCounts {
-    /// What was rescued or nulled.
+    /// Values that were rescued or nulled.
     pub fn conflicts(&self) -> &CountsByPath {
         &self.conflicts
     }
 
-    /// What was rounded.
+    /// Values that were rounded.
     pub fn rounded(&self) -> &CountsByPath {
         &self.rounded
     }
 
-    /// Adds what did not fit in the part that begins at `first_row`.
+    /// Adds the counts of the part that begins at `first_row`.
     pub fn join(&mut self, other: &ConflictCounts, first_row: u64) {
         self.conflicts.join(&other.conflicts, first_row);
         self.rounded.join(&other.rounded, first_row);
@@ -90,7 +91,7 @@ impl ConflictCounts {
 }
 
 impl CountsByPath {
-    /// By path, in order of first appearance; no more than 1,000 of them, which are then the first in the order of paths.
+    /// Counts by path, in order of first appearance, for at most the first 1,000 paths in path order.
     pub fn found(&self) -> Vec<(&[SchemaStep], &ConflictCount)> {
         let found = self.found.in_order().into_iter();
         found
@@ -98,13 +99,13 @@ impl CountsByPath {
             .collect()
     }
 
-    /// What became of values at paths that are not among those, and of how many.
+    /// The action on values at paths that [`found`](Self::found) omits, and their number.
     pub fn unlisted(&self) -> Option<(Action, u64)> {
         let of =
             |conflict: &ConflictCount| conflict.types.iter().map(|seen| seen.count).sum::<u64>();
         let listed: u64 = self.found.iter().map(|(.., conflict)| of(conflict)).sum();
         let left = self.total - listed;
-        // A policy does one thing, at listed paths and at others.
+        // A policy has one action at all paths.
         let (.., conflict) = self.found.iter().next()?;
         (left > 0).then_some((conflict.action, left))
     }

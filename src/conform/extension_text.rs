@@ -1,4 +1,4 @@
-//! Extension types shown as plain bytes or text.
+//! Extension types as bytes or text.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -10,18 +10,19 @@ use super::{internal_error, mixed, ConformResult, Failure};
 use crate::raw::Decimal;
 use crate::schema::Represented;
 
-/// `array`, which holds the values of `shown` as their extension type does, as it is to be stored.
+/// Converts `array`, which holds the values in the storage of their extension type, to the storage of `represented`.
 pub(super) fn to_text(array: ArrayRef, represented: &Represented) -> ConformResult<ArrayRef> {
     if array.data_type() == represented.storage() {
         return Ok(array);
     }
     let Some(values) = array.as_any().downcast_ref::<FixedSizeBinaryArray>() else {
-        // A column of nulls is made in the storage type at once.
+        // A column of nulls already has the requested storage.
         return Err(Failure::Error(internal_error(
             "bytes of a fixed size were expected",
         )));
     };
-    // Two digits a byte and four hyphens; or a sign, 34 digits, a point and an exponent, or zeros in its place.
+    // The longest text: two digits per byte and four hyphens, or a sign, 34 digits, a point and an exponent (or zeros
+    // in its place).
     let total = values.len() * 43;
     mixed::offset(total)?;
     let mut builder = StringBuilder::with_capacity(values.len(), 0);

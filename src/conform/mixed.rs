@@ -1,4 +1,4 @@
-//! Mixed columns: each cell the BSON document `{"": value}`, or Extended JSON.
+//! Mixed columns: each cell as the BSON document `{"": value}`, or as Extended JSON.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::{ConformResult, Failure};
 use crate::chunk::{encode_wrapped, write_json, Cell, JsonMode};
 use crate::error::{Error, ErrorKind};
 
-/// The cells of `slots`, encoded; null where a cell is null or missing.
+/// Encodes the cells of `slots`; null and missing cells give null.
 pub(super) fn encode(slots: &Slots<'_>) -> ConformResult<ArrayRef> {
     let len = slots.len();
     let mut bytes = Vec::new();
@@ -34,7 +34,7 @@ pub(super) fn encode(slots: &Slots<'_>) -> ConformResult<ArrayRef> {
     Ok(Arc::new(array))
 }
 
-/// The cells of `slots` as relaxed Extended JSON in `storage`; null where a cell is null or missing.
+/// Writes the cells of `slots` as relaxed Extended JSON in `storage`; null and missing cells give null.
 pub(super) fn json(slots: &Slots<'_>, storage: &DataType) -> ConformResult<ArrayRef> {
     let mut builder = StringBuilder::with_capacity(slots.len(), 0);
     let mut text = String::new();

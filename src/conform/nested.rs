@@ -1,4 +1,4 @@
-//! Documents as structs, lists as lists: columns of columns.
+//! Documents as structs, and lists as lists: columns of columns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{internal_error, ConformResult, Failure, Policy, UnknownKeys};
 use crate::chunk::{Column, Documents};
 use crate::schema::Kind;
 
-/// A struct of `documents`, null where `nulls` is.
+/// Builds a struct of `documents`, with the nulls of `nulls`.
 pub(super) fn document(
     documents: &Documents,
     nulls: Option<&NullBuffer>,
@@ -26,7 +26,7 @@ pub(super) fn document(
     struct_from_parts(field, children(documents, fields, arrow, policy)?, nulls)
 }
 
-/// An array for each of `fields`; null where no document has the key.
+/// Builds an array for each of `fields`, with nulls for keys that no document has.
 pub(super) fn children(
     documents: &Documents,
     fields: &[(Arc<str>, Kind)],
@@ -51,7 +51,7 @@ pub(super) fn children(
     Ok(arrays)
 }
 
-/// Whether some document has a key that is not known; one that is null counts too.
+/// Returns whether a document has a key that the schema lacks, even with a null value.
 fn has_unknown(documents: &Documents, known: &[bool]) -> bool {
     let shapes = documents.shapes();
     !documents.is_empty()
@@ -59,11 +59,11 @@ fn has_unknown(documents: &Documents, known: &[bool]) -> bool {
         && (0..shapes.count()).any(|id| shapes.get(id).iter().any(|&field| !known[field as usize]))
 }
 
-/// Where keys stand among the fields of documents; mostly where the schema has them.
+/// Positions of keys among the fields of documents; mostly equal to those in the schema.
 struct Places<'a> {
     documents: &'a Documents,
     expected: usize,
-    /// Filled when a key is not where it is expected.
+    /// Filled when the first key is not at its expected position.
     by_name: HashMap<&'a str, usize>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// A list array over the same offsets.
+/// Builds a list array with the same offsets.
 pub(super) fn list(
     items: &Column,
     offsets: &OffsetBuffer<i32>,
@@ -107,7 +107,7 @@ pub(super) fn list(
     list_of(field, offsets.clone(), items, nulls.cloned())
 }
 
-/// The field of the items of the list `field`.
+/// Returns the field of the items of the list `field`.
 pub(super) fn item_field(field: &Field) -> ConformResult<&Arc<Field>> {
     match field.data_type() {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {

@@ -1,4 +1,4 @@
-//! Documents and lists read cell by cell: what they hold is picked out first, then built as columns of its own.
+//! Documents and lists converted cell by cell: nested cells are extracted first, then built as columns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::{internal_error, mixed, nested, ConformResult, Failure, Policy, Unkno
 use crate::chunk::Cell;
 use crate::schema::Kind;
 
-/// Documents as a struct: the cells of each key are picked out first.
+/// Builds a struct of documents, after extracting the cells of each key.
 pub(super) fn documents(
     slots: &Slots<'_>,
     fields: &[(Arc<str>, Kind)],
@@ -26,7 +26,7 @@ pub(super) fn documents(
     };
     let places: HashMap<&str, usize> = fields.iter().map(|(name, _)| &**name).zip(0..).collect();
     let len = slots.len();
-    // Sparse: a dense cell for each slot of each field would be as large as a schema is wide, whatever documents hold.
+    // Sparse storage: a dense cell for each slot of each field would multiply the memory by the width of the schema.
     let mut columns: Vec<Vec<(usize, Cell<'_>)>> = vec![Vec::new(); fields.len()];
     let mut valid = Vec::with_capacity(len);
     for (slot, cell) in slots.iter().enumerate() {
@@ -48,9 +48,9 @@ pub(super) fn documents(
         }
     }
     let mut children = Vec::with_capacity(fields.len());
-    for ((picked, (_, kind)), field) in columns.into_iter().zip(fields).zip(arrow) {
+    for ((extracted, (_, kind)), field) in columns.into_iter().zip(fields).zip(arrow) {
         let mut cells = vec![Cell::Null; len];
-        for (slot, cell) in picked {
+        for (slot, cell) in extracted {
             cells[slot] = cell;
         }
         children.push(build_array(&Slots::Cells(cells), kind, field, policy)?);
@@ -58,7 +58,7 @@ pub(super) fn documents(
     struct_from_parts(field, children, Some(&NullBuffer::from(valid)))
 }
 
-/// Lists of any items: all items are picked out first.
+/// Builds lists of any length, after extracting all items.
 pub(super) fn lists(
     slots: &Slots<'_>,
     kind: &Kind,
@@ -91,7 +91,7 @@ pub(super) fn lists(
     nested::list_of(field, offsets, items, Some(NullBuffer::from(valid)))
 }
 
-/// Lists that must all be of one length.
+/// Builds lists that all have the same length.
 pub(super) fn fixed_lists(
     slots: &Slots<'_>,
     kind: &Kind,
@@ -115,7 +115,7 @@ pub(super) fn fixed_lists(
             }
             _ => return Err(Failure::Conflict),
         }
-        // Under a null there are as many items as anywhere else.
+        // Null lists have as many items as the others.
         items.resize(before + width, Cell::Null);
     }
     let item = nested::item_field(field)?;
@@ -126,7 +126,7 @@ pub(super) fn fixed_lists(
     Ok(Arc::new(list))
 }
 
-/// Documents as maps from their keys, in key order.
+/// Builds maps of documents, with keys in document order.
 pub(super) fn maps(
     slots: &Slots<'_>,
     kind: &Kind,

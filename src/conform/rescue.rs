@@ -1,4 +1,4 @@
-//! The column of what did not fit: for each row a list of paths and values.
+//! The column of rescued values: for each row, a list of paths and values.
 
 use std::sync::Arc;
 
@@ -11,13 +11,13 @@ use super::{internal_error, mixed, ConformResult, Failure};
 use crate::chunk::{encode_wrapped, Cell};
 use crate::error::Step;
 
-/// Collects what did not fit, row by row.
+/// Collects rescued values row by row.
 #[derive(Default)]
 pub(super) struct Rescue {
     paths: ListBuilder<StringBuilder>,
     values: BinaryBuilder,
     count: usize,
-    /// Of all paths and of all values, for 32-bit offsets.
+    /// Total sizes of paths and of values, for 32-bit offsets.
     sizes: [usize; 2],
     offsets: Vec<i32>,
     valid: Vec<bool>,
@@ -25,7 +25,7 @@ pub(super) struct Rescue {
 }
 
 impl Rescue {
-    /// A value of the current row.
+    /// Adds a value to the current row.
     pub fn push(&mut self, path: &[Step], cell: &Cell<'_>) -> ConformResult<()> {
         for step in path {
             match step {
@@ -42,7 +42,7 @@ impl Rescue {
         self.paths.append(true);
         self.count += 1;
         if matches!(cell, Cell::Null) {
-            // A new key that holds null: the path is all there is to say.
+            // A new key that holds null has a path, but no value.
             self.values.append_null();
         } else {
             self.encoded.clear();
@@ -55,7 +55,7 @@ impl Rescue {
         Ok(())
     }
 
-    /// The current row is over.
+    /// Ends the current row.
     pub fn end_row(&mut self) -> ConformResult<()> {
         let before = self.offsets.last().copied().unwrap_or_default();
         let end = mixed::offset(self.count)?;
@@ -64,7 +64,7 @@ impl Rescue {
         Ok(())
     }
 
-    /// The column, whose Arrow field is `field`; null in rows where everything fits.
+    /// Returns the column, whose Arrow field is `field`; null in rows without rescued values.
     pub fn finish(mut self, field: &Field) -> ConformResult<ArrayRef> {
         let DataType::List(item) = field.data_type() else {
             return Err(Failure::Error(internal_error("a list was expected")));

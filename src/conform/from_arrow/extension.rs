@@ -1,4 +1,4 @@
-//! Our extension types back to their BSON types, over any storage that other tools turn theirs into.
+//! Conversion of our extension types to BSON types, from any storage that other tools convert them to.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use crate::schema::{
 };
 
 impl ArrowReader {
-    /// The values of an extension type; `None` for one that is not ours: it is read as its storage.
+    /// Reads the values of an extension type; `None` for other extension types, which are read as their storage.
     pub(super) fn extension(&mut self, name: &str, array: &ArrayRef) -> Result<Option<Values>> {
         Ok(Some(match name {
             OBJECT_ID => Values::ObjectId(self.fixed(name, array, 12)?),
@@ -99,7 +99,7 @@ impl ArrowReader {
         Ok(self.cast(&array, &DataType::Binary)?.as_binary().clone())
     }
 
-    /// True is a value; false, which we never write, is none.
+    /// Reads true as a value and false as none; this package never writes false.
     fn marker(&self, name: &str, array: &ArrayRef) -> Result<BooleanArray> {
         let DataType::Boolean = array.data_type() else {
             return Err(self.invalid(format!("{name} over {}", array.data_type())));
@@ -113,7 +113,7 @@ impl ArrowReader {
         Ok(BooleanArray::new(array.values().clone(), nulls))
     }
 
-    /// The named parts of a struct, null where it is null and only there.
+    /// Returns the named parts of a struct; a part that is null in a valid row is an error.
     fn parts(&self, name: &str, array: &ArrayRef, names: [&str; 2]) -> Result<[ArrayRef; 2]> {
         let found = array.as_struct_opt().and_then(|array| {
             let [first, second] = names.map(|name| array.column_by_name(name));
@@ -162,7 +162,7 @@ impl ArrowReader {
         Ok(UInt64Array::new(values.into(), time.nulls().cloned()))
     }
 
-    /// Each cell is `{"": value}`: checked, and put into the form that a Chunk keeps.
+    /// Reads cells of the form `{"": value}`, validates them, and converts them to normal form.
     fn mixed(&self, cells: &BinaryArray) -> Result<Values> {
         let in_list = self.in_list();
         let depth = self.path.len().max(1);
@@ -202,7 +202,7 @@ fn normalise_scope(bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), 
     normalise_document(bytes, depth, TextPolicy::Strict, out).map(drop)
 }
 
-/// Whether the document at the start of `bytes` is all there is.
+/// Checks that the document at the start of `bytes` fills them.
 fn check_length(bytes: &[u8]) -> Result<(), Malformed> {
     match crate::raw::document_len(bytes, 0)? {
         len if len == bytes.len() => Ok(()),

@@ -38,13 +38,13 @@ impl ArrowReader {
         })
     }
 
-    /// Text, in whatever layout. That it is UTF-8 is checked: readers of Parquet files, for one, hand on what these hold.
+    /// Reads text of any layout. Invalid UTF-8 is an error: readers of Parquet files, for example, do not check it.
     pub(super) fn text(&self, array: &ArrayRef) -> Result<StringArray> {
         let array = self.cast(&self.unpack(array)?, &DataType::Utf8)?;
         let array: &StringArray = array.as_string();
         let (bytes, offsets) = (array.value_data(), array.value_offsets());
         let at = |slot: usize| offsets[slot] as usize;
-        // At once first: a check for each value takes longer.
+        // One check of all bytes first, because a check per value takes longer.
         let all = bytes.get(at(0)..at(array.len()));
         let all = all.and_then(|all| TextPolicy::Strict.decode(all).ok());
         let starts = |text: &str| {
@@ -66,11 +66,11 @@ impl ArrowReader {
 
     fn to_int64(&self, array: &PrimitiveArray<UInt64Type>) -> Result<PrimitiveArray<Int64Type>> {
         self.try_map(array, |value| {
-            i64::try_from(value).map_err(|_| format!("{value} is over the largest int64"))
+            i64::try_from(value).map_err(|_| format!("{value} exceeds the largest int64"))
         })
     }
 
-    /// Each value through `read`; an error names the first that cannot be read.
+    /// Converts each value by `read`; the error names the first value that fails.
     pub(super) fn try_map<T: ArrowPrimitiveType, U: ArrowPrimitiveType>(
         &self,
         array: &PrimitiveArray<T>,
@@ -81,7 +81,9 @@ impl ArrowReader {
             let mut errors = values.filter_map(|slot| Some((slot, read(array.value(slot)).err()?)));
             match errors.next() {
                 Some((slot, text)) => self.value_error(slot, text),
-                None => crate::conform::internal_error("a value can be read only the second time"),
+                None => crate::conform::internal_error(
+                    "reading a value failed only in the first of two passes",
+                ),
             }
         };
         array.try_unary::<_, U, String>(&read).map_err(failed)

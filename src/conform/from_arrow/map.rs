@@ -1,4 +1,4 @@
-//! Maps as documents: their keys differ by row, so they stay BSON and not a column each.
+//! Maps as documents: their keys differ by row, so they are kept as BSON instead of one column per key.
 
 use arrow_array::{cast::AsArray, Array, ListArray, MapArray};
 use arrow_schema::DataType;
@@ -50,9 +50,9 @@ impl ArrowReader {
             }
             scratch.push(0);
             let len = i32::try_from(scratch.len())
-                .map_err(|_| self.value_error(row, "a document of over 2 GiB"))?;
+                .map_err(|_| self.value_error(row, "the document would exceed 2 GiB"))?;
             scratch[..4].copy_from_slice(&len.to_le_bytes());
-            // A key that occurs twice is merged: the last value wins, as everywhere.
+            // Duplicate keys are merged: the last value wins, as everywhere.
             tagged
                 .push_with(ElementType::Document.byte(), |out| {
                     normalise_document(&scratch, depth, TextPolicy::Strict, out).map(drop)

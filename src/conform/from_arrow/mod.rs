@@ -1,7 +1,7 @@
-//! The inverse of `conform`: Documents over any Arrow data, such as a result read back from Parquet.
+//! The inverse of `conform`: documents over any Arrow data, such as a result read back from Parquet.
 //!
-//! Arrow knows one null: in a document it reads as a missing key, in a list as null. Types that BSON has no exact
-//! counterpart of are refused by path, values that do not fit by row and path as well.
+//! Arrow has one null: in a document it reads as a missing key, in a list as null. Types without an exact BSON
+//! counterpart are refused by path, and values that do not fit by row and path.
 
 mod decimal;
 mod extension;
@@ -26,12 +26,12 @@ use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
 use crate::schema::extension_name;
 
-/// The rows of `batch` as documents, a column of shapes read like any other. Columns of types that a Chunk has keep their
-/// buffers.
+/// Reads the rows of `batch` as documents, including a column of shapes, which is read like any other. Columns of
+/// types that a Chunk has share their buffers.
 ///
 /// # Errors
-/// `InvalidArgument` naming the path, and the row where it is a value's fault, for what BSON cannot hold exactly;
-/// a decode error for a cell of our extension types that is not the BSON it should be.
+/// `InvalidArgument` with the path, and the row of an invalid value, for data that BSON cannot hold exactly; a decode
+/// error for a cell of our extension types that holds invalid BSON.
 pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
     let mut reader = ArrowReader {
         path: Vec::new(),
@@ -47,23 +47,23 @@ pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
     })
 }
 
-/// From a slot to its row in the batch, to name it in an error.
+/// The mapping from a slot to its row in the batch, for errors.
 #[derive(Clone)]
 enum Rows {
-    /// They are the same.
+    /// Slots and rows are equal.
     Top,
     /// The items of lists with these offsets.
     Items(arrow_buffer::OffsetBuffer<i32>, Arc<Rows>),
 }
 
-/// Where the reading stands.
+/// Reads Arrow data; holds the current path and the mapping to rows.
 struct ArrowReader {
     path: Path,
     rows: Rows,
 }
 
 impl ArrowReader {
-    /// The column `field` with the cells of `array`; in lists there are no missing cells, only null ones.
+    /// Reads the column `field` with the cells of `array`; lists have null cells, but no missing ones.
     fn column(&mut self, field: &Field, array: &ArrayRef) -> Result<Arc<Column>> {
         if self.path.len() > MAX_DEPTH {
             return Err(self.invalid("more than 200 levels of nesting".into()));
@@ -72,25 +72,26 @@ impl ArrowReader {
         let extension = extension_name(field).map(|name| self.extension(name, &array));
         let values = match extension.transpose()?.flatten() {
             Some(values) => values,
-            None => self.plain(&array)?,
+            None => self.core_type(&array)?,
         };
         Ok(Arc::new(Column::dense(values)))
     }
 
-    /// Without dictionary or run-end encoding.
+    /// Removes dictionary and run-end encoding.
     fn unpack(&self, array: &ArrayRef) -> Result<ArrayRef> {
         match array.data_type() {
             DataType::Dictionary(_, _) => {
                 let dictionary: &dyn AnyDictionaryArray = array.as_any_dictionary();
-                let plain = arrow_select::take::take(dictionary.values(), dictionary.keys(), None);
-                self.unpack(&plain.map_err(internal_error)?)
+                let decoded =
+                    arrow_select::take::take(dictionary.values(), dictionary.keys(), None);
+                self.unpack(&decoded.map_err(internal_error)?)
             }
             DataType::RunEndEncoded(_, values) => self.cast(array, values.data_type()),
             _ => Ok(Arc::clone(array)),
         }
     }
 
-    fn plain(&mut self, array: &ArrayRef) -> Result<Values> {
+    fn core_type(&mut self, array: &ArrayRef) -> Result<Values> {
         Ok(match array.data_type() {
             DataType::Struct(fields) => {
                 let array = array.as_struct();
@@ -109,7 +110,7 @@ impl ArrowReader {
         })
     }
 
-    /// `array` as `wanted`, by a cast that cannot change a value.
+    /// Casts `array` to `wanted`, by a cast that cannot change a value.
     fn cast(&self, array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         if array.data_type() == wanted {
             return Ok(Arc::clone(array));
@@ -123,12 +124,12 @@ impl ArrowReader {
         })
     }
 
-    /// Whether the column being read holds items of lists.
+    /// Returns whether the current column holds items of lists.
     fn in_list(&self) -> bool {
         matches!(self.path.last(), Some(Step::Index(_)))
     }
 
-    /// Reads what lies below `step`.
+    /// Reads the values below `step`.
     fn read_below<T>(
         &mut self,
         step: Step,
@@ -140,7 +141,7 @@ impl ArrowReader {
         outcome
     }
 
-    /// An argument that cannot be read, here.
+    /// Returns an `InvalidArgument` error at the current path.
     fn invalid(&self, text: String) -> Error {
         Error::new(ErrorKind::InvalidArgument(text)).at(Location {
             path: self.path.clone(),
@@ -150,11 +151,11 @@ impl ArrowReader {
 
     fn unsupported(&self, found: &DataType) -> Error {
         self.invalid(format!(
-            "a column of type {found} has no counterpart in BSON"
+            "a column of type {found} has no counterpart in BSON: cast or drop the column"
         ))
     }
 
-    /// `error` at `slot`: its row, and list positions instead of "any item".
+    /// Locates `error` at `slot`: adds the row, and replaces "any item" by list positions.
     fn locate(&self, slot: usize, error: Error) -> Error {
         let mut path = self.path.clone();
         let mut rows = &self.rows;
@@ -178,11 +179,14 @@ impl ArrowReader {
         })
     }
 
-    /// That the cells of `tagged` up to `slot` can be told apart.
+    /// Checks that the cells of `tagged` up to `slot` fit 32-bit offsets.
     fn check_size(&self, slot: usize, tagged: &Tagged) -> Result<()> {
         match u32::try_from(tagged.byte_len()) {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.value_error(slot, "over 4 GiB of values in one batch: cut it")),
+            Err(_) => Err(self.value_error(
+                slot,
+                "over 4 GiB of values in one batch: use smaller batches",
+            )),
         }
     }
 
@@ -200,12 +204,12 @@ fn push_null(tagged: &mut Tagged, in_list: bool) {
     }
 }
 
-/// `array`, null also where `outer` is: a value under a null parent is no value.
+/// Adds the nulls of `outer` to `array`: values under a null parent are ignored.
 fn mask_nulls(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
     let Some(outer) = outer.filter(|outer| outer.null_count() > 0) else {
         return Ok(Arc::clone(array));
     };
-    // These have no validity of their own: one is null anyway, the other is refused next.
+    // These types have no validity bitmap: the first is null anyway, and the second is refused later.
     if matches!(array.data_type(), DataType::Null | DataType::Union(_, _)) {
         return Ok(Arc::clone(array));
     }

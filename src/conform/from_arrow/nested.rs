@@ -1,4 +1,4 @@
-//! Structs as documents with the shapes that their nulls tell, lists as lists.
+//! Structs as documents, with shapes derived from their nulls, and lists as lists.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::conform::internal_error;
 use crate::error::{Result, Step};
 
 impl ArrowReader {
-    /// Documents with one key a field; a key is there where its value is not null.
+    /// Reads documents with one key per field; null values are missing keys.
     pub(super) fn documents(
         &mut self,
         fields: &Fields,
@@ -27,7 +27,9 @@ impl ArrowReader {
             let name: Arc<str> = field.name().as_str().into();
             let column = self.read_below(Step::Key(Arc::clone(&name)), |reader| {
                 if !names.insert(Arc::clone(&name)) {
-                    return Err(reader.invalid("this name occurs twice".into()));
+                    return Err(
+                        reader.invalid("two fields have this name: rename or drop one".into())
+                    );
                 }
                 if name.contains('\0') {
                     return Err(reader.invalid("a BSON key cannot hold NUL".into()));
@@ -73,7 +75,7 @@ impl ArrowReader {
     }
 }
 
-/// The items of lists, only those that are in one, and offsets into them from 0.
+/// Returns the items that belong to a list, with offsets from 0.
 pub(super) fn items(array: &ListArray) -> Result<(OffsetBuffer<i32>, ArrayRef)> {
     let array = compact(array)?;
     let offsets = array.offsets();
@@ -88,7 +90,7 @@ pub(super) fn items(array: &ListArray) -> Result<(OffsetBuffer<i32>, ArrayRef)> 
     Ok((OffsetBuffer::new(ScalarBuffer::from(moved)), items))
 }
 
-/// `array` without items under null lists.
+/// Removes items under null lists.
 fn compact(array: &ListArray) -> Result<ListArray> {
     let offsets = array.offsets();
     let hidden =
@@ -105,7 +107,7 @@ fn compact(array: &ListArray) -> Result<ListArray> {
         .ok_or_else(|| internal_error("a list was expected"))
 }
 
-/// Which slots of a column hold something; `None` when all do.
+/// The slots of a column that hold a value.
 enum Present<'a> {
     All,
     None,
@@ -151,7 +153,7 @@ impl Present<'_> {
     }
 }
 
-/// The shape of each row: the fields that hold something there, in field order.
+/// Returns the shape of each row: the fields with a value, in field order.
 fn shapes(fields: &[Field], len: usize) -> Shapes {
     let columns: Vec<Present<'_>> = fields
         .iter()

@@ -1,4 +1,4 @@
-//! Rows that came with the shapes of their documents.
+//! Rows with a column of shapes, read as the original documents.
 
 use arrow_array::{Array, BinaryArray, RecordBatch};
 use arrow_schema::extension::EXTENSION_TYPE_METADATA_KEY;
@@ -12,14 +12,14 @@ use crate::decode::{decode, DecodeOptions};
 use crate::error::{Error, Location, Result, Step};
 use crate::schema::{extension_name, SHAPES};
 
-/// BSON decoded at once, in bytes: as much as a reader would.
+/// Bytes of BSON in one Chunk: the piece size of a reader.
 const PIECE: usize = 1 << 20;
 
-/// The rows of `batch` as documents: exactly those it was made of, when it has the column of shapes.
+/// Reads the rows of `batch` as documents. With the column of shapes, they equal the original documents.
 ///
 /// # Errors
-/// As [`chunk_from_batch`]; also when the column of shapes goes with other columns (`InvalidArgument`) or does not hold what
-/// it should (a decode error).
+/// The errors of [`chunk_from_batch`]; also `InvalidArgument` when the column of shapes describes other columns, and
+/// a decode error when its content is invalid.
 pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
     let schema = batch.schema();
     let is_shapes = |field: &&FieldRef| extension_name(field) == Some(SHAPES);
@@ -36,7 +36,7 @@ pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
     let found = fingerprint(columns.schema().fields().iter());
     if field.metadata().get(EXTENSION_TYPE_METADATA_KEY) != Some(&found) {
         return Err(reader.invalid(
-            "these shapes were written for other columns: read the table as it was written, or leave this column out"
+            "these shapes belong to other columns: read the table with its original columns, or drop this column"
                 .into(),
         ));
     }
@@ -51,7 +51,7 @@ pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
     Pieces::default().read(&plain, &shapes, reader.path)
 }
 
-/// Whether a type is Binary, in any layout that tools turn it into.
+/// Returns whether a type is Binary, in any layout that tools convert it to.
 fn is_binary(found: &DataType) -> bool {
     match found {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
@@ -61,7 +61,7 @@ fn is_binary(found: &DataType) -> bool {
     }
 }
 
-/// Documents as BSON, decoded piece by piece.
+/// Documents as BSON, decoded in pieces.
 #[derive(Default)]
 struct Pieces {
     chunks: Vec<Chunk>,

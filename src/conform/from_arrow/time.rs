@@ -14,7 +14,7 @@ const UTC: &str = "UTC";
 const DAY: i64 = 86_400_000;
 
 impl ArrowReader {
-    /// Timestamps with a time zone are instants already; those without one, and dates, are read as UTC.
+    /// Reads timestamps with a time zone as instants, and timestamps without one and dates as UTC.
     pub(super) fn dates(&self, array: &ArrayRef) -> Result<TimestampMillisecondArray> {
         let dates = match array.data_type() {
             DataType::Date32 => array
@@ -45,7 +45,7 @@ impl ArrowReader {
     }
 }
 
-/// `value` in milliseconds, if that is exact.
+/// Converts `value` to milliseconds, if that is exact.
 fn exact_milliseconds(value: i64, unit: i64, name: &str) -> std::result::Result<i64, String> {
     match value % unit {
         0 => Ok(value / unit),

@@ -1,18 +1,19 @@
-//! The column that makes reading a table back exact: what Arrow has no place for, row by row.
+//! The column that makes reading a table back exact: the information that Arrow cannot hold, row by row.
 //!
-//! A cell of it is null where the row, read as [`chunk_from_batch`] reads any Arrow data, gives the document as it was.
-//! Else it holds what to do differently, found by comparing that reading with the document: nothing is known here of what
-//! a table does to which type, so nothing can be forgotten.
+//! A cell is null where the plain reading of the row, by [`chunk_from_batch`], equals the document. Otherwise it
+//! holds the difference, found by comparing that reading with the document. The comparison does not rely on the
+//! conversion rules of tables, so no rule can be missed.
 //!
 //! ```text
 //! document  := step* 0x00                      keys in their order
-//! step      := varint(2 * field + 1) varint(n) the next n fields from this one, those that are not null, as they read
+//! step      := varint(2 * field + 1) varint(n) the plain reading of the next n fields from this one, without nulls
 //!            | varint(2 * field + 2) value     this field
 //! value     := code payload
-//! list      := (varint(n) value)* 0x00 value   n items; at last all that are left
+//! list      := (varint(n) value)* 0x00 value   n items; the last value is for all remaining items
 //! ```
 //!
-//! Fields are numbers in their struct, so the column goes with exactly these columns: its metadata has a fingerprint.
+//! Fields are numbered in their struct, so a shape describes exactly these columns: its metadata holds their
+//! fingerprint.
 
 mod compare;
 mod format;
@@ -37,14 +38,14 @@ pub(super) use read::DocumentWriter;
 /// The name of the column.
 pub const SHAPES_COLUMN: &str = "_shapes";
 
-/// `arrow` with the column of [`add_shapes`] behind the others.
+/// Adds the column of [`add_shapes`] to `arrow`, behind the other columns.
 ///
 /// # Errors
 /// `InvalidArgument` when a column has its name.
 pub fn with_shapes(arrow: &Schema) -> Result<SchemaRef> {
     if arrow.column_with_name(SHAPES_COLUMN).is_some() {
         let text = format!(
-            "a column is called {SHAPES_COLUMN:?}, as the one that shapes=True adds: leave that key out of the query"
+            "the key {SHAPES_COLUMN:?} has the name of the column that shapes=True adds: exclude it by a projection"
         );
         return Err(Error::new(ErrorKind::InvalidArgument(text)));
     }
@@ -64,13 +65,13 @@ pub fn with_shapes(arrow: &Schema) -> Result<SchemaRef> {
     )))
 }
 
-/// `batch`, which was made of `chunk` under `schema` and `policy`, with what makes reading it back exact; `shaped` is its
+/// Adds the column of shapes to `batch`, which was made from `chunk` with `schema` and `policy`; `shaped` is its
 /// schema [`with_shapes`].
 ///
-/// Keys that `schema` does not name stay left out, and values that `policy` turned to null stay null.
+/// Keys that `schema` does not name stay omitted, and values that `policy` replaced by null stay null.
 ///
 /// # Errors
-/// `InvalidArgument` for a value that cannot be read back at all, such as a uint64 above BSON's integers.
+/// `InvalidArgument` for a value that cannot be read back, such as a uint64 above BSON's integers.
 pub fn add_shapes(
     chunk: &Chunk,
     schema: &TableSchema,
