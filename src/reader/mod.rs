@@ -1,4 +1,4 @@
-//! L6: replies in, Chunks out, in order, decoded in parallel, bounded in bytes.
+//! L6: the reader: replies in, Chunks out in result order, decoded in parallel within a byte limit.
 
 mod batches;
 pub(crate) mod fork;

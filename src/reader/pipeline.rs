@@ -1,4 +1,4 @@
-//! The reader: replies are cut, pieces decode in parallel, Chunks come out in the order of the result.
+//! The pipeline of a reader: replies are split, pieces decode in parallel, Chunks leave in result order.
 
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -15,51 +15,51 @@ use crate::decode::{decode, DecodeOptions};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::ObservedTypes;
 
-/// A first reply that comes sooner is a small one.
+/// A first reply that arrives within this time is a small one.
 const FAST_REPLY: Duration = Duration::from_millis(1);
 
-/// What a reader hands out: the documents of one piece.
+/// The decoded documents of one piece.
 #[derive(Debug)]
 pub struct Decoded {
-    /// Their columns.
+    /// The columns of the documents.
     pub chunk: Arc<Chunk>,
-    /// The types in them, if these were asked for.
+    /// The types of the documents, if the options request them.
     pub observed: Option<ObservedTypes>,
-    /// The number of the first of them in the result.
+    /// The position of the first document in the result.
     pub first_row: u64,
 }
 
-/// What [`Reader::poll`] found.
+/// The result of [`Reader::poll`].
 pub enum Progress {
     /// The next Chunk.
     Chunk(Decoded),
-    /// Nothing within the time given; ask again.
+    /// No Chunk within the wait; poll again.
     Pending,
-    /// There is no more.
+    /// The end of the result.
     End,
 }
 
-/// Settings of a [`Reader`].
+/// Options of a [`Reader`].
 #[derive(Clone, Copy, Debug)]
 pub struct ReaderOptions {
-    /// How bytes are read.
+    /// Options of decoding.
     pub decode: DecodeOptions,
-    /// The size of a piece, in bytes of BSON.
+    /// Size of a piece, in bytes of BSON.
     pub piece_bytes: usize,
-    /// Pieces smaller than this are decoded on the caller's thread when nothing else is under way.
+    /// Pieces smaller than this are decoded on the caller's thread if no other piece is in flight.
     pub inline_bytes: usize,
-    /// BSON that may be decoded ahead of the consumer, in bytes; one reply always may.
+    /// Limit of BSON decoded ahead of the consumer, in bytes; one reply is always allowed.
     pub ahead_bytes: usize,
-    /// Everything will be read: gather small replies, and note the types of each Chunk.
+    /// True if the whole result is read: coalesce small replies, and observe the types of each Chunk.
     pub eager: bool,
-    /// A Chunk ends after this many documents, whatever its size.
+    /// Number of documents after which a Chunk ends, whatever its size.
     pub boundary: Option<u64>,
-    /// More bytes than these are an error, before they are decoded.
+    /// Limit of received bytes; exceeding it is an error before decoding.
     pub max_bytes: Option<u64>,
 }
 
 impl Default for ReaderOptions {
-    /// Pieces of 1 MB (the best size for the cache), inline under 64 kB, 16 MB ahead, live.
+    /// Pieces of 1 MB (the best size for the cache), inline below 64 kB, 16 MB ahead, not eager.
     fn default() -> Self {
         ReaderOptions {
             decode: DecodeOptions::default(),
@@ -80,14 +80,14 @@ pub struct Reader {
     splitter: Splitter,
     queue: VecDeque<Job>,
     ahead: usize,
-    /// The pool's threads were started.
+    /// True after the pool's threads were started.
     pool_started: bool,
     exhausted: bool,
     received: u64,
     report: Report,
 }
 
-/// A piece under way.
+/// A piece in flight.
 enum Job {
     Running(usize, Receiver<Outcome>),
     Done(usize, Outcome),
@@ -99,7 +99,7 @@ struct Outcome {
 }
 
 impl Reader {
-    /// A reader of `source`.
+    /// Returns a reader of `source`.
     pub fn new(source: Box<dyn Source>, options: ReaderOptions) -> Self {
         Reader {
             source,
@@ -118,20 +118,21 @@ impl Reader {
         }
     }
 
-    /// What was read so far.
+    /// Counts and times so far.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// What was read so far, to be added to by who consumes the Chunks.
+    /// Counts and times so far, for the consumer of the Chunks to extend.
     pub fn report_mut(&mut self) -> &mut Report {
         &mut self.report
     }
 
-    /// The next Chunk in result order, waiting for it no longer than `wait` (plus the decoding of a small reply).
+    /// Returns the next Chunk in result order, after waiting at most `wait` for it (plus the decoding of a small
+    /// reply).
     ///
     /// # Errors
-    /// The first error in result order; after it there is only [`Progress::End`].
+    /// The first error in result order; later calls return [`Progress::End`].
     pub fn poll(&mut self, wait: Duration) -> Result<Progress> {
         let started = Instant::now();
         loop {
@@ -152,7 +153,7 @@ impl Reader {
         }
     }
 
-    /// Starts as many pieces as may be under way; waits for a reply only when there are none.
+    /// Starts decoding up to the limit ahead of the consumer; waits for a reply only when no piece is in flight.
     fn fill_queue(&mut self, wait: Duration) -> Result<()> {
         while !self.exhausted && (self.queue.is_empty() || self.ahead < self.options.ahead_bytes) {
             let wait = if self.queue.is_empty() {
@@ -191,7 +192,7 @@ impl Reader {
                     self.start_jobs(pieces)?;
                 }
                 Err(error) => {
-                    // What came before the error is handed out before it.
+                    // Chunks received before the error are returned before it.
                     let mut pieces = Vec::new();
                     self.splitter.flush(|piece| pieces.push(piece));
                     self.start_jobs(pieces)?;
@@ -202,7 +203,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Waits for the next reply. Where it takes a while there will be work for the pool: its threads start meanwhile.
+    /// Waits for the next reply. During a long wait, the pool's threads start, because large replies follow.
     fn wait_for_reply(&mut self, wait: Duration) -> Result<Arrival> {
         if self.pool_started || !self.source.is_fetching() {
             return self.source.poll(wait);
@@ -216,7 +217,7 @@ impl Reader {
             left = wait - FAST_REPLY;
         }
         self.pool_started = true;
-        // An error shows when they are needed.
+        // An error of the pool is reported on first use.
         let _ = pool();
         self.source.poll(left)
     }
@@ -246,7 +247,7 @@ impl Reader {
             }
             let (sender, receiver) = sync_channel(1);
             pool()?.spawn(move || {
-                // The reader may be gone: then nobody wants the outcome.
+                // Sending fails if the reader was dropped; the outcome is then not needed.
                 let _ = sender.send(job.run());
             });
             self.queue.push_back(Job::Running(size, receiver));
@@ -298,7 +299,7 @@ struct DecodeJob {
 impl DecodeJob {
     fn run(self) -> Outcome {
         let started = Instant::now();
-        // A panic would otherwise end the process: on a rayon thread it has nowhere to go.
+        // A panic on a rayon thread would otherwise abort the process.
         let decoded = catch_unwind(AssertUnwindSafe(|| self.decode())).unwrap_or_else(|panic| {
             let text = panic
                 .downcast_ref::<String>()

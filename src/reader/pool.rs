@@ -1,4 +1,4 @@
-//! The decode pool: one per process, made on first use, never inherited by a forked child.
+//! The decode pool: one per process, made on first use, not inherited by forked children.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,13 +10,13 @@ use crate::error::{Error, ErrorKind, Result};
 
 static POOL: PerProcess<ThreadPool> = PerProcess::new();
 
-/// The number asked for; 0 for one thread a core.
+/// The requested number of threads; 0 for one thread per core.
 static REQUESTED_THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// The process's decode pool.
 ///
 /// # Errors
-/// When the system gives no threads.
+/// When the system cannot start threads.
 pub fn pool() -> Result<&'static ThreadPool> {
     POOL.get_or_try_init(|| {
         ThreadPoolBuilder::new()
@@ -24,12 +24,16 @@ pub fn pool() -> Result<&'static ThreadPool> {
             .thread_name(|number| format!("data-bridge-decode-{number}"))
             .start_handler(|_| touch_allocator())
             .build()
-            .map_err(|error| Error::new(ErrorKind::Internal(format!("no decode threads: {error}"))))
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal(format!(
+                    "the decode threads could not start: {error}"
+                )))
+            })
     })
 }
 
-/// Touches some memory of the allocator's of this thread: the first touch is dear, as the system clears huge pages then, and
-/// the thread starts while a server still works on what is to be decoded.
+/// Touches memory of this thread's allocator. The first touch is expensive, because the system clears huge pages. The
+/// thread starts while the server still executes the query, so the cost is hidden.
 fn touch_allocator() {
     for size in [1 << 10, 1 << 13, 1 << 16, 1 << 19] {
         drop(black_box(vec![1_u8; size]));
@@ -60,7 +64,7 @@ pub fn set_threads(threads: usize) -> Result<()> {
     }
 }
 
-/// The number of decode threads there are, or will be.
+/// The number of decode threads, running or configured.
 pub fn threads() -> usize {
     POOL.get()
         .map_or_else(requested_threads, ThreadPool::current_num_threads)

@@ -1,4 +1,4 @@
-//! Replies cut into pieces: enough for every core, small enough for the cache.
+//! The split of replies into pieces: enough for every core, small enough for the cache.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use super::reply::{Framing, Reply};
 use crate::error::{Error, Location, Result};
 use crate::raw::{document_len, find_id, key_len, ElementType, Malformed};
 
-/// Documents to be decoded as one Chunk.
+/// Documents that are decoded as one Chunk.
 pub(super) struct Piece {
-    /// What holds them.
+    /// The bytes of the documents.
     bytes: Bytes,
-    /// Where each document starts in [`Piece::bytes`].
+    /// The start of each document in [`Piece::bytes`].
     pub offsets: Vec<u32>,
-    /// The number of the first document in the result.
+    /// The position of the first document in the result.
     pub first_row: u64,
 }
 
@@ -31,24 +31,26 @@ impl Piece {
     }
 }
 
-/// No piece of several documents is larger: what is under one path then fits an Arrow array with 32-bit offsets.
+/// Maximum size of a piece with several documents: the values at one path then fit an Arrow array with 32-bit
+/// offsets.
 const MAX_PIECE: usize = i32::MAX as usize;
 
-/// The last reply is cut into four pieces at least, unless these were smaller than this: the threads end together.
+/// Minimum size of a piece of the last reply, which is otherwise split into at least four pieces so that the threads
+/// finish at the same time.
 const MIN_FINAL_PIECE: usize = 256 << 10;
 
-/// How replies become pieces.
+/// Options of the split.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SplitOptions {
-    /// A piece ends with the document that reaches this many bytes.
+    /// Bytes at which a piece ends, after the document that reaches them.
     pub piece_bytes: usize,
-    /// Gather replies smaller than a piece instead of handing them on at once.
+    /// True to coalesce replies smaller than a piece instead of decoding them at once.
     pub coalesce: bool,
-    /// Pieces end after this document, whatever their size.
+    /// Number of documents after which a piece ends, whatever its size.
     pub boundary: Option<u64>,
 }
 
-/// Cuts replies, in order.
+/// Splits replies in order.
 pub(super) struct Splitter {
     options: SplitOptions,
     rows: u64,
@@ -66,11 +68,11 @@ impl Splitter {
         }
     }
 
-    /// Hands the pieces of `reply` to `take`, after what was gathered before. `more`: others follow, which keep the threads
-    /// busy.
+    /// Passes the pieces of `reply` to `take`, after the coalesced documents. `more`: the source is fetching another
+    /// reply, which keeps the threads busy.
     ///
     /// # Errors
-    /// When a document's frame is malformed: documents before it were handed on.
+    /// When a document's frame is malformed; the documents before it were passed on.
     pub fn split(&mut self, reply: &Reply, more: bool, mut take: impl FnMut(Piece)) -> Result<()> {
         if self.options.coalesce && reply.bytes().len() < self.options.piece_bytes {
             return self.coalesce(reply, take);
@@ -78,7 +80,7 @@ impl Splitter {
         self.flush(&mut take);
         let bytes = reply.bytes();
         let most = self.options.piece_bytes;
-        // Pieces of one size: a reply that is little larger than a piece is one.
+        // Pieces have equal sizes: a reply slightly larger than a piece stays whole.
         let whole = (bytes.len() + most / 2) / most;
         let piece_bytes = match more {
             true => bytes.len().div_ceil(whole.max(1)),
@@ -120,7 +122,7 @@ impl Splitter {
         outcome
     }
 
-    /// Copies the documents of a small reply behind those gathered before.
+    /// Appends the documents of a small reply to the coalesced ones.
     fn coalesce(&mut self, reply: &Reply, mut take: impl FnMut(Piece)) -> Result<()> {
         let bytes = reply.bytes();
         let mut at = 0;
@@ -145,7 +147,7 @@ impl Splitter {
         Ok(())
     }
 
-    /// Hands on what was gathered.
+    /// Passes on the coalesced documents.
     pub fn flush(&mut self, mut take: impl FnMut(Piece)) {
         if !self.coalesced_offsets.is_empty() {
             let bytes = std::mem::take(&mut self.coalesced);
@@ -163,7 +165,7 @@ impl Splitter {
         }
     }
 
-    /// Start and end of the document whose frame starts at `at`.
+    /// Returns the start and end of the document whose frame starts at `at`.
     fn next_document(&self, reply: &Reply, at: usize) -> Result<(usize, usize)> {
         let bytes = reply.bytes();
         let document = match reply.framing() {
@@ -176,7 +178,7 @@ impl Splitter {
                 let start = document.unwrap_or(at).min(bytes.len());
                 Error::decode(malformed.offset - start, malformed.reason).at(Location {
                     document: Some(self.rows),
-                    // Where no document starts there is no `_id`, whatever the bytes look like.
+                    // Without the start of a document, the bytes cannot be searched for an `_id`.
                     id: document.ok().and_then(|_| find_id(&bytes[start..])),
                     path: Vec::new(),
                 })
@@ -184,18 +186,18 @@ impl Splitter {
     }
 }
 
-/// Where the document of a list element starts.
+/// Returns the start of the document of a list element.
 fn list_item(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     if bytes[at] != ElementType::Document.byte() {
         return Err(Malformed {
             offset: at,
-            reason: "a reply holds something that is no document",
+            reason: "an item of a reply is not a document",
         });
     }
     Ok(at + 1 + key_len(bytes, at + 1)? + 1)
 }
 
-/// A reply of one buffer that this process made.
+/// Returns a reply that owns its buffer.
 pub(super) fn owned_reply(bytes: Vec<u8>) -> Reply {
     let len = bytes.len();
     Reply::new(Arc::new(bytes), 0..len, Framing::Concatenated)
