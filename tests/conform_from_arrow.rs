@@ -59,7 +59,7 @@ fn documents_with_shapes_round_trip_at_any_batch_size() {
     }
 }
 
-/// A value without what a table does not keep: key order, nulls in documents, the width of numbers.
+/// A value without the properties that tables lose: key order, nulls in documents, number widths.
 #[derive(Debug, PartialEq)]
 enum Plain {
     Document(BTreeMap<String, Plain>),
@@ -111,7 +111,7 @@ fn a_table_read_back_gives_the_same_documents() {
         let (schema, table) = table(&documents, 7, &Limits::default());
         let back = chunk_from_batch(&table).unwrap();
         assert_eq!(rows(&back), rows(&chunk(&documents)), "round {round}");
-        // And from a slice, and back into the same table.
+        // Also from a slice, and back into the same table.
         let slice = chunk_from_batch(&table.slice(13, 9)).unwrap();
         assert_eq!(
             rows(&slice),
@@ -153,7 +153,7 @@ fn one(field: Field, array: ArrayRef) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap()
 }
 
-/// The values of a column "v" of `array`; `None` where the key is missing.
+/// Returns the values of a column "v" of `array`; `None` for a missing key.
 fn read(array: ArrayRef) -> Result<Vec<Option<Value>>, Error> {
     let batch = one(Field::new("v", array.data_type().clone(), true), array);
     let chunk = chunk_from_batch(&batch)?;
@@ -303,7 +303,7 @@ fn decimals_keep_their_scale() {
         .with_precision_and_scale(76, 70)
         .unwrap();
     assert_eq!(read(Arc::new(wide)).unwrap(), [wanted(7, -70, false)]);
-    // The driver's own reading of one: 9.99 as MongoDB writes it.
+    // The driver's own reading of 9.99, in MongoDB's encoding.
     let known = Decimal128Array::from(vec![999])
         .with_precision_and_scale(10, 2)
         .unwrap();
@@ -448,12 +448,12 @@ fn types_without_a_bson_counterpart_are_refused_by_path() {
 #[test]
 fn corrupt_mixed_cells_are_decode_errors_with_row_and_path() {
     let good = bytes(&[("", text("x"))]);
-    let mut cut = good.clone();
-    cut.pop();
+    let mut truncated = good.clone();
+    truncated.pop();
     let mut long = good.clone();
     long.push(0);
     for bad in [
-        cut,
+        truncated,
         long,
         vec![],
         bytes(&[("k", int(1))]),

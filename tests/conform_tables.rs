@@ -1,4 +1,4 @@
-//! Chunks to tables: buffers kept, exact casts, conflicts named by row and path, unknown keys.
+//! Chunks to tables: shared buffers, exact casts, conflicts with row and path, unknown keys.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod schema_documents;
@@ -183,7 +183,7 @@ fn user_schemas_cast_only_without_loss() {
         (double(f64::NAN), "double NaN"),
         (text("1"), "string"),
     ] {
-        // Alone in its piece and among others: typed columns and tagged ones agree.
+        // A value alone in its piece, and among others: typed and tagged columns agree.
         for documents in [
             documents(std::slice::from_ref(&value)),
             documents(&[int(1), value.clone()]),
@@ -244,7 +244,7 @@ fn a_user_schema_is_a_projection_at_every_level() {
     assert_eq!(whole.column(2).null_count(), 4);
 }
 
-/// Documents kept as BSON (here: too many keys for columns) are read into a given struct as those in columns are.
+/// Documents kept as BSON (here because of too many keys) are read into a struct of the schema like those in columns.
 #[test]
 fn a_struct_of_a_user_schema_reads_documents_kept_as_bson() {
     let each = one_of_each();
@@ -331,7 +331,7 @@ fn conflicts_name_the_first_row_id_and_path() {
     );
 }
 
-/// Whatever the schema frozen by a prefix, pieces of any size give the same rows or name the same first conflict.
+/// For any schema inferred from a prefix, pieces of any size give equal rows or the same first conflict.
 #[test]
 fn conflicts_do_not_depend_on_the_split() {
     let mut random = Random(3);

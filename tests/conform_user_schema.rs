@@ -1,4 +1,4 @@
-//! Given schemas: values converted only when that is exact, and what does not fit rescued or nulled, wherever batches end.
+//! Schemas from users: exact conversion, and rescued or nulled conflicts, independent of batch boundaries.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod schema_documents;
@@ -82,7 +82,7 @@ fn dates_are_converted_without_loss() {
     }
 }
 
-/// The table of `documents` in pieces of `size`, and what did not fit.
+/// Returns the table of `documents` in pieces of `size`, and the conflict counts.
 fn in_pieces(
     documents: &[Vec<u8>],
     size: usize,
@@ -132,7 +132,7 @@ fn rescued_values_do_not_depend_on_batch_boundaries() {
                     );
                 }
                 if on_conflict == OnConflict::Rescue {
-                    // As many values as were counted.
+                    // The number of rescued values equals the count.
                     let lists = whole.column(whole.num_columns() - 1).as_list::<i32>();
                     let found = conflict_counts.conflicts().found().into_iter();
                     let counts = found.flat_map(|(_, misfit)| &misfit.types);

@@ -1,6 +1,6 @@
-//! The seeds of `make fuzz`, and inputs that once failed, through the same checks.
+//! The checks of `make fuzz` on its seeds and on inputs that failed before.
 //!
-//! `cargo test --test fuzz_seeds -- --ignored` writes the seeds anew.
+//! `cargo test --test fuzz_seeds -- --ignored` rewrites the seeds.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 #[path = "../fuzz/checks.rs"]
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use generate::{document, Random, Shape};
 
-/// Settings: grow documents from the bytes instead of reading them.
+/// Option: grow documents from the bytes instead of reading them.
 const GROW: u8 = 4;
 
 fn seeds() -> PathBuf {

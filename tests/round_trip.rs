@@ -1,4 +1,4 @@
-//! Every document that goes into a Chunk comes out again, byte for byte in normal form, however the input was cut.
+//! Every document decoded into a Chunk is encoded to the same bytes in normal form, for any split of the input.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod generate;
@@ -12,7 +12,7 @@ use data_bridge::raw::{normalise_document, validate, TextPolicy};
 use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
 use generate::{document, Random, Shape};
 
-/// The naive twin: each document alone, straight from bytes to bytes.
+/// The naive twin: converts each document alone, from bytes to bytes.
 fn normal(document: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     normalise_document(document, 1, TextPolicy::Strict, &mut out).unwrap();
@@ -186,7 +186,7 @@ fn the_first_malformed_document_is_named_at_any_batch_size() {
             }
         }
     }
-    // The error of a value names key, offset and _id too.
+    // The error of a value also has key, offset and _id.
     let error = decode(&bad, &[0], &DecodeOptions::default()).unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -1,4 +1,4 @@
-//! Joining what was seen: the rules for every pair of types, limits, and independence of how a result is cut.
+//! Joins of observed types: the rules for every pair of types, limits, and independence of the split of a result.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod schema_documents;
@@ -10,7 +10,7 @@ use schema_documents::*;
 
 const TYPES: usize = 21;
 
-/// The kind of a column that holds only the value numbered `i` of `one_of_each`.
+/// Returns the kind of a column that holds only the value numbered `i` of `one_of_each`.
 fn alone(i: usize) -> Kind {
     match i {
         0 => Kind::Double,
@@ -243,9 +243,9 @@ fn any_split_gives_the_same_schema_and_table() {
         let limits = Limits::default();
         let (schema, batch) = table(&documents, documents.len(), &limits);
         for size in [1, 2, 3, 17, 100] {
-            let (other, cut) = table(&documents, size, &limits);
+            let (other, joined) = table(&documents, size, &limits);
             assert_eq!(schema, other, "round {round}, pieces of {size}");
-            assert_eq!(batch, cut, "round {round}, pieces of {size}");
+            assert_eq!(batch, joined, "round {round}, pieces of {size}");
         }
     }
 }
@@ -271,7 +271,7 @@ fn joining_is_associative() {
         right.join(tail.clone());
         assert_eq!(left, right);
 
-        // The whole, and parts that were pruned on the way, say the same.
+        // The whole result and parts that were pruned between joins give the same schema.
         let mut whole = ObservedTypes::of(&chunk(&documents), 0);
         assert_eq!(
             whole.resolve(&limits).unwrap(),
