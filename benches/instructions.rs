@@ -1,4 +1,4 @@
-//! Runs one stage of the core a number of times, for a tool that counts instructions: `benches/instructions.py` calls it.
+//! Runs one stage of the core repeatedly under a tool that counts instructions; `benches/instructions.py` calls it.
 //!
 //! `instructions FILE walk|index|decode|table TIMES`
 
