@@ -1,4 +1,4 @@
-"""The cost aims of reading, compared with the figures of several runs of `make bench`.
+"""Performance targets, compared with the measurements of several runs of `make bench`.
 
 `python benches/aims.py run1.json run2.json run3.json --markdown docs/aims.md`; the files are the output of `--json`.
 """
@@ -113,7 +113,7 @@ def lines(runs: Sequence[Figures]) -> list[list[str]]:
 
 
 def page(runs: Sequence[Figures]) -> str:
-    """Return the table as a page."""
+    """The table as a page."""
     facts = ", ".join(
         f"{name} {' and '.join(dict.fromkeys(run.environment[name] for run in runs if name in run.environment))}"
         for name in runs[-1].environment

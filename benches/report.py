@@ -82,7 +82,7 @@ def summary(figures: Figures) -> list[str]:
 
 
 def markdown(figures: Figures, chart: str | None) -> str:
-    """Return a page: all tables with their sources, and the chart at that address."""
+    """A page: all tables, with what they were made of, and the chart at that address."""
     facts = ", ".join(f"{name} {value}" for name, value in figures.environment.items())
     lines = [
         "# Benchmarks",
