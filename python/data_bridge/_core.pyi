@@ -1,11 +1,12 @@
 """The native module: private; `data_bridge` is its public face."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, final
 
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "AsyncIterator",
     "BatchReader",
     "BulkWriteError",
     "Client",
@@ -19,6 +20,7 @@ __all__ = [
     "FieldSlot",
     "Form",
     "InstanceIterator",
+    "Interruption",
     "InvalidOperation",
     "InvalidQuery",
     "ListView",
@@ -168,8 +170,9 @@ class Client:
         session: Session | None,
         selection: bytes,
         timeout: float | None,
+        retry: bool = False,
     ) -> Operation[bytes]:
-        """Run a command; the reply as BSON bytes."""
+        """Run a command; the reply as BSON bytes. With `retry` it is one that reads, and is sent again as the driver's reads."""
     def write(
         self, database: str, command: bytes, *, session: Session | None, retry: bool, timeout: float | None
     ) -> Operation[bytes]:
@@ -281,6 +284,26 @@ class DocumentIterator:
         """End the run of a live iterator."""
 
 @final
+class Interruption:
+    """The reason that an iteration cannot go on, once there is one."""
+
+    def __init__(self) -> None: ...
+    def set(self, reason: str) -> None:
+        """Set the reason; the first one stays."""
+    def check(self) -> None:
+        """Raise RuntimeError with the reason, if there is one."""
+
+@final
+class AsyncIterator(Generic[_T]):
+    """The items of an asynchronous generator until its interruption is set: from then on RuntimeError."""
+
+    def __init__(self, generator: AsyncGenerator[_T | None], interruption: Interruption) -> None: ...
+    def __aiter__(self) -> AsyncIterator[_T]: ...
+    def __anext__(self) -> Coroutine[Any, Any, _T]: ...
+    def aclose(self) -> Coroutine[Any, Any, None]:
+        """End the iteration: a coroutine, which waits for nothing."""
+
+@final
 class InstanceIterator:
     """Instances of a model, one by one."""
 
@@ -325,6 +348,9 @@ class Reader:
     @property
     def progress(self) -> tuple[int, int]:
         """(documents, bytes) so far; never blocks, from any thread, also while the reader is being read."""
+    @property
+    def complete(self) -> bool:
+        """Return whether the run read its last reply, without an error."""
     def report(self) -> dict[str, Any]:
         """As `ResultData.report`, of what was read so far."""
 

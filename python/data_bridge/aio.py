@@ -27,6 +27,8 @@ from ._core import Operation
 if TYPE_CHECKING:
     import asyncio
 
+    from .async_iterator import LoopBound
+
 T = TypeVar("T")
 
 _TOKEN = struct.Struct("=Q")
@@ -102,15 +104,21 @@ class _Pipe:
 
 
 class _Watch:
-    """The pipe of one event loop."""
+    """The pipe and the iterations of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
-        self.pipe = _Pipe(_resolve)
+        self.iterations: weakref.WeakSet[LoopBound] = weakref.WeakSet()
+        pipe = _Pipe(_resolve)
+        self.pipe: _Pipe | None = pipe
+        """None where the loop cannot watch one: the shared pipe serves it."""
         try:
-            loop.add_reader(self.pipe.receive, self.pipe.drain)
+            loop.add_reader(pipe.receive, pipe.drain)
+        except NotImplementedError:
+            pipe.close()
+            self.pipe = None
         except BaseException:
-            self.pipe.close()
+            pipe.close()
             raise
         # `asyncio.run` finishes asynchronous generators before it closes the loop: ours then closes the pipe.
         self._guard = self._closed_with_loop()
@@ -131,15 +139,20 @@ class _Watch:
         return loop is None or loop.is_closed()
 
     def close(self) -> None:
-        """Stop watching and close the pipe."""
-        loop = self._loop()
+        """End the iterations, stop watching and close the pipe."""
+        for iteration in list(self.iterations):
+            iteration.loop_ended()
+        loop, pipe = self._loop(), self.pipe
         if loop is not None:
             if _watches.get(loop) is self:
                 del _watches[loop]
-            if not loop.is_closed() and self.pipe.receive >= 0:
-                loop.remove_reader(self.pipe.receive)
-        self.pipe.close()
-        if self.pipe.receive < 0:  # else something never came back: looked at again when the next pipe is made
+            if pipe is not None and not loop.is_closed() and pipe.receive >= 0:
+                loop.remove_reader(pipe.receive)
+        if pipe is not None:
+            pipe.close()
+        if (
+            pipe is None or pipe.receive < 0
+        ):  # else something never came back: looked at again when the next pipe is made
             with _lock, contextlib.suppress(ValueError):
                 _all.remove(self)
 
@@ -160,19 +173,30 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_lock)
 
 
+def at_end_of(loop: asyncio.AbstractEventLoop, iteration: LoopBound) -> None:
+    """Call `iteration.loop_ended()` when `asyncio.run` ends the loop; later where the loop is ended otherwise."""
+    watch = _watch_of(loop)
+    if watch is not None:
+        watch.iterations.add(iteration)
+
+
 def _pipe_of(loop: asyncio.AbstractEventLoop) -> _Pipe:
+    watch = _watch_of(loop)
+    pipe = None if watch is None else watch.pipe
+    return _shared_pipe() if pipe is None else pipe
+
+
+def _watch_of(loop: asyncio.AbstractEventLoop) -> _Watch | None:
+    """The loop's watch; None for a loop that is about to end."""
     watch = _watches.get(loop)
-    if watch is not None and watch.pipe.receive >= 0:
-        return watch.pipe
+    if watch is not None and (watch.pipe is None or watch.pipe.receive >= 0):
+        return watch
     with _lock:
         for ended in [watch for watch in _all if watch.ended()]:
             ended.close()
     if getattr(loop, "_asyncgens_shutdown_called", False):
-        return _shared_pipe()  # this late nothing would close a pipe of the loop's own
-    try:
-        watch = _Watch(loop)
-    except NotImplementedError:
-        return _shared_pipe()
+        return None  # this late nothing would close a pipe of the loop's own
+    watch = _Watch(loop)
     with _lock:
         _watches[loop] = watch
         _all.append(watch)
@@ -180,7 +204,7 @@ def _pipe_of(loop: asyncio.AbstractEventLoop) -> _Pipe:
     coroutine = watch.start()
     with contextlib.suppress(StopIteration):
         coroutine.send(None)
-    return watch.pipe
+    return watch
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
-from . import aio, conflicts
+from . import aio, conflicts, cursor_names
 from . import progress as progress_
-from ._core import Document, ModelClass, Reader, ResultData, Schema
+from ._core import AsyncIterator, Document, ModelClass, Reader, ResultData, Schema
+from .async_iterator import AsyncRun
 from .errors import SchemaConflict
 from .foreign.models import target_of
-from .plan import Plan
+from .plan import Plan, WritingPlan
 from .query_base import QueryBase
 from .reading import DEFAULT_INFER_ROWS
 from .result import Result
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    from typing_extensions import Self
 
 T = TypeVar("T")
 
@@ -28,9 +30,27 @@ class AsyncQuery(QueryBase):
     """As `Query`, for an `AsyncMongoClient`: `async for`, and terminals that are awaited.
 
     Arrow consumers are synchronous: give them `await query.read()`.
+
+    The query of a pipeline that ends in `$out` or `$merge` is awaited itself: that runs it, once, and gives it back.
     """
 
     __slots__ = ()
+    _awaited = True
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        plan: object = self._plan
+        if not isinstance(plan, WritingPlan):
+            # PyMongo's find() is not awaited either, but its aggregate() is.
+            raise TypeError(
+                f"{self!r} is not awaited itself: use `await query.to_list()`, another of its methods, or `async for "
+                "document in query`"
+            )
+        return self._done(plan).__await__()
+
+    async def _done(self, plan: WritingPlan) -> Self:
+        if not plan.complete:
+            await self.read()
+        return self
 
     async def read(self) -> Result:
         """Run the query and keep everything. As `Query.read`; cancelling the task cancels the query."""
@@ -92,8 +112,9 @@ class AsyncQuery(QueryBase):
         self._runs.finished(result.report)
         return table
 
-    async def to_list(self) -> list[Document]:
-        """Run the query; all Documents."""
+    async def to_list(self, length: None = None) -> list[Document]:
+        """Run the query; all Documents. As `Query.to_list`."""
+        cursor_names.refuse_length(length, awaited=True)
         return await self._list()
 
     async def _list(self, maker: ModelClass | None = None) -> list[Any]:
@@ -125,23 +146,22 @@ class AsyncQuery(QueryBase):
         self._runs.finished(data.report())
         return data.document(0) if len(data) else None
 
-    async def __aiter__(self) -> AsyncIterator[Document]:
-        """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run."""
+    def __aiter__(self) -> AsyncIterator[Document]:
+        """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run.
+
+        The iteration belongs to the event loop that it starts in: continued in another one, or after it was cancelled,
+        it raises RuntimeError.
+        """
+        return self._iterate()
+
+    def _iterate(self, maker: ModelClass | None = None) -> AsyncIterator[Any]:
+        """Objects of all rows as they come: instances, or Documents."""
+        return AsyncRun(self._begin, Reader.next_documents_async, self._reading.progress).rows(maker)
+
+    def _begin(self) -> Reader:
         reader = self._start(eager=False)
         self._runs.started(reader)
-        ticker = None
-        if self._reading.progress is not None:
-            ticker = progress_.Ticker(self._reading.progress, reader)
-        try:
-            while (documents := await aio.complete(reader.next_documents_async())) is not None:
-                for document in documents:
-                    yield document
-                if ticker is not None:
-                    ticker.tick()
-        finally:
-            reader.close()
-            if ticker is not None:
-                ticker.__exit__()
+        return reader
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
@@ -150,16 +170,14 @@ class AsyncQuery(QueryBase):
     def conflicts(self, schema: Any = None) -> AsyncIterator[SchemaConflict]:
         """Run the query; every value that does not fit a schema, for `async for`. As `Query.conflicts`."""
         form = conflicts.form_of(self._reading.form, schema)
-        reader = self._start(eager=False)
-        self._runs.started(reader)
-        return conflicts.of_run_async(reader, form)
+        return conflicts.of_run_async(self._begin, form)
 
     async def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""
         given = self._given
         return (await self.read()).schema if given is None else given
 
-    async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+    async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan for this query. As `Query.explain`."""
         return await self._plan.explain(verbosity, self._reading.timeout).complete()
 
@@ -171,3 +189,13 @@ class AsyncQuery(QueryBase):
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> NoReturn:
         raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
+
+    if not TYPE_CHECKING:
+        # For type checkers there are none, so that they report what these refuse.
+        def __anext__(self) -> NoReturn:
+            cursor_names.refuse_next(type(self), awaited=True)
+
+        async def __aenter__(self) -> NoReturn:
+            cursor_names.refuse_with(type(self))
+
+        async def __aexit__(self, *_: object) -> None: ...

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from ._core import InvalidQuery
 from .options import collect
-from .plan import AggregatePlan
+from .plan import AggregatePlan, WritingPlan, writing_stage
 from .query_base import QueryBase
 from .reading import REPRESENTATION, reading
 from .target import Target
@@ -25,16 +25,21 @@ def aggregate(
     progress: Any,
     options: dict[str, Any],
 ) -> Q:
-    """A query of class `kind`; consumes `options`."""
+    """A query of class `kind`, a synchronous one of a pipeline that writes having run; consumes `options`."""
     read_preference, read_concern = options.pop("read_preference", None), options.pop("read_concern", None)
     if options.pop("resume", False):
         raise InvalidQuery("this read cannot resume: the rows of an aggregate have no order that is known")
     stored = {name: options.pop(name) for name in REPRESENTATION if name in options}
     replaced = target.settings.replace(None, read_preference, None, read_concern)
     ours = {name: options.pop(name) for name in list(options) if name in _AGGREGATE_OPTIONS}
-    plan = AggregatePlan(target._replace(settings=replaced), pipeline, collect(ours, options), session)
     seconds = replaced.timeout if timeout is ... else timeout
-    return kind(plan, reading(schema, on_conflict, seconds, progress, **stored))
+    # Before there is a plan: one that writes warns when it never runs.
+    choices = reading(schema, on_conflict, seconds, progress, **stored)
+    plan_type = AggregatePlan if writing_stage(pipeline) is None else WritingPlan
+    query = kind(plan_type(target._replace(settings=replaced), pipeline, collect(ours, options), session), choices)
+    if plan_type is WritingPlan:
+        query._write()
+    return query
 
 
 _AGGREGATE_OPTIONS = frozenset(

@@ -114,4 +114,6 @@ def _boolean(name: str, value: Any) -> bool:
         return value.lower() == "true"
     if isinstance(value, bool):
         return value
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
     raise ValueError(f"{name} must be true or false, got {value!r}")

@@ -10,7 +10,7 @@ import bson
 from . import build, encode, names
 from .call import Call, same
 from .indexes import IndexesHandle
-from .options import check_option, collect, pairs, projection_of
+from .options import check_option, collect, pairs, projection_of, refuse_find
 from .plan import FindPlan
 from .query_base import QueryBase
 from .reading import reading
@@ -88,6 +88,7 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         timeout: Any = ...,
         resume: bool = False,
         progress: Any = None,
+        **unknown: NoReturn,
     ) -> Q:
         """A query for the documents that match. Nothing runs before the query is read.
 
@@ -152,6 +153,8 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
             collation or clustered by `_id`.
         progress
             True for a tqdm bar, or a callable of (documents, bytes) so far.
+        unknown
+            None: PyMongo's other arguments, such as `cursor_type`, may have their defaults and nothing else.
 
         Raises
         ------
@@ -160,6 +163,8 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         InvalidQuery
             For a filter that cannot be sent.
         """
+        if unknown:
+            refuse_find(unknown)
         given: dict[str, Any] = {
             "skip": skip,
             "limit": limit,
@@ -203,12 +208,17 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
         progress: Any = None,
         **options: Any,
     ) -> Q:
-        """A query for what a pipeline gives. Nothing runs before the query is read.
+        """A query for what a pipeline gives. Nothing runs before the query is read, unless the pipeline writes.
+
+        A pipeline that ends in `$out` or `$merge` runs once, with the collection's write concern. A synchronous call
+        runs it, and returns a finished query without documents. An asynchronous query runs it when it is awaited or
+        first read; one that never is emits a RuntimeWarning. Reading it again gives no documents and writes nothing; it
+        raises InvalidOperation while the run is not over, and when it failed. Chained methods and `explain` always do.
 
         Parameters
         ----------
         pipeline
-            A list of stages. One that ends in `$out` or `$merge` writes each time the query is read.
+            A list of stages.
         options
             allow_disk_use, batch_size, bypass_document_validation, collation, comment, hint, let, max_time_ms,
             read_preference, read_concern, objectid, uuid, decimal, mixed, strings; as for `find`. PyMongo's spelling
@@ -222,6 +232,8 @@ class CollectionHandle(IndexesHandle, Generic[Q]):
             For an argument that makes no sense.
         InvalidQuery
             For a pipeline that cannot be sent.
+        OperationFailure
+            For a write that failed: WriteConcernError where it was done and its write concern not met.
         """
         target = self._target(self._settings)
         return build.aggregate(

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from . import aio
-from ._core import Form, Reader, ResultData
+from ._core import AsyncIterator, Form, Reader, ResultData
+from .async_iterator import AsyncRun
 from .errors import SchemaConflict
 from .reading import given_schema
 
@@ -41,20 +41,35 @@ def of_result(data: ResultData, form: Form) -> Iterator[SchemaConflict]:
         yield from data.conflicts(form, chunk)
 
 
-def of_run(reader: Reader, form: Form) -> Iterator[SchemaConflict]:
+class RunConflicts:
     """The conflicts of a live run; leaving the loop ends it."""
-    try:
-        while (found := reader.next_conflicts(form)) is not None:
-            yield from found
-    finally:
-        reader.close()
+
+    def __init__(self, reader: Reader, form: Form) -> None:
+        self._reader = reader
+        self._form = form
+        self._found: Iterator[SchemaConflict] = iter(())
+        # Ends the run when it is dropped.
+        self._guard = reader.documents()
+
+    def __iter__(self) -> RunConflicts:
+        return self
+
+    def __next__(self) -> SchemaConflict:
+        while (conflict := next(self._found, None)) is None:
+            found = self._reader.next_conflicts(self._form)
+            if found is None:
+                raise StopIteration
+            self._found = iter(found)
+        return conflict
+
+    def close(self) -> None:
+        """End the run."""
+        self._found = iter(())
+        self._reader.close()
 
 
-async def of_run_async(reader: Reader, form: Form) -> AsyncIterator[SchemaConflict]:
-    """As `of_run`."""
-    try:
-        while (found := await aio.complete(reader.next_conflicts_async(form))) is not None:
-            for conflict in found:
-                yield conflict
-    finally:
-        reader.close()
+def of_run_async(start: Callable[[], Reader], form: Form) -> AsyncIterator[SchemaConflict]:
+    """As `RunConflicts`, of a run that `start` starts."""
+    run = AsyncRun(start, lambda reader: reader.next_conflicts_async(form))
+    run.open()
+    return run.rows()

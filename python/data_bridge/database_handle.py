@@ -74,7 +74,10 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         progress: Any = None,
         **options: Any,
     ) -> Q:
-        """A query over a pipeline that starts without a collection: $documents, $currentOp, ...; as a collection's."""
+        """A query over a pipeline that starts without a collection: $documents, $currentOp, ...; as a collection's.
+
+        One that ends in `$out` or `$merge` runs once, as `Collection.aggregate` says.
+        """
         target = Target(self._client, self._name, None, self._settings)
         return aggregate(self._query_type, target, pipeline, session, schema, on_conflict, timeout, progress, options)
 
@@ -142,6 +145,7 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         )
 
         def run() -> Generator[Operation[Any], Any, C]:
+            native_session(session, self._client)  # raises for an argument that is no session
             deadline = Deadline(self._settings.timeout)
             # A server takes a second creation with equal options for none.
             if check_exists and not (session is not None and session.in_transaction):
@@ -171,7 +175,11 @@ class DatabaseHandle(ConfiguredHandle, Generic[C, Q]):
         )
 
     def _drop_collection(self, name_or_collection: Any, session: Any, comment: Any) -> Steps[None]:
-        name = name_or_collection if isinstance(name_or_collection, str) else name_or_collection.name
+        # Its kind by name: the module of collections imports this one.
+        is_collection = getattr(type(name_or_collection), "_kind", None) == "collection"
+        name = name_or_collection.name if is_collection else name_or_collection
+        if not isinstance(name, str):
+            raise TypeError(f"drop_collection() takes a name or a collection, got {type(name).__name__}")
         return self[name]._drop(session, comment)
 
     def __eq__(self, other: object) -> bool:

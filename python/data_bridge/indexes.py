@@ -12,6 +12,7 @@ from ._core import Operation, OperationFailure
 from .call import Call, Steps
 from .names import check_collection
 from .operations import IndexModel, index_keys, index_name
+from .session import native as native_session
 from .writes import WritesHandle
 
 _NAMESPACE_NOT_FOUND = 26
@@ -96,7 +97,15 @@ class IndexesHandle(WritesHandle):
 
         def run() -> Generator[Operation[bytes], bytes, list[dict[str, Any]]]:
             try:
-                reply = yield self._send(command, session, False, self._settings.timeout)
+                # From the primary, whatever the read preference, and as PyMongo does.
+                reply = yield self._client._core.run_command(
+                    self._database.name,
+                    command,
+                    session=native_session(session, self._client),
+                    selection=encode.EMPTY,
+                    timeout=self._settings.timeout,
+                    retry=True,
+                )
             except OperationFailure as error:
                 if error.code != _NAMESPACE_NOT_FOUND:
                     raise

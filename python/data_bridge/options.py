@@ -37,6 +37,29 @@ _BOOLEANS = (
     "showRecordId",
     "bypassDocumentValidation",
 )
+_UNSENT: dict[str, Any] = {
+    **dict.fromkeys(("skip", "limit", "batchSize", "maxTimeMS"), 0),
+    **dict.fromkeys(("noCursorTimeout", "allowPartialResults"), False),
+}
+"""Values that say nothing to the server."""
+
+_FIND_REFUSED: dict[str, tuple[Any, str]] = {
+    "cursor_type": (0, "tailable cursors are not supported yet: use to_pymongo().find(..., cursor_type=...)"),
+    "oplog_replay": (False, "servers ignore it since MongoDB 4.4: leave it out"),
+    "max_scan": (None, "servers refuse it since MongoDB 4.2: use limit or max_time_ms"),
+    "snapshot": (False, "servers refuse it since MongoDB 4.0: use start_session(snapshot=True)"),
+}
+"""PyMongo's arguments of `find` that are not taken: the value that says nothing, and what to do instead of others."""
+_EXHAUST = 64
+_AGGREGATE_REFUSED = {
+    "cursor": "pass batch_size",
+    "explain": "call explain() of the query",
+    "maxAwaitTimeMS": "it belongs to change streams and tailable cursors, which to_pymongo() has",
+    "readConcern": "pass read_concern",
+    "readPreference": "pass read_preference",
+    "writeConcern": "use with_options(write_concern=...)",
+}
+"""Options of the server's aggregate, and what to write instead."""
 _INT64 = 1 << 63
 
 
@@ -60,15 +83,34 @@ def collect(given: Mapping[str, Any], camel_case: Mapping[str, Any] | None = Non
     options = {CHAINED[name]: check_option(CHAINED[name], value) for name, value in given.items() if value is not None}
     for name, value in (camel_case or {}).items():
         if name not in _CAMEL_CASE:
-            raise TypeError(f"unknown option {name!r}")
+            hint = _AGGREGATE_REFUSED.get(name)
+            raise TypeError(f"aggregate() has no option {name!r}" + (f": {hint}" if hint else ""))
         if value is not None:
             options[name] = check_option(name, value)
-    # PyMongo's defaults, 0 and False, are the server's: not sent.
-    return {name: value for name, value in options.items() if value is not False and not _is_no_count(name, value)}
+    # The defaults of `find` are not sent. Any other False is: the server's default may be True, as of `allowDiskUse`.
+    return {name: value for name, value in options.items() if name not in _UNSENT or value != _UNSENT[name]}
 
 
-def _is_no_count(name: str, value: Any) -> bool:
-    return name in ("skip", "limit", "batchSize", "maxTimeMS") and value == 0
+def refuse_find(given: Mapping[str, Any]) -> None:
+    """Raise for arguments that `find` does not have, unless they are PyMongo's and say nothing.
+
+    Raises
+    ------
+    ValueError
+        For one of PyMongo's that is not supported.
+    TypeError
+        For any other.
+    """
+    for name, value in given.items():
+        if name in _FIND_REFUSED:
+            default, hint = _FIND_REFUSED[name]
+            if value is None or value == default:
+                continue
+            if name == "cursor_type" and value == _EXHAUST:
+                hint = "exhaust cursors are not supported: leave it out, replies are fetched ahead of their use anyway"
+            raise ValueError(f"{name}={value!r} is not supported by find(): {hint}")
+        ours = _CAMEL_CASE.get(name)
+        raise TypeError(f"find() has no argument {name!r}" + (f": it is called {ours!r}" if ours else ""))
 
 
 def check_option(name: str, value: Any) -> Any:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import bson
 
-from . import encode
-from ._core import Codec, InvalidQuery, Operation, Reader
+from . import _core, encode
+from ._core import Codec, InvalidOperation, InvalidQuery, Operation, Reader
 from .call import Call
 from .options import CHAINED, check_option, pairs, projection_of
 from .session import _SessionState
@@ -94,6 +95,7 @@ class _ServerPlan:
                 session=native_session(self.session, target.client),
                 selection=target.preference_only(self.session),
                 timeout=timeout,
+                retry=True,
             )
 
         return Call(start, lambda reply: bson.decode(reply, codec_options))
@@ -157,7 +159,7 @@ class FindPlan(_ServerPlan):
         # No other value that is false will do: null, "" and {} are what `_id` becomes.
         without_id = own == {"_id": 0}
         # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
-        if (own and not without_id) or "returnKey" in self.options or any(not _can_project(key) for key in keys):
+        if (own and not without_id) or self.options.get("returnKey") or any(not _can_project(key) for key in keys):
             return self
         projection = dict.fromkeys([*keys, _nowhere(keys)], 1)
         if without_id:
@@ -242,6 +244,70 @@ class AggregatePlan(_ServerPlan):
 
     def __repr__(self) -> str:
         return f"aggregate on {self.target.name}, {len(self.stages)} stages"
+
+
+def writing_stage(stages: Any) -> str | None:
+    """The last stage of a pipeline where it is one that writes."""
+    last = stages[-1] if isinstance(stages, (list, tuple)) and stages else None
+    return next((name for name in ("$out", "$merge") if name in last), None) if isinstance(last, Mapping) else None
+
+
+class WritingPlan(AggregatePlan):
+    """An aggregate that writes. The first run does it; once that is complete, each further one has no documents."""
+
+    __slots__ = ("_reader", "_stage", "_unused")
+
+    def __init__(
+        self, target: Target, stages: Iterable[Any], options: Mapping[str, Any], session: _SessionState | None
+    ) -> None:
+        super().__init__(target, stages, options, session)
+        self._stage = writing_stage(self.stages)
+        self._reader: Reader | None = None
+        # Popped by the first run: of threads that share the query, one gets it. A forked child may inherit a held lock.
+        self._unused = [True]
+
+    @property
+    def complete(self) -> bool:
+        """Return whether the pipeline has run, without an error."""
+        return self._reader is not None and self._reader.complete
+
+    def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        try:
+            self._unused.pop()
+        except IndexError:
+            if not self.complete:
+                raise InvalidOperation(
+                    f"the pipeline with {self._stage} failed, or is running: call aggregate() again to write again"
+                ) from None
+            return _core.read_bytes(b"", codec=self.codec, eager=eager)
+        settings = self.target.settings
+        if settings.concern and not (self.session is not None and self.session.in_transaction):
+            # The reply is waited for in any case, and holds what failed; w=1 is the least that has a reply.
+            concern = settings.concern if settings.acknowledged else {**settings.concern, "w": 1}
+            options = {**self.options, "writeConcern": concern}
+            self._encoded = encode.document(options, settings.codec_options, "options")
+        self._reader = super().start(timeout, eager=eager)
+        return self._reader
+
+    def with_option(self, name: str, value: Any) -> NoReturn:
+        raise InvalidOperation(f"a pipeline with {self._stage} runs once: pass {name} to aggregate()")
+
+    def _append(self, stage: Mapping[str, Any]) -> NoReturn:
+        added = next(iter(stage))
+        raise InvalidOperation(f"{self._stage} must be the last stage: put {added} before it in the pipeline")
+
+    def first(self) -> WritingPlan:
+        return self
+
+    def explain(self, verbosity: str, timeout: float | None) -> NoReturn:
+        raise InvalidOperation(f"a pipeline with {self._stage} runs once: explain an aggregate() without that stage")
+
+    def __del__(self) -> None:
+        # Also of a plan whose arguments were refused, which has no such attribute.
+        if getattr(self, "_unused", None):
+            warnings.warn(
+                f"{self!r} was never awaited: {self._stage} wrote nothing", RuntimeWarning, stacklevel=2, source=self
+            )
 
 
 def _nowhere(keys: Sequence[str]) -> str:

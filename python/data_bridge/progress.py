@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ._core import Document, Operation, Reader
@@ -87,13 +87,42 @@ def wait(operation: Operation[T], ticker: Ticker) -> T:
             os.close(send)
 
 
-def documents(reader: Reader, progress: Progress) -> Iterator[Document]:
+class TickingDocuments:
     """The reader's documents, ticking now and then."""
-    with Ticker(progress, reader) as ticker:
-        for position, document in enumerate(reader.documents(), 1):
-            yield document
-            if position % _EVERY == 0:
-                ticker.tick()
+
+    def __init__(self, reader: Reader, progress: Progress) -> None:
+        self._ticker: Ticker | None = None
+        self._documents = reader.documents()
+        self._position = 0
+        self._ticker = Ticker(progress, reader)
+
+    def __iter__(self) -> TickingDocuments:
+        return self
+
+    def __next__(self) -> Document:
+        try:
+            if self._ticker is not None and self._position == _EVERY:
+                self._position = 0
+                self._ticker.tick()
+            document = next(self._documents)
+        except BaseException:
+            self._end()
+            raise
+        self._position += 1
+        return document
+
+    def close(self) -> None:
+        """End the run."""
+        self._documents.close()
+        self._end()
+
+    def _end(self) -> None:
+        ticker, self._ticker = self._ticker, None
+        if ticker is not None:
+            ticker.__exit__()
+
+    def __del__(self) -> None:
+        self._end()
 
 
 def _tqdm() -> Any:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
-from . import conflicts
+from . import conflicts, cursor_names
 from . import progress as progress_
 from ._core import Document, ModelClass, Reader, ResultData, Schema
 from .errors import SchemaConflict
@@ -60,6 +60,9 @@ class Query(QueryBase):
         """
         return self._read(self._start(eager=True))
 
+    def _write(self) -> None:
+        self.read()
+
     def _read(self, reader: Reader) -> Result:
         data = self._taken(reader, lambda: self._all(reader))
         result = Result(data, self._reading.form)
@@ -111,8 +114,9 @@ class Query(QueryBase):
         self._runs.finished(result.report)
         return table
 
-    def to_list(self) -> list[Document]:
-        """Run the query; all Documents."""
+    def to_list(self, length: None = None) -> list[Document]:
+        """Run the query; all Documents. PyMongo's `length` is None, or a TypeError that names `limit`."""
+        cursor_names.refuse_length(length, awaited=False)
         return self._list()
 
     def to_dicts(self) -> list[dict[str, Any]]:
@@ -159,7 +163,7 @@ class Query(QueryBase):
         self._runs.started(reader)
         if self._reading.progress is None:
             return reader.documents()
-        return progress_.documents(reader, self._reading.progress)
+        return progress_.TickingDocuments(reader, self._reading.progress)
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> Stream:
         """RecordBatches as they come, in bounded memory.
@@ -177,20 +181,20 @@ class Query(QueryBase):
         form = conflicts.form_of(self._reading.form, schema)
         reader = self._start(eager=False)
         self._runs.started(reader)
-        return conflicts.of_run(reader, form)
+        return conflicts.RunConflicts(reader, form)
 
     def schema(self) -> Schema:
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""
         given = self._given
         return self.read().schema if given is None else given
 
-    def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
+    def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan for this query.
 
         Parameters
         ----------
         verbosity
-            "queryPlanner" (runs nothing), "executionStats" or "allPlansExecution".
+            "queryPlanner" (runs nothing), "executionStats", or "allPlansExecution", as PyMongo's `Cursor.explain`.
         """
         return self._plan.explain(verbosity, self._reading.timeout).wait()
 
@@ -214,3 +218,8 @@ class Query(QueryBase):
 
     def __aiter__(self) -> Any:
         raise TypeError("this query is synchronous: use `for`, or an AsyncMongoClient")
+
+    if not TYPE_CHECKING:
+        # For type checkers there is none, so that they report what this refuses.
+        def __await__(self) -> NoReturn:
+            raise TypeError("this query is synchronous: read it without `await`, or use an AsyncMongoClient")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from . import cursor_names
 from ._core import Reader, Schema
 from .plan import Plan
 from .reading import Reading, Runs
@@ -22,6 +23,7 @@ class QueryBase:
     """
 
     __slots__ = ("__weakref__", "_plan", "_reading", "_runs")
+    _awaited: ClassVar[bool] = False
 
     def __init__(self, plan: Plan, reading: Reading) -> None:
         self._plan = plan
@@ -84,6 +86,9 @@ class QueryBase:
         """The report of the latest finished run of this query; None before the first one."""
         return self._runs.latest()
 
+    def _write(self) -> None:
+        """Run a query that writes, when it is made; an asynchronous one is awaited later."""
+
     def _start(self, *, eager: bool) -> Reader:
         return self._plan.start(self._reading.timeout, eager=eager)
 
@@ -114,3 +119,19 @@ class QueryBase:
     def __bool__(self) -> NoReturn:
         # Without this a query used as a condition would be true whatever it finds.
         raise TypeError(f"a {type(self).__name__} has no truth value: use first() is None, or len(read())")
+
+    if not TYPE_CHECKING:
+        # For type checkers there are none, so that they report what these refuse.
+        def __getattr__(self, name: str) -> NoReturn:
+            cursor_names.refuse(type(self), name, awaited=self._awaited)
+
+        def __getitem__(self, index: Any) -> NoReturn:
+            cursor_names.refuse_item(type(self), index, awaited=self._awaited)
+
+        def __next__(self) -> NoReturn:
+            cursor_names.refuse_next(type(self), awaited=self._awaited)
+
+        def __enter__(self) -> NoReturn:
+            cursor_names.refuse_with(type(self))
+
+        def __exit__(self, *_: object) -> None: ...

@@ -73,8 +73,11 @@ def given_schema(schema: Any) -> Schema | None:
         return Schema.from_arrow(schema)
     if isinstance(schema, Mapping):
         return Schema.from_mapping(schema)
+    if any(kind.__module__ == "pymongoarrow.schema" for kind in type(schema).__mro__):
+        return Schema.from_mapping(schema.typemap)  # a mapping of names to pyarrow's types
     raise TypeError(
-        "schema must be a mapping of names to types or have __arrow_c_schema__ (a pyarrow.Schema, say), "
+        "schema must be a mapping of names to types, have __arrow_c_schema__ (a pyarrow.Schema, say), or be a "
+        "pymongoarrow.schema.Schema, "
         f"got {type(schema).__name__}"
     )
 

@@ -26,7 +26,8 @@ class Report:
         Keys that stood twice in one document; the last one was kept, as PyMongo does.
     paths : list[dict]
         What happened where: path, action, types, count, first_id. A path is a tuple of keys, with `...` for any item
-        of a list. Actions are "widened" and "mixed" (values of another type than the first one are counted), "rescued"
+        of a list. Actions are "widened" and "mixed" (values of another type than the first one are counted; a path that
+        is mixed although its types have a common one has a reason, such as "more than 1,000 different keys"), "rescued"
         and "nulled" (values that did not fit the schema), "rounded" (where that was asked for), "duplicate key" (values
         dropped for a later one). `first_id` is the `_id` of the first document in which it happened. Of what did not
         fit, of what was rounded and of duplicate keys the first 1,000 paths are listed, in the order of paths.
@@ -93,8 +94,10 @@ def path_text(entry: Mapping[str, Any]) -> str:
 
 
 def types_text(entry: Mapping[str, Any]) -> str:
-    """The types seen there."""
-    return " + ".join(str(name) for name in entry.get("types", ()))
+    """The types seen there, and the reason for which they are mixed when the types do not show it."""
+    types = " + ".join(str(name) for name in entry.get("types", ()))
+    reason = entry.get("reason")
+    return f"{types}; {reason}" if reason else types
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -231,14 +232,34 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     TypeError
         When `data` is no Arrow data.
     ValueError
-        For columns that BSON cannot hold, text that is not UTF-8, an array of structs with a null row, and shapes that
-        were written for other columns.
+        For columns that BSON cannot hold (polars' Object is one), text that is not UTF-8, an array of structs with a
+        null row, and shapes that were written for other columns.
     DecodeError
         For a cell of our extension types that is not what it should be.
     """
     if not (hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")):
         raise TypeError(f"from_arrow() takes an object with __arrow_c_stream__, got {type(data).__name__}")
+    _refuse_polars_objects(data)
     return Result(_core.from_arrow(data, codec=native(codec_options or DEFAULT)))
+
+
+def _refuse_polars_objects(data: Any) -> None:
+    """Refuse a polars DataFrame with columns of Object: as Arrow data they are the memory addresses of their values."""
+    polars = sys.modules.get("polars")
+    if polars is None or not isinstance(data, (polars.DataFrame, polars.Series)):
+        return
+    columns = data.schema if isinstance(data, polars.DataFrame) else {data.name: data.dtype}
+    for name, dtype in columns.items():
+        if _holds_objects(dtype, polars.Object):
+            raise ValueError(
+                f"the column {name!r} is of polars' type {dtype}, which Arrow has only as memory addresses: "
+                "give it a type of Arrow's, such as Struct, List or String, or leave it out"
+            )
+
+
+def _holds_objects(dtype: Any, objects: Any) -> bool:
+    inner = [getattr(dtype, "inner", None), *(field.dtype for field in getattr(dtype, "fields", ()))]
+    return bool(dtype == objects) or any(_holds_objects(each, objects) for each in inner if each is not None)
 
 
 class _Table:

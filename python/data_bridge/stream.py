@@ -7,6 +7,7 @@ from typing import Any
 from . import aio
 from . import progress as progress_
 from ._core import BatchReader, Reader, RecordBatch, Schema
+from .async_iterator import ENDED_LOOP, LoopBound
 from .plan import Plan
 from .reading import Reading, Runs
 from .report import Report
@@ -53,6 +54,10 @@ class _StreamBase:
     def close(self) -> None:
         """End the run; a second call does nothing. Batches already handed out stay valid."""
         self._closed = True
+        self._end()
+
+    def _end(self) -> None:
+        """End the run. What comes next the native reader knows: the end, or that the run was interrupted."""
         ticker, self._ticker = self._ticker, None
         if self._batches is not None:
             self._batches.close()
@@ -79,7 +84,7 @@ class Stream(_StreamBase):
         try:
             batch = next(self._open())
         except BaseException:
-            self.close()
+            self._end()
             raise
         self._tick()
         return batch
@@ -103,8 +108,16 @@ class Stream(_StreamBase):
         self.close()
 
 
-class AsyncStream(_StreamBase):
-    """RecordBatches of one schema, as they come, for `async for`; an asynchronous context manager."""
+class AsyncStream(_StreamBase, LoopBound):
+    """RecordBatches of one schema, as they come, for `async for`; an asynchronous context manager.
+
+    The stream belongs to the event loop that it starts in: continued in another one, or after it was cancelled, it
+    raises RuntimeError.
+    """
+
+    def __init__(self, plan: Plan, whole: Plan, reading: Reading, infer_rows: int, runs: Runs) -> None:
+        _StreamBase.__init__(self, plan, whole, reading, infer_rows, runs)
+        LoopBound.__init__(self)
 
     def __aiter__(self) -> AsyncStream:
         return self
@@ -112,20 +125,41 @@ class AsyncStream(_StreamBase):
     async def __anext__(self) -> RecordBatch:
         if self._closed:
             raise StopAsyncIteration
+        self._interruption.check()
+        if self._over:
+            raise StopAsyncIteration
+        self.check_loop()
         try:
             batch = await aio.complete(self._open().next_async())
+        except Exception:
+            self._over = True
+            self._end()
+            raise
         except BaseException:
-            self.close()
+            # A batch may be lost with it.
+            self.interrupt()
+            self._end()
             raise
         if batch is None:
-            self.close()
+            # Where another task interrupted the run meanwhile, this is not the end of the result.
+            self._interruption.check()
+            self._over = True
+            self._end()
             raise StopAsyncIteration
         self._tick()
         return batch
 
     async def schema(self) -> Schema:
         """The schema of all batches; waits for the documents it is inferred from."""
+        if not self._closed:
+            self.check_loop()
         return await aio.complete(self._open().schema_async())
+
+    def loop_ended(self) -> None:
+        """Called when the stream's event loop ends."""
+        if not (self._closed or self._over):
+            self.interrupt(ENDED_LOOP)
+            self._end()
 
     async def aclose(self) -> None:
         """As `close`."""

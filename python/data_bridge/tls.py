@@ -13,6 +13,17 @@ _KEY = b"PRIVATE KEY-----"
 
 _HOST_NAMES = "tlsallowinvalidhostnames"
 _PASSWORD = "tlscertificatekeyfilepassword"
+_NEEDS_TLS = {
+    name.lower(): name
+    for name in [
+        "tlsAllowInvalidCertificates",
+        "tlsAllowInvalidHostnames",
+        "tlsCAFile",
+        "tlsCertificateKeyFile",
+        "tlsCertificateKeyFilePassword",
+        "tlsInsecure",
+    ]
+}
 
 
 def check(given: dict[str, list[str]]) -> None:
@@ -28,6 +39,13 @@ def check(given: dict[str, list[str]]) -> None:
     ssl = given.pop("ssl", None)
     if ssl is not None and given.setdefault("tls", ssl) != ssl:
         raise ValueError("the options tls and ssl say the opposite of each other")
+    for name in ("tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames"):
+        # The URI options specification forbids both, whatever their values.
+        if "tlsinsecure" in given and name.lower() in given:
+            raise ValueError(f"give tlsInsecure or {name}, not both")
+    for lower, name in _NEEDS_TLS.items():
+        if given.get("tls") == ["false"] and lower in given:
+            raise ValueError(f"the options tls=false and {name} contradict each other: leave one of them out")
     names = given.pop(_HOST_NAMES, ["false"])
     if names != ["false"]:
         raise ValueError(

@@ -6,10 +6,11 @@ Messages name options, never their values: a URI holds secrets.
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from . import codec, tls
+from . import auth, codec, tls, uri_options
 from . import write_concern as write_concern_
 from .secret import Secret
 
@@ -17,51 +18,6 @@ DEFAULT_TIMEOUT = 600.0
 """Seconds an operation may take, or a wait for the server when streaming."""
 _SERVER_SELECTION_MS = 10_000
 
-_URI_OPTIONS = {
-    name.lower(): name
-    for name in [
-        "appName",
-        "authMechanism",
-        "authMechanismProperties",
-        "authSource",
-        "compressors",
-        "connectTimeoutMS",
-        "directConnection",
-        "enableOverloadRetargeting",
-        "heartbeatFrequencyMS",
-        "journal",
-        "loadBalanced",
-        "localThresholdMS",
-        "maxAdaptiveRetries",
-        "maxConnecting",
-        "maxIdleTimeMS",
-        "maxPoolSize",
-        "maxStalenessSeconds",
-        "minPoolSize",
-        "readConcernLevel",
-        "readPreference",
-        "readPreferenceTags",
-        "replicaSet",
-        "retryReads",
-        "retryWrites",
-        "serverMonitoringMode",
-        "serverSelectionTimeoutMS",
-        "srvMaxHosts",
-        "srvServiceName",
-        "ssl",
-        "tls",
-        "tlsAllowInvalidCertificates",
-        "tlsAllowInvalidHostnames",
-        "tlsCAFile",
-        "tlsCertificateKeyFile",
-        "tlsCertificateKeyFilePassword",
-        "tlsInsecure",
-        "w",
-        "waitQueueTimeoutMS",
-        "wTimeoutMS",
-        "zlibCompressionLevel",
-    ]
-}
 _UNSUPPORTED = frozenset(
     [
         "authoidcallowedhosts",
@@ -80,12 +36,18 @@ _UNSUPPORTED = frozenset(
         "srv_host_validator",
         "srvallowedhostssuffix",
         "tlscrlfile",
+        "tlsdisablecertificaterevocationcheck",
         "tlsdisableocspendpointcheck",
         "waitqueuemultiple",
     ]
 )
 _DEADLINES = ("timeoutms", "sockettimeoutms")  # the first one given wins
 _IGNORED = frozenset({"connect"})  # we always connect on first use
+_NONE_IS_NO_LIMIT = frozenset({"connecttimeoutms", "maxpoolsize"})  # as to PyMongo; the URI has 0 for it
+_FREE_TEXT = frozenset(
+    ["appname", "authmechanismproperties", "replicaset", "readpreferencetags", "tlscafile", "tlscertificatekeyfile"]
+)
+"""Options whose value may hold an "@"."""
 _SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
@@ -136,18 +98,20 @@ def build(host: str | Iterable[str] | None, port: int | None, keywords: Mapping[
             codec_options[codec.KEYWORDS[lower]] = value
         elif lower in _DEADLINES:
             deadlines[lower] = value
-        elif lower in _URI_OPTIONS:
-            texts = [value] if isinstance(value, str) else _texts(_URI_OPTIONS[lower], value)
+        elif lower in uri_options.NAMES:
+            texts = uri_options.texts(lower, value)
             from_uri_tags = lower == "readpreferencetags" and isinstance(value, str) and lower in given
             given[lower] = given[lower] + texts if from_uri_tags else texts
         elif lower in _UNSUPPORTED:
             raise ValueError(f"the option {name} is not supported")
         elif lower not in _IGNORED:
             raise ValueError(f"unknown option {name}" if name.isidentifier() else "unknown option in the URI")
+    uri_options.check(given)
     tls.check(given)
+    auth.check(given, userinfo)
     given.setdefault("serverselectiontimeoutms", [str(_SERVER_SELECTION_MS)])
     query = "&".join(
-        f"{_URI_OPTIONS[name]}={quote(text, safe=':,')}" for name, texts in given.items() for text in texts
+        f"{uri_options.NAMES[name]}={quote(text, safe=':,')}" for name, texts in given.items() for text in texts
     )
     deadline = _deadline(deadlines)
     uri = f"{scheme}{userinfo + '@' if userinfo else ''}{hosts}/{path}?{query}"
@@ -158,6 +122,10 @@ def _parts(host: str | Iterable[str] | None, port: int | None) -> tuple[str, str
     """Scheme, credentials, hosts, default database and options, all as they stand in a URI."""
     if port is not None and (not isinstance(port, int) or isinstance(port, bool)):
         raise TypeError(f"port must be an int, got {type(port).__name__}")
+    if port is not None and not 0 < port < 1 << 16:
+        raise ValueError("port must be between 1 and 65535")
+    if not isinstance(host, (str, Iterable, type(None))):
+        raise TypeError(f"host must be a str or a list of str, got {type(host).__name__}")
     seeds = ["localhost"] if host is None else [host] if isinstance(host, str) else list(host)
     if not seeds or not all(isinstance(seed, str) for seed in seeds):
         raise TypeError("host must be a str or a list of str")
@@ -178,11 +146,13 @@ def _split(uri: str) -> tuple[str, str, str, str, str]:
         raise ValueError("a URI must start with mongodb:// or mongodb+srv://")
     rest, _, options = uri[len(scheme) :].partition("?")
     authority, slash, path = rest.partition("/")
-    if "@" in options + path and "@" not in authority:
+    if "@" not in authority and ("@" in path or not _may_hold_at(options)):
         # An unescaped "/" or "?" in the password: what follows is a secret, not a path.
         raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
     userinfo, at, hosts = authority.rpartition("@")
-    if "@" in userinfo or userinfo.count(":") > 1 or (at and not userinfo):
+    if at and userinfo.partition(":")[0] == "":
+        raise ValueError("the user name in the URI is empty")
+    if "@" in userinfo or userinfo.count(":") > 1:
         raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
     if re.search(r"%(?![0-9a-fA-F]{2})", userinfo):
         raise ValueError("user name and password in a URI must be percent-encoded: use urllib.parse.quote_plus")
@@ -192,6 +162,12 @@ def _split(uri: str) -> tuple[str, str, str, str, str]:
         # Not quoted: without its "@" a URI has the password there.
         raise ValueError("a port in a URI must be a number")
     return scheme, _as_driver_reads(userinfo), hosts, path if slash else "", options
+
+
+def _may_hold_at(options: str) -> bool:
+    """Return whether each "@" in the options of a URI belongs to a value, not to a password with an unescaped "?"."""
+    pairs = [pair.partition("=") for pair in options.split("&") if "@" in pair]
+    return all(name.lower() in _FREE_TEXT for name, _, _ in pairs)
 
 
 def _as_driver_reads(userinfo: str) -> str:
@@ -220,41 +196,25 @@ def _named(options: str, keywords: Mapping[str, Any]) -> Iterable[tuple[str, Any
     """Options of the URI, then those given as keywords, which win."""
     from urllib.parse import unquote_plus
 
+    keywords = {
+        name: 0 if value is None and name.lower() in _NONE_IS_NO_LIMIT else value for name, value in keywords.items()
+    }
     taken = {name.lower() for name, value in keywords.items() if value is not None}
+    seen: set[str] = set()
     for pair in options.split("&") if options else []:
         name, equals, value = pair.partition("=")
         if not pair:
             continue
         if not equals:
             raise ValueError("an option in the URI has no value")
+        if name.lower() in seen and name.lower() != "readpreferencetags":
+            warnings.warn(f"the URI gives the option {name} more than once: the last value counts", stacklevel=5)
+        seen.add(name.lower())
         if name.lower() not in taken:
             yield name, unquote_plus(value)
     for name, value in keywords.items():
         if value is not None:
             yield name, value
-
-
-def _texts(name: str, value: Any) -> list[str]:
-    """A keyword's value as the URI writes it; several for tag sets."""
-    if isinstance(value, bool):
-        return ["true" if value else "false"]
-    if isinstance(value, (int, float)):
-        return [str(value)]
-    if name == "readPreferenceTags":
-        sets = [value] if isinstance(value, Mapping) else list(value)
-        return [tags if isinstance(tags, str) else _pairs(tags) for tags in sets]
-    if isinstance(value, Mapping):
-        return [_pairs(value)]
-    if isinstance(value, (list, tuple)):
-        return [",".join(str(item) for item in value)]
-    if hasattr(value, "__fspath__"):
-        return [str(value)]
-    raise TypeError(f"{name} cannot be a {type(value).__name__}")
-
-
-def _pairs(tags: Mapping[str, Any]) -> str:
-    values = {key: str(value).lower() if isinstance(value, bool) else value for key, value in tags.items()}
-    return ",".join(f"{key}:{value}" for key, value in values.items())
 
 
 def _text(name: str, value: Any) -> str:

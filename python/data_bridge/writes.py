@@ -76,11 +76,12 @@ class WritesHandle(ConfiguredHandle):
         bypass: Any = None,
         let: Any = None,
         comment: Any = None,
+        max_time_ms: int | None = None,
         **options: Any,
     ) -> Call[UpdateResult]:
         one = statement.update(filter, change, self._settings.codec_options, **options)
         acknowledged = self._acknowledged(session)
-        shared = self._shared(session, bypassDocumentValidation=bypass, let=let, comment=comment)
+        shared = self._shared(session, bypassDocumentValidation=bypass, let=let, comment=comment, maxTimeMS=max_time_ms)
 
         def result(reply: dict[str, Any]) -> UpdateResult:
             if not acknowledged:
@@ -94,11 +95,18 @@ class WritesHandle(ConfiguredHandle):
         return self._single(one, shared, session, result)
 
     def _delete(
-        self, filter: Any, session: Any, *, let: Any = None, comment: Any = None, **options: Any
+        self,
+        filter: Any,
+        session: Any,
+        *,
+        let: Any = None,
+        comment: Any = None,
+        max_time_ms: int | None = None,
+        **options: Any,
     ) -> Call[DeleteResult]:
         one = statement.delete(filter, self._settings.codec_options, **options)
         acknowledged = self._acknowledged(session)
-        shared = self._shared(session, let=let, comment=comment)
+        shared = self._shared(session, let=let, comment=comment, maxTimeMS=max_time_ms)
         return self._single(
             one, shared, session, lambda reply: DeleteResult(reply if acknowledged else None, acknowledged)
         )

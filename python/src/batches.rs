@@ -45,6 +45,7 @@ impl BatchReader {
 
     fn own(&self, py: Python<'_>) -> PyResult<&Batches> {
         self.0.run.check().map_err(|error| to_pyerr(py, error))?;
+        self.0.run.check_whole()?;
         if *lock(&self.0.handed_out) {
             return Err(handed_out());
         }

@@ -94,7 +94,8 @@ impl Client {
         reader(py, source, codec, eager, beginning, &names)
     }
 
-    #[pyo3(signature = (database, command, *, session, selection, timeout))]
+    #[pyo3(signature = (database, command, *, session, selection, timeout, retry=false))]
+    #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
     fn run_command(
         &self,
         py: Python<'_>,
@@ -103,8 +104,10 @@ impl Client {
         session: Option<&Bound<'_, Session>>,
         selection: &[u8],
         timeout: Option<f64>,
+        retry: bool,
     ) -> PyResult<Operation> {
-        let read = read(&[], selection, session, timeout)?;
+        let mut read = read(&[], selection, session, timeout)?;
+        read.retry = retry;
         let beginning = Beginning::ask(py)?;
         let task = py.detach(|| self.inner.run_command(database, command, &read));
         let names = named(database, command);
@@ -262,6 +265,7 @@ fn read<'a>(
         timeout: duration(timeout)?,
         request: 0,
         resume: false,
+        retry: false,
     })
 }
 

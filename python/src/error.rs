@@ -97,6 +97,10 @@ create_exception!(
 /// The server's codes for a key that a unique index has already.
 const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 
+/// The option by which text that is not UTF-8 can be read.
+const NOT_UTF8: &str = "; unicode_decode_error_handler=\"replace\" or \"ignore\", of MongoClient() or of the CodecOptions in \
+                        codec_options=, reads such text";
+
 /// Adds the classes to the module, with what their attributes are when nothing is known.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -150,9 +154,25 @@ pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
     }
 }
 
+/// As [`to_pyerr`], for data that no codec options apply to.
+pub(crate) fn to_pyerr_of_table(py: Python<'_>, error: Error) -> PyErr {
+    match raised(py, &error, error.to_string()) {
+        Ok(raised) => PyErr::from_value(raised),
+        Err(failed) => failed,
+    }
+}
+
+fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
+    let mut text = error.to_string();
+    if matches!(error.kind(), ErrorKind::Decode { reason, .. } if reason.ends_with("not UTF-8")) {
+        text.push_str(NOT_UTF8);
+    }
+    raised(py, error, text)
+}
+
 /// The exception itself, by a call of its class. An error that PyO3 makes an exception of when its attributes are first asked
 /// for lets go of the interpreter for that, and a daemon thread may then find it gone: it would panic while the process ends.
-fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
+fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'py, PyAny>> {
     let class = match error.kind() {
         ErrorKind::Decode { .. } => py.get_type::<DecodeError>(),
         ErrorKind::SchemaConflict { .. } => py.get_type::<SchemaConflict>(),
@@ -168,7 +188,7 @@ fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
         ErrorKind::Io(_) => py.get_type::<PyOSError>(),
         _ => py.get_type::<DataBridgeError>(),
     };
-    let raised = class.call1((error.to_string(),))?;
+    let raised = class.call1((text,))?;
     match error.kind() {
         ErrorKind::Decode { offset, .. } => {
             place(py, &raised, error.location())?;

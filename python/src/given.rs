@@ -108,6 +108,7 @@ fn of_class(class: &Bound<'_, PyType>) -> PyResult<Option<Kind>> {
         ("bson", "Decimal128", Kind::Decimal128),
         ("bson", "Int64", Kind::Int64),
         ("bson", "Binary", Kind::Subtyped),
+        ("bson", "Code", Kind::Code),
         ("bson", "Regex", Kind::Regex),
         ("bson", "Timestamp", Kind::Timestamp),
         ("bson", "MinKey", Kind::Marker(Marker::MinKey)),

@@ -1,6 +1,7 @@
 //! The native module of the Python package: converts, maps errors, detaches. No decoding logic.
 
 mod arrow;
+mod async_iterator;
 mod batches;
 mod bson_types;
 mod bulk;
@@ -56,6 +57,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<result::ResultData>()?;
     module.add_class::<documents::Documents>()?;
     module.add_class::<documents::Instances>()?;
+    module.add_class::<async_iterator::AsyncIterator>()?;
+    module.add_class::<async_iterator::Interruption>()?;
     module.add_function(wrap_pyfunction!(reader::read_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(reader::read_file, module)?)?;
     module.add_function(wrap_pyfunction!(reader::read_iterable, module)?)?;

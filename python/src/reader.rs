@@ -211,6 +211,12 @@ impl Reader {
         self.run.progress()
     }
 
+    /// Return whether the run read its last reply, without an error.
+    #[getter]
+    fn complete(&self) -> bool {
+        self.run.complete()
+    }
+
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         report::to_dict(py, &self.run.report(), None, self.run.finished())
     }

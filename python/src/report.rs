@@ -6,7 +6,9 @@ use data_bridge::chunk::DuplicateKey;
 use data_bridge::conform::Action;
 use data_bridge::error::Step;
 use data_bridge::reader::Report;
-use data_bridge::schema::{Kind, Limits, ObservedTypes, SchemaStep, TypeCount, WidenedPath};
+use data_bridge::schema::{
+    Kind, Limits, MixedReason, ObservedTypes, SchemaStep, TypeCount, WidenedPath,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyList, PyTuple};
 
@@ -79,14 +81,40 @@ fn entry<'py>(py: Python<'py>, widened_path: &WidenedPath) -> PyResult<Bound<'py
     let others = widened_path.types.get(1..).unwrap_or_default();
     // Where it first differed from what the first document showed.
     let first = widened_path.types.get(1).or(widened_path.types.first());
-    row(
+    let values = row(
         py,
         &widened_path.path,
         &widened_path.types,
         action,
         others,
         first,
-    )
+    )?;
+    if let Some(reason) = widened_path.reason {
+        values.set_item("reason", reason_text(reason))?;
+    }
+    Ok(values)
+}
+
+fn reason_text(reason: MixedReason) -> String {
+    match reason {
+        MixedReason::Inexact => "an integer that no double holds".into(),
+        MixedReason::TooManyKeys(limit) => {
+            format!("more than {} different keys", thousands(limit))
+        }
+        MixedReason::TooDeep(limit) => {
+            format!("on level {limit} of nesting, the last of a table")
+        }
+        MixedReason::Empty => "always empty".into(),
+        MixedReason::MixedInTable => "mixed in the table it came from".into(),
+    }
+}
+
+/// Formats `number` with separators of thousands.
+fn thousands(number: usize) -> String {
+    match number / 1000 {
+        0 => number.to_string(),
+        thousand => format!("{},{:03}", thousands(thousand), number % 1000),
+    }
 }
 
 /// One path: where, what it was, what became of it.

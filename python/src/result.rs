@@ -15,7 +15,7 @@ use crate::bulk::{with_gc_paused, Objects};
 use crate::codec::Codec;
 use crate::document::Document;
 use crate::documents::Documents;
-use crate::error::{guarded, to_list, to_pyerr};
+use crate::error::{guarded, to_list, to_pyerr, to_pyerr_of_table};
 use crate::ffi;
 use crate::field_slot::FieldSlot;
 use crate::form::Form;
@@ -254,7 +254,7 @@ fn read_arrow(py: Python<'_>, stream: &Bound<'_, PyAny>, codec: Codec) -> PyResu
                 if let Some(document) = &mut error.location_mut().document {
                     *document += first_row;
                 }
-                to_pyerr(py, error)
+                to_pyerr_of_table(py, error)
             })?;
         py.check_signals()?;
         report.bytes += batch.get_array_memory_size() as u64;

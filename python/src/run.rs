@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use data_bridge::error::{Error, ErrorKind, Result};
 use data_bridge::reader::{Arrival, Decoded, Progress, Reader, ReaderOptions, Report, Source};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::to_pyerr;
@@ -27,7 +28,11 @@ pub(crate) struct Run {
     /// Buffers that Python hands in, for a run that reads an iterable.
     feed: Option<Feed>,
     closed: AtomicBool,
+    /// Broken off before its end, by Ctrl-C or cancellation.
+    interrupted: AtomicBool,
     finished: AtomicBool,
+    /// The last reply was read, without an error.
+    complete: AtomicBool,
     rows: AtomicU64,
     bytes: AtomicU64,
     report: Mutex<Report>,
@@ -60,7 +65,9 @@ impl Run {
             reader: Mutex::new(Slot::Waiting(source, options)),
             feed,
             closed: AtomicBool::new(false),
+            interrupted: AtomicBool::new(false),
             finished: AtomicBool::new(false),
+            complete: AtomicBool::new(false),
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             report: Mutex::new(Report::default()),
@@ -77,6 +84,16 @@ impl Run {
             "this read was started before a fork, and only the parent process can go on with it"
                 .into(),
         )))
+    }
+
+    /// Refuses to go on with a run that was broken off: its end would pass for that of the result.
+    pub fn check_whole(&self) -> PyResult<()> {
+        if !self.interrupted.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(PyRuntimeError::new_err(
+            "the read was interrupted before its end and cannot go on: run the query again",
+        ))
     }
 
     /// Puts a Chunk boundary behind the document numbered `rows`; before anything was read.
@@ -109,7 +126,11 @@ impl Run {
             }
         }
         let Slot::Reading(reader) = &mut *slot else {
-            return Ok(Look::End);
+            // Another thread or task that shares the run must not take this for the end of the result.
+            return match self.interrupted.load(Ordering::Acquire) {
+                true => Err(Error::new(ErrorKind::Cancelled)),
+                false => Ok(Look::End),
+            };
         };
         let outcome = step(reader);
         let report = reader.report();
@@ -117,7 +138,10 @@ impl Run {
         self.bytes.store(report.bytes, Ordering::Relaxed);
         lock(&self.report).clone_from(report);
         match &outcome {
-            Ok(Look::End) => self.end(&mut slot, None),
+            Ok(Look::End) => {
+                self.complete.store(true, Ordering::Release);
+                self.end(&mut slot, None);
+            }
             Err(error) => self.end(&mut slot, Some(error.clone())),
             Ok(_) => {}
         }
@@ -169,9 +193,11 @@ impl Run {
         py: Python<'_>,
         look: impl Fn() -> Result<Look<T>> + Sync,
     ) -> PyResult<Option<T>> {
+        self.check_whole()?;
         loop {
             if let Some(feed) = &self.feed {
                 if let Err(error) = feed.fill(py) {
+                    self.interrupted.store(true, Ordering::Release);
                     self.close();
                     return Err(error);
                 }
@@ -220,7 +246,13 @@ impl Run {
 
     /// Takes in all that an iterable has: what follows runs where Python cannot be asked for more.
     pub fn drain_feed(&self, py: Python<'_>) -> PyResult<()> {
-        self.feed.as_ref().map_or(Ok(()), |feed| feed.drain(py))
+        self.check_whole()?;
+        let drained = self.feed.as_ref().map_or(Ok(()), |feed| feed.drain(py));
+        if drained.is_err() {
+            self.interrupted.store(true, Ordering::Release);
+            self.close();
+        }
+        drained
     }
 
     /// Ends the run, at once or, when another thread is reading, when its look is over. Never blocks.
@@ -234,8 +266,9 @@ impl Run {
         self.let_go();
     }
 
-    /// Notes that nobody wants the rows any more.
+    /// Notes that the caller does not want the rows any more.
     fn cancelled(&self) {
+        self.interrupted.store(true, Ordering::Release);
         if let Some(watch) = &self.watch {
             watch.cancelled();
         }
@@ -274,6 +307,11 @@ impl Run {
 
     pub fn finished(&self) -> bool {
         self.finished.load(Ordering::Acquire)
+    }
+
+    /// Returns whether the run read its last reply, without an error.
+    pub fn complete(&self) -> bool {
+        self.complete.load(Ordering::Acquire)
     }
 
     /// Documents and bytes so far.

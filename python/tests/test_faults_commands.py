@@ -116,6 +116,23 @@ def test_a_kill_that_is_refused_for_a_while(admin: Admin, reader: Reader) -> Non
         assert open_cursors(admin) == 1
 
 
+@pytest.mark.parametrize(("fault", "more"), [("interrupted", 1), ("max time", 1), ("cursor not found", 0)])
+def test_a_get_more_follows_the_kill_of_a_cursor(admin: Admin, faulty_uri: str, fault: str, more: int) -> None:
+    """It tells the driver that the cursor is gone, unless the server said so. The reader has its error by then."""
+
+    def get_mores() -> int:
+        """Those that reached the cursor, or its absence: a fail point is not counted."""
+        return int(admin.admin.command("serverStatus")["metrics"]["commands"]["getMore"]["total"])
+
+    with servers.reader(faulty_uri) as own:
+        before = get_mores()
+        with failing(admin, {"times": 1}, failCommands=["getMore"], **FAULTS[fault][0]):
+            outcome = own.attempt("faults", "read", **READ)
+            wait_until_at_rest(admin)
+    assert outcome.error is not None
+    assert get_mores() - before == more
+
+
 @pytest.mark.parametrize(
     ("mode", "millis"), [("alwaysOn", 4_000), pytest.param({"times": 1}, 60_000, marks=pytest.mark.slow)]
 )

@@ -221,3 +221,30 @@ def test_null_columns_of_polars() -> None:
     wanted = [{"b": {"d": 1}, "e": items} for items in ([None], [], [None, None])]
     assert data_bridge.from_arrow(frame).to_dicts() == wanted
     assert data_bridge.from_arrow(frame.slice(1, 2)).to_dicts() == wanted[1:]
+
+
+class Thing:
+    pass
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        pl.DataFrame({"n": [1, 2], "things": pl.Series([Thing(), {1, 2}], dtype=pl.Object)}),
+        pl.DataFrame({"things": pl.Series([None, Thing()], dtype=pl.Object)}),
+        pl.DataFrame({"a": pl.Series([Thing()], dtype=pl.Object)}).rename({"a": "things"}),
+        pl.DataFrame({"things": pl.Series([], dtype=pl.Object)}),
+    ],
+)
+def test_objects_of_polars_are_refused_by_column(frame: pl.DataFrame) -> None:
+    with pytest.raises(ValueError, match=r"'things' is of polars' type Object.*memory addresses"):
+        data_bridge.from_arrow(frame)
+    rest = frame.drop("things")
+    assert data_bridge.from_arrow(rest).to_dicts() == rest.to_dicts()
+
+
+def test_bytes_as_wide_as_an_address_are_bytes() -> None:
+    column = pa.array([b"12345678", None], pa.binary(8))
+    assert data_bridge.from_arrow(pa.table({"b": column})).to_dicts() == [{"b": b"12345678"}, {}]
+    frame = pl.DataFrame({"b": [b"12345678"], "l": [[1]], "s": [{"x": 1}]})
+    assert data_bridge.from_arrow(frame).to_dicts() == frame.to_dicts()

@@ -148,3 +148,20 @@ def test_values_instead_of_documents_are_refused(items: Documents) -> None:
     for other in (Item, Item.objects.first(), Item.objects.aggregate([]), Item.objects.select_related()):
         with pytest.raises(TypeError, match="QuerySet of MongoEngine"):
             from_query(other)
+
+
+def test_a_session_of_the_thread_is_refused(items: Documents, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MongoEngine 0.30 has one within `run_in_transaction()`; before it had none."""
+    sessions: list[Any] = []
+    monkeypatch.setattr(
+        "mongoengine.connection._get_session", lambda: sessions[-1] if sessions else None, raising=False
+    )
+    query = Item.objects(name="item 1")
+    assert len(from_query(query).to_dicts()) == 6
+    with items.client.start_session() as session:
+        sessions.append(session)
+        for asked in (query, Item.objects, Item.objects.only("name").limit(2)):
+            with pytest.raises(InvalidQuery, match=r"session: run_in_transaction\(\)"):
+                from_query(asked)
+    sessions.clear()
+    assert len(from_query(query).to_dicts()) == 6

@@ -20,7 +20,7 @@ import pytest
 from cursors import script, wait_until_closed, wait_until_open
 from pymongo.database import Database
 
-from data_bridge import AsyncMongoClient, MongoClient, Query
+from data_bridge import AsyncMongoClient, AsyncQuery, MongoClient, Query
 
 Mongo = Database[dict[str, Any]]
 
@@ -129,6 +129,60 @@ def test_leaving_an_asynchronous_loop_ends_its_cursor(mongodb_uri: str, loaded: 
             await asyncio.to_thread(wait_until_closed, loaded)
 
     asyncio.run(use())
+
+
+def test_a_cursor_ends_though_its_event_loop_is_busy(mongodb_uri: str, loaded: Mongo) -> None:
+    """No task of the event loop is needed: it runs nothing from the `break` to the look at the server."""
+
+    async def use() -> None:
+        async with AsyncMongoClient(mongodb_uri) as client:
+            query = client[loaded.name].c.find(batch_size=10)
+            async for _ in query:
+                wait_until_open(loaded)
+                break
+            wait_until_closed(loaded)
+            with pytest.raises(ZeroDivisionError):
+                await fail_within_async(query)
+            wait_until_closed(loaded)
+            schema = {"_id": str}
+            async for _ in query.conflicts(schema):
+                wait_until_open(loaded)
+                break
+            wait_until_closed(loaded)
+
+    asyncio.run(use())
+
+
+async def fail_within_async(query: AsyncQuery) -> None:
+    async for document in query:
+        _ = document["_id"] / 0
+
+
+def test_an_asynchronous_iterator_that_outlives_its_event_loop_ends_its_cursor(mongodb_uri: str, loaded: Mongo) -> None:
+    client = AsyncMongoClient(mongodb_uri)
+    query = client[loaded.name].c.find(batch_size=10)
+    kept: list[Any] = [aiter(query), query.stream(infer_rows=10), query.conflicts({"_id": str})]
+
+    async def begin() -> None:
+        for each in kept:
+            await anext(each)
+        await asyncio.to_thread(wait_until_open, loaded)
+
+    asyncio.run(begin())
+    wait_until_closed(loaded)
+    asyncio.run(client.close())
+
+
+def test_a_cursor_that_is_read_ahead_is_seen(client: MongoClient, loaded: Mongo) -> None:
+    """What other tests here rely on: the cursor is open as long as they look, though single looks miss it."""
+    documents = iter(client[loaded.name].c.find(batch_size=1))
+    next(documents)
+    begun = time.monotonic()
+    with pytest.raises(AssertionError):
+        wait_until_closed(loaded, 1.0)
+    assert time.monotonic() - begun >= 1.0
+    documents.close()  # type: ignore[attr-defined]
+    wait_until_closed(loaded)
 
 
 PEAK = """

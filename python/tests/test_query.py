@@ -103,7 +103,7 @@ def test_aggregate(orders: Collection, database: Mongo) -> None:
     assert len(stages) == 1
     variables = orders.aggregate([{"$match": {"$expr": {"$lt": ["$_id", "$$n"]}}}], let={"n": 3}, max_time_ms=9000)
     assert len(variables.read()) == 3
-    with pytest.raises(TypeError, match="unknown option"):
+    with pytest.raises(TypeError, match=r"aggregate\(\) has no option"):
         orders.aggregate([], sort=1)
 
 
@@ -227,6 +227,89 @@ def test_explain(orders: Collection) -> None:
     assert "stages" in str(orders.aggregate([{"$group": {"_id": "$name"}}], batch_size=3).explain())
     with pytest.raises(ValueError, match="verbosity"):
         query.explain("please")
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"filter": {"name": "n1"}, "sort": [("total", 1)]}, {"filter": {"name": "n1"}, "limit": 3}]
+)
+async def test_explain_as_pymongo_does(
+    mongodb_uri: str, orders: Collection, database: Mongo, options: dict[str, Any]
+) -> None:
+    expected = database.orders.find(**options).explain()
+    awaited = data_bridge.AsyncMongoClient(mongodb_uri)[database.name].orders
+    for ours in (orders.find(**options).explain(), await awaited.find(**options).explain()):
+        assert ours.keys() == expected.keys()
+        assert ours["executionStats"].keys() == expected["executionStats"].keys()
+        assert ours["executionStats"]["nReturned"] == expected["executionStats"]["nReturned"]
+    assert "allPlansExecution" in expected["executionStats"]
+    assert "allPlansExecution" in str(orders.aggregate([{"$match": {"name": "n1"}}]).explain())
+    assert "executionStats" not in orders.find(**options).explain("queryPlanner")
+    await awaited.database.client.close()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"allow_disk_use": False},
+        {"allow_disk_use": True},
+        {"return_key": False},
+        {"show_record_id": False},
+        {"no_cursor_timeout": False, "allow_partial_results": False},
+        {"skip": 0, "limit": 0, "batch_size": 0},
+        {"collation": {}},
+    ],
+)
+def test_options_are_sent_as_pymongo_sends_them(client: MongoClient, database: Mongo, options: dict[str, Any]) -> None:
+    database.orders.insert_one({"_id": 1})
+    for name in ("theirs", "ours"):
+        collection: Any = database.orders if name == "theirs" else client[database.name].orders
+        database.command("profile", 2)
+        list(collection.find({}, comment=name, **options))
+        if name == "ours" and "allow_disk_use" in options:
+            collection.find({}, comment="chained").allow_disk_use(options["allow_disk_use"]).read()
+        database.command("profile", 0)
+    theirs, ours, *chained = (
+        {key: value for key, value in entry["command"].items() if key in _ASKED}
+        for entry in database["system.profile"].find({"op": "query", "command.comment": {"$exists": True}}).sort("ts")
+    )
+    assert theirs == ours
+    assert all(each == theirs for each in chained)
+
+
+_ASKED = (
+    *("allowDiskUse", "returnKey", "showRecordId", "noCursorTimeout", "allowPartialResults"),
+    *("skip", "limit", "collation", "bypassDocumentValidation"),
+)
+"""Options of commands that the driver adds nothing to."""
+
+
+@pytest.mark.parametrize(
+    "options", [{"allowDiskUse": False}, {"allowDiskUse": True}, {"bypassDocumentValidation": False}]
+)
+def test_options_of_aggregates_are_sent(client: MongoClient, database: Mongo, options: dict[str, Any]) -> None:
+    database.orders.insert_one({"_id": 1})
+    database.command("profile", 2)
+    list(database.orders.aggregate([{"$match": {}}], comment="theirs", **options))
+    client[database.name].orders.aggregate([{"$match": {}}], comment="ours", **options).read()
+    database.command("profile", 0)
+    theirs, ours = (
+        {key: value for key, value in entry["command"].items() if key in _ASKED}
+        for entry in database["system.profile"].find({"command.aggregate": "orders"}).sort("ts")
+    )
+    assert theirs == ours == options
+
+
+def test_an_empty_collation_is_none(orders: Collection) -> None:
+    expected = orders.find(sort="_id").to_dicts()
+    assert orders.find(sort="_id", collation={}).to_dicts() == expected
+    assert orders.find({"name": "N1"}, collation={"locale": "en", "strength": 2}).collation({}).to_dicts() == []
+    assert orders.aggregate([{"$sort": {"_id": 1}}], collation={}).to_dicts() == expected
+    assert orders.count_documents({"name": "n1"}, collation={}) == orders.count_documents({"name": "n1"})
+    assert orders.distinct("name", collation={}) == orders.distinct("name")
+    assert orders.find(collation={}).explain()["ok"] == orders.aggregate([], collation={}).explain()["ok"] == 1
+    assert orders.update_one({"name": "n1"}, {"$set": {"x": 1}}, collation={}).modified_count == 1
+    assert orders.find_one_and_delete({"name": "n1"}, collation={}) is not None
+    assert orders.delete_one({"name": "n1"}, collation={}).deleted_count == 1
 
 
 def test_empty_results(client: MongoClient, database: Mongo) -> None:

@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 from strategies import document_of
 
-from data_bridge import DecodeError, MongoClient, Report, read_bson
+from data_bridge import DecodeError, MongoClient, Report, from_arrow, read_bson
 
 Mongo = Database[dict[str, Any]]
 
@@ -211,3 +211,53 @@ def test_many_duplicate_keys_are_told_for_the_first_paths_only(client: MongoClie
         assert report.unlisted == {"duplicate key": 300}
         paths = [entry["path"] for entry in report.paths if entry["action"] == "duplicate key"]
         assert paths == [("m", key) for key in keys[300:]]
+
+
+def nested(levels: int) -> dict[str, Any]:
+    document: dict[str, Any] = {"leaf": 1}
+    for _ in range(levels):
+        document = {"d": document}
+    return document
+
+
+MIXED: dict[str, tuple[list[dict[str, Any]], str | None]] = {
+    "keys": ([{"a": {f"k{n}": 1 for n in range(1001)}}], "more than 1,000 different keys"),
+    "keys of all documents": ([{"a": {f"k{n}": 1}} for n in range(1001)], "more than 1,000 different keys"),
+    "keys in a list": ([{"l": [{f"k{n}": 1} for n in range(1001)]}], "more than 1,000 different keys"),
+    "levels": ([nested(60)], "on level 48 of nesting, the last of a table"),
+    "empty": ([{"a": {}}, {"a": {}}], "always empty"),
+    "numbers": ([{"a": 2**53 + 1}, {"a": 0.5}], "an integer that no double holds"),
+    "types": ([{"a": 1}, {"a": "x"}], None),
+    "documents and lists": ([{"a": {}}, {"a": []}], None),
+}
+
+
+@pytest.mark.parametrize("name", MIXED)
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_mixed_path_has_its_reason(name: str, size: int) -> None:
+    documents, reason = MIXED[name]
+    encoded = [bson.encode(document) for document in documents]
+    buffers = [b"".join(encoded[at : at + size]) for at in range(0, len(encoded), size)]
+    result = read_bson(buffers).read()
+    table = result.to_arrow()
+    (entry,) = result.report.paths
+    assert entry["action"] == "mixed"
+    assert entry.get("reason") == reason
+    if reason is not None:
+        assert f"; {reason})" in str(result.report)
+        assert reason in result.report._repr_html_()
+    # The table has the type that the report tells.
+    assert "data_bridge.mixed" in str(table.schema.serialize().to_pybytes())
+
+
+def test_paths_that_are_not_mixed_have_no_reason() -> None:
+    most = {f"k{n}": 1 for n in range(1000)}
+    for documents in ([{"a": most}], [{"a": 1}, {"a": 0.5}], [nested(40)]):
+        report = read_bson([bson.encode(document) for document in documents]).read().report
+        assert not any("reason" in entry for entry in report.paths)
+
+
+def test_a_column_that_was_mixed_in_its_table_says_so() -> None:
+    table = read_bson(bson.encode({"a": {"b": 1}}) + bson.encode({"a": 1})).to_arrow()
+    (entry,) = from_arrow(table.slice(0, 1)).report.paths
+    assert entry["reason"] == "mixed in the table it came from"

@@ -261,5 +261,52 @@ def test_only_what_is_lost_is_asked_for_again(admin: Admin, reader: Reader) -> N
     with failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=13), pytest.raises(OperationFailure) as caught:
         reader.client.resume.c.find(batch_size=2, resume=True).read()
     assert caught.value.code == 13
-    with failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=50), pytest.raises(ServerTimeout):
-        reader.client.resume.c.find(batch_size=2, resume=True).read()
+    for code in (136, 11601):  # rows are gone; an operator ended it
+        with failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=code), pytest.raises(OperationFailure):
+            reader.client.resume.c.find(batch_size=2, resume=True).read()
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 7])
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("way", ["read", "iterate", "async iterate"])
+def test_a_get_more_that_runs_into_a_limit_of_the_server(
+    admin: Admin, reader: Reader, batch_size: int, direction: int, way: str
+) -> None:
+    options = {"sort": [("_id", direction)], "batch_size": batch_size, "resume": True}
+    with failing(admin, {"skip": 1}, failCommands=["getMore"], errorCode=50):
+        outcome = reader.attempt("resume", way, **options)
+    assert outcome.error is None
+    assert _same(outcome.ids, IDS[::direction])
+
+
+@pytest.mark.parametrize("code", [63, 133, 150, 10058, 262])
+def test_codes_of_the_specification(admin: Admin, reader: Reader, code: int) -> None:
+    query = reader.client.resume.c.find(batch_size=5, resume=True)
+    with failing(admin, {"times": 2}, failCommands=["getMore"], errorCode=code):
+        assert _same([row["_id"] for row in query], IDS)
+    assert query.report is not None
+    assert query.report.resumed == 2
+
+
+def test_an_error_that_the_server_calls_retryable(admin: Admin, reader: Reader) -> None:
+    overloaded = {"errorCode": 462, "errorLabels": ["RetryableError", "SystemOverloadedError"]}
+    query = reader.client.resume.c.find(batch_size=5, resume=True)
+    with failing(admin, {"times": 2}, failCommands=["getMore"], **overloaded):
+        assert _same([row["_id"] for row in query], IDS)
+    assert query.report is not None
+    assert query.report.resumed == 2
+
+
+def test_the_limits_of_the_caller_end_it(admin: Admin, reader: Reader) -> None:
+    """`max_time_ms` would begin anew with each cursor, and a find that is too slow be sent again."""
+    c = reader.client.resume.c
+    with (
+        failing(admin, "alwaysOn", failCommands=["getMore"], errorCode=50),
+        pytest.raises(ServerTimeout, match="maxTime"),
+    ):
+        c.find(batch_size=2, resume=True, max_time_ms=60_000).read()
+    with failing(admin, "alwaysOn", failCommands=["find"], errorCode=50), pytest.raises(ServerTimeout, match="maxTime"):
+        c.find(batch_size=2, resume=True).read()
+    blocked = {"failCommands": ["getMore"], "blockConnection": True, "blockTimeMS": 2_000}
+    with failing(admin, "alwaysOn", **blocked), pytest.raises(ServerTimeout, match="timeout"):
+        c.find(batch_size=2, resume=True, timeout=0.3).read()

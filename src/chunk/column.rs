@@ -133,6 +133,8 @@ pub struct Tagged {
     tags: Vec<u8>,
     offsets: Vec<u32>,
     bytes: Vec<u8>,
+    /// True for cells of a table in which they were mixed.
+    mixed_in_table: bool,
 }
 
 impl Tagged {
@@ -147,7 +149,21 @@ impl Tagged {
             tags: Vec::with_capacity(cells),
             offsets,
             bytes: Vec::new(),
+            mixed_in_table: false,
         }
+    }
+
+    /// Returns an empty column for cells of a table in which they were mixed.
+    pub fn mixed_in_table(cells: usize) -> Self {
+        Tagged {
+            mixed_in_table: true,
+            ..Tagged::with_capacity(cells)
+        }
+    }
+
+    /// Returns whether the cells come from a table in which they were mixed, not from documents.
+    pub fn is_mixed_in_table(&self) -> bool {
+        self.mixed_in_table
     }
 
     /// The number of slots.

@@ -5,6 +5,7 @@
 
 mod decimal;
 mod element;
+mod magic;
 mod normal;
 mod splice;
 mod text;
@@ -13,6 +14,7 @@ mod walk;
 
 pub use decimal::{Decimal, Digits};
 pub use element::ElementType;
+pub use magic::other_format;
 pub use normal::{normalise_document, normalise_value};
 pub use splice::splice_elements;
 pub use text::{InvalidText, TextPolicy};

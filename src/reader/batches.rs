@@ -23,6 +23,8 @@ pub struct BatchStream {
     /// Storage options of an inferred schema; a user's schema includes them.
     representation: Representation,
     narrowed: bool,
+    /// The reader's error during inference of the schema, returned after the batches of the documents before it.
+    pending_error: Option<Error>,
 }
 
 /// The result of [`BatchStream::poll`].
@@ -51,6 +53,7 @@ impl BatchStream {
             infer_rows: 0,
             representation: Representation::default(),
             narrowed: false,
+            pending_error: None,
         }
     }
 
@@ -75,6 +78,7 @@ impl BatchStream {
             infer_rows,
             representation,
             narrowed: false,
+            pending_error: None,
         }
     }
 
@@ -99,7 +103,17 @@ impl BatchStream {
         let started = Instant::now();
         while self.schema.is_none() {
             let left = wait.saturating_sub(started.elapsed());
-            match reader.poll(left)? {
+            let progress = match reader.poll(left) {
+                Ok(progress) => progress,
+                // The documents before the error are returned first, as with a user's schema.
+                Err(error) if !self.prefix.is_empty() => {
+                    self.freeze()?;
+                    self.pending_error = Some(error);
+                    break;
+                }
+                Err(error) => return Err(error),
+            };
+            match progress {
                 Progress::Chunk(decoded) => {
                     let seen = match &decoded.observed {
                         Some(observed) => observed.clone(),
@@ -150,6 +164,10 @@ impl BatchStream {
         }
         let decoded = match self.prefix.pop_front() {
             Some(decoded) => decoded,
+            None if self.pending_error.is_some() => {
+                let error = self.pending_error.take();
+                return error.map_or(Ok(BatchProgress::End), Err);
+            }
             None => match reader.poll(wait.saturating_sub(started.elapsed()))? {
                 Progress::Chunk(decoded) => decoded,
                 Progress::Pending => return Ok(BatchProgress::Pending),

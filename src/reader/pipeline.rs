@@ -95,7 +95,19 @@ enum Job {
 
 struct Outcome {
     decoded: Result<Decoded>,
+    /// The error of the malformed document after the decoded ones.
+    error: Option<Error>,
     seconds: f64,
+}
+
+impl Outcome {
+    fn failed(error: Error) -> Self {
+        Outcome {
+            decoded: Err(error),
+            error: None,
+            seconds: 0.0,
+        }
+    }
 }
 
 impl Reader {
@@ -224,11 +236,8 @@ impl Reader {
 
     fn fail(&mut self, error: Error) {
         self.exhausted = true;
-        let outcome = Outcome {
-            decoded: Err(error),
-            seconds: 0.0,
-        };
-        self.queue.push_back(Job::Done(0, outcome));
+        let job = Job::Done(0, Outcome::failed(error));
+        self.queue.push_back(job);
     }
 
     fn start_jobs(&mut self, pieces: Vec<Piece>) -> Result<()> {
@@ -240,6 +249,7 @@ impl Reader {
                 piece,
                 options: self.options.decode,
                 observe: self.options.eager || self.options.boundary.is_some(),
+                eager: self.options.eager,
             };
             if alone && size < self.options.inline_bytes {
                 self.queue.push_back(Job::Done(size, job.run()));
@@ -272,6 +282,12 @@ impl Reader {
         self.report.seconds_decoding += outcome.seconds;
         match outcome.decoded {
             Ok(decoded) => {
+                if let Some(error) = outcome.error {
+                    self.exhausted = true;
+                    self.queue.clear();
+                    self.ahead = 0;
+                    self.fail(error);
+                }
                 self.report.rows += decoded.chunk.rows() as u64;
                 self.report.bytes += decoded.chunk.bytes as u64;
                 self.report.chunks += 1;
@@ -294,36 +310,70 @@ struct DecodeJob {
     piece: Piece,
     options: DecodeOptions,
     observe: bool,
+    eager: bool,
 }
 
 impl DecodeJob {
     fn run(self) -> Outcome {
         let started = Instant::now();
         // A panic on a rayon thread would otherwise abort the process.
-        let decoded = catch_unwind(AssertUnwindSafe(|| self.decode())).unwrap_or_else(|panic| {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.decode())).unwrap_or_else(|panic| {
             let text = panic
                 .downcast_ref::<String>()
                 .map(String::as_str)
                 .or_else(|| panic.downcast_ref::<&str>().copied())
                 .unwrap_or("a panic while decoding");
-            Err(Error::new(ErrorKind::Internal(text.into())))
+            Outcome::failed(Error::new(ErrorKind::Internal(text.into())))
         });
         Outcome {
-            decoded,
             seconds: started.elapsed().as_secs_f64(),
+            ..outcome
         }
     }
 
-    fn decode(&self) -> Result<Decoded> {
+    /// Decodes the documents of the piece. If one is malformed, decodes those before it, unless the whole result is
+    /// read.
+    fn decode(&self) -> Outcome {
         let first_row = self.piece.first_row;
-        let chunk = decode(self.piece.bytes(), &self.piece.offsets, &self.options).map_err(
-            |mut error| {
-                if let Some(document) = &mut error.location_mut().document {
-                    *document += first_row;
+        let mut error = match self.decode_documents(self.piece.bytes(), &self.piece.offsets) {
+            Ok(decoded) => {
+                return Outcome {
+                    decoded: Ok(decoded),
+                    error: None,
+                    seconds: 0.0,
                 }
-                error
+            }
+            Err(error) => self.piece.detect_other_format(error),
+        };
+        let malformed = error.location().document;
+        if let Some(document) = &mut error.location_mut().document {
+            *document += first_row;
+        }
+        match malformed
+            .filter(|_| !self.eager)
+            .and_then(|position| self.decode_before(position as usize))
+        {
+            Some(decoded) => Outcome {
+                decoded: Ok(decoded),
+                error: Some(error),
+                seconds: 0.0,
             },
-        )?;
+            None => Outcome::failed(error),
+        }
+    }
+
+    /// Decodes the documents before the one at `position` of the piece; `None` if there are none.
+    fn decode_before(&self, position: usize) -> Option<Decoded> {
+        let offsets = self.piece.offsets.get(..position)?;
+        let end = *self.piece.offsets.get(position)? as usize;
+        let bytes = self.piece.bytes().get(..end)?;
+        let decoded = self.decode_documents(bytes, offsets).ok()?;
+        (!offsets.is_empty()).then_some(decoded)
+    }
+
+    fn decode_documents(&self, bytes: &[u8], offsets: &[u32]) -> Result<Decoded> {
+        let first_row = self.piece.first_row;
+        let chunk = decode(bytes, offsets, &self.options)?;
         let observed = self.observe.then(|| ObservedTypes::of(&chunk, first_row));
         Ok(Decoded {
             chunk: Arc::new(chunk),
@@ -334,10 +384,7 @@ impl DecodeJob {
 }
 
 fn lost_job() -> Outcome {
-    Outcome {
-        decoded: Err(Error::new(ErrorKind::Internal(
-            "a decode job ended without an outcome".into(),
-        ))),
-        seconds: 0.0,
-    }
+    Outcome::failed(Error::new(ErrorKind::Internal(
+        "a decode job ended without an outcome".into(),
+    )))
 }

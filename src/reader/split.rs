@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::reply::{Framing, Reply};
 use crate::error::{Error, Location, Result};
-use crate::raw::{document_len, find_id, key_len, ElementType, Malformed};
+use crate::raw::{document_len, find_id, key_len, other_format, ElementType, Malformed};
 
 /// Documents that are decoded as one Chunk.
 pub(super) struct Piece {
@@ -15,6 +15,8 @@ pub(super) struct Piece {
     pub offsets: Vec<u32>,
     /// The position of the first document in the result.
     pub first_row: u64,
+    /// The framing of the reply that holds the documents.
+    framing: Framing,
 }
 
 enum Bytes {
@@ -28,6 +30,29 @@ impl Piece {
             Bytes::Shared(reply, range) => &reply.bytes()[range.clone()],
             Bytes::Own(bytes) => bytes,
         }
+    }
+
+    /// Returns the error of decoding this piece. If it is the first document's and the source holds another format,
+    /// returns an error with that format.
+    pub fn detect_other_format(&self, error: Error) -> Error {
+        match (self.first_row, error.location().document) {
+            (0, Some(0)) => detect_other_format(error, self.bytes(), self.framing),
+            _ => error,
+        }
+    }
+}
+
+/// Returns the error of a source's first document: the other format of its bytes if one is detected, else `error`.
+fn detect_other_format(error: Error, bytes: &[u8], framing: Framing) -> Error {
+    match framing {
+        Framing::Concatenated => match other_format(bytes) {
+            Some(format) => Error::decode(0, format).at(Location {
+                document: Some(0),
+                ..Location::default()
+            }),
+            None => error,
+        },
+        Framing::List => error,
     }
 }
 
@@ -53,6 +78,7 @@ pub(super) struct SplitOptions {
 /// Splits replies in order.
 pub(super) struct Splitter {
     options: SplitOptions,
+    framing: Framing,
     rows: u64,
     coalesced: Vec<u8>,
     coalesced_offsets: Vec<u32>,
@@ -62,6 +88,7 @@ impl Splitter {
     pub fn new(options: SplitOptions) -> Self {
         Splitter {
             options,
+            framing: Framing::List,
             rows: 0,
             coalesced: Vec::new(),
             coalesced_offsets: Vec::new(),
@@ -74,6 +101,7 @@ impl Splitter {
     /// # Errors
     /// When a document's frame is malformed; the documents before it were passed on.
     pub fn split(&mut self, reply: &Reply, more: bool, mut take: impl FnMut(Piece)) -> Result<()> {
+        self.framing = reply.framing();
         if self.options.coalesce && reply.bytes().len() < self.options.piece_bytes {
             return self.coalesce(reply, take);
         }
@@ -162,6 +190,7 @@ impl Splitter {
             bytes,
             offsets,
             first_row,
+            framing: self.framing,
         }
     }
 
@@ -176,12 +205,17 @@ impl Splitter {
             .and_then(|document| Ok((document, document + document_len(bytes, document)?)))
             .map_err(|malformed| {
                 let start = document.unwrap_or(at).min(bytes.len());
-                Error::decode(malformed.offset - start, malformed.reason).at(Location {
-                    document: Some(self.rows),
-                    // Without the start of a document, the bytes cannot be searched for an `_id`.
-                    id: document.ok().and_then(|_| find_id(&bytes[start..])),
-                    path: Vec::new(),
-                })
+                let error =
+                    Error::decode(malformed.offset - start, malformed.reason).at(Location {
+                        document: Some(self.rows),
+                        // Without the start of a document, the bytes cannot be searched for an `_id`.
+                        id: document.ok().and_then(|_| find_id(&bytes[start..])),
+                        path: Vec::new(),
+                    });
+                match (self.rows, at) {
+                    (0, 0) => detect_other_format(error, bytes, reply.framing()),
+                    _ => error,
+                }
             })
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
+use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, TimeUnit};
 
 use super::representation::Represented;
@@ -48,10 +48,14 @@ pub const ROUNDING_KEY: &str = "data_bridge.rounding";
 /// The only value of [`ROUNDING_KEY`].
 pub const ROUNDED: &str = "allowed";
 
+/// PyMongoArrow's extension type for binary of one subtype, over Binary; its metadata is for example `subtype=5`.
+pub const PYMONGOARROW_BINARY: &str = "pymongoarrow.binary";
+
 /// PyMongoArrow's names for the same storage.
-const PYMONGOARROW: [(&str, &str); 2] = [
+const PYMONGOARROW: [(&str, &str); 3] = [
     ("pymongoarrow.objectid", OBJECT_ID),
     ("pymongoarrow.decimal128", DECIMAL128),
+    ("pymongoarrow.code", CODE),
 ];
 
 /// The time zone of BSON dates in Arrow.
@@ -64,6 +68,17 @@ pub fn extension_name(field: &Field) -> Option<&str> {
     let name = field.extension_type_name()?;
     let ours = PYMONGOARROW.iter().find(|(theirs, _)| *theirs == name);
     Some(ours.map_or(name, |(_, ours)| ours))
+}
+
+/// Returns the subtype in the metadata of a [`PYMONGOARROW_BINARY`] field; `None` without a valid one.
+pub fn pymongoarrow_subtype(field: &Field) -> Option<u8> {
+    let metadata = field.metadata().get(EXTENSION_TYPE_METADATA_KEY)?;
+    match metadata.strip_prefix("subtype=")? {
+        // Earlier releases wrote a subtype that was passed as a bool in this way.
+        "True" => Some(1),
+        "False" => Some(0),
+        number => number.parse().ok(),
+    }
 }
 
 /// The extension name of a kind in Arrow.

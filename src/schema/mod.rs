@@ -15,9 +15,9 @@ mod user_schema;
 mod widening;
 
 pub use extension::{
-    extension_name, ARROW_JSON, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER, DECIMAL128, MAX_KEY,
-    MIN_KEY, MIXED, OBJECT_ID, REGEX, ROUNDED, ROUNDING_KEY, SHAPES, SUBTYPED, SYMBOL, TIMESTAMP,
-    UNDEFINED,
+    extension_name, pymongoarrow_subtype, ARROW_JSON, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER,
+    DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID, PYMONGOARROW_BINARY, REGEX, ROUNDED,
+    ROUNDING_KEY, SHAPES, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
 };
 pub use lossless_cast::{double_to_int, int_to_double};
 pub use observed_types::{FirstDocument, KeyTypes, ObservedTypes, PathTypes, TypeCount};
@@ -26,4 +26,5 @@ pub use representation::{
 };
 pub use resolve::Limits;
 pub use table::{Kind, TableSchema, RESCUED};
-pub use widening::{SchemaStep, WidenedPath};
+pub use user_schema::NO_SUBTYPE;
+pub use widening::{MixedReason, SchemaStep, WidenedPath};

@@ -39,6 +39,8 @@ pub struct PathTypes {
     pub(super) not_uuid: bool,
     /// True if documents or lists are kept as BSON: beside other types, too deep, or with too many keys.
     pub(super) kept_as_bson: bool,
+    /// True if some values were mixed, that is BSON, in the table that they come from.
+    pub(super) mixed_in_table: bool,
     /// The keys of documents at this path.
     pub(super) keys: Option<Box<KeyTypes>>,
     /// The types of list items at this path.
@@ -121,6 +123,7 @@ impl PathTypes {
         }
         self.not_uuid |= other.not_uuid;
         self.kept_as_bson |= other.kept_as_bson;
+        self.mixed_in_table |= other.mixed_in_table;
         match (&mut self.keys, other.keys) {
             (Some(mine), Some(theirs)) => mine.join(*theirs),
             (mine @ None, theirs) => *mine = theirs,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::observed_types::{ObservedTypes, PathTypes};
 use super::table::{Kind, TableSchema};
+use super::widening::MixedReason;
 use crate::chunk::Marker;
 use crate::error::{Error, Result};
 use crate::raw::ElementType;
@@ -91,6 +92,29 @@ impl PathTypes {
             || (several && types & DOUBLE != 0 && self.inexact)
             || (nests && level >= limits.nested.max_levels)
             || keys > limits.nested.max_keys
+    }
+
+    /// Returns the reason that a column at this path is mixed; `None` if it is not, or if its types have no common
+    /// type.
+    pub(super) fn mixed_reason(&self, level: u32, limits: &Limits) -> Option<MixedReason> {
+        if self.kind(level, limits) != Kind::Mixed {
+            return None;
+        }
+        let [only] = self.types.as_slice() else {
+            let numbers = self.type_bits() & !(INTS | DOUBLE) == 0;
+            return numbers.then_some(MixedReason::Inexact);
+        };
+        let nests = only.kind.bit() & (DOCUMENT | LIST) != 0;
+        let keys = self.keys.as_ref().map(|keys| keys.fields().len());
+        Some(if nests && level >= limits.nested.max_levels {
+            MixedReason::TooDeep(limits.nested.max_levels)
+        } else if self.mixed_in_table {
+            MixedReason::MixedInTable
+        } else if self.kept_as_bson || keys > Some(limits.nested.max_keys) {
+            MixedReason::TooManyKeys(limits.nested.max_keys)
+        } else {
+            MixedReason::Empty
+        })
     }
 
     fn single_type_kind(&self, kind: ElementType, level: u32, limits: &Limits) -> Kind {

@@ -152,7 +152,10 @@ impl Scan<'_> {
     }
 
     fn tagged(&self, tagged: &Tagged, rows: &Rows<'_>) -> PathTypes {
-        let mut seen = PathTypes::default();
+        let mut seen = PathTypes {
+            mixed_in_table: tagged.is_mixed_in_table(),
+            ..PathTypes::default()
+        };
         let values = (0..tagged.len()).filter_map(|slot| Some((slot, tagged.get(slot)?)));
         for (slot, (kind, bytes)) in values {
             match kind {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use super::extension::{
-    extension_name, name_of, storage, ARROW_JSON, EXTENSIONS, ROUNDED, ROUNDING_KEY, UTC,
+    extension_name, name_of, pymongoarrow_subtype, storage, ARROW_JSON, EXTENSIONS,
+    PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY, UTC,
 };
 use super::representation::Represented;
 use super::table::Kind;
@@ -17,6 +18,10 @@ use crate::raw::MAX_DEPTH;
 pub(super) fn from_fields(fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
     UserSchemaParser { path: Vec::new() }.fields(fields)
 }
+
+/// The fault of a [`PYMONGOARROW_BINARY`] field without its metadata.
+pub const NO_SUBTYPE: &str =
+    "pymongoarrow.binary has no subtype: set the extension's metadata to subtype=N, as PyMongoArrow does";
 
 /// Walks a user's schema; `path` is the current path, with items of a list as `[0]`.
 struct UserSchemaParser {
@@ -50,6 +55,7 @@ impl UserSchemaParser {
             ));
         }
         let kind = match extension_name(field) {
+            Some(PYMONGOARROW_BINARY) => self.pymongoarrow_binary(field)?,
             Some(name) => self.extension(name, field.data_type())?,
             None => self.arrow_type(field.data_type())?,
         };
@@ -80,6 +86,21 @@ impl UserSchemaParser {
             )));
         }
         Ok(kind.clone())
+    }
+
+    /// Returns the kind of PyMongoArrow's binary: a binary column for subtype 0, a column of subtypes for all others.
+    fn pymongoarrow_binary(&self, field: &Field) -> Result<Kind> {
+        if field.data_type() != &DataType::Binary {
+            return Err(self.unsupported(&format!(
+                "extension {PYMONGOARROW_BINARY:?} over {} (it is defined over Binary)",
+                field.data_type()
+            )));
+        }
+        match pymongoarrow_subtype(field) {
+            Some(0) => Ok(Kind::Binary),
+            Some(_) => Ok(Kind::Subtyped),
+            None => Err(self.invalid(NO_SUBTYPE.into())),
+        }
     }
 
     fn arrow_type(&mut self, found: &DataType) -> Result<Kind> {
@@ -136,9 +157,8 @@ impl UserSchemaParser {
             "a schema cannot hold {what}; the accepted types are null, bool, all integers, float32, float64, decimal32, \
              decimal64, decimal128, strings and binary (also large, view and fixed-size; fixed_size_binary(12) is an \
              ObjectId), dictionaries of strings, date32, date64, timestamps, structs with fields, lists (also large \
-             and fixed-size), maps with utf8 keys, arrow.uuid, arrow.json, pymongoarrow.objectid and \
-             .decimal128, and the \
-             data_bridge.* extension types"
+             and fixed-size), maps with utf8 keys, arrow.uuid, arrow.json, and the pymongoarrow.* and data_bridge.* \
+             extension types"
         ))
     }
 
@@ -201,7 +221,7 @@ fn same_storage(wanted: &DataType, found: &DataType) -> bool {
 mod tests {
     use std::collections::HashMap;
 
-    use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
+    use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 
     use super::super::extension::to_field;
     use super::*;
@@ -281,5 +301,30 @@ mod tests {
         assert_eq!(from_fields(&fields).unwrap()[0].1, Kind::ObjectId);
         let fields = vec![field("pymongoarrow.decimal128", 16)].into();
         assert_eq!(from_fields(&fields).unwrap()[0].1, Kind::Decimal128);
+        let with = |name: &str, storage, metadata: &str| {
+            let metadata = HashMap::from([
+                (EXTENSION_TYPE_NAME_KEY.into(), name.into()),
+                (EXTENSION_TYPE_METADATA_KEY.into(), metadata.into()),
+            ]);
+            let field = Field::new("x", storage, true).with_metadata(metadata);
+            from_fields(&vec![field].into()).map(|mut found| found.remove(0).1)
+        };
+        let code = with("pymongoarrow.code", DataType::Utf8, "");
+        assert_eq!(code.unwrap(), Kind::Code);
+        for (metadata, kind) in [
+            ("subtype=0", Kind::Binary),
+            ("subtype=False", Kind::Binary),
+            ("subtype=4", Kind::Subtyped),
+            ("subtype=True", Kind::Subtyped),
+            ("subtype=255", Kind::Subtyped),
+        ] {
+            let binary = with(PYMONGOARROW_BINARY, DataType::Binary, metadata);
+            assert_eq!(binary.unwrap(), kind);
+        }
+        for metadata in ["", "subtype=", "subtype=256", "5"] {
+            let error = with(PYMONGOARROW_BINARY, DataType::Binary, metadata).unwrap_err();
+            assert!(error.to_string().contains("subtype"), "{error}");
+        }
+        assert!(with(PYMONGOARROW_BINARY, DataType::Utf8, "subtype=5").is_err());
     }
 }

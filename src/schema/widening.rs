@@ -15,6 +15,21 @@ pub enum SchemaStep {
     Items,
 }
 
+/// The reason that a path is mixed although its types have a common type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MixedReason {
+    /// Doubles beside an integer that no double holds.
+    Inexact,
+    /// Documents with more different keys than this limit.
+    TooManyKeys(usize),
+    /// A document or list on this level, the last of a table.
+    TooDeep(u32),
+    /// Documents that are all empty.
+    Empty,
+    /// The values were mixed in the table that they come from.
+    MixedInTable,
+}
+
 /// A path that was widened or is mixed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct WidenedPath {
@@ -22,6 +37,8 @@ pub struct WidenedPath {
     pub path: Vec<SchemaStep>,
     /// The kind in the table.
     pub kind: Kind,
+    /// The reason that it is mixed; `None` if it is not, or if its types have no common type.
+    pub reason: Option<MixedReason>,
     /// The observed types in order of first appearance, each with a count and its first document.
     pub types: Vec<TypeCount>,
 }
@@ -63,6 +80,7 @@ impl Walk<'_> {
             self.found.push(WidenedPath {
                 path: self.path.clone(),
                 kind,
+                reason: seen.mixed_reason(level, self.limits),
                 types: seen.types().to_vec(),
             });
         }

@@ -68,6 +68,8 @@ pub struct Read<'a> {
     pub request: u64,
     /// Whether a find in `_id` order goes on behind its last row when its cursor is lost.
     pub resume: bool,
+    /// The command only reads, and may be sent a second time. The driver retries its own reads, but never a `run_command`.
+    pub retry: bool,
 }
 
 /// A MongoDB client: cheap to clone, usable from any thread and after a fork.
@@ -324,6 +326,11 @@ impl Client {
     /// What is known of the documents that are read.
     pub(crate) fn sizes(&self) -> Result<&Sizes> {
         Ok(&self.connected()?.sizes)
+    }
+
+    /// Returns whether the connection string leaves retryable reads on.
+    pub(crate) fn retries_reads(&self) -> bool {
+        self.0.address.connection.retry_reads != Some(false)
     }
 
     /// Whether the connection string leaves retryable writes on.

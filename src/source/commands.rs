@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use mongodb::bson::{doc, Bson, Document, RawDocumentBuf};
-use mongodb::Collection;
+use mongodb::options::SelectionCriteria;
+use mongodb::{Collection, Database};
 
 use super::client::{Client, Read};
-use super::failure::from_driver;
+use super::failure::{from_driver, is_final, is_retryable_read};
 use super::options::{self, Selection};
+use super::query::readable;
 use super::session::Session;
 use super::task::Task;
+use super::write::{bytes, note_retry, Outcome};
 use super::{filter, names};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -29,7 +32,8 @@ macro_rules! in_session {
 
 impl Client {
     /// Runs a command; the reply as BSON. A read concern in the selection is added unless the command has one. The
-    /// options of `read` are not used: a command holds its own.
+    /// options of `read` are not used: a command holds its own. With `retry` it is sent a second time after an error for which
+    /// the driver retries its own reads, but not in a transaction, nor if the connection string has `retryReads=false`.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for what cannot be sent.
@@ -59,13 +63,22 @@ impl Client {
             .map_err(|error| Error::new(ErrorKind::InvalidQuery(format!("command: {error}"))))?;
         let (this, session) = self.owned(read)?;
         let database = database.to_owned();
+        let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
+        let retry = read.retry && !in_transaction && self.retries_reads();
         Ok(self.task(read.timeout, async move {
             let database = this.driver().await?.database(&database);
-            let mut action = database.run_raw_command(command);
-            if let Some(criteria) = selection.criteria {
-                action = action.selection_criteria(criteria);
+            let criteria = selection.criteria;
+            let first = send(&database, command.clone(), criteria.clone(), &session).await?;
+            let error = match first {
+                Err(error) if retry && is_retryable_read(&error) => error,
+                outcome => return outcome.map_err(from_driver),
+            };
+            note_retry(&database, &command);
+            match send(&database, command, criteria, &session).await? {
+                // No server was found for the second attempt: the first error names the cause.
+                Err(second) if is_final(&second) => Err(from_driver(error)),
+                outcome => outcome.map_err(from_driver),
             }
-            encode(&in_session!(action, session)?)
         }))
     }
 
@@ -206,9 +219,29 @@ impl Place {
     }
 
     async fn of(&self, client: &Client) -> Result<Collection<Document>> {
-        let database = client.driver().await?.database(&self.database);
+        let database = readable(client.driver().await?, &self.database);
         Ok(database.collection(&self.collection))
     }
+}
+
+/// Sends a command once. The outer error is one of the session.
+async fn send(
+    database: &Database,
+    command: RawDocumentBuf,
+    criteria: Option<SelectionCriteria>,
+    session: &Option<Session>,
+) -> Result<Outcome> {
+    let mut action = database.run_raw_command(command);
+    if let Some(criteria) = criteria {
+        action = action.selection_criteria(criteria);
+    }
+    Ok(bytes(match session {
+        Some(session) => {
+            let mut guard = session.lock().await?;
+            action.session(guard.session()?).await
+        }
+        None => action.await,
+    }))
 }
 
 fn encode(document: &Document) -> Result<Vec<u8>> {

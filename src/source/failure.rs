@@ -16,12 +16,31 @@ const MAX_TIME_MS_EXPIRED: i32 = 50;
 /// The longest text taken over from the driver: a topology of many hosts repeats itself.
 const LONGEST: usize = 600;
 
+/// The server's codes after which a read is sent again. The driver's list of them is private.
+const RETRYABLE_READ: [i32; 13] = [
+    6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+];
+
+/// Returns whether the driver would retry a read after this error.
+pub(crate) fn is_retryable_read(error: &DriverError) -> bool {
+    match &*error.kind {
+        DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. } => true,
+        DriverKind::Command(command) => RETRYABLE_READ.contains(&command.code),
+        _ => false,
+    }
+}
+
 /// Whether another exchange would end with the same error: no server was found in time, or none lets us in.
 pub(crate) fn is_final(error: &DriverError) -> bool {
     matches!(
         &*error.kind,
         DriverKind::ServerSelection { .. } | DriverKind::Authentication { .. }
-    )
+    ) || is_without_balancer(&error.kind)
+}
+
+/// Return whether `loadBalanced=true` led to a server that is behind no load balancer.
+fn is_without_balancer(kind: &DriverKind) -> bool {
+    matches!(kind, DriverKind::IncompatibleServer { message, .. } if message.contains("load balancing mode"))
 }
 
 /// A failure of an operation.
@@ -52,6 +71,7 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
             ErrorKind::Connection(text(&error))
         }
+        kind if is_without_balancer(kind) => ErrorKind::Connection(text(&error)),
         DriverKind::InvalidArgument { .. }
         | DriverKind::IncompatibleServer { .. }
         | DriverKind::SessionsNotSupported => ErrorKind::InvalidQuery(text(&error)),
@@ -84,12 +104,15 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::Io(error) => io_text(error),
         DriverKind::ConnectionPoolCleared { message, .. } => message.replace("Kind: ", ""),
         DriverKind::DnsResolve { message, .. } => {
-            format!("the host name was not resolved: {message}")
+            format!("the host name was not resolved: {}", no_record(message))
         }
-        DriverKind::InvalidResponse { message, .. } => invalid_reply(message),
-        DriverKind::Bson(error) => invalid_reply(&error.to_string()),
+        DriverKind::InvalidResponse { message, .. } => invalid_reply(&not_bson(message)),
+        DriverKind::Bson(error) => invalid_reply(&not_bson(&error.to_string())),
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
             invalid_reply("a length makes no sense")
+        }
+        kind if is_without_balancer(kind) => {
+            "the server is not behind a load balancer: leave loadBalanced=true out of the connection string".into()
         }
         DriverKind::InvalidArgument { message, .. }
         | DriverKind::InvalidTlsConfig { message, .. }
@@ -99,11 +122,73 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::SessionsNotSupported => "the server does not support sessions".into(),
         _ => "the driver failed in a way that was not foreseen".into(),
     };
-    shorten(scrub(before_labels(&text)))
+    shorten(scrub(before_labels(&in_words_of_users(text))))
+}
+
+/// `text` without the names of the driver's fields and compile-time features, which no user can set.
+fn in_words_of_users(text: String) -> String {
+    let unsupported = [
+        ("aws-auth", "authMechanism MONGODB-AWS"),
+        ("gssapi-auth", "authMechanism GSSAPI"),
+        (
+            "azure-oidc",
+            "authMechanism MONGODB-OIDC with ENVIRONMENT:azure",
+        ),
+        (
+            "gcp-oidc",
+            "authMechanism MONGODB-OIDC with ENVIRONMENT:gcp",
+        ),
+        ("cert-key-password", "tlsCertificateKeyFilePassword"),
+        (
+            "socks5-proxy",
+            "a proxy (proxyHost, proxyPort, proxyUsername, proxyPassword)",
+        ),
+        ("dns-resolver", "mongodb+srv://"),
+    ];
+    if text.contains("feature") {
+        let mut unsupported = unsupported.iter();
+        if let Some((_, option)) = unsupported.find(|(feature, _)| text.contains(feature)) {
+            return format!("{option} is not supported in this build");
+        }
+    }
+    let names = [
+        ("invalid max_staleness value:", "maxStalenessSeconds"),
+        ("'heartbeat_freq'", "heartbeatFrequencyMS"),
+        ("write concern `w_timeout` field", "wTimeoutMS"),
+    ];
+    names
+        .iter()
+        .fold(text, |text, (field, option)| text.replace(field, option))
 }
 
 fn invalid_reply(reason: &str) -> String {
     format!("the server sent an invalid reply: {reason}")
+}
+
+/// The fault of a reply that the driver decodes itself, without the codec options of find and aggregate.
+fn not_bson(text: &str) -> String {
+    let cause = text.trim_start_matches("BSON error. Kind: ");
+    match cause.contains("UTF-8") {
+        true => "text that is not UTF-8 (find() and aggregate() read such text with unicode_decode_error_handler=\"replace\")".into(),
+        false => cause.to_owned(),
+    }
+}
+
+/// The fault of a DNS look-up, without the query that the resolver prints:
+/// `DNS error: no records found for Query { name: Name("a.b."), query_type: SRV, query_class: IN }`.
+fn no_record(message: &str) -> String {
+    let query = message.split_once("Query { name: Name(\"");
+    let parts = query.and_then(|(_, query)| query.split_once("\"), query_type: "));
+    match parts {
+        Some((name, kind)) => {
+            let kind = kind.split([',', ' ', '}']).next().unwrap_or_default();
+            format!(
+                "there is no {kind} record of {}",
+                name.trim_end_matches('.')
+            )
+        }
+        None => message.trim_start_matches("DNS error: ").to_owned(),
+    }
 }
 
 /// Whether the driver's "invalid argument" is a number in a reply's frame that it could not reckon with.
@@ -290,6 +375,20 @@ mod tests {
             );
             assert!(text.contains(meaning), "{text}");
         }
+    }
+
+    #[test]
+    fn says_which_record_is_missing() {
+        let query =
+            "Query { name: Name(\"_mongodb._tcp.a.b.\"), query_type: SRV, query_class: IN }";
+        assert_eq!(
+            no_record(&format!("DNS error: no records found for {query}")),
+            "there is no SRV record of _mongodb._tcp.a.b"
+        );
+        assert_eq!(
+            no_record("DNS error: request timed out"),
+            "request timed out"
+        );
     }
 
     #[test]

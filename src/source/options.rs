@@ -57,7 +57,8 @@ macro_rules! options {
             let mut document = filter::document(bytes, concat!("options of ", $what))?;
             check_names(&document, $what, &["maxTimeMS", $($option),*])?;
             let max_time = take_millis(&mut document, $what, "maxTimeMS")?;
-            check_collation(&document, $what)?;
+            check_collation(&mut document, $what)?;
+            check_write_concern(&document, $what)?;
             let mut options: $struct = read(document, $what)?;
             options.max_time = max_time;
             options.selection_criteria = selection.criteria.clone();
@@ -75,9 +76,9 @@ options!(
     ]
 );
 options!(
-    /// Options of an aggregate.
+    /// Options of an aggregate; `writeConcern` is for one that writes.
     aggregate, AggregateOptions, "aggregate", [
-        "allowDiskUse", "batchSize", "bypassDocumentValidation", "collation", "comment", "hint", "let",
+        "allowDiskUse", "batchSize", "bypassDocumentValidation", "collation", "comment", "hint", "let", "writeConcern",
     ]
 );
 options!(
@@ -138,9 +139,14 @@ fn check_names(document: &Document, what: &str, known: &[&str]) -> Result<()> {
     }
 }
 
-fn check_collation(document: &Document, what: &str) -> Result<()> {
+/// Servers take an empty collation for none; the driver's has a locale.
+fn check_collation(document: &mut Document, what: &str) -> Result<()> {
     match nested(document, what, "collation")? {
         None => Ok(()),
+        Some(collation) if collation.is_empty() => {
+            document.remove("collation");
+            Ok(())
+        }
         Some(collation) => check_names(
             collation,
             "collation",
@@ -156,6 +162,13 @@ fn check_collation(document: &Document, what: &str) -> Result<()> {
                 "backwards",
             ],
         ),
+    }
+}
+
+fn check_write_concern(document: &Document, what: &str) -> Result<()> {
+    match nested(document, what, "writeConcern")? {
+        None => Ok(()),
+        Some(concern) => check_names(concern, "writeConcern", &["w", "wtimeout", "j"]),
     }
 }
 
@@ -190,7 +203,7 @@ fn invalid(what: &str, reason: &str) -> Error {
 mod tests {
     use super::*;
     use mongodb::bson::doc;
-    use mongodb::options::{Hint, ReadPreference};
+    use mongodb::options::{Hint, ReadPreference, WriteConcern};
 
     fn bytes(document: Document) -> Vec<u8> {
         document.to_vec().unwrap()
@@ -234,6 +247,33 @@ mod tests {
                 ReadPreference::SecondaryPreferred { .. }
             ))
         ));
+    }
+
+    #[test]
+    fn an_empty_collation_is_none() {
+        let (empty, selection) = (bytes(doc! {"collation": {}}), Selection::default());
+        assert!(find(&empty, &selection).unwrap().collation.is_none());
+        assert!(aggregate(&empty, &selection).unwrap().collation.is_none());
+        assert!(count(&empty, &selection).unwrap().collation.is_none());
+        assert!(distinct(&empty, &selection).unwrap().collation.is_none());
+    }
+
+    #[test]
+    fn reads_a_write_concern_of_an_aggregate() {
+        let selection = Selection::default();
+        let given = bytes(doc! {"writeConcern": {"w": 2, "wtimeout": 1500, "j": true}});
+        let concern = aggregate(&given, &selection).unwrap().write_concern;
+        let mut expected = WriteConcern::nodes(2);
+        expected.w_timeout = Some(Duration::from_millis(1500));
+        expected.journal = Some(true);
+        assert_eq!(concern, Some(expected));
+        for refused in [
+            doc! {"writeConcern": {"fsync": true}},
+            doc! {"writeConcern": 1},
+        ] {
+            assert!(aggregate(&bytes(refused), &selection).is_err());
+        }
+        assert!(find(&given, &selection).is_err());
     }
 
     #[test]

@@ -2,8 +2,11 @@
 
 use futures_util::StreamExt;
 use mongodb::action::RunCommand;
-use mongodb::bson::{Bson, Document};
-use mongodb::options::{AggregateOptions, FindOptions, SelectionCriteria};
+use mongodb::bson::{doc, Bson, Document};
+use mongodb::error::{Error as DriverError, ErrorKind as DriverKind, WriteFailure};
+use mongodb::options::{
+    AggregateOptions, DatabaseOptions, FindOptions, SelectionCriteria, WriteConcern,
+};
 use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
 use mongodb::Database;
 
@@ -63,6 +66,13 @@ pub(crate) fn ask<'a>(
     }
 }
 
+/// A database to read from, without the write concern of the connection string. The driver sends none with aggregates and
+/// counts, but refuses them if the connection string has `w=0`.
+pub(crate) fn readable(driver: &mongodb::Client, database: &str) -> Database {
+    let options = DatabaseOptions::builder().write_concern(WriteConcern::default());
+    driver.database_with_options(database, options.build())
+}
+
 /// An answered query.
 pub(crate) struct Opened {
     pub(crate) cursor: SessionRawBatchCursor,
@@ -78,7 +88,7 @@ pub(crate) async fn open(
 ) -> Result<Opened> {
     let mut guard = session.lock().await?;
     let session = guard.session()?;
-    let database = driver.database(database);
+    let database = readable(driver, database);
     let opened = match query {
         Query::Find {
             collection,
@@ -107,7 +117,7 @@ pub(crate) async fn open(
             aggregate.session(&mut *session).batch().await
         }
     };
-    let mut cursor = opened.map_err(from_driver)?;
+    let mut cursor = opened.map_err(failed)?;
     // It is here already: the cursor's id is in it, and must be known before anybody else has the session.
     let first = cursor.stream(session).next().await;
     match first.transpose().map_err(from_driver)? {
@@ -115,6 +125,27 @@ pub(crate) async fn open(
         None => Err(Error::new(ErrorKind::Internal(
             "a query was answered without a reply".into(),
         ))),
+    }
+}
+
+/// The error of a query that was not opened. For a write concern that was not met the driver drops the reply of an aggregate:
+/// it is built again from the parts that the driver keeps.
+fn failed(error: DriverError) -> Error {
+    let reply = match (&*error.kind, error.server_response()) {
+        (DriverKind::Write(WriteFailure::WriteConcernError(failure)), None) => {
+            let (code, name, text) = (failure.code, &failure.code_name, &failure.message);
+            let mut concern = doc! {"code": code, "codeName": name, "errmsg": text};
+            if let Some(info) = &failure.details {
+                concern.insert("errInfo", info.clone());
+            }
+            doc! {"writeConcernError": concern}.to_vec().ok()
+        }
+        _ => None,
+    };
+    let error = from_driver(error);
+    match reply {
+        Some(reply) => error.with_reply(reply),
+        None => error,
     }
 }
 

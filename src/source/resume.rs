@@ -24,10 +24,16 @@ const ATTEMPTS: u32 = 6;
 /// How long it waits before it goes on for the second time in a row; then twice as long each time.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// Codes that say the cursor is lost, or the server: the driver's list for retryable reads, and those of cursors.
-const LOST: [i32; 17] = [
-    6, 7, 43, 89, 91, 134, 175, 189, 237, 262, 9001, 10107, 11600, 11602, 13388, 13435, 13436,
+/// Codes that say the cursor is lost, or the server: those of the specification of retryable reads, those of the specification
+/// of change streams that do not concern change streams alone, and QueryPlanKilled (175) and CursorKilled (237). Not among
+/// them: Interrupted (11601), by which an operator ends an operation, and CappedPositionLost (136), after which rows are gone.
+const LOST: [i32; 21] = [
+    6, 7, 43, 63, 89, 91, 133, 134, 150, 175, 189, 237, 262, 9001, 10058, 10107, 11600, 11602,
+    13388, 13435, 13436,
 ];
+
+/// The label of an error after which the same command may be sent again, whatever its code: an overloaded server, for one.
+const RETRYABLE: &str = "RetryableError";
 
 /// Where a read stands that goes on when its cursor is lost.
 pub(crate) struct Resume {
@@ -45,6 +51,8 @@ pub(crate) struct Resume {
     short: bool,
     /// A reply was handed on that could not be read here: the reader will say what is wrong with it.
     unreadable: bool,
+    /// The cursor that was asked for is open: what fails from here on is a getMore.
+    open: bool,
     inspected: bool,
     attempts: u32,
     resumed: Arc<AtomicU64>,
@@ -74,6 +82,7 @@ impl Resume {
             again: false,
             short: false,
             unreadable: false,
+            open: false,
             inspected: false,
             attempts: 0,
             resumed,
@@ -146,6 +155,11 @@ impl Resume {
         Some(self.find(filter, options))
     }
 
+    /// Notes that the cursor was opened.
+    pub(crate) fn opened(&mut self) {
+        self.open = true;
+    }
+
     /// Takes note of a reply that is about to be handed on; what of it is new.
     pub(crate) fn take(&mut self, reply: Reply) -> Option<Reply> {
         let bytes = reply.bytes();
@@ -178,14 +192,13 @@ impl Resume {
     /// # Errors
     /// `error`, if it is of another kind, or came too often; then it says so.
     pub(crate) fn after(&mut self, error: Error) -> Result<Duration> {
+        let labelled = |label: &str| error.labels().iter().any(|each| each == label);
         // The work of a transaction is lost as a whole.
-        let whole = error
-            .labels()
-            .iter()
-            .any(|label| label == "TransientTransactionError");
+        let whole = labelled("TransientTransactionError");
         let lost = match error.kind() {
             ErrorKind::Connection(_) => true,
-            ErrorKind::Operation { code, .. } => LOST.contains(code),
+            ErrorKind::Operation { code, .. } => LOST.contains(code) || labelled(RETRYABLE),
+            ErrorKind::Timeout(_) => self.by_a_limit_of_the_server(&error),
             _ => false,
         };
         if !lost || whole || self.unreadable {
@@ -205,13 +218,20 @@ impl Resume {
         Ok(wait)
     }
 
+    /// Whether a getMore ran into a limit of the server's own (MaxTimeMSExpired, 50): not into the caller's `maxTimeMS`, which
+    /// would begin anew with another cursor, nor into a deadline of this crate, which no reply tells.
+    fn by_a_limit_of_the_server(&self, error: &Error) -> bool {
+        self.open && self.options.max_time.is_none() && !error.reply().is_empty()
+    }
+
     /// Rows that may still come; `None` for any number.
     fn left(&self) -> Option<u64> {
         let limit = self.options.limit.filter(|limit| *limit != 0)?;
         Some(limit.unsigned_abs().saturating_sub(self.rows))
     }
 
-    fn find(&self, filter: Document, options: FindOptions) -> Query {
+    fn find(&mut self, filter: Document, options: FindOptions) -> Query {
+        self.open = false;
         Query::Find {
             collection: self.collection.clone(),
             filter,

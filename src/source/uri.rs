@@ -19,7 +19,8 @@ pub(crate) struct Address {
 /// Reads a connection string without looking a name up, so that it cannot block: `mongodb+srv` is resolved on first use.
 pub(crate) fn parse(uri: &str) -> Result<Address> {
     check_authority(uri)?;
-    let connection = ConnectionString::parse(uri).map_err(|_| reason(uri))?;
+    let mut connection = ConnectionString::parse(uri).map_err(|_| reason(uri))?;
+    no_limit(&mut connection);
     agree(&connection).map_err(|_| reason(uri))?;
     let mut summary = match &connection.host_info {
         HostInfo::HostIdentifiers(hosts) => {
@@ -37,6 +38,13 @@ pub(crate) fn parse(uri: &str) -> Result<Address> {
         connection,
         summary,
     })
+}
+
+/// The driver refuses the 0 that means "no limit" in the specification of connection pools.
+fn no_limit(connection: &mut ConnectionString) {
+    if connection.max_pool_size == Some(0) {
+        connection.max_pool_size = Some(u32::MAX);
+    }
 }
 
 /// Whether the options agree with each other. Without a DNS record to resolve, this is complete when first polled.
@@ -75,7 +83,10 @@ fn check_authority(uri: &str) -> Result<()> {
 /// Why the driver refuses `uri`, from a copy of it that holds no secret: the driver quotes what it refuses.
 fn reason(uri: &str) -> Error {
     let clean = without_secrets(uri);
-    let refused = ConnectionString::parse(&clean).and_then(|connection| agree(&connection));
+    let refused = ConnectionString::parse(&clean).and_then(|mut connection| {
+        no_limit(&mut connection);
+        agree(&connection)
+    });
     match refused {
         Err(error) => invalid(&failure::text(&error)),
         Ok(()) => invalid(
@@ -84,27 +95,74 @@ fn reason(uri: &str) -> Error {
     }
 }
 
+/// The same connection string with stand-ins for user name, password and secret values: what lacks one still does.
 fn without_secrets(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return String::new();
     };
-    let rest = match rest.rsplit_once('@') {
-        Some((_, hosts)) => format!("user:password@{hosts}"),
-        None => rest.to_owned(),
+    let (place, options) = rest.split_once('?').unwrap_or((rest, ""));
+    let place = match place.rsplit_once('@') {
+        Some((userinfo, hosts)) => {
+            let (user, password) = match userinfo.split_once(':') {
+                Some((user, _)) => (user, ":password"),
+                None => (userinfo, ""),
+            };
+            let user = if user.is_empty() { "" } else { "user" };
+            format!("{user}{password}@{hosts}")
+        }
+        None => place.to_owned(),
     };
-    let Some((place, options)) = rest.split_once('?') else {
-        return format!("{scheme}://{rest}");
+    let options: Vec<_> = options.split('&').filter_map(without_secret).collect();
+    match options.is_empty() {
+        true => format!("{scheme}://{place}"),
+        false => format!("{scheme}://{place}?{}", options.join("&")),
+    }
+}
+
+/// An option that may be quoted; none for one whose value is a secret.
+fn without_secret(option: &str) -> Option<String> {
+    let (name, value) = option.split_once('=').unwrap_or((option, ""));
+    let lower = name.to_ascii_lowercase();
+    if lower == "authmechanismproperties" {
+        let properties: Vec<_> = value.split(',').map(without_property).collect();
+        return Some(format!("{name}={}", properties.join(",")));
+    }
+    match lower.as_str() {
+        "tlscertificatekeyfilepassword" | "proxyusername" | "proxypassword" => {
+            Some(format!("{name}=x"))
+        }
+        // A name that is none may be a part of a secret.
+        _ if ["password", "token", "username"]
+            .iter()
+            .any(|secret| lower.contains(secret)) =>
+        {
+            None
+        }
+        _ => Some(option.to_owned()),
+    }
+}
+
+/// A property of an authentication mechanism with a stand-in for its value, unless that is known to be no secret.
+fn without_property(property: &str) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "ENVIRONMENT:azure",
+        "ENVIRONMENT:gcp",
+        "ENVIRONMENT:k8s",
+        "ENVIRONMENT:x",
+        "TOKEN_RESOURCE:x",
+        "SERVICE_NAME:x",
+        "SERVICE_HOST:x",
+        "AWS_SESSION_TOKEN:x",
+        "CANONICALIZE_HOST_NAME:x",
+    ];
+    let Some((name, _)) = property.split_once(':') else {
+        return "x";
     };
-    let options: Vec<_> = options
-        .split('&')
-        .filter(|option| {
-            let name = option.split('=').next().unwrap_or("").to_ascii_lowercase();
-            !["password", "token", "properties", "username"]
-                .iter()
-                .any(|secret| name.contains(secret))
-        })
-        .collect();
-    format!("{scheme}://{place}?{}", options.join("&"))
+    let same = |known: &&&str| **known == property;
+    let named = |known: &&&str| known.strip_suffix(":x") == Some(name);
+    let mut known = KNOWN.iter();
+    let found = known.find(same).or_else(|| KNOWN.iter().find(named));
+    found.copied().unwrap_or("x:x")
 }
 
 fn invalid(text: &str) -> Error {
@@ -166,9 +224,58 @@ mod tests {
             ("mongodb://h/?maxPoolSize=many", "maxpoolsize"),
             ("mongodb://h/?noSuchOption=1", "nosuchoption"),
             ("mongodb://joe:a@b@h/", "percent-encoded"),
+            (
+                "mongodb://joe@h/?authMechanism=PLAIN",
+                "No password provided",
+            ),
+            (
+                "mongodb://h/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:test",
+                "unsupported environment",
+            ),
+            (
+                "mongodb://h/?authMechanism=MONGODB-OIDC&authMechanismProperties=ENVIRONMENT:gcp",
+                "TOKEN_RESOURCE",
+            ),
+            (
+                "mongodb://h/?authMechanismProperties=ENVIRONMENT:k8s,b",
+                "colon-separated",
+            ),
+            (
+                "mongodb://h/?readPreference=nearest&maxStalenessSeconds=3",
+                "maxStalenessSeconds must be at least 90",
+            ),
         ] {
             let text = refused(uri);
             assert!(text.contains(reason), "{text}");
         }
+    }
+
+    #[test]
+    fn refusals_name_no_cargo_feature() {
+        for (uri, reason) in [
+            (
+                "authMechanism=MONGODB-AWS",
+                "MONGODB-AWS is not supported in this build",
+            ),
+            (
+                "authMechanism=GSSAPI",
+                "GSSAPI is not supported in this build",
+            ),
+            (
+                "tlsCertificateKeyFilePassword=x",
+                "tlsCertificateKeyFilePassword is not supported in this build",
+            ),
+            ("proxyHost=h", "proxyHost"),
+            ("proxyPassword=h", "proxyPassword"),
+        ] {
+            let text = refused(&format!("mongodb://joe:a@h/?{uri}"));
+            assert!(text.contains(reason) && !text.contains("feature"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_pool_without_limit() {
+        let address = parse("mongodb://h/?maxPoolSize=0").unwrap();
+        assert_eq!(address.connection.max_pool_size, Some(u32::MAX));
     }
 }

@@ -95,11 +95,7 @@ impl Client {
         let mut outcome = attempt(database, command.clone(), own).await;
         let mut lost = is_lost(&outcome);
         if lost || is_retryable(&outcome) {
-            let name = command.iter().next().and_then(|element| element.ok());
-            Event::new(Topic::Command, Level::Info, "retried")
-                .with_some("operation", name.map(|(name, _)| name.as_str().to_owned()))
-                .with("database", database.name())
-                .note();
+            note_retry(database, &command);
             let second = attempt(database, command, own).await;
             lost = lost || is_lost(&second);
             let tells_nothing = matches!(&second, Err(error) if error.contains_label(NOTHING_WRITTEN)
@@ -143,12 +139,21 @@ async fn attempt(
     bytes(database.run_raw_command(command).session(session).await)
 }
 
+/// Notes that a command is sent a second time.
+pub(super) fn note_retry(database: &Database, command: &RawDocument) {
+    let name = command.iter().next().and_then(|element| element.ok());
+    Event::new(Topic::Command, Level::Info, "retried")
+        .with_some("operation", name.map(|(name, _)| name.as_str().to_owned()))
+        .with("database", database.name())
+        .note();
+}
+
 /// A server's reply, or what the driver made of it.
-type Outcome = Result<Vec<u8>, DriverError>;
+pub(super) type Outcome = Result<Vec<u8>, DriverError>;
 
 /// The reply's bytes. The driver's `Document` cannot hold text that is not UTF-8, which must not make a write that was
 /// done look as if it had failed, and lose a document that was deleted: then the bytes come with the driver's error.
-fn bytes(outcome: Result<Document, DriverError>) -> Outcome {
+pub(super) fn bytes(outcome: Result<Document, DriverError>) -> Outcome {
     match outcome {
         Ok(reply) => Ok(reply.to_vec()?),
         Err(error) => match error.server_response() {

@@ -25,12 +25,19 @@ def read(query: Any) -> Read:
     Raises
     ------
     InvalidQuery
-        When it asks for values instead of documents.
+        When it asks for values instead of documents, and within MongoEngine's `run_in_transaction()`.
     """
     if query._scalar:
         raise InvalidQuery(
             "scalar() and values_list() give bare values, where a query here gives documents: use only() with "
             f"the same fields ({', '.join(query._scalar)})"
+        )
+    # Since 0.30 a QuerySet runs in the session of the thread's `run_in_transaction()`.
+    session_of_thread = getattr(sys.modules["mongoengine.connection"], "_get_session", None)
+    if session_of_thread is not None and session_of_thread() is not None:
+        raise InvalidQuery(
+            "session: run_in_transaction() of MongoEngine has one of PyMongo's, which cannot be used here: call "
+            "from_query() outside it, or use from_pymongo(collection).find(..., session=) and a session of that client"
         )
     # The options of the find as MongoEngine hands them to PyMongo: no_cursor_timeout, allow_disk_use, projection.
     options: dict[str, Any] = dict(query._cursor_args)

@@ -54,7 +54,8 @@ def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) 
     query
         Of Beanie 2: `User.find(...)`, `User.find_one(...)`, `User.find(...).aggregate([...])`. Of MongoEngine:
         `User.objects(...)`. As it is, with filter, inheritance, sort, skip, limit, projection, links to fetch,
-        collation, hint, read preference and the other options. It has not to be run, and is not run by this.
+        collation, hint, read preference and the other options. It has not to be run, and is not run by this, but for an
+        aggregate that ends in `$out` or `$merge` with `asynchronous=False`.
     asynchronous
         True gives an AsyncQuery, False a Query; by default an AsyncQuery for Beanie, a Query for MongoEngine.
     options

@@ -25,6 +25,7 @@ from .choices import ChoicePlan
 from .containers import DictPlan, ListPlan, TuplePlan
 from .conversions import ConvertedPlan
 from .plans import DIRECT, AnyPlan, NonePlan, Plan, ScalarPlan
+from .stored_values import STORED
 from .unions import UnionPlan
 
 _SCALARS = {
@@ -108,7 +109,7 @@ def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotati
     if issubclass(kind, enum.Enum):
         return ChoicePlan.of_enum(kind)
     if kind in _SCALARS:
-        return ScalarPlan(kind)
+        return STORED.get(kind, ScalarPlan)(kind)
     raise TypeError(f"the annotation {annotation!r} is not supported; use Any for values of any type")
 
 

@@ -57,7 +57,7 @@ class AsyncDocument(CollectionModel):
     @classmethod
     def aggregate(cls, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
         """A pipeline over the documents: a data_bridge AsyncQuery of plain Documents and tables."""
-        return cls.find(**options).aggregate(pipeline)
+        return cls._aggregated(pipeline, options)  # type: ignore[no-any-return]
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from .._core import AsyncIterator
+from ..async_iterator import LoopBound
 from . import query_writes
 from .query_base import FETCHED_AT_A_TIME, ModelQueryBase
 from .steps import run_async
@@ -24,6 +26,42 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 V = TypeVar("V", bound="Model")
 M = TypeVar("M")
+
+
+async def _linked(
+    bound: LoopBound, instances: AsyncIterator[Any], fetch: Callable[[list[Any]], Coroutine[Any, Any, None]]
+) -> AsyncGenerator[Any, None]:
+    """Instances with their links, fetched a block of instances at a time."""
+    error: Exception | None = None
+    block: list[Any] = [None]
+    try:
+        yield None
+        while block and error is None:
+            bound.check_loop()
+            block = []
+            try:
+                async for instance in instances:
+                    block.append(instance)
+                    if len(block) == FETCHED_AT_A_TIME:
+                        break
+            except Exception as failed:  # noqa: BLE001
+                # It comes behind the instances before it.
+                error = failed
+            if block:
+                await fetch(block)
+            for instance in block:
+                yield instance
+        if error is not None:
+            raise error
+    except GeneratorExit:
+        raise
+    except BaseException as failed:
+        if failed is not error:
+            # Instances of the block are lost with it.
+            bound.interrupt()
+        raise
+    finally:
+        bound.close()
 
 
 class AsyncModelQuery(ModelQueryBase[T]):
@@ -47,29 +85,13 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """Run the query for its first document only."""
         return await run_async(self._first())
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        """Run the query; instances as they come, in bounded memory. Leaving the loop ends the run."""
-        maker = self._maker
-        documents = aiter(self._documents)
-        block: list[Any] = []
-        try:
-            async for document in documents:
-                instance = document if maker is None else maker.instance(document)
-                if not self._asked.fetch_links:
-                    yield instance
-                    continue
-                block.append(instance)
-                if len(block) == FETCHED_AT_A_TIME:
-                    await run_async(self._fetch(block))
-                    for each in block:
-                        yield each
-                    block = []
-            if block:
-                await run_async(self._fetch(block))
-                for each in block:
-                    yield each
-        finally:
-            await documents.aclose()
+    def __aiter__(self) -> AsyncIterator[T]:
+        """Run the query; instances as they come, in bounded memory. As iteration over an `AsyncQuery`."""
+        instances: AsyncIterator[T] = self._documents._iterate(self._maker)
+        if not self._asked.fetch_links:
+            return instances
+        bound = LoopBound()
+        return bound.iterator(_linked(bound, instances, lambda block: run_async(self._fetch(block))))
 
     if not TYPE_CHECKING:
         # For type checkers there is none, so that they report what this refuses.
@@ -92,9 +114,12 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """The different values of a field, or of the items of a list."""
         return await run_async(self._distinct(field))
 
-    def aggregate(self, pipeline: Iterable[Mapping[str, Any]]) -> AsyncQuery:
-        """A pipeline over what matches: a data_bridge AsyncQuery of plain Documents and tables."""
-        return self._aggregate(pipeline)  # type: ignore[no-any-return]
+    def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
+        """A pipeline over the documents that the query selects. As `ModelQuery.aggregate`.
+
+        The query of one that ends in `$out` or `$merge` is awaited itself, as `Collection.aggregate` says.
+        """
+        return self._aggregate(pipeline, options)  # type: ignore[no-any-return]
 
     async def sum(self, field: Any) -> Any:
         """The sum of a field; None where nothing matches."""
@@ -112,8 +137,8 @@ class AsyncModelQuery(ModelQueryBase[T]):
         """The greatest value of a field."""
         return await run_async(self._folded("$max", field))
 
-    async def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
-        """The server's plan. As `Query.explain`."""
+    async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
+        """The server's plan of the query itself, not of the queries for links. As `Query.explain`."""
         return await self._documents.explain(verbosity)  # type: ignore[no-any-return]
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from .. import failure
-from ..errors import BulkWriteError
+from ..errors import BulkWriteError, InvalidQuery
 from ..operations import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from ..results import BulkWriteResult
 from .binding import check_instance, collection_of
@@ -16,6 +16,9 @@ from .errors import DocumentNotFound, RevisionConflict
 from .hooks import Event
 from .steps import Steps, run, run_async
 from .writes import REVISION, changed, guarded, id_of, new_document, replace_request, save_request, update_of, written
+
+_MANY = {name: name for name in ("session", "collation", "hint")}
+"""Options of a query that `update_many` takes."""
 
 
 class Request(NamedTuple):
@@ -91,10 +94,11 @@ class _Queue:
 
     def update_many(self, query: Any, *updates: Any) -> None:
         """Update operators on all documents that a query of the model matches."""
-        query._unbounded("update_many()")
+        options = query._options("update_many()", _MANY)
         if query._collection != collection_of(self._model):
             raise TypeError(f"a bulk writer of {self._model.__name__} takes queries of its collection only")
-        options = query._options("update_many()", {"collation": "collation", "hint": "hint"})
+        if options.pop("session", self._session) is not self._session:
+            raise InvalidQuery("update_many() takes no session of a query: give it to bulk_writer()")
         operation = UpdateMany(query.get_filter_query(), update_of(query._model, updates), **options)
         self._queued.append((None, None, lambda _: Request(operation)))
 

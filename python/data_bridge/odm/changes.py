@@ -87,7 +87,7 @@ def _changed(field: Any, stored: StoredDocument, key: str, new: Any, options: Co
     """The value of a key that changed; of an embedded model, what did not change of it as it is stored."""
     if field is not None and field.plan.model is not None and isinstance(stored.get(key), StoredDocument):
         with contextlib.suppress(ValidationError):
-            return _merged(stored[key], field.dump(field._load(stored[key], None)), new, options)
+            return _merged(stored[key], field.dump(field._load(stored[key], (stored, key))), new, options)
     return new
 
 
@@ -141,7 +141,7 @@ def is_stored(field: Any, value: Any, document: Mapping[str, Any]) -> bool:
     """Whether a document that was written has this value of a field."""
     try:
         if isinstance(document, encode.Kept) and field.key in document.keys_kept:
-            there = field.dump(field._load(document.stored[field.key], None))
+            there = field.dump(field._load(document.stored[field.key], (document.stored, field.key)))
         else:
             there = document[field.key]
         return same(field.dump(value), there)
@@ -159,7 +159,7 @@ def _changes_of(instance: Any, document: Any, name: str, sets: dict[str, Any], u
             sets[field.key] = new
         return
     try:
-        old = field.dump(field._load(document[field.key], None))
+        old = field.dump(field._load(document[field.key], (document, field.key)))
     except ValidationError:
         sets[field.key] = new
         return

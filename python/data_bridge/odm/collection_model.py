@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from bson import ObjectId
 
-from .asked import Asked, split
+from .asked import AGGREGATE_ONLY, Asked, conditions, split
 from .elsewhere import elsewhere
 from .expressions import all_of
 from .fields import FieldOptions
@@ -28,12 +28,19 @@ class CollectionModel(Model):
         # Not as a field: checkers would want a default for each `id: str` of a model.
         id = cast(Any, None)
     else:
-        id: Any = FieldOptions(None, stored=ObjectId | None)
+        id: Any = FieldOptions(None, stored=ObjectId | None, built_in=True)
     """`_id`: an ObjectId made when the instance is inserted, unless the model declares `id` to be something else."""
 
     @classmethod
     def _query(cls, filters: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        return cls._query_type(cls, Asked(filters, **split(cls, options)))
+        return cls._query_type(cls, Asked(conditions(cls, filters), **split(cls, options)))
+
+    @classmethod
+    def _aggregated(cls, pipeline: Any, options: dict[str, Any]) -> Any:
+        """Return the query of a pipeline; options of `find` and of `aggregate` alike."""
+        own = {name: value for name, value in options.items() if name in AGGREGATE_ONLY}
+        rest = {name: value for name, value in options.items() if name not in own}
+        return cls._query((), rest).aggregate(pipeline, **own)
 
     @classmethod
     def _by_id(cls, id: Any, options: dict[str, Any]) -> Any:

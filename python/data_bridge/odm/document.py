@@ -84,7 +84,7 @@ class Document(CollectionModel):
     @classmethod
     def aggregate(cls, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> Query:
         """A pipeline over the documents: a data_bridge Query of plain Documents and tables."""
-        return cls.find(**options).aggregate(pipeline)
+        return cls._aggregated(pipeline, options)  # type: ignore[no-any-return]
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 

@@ -75,6 +75,11 @@ class Root:
         """A value of the document."""
         return self._document.get(key)
 
+    @property
+    def raw(self) -> bytes | None:
+        """The document as it is stored; None where there is none."""
+        return None if self._document is None else self._document.raw
+
 
 def model_at(model: Any, place: Any) -> Any:
     """The model that a link at a place leads to."""

@@ -15,7 +15,7 @@ from bson.regex import Regex
 from ..errors import InvalidQuery
 from . import trust
 from .errors import Mismatch, describe
-from .plans import AnyPlan, Plan
+from .plans import AnyPlan, Plan, in_linked, not_stored
 
 
 class Sort:
@@ -102,12 +102,15 @@ def roots_of(*filters: Any) -> frozenset[FieldPath]:
 class FieldPath:
     """A declared field, or one within it. Nothing but declared names resolves."""
 
-    __slots__ = ("_below", "_label", "_root", "_source", "_stored_key")
+    __slots__ = ("_below", "_label", "_parent", "_root", "_source", "_step", "_stored_key")
 
-    def __init__(self, label: str, key: str, source: Any, root: FieldPath | None = None) -> None:
-        self._root = self if root is None else root
+    def __init__(self, label: str, step: int | str, source: Any, parent: FieldPath | None = None) -> None:
+        self._parent = parent
+        self._root: FieldPath = self if parent is None else parent._root
         self._label = label
-        self._stored_key = key
+        self._step = step
+        """The last step of the key: a key, or a position in a list."""
+        self._stored_key = str(step) if parent is None else f"{parent._key}.{step}"
         self._source = source
         self._below: dict[str, FieldPath] = {}
 
@@ -127,7 +130,7 @@ class FieldPath:
             For a BackLink: under its key nothing is stored, so that any condition on it would be one on null.
         """
         if self._plan.virtual:
-            raise InvalidQuery(f"{self._label} ({self._plan.name}) is not stored: nothing can be asked of it or set")
+            raise InvalidQuery(not_stored(self._label, self._plan))
         return self._stored_key
 
     def __getattr__(self, name: str) -> FieldPath:
@@ -136,11 +139,13 @@ class FieldPath:
         # The same object each time: paths may be keys of a dict, which compares by identity first.
         if name not in self._below:
             found = self._plan.attribute(name)
+            if found is None and self._plan.links is not None and not self._plan.virtual:
+                raise AttributeError(in_linked(f"{self._label}.{name}", f"{self._label}.id", self._plan.links))
             if found is None:
                 hint = f'; use {self._label}["{name}"]' if self._plan.free or self._plan.keyed else ""
                 raise AttributeError(f"{self._label} ({self._plan.name}) declares no field {name!r}{hint}")
             key, source = found
-            self._below[name] = FieldPath(f"{self._label}.{name}", f"{self._key}.{key}", source, self._root)
+            self._below[name] = FieldPath(f"{self._label}.{name}", key, source, self)
         return self._below[name]
 
     def _named(self, name: str) -> FieldPath:
@@ -148,6 +153,8 @@ class FieldPath:
         plan = self._plan
         while plan.model is None and plan.item is not None and not plan.keyed:
             plan = plan.item
+        if plan.links is not None and name in ("_id", "$id"):
+            name = "id"
         if plan.model is not None and name not in plan.model.__odm__.fields:
             field = plan.model.__odm__.by_key.get(name)
             name = name if field is None else field.name
@@ -167,7 +174,7 @@ class FieldPath:
         if below is None:
             lacks = f"position {step}" if isinstance(step, int) else "keys"
             raise TypeError(f"{self._label} ({plan.name}) has no {lacks}")
-        return FieldPath(f"{self._label}[{step!r}]", f"{self._key}.{step}", below, self._root)
+        return FieldPath(f"{self._label}[{step!r}]", step, below, self)
 
     def __iter__(self) -> NoReturn:
         # `__getitem__` would otherwise make it iterable, without end.

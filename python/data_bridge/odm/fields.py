@@ -21,7 +21,10 @@ MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__bool__":
 class FieldOptions:
     """What `Field(...)` said."""
 
-    __slots__ = ("alias", "default", "default_factory", "description", "index", "original_field", "stored", "unique")
+    __slots__ = (
+        *("alias", "default", "default_factory", "description", "index", "original_field", "stored", "unique"),
+        "built_in",
+    )
 
     def __init__(self, default: Any = MISSING, **options: Any) -> None:
         self.default = default
@@ -33,6 +36,8 @@ class FieldOptions:
         self.description: str | None = options.get("description")
         self.stored: Any = options.get("stored")
         """The annotation that counts, where the one for type checkers is wider."""
+        self.built_in: bool = options.get("built_in", False)
+        """Declared by this package, for every model."""
 
 
 def Field(
@@ -100,6 +105,10 @@ class FieldInfo:
         self.path = FieldPath(f"{owner}.{name}", self.key, self)
         self.slot = FieldSlot(name, self.key, self.path, self._resolve)
 
+    def of(self, owner: str) -> FieldInfo:
+        """Return the same field, declared by another class."""
+        return FieldInfo(owner, self.name, self._annotation, self.options, self._names)
+
     @cached_property
     def plan(self) -> Plan:
         """How values convert. Asked for several times a field of each instance that is made."""
@@ -120,14 +129,13 @@ class FieldInfo:
         if self._plan is not None:
             return  # Another thread was faster: the names may be gone.
         try:
-            plan = plan_of(self._annotation, names)
+            plan = plan_of(self._annotation, names).for_field(self)
         except NameError as error:
             raise NameError(
                 f"{self._owner}.{self.name}: the annotation {self._annotation!r} cannot be resolved: {error}"
             ) from None
         except TypeError as error:
             raise TypeError(f"{self._owner}.{self.name}: {error}") from None
-        plan = plan.for_field(self)
         # In this order, as other threads may be here: who sees no plan has seen the names.
         self.slot._plan(plan.direct, self._load, plan.keeps, self._accept, self._missing)
         self._plan = plan

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bson.dbref import DBRef
 
@@ -13,7 +14,19 @@ from .plans import Plan, plain
 T = TypeVar("T")
 
 
-class Link(Generic[T]):
+class _LinkState(Generic[T]):
+    """The attributes of a link. Links that are read are made as this class, which sets them without `__setattr__`."""
+
+    __slots__ = ("_document", "_fetched", "_stored", "id", "model")
+
+    _document: T | None
+    _fetched: bool
+    _stored: tuple[Any, Any] | None
+    id: Any
+    model: Any
+
+
+class Link(_LinkState[T]):
     """A reference to a document of another model.
 
     `link.id` is its `_id`. Once it was fetched, `link.document` is the document and all other attributes are its own;
@@ -25,16 +38,16 @@ class Link(Generic[T]):
         An instance, or a model with the `_id` as the second argument.
     """
 
-    __slots__ = ("_document", "_fetched", "_stored", "id", "model")
+    __slots__ = ()
 
     def __init__(self, target: T | type[T], id: Any = None) -> None:
-        self._document: T | None = None
+        self._document = None
         self._fetched = False
-        self._stored: tuple[Any, Any] | None = None
+        self._stored = None
         given: Any = target
         if isinstance(target, type):
-            self.model: Any = given
-            self.id: Any = given.__odm__.fields["id"].plan.accept(id)
+            self.model = given
+            self.id = given.__odm__.fields["id"].plan.accept(id)
         else:
             self.model, self.id = type(given), given.id
             self._resolved(given)
@@ -92,6 +105,17 @@ class Link(Generic[T]):
             raise AttributeError(f"{self!r} refers to a document that does not exist: {name!r} cannot be read")
         return getattr(document, name)
 
+    if not TYPE_CHECKING:
+        # Type checkers find the mistake where there is none.
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name not in _LinkState.__slots__:
+                model = self.model.__name__
+                raise AttributeError(
+                    f"{self!r} is a reference, and its {name!r} cannot be set: set it on the {model} itself, "
+                    f"`link.document` of a link that was fetched, and save() that"
+                )
+            object.__setattr__(self, name, value)
+
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Link):
             if self.id is None or other.id is None:
@@ -137,7 +161,7 @@ class LinkPlan(Plan):
         self.name = f"Link[{model.__name__}]"
         self.original: str | None = None
 
-    @property
+    @cached_property
     def _id_plan(self) -> Plan:
         plan: Plan = self.target.__odm__.fields["id"].plan
         return plan
@@ -205,6 +229,7 @@ def _database(model: Any) -> str | None:
 
 
 def _restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool, stored: Any = None) -> Any:
-    made = cls.__new__(cls)
+    made: Any = object.__new__(_LinkState)
     made.model, made.id, made._document, made._fetched, made._stored = model, id, document, fetched, stored
+    made.__class__ = cls
     return made

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import ChainMap
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._core import FieldSlot, ModelClass
 from .annotations import is_class_variable, own_annotations
@@ -28,8 +28,14 @@ else:
 class ModelInfo:
     """What a model class declares."""
 
+    made: ClassVar[int] = 0
+    """Model classes made so far."""
+
     def __init__(self, cls: Any, bases: tuple[ModelInfo, ...]) -> None:
+        ModelInfo.made += 1
         self.cls = cls
+        self.leading: tuple[int, Any] | None = None
+        """The value of `made`, and the keys that links were below then: see `linked_paths`."""
         self.fields: dict[str, FieldInfo] = {}
         for base in reversed(bases):
             self.fields.update(base.fields)
@@ -179,6 +185,8 @@ class ModelMeta(type):
                 )
             if isinstance(value, FieldOptions) and attribute not in info.fields:
                 raise TypeError(f"{name}.{attribute} = Field(...) needs an annotation: {attribute}: ... = Field(...)")
+        if not variant:
+            _declare_own(cls, info)
         if info.settings.use_revision:
             _declare_revision(cls, info)
         _resolve_early(info)
@@ -190,6 +198,15 @@ class ModelMeta(type):
         if name in cls.__dict__ and isinstance(cls.__dict__[name], FieldSlot):
             raise AttributeError(f"{cls.__name__}.{name} is a declared field and cannot be replaced")
         super().__setattr__(name, value)
+
+
+def _declare_own(cls: Any, info: ModelInfo) -> None:
+    """Declare fields that no user declared, `id`, for this class: errors name it."""
+    for inherited in list(info.fields.values()):
+        if inherited.options.built_in and inherited.declared_by is not info:
+            field = inherited.of(cls.__name__)
+            info.declare(field)
+            type.__setattr__(cls, field.name, field.slot)
 
 
 def _declare_revision(cls: Any, info: ModelInfo) -> None:
@@ -232,7 +249,11 @@ def _resolve_early(info: ModelInfo) -> None:
     """Find mistakes in annotations where the class is made; forward references wait for the first use."""
     for field in info.fields.values():
         try:
-            check_unions(field.plan)
+            plan = field.plan
+        except NameError:
+            continue
+        try:
+            check_unions(plan)
         except NameError:
             continue
         except TypeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
@@ -25,6 +25,48 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 V = TypeVar("V", bound="Model")
 M = TypeVar("M")
+
+
+class LinkedInstances:
+    """Instances with their links, fetched a block of instances at a time.
+
+    What an error or Ctrl-C finds of a block stays here: no instance before it is lost, with or without going on.
+    """
+
+    __slots__ = ("_error", "_fetch", "_instances", "_ready", "_waiting")
+
+    def __init__(self, instances: Iterator[Any], fetch: Callable[[list[Any]], None]) -> None:
+        self._instances = instances
+        self._fetch = fetch
+        self._waiting: list[Any] = []
+        self._ready: Iterator[Any] = iter(())
+        self._error: Exception | None = None
+
+    def __iter__(self) -> LinkedInstances:
+        return self
+
+    def __next__(self) -> Any:
+        for instance in self._ready:
+            return instance
+        if self._error is None:
+            try:
+                self._waiting.extend(islice(self._instances, FETCHED_AT_A_TIME - len(self._waiting)))
+            except Exception as error:  # noqa: BLE001
+                # It comes behind the instances before it.
+                self._error = error
+        if not self._waiting:
+            ended, self._error = self._error, None
+            raise ended or StopIteration
+        self._fetch(self._waiting)
+        self._ready, self._waiting = iter(self._waiting), []
+        return next(self._ready)
+
+    def close(self) -> None:
+        """End the run."""
+        self._ready, self._waiting, self._error = iter(()), [], None
+        close = getattr(self._instances, "close", None)
+        if close is not None:
+            close()
 
 
 class ModelQuery(ModelQueryBase[T]):
@@ -59,12 +101,9 @@ class ModelQuery(ModelQueryBase[T]):
             instances = as_instances(maker)
         else:
             instances = map(maker.instance, documents)
-        return self._with_links(instances) if self._asked.fetch_links else instances
-
-    def _with_links(self, instances: Iterator[Any]) -> Iterator[Any]:
-        while block := list(islice(instances, FETCHED_AT_A_TIME)):
-            run(self._fetch(block))
-            yield from block
+        if not self._asked.fetch_links:
+            return instances
+        return LinkedInstances(instances, lambda block: run(self._fetch(block)))
 
     if not TYPE_CHECKING:
         # For type checkers there is none, so that they report what this refuses.
@@ -93,9 +132,13 @@ class ModelQuery(ModelQueryBase[T]):
         """The different values of a field, or of the items of a list."""
         return run(self._distinct(field))
 
-    def aggregate(self, pipeline: Iterable[Mapping[str, Any]]) -> Query:
-        """A pipeline over what matches: a data_bridge Query of plain Documents and tables."""
-        return self._aggregate(pipeline)  # type: ignore[no-any-return]
+    def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> Query:
+        """A pipeline over the documents that the query selects: a data_bridge Query of plain Documents and tables.
+
+        The query's filter, sort, skip and limit come before the stages of the pipeline. Options are those of
+        `Collection.aggregate`, and replace the query's.
+        """
+        return self._aggregate(pipeline, options)  # type: ignore[no-any-return]
 
     def sum(self, field: Any) -> Any:
         """The sum of a field; None where nothing matches."""
@@ -113,8 +156,8 @@ class ModelQuery(ModelQueryBase[T]):
         """The greatest value of a field."""
         return run(self._folded("$max", field))
 
-    def explain(self, verbosity: str = "queryPlanner") -> dict[str, Any]:
-        """The server's plan. As `Query.explain`."""
+    def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
+        """The server's plan of the query itself, not of the queries for links. As `Query.explain`."""
         return self._documents.explain(verbosity)  # type: ignore[no-any-return]
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------

@@ -210,6 +210,20 @@ class AnyPlan(Plan):
         return dump_any(value)
 
 
+def in_linked(key: str, stored: str, link: Any) -> str:
+    """Return the message for a key of a linked document."""
+    target = link.target.__name__
+    return (
+        f"{key} is not stored: a {link.name} holds the _id of the {target} only, as {stored}. "
+        f"Find the {target} documents first, then the documents that link to them by their ids"
+    )
+
+
+def not_stored(field: str, link: Any) -> str:
+    """Return the message for a field for which nothing is stored."""
+    return f"{field} ({link.name}) is not stored: nothing can be asked of it or set"
+
+
 def plain(stored: Any) -> Any:
     """A view as dicts and lists."""
     if isinstance(stored, Document):

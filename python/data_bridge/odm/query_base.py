@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
@@ -10,16 +11,18 @@ from .. import encode
 from .._core import _document_from_bson
 from ..errors import InvalidQuery
 from ..foreign.models import unfetched
-from . import trust
-from .asked import Asked, split
+from . import linked_paths, trust
+from .asked import AGGREGATED, COUNTED, FOLDED, FOLLOWED, Asked, aggregate_options, conditions, split
 from .binding import collection_of
 from .containers import ListPlan
+from .conversions import DecimalPlan
 from .elsewhere import Root
 from .errors import Mismatch, ValidationError
 from .expressions import all_of, roots_of
+from .folding import check_numbers, folded
 from .model import Model, raise_all
 from .naming import check_fields, resolve, sort_keys
-from .plans import plain
+from .plans import ScalarPlan, plain
 from .steps import Steps
 
 if TYPE_CHECKING:
@@ -29,20 +32,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-COUNTED = {
-    "session": "session",
-    "hint": "hint",
-    "collation": "collation",
-    "max_time_ms": "maxTimeMS",
-    "comment": "comment",
-}
-"""Options of a query that counts and `distinct` take, by their names there."""
-
-FOLLOWED = ("session", "timeout", "read_preference", "read_concern")
-"""Options of a query that queries for its links take too."""
-
 FETCHED_AT_A_TIME = 1000
 """Instances of a live iteration whose links are fetched by one query."""
+
+
+def _check_linked(model: Any, asked: Asked) -> None:
+    """Refuse to fetch links for a projection that has none.
+
+    Raises
+    ------
+    InvalidQuery
+        For such a query.
+    """
+    if asked.keys is not None:
+        raise InvalidQuery("plain Documents have no linked documents: project to a model, or leave out fetch_links")
+    if linked_paths.has_links(model) and not linked_paths.has_links(asked.view):
+        raise InvalidQuery(f"{asked.view.__name__} declares no Link to fetch: declare it, or leave out fetch_links")
 
 
 class ModelQueryBase(Generic[T]):
@@ -58,6 +63,8 @@ class ModelQueryBase(Generic[T]):
         self._model = model
         self._asked = asked
         check_fields(model, roots_of(*asked.filters))
+        if asked.fetch_links and (asked.keys is not None or asked.view is not None):
+            _check_linked(model, asked)
         self._filter = all_of([*asked.filters, model.__odm__.class_filter(asked.with_children)])
 
     def _with(self, **changes: Any) -> Self:
@@ -68,7 +75,8 @@ class ModelQueryBase(Generic[T]):
     def find(self, *filters: Any, **options: Any) -> Self:
         """More conditions, all of which must hold; `options` as for `Document.find`."""
         asked = self._asked
-        return self._with(filters=(*asked.filters, *filters), **split(self._model, options, asked.options))
+        added = conditions(self._model, filters)
+        return self._with(filters=(*asked.filters, *added), **split(self._model, options, asked.options))
 
     def sort(self, *keys: Any) -> Self:
         """Order: `-User.age`, `User.age`, "-age", ("age", -1), or a list of these."""
@@ -87,15 +95,20 @@ class ModelQueryBase(Generic[T]):
         return self._with(with_children=with_children)
 
     def fetch_links(self, fetch_links: bool = True) -> Self:
-        """Also the documents that links refer to: one more query for each field of links, however many documents."""
+        """Also the documents that links refer to: one more query for each field of links, however many documents.
+
+        These queries have the query's session, timeout, max_time_ms, comment, read preference and read concern. Links
+        are fetched for instances: tables, plain Documents and `aggregate` raise InvalidQuery.
+        """
         return self._with(fetch_links=fetch_links)
 
     def _projected(self, view: Any) -> dict[str, Any]:
         if isinstance(view, type) and issubclass(view, Model):
+            linked_paths.check_projection(self._model, view.__odm__.settings.projection)
             return {"view": view, "keys": None}
         if isinstance(view, Mapping):
             trust.check(view, "projection")
-            return {"view": None, "keys": dict(view)}
+            return {"view": None, "keys": linked_paths.projection(self._model, view)}
         if isinstance(view, Iterable) and not isinstance(view, (str, bytes)):
             return {"view": None, "keys": [resolve(self._model, each)._key for each in view]}
         raise TypeError(f"project takes a model, a list of fields or a projection, got {type(view).__name__}")
@@ -137,6 +150,8 @@ class ModelQueryBase(Generic[T]):
     @property
     def _native(self) -> Any:
         """The query below for tables and plain documents: the fields are their columns."""
+        if self._asked.fetch_links:
+            raise InvalidQuery("tables and plain Documents have no linked documents: leave out fetch_links")
         return self._query(self._columns)
 
     @property
@@ -194,25 +209,27 @@ class ModelQueryBase(Generic[T]):
         made: ModelClass = info.maker(self._shape is None, asked.with_children)
         return made
 
-    def _options(self, what: str, taken: Mapping[str, str]) -> dict[str, Any]:
-        """The options of the query that another operation takes, by its names for them.
+    def _options(self, what: str, taken: Mapping[str, str | None], *parts: str) -> dict[str, Any]:
+        """Return the options of the query that another operation takes, by its names for them.
+
+        Parameters
+        ----------
+        taken
+            The operation's names for options; None for those of its collection, which are not returned.
+        parts
+            The parts of a query that it takes: sort, skip, limit, fetch_links, project.
 
         Raises
         ------
         InvalidQuery
-            When one that decides which documents match would be lost.
+            For what it does not take.
         """
-        given = {name: value for name, value in self._asked.options.items() if value is not None}
-        if lost := [name for name in ("collation", "let", "min", "max") if name in given and name not in taken]:
-            raise InvalidQuery(f"{what} does not know {', '.join(lost)}")
-        return {taken[name]: value for name, value in given.items() if name in taken}
-
-    def _unbounded(self, what: str) -> None:
-        asked = self._asked
-        if asked.skip or asked.limit or asked.sort:
-            raise InvalidQuery(f"{what} does not know sort, skip and limit: it concerns all documents that match")
-        if asked.view is not None or asked.keys is not None:
-            raise InvalidQuery(f"{what} gives no documents: there is nothing to project")
+        given = self._asked.given()
+        refused = [name for name in self._asked.parts() if name not in parts]
+        refused += [name for name in given if name not in taken]
+        if refused:
+            raise InvalidQuery(f"{what} takes no {', '.join(refused)}: make the query without")
+        return {name: value for each, value in given.items() if (name := taken[each]) is not None}
 
     # ---- operations, as steps ---------------------------------------------------------------------------------------
 
@@ -256,7 +273,8 @@ class ModelQueryBase(Generic[T]):
         return instances  # type: ignore[no-any-return]
 
     def _count(self) -> Steps[int]:
-        options = self._options("count()", COUNTED)
+        # Order, projections and links are of no consequence to the number.
+        options = self._options("count()", COUNTED, "sort", "skip", "limit", "project", "fetch_links")
         if self._asked.skip:
             options["skip"] = self._asked.skip
         if self._asked.limit:
@@ -272,8 +290,6 @@ class ModelQueryBase(Generic[T]):
 
     def _distinct(self, field: Any) -> Steps[list[Any]]:
         found = resolve(self._model, field)
-        if self._asked.skip or self._asked.limit:
-            raise InvalidQuery("distinct() does not know skip and limit: it concerns all documents that match")
         values = yield self._counted.distinct(found._key, self._filter, **self._options("distinct()", COUNTED))
         plan = found._plan if found._plan.item is None or found._plan.keyed else found._plan.item
         return [self._loaded(plan, value) for value in values]
@@ -288,33 +304,42 @@ class ModelQueryBase(Generic[T]):
         if asked.skip:
             before.append({"$skip": asked.skip})
         if asked.limit:
-            before.append({"$limit": asked.limit})
+            before.append({"$limit": abs(asked.limit)})
         return before + stages
 
-    def _aggregate(self, stages: Iterable[Mapping[str, Any]]) -> Any:
-        return self._collection.aggregate(self._pipeline(stages), **self._asked.options)
+    def _aggregate(self, stages: Iterable[Mapping[str, Any]], given: Mapping[str, Any]) -> Any:
+        options = {**self._options("aggregate()", AGGREGATED, "sort", "skip", "limit"), **aggregate_options(given)}
+        return self._collection.aggregate(self._pipeline(stages), **options)
 
     def _folded(self, operator: str, field: Any) -> Steps[Any]:
-        found = resolve(self._model, field)
-        stage = {"$group": {"_id": None, "value": {operator: f"${found._key}"}}}
-        document = yield self._aggregate([stage]).first()
+        found, what = resolve(self._model, field), f"{operator[1:]}()"
+        options = self._options(what, FOLDED, "sort", "skip", "limit")
+        if operator in ("$sum", "$avg"):
+            check_numbers(what, found)
+        stages, plan = folded(operator, found)
+        document = yield self._collection.aggregate(self._pipeline(stages), **options).first()
         if document is None:
             return None
         value = document["value"]
-        if operator == "$avg" or (operator == "$sum" and found._plan.free):
-            # A mean of ints is no int.
+        # A mean of ints is no int, a sum of some choices none of them.
+        if operator == "$avg" or (operator == "$sum" and not isinstance(plan, (ScalarPlan, DecimalPlan))):
             return _number(value)
-        return self._loaded(found._plan, value)
+        return self._loaded(plan, value)
 
     def _loaded(self, plan: Any, value: Any) -> Any:
         """A value of the server's answer as a field gives it; one that does not fit as it is."""
         if value is None:
             return None
-        if isinstance(value, (dict, list)):
+        document = None
+        if isinstance(value, (dict, list, uuid.UUID)):
             collection = self._collection
             data = encode.document({"": value}, collection.codec_options, "value", encode.STORED_DEPTH)
-            value = _document_from_bson(data, collection._settings.codec)[""]
-        place = None if self._elsewhere is None else Root(None, self._elsewhere)
+            document = _document_from_bson(data, collection._settings.codec)
+            value = document[""]
+        # A field of binaries has to know how a UUID is stored.
+        root = document if isinstance(value, uuid.UUID) else None
+        place: Any = root if self._elsewhere is None else Root(root, self._elsewhere)
+        place = place if root is None else (place, "")
         # The path may have gone through a list, whose items the server then gives as one value.
         for each in (plan, ListPlan(list, plan)):
             try:

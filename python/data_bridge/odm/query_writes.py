@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InvalidQuery
-from . import trust
+from .asked import WRITTEN, find_and_options
 from .binding import check_instance
 from .steps import Steps
 from .writes import new_document, replacement_of, update_of, written
@@ -14,28 +13,22 @@ from .writes import new_document, replacement_of, update_of, written
 if TYPE_CHECKING:
     from .query_base import ModelQueryBase
 
-WRITTEN = {name: name for name in ("session", "hint", "collation", "let", "comment")}
-"""Options of a query that writes take."""
-
 
 def update(query: ModelQueryBase[Any], updates: Iterable[Any], *, many: bool) -> Steps[Any]:
     """Update all documents that match, or one of them."""
-    query._unbounded("update()")
+    options = query._options("update()" if many else "update_one()", WRITTEN)
     change = update_of(query._model, updates)
-    collection = query._bound
-    method = collection.update_many if many else collection.update_one
-    result = yield method(query._filter, change, **query._options("update()", WRITTEN))
+    result = yield _updated(query, change, options, multi=many)
     return result
 
 
 def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -> Steps[Any]:
     """Update one document that matches, or insert `on_insert` where none does."""
-    query._unbounded("upsert()")
+    options = query._options("upsert()", WRITTEN)
     check_instance(query._model, on_insert, "upsert()")
     change = update_of(query._model, updates)
-    options = query._options("upsert()", WRITTEN)
     while True:
-        result = yield query._bound.update_one(query._filter, change, **options)
+        result = yield _updated(query, change, options)
         if not result.acknowledged or result.matched_count:
             return result
         document = new_document(on_insert)
@@ -43,8 +36,8 @@ def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -
         if (named := _named(query._filter)) is not None:
             document["_id"] = named
             del inserts["_id"]
-        # Inserts only where still nothing matches: somebody else may have been faster, whose document is then updated.
-        result = yield query._bound.update_one(query._filter, {"$setOnInsert": inserts}, upsert=True, **options)
+        # Inserts only where still nothing matches: the document of a faster writer is updated.
+        result = yield _updated(query, {"$setOnInsert": inserts}, options, upsert=True)
         if not result.acknowledged or result.did_upsert:
             # Not the whole document: keys that the filter wants equal to something are stored as well.
             document["_id"] = result.upserted_id
@@ -65,20 +58,31 @@ def _named(condition: Mapping[str, Any]) -> Any:
 
 def delete(query: ModelQueryBase[Any], *, many: bool) -> Steps[Any]:
     """Delete all documents that match, or one of them."""
-    query._unbounded("delete()")
-    collection = query._bound
-    method = collection.delete_many if many else collection.delete_one
-    result = yield method(query._filter, **query._options("delete()", WRITTEN))
+    options = dict(query._options("delete()" if many else "delete_one()", WRITTEN))
+    result = yield _sent(
+        query, query._bound._delete(query._filter, options.pop("session", None), multi=many, **options)
+    )
     return result
+
+
+def _updated(query: ModelQueryBase[Any], change: Any, options: Mapping[str, Any], **more: Any) -> Any:
+    """Send an update: its result, or what gives it when it is awaited."""
+    options = {"upsert": False, **options, **more}
+    return _sent(query, query._bound._update(query._filter, change, options.pop("session", None), **options))
+
+
+def _sent(query: ModelQueryBase[Any], call: Any) -> Any:
+    # The collection's own methods have no max_time_ms, as PyMongo's have none.
+    return call.complete() if query._model._is_async else call.wait()
 
 
 def find_one_and(
     query: ModelQueryBase[Any], action: str, change: Any, options: dict[str, Any], overwrite: bool = False
 ) -> Steps[Any]:
     """`find_one_and_update`, `_replace` and `_delete`: the instance before or after."""
-    asked = query._asked
-    if asked.skip or asked.limit:
-        raise InvalidQuery(f"find_one_and_{action}() concerns the first document: skip and limit make no sense")
+    asked, name = query._asked, f"find_one_and_{action}"
+    taken = query._options(f"{name}()", WRITTEN, "sort", "project", "fetch_links")
+    given = find_and_options(query._model, action, options)
     if action == "update":
         arguments = [update_of(query._model, change)]
     elif action == "replace":
@@ -87,18 +91,14 @@ def find_one_and(
         arguments = [replacement_of(change, overwrite)]
     else:
         arguments = []
-    trust.check(options, "options")
-    method = getattr(query._bound, f"find_one_and_{action}")
-    found = yield method(
-        query._filter,
-        *arguments,
-        projection=query._shape,
-        sort=list(asked.sort) or None,
-        **{**query._options(f"find_one_and_{action}()", WRITTEN), **options},
-    )
+    sent = {"sort": list(asked.sort) or None, **taken, **given}
+    for ours, theirs in (("max_time_ms", "maxTimeMS"), ("bypass_document_validation", "bypassDocumentValidation")):
+        if ours in sent:
+            sent[theirs] = sent.pop(ours)
+    found = yield getattr(query._bound, name)(query._filter, *arguments, projection=query._shape, **sent)
     maker = query._maker
     if found is None or maker is None:
         return found
     instance = maker.instance(found)
-    yield from query._fetch([instance], options)
+    yield from query._fetch([instance], given)
     return instance

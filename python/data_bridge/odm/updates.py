@@ -10,7 +10,7 @@ from typing import Any, overload
 from bson.regex import Regex
 
 from ..errors import InvalidQuery
-from . import trust
+from . import linked_paths, trust
 from .errors import Mismatch
 from .expressions import Expression, FieldPath, roots_of
 from .naming import check_items, resolve
@@ -229,6 +229,9 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
         elif isinstance(update, Mapping):
             trust.check(update, "update")
             document = update
+            for changes in update.values():
+                if isinstance(changes, Mapping):
+                    linked_paths.check_changes(model, changes)
         else:
             raise TypeError(f"an update must be an operator such as Set, or a mapping, got {type(update).__name__}")
         for operator, changes in document.items():

@@ -10,4 +10,4 @@ mod objects;
 pub use import::batches;
 #[cfg(unix)]
 pub use objects::duplicate;
-pub use objects::{untracked, PlainClass, Subclass};
+pub use objects::{untracked, AsyncGenerator, PlainClass, Subclass};

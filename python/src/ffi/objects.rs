@@ -6,11 +6,12 @@ use std::{
     os::fd::{BorrowedFd, OwnedFd},
 };
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::impl_::pymethods::tp_new_impl;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use pyo3::PyClass;
+use pyo3::{PyClass, PyTraverseError, PyVisit};
 
 use crate::document::Document;
 use crate::list::ListView;
@@ -116,6 +117,56 @@ impl Subclass {
             let object = tp_new_impl(py, PyClassInitializer::from(view), self.0.as_ptr().cast())?;
             Ok(Bound::from_owned_ptr(py, object).cast_into_unchecked())
         }
+    }
+}
+
+/// An asynchronous generator.
+///
+/// Invariant: the object is an instance of that class itself, and `anext` the slot of the class.
+///
+/// Measured: `__anext__` called by its name takes 45 ns more than the slot, in a step of 80.
+pub struct AsyncGenerator {
+    object: Py<PyAny>,
+    anext: ffi::unaryfunc,
+}
+
+impl AsyncGenerator {
+    /// `object`, when it keeps the invariant.
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let refused = || PyTypeError::new_err("not an asynchronous generator");
+        let class = object.get_type();
+        let expected = std::ptr::addr_of_mut!(ffi::PyAsyncGen_Type);
+        if class.as_type_ptr() != expected {
+            return Err(refused());
+        }
+        // SAFETY: attached, as `class` shows; the class is alive. The slot of that number holds a `unaryfunc` or null, which an
+        // `Option` of a function pointer has the layout of.
+        let anext = unsafe {
+            let slot = ffi::PyType_GetSlot(class.as_type_ptr(), ffi::Py_am_anext);
+            std::mem::transmute::<*mut std::ffi::c_void, Option<ffi::unaryfunc>>(slot)
+        };
+        Ok(AsyncGenerator {
+            object: object.clone().unbind(),
+            anext: anext.ok_or_else(refused)?,
+        })
+    }
+
+    /// What awaits its next item.
+    #[inline]
+    pub fn anext<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: attached, as `py` shows; the object is alive and of the class whose slot this is (the invariant). The call gives
+        // a new reference, or null with an exception set.
+        unsafe { Bound::from_owned_ptr_or_err(py, (self.anext)(self.object.as_ptr())) }
+    }
+
+    /// The generator.
+    pub fn object<'py>(&self, py: Python<'py>) -> &Bound<'py, PyAny> {
+        self.object.bind(py)
+    }
+
+    /// Shows the generator to the garbage collector.
+    pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.object)
     }
 }
 

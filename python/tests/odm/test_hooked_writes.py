@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import beanie
+import pymongo
 import pytest
 from bson import ObjectId
 
@@ -216,3 +218,53 @@ def test_one_instance_cannot_be_inserted_twice(versioned: Any) -> None:
     with pytest.raises(data_bridge.InvalidQuery, match="twice"):
         Versioned.insert_many([one, Versioned(), one])
     assert versioned.count_documents({}) == 0
+
+
+async def test_save_runs_no_update_hooks_where_beanie_does(mongodb_uri: str, ours: Any, database: Any) -> None:
+    ran: list[str] = []
+
+    class Theirs(beanie.Document):
+        n: int = 0
+
+        class Settings:
+            name = "hooked"
+
+        @beanie.before_event(beanie.Save)
+        def on_save(self) -> None:
+            ran.append("save")
+
+        @beanie.before_event(beanie.Update)
+        def on_update(self) -> None:
+            ran.append("update")
+
+    class Ours(Document):
+        n: int = 0
+
+        class Settings:
+            name = "hooked"
+
+        @before_event(Event.SAVE)
+        def on_save(self) -> None:
+            ran.append("save")
+
+        @before_event(Event.UPDATE)
+        def on_update(self) -> None:
+            ran.append("update")
+
+        @before_event(Event.SAVE, Event.UPDATE)
+        def on_both(self) -> None:
+            ran.append("both")
+
+    async with pymongo.AsyncMongoClient(mongodb_uri) as client:
+        await beanie.init_beanie(database=client[database.name], document_models=[Theirs])
+        await (await Theirs().insert()).save()
+    assert ran == ["save", "update"]
+    ran.clear()
+    odm.init(ours, [Ours])
+    instance = Ours().insert()
+    instance.n = 1
+    instance.save()
+    assert ran == ["save", "both"]
+    ran.clear()
+    instance.update({"$inc": {"n": 1}})
+    assert ran == ["update", "both"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,7 @@ from shop import Item, User
 
 import data_bridge
 from data_bridge import odm
-from data_bridge.odm import Document, EmbeddedDocument, Field, ValidationError
+from data_bridge.odm import AsyncDocument, BackLink, Document, EmbeddedDocument, Field, ValidationError
 from data_bridge.odm import operators as op
 
 
@@ -291,3 +292,73 @@ def test_a_revision_may_be_declared(ours: data_bridge.Database) -> None:
     plan.save()
     with pytest.raises(odm.RevisionConflict):
         mine.save()
+
+
+class Named(Document):
+    name: str = ""
+
+
+class NamedBelow(Named):
+    size: int = 0
+
+
+class NamedAsync(AsyncDocument):
+    name: str = ""
+
+
+class Elsewhere(Document):
+    name: str = ""
+
+
+@pytest.mark.parametrize("model", [Named, NamedBelow, NamedAsync])
+def test_errors_about_the_id_name_the_users_class(model: Any) -> None:
+    name = model.__name__
+    assert repr(model.id) == f"{name}.id"
+    with pytest.raises(data_bridge.InvalidQuery, match=rf"^{name}\.id: expected ObjectId"):
+        _ = model.id == "no id"
+    with pytest.raises(ValidationError, match=rf"^{name}: id: expected ObjectId"):
+        model(id="no id")
+    with pytest.raises(AttributeError, match=rf"^{name}\.id .* declares no field"):
+        _ = model.id.name
+    with pytest.raises(TypeError, match=rf"^{name}\.id is a field"):
+        bool(model.id)
+    with pytest.raises(AttributeError, match=rf"{name}\.id is a declared field"):
+        model.id = 5
+
+
+def test_errors_about_a_stored_id_name_the_users_class(ours: data_bridge.Database, database: Any) -> None:
+    odm.init(ours, [Named, NamedBelow])
+    for model in (Named, NamedBelow):
+        database[model.__name__].insert_one({"_id": "text"})
+        (found,) = model.find()
+        with pytest.raises(ValidationError, match=rf"^{model.__name__}: _id: expected ObjectId"):
+            _ = found.id
+
+
+def test_the_id_of_another_model_is_no_field_of_this_one() -> None:
+    D: Any = Document
+    for field in (Elsewhere.id, NamedAsync.id):
+        with pytest.raises(data_bridge.InvalidQuery, match="is no field of Named"):
+            Named.find(field == "a" * 24)
+    for field in (Named.id, NamedBelow.id, D.id):
+        assert Named.find(field == "a" * 24).get_filter_query() == {"_id": ObjectId("a" * 24)}
+        assert NamedBelow.find(field == "a" * 24).get_filter_query() == {"_id": ObjectId("a" * 24)}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        (dt.time, "Model.x: the annotation <class 'datetime.time'> is not supported; use Any for values of any type"),
+        (
+            list[dt.timedelta],
+            "Model.x: the annotation <class 'datetime.timedelta'> is not supported; use Any for values of any type",
+        ),
+        (dict[int, str], "Model.x: the keys of dict[int, str] must be str, as BSON's are"),
+        (BackLink[Named], "Model.x: a BackLink needs the name of the field that links here: Field(original_field=...)"),
+    ],
+)
+@pytest.mark.parametrize("base", [Document, AsyncDocument, odm.EmbeddedDocument])
+def test_an_annotation_that_is_not_supported_names_the_field_once(base: Any, annotation: Any, message: str) -> None:
+    with pytest.raises(TypeError) as raised:
+        type(base)("Model", (base,), {"__annotations__": {"x": annotation}, "__module__": __name__})
+    assert str(raised.value) == message

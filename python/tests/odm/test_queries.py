@@ -596,3 +596,11 @@ def test_instances_are_collected_with_what_they_refer_to(users: Any) -> None:
     del user
     gc.collect()
     assert alive() is None
+
+
+def test_explain_has_the_verbosity_of_queries(users: Any) -> None:
+    users.insert_one(ada())
+    query = User.find(User.age > 1)
+    assert "allPlansExecution" in query.explain()["executionStats"]
+    assert query.explain().keys() == query.to_query().explain().keys()
+    assert "executionStats" not in query.explain("queryPlanner")

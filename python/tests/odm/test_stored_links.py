@@ -190,3 +190,21 @@ def test_links_are_fetched_in_the_session_of_the_write(teams: Any, client: data_
         assert found.lead is not None
         assert found.lead.document.name == "new"  # type: ignore[union-attr]
         session.abort_transaction()
+
+
+def test_an_attribute_of_a_linked_document_is_set_on_the_document(teams: Any, database: Any) -> None:
+    Team(lead=Link(Person, A), members=[Link(Person, B)]).insert()
+    for team in (Team.find_one(fetch_links=True), Team.find_one()):
+        assert team is not None
+        for link in (team.lead, team.members[0]):
+            with pytest.raises(AttributeError, match=r"Link\(Person, .*'name' cannot be set.*`link.document`"):
+                link.name = "new"  # type: ignore[union-attr]
+            with pytest.raises(AttributeError, match="'nothing' cannot be set"):
+                link.nothing = "new"  # type: ignore[union-attr]
+    team = Team.find_one(fetch_links=True)
+    assert team is not None
+    team.lead.document.name = "new"  # type: ignore[union-attr]
+    team.lead.document.save()  # type: ignore[union-attr]
+    assert database["people"].find_one({"_id": A})["name"] == "new"
+    team.lead.id = C  # type: ignore[union-attr]
+    assert Team.get(team.save().id).lead == Link(Person, C)  # type: ignore[union-attr]

@@ -8,16 +8,20 @@ use arrow_array::{
     UInt64Array,
 };
 use arrow_buffer::NullBuffer;
-use arrow_schema::DataType;
+use arrow_schema::{DataType, Field};
 
 use super::{push_null, ArrowReader};
 use crate::chunk::{Marker, Tagged, Values};
 use crate::error::{Error, Result};
 use crate::raw::{normalise_document, normalise_value, Elements, Malformed, TextPolicy};
 use crate::schema::{
-    ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER, DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID,
-    REGEX, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
+    pymongoarrow_subtype, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER, DECIMAL128, MAX_KEY,
+    MIN_KEY, MIXED, NO_SUBTYPE, OBJECT_ID, PYMONGOARROW_BINARY, REGEX, SUBTYPED, SYMBOL, TIMESTAMP,
+    UNDEFINED,
 };
+
+/// The binary subtype of UUIDs.
+const UUID_SUBTYPE: u8 = 4;
 
 impl ArrowReader {
     /// Reads the values of an extension type; `None` for other extension types, which are read as their storage.
@@ -68,6 +72,27 @@ impl ArrowReader {
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// Reads PyMongoArrow's binary, whose cells have the subtype in the field's metadata.
+    pub(super) fn pymongoarrow_binary(&self, field: &Field, array: &ArrayRef) -> Result<Values> {
+        let subtype = pymongoarrow_subtype(field).ok_or_else(|| self.invalid(NO_SUBTYPE.into()))?;
+        let bytes = self.bytes(array)?;
+        let mut values = (0..bytes.len()).filter(|&slot| bytes.is_valid(slot));
+        Ok(match subtype {
+            0 => Values::Binary(bytes),
+            UUID_SUBTYPE if values.all(|slot| bytes.value_length(slot) == 16) => {
+                let array: ArrayRef = Arc::new(bytes);
+                Values::Uuid(self.fixed(PYMONGOARROW_BINARY, &array, 16)?)
+            }
+            subtype => {
+                let subtypes = vec![subtype; bytes.len()].into();
+                Values::Subtyped {
+                    subtypes: PrimitiveArray::new(subtypes, bytes.nulls().cloned()),
+                    bytes,
+                }
+            }
+        })
     }
 
     fn fixed(
@@ -166,7 +191,7 @@ impl ArrowReader {
     fn mixed(&self, cells: &BinaryArray) -> Result<Values> {
         let in_list = self.in_list();
         let depth = self.path.len().max(1);
-        let mut tagged = Tagged::with_capacity(cells.len());
+        let mut tagged = Tagged::mixed_in_table(cells.len());
         for slot in 0..cells.len() {
             if cells.is_null(slot) {
                 push_null(&mut tagged, in_list);

@@ -28,7 +28,7 @@ impl ArrowReader {
 
         let in_list = self.in_list();
         let depth = self.path.len() + 1;
-        let mut tagged = Tagged::with_capacity(map.len());
+        let mut tagged = Tagged::mixed_in_table(map.len());
         let mut scratch = Vec::new();
         for row in 0..map.len() {
             if map.is_null(row) {

@@ -24,7 +24,7 @@ use super::internal_error;
 use crate::chunk::{Chunk, Column, DuplicateKeys, Tagged, Values};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
-use crate::schema::extension_name;
+use crate::schema::{extension_name, PYMONGOARROW_BINARY};
 
 /// Reads the rows of `batch` as documents, including a column of shapes, which is read like any other. Columns of
 /// types that a Chunk has share their buffers.
@@ -69,7 +69,10 @@ impl ArrowReader {
             return Err(self.invalid("more than 200 levels of nesting".into()));
         }
         let array = self.unpack(array)?;
-        let extension = extension_name(field).map(|name| self.extension(name, &array));
+        let extension = extension_name(field).map(|name| match name {
+            PYMONGOARROW_BINARY => self.pymongoarrow_binary(field, &array).map(Some),
+            name => self.extension(name, &array),
+        });
         let values = match extension.transpose()?.flatten() {
             Some(values) => values,
             None => self.core_type(&array)?,

@@ -102,6 +102,9 @@ impl Pump {
         while let Some(received) = batch {
             let parts = take_apart(received)?;
             self.note(&parts);
+            if let Some(resume) = &mut self.resume {
+                resume.opened();
+            }
             if let (Some(sized), Some(reply), true) = (sized.take(), &parts.reply, parts.id != 0) {
                 self.client.sizes()?.seen(&sized, reply.bytes().len());
             }
