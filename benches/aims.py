@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from figures import Figures, Key, ShapeFigures
+from figures import Figures, Key, ShapeFigures, provenance
 from report import table
 
 FOUR = ("flat", "nested", "wide", "tweets")
@@ -114,21 +114,16 @@ def lines(runs: Sequence[Figures]) -> list[list[str]]:
 
 def page(runs: Sequence[Figures]) -> str:
     """The table as a page."""
-    facts = ", ".join(
-        f"{name} {' and '.join(dict.fromkeys(run.environment[name] for run in runs if name in run.environment))}"
-        for name in runs[-1].environment
-    )
-    head = ["", "shape", "aim", *(f"run {number}" for number in range(1, len(runs) + 1)), "met"]
-    commands = ", ".join(dict.fromkeys(f"`{run.command}`" for run in runs))
+    head = ["", "shape", "target", *(f"run {number}" for number in range(1, len(runs) + 1)), "met"]
     text = [
-        "# Aims",
+        "# Performance targets",
         "",
-        f"Made on {runs[-1].date} by `benches/aims.py` of {len(runs)} runs of {commands}; do not edit. {facts}.",
+        *provenance(runs[-1].date, (run.command for run in runs), runs[-1].environment),
         "",
-        "What reading is to cost at most, or another reader at least, and what it did: ratios of the shortest of each",
-        "run's rounds, as what disturbs a measurement makes it longer. [benchmarks.md](benchmarks.md) has medians and",
-        "spreads of one run.",
-        "What is in the way of those that are not met: [performance.md](performance.md).",
+        "The most that reading may cost, or the least that another reader must cost, and the measured ratios.",
+        "`benches/aims.py` takes the shortest of each run's rounds, because a disturbance only makes a measurement",
+        "longer. Ratios are within one run. [Benchmarks](benchmarks.md) has medians and spreads.",
+        "[Performance](performance.md) explains the targets that are missed.",
         "",
         *table(head, lines(runs)),
     ]

@@ -7,8 +7,10 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import statistics
 import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,6 +121,29 @@ def now() -> str:
     return dt.datetime.now(dt.timezone.utc).strftime("%Y-%m-%d")
 
 
+def provenance(date: str, commands: Iterable[str], facts: Mapping[str, str]) -> list[str]:
+    """Return the first lines of a generated page: commands, date, machine and versions.
+
+    Options that name output files are left out of the commands, and commits out of the versions: a page describes a
+    release.
+    """
+    shown = [f"`{each}`" for each in dict.fromkeys(map(without_files, commands))]
+    versions = {name: re.sub(r" \([0-9a-f]+(-dirty)?\)", "", text) for name, text in facts.items()}
+    machine = [f"{versions.pop('cores')} cores of an {versions.pop('processor')}", versions.pop("system")]
+    packages = ", ".join(f"{name} {text}" for name, text in versions.items())
+    by = ", ".join(shown[:-1]) + " and " + shown[-1] if len(shown) > 1 else shown[0]
+    return [
+        f"This page is generated; do not edit it. Measured by {by}",
+        f"on {date}, on {', '.join(machine)},",
+        f"with {packages}.",
+    ]
+
+
+def without_files(command: str) -> str:
+    """Return the command without the options that name its output files."""
+    return re.sub(r" ?--(json|chart|markdown|report) [^\s\"]+", "", command).replace(' ARGS=""', "")
+
+
 def environment() -> dict[str, str]:
     """Return the machine, and the versions of the software on it."""
     found = {
@@ -152,7 +177,7 @@ def version_of(name: str) -> str | None:
 def our_version() -> str:
     """Return the release, and the commit in a repository."""
     try:
-        version = importlib.metadata.version("data-bridge")
+        version = importlib.metadata.version("data-bridge-mongodb")
     except importlib.metadata.PackageNotFoundError:
         version = ""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude=*"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from figures import Figures, ShapeFigures
+from figures import Figures, ShapeFigures, provenance
 
 OURS = "data_bridge"
 
@@ -83,19 +83,18 @@ def summary(figures: Figures) -> list[str]:
 
 def markdown(figures: Figures, chart: str | None) -> str:
     """A page: all tables, with what they were made of, and the chart at that address."""
-    facts = ", ".join(f"{name} {value}" for name, value in figures.environment.items())
     lines = [
         "# Benchmarks",
         "",
-        f"Made on {figures.date} by `{figures.command}`; do not edit. {facts}.",
+        *provenance(figures.date, [figures.command], figures.environment),
         "",
-        "A bare socket that sends the same query and drops the replies is 1: wall times are multiples of that.",
-        "How they are measured, and what each job is: [benches/](../benches/README.md).",
+        "Wall times are multiples of the time that a bare socket takes to send the same query and drop the replies.",
+        "[The method](../benches/README.md) describes the jobs, the shapes of the documents and the readers.",
         "",
     ]
     if chart is not None:
         lines += [f"![Times the socket, by shape and reader]({chart})", ""]
-    lines += ["## At a glance", "", *summary(figures), "", "## All figures", ""]
+    lines += ["## Summary", "", *summary(figures), "", "## All measurements", ""]
     for name, shape in figures.shapes.items():
         lines += [f"### {heading(name, shape)}", ""]
         head = ["job: reader", "x socket", "wall", "spread", "CPU", "peak MB", "documents/s"]

@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from figures import environment, now
+from figures import environment, now, provenance
 from measure import Measurement, in_child, measured
 from registry import Work
 from report import table
@@ -156,19 +156,18 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--large", action="store_true", help="10,000,000 documents as well: about 5 GB of memory")
     parser.add_argument("--markdown", type=Path, help="write the tables to this file as well")
     options = parser.parse_args(arguments)
-    facts = ", ".join(f"{name} {value}" for name, value in environment().items())
-    lines = ["# Scaling", "", f"Made on {now()} by `make scaling`; do not edit. {facts}.", ""]
+    lines = ["# Scaling", "", *provenance(now(), ["make scaling"], environment()), ""]
     sections: list[tuple[str, Callable[[], list[str]]]] = [
         (
-            "`to_arrow` with one and two threads, the fourth in its process",
+            "Threads: `to_arrow`, the fourth read of a process",
             lambda: threads(options.rounds, options.shapes),
         ),
         (
-            "`to_arrow` of more and more documents of the shape flat",
+            "Documents: `to_arrow` of the shape flat",
             lambda: documents(options.rounds, (*DOCUMENTS, 10_000_000) if options.large else DOCUMENTS),
         ),
-        (f"`to_arrow` of {VALUES:,} values in documents of more and more fields", lambda: fields(options.rounds)),
-        ("`stream` of more and more documents of the shape flat", lambda: streams(options.rounds)),
+        (f"Fields: `to_arrow` of {VALUES:,} values", lambda: fields(options.rounds)),
+        ("Streams: `stream` of the shape flat", lambda: streams(options.rounds)),
     ]
     print("\n".join(lines))
     for title, make in sections:

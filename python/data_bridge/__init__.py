@@ -10,13 +10,23 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from . import log
 from ._core import Document, ListView, RecordBatch, Schema, __version__, set_tellers
-from .async_client import AsyncCollection, AsyncDatabase, AsyncMongoClient
-from .async_query import AsyncQuery
-from .bson_source import read_bson
-from .client import Collection, Database, MongoClient
-from .configuration import config
+from .asynchronous.client import AsyncMongoClient
+from .asynchronous.collection import AsyncCollection
+from .asynchronous.database import AsyncDatabase
+from .asynchronous.session import AsyncClientSession
+from .commands.operations import (
+    DeleteMany,
+    DeleteOne,
+    IndexModel,
+    InsertOne,
+    ReplaceOne,
+    ReturnDocument,
+    UpdateMany,
+    UpdateOne,
+)
+from .commands.write_results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
+from .config import config
 from .errors import (
     BulkWriteError,
     ConnectionFailure,
@@ -34,9 +44,10 @@ from .errors import (
     WriteError,
     WTimeoutError,
 )
-from .foreign.pymongo_handles import from_pymongo
-from .foreign.queries import from_query
-from .monitoring import (
+from .integrations.pymongo_handles import from_pymongo
+from .integrations.queries import from_query
+from .monitoring import logs
+from .monitoring.listeners import (
     Listener,
     OperationFailed,
     OperationStarted,
@@ -44,27 +55,21 @@ from .monitoring import (
     add_listener,
     remove_listener,
 )
-from .operations import (
-    DeleteMany,
-    DeleteOne,
-    IndexModel,
-    InsertOne,
-    ReplaceOne,
-    ReturnDocument,
-    UpdateMany,
-    UpdateOne,
-)
-from .query import Query
-from .report import Report
-from .result import Result, from_arrow
-from .results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
-from .session import AsyncClientSession, ClientSession
-from .stream import AsyncStream, Stream
+from .query.async_query import AsyncQuery
+from .query.bson_source import read_bson
+from .query.query import Query
+from .query.report import Report
+from .query.result import Result, from_arrow
+from .query.stream import AsyncStream, Stream
+from .synchronous.client import MongoClient
+from .synchronous.collection import Collection
+from .synchronous.database import Database
+from .synchronous.session import ClientSession
 
 if TYPE_CHECKING:
     from . import odm
 
-set_tellers(log.wanted, log.tell)
+set_tellers(logs.wanted, logs.tell)
 
 
 def __getattr__(name: str) -> ModuleType:

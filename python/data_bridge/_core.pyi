@@ -520,8 +520,8 @@ class ModelView:
     def _fill(self, document: Document, whole: bool, place: Any = None) -> None:
         """Make an empty instance one of `document`'s row; `place` says where it is embedded."""
     def _written(self, document: Document, whole: bool, keep: bool) -> dict[str, Any]:
-        """Read from `document` from now on. Assigned values are kept values from then on, which are given, or with all
-        others forgotten."""
+        """Read from `document`, as it is stored, from now on. Return the values that were assigned until then: with `keep`
+        they are kept values from then on, else they and all kept values are dropped."""
     def _unwritten(self, document: Document | None, whole: bool) -> None:
         """Read from `document` again, or from none, as before a write that came to nothing."""
     def _document(self) -> Document | None:

@@ -156,8 +156,8 @@ impl ModelView {
         Ok(())
     }
 
-    /// Reads from `document` from now on: what was written. Assigned values are kept values from then on, which are given,
-    /// or with all others forgotten.
+    /// Reads from `document`, as it is stored, from now on. Returns the values that were assigned until then: with `keep` they
+    /// are kept values from then on, else they and all kept values are dropped from the instance.
     fn _written<'py>(
         &self,
         document: &Bound<'py, Document>,
@@ -169,19 +169,19 @@ impl ModelView {
         let touched = self.touched(py);
         let (kept, assigned) = (touched.kept.bind(py), touched.assigned.bind(py));
         let moved = PyDict::new(py);
-        if keep {
-            // One by one: dropping a value may run code, and so another thread, which assigns what must stay assigned.
-            for name in assigned.keys() {
-                let value = assigned.call_method1(intern!(py, "pop"), (&name, &moved))?;
-                if value.is(&moved) {
-                    continue; // deleted meanwhile
-                }
-                kept.set_item(&name, &value)?;
-                moved.set_item(name, value)?;
+        // One by one: dropping a value may run code, and so another thread, which assigns values that must stay assigned.
+        for name in assigned.keys() {
+            let value = assigned.call_method1(intern!(py, "pop"), (&name, &moved))?;
+            if value.is(&moved) {
+                continue; // deleted meanwhile
             }
-        } else {
+            if keep {
+                kept.set_item(&name, &value)?;
+            }
+            moved.set_item(name, value)?;
+        }
+        if !keep {
             kept.clear();
-            assigned.clear();
         }
         let source = Source {
             node: Arc::clone(node),

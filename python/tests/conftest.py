@@ -90,3 +90,14 @@ def reader(proxy: Proxy) -> Iterator[Reader]:
 
     with servers.reader(proxy.uri) as reader:
         yield reader
+
+
+@pytest.fixture
+def named(mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
+    """Our client with the name that the fail points of write_fail_points.py are for."""
+    from write_fail_points import NAME
+
+    import data_bridge
+
+    with data_bridge.MongoClient(mongodb_uri, appName=NAME) as client:
+        yield client

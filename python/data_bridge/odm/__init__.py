@@ -11,12 +11,9 @@ Expression({'age': {'$gt': 25}})
 """
 
 from . import operators
-from .async_document import AsyncDocument
-from .async_model_query import AsyncModelQuery
-from .binding import init
-from .bulk_writer import AsyncBulkWriter, BulkWriter
-from .copies import detach
-from .document import Document
+from .asynchronous.bulk_writer import AsyncBulkWriter
+from .asynchronous.document import AsyncDocument
+from .asynchronous.query import AsyncModelQuery
 from .errors import (
     DocumentNotFound,
     NotFetched,
@@ -26,13 +23,17 @@ from .errors import (
     UnsavedChanges,
     ValidationError,
 )
-from .expressions import Expression, Sort, path
-from .fields import Field
-from .hooks import Event, after_event, before_event
-from .link import BackLink, Link
-from .model import EmbeddedDocument
-from .model_query import ModelQuery
-from .trust import trusted
+from .filters.expressions import Expression, Sort, path
+from .filters.trust import trusted
+from .initialization import init
+from .models.copying import detach
+from .models.field import Field
+from .models.hooks import Event, after_event, before_event
+from .models.link import BackLink, Link
+from .models.model import EmbeddedDocument
+from .synchronous.bulk_writer import BulkWriter
+from .synchronous.document import Document
+from .synchronous.query import ModelQuery
 
 __all__ = [
     "AsyncBulkWriter",

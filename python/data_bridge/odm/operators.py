@@ -12,10 +12,10 @@ from typing import Any
 from bson.regex import Regex
 
 from ..errors import InvalidQuery
-from . import trust
-from .expressions import Expression, FieldPath, all_of, as_filter, made, roots_of
-from .naming import check_items
-from .updates import (
+from .filters import trust
+from .filters.expressions import Expression, FieldPath, all_of, as_filter, made, roots_of
+from .filters.lookup import check_items
+from .filters.updates import (
     AddToSet,
     CurrentDate,
     Each,

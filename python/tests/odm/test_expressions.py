@@ -13,9 +13,9 @@ from shop import Address, Color, Item, User
 
 from data_bridge import InvalidQuery
 from data_bridge.odm import Expression, Sort, operators, path, trusted
-from data_bridge.odm.expressions import all_of
-from data_bridge.odm.naming import sort_keys
-from data_bridge.odm.updates import update_document
+from data_bridge.odm.filters.expressions import all_of
+from data_bridge.odm.filters.lookup import sort_keys
+from data_bridge.odm.filters.updates import update_document
 
 F: Any = User
 """The model with fields of any type: tests compare them with what type checkers refuse."""

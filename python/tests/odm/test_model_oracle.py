@@ -17,6 +17,7 @@ from strategies import documents, values
 import data_bridge
 from data_bridge import odm
 from data_bridge.odm import Document, EmbeddedDocument
+from data_bridge.odm.models import diff
 
 OPTIONS: CodecOptions[Any] = CodecOptions(
     uuid_representation=UuidRepresentation.STANDARD, datetime_conversion=DatetimeConversion.DATETIME_AUTO
@@ -69,7 +70,7 @@ def test_values_are_what_pymongo_reads(free: Any, value: Any, items: list[Any], 
         assert read.inner is not None
         assert_same(read.inner.value, expected["inner"]["value"])
     # Everything was read and nothing changed: nothing is sent, and what is sent whole is the same.
-    assert odm.writes.changes(read) == ({}, {})
+    assert diff.changes(read) == ({}, {})
     read.replace(overwrite=True)
     assert_same(stored(free, key), expected)
 
@@ -96,4 +97,4 @@ def test_what_is_saved_is_what_is_read(
     assert_same(stored(free, key), stored(free, probe))
     if "$ref" not in repr((first, second, items)):
         # A dict with the keys of a DBRef is read as one, so that the dict at hand differs from what is stored.
-        assert odm.writes.changes(read) == ({}, {})
+        assert diff.changes(read) == ({}, {})

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_examples import python_blocks
+from pages import python_blocks
 
 ROOT = Path(__file__).parents[3]
 CHECKED = ["python/tests/odm/typed.py", "examples/webshop"]

@@ -1,0 +1,373 @@
+"""A collection: queries, counts, and what its bases add: writes and indexes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import bson
+
+from .._core import Document
+from .._typing import (
+    Collation,
+    Filter,
+    Hint,
+    Pipeline,
+    Progress,
+    Projection,
+    ReadConcern,
+    ReadPreference,
+    Sort,
+    Timeout,
+)
+from ..commands import encode, names
+from ..commands.options import collect, encoded_options, pairs, projection_of, refuse_find
+from ..connection.session_state import native
+from ..connection.settings import Settings, for_pymongo
+from ..query import build
+from ..query.async_query import AsyncQuery
+from ..query.namespace import Namespace
+from ..query.plan import FindPlan
+from ..query.table_options import reading
+from .collection_indexes import AsyncCollectionIndexes
+from .outcome import outcome
+from .session import AsyncClientSession
+
+if TYPE_CHECKING:
+    import pymongo.asynchronous.collection
+    from typing_extensions import Self
+
+    from .database import AsyncDatabase
+
+_ESTIMATE_OPTIONS = frozenset({"maxTimeMS", "comment"})
+_DISTINCT_OPTIONS = _ESTIMATE_OPTIONS | {"hint", "collation"}
+_COUNT_OPTIONS = _DISTINCT_OPTIONS | {"skip", "limit"}
+
+
+class AsyncCollection(AsyncCollectionIndexes):
+    """A collection: `client.shop.orders`, `client["shop"]["orders"]`. It holds nothing and costs nothing."""
+
+    _kind = "collection"
+
+    def __init__(self, database: AsyncDatabase, name: str, settings: Settings) -> None:
+        self._database = database
+        self._name = names.check_collection(database.name, name)
+        self._settings = settings
+        self._namespace = Namespace(database._namespace.core, database.name, name, settings)
+        self._heads = {}
+
+    @property
+    def database(self) -> AsyncDatabase:
+        """The database it is in."""
+        return self._database
+
+    @property
+    def name(self) -> str:
+        """Its name, without the database's."""
+        return self._name
+
+    @property
+    def full_name(self) -> str:
+        """Its namespace: database and collection."""
+        return f"{self._database.name}.{self._name}"
+
+    def _again(self, settings: Settings) -> Self:
+        return type(self)(self._database, self._name, settings)
+
+    def find(
+        self,
+        filter: Filter | None = None,
+        projection: Projection | None = None,
+        skip: int = 0,
+        limit: int = 0,
+        no_cursor_timeout: bool = False,
+        *,
+        sort: Sort | None = None,
+        batch_size: int | None = None,
+        hint: Hint | None = None,
+        collation: Collation | None = None,
+        session: AsyncClientSession | None = None,
+        max_time_ms: int | None = None,
+        comment: Any = None,
+        let: Mapping[str, Any] | None = None,
+        allow_disk_use: bool | None = None,
+        allow_partial_results: bool = False,
+        min: Sort | None = None,
+        max: Sort | None = None,
+        return_key: bool | None = None,
+        show_record_id: bool | None = None,
+        read_preference: ReadPreference | None = None,
+        read_concern: ReadConcern | None = None,
+        schema: Any = None,
+        on_conflict: str = "error",
+        objectid: str = "extension",
+        uuid: str = "extension",
+        decimal: str = "extension",
+        mixed: str = "extension",
+        strings: str = "utf8",
+        timeout: Timeout = ...,
+        resume: bool = False,
+        progress: Progress = None,
+        **unknown: NoReturn,
+    ) -> AsyncQuery:
+        """A query for the documents that match. Nothing runs before the query is read.
+
+        Parameters
+        ----------
+        filter
+            The conditions on documents; None for all.
+        projection
+            Keys to return: a list of them, or a projection document. An empty one returns all, as PyMongo's does.
+        skip, limit
+            Number of documents to leave out, and to return at most; 0 returns all.
+        no_cursor_timeout
+            Keep the server from closing an idle cursor.
+        sort
+            A key, a mapping, or a list of keys and (key, direction) pairs.
+        batch_size
+            Documents in one server reply; the answer does not depend on it. None: it follows from how large they are.
+        hint
+            The index to use, by name or by its keys.
+        collation
+            Rules for comparing strings: a mapping or PyMongo's Collation.
+        session
+            A session that `start_session` of the same client gave.
+        max_time_ms
+            Milliseconds the server may work on the query.
+        comment
+            For the server's logs and profiler.
+        let
+            Variables for `$expr`.
+        allow_disk_use, allow_partial_results, min, max, return_key, show_record_id
+            As the server's find command.
+        read_preference, read_concern
+            Other than the collection's: PyMongo's objects, or their names.
+        schema
+            The schema of the table: anything with `__arrow_c_schema__`, or a mapping of names to types. Every value is
+            checked against it, and keys that it does not name are left out. Without it the schema is inferred from the
+            whole result.
+        on_conflict
+            Handling of a value that does not fit a given schema, the one a stream inferred, or what `decimal` asks
+            for: "error" raises SchemaConflict. "rescue" makes its cell null and keeps the value, exact, in a trailing
+            column `_rescued`: a list of {path, value}. "null" makes its cell null and loses the value. The report
+            counts both.
+        objectid, uuid
+            How they are stored in a table: "extension", "binary" (the bytes, without the extension's name), or as text:
+            objectid "hex", uuid "string".
+        decimal
+            How decimal128 is stored in a table: "extension", "binary", "string" (every digit), or as Arrow's decimals:
+            "decimal128(38, 10)", say. A value that these do not hold exactly is handled as `on_conflict` says;
+            "decimal128(38, 10) rounded" rounds digits after the last place.
+        mixed
+            How columns that hold several types are stored in a table: "extension" (BSON) or "json" (MongoDB Extended
+            JSON, relaxed, as the extension type `arrow.json`).
+        strings
+            How strings are laid out in a table: "utf8", "large" or "view".
+        timeout
+            Seconds: for eager reads of the whole operation, else of each wait for the server. None for no limit; the
+            default is the client's.
+        resume
+            Read in `_id` order, and go on behind the last row when the cursor is lost: the connection broke, the
+            primary stepped down, the cursor was killed. For sorts by `_id` or none. InvalidQuery is raised when it is
+            read for anything else, in a transaction, and for a view, a sharded cluster, and a collection with a
+            collation or clustered by `_id`.
+        progress
+            True for a tqdm bar, or a callable of (documents, bytes) so far.
+        unknown
+            None: PyMongo's other arguments, such as `cursor_type`, may have their defaults and nothing else.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an argument that makes no sense.
+        InvalidQuery
+            For a filter that cannot be sent.
+        """
+        if unknown:
+            refuse_find(unknown)
+        given: dict[str, Any] = {
+            "skip": skip,
+            "limit": limit,
+            "no_cursor_timeout": no_cursor_timeout,
+            "batch_size": batch_size,
+            "hint": hint,
+            "collation": collation,
+            "max_time_ms": max_time_ms,
+            "comment": comment,
+            "let": let,
+            "allow_disk_use": allow_disk_use,
+            "allow_partial_results": allow_partial_results,
+            "min": min,
+            "max": max,
+            "return_key": return_key,
+            "show_record_id": show_record_id,
+        }
+        options = collect(given)
+        if projection is not None:
+            options["projection"] = projection_of(projection)
+        if sort is not None:
+            options["sort"] = pairs("sort", sort)
+        replaced = self._settings.replace(None, read_preference, None, read_concern)
+        encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
+        if not isinstance(resume, bool):
+            raise TypeError(f"resume must be a bool, got {type(resume).__name__}")
+        plan = FindPlan(self._namespace._replace(settings=replaced), encoded, options, session, resume)
+        seconds = replaced.timeout if timeout is ... else timeout
+        stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
+        choices = reading(schema, on_conflict, seconds, progress, **stored)
+        return AsyncQuery(plan, choices)
+
+    def aggregate(
+        self,
+        pipeline: Pipeline,
+        session: AsyncClientSession | None = None,
+        *,
+        schema: Any = None,
+        on_conflict: str = "error",
+        timeout: Timeout = ...,
+        progress: Progress = None,
+        **options: Any,
+    ) -> AsyncQuery:
+        """A query for the documents that a pipeline gives. Nothing runs before the query is read, unless it writes.
+
+        A pipeline that ends in `$out` or `$merge` runs once, with the collection's write concern. A synchronous call
+        runs it, and returns a finished query without documents. An asynchronous query runs it when it is awaited or
+        first read; one that never is emits a RuntimeWarning. Reading it again gives no documents and writes nothing; it
+        raises InvalidOperation while the run is not over, and when it failed. Chained methods and `explain` always do.
+
+        Parameters
+        ----------
+        pipeline
+            A list of stages.
+        options
+            allow_disk_use, batch_size, bypass_document_validation, collation, comment, hint, let, max_time_ms,
+            read_preference, read_concern, objectid, uuid, decimal, mixed, strings; as for `find`. PyMongo's spelling
+            (allowDiskUse, maxTimeMS, ...) works too.
+        session, schema, on_conflict, timeout, progress
+            As for `find`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For an argument that makes no sense.
+        InvalidQuery
+            For a pipeline that cannot be sent.
+        OperationFailure
+            For a write that failed: WriteConcernError where it was done and its write concern not met.
+        """
+        return build.aggregate(
+            AsyncQuery, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options
+        )
+
+    async def find_one(self, filter: Any = None, *args: Any, **options: Any) -> Document | None:
+        """The first document that matches, or None.
+
+        Parameters
+        ----------
+        filter
+            As for `find`; any value that is no mapping is taken for the value of `_id`.
+        args, options
+            As for `find`.
+        """
+        by_id = filter is not None and not isinstance(filter, Mapping)
+        return await self.find({"_id": filter} if by_id else filter, *args, **options).first()
+
+    async def count_documents(self, filter: Filter, session: AsyncClientSession | None = None, **options: Any) -> int:
+        """Count the documents that match.
+
+        Parameters
+        ----------
+        filter
+            As for `find`.
+        session
+            A session that `start_session` gave.
+        options
+            skip, limit, hint, collation, maxTimeMS, comment.
+        """
+        return await outcome(
+            self._namespace.core.count_documents(
+                self._namespace.database,
+                self._name,
+                encode.document({} if filter is None else filter, self.codec_options),
+                encoded_options(options, _COUNT_OPTIONS, self.codec_options),
+                session=native(session, self._namespace.core),
+                selection=self._namespace.selection(session),
+                timeout=self._settings.timeout,
+            )
+        )
+
+    async def estimated_document_count(self, **options: Any) -> int:
+        """The number of documents in the collection, from its metadata: at once, but not exact.
+
+        Parameters
+        ----------
+        options
+            maxTimeMS, comment.
+        """
+        return await outcome(
+            self._namespace.core.estimated_document_count(
+                self._namespace.database,
+                self._name,
+                encoded_options(options, _ESTIMATE_OPTIONS, self.codec_options),
+                selection=self._settings.selection,
+                timeout=self._settings.timeout,
+            )
+        )
+
+    async def distinct(
+        self, key: str, filter: Filter | None = None, session: AsyncClientSession | None = None, **options: Any
+    ) -> list[Any]:
+        """The different values of a key.
+
+        Parameters
+        ----------
+        key
+            The key, dotted for nested ones.
+        filter
+            As for `find`.
+        session
+            A session that `start_session` gave.
+        options
+            hint, collation, maxTimeMS, comment.
+        """
+        if not isinstance(key, str):
+            raise TypeError(f"key must be a str, got {type(key).__name__}")
+        reply = await outcome(
+            self._namespace.core.distinct(
+                self._namespace.database,
+                self._name,
+                key,
+                encode.document({} if filter is None else filter, self.codec_options),
+                encoded_options(options, _DISTINCT_OPTIONS, self.codec_options),
+                session=native(session, self._namespace.core),
+                selection=self._namespace.selection(session),
+                timeout=self._settings.timeout,
+            )
+        )
+        return list(bson.decode(reply, self.codec_options)["values"])
+
+    def to_pymongo(self) -> pymongo.asynchronous.collection.AsyncCollection[Any]:
+        """PyMongo's collection with the same settings, for what we do not have: change streams, search indexes, ..."""
+        return self.database.to_pymongo().get_collection(self._name, **for_pymongo(self._settings))
+
+    def __getitem__(self, name: str) -> Self:
+        return type(self)(self._database, f"{self._name}.{name}", self._settings)
+
+    def __getattr__(self, name: str) -> Self:
+        names.refuse(name, type(self).__name__, names.PYMONGO_COLLECTION, "sub-collection")
+        return self[name]
+
+    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+        method = self._name.rpartition(".")[2]
+        raise TypeError(f"a collection cannot be called; if {method}() was meant as a method, there is none")
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, AsyncCollection):
+            return bool(self._database == other._database) and self._name == other._name
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self._database, self._name))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._database!r}, {self._name!r})"

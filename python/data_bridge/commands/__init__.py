@@ -1,0 +1,1 @@
+"""Commands: encoding of arguments, options, names, operations; write results and server errors."""

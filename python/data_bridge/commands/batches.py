@@ -1,0 +1,170 @@
+"""Many statements: gathered into commands as large as a server takes, sent one after the other, their answers added up.
+
+Statements are taken from their iterator as they are sent, so that a generator of documents is never held whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .._core import InvalidOperation, InvalidQuery, ServerTimeout
+from . import encode, server_errors, statement
+from .statement import Statement
+
+if TYPE_CHECKING:
+    from bson.codec_options import CodecOptions
+
+_MAX_STATEMENTS = 100_000
+"""Statements a server takes in one command (maxWriteBatchSize)."""
+_ITEM_BYTES = 8
+"""Type, position and NUL that a statement takes in a list of up to 100,000."""
+FIELDS = {"insert": "documents", "update": "updates", "delete": "deletes"}
+KINDS = tuple(FIELDS)
+
+
+class Deadline:
+    """Seconds that are left for an operation of many commands."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """What is left of them.
+
+        Raises
+        ------
+        ServerTimeout
+            When nothing is.
+        """
+        if self._end is None:
+            return None
+        left = self._end - time.monotonic()
+        if left <= 0:
+            raise ServerTimeout(f"no answer from the server within {self._seconds:g} s")
+        return left
+
+
+def heads(collection: str, ordered: bool, shared: Mapping[str, Any], options: CodecOptions[Any]) -> dict[str, bytes]:
+    """What a command of each kind says before its statements; `let` is not for inserts."""
+    result = {}
+    for kind in KINDS:
+        fields = {key: value for key, value in shared.items() if kind != "insert" or key != "let"}
+        result[kind] = encode.document({kind: collection, "ordered": ordered, **fields}, options, "options")
+    return result
+
+
+def grouped(statements: Iterable[tuple[int, Statement]]) -> Iterator[tuple[int, Statement]]:
+    """For unordered writes: inserts, then updates, then deletions, so that few commands are needed."""
+    everything = list(statements)
+    for kind in KINDS:
+        yield from (entry for entry in everything if entry[1].kind == kind)
+
+
+def cut(statements: Iterable[tuple[int, Statement]], heads: Mapping[str, bytes]) -> Iterator[Batch]:
+    """Commands as large as a server takes, in order; statements are taken from their iterator as the commands are.
+
+    Raises
+    ------
+    InvalidOperation
+        When there are no statements.
+    InvalidQuery
+        For a statement that no command can hold.
+    """
+    batch: Batch | None = None
+    for position, one in statements:
+        if batch is None or not batch.takes(one):
+            if batch is not None:
+                yield batch
+            batch = Batch(one.kind, heads[one.kind])
+        batch.add(position, one)
+    if batch is None:
+        raise InvalidOperation("no operations to execute")
+    yield batch
+
+
+class Batch:
+    """The statements of one command."""
+
+    def __init__(self, kind: str, head: bytes) -> None:
+        self.kind = kind
+        self.once = True
+        self.ops: list[Any] = []
+        self.positions: list[int] = []
+        self._head = head
+        self._items: list[bytes] = []
+        self._room = statement.MAX_COMMAND_BYTES - len(head) - 16 - len(FIELDS[kind])
+
+    def takes(self, one: Statement) -> bool:
+        """Whether one more fits."""
+        size = len(one.encoded) + _ITEM_BYTES
+        return one.kind == self.kind and len(self._items) < _MAX_STATEMENTS and size <= self._room
+
+    def add(self, position: int, one: Statement) -> None:
+        size = len(one.encoded) + _ITEM_BYTES
+        if size > self._room:
+            raise InvalidQuery(f"operation {position} has {size:,} bytes, and no command can have more than 16 MiB")
+        self._room -= size
+        self._items.append(one.encoded)
+        self.ops.append(one.op)
+        self.positions.append(position)
+        self.once = self.once and one.once
+
+    def command(self) -> bytes:
+        return statement.command(self._head, FIELDS[self.kind], self._items)
+
+
+class Totals:
+    """What all commands did so far."""
+
+    def __init__(self) -> None:
+        self.details: dict[str, Any] = {
+            "writeErrors": [],
+            "writeConcernErrors": [],
+            "nInserted": 0,
+            "nUpserted": 0,
+            "nMatched": 0,
+            "nModified": 0,
+            "nRemoved": 0,
+            "upserted": [],
+        }
+        self._labels: set[str] = set()
+
+    def result(self) -> dict[str, Any]:
+        """The details of a BulkWriteResult.
+
+        Raises
+        ------
+        BulkWriteError
+            When a statement or a write concern failed.
+        """
+        if self.details["writeErrors"] or self.details["writeConcernErrors"]:
+            raise server_errors.bulk(self.details, tuple(sorted(self._labels)))
+        return self.details
+
+    def add(self, batch: Batch, reply: Mapping[str, Any], acknowledged: bool) -> bool:
+        """Add a reply; False when a statement in it failed."""
+        if not acknowledged:
+            return True
+        details, count = self.details, reply.get("n", 0)
+        if batch.kind == "insert":
+            details["nInserted"] += count
+        elif batch.kind == "delete":
+            details["nRemoved"] += count
+        else:
+            upserted = reply.get("upserted") or []
+            details["upserted"] += [{**entry, "index": batch.positions[entry["index"]]} for entry in upserted]
+            details["nUpserted"] += len(upserted)
+            details["nMatched"] += count - len(upserted)
+            details["nModified"] += reply.get("nModified", 0)
+        errors = reply.get("writeErrors") or []
+        for error in errors:
+            place = error["index"]
+            details["writeErrors"].append({**error, "index": batch.positions[place], "op": batch.ops[place]})
+        concern = server_errors.concern_error(reply)
+        if concern:
+            details["writeConcernErrors"].append(concern)
+        self._labels.update(reply.get("errorLabels") or ())
+        return not errors

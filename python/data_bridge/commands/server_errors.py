@@ -1,0 +1,75 @@
+"""What a server's reply says went wrong, as exceptions with PyMongo's names and details."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._core import BulkWriteError, DuplicateKeyError, OperationFailure, WriteConcernError, WriteError, WTimeoutError
+
+_DUPLICATE_KEY = (11000, 11001, 12582)
+_BULK_FAILED = 65
+"""The code that PyMongo gives a BulkWriteError."""
+
+
+def check(reply: Mapping[str, Any]) -> None:
+    """Raise for a reply that says a write, or its write concern, failed.
+
+    Raises
+    ------
+    WriteError, DuplicateKeyError, WriteConcernError, WTimeoutError
+        With the server's code, and its description as `details`.
+    """
+    errors = reply.get("writeErrors")
+    kind: type[OperationFailure]
+    if errors:
+        error = errors[-1]
+        kind = DuplicateKeyError if error.get("code") in _DUPLICATE_KEY else WriteError
+        raise made(kind, error.get("errmsg", ""), error.get("code", 0), error, _labels(reply))
+    concern = concern_error(reply)
+    if concern:
+        timed_out = "errInfo" in concern and concern["errInfo"].get("wtimeout")
+        text = concern.get("errmsg", "the write concern was not met")
+        kind = WTimeoutError if timed_out else WriteConcernError
+        raise made(kind, text, concern.get("code", 0), concern, _labels(reply), concern.get("codeName", ""))
+
+
+def bulk(details: dict[str, Any], labels: tuple[str, ...]) -> OperationFailure:
+    """The error of many writes, some of which failed. Its message names the first, and shows no document."""
+    errors, concerns = details["writeErrors"], details["writeConcernErrors"]
+    errors.sort(key=lambda error: error["index"])
+    if errors:
+        first = errors[0]
+        more = f"; {len(errors) - 1} more failed" if len(errors) > 1 else ""
+        text = f"operation {first['index']} failed: {first.get('errmsg', '')} (code {first.get('code')}){more}"
+    else:
+        text = f"the write concern was not met: {concerns[-1].get('errmsg', '')}"
+    return made(BulkWriteError, text, _BULK_FAILED, details, labels)
+
+
+def concern_error(reply: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The write concern error of a reply, with the reply's labels, as PyMongo shows it."""
+    concern = reply.get("writeConcernError")
+    if not concern:
+        return None
+    labels = reply.get("errorLabels")
+    return {**concern, "errorLabels": labels} if labels else dict(concern)
+
+
+def made(
+    kind: type[OperationFailure],
+    text: str,
+    code: int,
+    details: Any,
+    labels: tuple[str, ...] = (),
+    code_name: str = "",
+) -> OperationFailure:
+    """An OperationFailure of `kind` with its attributes."""
+    name = f", {code_name}" if code_name else ""
+    error = kind(text if kind is BulkWriteError else f"{text} (code {code}{name})")
+    error.code, error.code_name, error.labels, error.details = code, code_name, labels, details
+    return error
+
+
+def _labels(reply: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(sorted(reply.get("errorLabels") or ()))

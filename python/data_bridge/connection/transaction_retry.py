@@ -1,0 +1,42 @@
+"""When a transaction is worth another try."""
+
+from __future__ import annotations
+
+import random
+import time
+
+from .._core import ConnectionFailure, OperationFailure
+
+UNKNOWN_RESULT = "UnknownTransactionCommitResult"
+"""The label of a commit that may have happened."""
+
+_LIMIT = 120.0
+"""Seconds after which nothing is tried again, as the drivers' specification of transactions has it."""
+_FIRST_PAUSE = 0.005
+_LONGEST_PAUSE = 0.5
+
+
+class Attempts:
+    """The attempts of one `with_transaction`."""
+
+    def __init__(self) -> None:
+        self._end = time.monotonic() + _LIMIT
+        self._count = 0
+
+    def again(self, error: BaseException) -> bool:
+        """Whether the whole transaction may be tried again."""
+        return has_label(error, "TransientTransactionError") and time.monotonic() < self._end
+
+    def commit_again(self, error: BaseException) -> bool:
+        """Whether its commit may be tried again."""
+        return has_label(error, UNKNOWN_RESULT) and time.monotonic() < self._end
+
+    def pause(self) -> float:
+        """Seconds to wait before the next, longer each time, so that two that conflict do not meet again."""
+        self._count += 1
+        return float(random.random() * min(_FIRST_PAUSE * 1.5**self._count, _LONGEST_PAUSE))
+
+
+def has_label(error: BaseException, label: str) -> bool:
+    """Whether the server, or the driver, says this of an error."""
+    return isinstance(error, (OperationFailure, ConnectionFailure)) and label in error.labels

@@ -1,0 +1,128 @@
+"""Beanie's queries, read as Beanie itself does when it asks PyMongo."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..commands.options import CHAINED
+from ..errors import InvalidQuery
+from .queries import Read
+
+_FIND_ONLY = ("return_key", "show_record_id", "no_cursor_timeout", "allow_partial_results", "min", "max")
+_FIND = frozenset(name for name in CHAINED if name not in ("skip", "limit", "bypass_document_validation"))
+_AGGREGATE = frozenset(name for name in CHAINED if name not in ("skip", "limit", *_FIND_ONLY))
+_CAMEL = {CHAINED[name]: name for name in _AGGREGATE}
+_WITHOUT_EFFECT = {"cursor_type": 0, "oplog_replay": False}
+"""Options of PyMongo's that cannot be taken over, and the values of theirs that ask for nothing."""
+
+
+def reader_of(query: Any) -> Callable[[Any], Read] | None:
+    """How to read `query`; None when it is not Beanie's, or not one that reads.
+
+    Raises
+    ------
+    TypeError
+        For a query of Beanie 1, whose collections are Motor's.
+    """
+    reader = _reader_of(query)
+    if reader is not None and not hasattr(query.document_model, "get_pymongo_collection"):
+        raise TypeError(
+            "from_query() takes queries of Beanie 2, on PyMongo's AsyncMongoClient; this one is of Beanie 1, on Motor: "
+            "hand its get_filter_query() to find() of a collection of MongoClient or AsyncMongoClient"
+        )
+    return reader
+
+
+def _reader_of(query: Any) -> Callable[[Any], Read] | None:
+    find = sys.modules["beanie.odm.queries.find"]
+    if isinstance(query, find.FindMany):
+        return _find_many
+    if isinstance(query, find.FindOne):
+        return _find_one
+    if isinstance(query, find.AggregationQuery):
+        return _aggregation
+    return None
+
+
+def _find_many(query: Any) -> Read:
+    if query.fetch_links:
+        return _aggregate(query, query.build_aggregation_pipeline(), _projection(query))
+    options = _options(query, _FIND)
+    if query.sort_expressions:
+        options["sort"] = [(key, _direction(direction)) for key, direction in query.sort_expressions]
+    options.update(projection=_projection(query), skip=query.skip_number, limit=query.limit_number)
+    return Read(_collection(query), _filter(query), options=options)
+
+
+def _find_one(query: Any) -> Read:
+    if query.fetch_links:
+        # As Beanie: the links are of the first document that a find_many with the same conditions gives.
+        many = query.document_model.find_many(
+            *query.find_expressions,
+            session=query.session,
+            fetch_links=True,
+            projection_model=query.projection_model,
+            nesting_depth=query.nesting_depth,
+            nesting_depths_per_field=query.nesting_depths_per_field,
+            **query.pymongo_kwargs,
+        )
+        return _find_many(many.limit(1))
+    options = _options(query, _FIND)
+    options.update(projection=_projection(query), limit=1)
+    return Read(_collection(query), _filter(query), options=options)
+
+
+def _aggregation(query: Any) -> Read:
+    return _aggregate(query, query.get_aggregation_pipeline(), None)
+
+
+def _aggregate(query: Any, pipeline: list[Any], projection: Mapping[str, Any] | None) -> Read:
+    stages = [*pipeline, {"$project": projection}] if projection is not None else list(pipeline)
+    return Read(_collection(query), pipeline=stages, options=_options(query, _AGGREGATE, _CAMEL))
+
+
+def _collection(query: Any) -> Any:
+    return query.document_model.get_pymongo_collection()
+
+
+def _filter(query: Any) -> Any:
+    for each in query.find_expressions:
+        if not isinstance(each, Mapping):
+            # Beanie's signatures allow bools, for type checkers that take comparisons of fields for these.
+            raise TypeError(f"a condition of the Beanie query must be a mapping, got {type(each).__name__}")
+    return query.get_filter_query()
+
+
+def _projection(query: Any) -> Any:
+    from beanie.odm.utils.projection import get_projection
+
+    return get_projection(query.projection_model)
+
+
+def _direction(direction: Any) -> Any:
+    return int(direction) if isinstance(direction, int) else direction
+
+
+def _options(query: Any, known: frozenset[str], other_names: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """PyMongo's options of a Beanie query by our names.
+
+    Raises
+    ------
+    InvalidQuery
+        For one that cannot be taken over.
+    """
+    if query.session is not None:
+        raise InvalidQuery(
+            "session: one of PyMongo's cannot be used here; leave it out, or make the query with "
+            "from_pymongo(collection).find(..., session=) and a session of that client"
+        )
+    options: dict[str, Any] = {}
+    for given, value in query.pymongo_kwargs.items():
+        name = (other_names or {}).get(given, given)
+        if name in known:
+            options[name] = value
+        elif given not in _WITHOUT_EFFECT or value != _WITHOUT_EFFECT[given]:
+            raise InvalidQuery(f"{given}: this option of the Beanie query cannot be taken over")
+    return options

@@ -1,0 +1,1 @@
+"""Listeners to operations, and the log."""

@@ -1,0 +1,1 @@
+"""Asynchronous documents and their queries."""

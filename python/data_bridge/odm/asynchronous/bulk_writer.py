@@ -1,0 +1,195 @@
+"""Many writes of instances in as few commands as they fit in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import groupby
+from typing import Any
+
+from ...commands import server_errors
+from ...commands.operations import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
+from ...commands.write_results import BulkWriteResult
+from ...errors import BulkWriteError, InvalidQuery
+from ..errors import DocumentNotFound, RevisionConflict
+from ..models.bulk_requests import Request, Revisions, add_details
+from ..models.diff import changes
+from ..models.hooks import Event, hooks_of
+from ..models.registration import check_instance, collection_of
+from ..models.write_requests import (
+    changed,
+    guarded,
+    id_of,
+    new_document,
+    replace_request,
+    save_request,
+    update_of,
+    written,
+)
+from .outcome import maybe_await
+
+_MANY = {name: name for name in ("session", "collation", "hint")}
+"""Options of a query that `update_many` takes."""
+
+
+class AsyncBulkWriter:
+    # async only:
+    """Collects writes in an `async with` block and sends them at its end; a block that raises sends nothing."""
+
+    # end
+    # sync only:
+    # """Collects writes in a `with` block and sends them at its end; a block that raises sends nothing."""
+    # end
+
+    def __init__(self, model: Any, ordered: bool, session: Any, timeout: Any) -> None:
+        self._model = model
+        self._ordered = ordered
+        self._session = session
+        self._timeout = timeout
+        self._queued: list[tuple[Event | None, Any, Callable[[list[Any]], Request | None]]] = []
+        self.result: BulkWriteResult | None = None
+        """What was done, after the block; None where there was nothing to do."""
+
+    def insert(self, instance: Any) -> None:
+        """As the instance's `insert`."""
+
+        def request(_: list[Any]) -> Request:
+            document = new_document(instance)
+            return Request(InsertOne(document), document, True)
+
+        self._add(Event.INSERT, instance, request)
+
+    def save(self, instance: Any) -> None:
+        """As the instance's `save`, for one that has an `_id`."""
+
+        def request(_: list[Any]) -> Request | None:
+            found_by, update, document = save_request(instance)
+            if not update:
+                return None
+            return Request(UpdateOne(found_by, update, not instance._is_stored), document, instance._is_whole)
+
+        self._check(instance)
+        id_of(instance)
+        self._add(Event.SAVE, instance, request)
+
+    def replace(self, instance: Any, *, overwrite: bool = False) -> None:
+        """As the instance's `replace`."""
+
+        def request(_: list[Any]) -> Request:
+            found_by, document = replace_request(instance, overwrite)
+            return Request(ReplaceOne(found_by, document), document, True)
+
+        self._add(Event.REPLACE, instance, request)
+
+    def delete(self, instance: Any) -> None:
+        """As the instance's `delete`."""
+        self._check(instance)
+        found_by = {"_id": id_of(instance)}
+        self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by)))
+
+    def update(self, instance: Any, *updates: Any) -> None:
+        """Update operators on an instance's document; the instance is not read again."""
+        self._check(instance)
+        # Checked here, where it was asked for.
+        update_of(self._model, updates)
+        found_by = guarded(instance)
+
+        def request(by_hooks: list[Any]) -> Request:
+            return Request(UpdateOne(found_by, update_of(self._model, [*updates, *by_hooks])))
+
+        self._add(Event.UPDATE, instance, request)
+
+    def update_many(self, query: Any, *updates: Any) -> None:
+        """Update operators on all documents that a query of the model matches."""
+        options = query._options("update_many()", _MANY)
+        if query._collection != collection_of(self._model):
+            raise TypeError(f"a bulk writer of {self._model.__name__} takes queries of its collection only")
+        if options.pop("session", self._session) is not self._session:
+            raise InvalidQuery("update_many() takes no session of a query: give it to bulk_writer()")
+        operation = UpdateMany(query.get_filter_query(), update_of(query._model, updates), **options)
+        self._queued.append((None, None, lambda _: Request(operation)))
+
+    def _check(self, instance: Any) -> None:
+        check_instance(self._model, instance, f"a bulk writer of {self._model.__name__}")
+
+    def _add(self, event: Event, instance: Any, request: Callable[[list[Any]], Request | None]) -> None:
+        self._check(instance)
+        self._queued.append((event, instance, request))
+
+    async def commit(self) -> BulkWriteResult | None:
+        """Send what was collected; what was done, or None where there was nothing to do.
+
+        Raises
+        ------
+        BulkWriteError
+            When some writes failed. The instances are then as before.
+        DocumentNotFound, RevisionConflict
+            When some of the documents are not there. All others were written, while all instances are as before:
+            `reload()` tells which is which.
+        """
+        queued, self._queued = self._queued, []
+        requests: list[tuple[Event | None, Any, Request]] = []
+        revisions = Revisions()
+        for event, instance, make in queued:
+            by_hooks = [] if event is None else (await _before(event, instance))
+            if (request := make(by_hooks)) is not None:
+                revisions.follow(instance, request)
+                requests.append((event, instance, request))
+        if not requests:
+            return None
+        self.result = await self._send([request.operation for _, _, request in requests])
+        for event, instance, request in requests:
+            if request.document is not None:
+                revisions.restore(instance, request.document)
+                written(instance, request.document, whole=request.whole, session=self._session)
+            if event is not None:
+                for hook in hooks_of("after", instance, event):
+                    await maybe_await(hook())
+        return self.result
+
+    async def _send(self, operations: list[Any]) -> BulkWriteResult:
+        """Send them, and make sure that each that is for one document has found it."""
+        collection = collection_of(self._model, self._timeout)
+        details: dict[str, Any] = {}
+        failed: BulkWriteError | None = None
+        acknowledged, offset, missed = True, 0, 0
+        # The server counts matches of a whole command. So what may match any number of documents goes by itself.
+        for many, group in groupby(operations, key=lambda each: type(each) is UpdateMany):
+            part = list(group)
+            try:
+                result = await collection.bulk_write(part, ordered=self._ordered, session=self._session)
+                acknowledged, did = result.acknowledged, result.bulk_api_result
+            except BulkWriteError as error:
+                failed, did = failed or error, error.details
+            if acknowledged:
+                add_details(details, did, offset)
+            if acknowledged and not many:
+                expected = sum(isinstance(each, (UpdateOne, ReplaceOne)) for each in part)
+                missed += expected - did["nMatched"] - did["nUpserted"]
+            if failed is not None and self._ordered:
+                break
+            offset += len(part)
+        if failed is not None:
+            raise server_errors.bulk(details, tuple(failed.labels)) from failed
+        if missed:
+            name = self._model.__name__
+            if self._model.__odm__.settings.use_revision:
+                raise RevisionConflict(f"{missed} of the {name}s are not there in the revision that was read")
+            raise DocumentNotFound(f"{missed} of the {name}s are not there: somebody else deleted them")
+        return BulkWriteResult(details, acknowledged)
+
+    async def __aenter__(self) -> AsyncBulkWriter:
+        return self
+
+    async def __aexit__(self, kind: Any, *_: object) -> None:
+        if kind is None:
+            await self.commit()
+
+
+async def _before(event: Event, instance: Any) -> list[Any]:
+    """Run hooks; what they change of an instance that update operators are for goes with these."""
+    hooks = type(instance).__odm__.hooks
+    watched = event is Event.UPDATE and hooks.any("before", event)
+    before = changes(instance) if watched else None
+    for hook in hooks_of("before", instance, event):
+        await maybe_await(hook())
+    return [] if before is None else changed(instance, before)

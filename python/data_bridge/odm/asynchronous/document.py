@@ -1,0 +1,204 @@
+"""Models of the documents of a collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..queries.collection_model import CollectionModel
+from . import writes
+from .bulk_writer import AsyncBulkWriter
+from .query import AsyncModelQuery
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from ...commands.write_results import DeleteResult, UpdateResult
+    from ...query.async_query import AsyncQuery
+
+
+class AsyncDocument(CollectionModel):
+    # async only:
+    """A model of the documents of a collection.
+
+    Examples
+    --------
+    >>> class User(AsyncDocument):
+    ...     name: str
+    ...     age: int
+    >>> await init(client["app"], [User])                           # doctest: +SKIP
+    >>> await User.find(User.age > 25).sort(-User.age).to_list()    # doctest: +SKIP
+
+    What writes takes `session`, and `timeout`: the seconds that each command may take, in place of the client's; None
+    sets no limit. A query takes both in `find`, also for what it writes and counts.
+    """
+
+    _is_async: ClassVar[bool] = True
+    # end
+    # sync only:
+    # """A model of the documents of a collection.
+    #
+    # Examples
+    # --------
+    # >>> class User(Document):
+    # ...     name: str
+    # ...     age: int
+    # >>> init(client["app"], [User])                                 # doctest: +SKIP
+    # >>> User.find(User.age > 25).sort(-User.age).to_list()          # doctest: +SKIP
+    #
+    # What writes takes `session`, and `timeout`: the seconds that each command may take, in place of the client's; None
+    # sets no limit. A query takes both in `find`, also for what it writes and counts.
+    # """
+    # end
+    _query_type: ClassVar[type[Any]] = AsyncModelQuery
+
+    @classmethod
+    def find(cls, *filters: Any, **options: Any) -> AsyncModelQuery[Self]:
+        """A query for the documents that fulfil all conditions. Nothing runs before it is read.
+
+        Parameters
+        ----------
+        filters
+            Expressions such as `User.age > 25`, or mappings in the server's language.
+        options
+            skip, limit, with_children, fetch_links, and what `Collection.find` takes: session, hint, collation,
+            batch_size, max_time_ms, timeout, comment, schema, on_conflict, ...
+
+        Raises
+        ------
+        TypeError
+            For a filter that is neither.
+        InvalidQuery
+            For a value that does not fit its field, and for operators that run code and are not trusted.
+        """
+        return cls._query(filters, options)  # type: ignore[no-any-return]
+
+    @classmethod
+    def find_all(cls, **options: Any) -> AsyncModelQuery[Self]:
+        """A query for all documents."""
+        return cls.find(**options)
+
+    @classmethod
+    async def find_one(cls, *filters: Any, **options: Any) -> Self | None:
+        """The first document that fulfils all conditions, or None. As `find`."""
+        return await cls.find(*filters, **options).first_or_none()
+
+    @classmethod
+    async def get(cls, id: Any, **options: Any) -> Self | None:
+        """The document with this `_id`, or None. An ObjectId may be given as its 24 digits."""
+        return await cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
+
+    @classmethod
+    async def count(cls, **options: Any) -> int:
+        """How many documents there are; options as for `find`."""
+        return await cls.find(**options).count()
+
+    @classmethod
+    async def distinct(cls, field: Any, *filters: Any, **options: Any) -> list[Any]:
+        """The different values of a field."""
+        return await cls.find(*filters, **options).distinct(field)
+
+    @classmethod
+    def aggregate(cls, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
+        """A pipeline over the documents: a data_bridge AsyncQuery of plain Documents and tables."""
+        return cls._aggregated(pipeline, options)  # type: ignore[no-any-return]
+
+    # ---- writes -----------------------------------------------------------------------------------------------------
+
+    async def insert(self, *, session: Any = None, timeout: Any = ...) -> Self:
+        """Insert a document made of the instance, which gets an ObjectId if it has no `_id`.
+
+        Raises
+        ------
+        DuplicateKeyError
+            When a unique index has its key already.
+        ValidationError
+            When a value does not fit its field.
+        """
+        return await writes.insert(self, session, timeout)
+
+    async def save(self, *, session: Any = None, timeout: Any = ...) -> Self:
+        """Send what changed since the document was read or written; insert what is not stored yet.
+
+        Lists, dicts and embedded models that were changed in place are found by comparing them with what is stored.
+
+        Raises
+        ------
+        DocumentNotFound
+            When the document was deleted meanwhile.
+        RevisionConflict
+            With `Settings.use_revision`: when somebody else wrote the document meanwhile.
+        """
+        return await writes.save(self, session, timeout)
+
+    async def replace(self, *, overwrite: bool = False, session: Any = None, timeout: Any = ...) -> Self:
+        """Write the whole document.
+
+        Raises
+        ------
+        PartlyRead
+            When the instance was read in part, through a projection or with `Settings.read_whole = False`: keys that
+            were not read would be deleted, as `overwrite=True` does.
+        DocumentNotFound, RevisionConflict
+            As `save`.
+        """
+        return await writes.replace(self, overwrite, session, timeout)
+
+    async def update(self, *updates: Any, session: Any = None, timeout: Any = ...) -> Self:
+        """Run update operators on the document, and read it again.
+
+        Raises
+        ------
+        UnsavedChanges
+            When the instance was changed and not saved.
+        DocumentNotFound, RevisionConflict
+            As `save`.
+        """
+        return await writes.update(self, updates, session, timeout)
+
+    async def delete(self, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
+        """Delete the document."""
+        return await writes.delete(self, session, timeout)
+
+    async def reload(self, *, session: Any = None, timeout: Any = ...) -> Self:
+        """Read the document again; what was changed and not saved is forgotten."""
+        return await writes.reload(self, session, timeout)
+
+    @classmethod
+    async def insert_one(cls, instance: Self, *, session: Any = None, timeout: Any = ...) -> Self:
+        """Insert a document made of an instance. As `insert`."""
+        return await instance.insert(session=session, timeout=timeout)
+
+    @classmethod
+    async def insert_many(
+        cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None, timeout: Any = ...
+    ) -> list[Self]:
+        """Insert documents made of instances, in as few commands as they fit in.
+
+        Raises
+        ------
+        BulkWriteError
+            When some were not inserted.
+        """
+        return await writes.insert_many(cls, instances, ordered, session, timeout)
+
+    @classmethod
+    async def delete_many(cls, *filters: Any, session: Any = None, timeout: Any = ...) -> DeleteResult:
+        """Delete the documents that fulfil all conditions, of which there must be one."""
+        cls._required_filter(filters, "delete_many")
+        return await cls.find(*filters, session=session, timeout=timeout).delete()
+
+    @classmethod
+    async def delete_all(cls, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
+        """Delete all documents of the model."""
+        return await cls.find(session=session, timeout=timeout).delete()
+
+    @classmethod
+    async def update_all(cls, *updates: Any, session: Any = None, timeout: Any = ...) -> UpdateResult:
+        """Update all documents of the model."""
+        return await cls.find(session=session, timeout=timeout).update(*updates)
+
+    @classmethod
+    def bulk_writer(cls, *, ordered: bool = True, session: Any = None, timeout: Any = ...) -> AsyncBulkWriter:
+        """Many writes in as few commands as they fit in: `async with User.bulk_writer() as bulk: bulk.save(user)`."""
+        return AsyncBulkWriter(cls, ordered, session, timeout)

@@ -1,0 +1,139 @@
+"""Following links: one query for each field of links, however many documents there are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from ..converters.containers import ListPlan
+from ..errors import ValidationError
+from ..models.link import BackLink, Link, _restored
+from ..models.model import models_in
+from ..queries.query_base import ModelQueryBase
+from ..queries.query_spec import FOLLOWED
+
+IDS_AT_A_TIME = 100_000
+"""Ids in one `$in`: a command is 16 MB at most."""
+
+
+async def fetch_links(
+    query: ModelQueryBase[Any], instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Read the documents that links of `instances` refer to, where the query says so; `given` replaces its options."""
+    if query._asked.fetch_links:
+        options = {name: value for name, value in {**query._asked.options, **given}.items() if name in FOLLOWED}
+        await fetch(instances, options, query._elsewhere)
+
+
+async def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = None) -> None:
+    """Read what the links of `instances` refer to, in the database of `init` or elsewhere; `options` as for `find`."""
+    found: dict[int, tuple[Any, list[Any]]] = {}
+    leading: dict[int, bool] = {}
+    for each in instances:
+        _hold(each, found, leading)
+    for field, holders in found.values():
+        if field.plan.virtual:
+            await _fetch_back(field, _target(field, elsewhere), holders, options)
+        else:
+            await _fetch_forward(field, _target(field, elsewhere), holders, options)
+
+
+def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
+    """Note the instance, and what is embedded in it, for each field of links."""
+    info = getattr(type(instance), "__odm__", None)
+    for field in () if info is None else info.fields.values():
+        if field.plan.links is not None:
+            # What is embedded has no `_id` that others could link to.
+            if instance._is_collection or not field.plan.virtual:
+                found.setdefault(id(field), (field, []))[1].append(instance)
+        elif _leads(field, leading):
+            for embedded in models_in(_value(instance, field)):
+                _hold(embedded, found, leading)
+
+
+def _leads(field: Any, leading: dict[int, bool]) -> bool:
+    """Whether there may be links in what is embedded: what holds none is not built."""
+    if id(field) not in leading:
+        rest, seen = [field.plan], set()
+        while rest and not any(plan.links for plan in rest):
+            models = [plan.model for plan in rest if plan.model is not None]
+            rest = [part for plan in rest for part in plan.parts()]
+            for info in (info for model in models for info in model.__odm__.descendants()):
+                if info not in seen:
+                    seen.add(info)
+                    rest += [each.plan for each in info.fields.values()]
+        leading[id(field)] = bool(rest)
+    return leading[id(field)]
+
+
+def _value(instance: Any, field: Any) -> Any:
+    """A value of an instance; None for one that does not fit, which is an error where it is read."""
+    try:
+        return getattr(instance, field.name)
+    except ValidationError:
+        return None
+
+
+def _target(field: Any, elsewhere: Any) -> Any:
+    target = field.plan.links.target
+    return target if elsewhere is None else elsewhere.model(target)
+
+
+async def _fetch_forward(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
+    links = [link for each in instances for link in _links_in(_value(each, field))]
+    found = await _find(target, ["_id"], [_stored_id(target, link.id) for link in links], options)
+    by_id = {_key(each.id): each for each in found}
+    for link in links:
+        link._resolved(by_id.get(_key(link.id)))
+
+
+async def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
+    plan = field.plan.links
+    original = target.__odm__.path(plan.original)
+    if original._plan.links is None or original._plan.virtual or original._plan.keyed:
+        raise TypeError(f"{field.path!r}: {original!r} is no Link")
+    # A link is a DBRef; other programs store the bare _id.
+    keys = [f"{original._key}.$id", original._key]
+    ids = [_stored_id(type(each), each.id) for each in instances]
+    found = await _find(target, keys, ids, options)
+    by_id: dict[Any, list[Any]] = {}
+    for each in found:
+        # One that does not fit fails the query: left out, it would be missing in what it leads to, and nobody told.
+        for link in _links_in(getattr(each, plan.original)):
+            by_id.setdefault(_key(link.id), []).append(each)
+    several = isinstance(field.plan, ListPlan)
+    for instance in instances:
+        back = [_restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
+        instance._kept[field.name] = back if several else (back[0] if back else None)
+
+
+async def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[str, Any]) -> list[Any]:
+    wanted = list({_key(each): each for each in ids if each is not None}.values())
+    found: list[Any] = []
+    for start in range(0, len(wanted), IDS_AT_A_TIME):
+        conditions = [{key: {"$in": wanted[start : start + IDS_AT_A_TIME]}} for key in keys]
+        condition = conditions[0] if len(conditions) == 1 else {"$or": conditions}
+        found += await model.find(condition, with_children=True, **options).to_list()
+    return found
+
+
+def _stored_id(model: Any, id: Any) -> Any:
+    return None if id is None else model.__odm__.fields["id"].dump(id)
+
+
+def _links_in(value: Any) -> Iterator[Link[Any]]:
+    if isinstance(value, Link):
+        yield value
+    elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _links_in(each)
+
+
+def _key(id: Any) -> Any:
+    """`id` as a key of a dict, also where it is a document."""
+    try:
+        hash(id)
+    except TypeError:
+        return repr(id)
+    return id

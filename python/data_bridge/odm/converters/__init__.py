@@ -1,0 +1,1 @@
+"""Converters between stored values and annotated Python types."""

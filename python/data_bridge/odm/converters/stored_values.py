@@ -1,0 +1,63 @@
+"""Plans of types of `bson` whose values PyMongo reads as another type: Binary, DatetimeMS, and UUIDs as bytes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+from bson.binary import Binary
+from bson.datetime_ms import DatetimeMS
+from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
+
+from .converter import ScalarPlan
+
+
+class BinaryPlan(ScalarPlan):
+    """bytes and Binary: binary of any subtype.
+
+    PyMongo reads subtype 0 as `bytes`, and the subtype of UUIDs as a `UUID` where the codec options say so. A Binary is
+    the value that was written.
+    """
+
+    # A UUID alone does not tell its subtype and byte order: these are where it stands.
+    deep = True
+
+    def load(self, stored: Any, place: Any) -> Any:
+        if isinstance(stored, uuid.UUID) and (binary := _binary_at(place)) is not None:
+            return binary
+        return self.accept(stored)
+
+    def accept(self, value: Any) -> Any:
+        return Binary(value) if self.kind is Binary and type(value) is bytes else super().accept(value)
+
+
+class DatetimeMSPlan(ScalarPlan):
+    """DatetimeMS: a date of any year, which PyMongo reads as a `datetime` where it can."""
+
+    def load(self, stored: Any, place: Any) -> Any:
+        return DatetimeMS(stored) if isinstance(stored, dt.datetime) else super().load(stored, place)
+
+
+def _binary_at(place: Any) -> Binary | None:
+    """Return the binary at a place in a document as it is stored; None where the document is not known."""
+    path: list[str | int] = []
+    while isinstance(place, tuple):
+        place, step = place
+        path.insert(0, step)
+    if place is None or place.raw is None:
+        return None
+    try:
+        found: Any = RawBSONDocument(place.raw)
+        for step in path:
+            found = found[step]
+        if isinstance(found, Mapping):
+            found = found["$id"]
+    except (BSONError, LookupError, TypeError):
+        return None
+    return found if isinstance(found, Binary) else None
+
+
+STORED: dict[type, type[ScalarPlan]] = {bytes: BinaryPlan, Binary: BinaryPlan, DatetimeMS: DatetimeMSPlan}

@@ -1,0 +1,1 @@
+"""Typed expressions, updates and lookup of declared fields."""

@@ -1,0 +1,298 @@
+"""Fields as expressions: what `User.age` is, and what comparing it gives.
+
+Names without an underscore in front belong to the fields of models, so that `User.address.size` is always a field;
+operators that are no Python operators live in `operators`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from bson.regex import Regex
+
+from ...errors import InvalidQuery
+from ..converters.converter import AnyPlan, Plan, in_linked, not_stored
+from ..errors import Mismatch, describe
+from . import trust
+
+
+class Sort:
+    """A key and a direction: what `-User.age` gives."""
+
+    __slots__ = ("_root", "direction", "key")
+
+    def __init__(self, key: str, direction: int, _root: FieldPath | None = None) -> None:
+        self._root = _root
+        self.key = key
+        self.direction = direction
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sort) and (self.key, self.direction) == (other.key, other.direction)
+
+    def __hash__(self) -> int:
+        return hash((self.key, self.direction))
+
+    def __repr__(self) -> str:
+        return f"Sort({self.key!r}, {self.direction!r})"
+
+
+class Expression:
+    """A condition on documents. Combine with `&`, `|` and `~`; `and`, `or`, `not` and chained comparisons raise."""
+
+    __slots__ = ("_roots", "document")
+
+    def __init__(self, document: Mapping[str, Any]) -> None:
+        """A filter in the server's language, which is checked as one that `find` is given.
+
+        Raises
+        ------
+        TypeError
+            For what is no mapping.
+        InvalidQuery
+            For a mapping that holds operators which run code and is not trusted.
+        """
+        if not isinstance(document, Mapping):
+            raise TypeError(f"an Expression takes a mapping, got {describe(document)}")
+        self._roots: frozenset[FieldPath] = frozenset()
+        self.document = as_filter(document)
+        """The filter as it is sent."""
+
+    def __and__(self, other: Any) -> Expression:
+        return made(all_of([self, other]), roots_of(self, other))
+
+    def __rand__(self, other: Any) -> Expression:
+        return made(all_of([other, self]), roots_of(self, other))
+
+    def __or__(self, other: Any) -> Expression:
+        return made({"$or": [*_alternatives(self), *_alternatives(other)]}, roots_of(self, other))
+
+    def __ror__(self, other: Any) -> Expression:
+        return made({"$or": [*_alternatives(other), *_alternatives(self)]}, roots_of(self, other))
+
+    def __invert__(self) -> Expression:
+        return made({"$nor": [self.document]}, self._roots)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(
+            "a condition has no truth value: use & for and, | for or, ~ for not, and two comparisons for a range"
+        )
+
+    def __repr__(self) -> str:
+        return f"Expression({self.document!r})"
+
+
+def made(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expression:
+    """An expression of what operators made: values in it are values, whatever their keys look like.
+
+    `roots` are the fields of a model that it is about.
+    """
+    expression = Expression.__new__(Expression)
+    expression.document, expression._roots = document, frozenset(roots)
+    return expression
+
+
+def roots_of(*filters: Any) -> frozenset[FieldPath]:
+    """The fields of a model that filters are about, as far as they are expressions."""
+    roots: frozenset[FieldPath] = frozenset()
+    return roots.union(*(each._roots for each in filters if isinstance(each, Expression)))
+
+
+class FieldPath:
+    """A declared field, or one within it. Nothing but declared names resolves."""
+
+    __slots__ = ("_below", "_label", "_parent", "_root", "_source", "_step", "_stored_key")
+
+    def __init__(self, label: str, step: int | str, source: Any, parent: FieldPath | None = None) -> None:
+        self._parent = parent
+        self._root: FieldPath = self if parent is None else parent._root
+        self._label = label
+        self._step = step
+        """The last step of the key: a key, or a position in a list."""
+        self._stored_key = str(step) if parent is None else f"{parent._key}.{step}"
+        self._source = source
+        self._below: dict[str, FieldPath] = {}
+
+    @property
+    def _plan(self) -> Plan:
+        # A field of a model knows its plan once its annotation can be resolved.
+        source = self._source
+        return source if isinstance(source, Plan) else source.plan
+
+    @property
+    def _key(self) -> str:
+        """The dotted key in stored documents.
+
+        Raises
+        ------
+        InvalidQuery
+            For a BackLink: under its key nothing is stored, so that any condition on it would be one on null.
+        """
+        if self._plan.virtual:
+            raise InvalidQuery(not_stored(self._label, self._plan))
+        return self._stored_key
+
+    def __getattr__(self, name: str) -> FieldPath:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        # The same object each time: paths may be keys of a dict, which compares by identity first.
+        if name not in self._below:
+            found = self._plan.attribute(name)
+            if found is None and self._plan.links is not None and not self._plan.virtual:
+                raise AttributeError(in_linked(f"{self._label}.{name}", f"{self._label}.id", self._plan.links))
+            if found is None:
+                hint = f'; use {self._label}["{name}"]' if self._plan.free or self._plan.keyed else ""
+                raise AttributeError(f"{self._label} ({self._plan.name}) declares no field {name!r}{hint}")
+            key, source = found
+            self._below[name] = FieldPath(f"{self._label}.{name}", key, source, self)
+        return self._below[name]
+
+    def _named(self, name: str) -> FieldPath:
+        """The field below of a name, or else of a stored key."""
+        plan = self._plan
+        while plan.model is None and plan.item is not None and not plan.keyed:
+            plan = plan.item
+        if plan.links is not None and name in ("_id", "$id"):
+            name = "id"
+        if plan.model is not None and name not in plan.model.__odm__.fields:
+            field = plan.model.__odm__.by_key.get(name)
+            name = name if field is None else field.name
+        found: FieldPath = getattr(self, name)
+        return found
+
+    def __getitem__(self, step: int | str) -> Any:
+        plan = self._plan
+        if isinstance(step, bool) or not isinstance(step, (int, str)):
+            raise TypeError(f"{self._label} is indexed by a position or a key, got {type(step).__name__}")
+        if isinstance(step, int):
+            if step < 0:
+                raise InvalidQuery(f"{self._label}[{step}]: positions are counted from the start")
+        else:
+            check_key(step)
+        below = AnyPlan() if plan.free else plan.below(step)
+        if below is None:
+            lacks = f"position {step}" if isinstance(step, int) else "keys"
+            raise TypeError(f"{self._label} ({plan.name}) has no {lacks}")
+        return FieldPath(f"{self._label}[{step!r}]", step, below, self)
+
+    def __iter__(self) -> NoReturn:
+        # `__getitem__` would otherwise make it iterable, without end.
+        raise TypeError(f"{self._label} is a field of a model, not a value")
+
+    __contains__ = None
+
+    def _operand(self, value: Any) -> Any:
+        if isinstance(value, (FieldPath, Expression)):
+            raise TypeError(f"{self._label} cannot be compared with another field: use operators.Expr")
+        if value is None:
+            return None
+        try:
+            return self._plan.operand(value)
+        except Mismatch as mismatch:
+            place = "".join(f"[{step!r}]" for step in mismatch.path)
+            raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
+
+    def _compared(self, operator: str, value: Any) -> Expression:
+        return made({self._key: {operator: self._operand(value)}}, [self._root])
+
+    def __eq__(self, value: object) -> Expression:  # type: ignore[override]
+        operand = self._operand(value)
+        # Bare, these would be conditions: operators, or a pattern to match.
+        if isinstance(operand, (Mapping, Regex, re.Pattern)):
+            operand = {"$eq": operand}
+        return made({self._key: operand}, [self._root])
+
+    def __ne__(self, value: object) -> Expression:  # type: ignore[override]
+        return self._compared("$ne", value)
+
+    def __lt__(self, value: Any) -> Expression:
+        return self._compared("$lt", value)
+
+    def __le__(self, value: Any) -> Expression:
+        return self._compared("$lte", value)
+
+    def __gt__(self, value: Any) -> Expression:
+        return self._compared("$gt", value)
+
+    def __ge__(self, value: Any) -> Expression:
+        return self._compared("$gte", value)
+
+    def __hash__(self) -> int:
+        return hash(self._stored_key)
+
+    def __neg__(self) -> Sort:
+        return Sort(self._key, -1, self._root)
+
+    def __pos__(self) -> Sort:
+        return Sort(self._key, 1, self._root)
+
+    def __bool__(self) -> NoReturn:
+        raise TypeError(f"{self._label} is a field of a model, not a value: compare it with one")
+
+    def __repr__(self) -> str:
+        return self._label
+
+
+def path(field: Any) -> Any:
+    """The same field, for type checkers of any type: `path(User.address).city` where `address` may be None."""
+    return field
+
+
+def as_filter(value: Any) -> Mapping[str, Any]:
+    """The filter of an expression or mapping.
+
+    Raises
+    ------
+    TypeError
+        For anything else: a `bool`, say, means that a comparison has not become an expression.
+    InvalidQuery
+        For a mapping that holds operators which run code and is not trusted.
+    """
+    if isinstance(value, Expression):
+        return value.document
+    if isinstance(value, Mapping):
+        trust.check(value, "filter")
+        return trust.copied(value)  # type: ignore[no-any-return]
+    raise TypeError(
+        f"a filter must be an expression such as User.age > 25, or a mapping, got {describe(value)}; nothing was sent"
+    )
+
+
+def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:
+    """One filter of several."""
+    clauses: list[Mapping[str, Any]] = []
+    for each in filters:
+        document = as_filter(each)
+        if not document:
+            continue
+        clauses.extend(_clauses("$and", document))
+    if len(clauses) == 1:
+        return clauses[0]
+    return {"$and": clauses} if clauses else {}
+
+
+def _alternatives(filter: Any) -> list[Mapping[str, Any]]:
+    # Flat, so that many of them are not nested deeper than a command may be.
+    return _clauses("$or", as_filter(filter))
+
+
+def _clauses(operator: str, document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The clauses of a filter that is nothing but `operator`; any other is one clause."""
+    below = document.get(operator)
+    # What the server refuses stays as it is: a filter of `{"$and": []}` must not become one that everything matches.
+    flat = len(document) == 1 and isinstance(below, list) and below and all(isinstance(each, Mapping) for each in below)
+    return list(below) if flat and not isinstance(document, trust.Trusted) else [document]  # type: ignore[arg-type]
+
+
+def check_key(key: str) -> str:
+    """A key that can be part of a dotted path and is no operator.
+
+    Raises
+    ------
+    InvalidQuery
+        For any other.
+    """
+    if not key or "." in key or key.startswith("$") or "\0" in key:
+        raise InvalidQuery(f"{key!r} cannot stand in a path: no dots, no NUL, no $ in front, not empty")
+    return key

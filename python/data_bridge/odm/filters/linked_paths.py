@@ -1,0 +1,272 @@
+"""Dotted keys that lead into linked documents, in filters, projections and updates.
+
+A link stores a reference only, so that a condition on another key of the linked document matches nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from ...errors import InvalidQuery
+from ..converters.containers import DictPlan, EmbeddedPlan, ListPlan, TuplePlan
+from ..converters.converter import NonePlan, Plan, in_linked, not_stored
+from ..converters.unions import UnionPlan
+from ..filters import trust
+from ..filters.expressions import Expression, as_filter, made
+
+_LOGICAL = ("$and", "$or", "$nor")
+_ID = ("id", "_id")
+"""Names of the linked document's `_id`, which the reference stores as `$id`."""
+
+
+class _Blocked(NamedTuple):
+    """A dotted key that leads into a linked document."""
+
+    plan: Plan
+    """The converter of the link."""
+    position: int
+    """The step after the link."""
+
+
+_DEAD = object()
+"""The result for a key below a value that has no keys."""
+
+
+def has_links(model: Any) -> bool:
+    """Return whether a field of the model, or of what it embeds, is a link."""
+    return bool(_leading(model))
+
+
+def _leading(model: Any) -> Mapping[str, list[Plan]]:
+    """Return the plans of the keys that links are below, of the model and the classes below it."""
+    info = model.__odm__
+    # A class that was made since may be one below the model.
+    if info.leading is not None and info.leading[0] == info.made:
+        leading: Mapping[str, list[Plan]] = info.leading[1]
+        return leading
+    plans: dict[str, list[Plan]] = {}
+    unresolved = False
+    for below in info.descendants():
+        for field in below.fields.values():
+            try:
+                plans.setdefault(field.key, []).append(field.plan)
+            except NameError:
+                unresolved = True
+    found = {key: each for key, each in plans.items() if any(_links_below(plan, set()) for plan in each)}
+    if not unresolved:
+        info.leading = (info.made, found)
+    return found
+
+
+def condition(model: Any, filter: Any) -> Any:
+    """Return a filter in which `a.id` and `a._id` of a link `a` are `a.$id`, the key that is stored.
+
+    Raises
+    ------
+    InvalidQuery
+        For a condition on another key of a linked document, and for one on a BackLink.
+    """
+    if isinstance(filter, Expression):
+        document = _filter(model, filter.document, ())
+        return filter if document is filter.document else made(document, filter._roots)
+    # An expression, as it is checked: queries look at mappings again with each chained call.
+    return made(_filter(model, as_filter(filter), ())) if isinstance(filter, Mapping) else filter
+
+
+def projection(model: Any, keys: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a projection as `condition` returns a filter.
+
+    Raises
+    ------
+    InvalidQuery
+        For a key of a linked document.
+    """
+    return dict(_projection(model, keys, ())) if has_links(model) else dict(keys)
+
+
+def check_projection(model: Any, keys: Mapping[str, Any] | None) -> None:
+    """Refuse a projection that names keys of linked documents.
+
+    Raises
+    ------
+    InvalidQuery
+        For such a key.
+    """
+    if keys is not None and has_links(model):
+        _projection(model, keys, ())
+
+
+def check_changes(model: Any, changes: Mapping[Any, Any]) -> None:
+    """Refuse to set keys of linked documents: they would be stored beside the reference.
+
+    Raises
+    ------
+    InvalidQuery
+        For such a key.
+    """
+    if has_links(model):
+        for key in changes:
+            blocked = _blocked(model, str(key).split("."))
+            if blocked is not None and not blocked.plan.virtual:
+                raise _error(model, str(key).split("."), blocked)
+
+
+def _filter(model: Any, document: Mapping[str, Any], prefix: tuple[str, ...]) -> Mapping[str, Any]:
+    changed: dict[str, Any] = {}
+    for key, value in document.items():
+        name, below = key, value
+        if key in _LOGICAL and isinstance(value, (list, tuple)):
+            below = _each(value, lambda each: _filter(model, each, prefix))
+        elif key == "$expr":
+            _check_expression(model, value)
+        elif isinstance(key, str) and not key.startswith("$"):
+            path = (*prefix, *key.split("."))
+            name = ".".join(_stored(model, path)[len(prefix) :])
+            below = _operators(model, value, path)
+        if name in changed:
+            raise InvalidQuery(f"a filter names {name!r} twice")
+        changed[name] = below
+    return _like(document, changed)
+
+
+def _operators(model: Any, value: Any, path: tuple[str, ...]) -> Any:
+    """Return the condition on one key, whose `$elemMatch` may name keys below it."""
+    if not isinstance(value, Mapping):
+        return value
+    changed: dict[str, Any] = {}
+    for operator, below in value.items():
+        if operator == "$elemMatch" and isinstance(below, Mapping):
+            below = _filter(model, below, path)
+        elif operator == "$not":
+            below = _operators(model, below, path)
+        elif operator == "$all" and isinstance(below, (list, tuple)):
+            below = _each(below, lambda each: _operators(model, each, path))
+        changed[operator] = below
+    return _like(value, changed)
+
+
+def _projection(model: Any, keys: Mapping[str, Any], prefix: tuple[str, ...]) -> Mapping[str, Any]:
+    changed: dict[str, Any] = {}
+    for key, value in keys.items():
+        path, below = (*prefix, *str(key).split(".")), value
+        name = ".".join(_stored(model, path)[len(prefix) :])
+        if not isinstance(value, Mapping) or not value or any(str(each).startswith("$") for each in value):
+            if isinstance(value, Mapping) and isinstance(value.get("$elemMatch"), Mapping):
+                below = _operators(model, value, path)
+            else:
+                _check_expression(model, value)
+        else:
+            below = _projection(model, value, path)
+        if name in changed:
+            raise InvalidQuery(f"a projection names {name!r} twice")
+        changed[name] = below
+    return _like(keys, changed)
+
+
+def _check_expression(model: Any, value: Any) -> None:
+    """Refuse an aggregation expression that reads a key of a linked document."""
+    if isinstance(value, str):
+        head, _, rest = value.partition(".")
+        if head in ("$$ROOT", "$$CURRENT") and rest:
+            path = rest.split(".")
+        elif value.startswith("$") and not value.startswith("$$"):
+            path = value[1:].split(".")
+        else:
+            return
+        blocked = _blocked(model, path)
+        if blocked is not None:
+            raise _error(model, path, blocked)
+    elif isinstance(value, Mapping):
+        for operator, below in value.items():
+            if operator != "$literal":
+                _check_expression(model, below)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            _check_expression(model, each)
+
+
+def _each(values: Iterable[Any], convert: Any) -> list[Any]:
+    """Return the values, mappings among them converted; the same list where none changed."""
+    converted = [convert(each) if isinstance(each, Mapping) else each for each in values]
+    same = isinstance(values, list) and all(new is old for new, old in zip(converted, values, strict=True))
+    return values if same else converted  # type: ignore[return-value]
+
+
+def _like(old: Mapping[str, Any], new: dict[str, Any]) -> Mapping[str, Any]:
+    """Return the old mapping where the new one is the same."""
+    if len(old) == len(new) and all(key in old and old[key] is value for key, value in new.items()):
+        return old
+    return trust.Trusted(new) if isinstance(old, trust.Trusted) else new
+
+
+def _stored(model: Any, path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the path as it is stored."""
+    blocked = _blocked(model, path)
+    if blocked is None:
+        return path
+    at = blocked.position
+    if blocked.plan.virtual or path[at] not in _ID:
+        raise _error(model, path, blocked)
+    return (*path[:at], "$id", *path[at + 1 :])
+
+
+def _error(model: Any, path: Iterable[str], blocked: _Blocked) -> InvalidQuery:
+    steps, at, plan = list(path), blocked.position, blocked.plan
+    link = ".".join(steps[:at])
+    if plan.virtual:
+        return InvalidQuery(not_stored(f"{model.__name__}: {link!r}", plan))
+    return InvalidQuery(in_linked(f"{model.__name__}: {'.'.join(steps)!r}", f"{link}.$id", plan))
+
+
+def _blocked(model: Any, path: Iterable[str]) -> _Blocked | None:
+    first, *rest = path
+    found = _any(_below(plan, rest, 0) for plan in _leading(model).get(first, ()))
+    return found._replace(position=found.position + 1) if isinstance(found, _Blocked) else None
+
+
+def _below(plan: Plan, steps: list[str], at: int) -> Any:
+    """Return where a path goes: into a linked document, to a value that has no keys (_DEAD), or elsewhere (None)."""
+    if isinstance(plan, UnionPlan):
+        return _any(_below(each, steps, at) for each in plan.members if not isinstance(each, NonePlan))
+    if plan.links is plan and plan.virtual:
+        return _Blocked(plan, at)
+    if isinstance(plan, ListPlan):
+        return _below(plan.item, steps, _item_step(steps, at))
+    if plan.free or at == len(steps):
+        return None
+    if plan.links is plan:
+        # References have the keys $ref, $id and $db.
+        return None if steps[at].startswith("$") else _Blocked(plan, at)
+    if isinstance(plan, TuplePlan):
+        return _any(_below(each, steps, _item_step(steps, at)) for each in plan.items)
+    if isinstance(plan, DictPlan):
+        return _below(plan.item, steps, at + 1)
+    if isinstance(plan, EmbeddedPlan):
+        return _any(_below(each, steps, at + 1) for each in _leading(plan.model).get(steps[at], ()))
+    return _DEAD
+
+
+def _item_step(steps: list[str], at: int) -> int:
+    """Return the step that a path goes on with in the items of a list: a position may be left out."""
+    positional = at < len(steps) and (steps[at].isdigit() or steps[at] == "$" or steps[at].startswith("$["))
+    return at + positional
+
+
+def _any(found: Iterator[Any]) -> Any:
+    """Return what holds where any of several may be stored."""
+    results = list(found)
+    if any(each is None for each in results) or not results:
+        return None
+    return next((each for each in results if each is not _DEAD), _DEAD)
+
+
+def _links_below(plan: Plan, seen: set[Any]) -> bool:
+    if plan.links is not None:
+        return True
+    if plan.model is not None and plan.model not in seen:
+        seen.add(plan.model)
+        fields = [field for info in plan.model.__odm__.descendants() for field in info.fields.values()]
+        if any(_links_below(field.plan, seen) for field in fields):
+            return True
+    return any(_links_below(each, seen) for each in plan.parts())

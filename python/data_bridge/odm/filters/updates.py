@@ -1,0 +1,288 @@
+"""Update operators. Values are converted as the fields say, and are never taken for operators."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, overload
+
+from bson.regex import Regex
+
+from ...errors import InvalidQuery
+from ..converters.converter import Plan
+from ..errors import Mismatch
+from . import linked_paths, trust
+from .expressions import Expression, FieldPath, roots_of
+from .lookup import check_items, resolve
+
+_MISSING: Any = object()
+_SOME_TIME = dt.datetime(2000, 1, 1, 12)
+"""As the server's times are: no midnight."""
+
+
+class Update:
+    """One update operator and the fields it changes: `Set({User.age: 5, User.name: "Ada"})`, or `Set(User.age, 5)`.
+
+    The second form is for single fields, and for those that type checkers take for lists, which are no keys of dicts.
+    """
+
+    operator: str
+
+    @overload
+    def __init__(self, changes: Mapping[Any, Any], /) -> None: ...
+    @overload
+    def __init__(self, field: Any, value: Any, /) -> None: ...
+    def __init__(self, changes: Any, value: Any = _MISSING, /) -> None:
+        if value is not _MISSING:
+            changes = {changes: value}
+        if not isinstance(changes, Mapping) or not changes:
+            raise TypeError(f"{type(self).__name__} takes a mapping of fields to values, or a field and a value")
+        self.changes = dict(changes)
+
+    def document(self, model: Any) -> dict[str, Any]:
+        """{operator: {key: value}}, fields found in `model`."""
+        changes = {}
+        for field, value in self.changes.items():
+            found = resolve(model, field)
+            changes[found._key] = self._value(found, value)
+        return {self.operator: changes}
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        return _whole(field, value)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.changes!r})"
+
+
+class Set(Update):
+    """Sets fields to values."""
+
+    operator = "$set"
+
+
+class SetOnInsert(Update):
+    """Sets fields where an upsert inserts."""
+
+    operator = "$setOnInsert"
+
+
+class Inc(Update):
+    """Adds to numbers."""
+
+    operator = "$inc"
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        # A number that the field could hold itself: 1.5 more of an int would be none.
+        return _whole(field, value)
+
+
+class Mul(Inc):
+    """Multiplies numbers, by what the field could hold itself."""
+
+    operator = "$mul"
+
+
+class Min(Update):
+    """Sets fields to values that are less."""
+
+    operator = "$min"
+
+
+class Max(Update):
+    """Sets fields to values that are greater."""
+
+    operator = "$max"
+
+
+class Unset(Update):
+    """Removes fields: `Unset(User.age, User.name)`."""
+
+    operator = "$unset"
+
+    def __init__(self, *fields: Any) -> None:
+        super().__init__(dict.fromkeys(fields, ""))
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        return ""
+
+
+class Rename(Update):
+    """Renames fields: `Rename({User.old: "new"})`."""
+
+    operator = "$rename"
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        if not isinstance(value, str):
+            raise TypeError(f"the new name of {field!r} must be a str, got {type(value).__name__}")
+        return value
+
+
+class CurrentDate(Update):
+    """Sets fields to the server's time: `CurrentDate(User.seen)`."""
+
+    operator = "$currentDate"
+
+    def __init__(self, *fields: Any) -> None:
+        super().__init__(dict.fromkeys(fields, True))
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        _whole(field, _SOME_TIME)
+        return True
+
+
+class Pop(Update):
+    """Removes the last item of lists (1) or the first (-1)."""
+
+    operator = "$pop"
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        if value not in (1, -1) or isinstance(value, bool):
+            raise InvalidQuery(f"Pop takes 1 (the last item) or -1 (the first), got {value!r}")
+        return value
+
+
+class Each:
+    """Several items for Push and AddToSet; the rest is for Push.
+
+    Parameters
+    ----------
+    position
+        Where to insert; the end by default.
+    slice
+        How many items to keep: from the start, or the end when negative.
+    sort
+        1 or -1 for items, or a mapping of their fields to 1 and -1.
+    """
+
+    def __init__(
+        self, items: Iterable[Any], *, position: int | None = None, slice: int | None = None, sort: Any = None
+    ) -> None:
+        self.items = _listed("Each", items)
+        self.modifiers = {
+            name: value
+            for name, value in (("$position", position), ("$slice", slice), ("$sort", sort))
+            if value is not None
+        }
+
+
+class Push(Update):
+    """Appends an item to lists; several with `Each`."""
+
+    operator = "$push"
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        # Always by $each: a mapping from outside must not become a modifier.
+        each = value if isinstance(value, Each) else Each([value])
+        modifiers = dict(each.modifiers)
+        if "$sort" in modifiers:
+            modifiers["$sort"] = _item_sort(field, modifiers["$sort"])
+        return {"$each": [_item(field, item) for item in each.items], **modifiers}
+
+
+class AddToSet(Push):
+    """Appends an item to lists that do not hold it; several with `Each`."""
+
+    operator = "$addToSet"
+
+
+class Pull(Update):
+    """Removes items: those equal to a value, or those that fulfil an expression of the item's model."""
+
+    operator = "$pull"
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        if isinstance(value, Expression):
+            check_items(field, roots_of(value))
+            return value.document
+        item = _item(field, value)
+        if isinstance(item, Mapping) and any(str(key).startswith("$") for key in item):
+            raise InvalidQuery(f"Pull takes a value or an expression, got a mapping with operators: {value!r}")
+        if isinstance(item, (Regex, re.Pattern)):
+            raise InvalidQuery("Pull takes a value or an expression, got a pattern: use RegEx in an expression")
+        return {"$in": [item]}
+
+
+class PullAll(Update):
+    """Removes items equal to any of some values."""
+
+    operator = "$pullAll"
+
+    def _value(self, field: FieldPath, value: Any) -> Any:
+        return [_item(field, item) for item in _listed("PullAll", value)]
+
+
+def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
+    """One update of several operators and mappings.
+
+    Raises
+    ------
+    TypeError
+        For what is neither.
+    InvalidQuery
+        For an empty update, for a mapping that is no update, and where two change the same key.
+    """
+    merged: dict[str, Any] = {}
+    for update in updates:
+        if isinstance(update, Update):
+            document: Mapping[str, Any] = update.document(model)
+        elif isinstance(update, Mapping):
+            trust.check(update, "update")
+            document = update
+            for changes in update.values():
+                if isinstance(changes, Mapping):
+                    linked_paths.check_changes(model, changes)
+        else:
+            raise TypeError(f"an update must be an operator such as Set, or a mapping, got {type(update).__name__}")
+        for operator, changes in document.items():
+            if not operator.startswith("$") or not isinstance(changes, Mapping):
+                raise InvalidQuery(f"{operator!r} is no update operator; to replace a whole document use replace()")
+            into = merged.setdefault(operator, {})
+            for key, value in changes.items():
+                if key in into:
+                    raise InvalidQuery(f"{operator} names {key!r} twice")
+                into[key] = value
+    if not merged:
+        raise InvalidQuery("an update must change something")
+    return merged
+
+
+def _listed(what: str, items: Any) -> list[Any]:
+    if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
+        raise TypeError(f"{what} takes a list of items, got {type(items).__name__}")
+    return list(items)
+
+
+def _whole(field: FieldPath, value: Any) -> Any:
+    """A value of the field itself, not of one of its items."""
+    if value is None and not field._plan.nullable:
+        raise InvalidQuery(f"{field!r}: expected {field._plan.name}, got None")
+    return _checked(field, field._plan, value)
+
+
+def _item(field: FieldPath, value: Any) -> Any:
+    plan = field._plan
+    if plan.item is None or plan.keyed:
+        if plan.free:
+            return _checked(field, plan, value)
+        raise InvalidQuery(f"{field!r} ({plan.name}) is no list")
+    return _checked(field, plan.item, value)
+
+
+def _item_sort(field: FieldPath, sort: Any) -> Any:
+    """An order of items, fields of their model found by name."""
+    for direction in sort.values() if isinstance(sort, Mapping) else [sort]:
+        if direction not in (1, -1) or isinstance(direction, bool):
+            raise InvalidQuery(f"{field!r}: items are sorted by 1 or -1, got {direction!r}")
+    item = field._plan.item
+    if not isinstance(sort, Mapping) or item is None or item.model is None:
+        return sort
+    return {resolve(item.model, key)._key: direction for key, direction in sort.items()}
+
+
+def _checked(field: FieldPath, plan: Plan, value: Any) -> Any:
+    try:
+        return plan.dump(plan.accept(value))
+    except Mismatch as mismatch:
+        place = "".join(f"[{step!r}]" for step in mismatch.path)
+        raise InvalidQuery(f"{field!r}{place}: expected {mismatch.expected}, got {mismatch.found}") from None

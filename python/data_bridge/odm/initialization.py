@@ -1,0 +1,48 @@
+"""`init`: gives models their collections, and makes the indexes that they declare."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from typing import Any, overload
+
+from ..asynchronous.database import AsyncDatabase
+from ..synchronous.database import Database
+from .asynchronous.document import AsyncDocument
+from .models.registration import bind, check, indexes_of
+from .synchronous.document import Document
+
+
+@overload
+def init(database: Database, models: Iterable[type[Document]]) -> None: ...
+@overload
+def init(database: AsyncDatabase, models: Iterable[type[AsyncDocument]]) -> Awaitable[None]: ...
+def init(database: Any, models: Iterable[type[Any]]) -> Any:
+    """Give models their collections in `database`, and make the indexes they declare.
+
+    It may be called for several databases, of several clients, each with models of its own; a model that is named again
+    moves to the new database. For AsyncDocuments it is awaited.
+
+    Raises
+    ------
+    TypeError
+        For what is no model of this kind of database, before any model is touched.
+    NameError
+        For an annotation that names a class which does not exist.
+    """
+    models = list(models)
+    for model in models:
+        check(database, model)
+    for model in models:
+        bind(model, database)
+    if isinstance(database, AsyncDatabase):
+        return _make_indexes(models)
+    for model in models:
+        if indexes := indexes_of(model):
+            model.__odm__.collection.create_indexes(indexes)
+    return None
+
+
+async def _make_indexes(models: list[Any]) -> None:
+    for model in models:
+        if indexes := indexes_of(model):
+            await model.__odm__.collection.create_indexes(indexes)

@@ -1,0 +1,1 @@
+"""Model classes: fields, links, settings, registration, changes."""

@@ -1,0 +1,27 @@
+"""Instances over Arrow data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...connection.codec import DEFAULT
+from ...query.result import Result, from_arrow
+from ..errors import NotInitialized
+from .registration import collection_of, with_uuids
+
+
+def instances(model: Any, data: Any) -> list[Any]:
+    """An instance of `model` for each row of `data`."""
+    # A result has its documents still: no table is made of it.
+    result = data if isinstance(data, Result) else from_arrow(data, codec_options=_options(model))
+    # Never whole: a table does not say which other keys its documents have.
+    maker = model.__odm__.maker(False, model.__odm__.in_tree)
+    made: list[Any] = result._data.instances(maker)
+    return made
+
+
+def _options(model: Any) -> Any:
+    try:
+        return collection_of(model).codec_options
+    except NotInitialized:
+        return with_uuids(DEFAULT)

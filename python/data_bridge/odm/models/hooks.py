@@ -1,0 +1,82 @@
+"""Methods that run before and after writes."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Event(str, enum.Enum):
+    """What an instance is written by."""
+
+    INSERT = "insert"
+    SAVE = "save"
+    REPLACE = "replace"
+    UPDATE = "update"
+    DELETE = "delete"
+
+
+def before_event(*events: Event | str) -> Callable[[F], F]:
+    """A method to run before these events; what it raises stops them. It may change the instance."""
+    return _mark("before", events)
+
+
+def after_event(*events: Event | str) -> Callable[[F], F]:
+    """A method to run after these events have succeeded."""
+    return _mark("after", events)
+
+
+def _mark(when: str, events: tuple[Event | str, ...]) -> Callable[[F], F]:
+    if not events:
+        raise TypeError(f"{when}_event takes at least one event")
+    known = [(when, Event(event)) for event in events]
+
+    def mark(method: F) -> F:
+        method.__dict__.setdefault("_odm_events", []).extend(known)
+        return method
+
+    return mark
+
+
+class Hooks:
+    """The hooks of a model class, in order of definition, the base's first."""
+
+    def __init__(self, methods: dict[tuple[str, Event], list[str]]) -> None:
+        self._methods = methods
+
+    @classmethod
+    def of(cls, model: Any) -> Hooks:
+        """Those that a class has.
+
+        Raises
+        ------
+        TypeError
+            For an `async def` on a model that is not asynchronous.
+        """
+        methods: dict[tuple[str, Event], list[str]] = {}
+        names = dict.fromkeys(name for base in reversed(model.__mro__) for name in base.__dict__)
+        for name in names:
+            method = inspect.getattr_static(model, name, None)
+            for when, event in getattr(method, "_odm_events", ()):
+                if inspect.iscoroutinefunction(method) and not model._is_async:
+                    raise TypeError(f"{model.__name__}.{name} is `async def`: only an AsyncDocument can await it")
+                methods.setdefault((when, event), []).append(name)
+        return cls(methods)
+
+    def any(self, when: str, event: Event) -> bool:
+        """Whether there is one."""
+        return (when, event) in self._methods
+
+    def names(self, when: str, events: Iterable[Event]) -> Iterable[str]:
+        """The methods to call, in order; one that is for several of `events` is called once."""
+        return dict.fromkeys(name for event in events for name in self._methods.get((when, event), ()))
+
+
+def hooks_of(when: str, instance: Any, *events: Event) -> list[Callable[[], Any]]:
+    """The hooks of an instance to call before or after events; each may return an awaitable."""
+    hooks: Hooks = type(instance).__odm__.hooks
+    return [getattr(instance, name) for name in hooks.names(when, events)]

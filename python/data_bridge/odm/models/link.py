@@ -1,0 +1,235 @@
+"""Links between documents of different collections, stored as DBRefs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from bson.dbref import DBRef
+
+from ..converters.converter import Plan, plain
+from ..errors import Mismatch, NotFetched
+from .database_variants import model_at
+
+T = TypeVar("T")
+
+
+class _LinkState(Generic[T]):
+    """The attributes of a link. Links that are read are made as this class, which sets them without `__setattr__`."""
+
+    __slots__ = ("_document", "_fetched", "_stored", "id", "model")
+
+    _document: T | None
+    _fetched: bool
+    _stored: tuple[Any, Any] | None
+    id: Any
+    model: Any
+
+
+class Link(_LinkState[T]):
+    """A reference to a document of another model.
+
+    `link.id` is its `_id`. Once it was fetched, `link.document` is the document and all other attributes are its own;
+    `link.document` is None where the collection has no such document.
+
+    Parameters
+    ----------
+    target
+        An instance, or a model with the `_id` as the second argument.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, target: T | type[T], id: Any = None) -> None:
+        self._document = None
+        self._fetched = False
+        self._stored = None
+        given: Any = target
+        if isinstance(target, type):
+            self.model = given
+            self.id = given.__odm__.fields["id"].plan.accept(id)
+        else:
+            self.model, self.id = type(given), given.id
+            self._resolved(given)
+
+    def _resolved(self, document: T | None) -> None:
+        self._document, self._fetched = document, True
+
+    @property
+    def document(self) -> T | None:
+        """What it refers to; None where there is no such document.
+
+        Raises
+        ------
+        NotFetched
+            Before it was fetched.
+        """
+        return self._value()
+
+    def _value(self) -> T | None:
+        if not self._fetched:
+            raise NotFetched(f"{self!r} was not fetched: use fetch_links, or its fetch()")
+        return self._document
+
+    def fetch(self, session: Any = None, *, timeout: Any = ...) -> Any:
+        """Read the document, or None where there is none; awaited for AsyncDocuments."""
+        if not self.model._is_async:
+            self._resolved(self.model.get(self.id, with_children=True, session=session, timeout=timeout))
+            return self._document
+        return self._fetch_async(session, timeout)
+
+    async def _fetch_async(self, session: Any, timeout: Any) -> T | None:
+        self._resolved(await self.model.get(self.id, with_children=True, session=session, timeout=timeout))
+        return self._document
+
+    def to_ref(self) -> DBRef:
+        """The reference that is stored for a new link."""
+        if self.id is None:
+            raise Mismatch(f"a {self.model.__name__} that was inserted", None, found="one without an _id")
+        return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].plan.dump(self.id))
+
+    def _dumped(self) -> Any:
+        """As it is stored: as it was read, in whatever form, or a reference."""
+        if self._stored is not None and self._stored[1] == self.id:
+            return self._stored[0]
+        return self.to_ref()
+
+    def __getattr__(self, name: str) -> Any:
+        # Copy and pickle look for their own names before the slots are filled.
+        if name.startswith("_") or name in ("id", "model"):
+            raise AttributeError(name)
+        document = self._value()
+        if name == "document":
+            return document  # its own lookup has failed: the line above said why
+        if document is None:
+            raise AttributeError(f"{self!r} refers to a document that does not exist: {name!r} cannot be read")
+        return getattr(document, name)
+
+    if not TYPE_CHECKING:
+        # Type checkers find the mistake where there is none.
+        def __setattr__(self, name: str, value: Any) -> None:
+            if name not in _LinkState.__slots__:
+                model = self.model.__name__
+                raise AttributeError(
+                    f"{self!r} is a reference, and its {name!r} cannot be set: set it on the {model} itself, "
+                    f"`link.document` of a link that was fetched, and save() that"
+                )
+            object.__setattr__(self, name, value)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Link):
+            if self.id is None or other.id is None:
+                return self is other or (self._fetched and self._document is other._document)
+            same: bool = self.model.__odm__.settings.name == other.model.__odm__.settings.name and self.id == other.id
+            return same
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model.__name__}, {self.id!r})"
+
+    def __reduce__(self) -> Any:
+        return _restored, (type(self), self.model, self.id, self._document, self._fetched, self._stored)
+
+    @classmethod
+    def _plan_of(cls, arguments: list[Any]) -> Plan:
+        if len(arguments) != 1 or not getattr(arguments[0], "_is_collection", False):
+            raise TypeError(f"a {cls.__name__} names one Document or AsyncDocument: {cls.__name__}[Author]")
+        return LinkPlan(arguments[0]) if cls is Link else BackLinkPlan(arguments[0])
+
+
+class BackLink(Link[T]):
+    """The other end of a Link: documents of another model that link to this one. Nothing is stored for it.
+
+    `books: list[BackLink[Book]] = Field(original_field="author")`; `fetch_links` finds them.
+    """
+
+    __slots__ = ()
+
+
+class LinkPlan(Plan):
+    """Link[T]: a DBRef; a bare `_id` is read too."""
+
+    keeps = True
+    deep = True
+
+    def __init__(self, model: Any) -> None:
+        self.target = model
+        self.links = self
+        self.name = f"Link[{model.__name__}]"
+        self.original: str | None = None
+
+    @cached_property
+    def _id_plan(self) -> Plan:
+        plan: Plan = self.target.__odm__.fields["id"].plan
+        return plan
+
+    def attribute(self, name: str) -> tuple[str, Any] | None:
+        return ("$id", self._id_plan) if name == "id" else None
+
+    def load(self, stored: Any, place: Any) -> Link[Any]:
+        key, target = stored, model_at(self.target, place)
+        if isinstance(stored, DBRef):
+            # With a database it leads there: to follow it in another one would give a document that is not meant.
+            if stored.collection != target.__odm__.settings.name or stored.database not in (None, _database(target)):
+                raise self.fail(stored)
+            key = stored.id
+        try:
+            found = self._id_plan.load(key, place)
+            # Written back as it was: other programs may look for a bare _id, or for more keys in the reference.
+            return _restored(Link, target, found, None, False, (plain(stored), found))  # type: ignore[no-any-return]
+        except Mismatch:
+            raise self.fail(stored) from None
+
+    def accept(self, value: Any) -> Link[Any]:
+        if isinstance(value, Link) and value.model.__odm__.settings.name == self.target.__odm__.settings.name:
+            return value
+        if isinstance(value, self.target):
+            return Link(value)
+        if value is None:
+            raise self.fail(value)
+        if isinstance(value, DBRef):
+            return self.load(value, None)
+        try:
+            return Link(self.target, value)
+        except Mismatch:
+            raise self.fail(value) from None
+
+    def dump(self, value: Any) -> Any:
+        return self.accept(value)._dumped()
+
+    def exact(self, value: Any) -> bool:
+        return isinstance(value, (Link, DBRef, self.target))
+
+
+class BackLinkPlan(LinkPlan):
+    """BackLink[T]: found by a query, never stored."""
+
+    virtual = True
+
+    def __init__(self, model: Any, original: str | None = None) -> None:
+        super().__init__(model)
+        self.name = f"BackLink[{model.__name__}]"
+        self.original = original
+
+    def attribute(self, name: str) -> None:
+        return None
+
+    def for_field(self, field: Any) -> Plan:
+        if field.options.original_field is None:
+            raise TypeError("a BackLink needs the name of the field that links here: Field(original_field=...)")
+        return BackLinkPlan(self.target, field.options.original_field)
+
+
+def _database(model: Any) -> str | None:
+    collection = model.__odm__.collection
+    return None if collection is None else collection.database.name
+
+
+def _restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool, stored: Any = None) -> Any:
+    made: Any = object.__new__(_LinkState)
+    made.model, made.id, made._document, made._fetched, made._stored = model, id, document, fetched, stored
+    made.__class__ = cls
+    return made

@@ -1,0 +1,260 @@
+"""What is known of a model class, and the metaclass that finds it out: once per class, never per document."""
+
+from __future__ import annotations
+
+import sys
+from collections import ChainMap
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..._core import FieldSlot, ModelClass
+from ..converters.annotations import is_class_variable, own_annotations
+from ..converters.converter import CLASS_KEY
+from ..converters.unions import check_unions
+from .field import MISSING, Field, FieldInfo, FieldOptions, options_of
+from .hooks import Hooks
+from .settings import ModelSettings
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+
+    from ..filters.expressions import FieldPath
+else:
+    # Only type checkers look at it. Python 3.10 has none, and typing_extensions is no dependency.
+    def dataclass_transform(**_: Any) -> Any:
+        return lambda meta: meta
+
+
+class ModelInfo:
+    """What a model class declares."""
+
+    made: ClassVar[int] = 0
+    """Model classes made so far."""
+
+    def __init__(self, cls: Any, bases: tuple[ModelInfo, ...]) -> None:
+        ModelInfo.made += 1
+        self.cls = cls
+        self.leading: tuple[int, Any] | None = None
+        """The value of `made`, and the keys that links were below then: see `linked_paths`."""
+        self.fields: dict[str, FieldInfo] = {}
+        for base in reversed(bases):
+            self.fields.update(base.fields)
+        self.parent: ModelInfo | None = next(
+            (base for base in bases if base.cls._is_collection or base.settings.is_root), None
+        )
+        self.children: list[ModelInfo] = []
+        self.settings: ModelSettings = ModelSettings.of(cls, self.parent.settings if self.parent else None)
+        self.hooks = Hooks.of(cls)
+        self.collection: Any = None
+        """Where the documents are; set by `init`."""
+        self.elsewhere: Any = None
+        """Of a variant: the database that its documents are in, and other variants there."""
+        self.original: Any = None
+        """Of a variant: the model."""
+        self._made: dict[tuple[bool, int], ModelClass] = {}
+
+    def declare(self, field: FieldInfo) -> None:
+        """Add a field."""
+        for other in self.fields.values():
+            if other.key == field.key and other.name != field.name:
+                raise TypeError(
+                    f"{self.cls.__name__}: the fields {other.name!r} and {field.name!r} have one key, {field.key!r}"
+                )
+        self.fields[field.name] = field
+        field.declared_by = self
+
+    @property
+    def by_key(self) -> dict[str, FieldInfo]:
+        """Fields by their stored keys."""
+        return {field.key: field for field in self.fields.values()}
+
+    def path(self, name: str) -> FieldPath:
+        """The expression of a field, by name or key.
+
+        Raises
+        ------
+        AttributeError
+            When it is not declared.
+        """
+        field = self.fields.get(name) or self.by_key.get(name)
+        if field is None:
+            raise AttributeError(
+                f"{self.cls.__name__} declares no field {name!r}; there are {', '.join(self.fields) or 'none'}"
+            )
+        return field.path
+
+    # ---- trees of models --------------------------------------------------------------------------------------------
+
+    @property
+    def in_tree(self) -> bool:
+        """Whether documents name their class."""
+        return self.settings.is_root
+
+    @property
+    def class_id(self) -> str:
+        """The name of the class in documents: the names from the root down."""
+        own: str = self.cls.__name__
+        return f"{self.parent.class_id}.{own}" if self.parent is not None and self.parent.in_tree else own
+
+    def descendants(self) -> list[ModelInfo]:
+        """This class and those below it."""
+        return [self, *(each for child in self.children for each in child.descendants())]
+
+    def class_filter(self, with_children: bool) -> dict[str, Any]:
+        """What only documents of this class fulfil."""
+        if not self.in_tree:
+            return {}
+        names: list[str | None] = [each.class_id for each in (self.descendants() if with_children else [self])]
+        if self.parent is None or not self.parent.in_tree:
+            # Documents from before there was a tree are the root's.
+            names.append(None)
+        return {CLASS_KEY: {"$in": names} if len(names) > 1 else names[0]}
+
+    def projection(self, with_children: bool) -> dict[str, Any] | None:
+        """What a query asks for to make instances; None for whole documents."""
+        if self.settings.read_whole and self.settings.projection is None:
+            return None
+        return self.declared(with_children)
+
+    def declared(self, with_children: bool) -> dict[str, Any]:
+        """What a query asks for to read fields only: the columns of tables, views."""
+        if self.settings.projection is not None:
+            return dict(self.settings.projection)
+        classes = self.descendants() if with_children else [self]
+        keys = {field.key: 1 for each in classes for field in each.fields.values() if not field.plan.virtual}
+        return {**keys, CLASS_KEY: 1} if self.in_tree else keys
+
+    def maker(self, whole: bool, with_children: bool = False) -> ModelClass:
+        """What makes instances of rows."""
+        # Classes may have joined the tree, also that of a variant, which does not hear of it.
+        descendants = self.descendants() if with_children else []
+        made = self._made.get((whole, len(descendants)))
+        if made is None:
+            tree = None
+            if with_children:
+                tree = (CLASS_KEY, {each.class_id: self._beside(each).maker(whole) for each in descendants})
+            made = self._made[whole, len(descendants)] = ModelClass(self.cls, whole, tree)
+        return made
+
+    def _beside(self, other: ModelInfo) -> ModelInfo:
+        """The same model in the database that this one is in."""
+        if self.elsewhere is None:
+            return other
+        info: ModelInfo = self.elsewhere.model(other.cls).__odm__
+        return info
+
+    def joined_by(self, child: ModelInfo) -> None:
+        """A class below this one is there."""
+        self.children.append(child)
+
+
+@dataclass_transform(kw_only_default=True, field_specifiers=(Field,))
+class ModelMeta(type):
+    """Turns annotations into fields."""
+
+    __odm__: ModelInfo
+
+    def __new__(
+        meta, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, variant: bool = False, **keywords: Any
+    ) -> Any:
+        """`variant`: the same model in another database, which does not join its tree."""
+        # Without a __dict__ an assignment to a name that is not declared raises, and an instance is smaller.
+        namespace.setdefault("__slots__", ())
+        cls: Any = super().__new__(meta, name, bases, namespace, **keywords)
+        infos = tuple(base.__odm__ for base in bases if isinstance(base, ModelMeta))
+        info = ModelInfo(cls, infos)
+        cls.__odm__ = info
+        frame = sys._getframe(1)
+        names = ChainMap({name: cls}, frame.f_locals, sys.modules[cls.__module__].__dict__)
+        declared = set()
+        for field_name, annotation in own_annotations(cls).items():
+            if is_class_variable(annotation):
+                continue
+            default = namespace.get(field_name, MISSING)
+            _check_name(cls, bases, field_name)
+            field = FieldInfo(name, field_name, annotation, options_of(default, annotation, names), names)
+            info.declare(field)
+            declared.add(field_name)
+            type.__setattr__(cls, field_name, field.slot)
+        for attribute, value in namespace.items():
+            if attribute in info.fields and attribute not in declared:
+                # It would stand in place of what every document has.
+                raise TypeError(
+                    f"{name}.{attribute} would hide the field of that name; for another default write "
+                    f"{attribute}: ... = ..., with its annotation"
+                )
+            if isinstance(value, FieldOptions) and attribute not in info.fields:
+                raise TypeError(f"{name}.{attribute} = Field(...) needs an annotation: {attribute}: ... = Field(...)")
+        if not variant:
+            _declare_own(cls, info)
+        if info.settings.use_revision:
+            _declare_revision(cls, info)
+        _resolve_early(info)
+        if info.parent is not None and not variant:
+            info.parent.joined_by(info)
+        return cls
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        if name in cls.__dict__ and isinstance(cls.__dict__[name], FieldSlot):
+            raise AttributeError(f"{cls.__name__}.{name} is a declared field and cannot be replaced")
+        super().__setattr__(name, value)
+
+
+def _declare_own(cls: Any, info: ModelInfo) -> None:
+    """Declare fields that no user declared, `id`, for this class: errors name it."""
+    for inherited in list(info.fields.values()):
+        if inherited.options.built_in and inherited.declared_by is not info:
+            field = inherited.of(cls.__name__)
+            info.declare(field)
+            type.__setattr__(cls, field.name, field.slot)
+
+
+def _declare_revision(cls: Any, info: ModelInfo) -> None:
+    """Declare the field of revisions, unless the user did."""
+    if (declared := info.fields.get("revision_id")) is None:
+        revision = FieldInfo(cls.__name__, "revision_id", "UUID | None", FieldOptions(None), _REVISION_NAMES)
+        info.declare(revision)
+        type.__setattr__(cls, "revision_id", revision.slot)
+    elif declared.key != "revision_id":
+        raise TypeError(f"{cls.__name__}.revision_id cannot have an alias: writes look for revisions under that key")
+
+
+def _revision_names() -> Mapping[str, Any]:
+    import uuid
+
+    return {"UUID": uuid.UUID}
+
+
+_REVISION_NAMES = _revision_names()
+
+
+def _check_name(cls: Any, bases: tuple[type, ...], name: str) -> None:
+    """Refuse a field that would hide what a model can do."""
+    if name.startswith("_"):
+        raise TypeError(
+            f"{cls.__name__}.{name}: names of fields cannot start with an underscore; "
+            f"for that key write {name.lstrip('_') or 'name'}: ... = Field(alias={name!r})"
+        )
+    for base in bases:
+        there = getattr(base, "__odm__", None)
+        known = any(name in each.__dict__ for each in base.__mro__)
+        if known and not (there is not None and name in there.fields):
+            raise TypeError(
+                f"{cls.__name__}.{name} would hide {base.__name__}.{name}; "
+                f"write {name}_: ... = Field(alias={name!r}), which keeps the key {name!r} in documents"
+            )
+
+
+def _resolve_early(info: ModelInfo) -> None:
+    """Find mistakes in annotations where the class is made; forward references wait for the first use."""
+    for field in info.fields.values():
+        try:
+            plan = field.plan
+        except NameError:
+            continue
+        try:
+            check_unions(plan)
+        except NameError:
+            continue
+        except TypeError as error:
+            raise TypeError(f"{info.cls.__name__}.{field.name}: {error}") from None

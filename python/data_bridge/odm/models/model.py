@@ -1,0 +1,328 @@
+"""What all models do: a value for each declared field, and nothing that hides one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..._core import Document as StoredDocument
+from ..converters.containers import EmbeddedPlan
+from ..converters.converter import CLASS_KEY, Plan, plain
+from ..errors import Mismatch, ValidationError
+from . import arrow_rows
+from .copying import CopiedView
+from .field import MISSING
+from .link import Link
+from .metaclass import ModelInfo, ModelMeta
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class Model(CopiedView, metaclass=ModelMeta):
+    """The base of Document, AsyncDocument and EmbeddedDocument: declared fields, and no attributes beside them.
+
+    An instance that a query made is a view of a row. A value is built when its field is read; lists, dicts and embedded
+    models are then kept, so that they can be changed.
+    """
+
+    __odm__: ClassVar[ModelInfo]
+    _is_collection: ClassVar[bool] = False
+    _is_async: ClassVar[bool] = False
+    __hash__: ClassVar[None]  # type: ignore[assignment]
+
+    def __init__(self, /, **values: Any) -> None:
+        """
+        Raises
+        ------
+        ValidationError
+            For values that do not fit, that are missing, or that are not declared; all of them are in `errors`.
+        """
+        errors: list[ValidationError] = []
+        name = type(self).__name__
+        fields = type(self).__odm__.fields
+        for field in fields.values():
+            value = values.pop(field.name, MISSING)
+            # A key that is the name of another field is given for that one.
+            if value is MISSING and field.key not in fields:
+                value = values.pop(field.key, MISSING)
+            if field.plan.virtual and value is MISSING:
+                continue
+            try:
+                if value is MISSING and not field.required:
+                    self._assigned[field.name] = field.default()
+                elif value is MISSING:
+                    raise Mismatch(field.plan.name, None, found="no value").under(field.name).error(model=name)
+                else:
+                    setattr(self, field.name, value)
+            except ValidationError as error:
+                errors.extend(error.errors)
+        for key, value in values.items():
+            info = type(self).__odm__
+            if key != CLASS_KEY or not info.in_tree:
+                errors.append(Mismatch("a declared field", value).under(key).error(model=name))
+            elif value != info.class_id:
+                errors.append(Mismatch(repr(info.class_id), value).under(key).error(model=name))
+        raise_all(errors)
+
+    # ---- how plans and queries make instances -----------------------------------------------------------------------
+
+    @classmethod
+    def _plan_of(cls, _arguments: list[Any]) -> Plan:
+        return EmbeddedPlan(cls)
+
+    @classmethod
+    def _embedded(cls, document: StoredDocument, place: Any) -> Self:
+        made = cls.__new__(cls)
+        made._fill(document, True, place)
+        return made
+
+    @classmethod
+    def _of_mapping(cls, values: Mapping[str, Any]) -> Self:
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            mismatch = Mismatch(error.errors[0].expected, None, found=error.errors[0].found)
+            mismatch.path = list(error.errors[0].path)
+            raise mismatch from None
+
+    @classmethod
+    def from_arrow(cls, data: Any) -> list[Self]:
+        """Instances over a table whose columns bear the stored keys: one of a query, or one read back from Parquet.
+
+        They are stored, and read for their declared fields only: `save()` sends what changed since, and `replace()`
+        raises PartlyRead. In a tree of models each row is an instance of the class it names. No `init` is needed.
+
+        Parameters
+        ----------
+        data
+            Arrow data of any kind, as for `data_bridge.from_arrow`: null reads as missing, and a field then has its
+            default, unless the table was made with `to_arrow(shapes=True)`. Or a Result, of an aggregation say, whose
+            documents are taken as they are.
+
+        Raises
+        ------
+        TypeError, ValueError, DecodeError
+            As `data_bridge.from_arrow`.
+        """
+        return arrow_rows.instances(cls, data)
+
+    # ---- values -----------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, key: str) -> Any:
+        """The value under a key of the stored document; declared ones as their fields give them."""
+        field = type(self).__odm__.by_key.get(key)
+        if field is not None:
+            return getattr(self, field.name)
+        document = self._document()
+        if document is None:
+            raise KeyError(key)
+        return document[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        field = type(self).__odm__.by_key.get(key)
+        if field is None:
+            raise KeyError(f"{type(self).__name__} declares no field with the key {key!r}")
+        setattr(self, field.name, value)
+
+    def __contains__(self, key: object) -> bool:
+        document = self._document()
+        return key in type(self).__odm__.by_key or (document is not None and key in document)
+
+    def __iter__(self) -> Iterator[Any]:
+        # `__getitem__` alone would make it iterable by positions.
+        raise TypeError(f"a {type(self).__name__} is no mapping: use model_dump()")
+
+    def _held(self, name: str) -> Any:
+        if not self._is_touched:
+            return MISSING
+        value = self._assigned.get(name, MISSING)
+        return self._kept.get(name, MISSING) if value is MISSING else value
+
+    def _dump(self) -> dict[str, Any]:
+        """The document as it is stored: what was not touched just as it was read, what is missing left out."""
+        info = type(self).__odm__
+        document = self._document()
+        result: dict[str, Any] = {}
+        for field in info.fields.values():
+            if field.plan.virtual:
+                continue
+            value = self._held(field.name)
+            if value is MISSING:
+                if document is not None and field.key in document:
+                    result[field.key] = plain(document[field.key])
+            elif value is not None or field.key != "_id":
+                result[field.key] = field.dump(value)
+        if info.in_tree:
+            result[CLASS_KEY] = info.class_id
+        if document is not None and self._is_whole:
+            for key in document:
+                if key not in result and key not in info.by_key:
+                    result[key] = plain(document[key])
+        return result
+
+    def _unknown(self) -> list[str]:
+        """Stored keys that are not declared."""
+        document = self._document()
+        info = type(self).__odm__
+        known = {*info.by_key, CLASS_KEY} if info.in_tree else info.by_key
+        return [] if document is None else [key for key in document if key not in known]
+
+    def _fits(self) -> bool:
+        """Whether all that is stored fits; what is quick to see first."""
+        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        document = self._document()
+        if any(field.required and (document is None or field.key not in document) for field in fields):
+            return False
+        for field in sorted(fields, key=lambda field: field.plan.deep):
+            try:
+                value = getattr(self, field.name)
+            except ValidationError:
+                return False
+            if not all(embedded._fits() for embedded in models_in(value)):
+                return False
+        return True
+
+    def _faults(self) -> list[ValidationError]:
+        """What does not fit, in all fields and in all that is embedded."""
+        errors: list[ValidationError] = []
+        for name, field in type(self).__odm__.fields.items():
+            if field.plan.virtual:
+                continue
+            try:
+                value = getattr(self, name)
+            except ValidationError as error:
+                errors.extend(error.errors)
+                continue
+            for embedded in models_in(value):
+                errors.extend(embedded._faults())
+        return errors
+
+    def _checked(self) -> Self:
+        raise_all(self._faults())
+        return self
+
+    def validate(self) -> Self:
+        """Look at every field, also within embedded models.
+
+        Raises
+        ------
+        ValidationError
+            With all that does not fit in `errors`.
+        """
+        return self._checked()
+
+    def model_dump(
+        self,
+        *,
+        by_alias: bool = False,
+        include: Iterable[str] | None = None,
+        exclude: Iterable[str] = (),
+        exclude_none: bool = False,
+    ) -> dict[str, Any]:
+        """The fields as a dict, embedded models as dicts; its values are copies.
+
+        Parameters
+        ----------
+        by_alias
+            Stored keys instead of names.
+        include, exclude
+            Names of fields.
+        exclude_none
+            Leave out what is None.
+        """
+        wanted, unwanted = None if include is None else set(include), set(exclude)
+        result = {}
+        for name, field in type(self).__odm__.fields.items():
+            if name in unwanted or (wanted is not None and name not in wanted) or field.plan.virtual:
+                continue
+            value = getattr(self, name)
+            if value is not None or not exclude_none:
+                result[field.key if by_alias else name] = _dumped(value, by_alias, exclude_none)
+        info = type(self).__odm__
+        if info.in_tree and not self._is_collection:
+            result[CLASS_KEY] = info.class_id
+        return result
+
+    def model_dump_json(self, *, canonical: bool = False) -> str:
+        """The stored document as MongoDB Extended JSON v2, relaxed unless `canonical`."""
+        from bson import json_util
+        from bson.binary import UuidRepresentation
+
+        options = json_util.CANONICAL_JSON_OPTIONS if canonical else json_util.RELAXED_JSON_OPTIONS
+        return json_util.dumps(
+            self._dump(), json_options=options.with_options(uuid_representation=UuidRepresentation.STANDARD)
+        )
+
+    # ---- like any object --------------------------------------------------------------------------------------------
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other) or not isinstance(other, Model):
+            return NotImplemented
+        if self is other:
+            return True
+        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        return all(self._comparable(field) == other._comparable(field) for field in fields)
+
+    def _comparable(self, field: Any) -> tuple[bool, Any]:
+        """Whether a value fits its field, and what equal ones share: what is stored, where it does not fit."""
+        try:
+            return True, getattr(self, field.name)
+        except ValidationError:
+            document = self._document()
+            stored = document is not None and field.key in document
+            return False, plain(document[field.key]) if stored else MISSING  # type: ignore[index]
+
+    def __repr__(self) -> str:
+        shown = []
+        for name, field in type(self).__odm__.fields.items():
+            if field.plan.virtual:
+                continue
+            try:
+                shown.append(f"{name}={getattr(self, name)!r}")
+            except ValidationError as error:
+                shown.append(f"{name}=<{error.found}>")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+class EmbeddedDocument(Model):
+    """A model of documents within documents, and of the rows of a projection."""
+
+
+def raise_all(errors: list[ValidationError]) -> None:
+    """One error for all of them; none for none."""
+    if not errors:
+        return
+    first = errors[0]
+    if len(errors) > 1:
+        first = ValidationError(first.path, first.expected, first.found, first.id)
+        first.errors = errors
+        first.args = (f"{errors[0]} (and {len(errors) - 1} more, in `errors`)",)
+    raise first
+
+
+def models_in(value: Any) -> Iterator[Model]:
+    """Instances of embedded models that a value is or holds, but not what these hold."""
+    if isinstance(value, Model) and not value._is_collection:
+        yield value
+    elif isinstance(value, dict):
+        for each in value.values():
+            yield from models_in(each)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for each in value:
+            yield from models_in(each)
+
+
+def _dumped(value: Any, by_alias: bool, exclude_none: bool) -> Any:
+    if isinstance(value, Model):
+        return value.model_dump(by_alias=by_alias, exclude_none=exclude_none)
+    if isinstance(value, Link):
+        return value.id
+    if isinstance(value, dict):
+        return {key: _dumped(each, by_alias, exclude_none) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_dumped(each, by_alias, exclude_none) for each in value]
+    if isinstance(value, (set, frozenset, tuple)) and any(isinstance(each, (Model, Link)) for each in value):
+        return [_dumped(each, by_alias, exclude_none) for each in value]
+    return copy.copy(value) if isinstance(value, (set, frozenset)) else value

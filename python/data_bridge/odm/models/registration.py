@@ -1,0 +1,127 @@
+"""Registration: the collection of each model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+
+from ...asynchronous.database import AsyncDatabase
+from ...commands.operations import IndexModel
+from ...synchronous.database import Database
+from ..converters.unions import check_unions
+from ..errors import NotInitialized
+from ..filters.expressions import Sort
+from ..filters.lookup import sort_keys
+
+
+def bind(model: Any, database: Any) -> None:
+    """Give one model its collection."""
+    options = with_uuids(database.codec_options)
+    model.__odm__.collection = database.get_collection(model.__odm__.settings.name, codec_options=options)
+
+
+def with_uuids(options: CodecOptions[Any]) -> CodecOptions[Any]:
+    """Codec options of models: a field declared as UUID is one, stored as the standard says unless told otherwise."""
+    if options.uuid_representation == UuidRepresentation.UNSPECIFIED:
+        options = options.with_options(uuid_representation=UuidRepresentation.STANDARD)
+    return options
+
+
+def collection_of(model: Any, timeout: Any = ...) -> Any:
+    """The collection of a model; in a tree, that of the class above where it has none of its own, nor a name for one.
+
+    Parameters
+    ----------
+    timeout
+        Seconds for what it is asked, in place of its own.
+
+    Raises
+    ------
+    NotInitialized
+        When `init` was not called for it.
+    """
+    info = model.__odm__
+    while info is not None:
+        if info.collection is not None:
+            return info.collection if timeout is ... else info.collection.with_options(timeout=timeout)
+        above = info.parent if info.in_tree else None
+        info = above if above is not None and above.settings.name == info.settings.name else None
+    raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
+
+
+def check_instance(model: Any, instance: Any, what: str) -> None:
+    """Refuse an instance that is none of `model`, or whose own class has its documents in another collection.
+
+    Raises
+    ------
+    TypeError
+        For such an instance.
+    """
+    if not isinstance(instance, model):
+        raise TypeError(f"{what} takes {model.__name__}s, got {type(instance).__name__}")
+    if type(instance) is not model and collection_of(type(instance)) != collection_of(model):
+        raise TypeError(f"{what}: the documents of this {type(instance).__name__} are in another collection")
+
+
+def check(database: Any, model: Any) -> None:
+    """Refuse a database and a model that do not go together, and a model that is none yet.
+
+    Raises
+    ------
+    TypeError, NameError
+        As `init`.
+    """
+    name = getattr(model, "__name__", repr(model))
+    if not isinstance(database, (Database, AsyncDatabase)):
+        raise TypeError(f"init takes a database of a MongoClient or AsyncMongoClient, got {type(database).__name__}")
+    if not getattr(model, "_is_collection", False):
+        raise TypeError(f"{name} is no Document or AsyncDocument; embedded models need no init")
+    if model._is_async != isinstance(database, AsyncDatabase):
+        kind, client = ("AsyncDocument", "AsyncMongoClient") if model._is_async else ("Document", "MongoClient")
+        raise TypeError(f"{name} is a {kind}: it goes with a database of a {client}")
+    for field in model.__odm__.fields.values():
+        check_unions(field.plan)
+    indexes_of(model)
+
+
+def indexes_of(model: Any) -> list[Any]:
+    """IndexModels of what a model declares.
+
+    Raises
+    ------
+    TypeError, AttributeError
+        For what is no index, or names a field that is not declared.
+    """
+    indexes = []
+    for field in model.__odm__.fields.values():
+        if field.options.index or field.options.unique:
+            kind = 1 if field.options.index in (True, False) else field.options.index
+            indexes.append(IndexModel([(field.key, kind)], unique=field.options.unique))
+    for index in model.__odm__.settings.indexes:
+        if hasattr(index, "document"):  # an IndexModel, this package's or PyMongo's
+            indexes.append(index)
+        elif isinstance(index, (str, tuple, Sort)) and not _is_pairs(index):
+            indexes.append(IndexModel(_keys(model, [index])))
+        elif isinstance(index, (list, tuple)):
+            indexes.append(IndexModel(_keys(model, index)))
+        else:
+            raise TypeError(f"{model.__name__}.Settings.indexes: {index!r} is no index")
+    return indexes
+
+
+def _is_pairs(index: Any) -> bool:
+    return isinstance(index, tuple) and len(index) > 0 and all(isinstance(each, (tuple, Sort)) for each in index)
+
+
+def _keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, Any]]:
+    pairs: list[tuple[str, Any]] = []
+    for key in keys:
+        if isinstance(key, tuple) and len(key) == 2 and isinstance(key[1], str):
+            (name, _), kind = sort_keys(model, [key[0]])[0], key[1]
+            pairs.append((name, kind))
+        else:
+            pairs.extend(sort_keys(model, [key]))
+    return pairs

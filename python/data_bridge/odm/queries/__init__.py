@@ -1,0 +1,1 @@
+"""Parts that synchronous and asynchronous model queries share."""

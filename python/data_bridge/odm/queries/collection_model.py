@@ -1,0 +1,67 @@
+"""What Document and AsyncDocument share: how queries start."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from bson import ObjectId
+
+from ..filters.expressions import all_of
+from ..models.database_variants import elsewhere
+from ..models.field import FieldOptions
+from ..models.model import Model
+from .query_base import ModelQueryBase
+from .query_spec import AGGREGATE_ONLY, Asked, conditions, split
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+class CollectionModel(Model):
+    """A model whose documents have a collection of their own."""
+
+    _is_collection: ClassVar[bool] = True
+    _query_type: ClassVar[type[ModelQueryBase[Any]]]
+
+    # Any, so that models may declare it as they like; unless they do, it is an ObjectId.
+    if TYPE_CHECKING:
+        # Not as a field: checkers would want a default for each `id: str` of a model.
+        id = cast(Any, None)
+    else:
+        id: Any = FieldOptions(None, stored=ObjectId | None, built_in=True)
+    """`_id`: an ObjectId made when the instance is inserted, unless the model declares `id` to be something else."""
+
+    @classmethod
+    def _query(cls, filters: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        return cls._query_type(cls, Asked(conditions(cls, filters), **split(cls, options)))
+
+    @classmethod
+    def _aggregated(cls, pipeline: Any, options: dict[str, Any]) -> Any:
+        """Return the query of a pipeline; options of `find` and of `aggregate` alike."""
+        own = {name: value for name, value in options.items() if name in AGGREGATE_ONLY}
+        rest = {name: value for name, value in options.items() if name not in own}
+        return cls._query((), rest).aggregate(pipeline, **own)
+
+    @classmethod
+    def _by_id(cls, id: Any, options: dict[str, Any]) -> Any:
+        if id is None:
+            raise TypeError("get() needs an _id, got None")
+        return cls._query((cls.id == id,), options)
+
+    @classmethod
+    def on(cls, database: Any) -> type[Self]:
+        """The same model in another database, beside the one that `init` gave it: a class derived from this one.
+
+        Links of its instances lead to documents of that database, and so do queries for classes below it.
+
+        Raises
+        ------
+        TypeError
+            For a database of another kind of client than the model is for.
+        """
+        return elsewhere(database).model(cls)  # type: ignore[no-any-return]
+
+    @classmethod
+    def _required_filter(cls, filters: tuple[Any, ...], what: str) -> None:
+        if not all_of(filters):
+            raise TypeError(f"{what} needs a condition; {what.replace('_many', '_all')} is for all documents")

@@ -1,0 +1,201 @@
+"""The parts of a query over models, and the options that each of its operations takes."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from ...commands.options import CHAINED, check_option
+from ...connection.uri import check_timeout
+from ...query.table_options import REPRESENTATION
+from ...synchronous.collection import Collection
+from ..filters import linked_paths, trust
+from ..filters.lookup import sort_keys
+
+_PARTS = ("skip", "limit", "sort", "with_children", "fetch_links")
+
+OPTIONS: dict[str, Any] = {
+    name: parameter.default
+    for name, parameter in inspect.signature(Collection.find).parameters.items()
+    if name not in ("self", "filter", "projection", "unknown", *_PARTS)
+}
+"""Options of a query beside its parts, as `Collection.find` has them, with their defaults."""
+
+BOUND = {"timeout": None}
+"""Options that are settings of the collection a write is sent to: no arguments of the operation."""
+
+READ = {**BOUND, "read_preference": None, "read_concern": None}
+"""As BOUND, for reads."""
+
+COUNTED = {
+    **READ,
+    "session": "session",
+    "hint": "hint",
+    "collation": "collation",
+    "max_time_ms": "maxTimeMS",
+    "comment": "comment",
+}
+"""Options of counts and `distinct`, by the names that these operations have for them."""
+
+FOLDED = {
+    name: name
+    for name in (
+        *("session", "timeout", "read_preference", "read_concern"),
+        *("hint", "collation", "let", "comment", "max_time_ms", "allow_disk_use"),
+    )
+}
+"""Options of `sum`, `avg`, `min` and `max`."""
+
+AGGREGATED = {
+    **FOLDED,
+    **{name: name for name in ("batch_size", "schema", "on_conflict", "progress", *REPRESENTATION)},
+}
+"""Options of `aggregate`."""
+
+WRITTEN = {**BOUND, **{name: name for name in ("session", "hint", "collation", "let", "comment", "max_time_ms")}}
+"""Options of writes."""
+
+FOLLOWED = ("session", "timeout", "read_preference", "read_concern", "max_time_ms", "comment")
+"""Options of a query that its queries for links take too."""
+
+FIND_AND = {
+    "update": frozenset({"sort", "return_document", "upsert", "array_filters", "bypass_document_validation"}),
+    "replace": frozenset({"sort", "return_document", "upsert", "bypass_document_validation"}),
+    "delete": frozenset({"sort"}),
+}
+"""Options of `find_one_and_*` beside those of WRITTEN."""
+
+AGGREGATE_ONLY = frozenset({"bypass_document_validation", *CHAINED.values()} - {"skip", "limit", *OPTIONS})
+"""Options of `aggregate` that `find` does not have: PyMongo's own spelling among them."""
+
+_CAMEL_CASE = {camel: name for name, camel in CHAINED.items() if camel != name}
+
+
+class Asked(NamedTuple):
+    """The parts of a query."""
+
+    filters: tuple[Any, ...] = ()
+    sort: tuple[tuple[str, int], ...] = ()
+    skip: int = 0
+    limit: int = 0
+    view: Any = None
+    keys: Any = None
+    with_children: bool = False
+    fetch_links: bool = False
+    options: Mapping[str, Any] = {}
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that differ from their defaults."""
+        return {name: value for name, value in self.options.items() if not _is_default(name, value)}
+
+    def parts(self) -> list[str]:
+        """Return the names of the parts that not every operation takes, those that were given."""
+        given = {"sort": self.sort, "skip": self.skip, "limit": self.limit, "fetch_links": self.fetch_links}
+        names = [name for name, value in given.items() if value]
+        return names if self.view is None and self.keys is None else [*names, "project"]
+
+
+def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the parts of a query and its options, from the keyword arguments of `find`.
+
+    Raises
+    ------
+    TypeError
+        For a name that is no option, and for a value of another type.
+    ValueError
+        For a number out of range.
+    """
+    parts: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
+    for name, value in options.items():
+        if name == "sort":
+            if value is not None:
+                parts["sort"] = tuple(sort_keys(model, value if isinstance(value, list) else [value]))
+        elif name in _PARTS:
+            parts[name] = check_option(name, value) if name in CHAINED else value
+        elif name in OPTIONS:
+            rest[name] = _checked(name, value)
+        else:
+            raise _unknown(f"{model.__name__}.find()", name, (*_PARTS, *OPTIONS))
+    return {**parts, "options": {**(before or {}), **rest}}
+
+
+def find_and_options(model: Any, action: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options given to `find_one_and_*` itself, by its names for them.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `split`.
+    """
+    trust.check(options, "options")
+    checked: dict[str, Any] = {}
+    for given, value in options.items():
+        name = _CAMEL_CASE.get(given, given)
+        if name == "sort":
+            if value is not None:
+                checked["sort"] = sort_keys(model, value if isinstance(value, list) else [value])
+        elif name in FIND_AND[action] or name in WRITTEN:
+            checked[name] = _checked(name, value) if name in OPTIONS else value
+        else:
+            raise _unknown(f"find_one_and_{action}()", given, (*sorted(FIND_AND[action]), *WRITTEN))
+    return checked
+
+
+def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options given to `aggregate` itself.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `split`.
+    """
+    for given, value in options.items():
+        name = _CAMEL_CASE.get(given, given)
+        if name not in AGGREGATED and name != "bypass_document_validation":
+            raise _unknown("aggregate()", given, (*AGGREGATED, "bypass_document_validation"))
+        _checked(name, value)
+    return dict(options)
+
+
+def conditions(model: Any, filters: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return filters of a query, checked for keys of linked documents.
+
+    Raises
+    ------
+    InvalidQuery
+        For a condition on a key of a linked document.
+    """
+    if filters and linked_paths.has_links(model):
+        return tuple(linked_paths.condition(model, each) for each in filters)
+    return filters
+
+
+def _checked(name: str, value: Any) -> Any:
+    if name == "timeout":
+        return value if value is ... else check_timeout(value)
+    if name in CHAINED:
+        if name == "let" and value is not None:
+            trust.check(value, "let")
+        check_option(CHAINED[name], value)
+    return value
+
+
+def _is_default(name: str, value: Any) -> bool:
+    default = OPTIONS[name]
+    # None is no value of any option but `timeout`, for which it is no limit.
+    if value is default or (value is None and name != "timeout"):
+        return True
+    # By type first: a schema may be a frame, whose `==` is no truth value.
+    return type(value) is type(default) and bool(value == default)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> TypeError:
+    if name == "projection":
+        return TypeError(f"{what} takes no option 'projection': use project()")
+    known = sorted(known)
+    near = difflib.get_close_matches(name, known, 1)
+    meant = f" (did you mean {near[0]!r}?)" if near else ""
+    return TypeError(f"{what} takes no option {name!r}{meant}: there are {', '.join(known)}")

@@ -1,0 +1,1 @@
+"""Synchronous documents and their queries."""

@@ -1,0 +1,86 @@
+"""Iteration over the instances of a query, in bounded memory; its table for consumers of the Arrow C interface."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ..queries.query_base import FETCHED_AT_A_TIME, ModelQueryBase
+from .links import fetch_links
+
+T = TypeVar("T")
+
+
+class Iteration(ModelQueryBase[T]):
+    """The synchronous iteration of a query over models, and its Arrow capsules."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Iterator[T]:
+        """Run the query; instances as they come, in bounded memory. Leaving the loop ends the run."""
+        documents, maker = iter(self._documents), self._maker
+        # With progress the documents come through a generator of Python's.
+        as_instances = getattr(documents, "instances", None)
+        if maker is None:
+            instances: Iterator[Any] = documents
+        elif as_instances is not None:
+            instances = as_instances(maker)
+        else:
+            instances = map(maker.instance, documents)
+        if not self._asked.fetch_links:
+            return instances
+        return LinkedInstances(instances, lambda block: fetch_links(self, block))
+
+    if not TYPE_CHECKING:
+        # For type checkers there is none, so that they report what this refuses.
+        def __aiter__(self) -> Any:
+            raise TypeError("this query is synchronous: use `for`, or an AsyncDocument")
+
+    def __arrow_c_schema__(self) -> Any:
+        return self._native.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        return self._native.__arrow_c_stream__(requested_schema)
+
+
+class LinkedInstances:
+    """Instances with their links, fetched a block of instances at a time.
+
+    A block that an error or Ctrl-C interrupts is kept: the instances before the error come first, then the error.
+    """
+
+    __slots__ = ("_error", "_fetch", "_instances", "_ready", "_waiting")
+
+    def __init__(self, instances: Iterator[Any], fetch: Callable[[list[Any]], None]) -> None:
+        self._instances = instances
+        self._fetch = fetch
+        self._waiting: list[Any] = []
+        self._ready: Iterator[Any] = iter(())
+        self._error: Exception | None = None
+
+    def __iter__(self) -> LinkedInstances:
+        return self
+
+    def __next__(self) -> Any:
+        for instance in self._ready:
+            return instance
+        if self._error is None:
+            try:
+                self._waiting.extend(islice(self._instances, FETCHED_AT_A_TIME - len(self._waiting)))
+            except Exception as error:  # noqa: BLE001
+                # It comes behind the instances before it.
+                self._error = error
+        if not self._waiting:
+            ended, self._error = self._error, None
+            raise ended or StopIteration
+        self._fetch(self._waiting)
+        self._ready, self._waiting = iter(self._waiting), []
+        return next(self._ready)
+
+    def close(self) -> None:
+        """End the run."""
+        self._ready, self._waiting, self._error = iter(()), [], None
+        close = getattr(self._instances, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,1 @@
+"""Queries: plan, results, streams, reports, tables."""

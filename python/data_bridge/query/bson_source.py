@@ -1,0 +1,196 @@
+"""Queries over BSON at hand: files, bytes, streams; no server."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from .. import _core
+from ..connection.codec import DEFAULT, native
+from .query import Query
+from .table_options import reading
+
+if TYPE_CHECKING:
+    from bson.codec_options import CodecOptions
+
+_CHUNK = 1 << 20
+_LENGTH = struct.Struct("<i")
+_Open = Callable[[_core.Codec, bool], _core.Reader]
+
+
+def read_bson(
+    source: Any,
+    *,
+    schema: Any = None,
+    on_conflict: str = "error",
+    objectid: str = "extension",
+    uuid: str = "extension",
+    decimal: str = "extension",
+    mixed: str = "extension",
+    strings: str = "utf8",
+    codec_options: CodecOptions[Any] | None = None,
+    progress: Any = None,
+) -> Query:
+    """A query over BSON documents, one after the other: a mongodump file, PyMongo's raw batches, bytes.
+
+    Parameters
+    ----------
+    source
+        A path (str or PathLike); an object with the buffer protocol (bytes, memoryview, ...); a binary file, read from
+        where it stands; or an iterable of such buffers, each of whole documents. A file that cannot seek and an
+        iterator can be read once.
+    schema, on_conflict, objectid, uuid, decimal, mixed, strings, progress
+        As for `Collection.find`.
+    codec_options
+        How values become Python objects; `bson.codec_options.CodecOptions`.
+
+    Returns
+    -------
+    Query
+        Without what needs a server: filters, sort, skip, limit, project, explain raise TypeError.
+
+    Raises
+    ------
+    TypeError
+        When `source` is none of these.
+    ValueError
+        For an option that is not supported.
+
+    Examples
+    --------
+    >>> import bson, data_bridge
+    >>> data_bridge.read_bson(bson.encode({"a": 1}) + bson.encode({"a": 2})).to_dicts()
+    [{'a': 1}, {'a': 2}]
+    """
+    stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
+    choices = reading(schema, on_conflict, None, progress, **stored)
+    codec = native(DEFAULT if codec_options is None else codec_options)
+    name, opened = _open(source)
+    return Query(_BytesPlan(name, opened, codec), choices)
+
+
+def _open(source: Any) -> tuple[str, _Open]:
+    """What the source is called, and how a run of it starts."""
+    if isinstance(source, (str, os.PathLike)):
+        path = os.fsdecode(source)
+        return path, lambda codec, eager: _core.read_file(path, codec=codec, eager=eager)
+    try:
+        memoryview(source).release()
+    except TypeError:
+        pass
+    else:
+        return "bytes", lambda codec, eager: _core.read_bytes(source, codec=codec, eager=eager)
+    if callable(getattr(source, "read", None)):
+        again = _file_again(source)
+    elif isinstance(source, Iterable):
+        again = _once(source) if isinstance(source, Iterator) else lambda: iter(source)
+    else:
+        raise TypeError(
+            f"read_bson() takes a path, bytes, a binary file or an iterable of bytes, got {type(source).__name__}"
+        )
+    name = "file" if hasattr(source, "read") else "iterable"
+    return name, lambda codec, eager: _core.read_iterable(again(), codec=codec, eager=eager)
+
+
+def _once(iterator: Iterator[Any]) -> Callable[[], Iterator[Any]]:
+    taken = False
+
+    def take() -> Iterator[Any]:
+        nonlocal taken
+        if taken:
+            raise RuntimeError("this source can be read only once, and was: use read() and keep the Result")
+        taken = True
+        return iterator
+
+    return take
+
+
+def _file_again(file: Any) -> Callable[[], Iterator[Any]]:
+    try:
+        start = file.tell() if file.seekable() else None
+    except (AttributeError, OSError):
+        start = None
+    if start is None:
+        return _once(_chunks(file))
+
+    def rewound() -> Iterator[bytes]:
+        file.seek(start)
+        return _chunks(file)
+
+    return rewound
+
+
+def _chunks(file: Any) -> Iterator[bytes]:
+    """The file in buffers of whole documents. What cannot be one goes on as it is, for the decoder to refuse."""
+    rest = b""
+    # Reading as much again as is left keeps the copying linear when a document is larger than a chunk.
+    while data := file.read(max(_CHUNK, len(rest))):
+        if not isinstance(data, bytes):
+            raise TypeError(f"the file must be opened in binary mode; read() gave {type(data).__name__}")
+        data = rest + data
+        end = _whole_documents(data)
+        if end:
+            yield data[:end]
+        rest = data[end:]
+    if rest:
+        yield rest
+
+
+def _whole_documents(data: bytes) -> int:
+    """Where the last whole document ends; everything, when a length is one that no document can have."""
+    position = 0
+    while position + 4 <= len(data):
+        length = _LENGTH.unpack_from(data, position)[0]
+        if length < 5:
+            return len(data)
+        if position + length > len(data):
+            break
+        position += length
+    return position
+
+
+class _BytesPlan:
+    """A run over bytes; nothing can be chained to it."""
+
+    def __init__(self, name: str, opened: _Open, codec: _core.Codec) -> None:
+        self._name = name
+        self._open = opened
+        self.codec = codec
+
+    def start(self, timeout: float | None, *, eager: bool) -> _core.Reader:
+        return self._open(self.codec, eager)
+
+    def _refuse(self, method: str) -> NoReturn:
+        raise TypeError(f"{method}() needs a server: read_bson() reads all documents as they are")
+
+    def with_option(self, name: str, value: Any) -> NoReturn:
+        self._refuse(name)
+
+    def sort(self, keys: Any, direction: int | None) -> NoReturn:
+        self._refuse("sort")
+
+    def skip(self, count: int) -> NoReturn:
+        self._refuse("skip")
+
+    def limit(self, count: int) -> NoReturn:
+        self._refuse("limit")
+
+    def project(self, projection: Any) -> NoReturn:
+        self._refuse("project")
+
+    def narrowed(self, keys: Sequence[str]) -> _BytesPlan:
+        return self
+
+    def first(self) -> None:
+        return None
+
+    def explain(self, verbosity: str, timeout: float | None) -> NoReturn:
+        self._refuse("explain")
+
+    def decoded(self, reply: bytes) -> NoReturn:
+        self._refuse("explain")
+
+    def __repr__(self) -> str:
+        return f"read_bson of {self._name}"

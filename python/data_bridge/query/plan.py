@@ -1,0 +1,327 @@
+"""What a query asks for, encoded and ready to start any number of times: a find, an aggregate, or bytes at hand."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol, TypeVar
+
+import bson
+
+from .. import _core
+from .._core import Codec, InvalidOperation, InvalidQuery, Operation, Reader
+from ..commands import encode
+from ..commands.options import CHAINED, check_option, pairs, projection_of
+from ..connection.session_state import SessionState
+from ..connection.session_state import native as native_session
+from .namespace import Namespace
+
+P = TypeVar("P", bound="Plan")
+
+
+class Plan(Protocol):
+    """How to start a run, and the plans that differ from this one by one chained call."""
+
+    @property
+    def codec(self) -> Codec:
+        """How values become Python objects."""
+
+    def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        """Start a run."""
+
+    def with_option(self: P, name: str, value: Any) -> P:
+        """The same with one option changed; `name` as in `options.CHAINED`."""
+
+    def sort(self: P, keys: Any, direction: int | None) -> P: ...
+    def skip(self: P, count: int) -> P: ...
+    def limit(self: P, count: int) -> P: ...
+    def project(self: P, projection: Any) -> P: ...
+    def narrowed(self: P, keys: Sequence[str]) -> P:
+        """The same for a table with columns for these top-level keys only; `_id` comes as well, to name documents.
+
+        What comes must not be trusted once a key stands twice in a document: the server, which stops a projection when
+        it has found as many keys as it was asked for, then has left out others. It was asked for one that is not there,
+        so that a document in which that happens shows a key twice.
+        """
+
+    def first(self: P) -> P | None:
+        """The same for its first document only; None where only the reader can stop early."""
+
+    def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
+        """Start the command that gives the server's plan."""
+
+    def decoded(self, reply: bytes) -> dict[str, Any]:
+        """The reply of a command."""
+
+    def __repr__(self) -> str: ...
+
+
+class _ServerPlan:
+    """What finds and aggregates share: where they run, their options, their session."""
+
+    __slots__ = ("_encoded", "namespace", "options", "session")
+
+    def __init__(self, namespace: Namespace, options: Mapping[str, Any], session: SessionState | None) -> None:
+        self.namespace = namespace
+        self.options = dict(options)
+        self.session = session
+        native_session(session, namespace.core)
+        codec_options = namespace.settings.codec_options
+        self._encoded = encode.document(self.options, codec_options, "options") if options else encode.EMPTY
+
+    @property
+    def codec(self) -> Codec:
+        return self.namespace.settings.codec
+
+    def _changed(self, name: str, value: Any) -> dict[str, Any]:
+        """The options with one changed, or without it when `value` is None."""
+        key = CHAINED[name]
+        options = {**self.options, key: check_option(key, value)}
+        if value is None:
+            del options[key]
+        return options
+
+    def _selection(self) -> bytes:
+        return self.namespace.selection(self.session)
+
+    def _explain(self, command: dict[str, Any], verbosity: str, timeout: float | None) -> Operation[bytes]:
+        if verbosity not in ("queryPlanner", "executionStats", "allPlansExecution"):
+            raise ValueError(f"verbosity must be queryPlanner, executionStats or allPlansExecution, got {verbosity!r}")
+        namespace = self.namespace
+        codec_options = namespace.settings.codec_options
+        encoded = bson.encode({"explain": command, "verbosity": verbosity}, codec_options=codec_options)
+
+        return namespace.core.run_command(
+            namespace.database,
+            encoded,
+            session=native_session(self.session, namespace.core),
+            selection=namespace.preference_only(self.session),
+            timeout=timeout,
+            retry=True,
+        )
+
+    def decoded(self, reply: bytes) -> dict[str, Any]:
+        decoded: dict[str, Any] = bson.decode(reply, self.namespace.settings.codec_options)
+        return decoded
+
+
+class FindPlan(_ServerPlan):
+    """A find; chained calls replace what was given before."""
+
+    __slots__ = ("filter", "resume")
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        filter: bytes,
+        options: Mapping[str, Any],
+        session: SessionState | None,
+        resume: bool = False,
+    ) -> None:
+        super().__init__(namespace, options, session)
+        self.filter = filter
+        self.resume = resume
+
+    def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        namespace = self.namespace
+        assert namespace.collection is not None
+        if self.resume and self.session is not None and self.session.in_transaction:
+            raise InvalidQuery("this read cannot resume: a transaction ends with the connection")
+        return namespace.core.find(
+            namespace.database,
+            namespace.collection,
+            self.filter,
+            self._encoded,
+            session=native_session(self.session, namespace.core),
+            selection=self._selection(),
+            timeout=timeout,
+            eager=eager,
+            resume=self.resume,
+            codec=self.codec,
+        )
+
+    def _with(self, options: Mapping[str, Any]) -> FindPlan:
+        return FindPlan(self.namespace, self.filter, options, self.session, self.resume)
+
+    def with_option(self, name: str, value: Any) -> FindPlan:
+        return self._with(self._changed(name, value))
+
+    def sort(self, keys: Any, direction: int | None) -> FindPlan:
+        return self._with({**self.options, "sort": pairs("sort", keys, direction)})
+
+    def skip(self, count: int) -> FindPlan:
+        return self.with_option("skip", count)
+
+    def limit(self, count: int) -> FindPlan:
+        return self.with_option("limit", count)
+
+    def project(self, projection: Any) -> FindPlan:
+        return self._with({**self.options, "projection": projection_of(projection)})
+
+    def narrowed(self, keys: Sequence[str]) -> FindPlan:
+        own = self.options.get("projection") or {}
+        # No other value that is false will do: null, "" and {} are what `_id` becomes.
+        without_id = own == {"_id": 0}
+        # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
+        if (own and not without_id) or self.options.get("returnKey") or any(not _can_project(key) for key in keys):
+            return self
+        projection = dict.fromkeys([*keys, _nowhere(keys)], 1)
+        if without_id:
+            projection["_id"] = 0
+        return self._with({**self.options, "projection": projection})
+
+    def first(self) -> FindPlan:
+        # A negative limit asks for one reply and no cursor.
+        return self._with({**self.options, "limit": -1})
+
+    def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
+        from bson.raw_bson import RawBSONDocument
+
+        command: dict[str, Any] = {"find": self.namespace.collection, "filter": RawBSONDocument(self.filter)}
+        command.update(self.options)
+        if command.get("limit", 0) < 0:
+            command.update(limit=-command["limit"], singleBatch=True)
+        return self._explain(command, verbosity, timeout)
+
+    def __repr__(self) -> str:
+        return f"find on {self.namespace.name}"
+
+
+class AggregatePlan(_ServerPlan):
+    """An aggregate; chained calls append stages, as a pipeline is read."""
+
+    __slots__ = ("_pipeline", "stages")
+
+    def __init__(
+        self, namespace: Namespace, stages: Iterable[Any], options: Mapping[str, Any], session: SessionState | None
+    ) -> None:
+        super().__init__(namespace, options, session)
+        self._pipeline = encode.pipeline(stages, namespace.settings.codec_options)
+        self.stages = list(stages)
+
+    def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        namespace = self.namespace
+        return namespace.core.aggregate(
+            namespace.database,
+            namespace.collection,
+            self._pipeline,
+            self._encoded,
+            session=native_session(self.session, namespace.core),
+            selection=self._selection(),
+            timeout=timeout,
+            eager=eager,
+            codec=self.codec,
+        )
+
+    def _append(self, stage: Mapping[str, Any]) -> AggregatePlan:
+        return AggregatePlan(self.namespace, [*self.stages, stage], self.options, self.session)
+
+    def with_option(self, name: str, value: Any) -> AggregatePlan:
+        return AggregatePlan(self.namespace, self.stages, self._changed(name, value), self.session)
+
+    def sort(self, keys: Any, direction: int | None) -> AggregatePlan:
+        return self._append({"$sort": pairs("sort", keys, direction)})
+
+    def skip(self, count: int) -> AggregatePlan:
+        count = check_option("skip", count)
+        return self._append({"$skip": count}) if count else self
+
+    def limit(self, count: int) -> AggregatePlan:
+        count = check_option("limit", count)
+        return self._append({"$limit": abs(count)}) if count else self
+
+    def project(self, projection: Any) -> AggregatePlan:
+        return self._append({"$project": projection_of(projection)})
+
+    def narrowed(self, keys: Sequence[str]) -> AggregatePlan:
+        # A stage more could change what a pipeline does: $out and $merge must be the last one.
+        return self
+
+    def first(self) -> AggregatePlan:
+        return self.limit(1)
+
+    def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
+        command: dict[str, Any] = {"aggregate": self.namespace.collection or 1, "pipeline": self.stages}
+        command.update({key: value for key, value in self.options.items() if key != "batchSize"})
+        command["cursor"] = {}
+        return self._explain(command, verbosity, timeout)
+
+    def __repr__(self) -> str:
+        return f"aggregate on {self.namespace.name}, {len(self.stages)} stages"
+
+
+def writing_stage(stages: Any) -> str | None:
+    """The last stage of a pipeline where it is one that writes."""
+    last = stages[-1] if isinstance(stages, (list, tuple)) and stages else None
+    return next((name for name in ("$out", "$merge") if name in last), None) if isinstance(last, Mapping) else None
+
+
+class WritingPlan(AggregatePlan):
+    """An aggregate that writes. The first run does it; once that is complete, each further one has no documents."""
+
+    __slots__ = ("_reader", "_stage", "_unused")
+
+    def __init__(
+        self, namespace: Namespace, stages: Iterable[Any], options: Mapping[str, Any], session: SessionState | None
+    ) -> None:
+        super().__init__(namespace, stages, options, session)
+        self._stage = writing_stage(self.stages)
+        self._reader: Reader | None = None
+        # Popped by the first run: of threads that share the query, one gets it. A forked child may inherit a held lock.
+        self._unused = [True]
+
+    @property
+    def complete(self) -> bool:
+        """Return whether the pipeline has run, without an error."""
+        return self._reader is not None and self._reader.complete
+
+    def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        try:
+            self._unused.pop()
+        except IndexError:
+            if not self.complete:
+                raise InvalidOperation(
+                    f"the pipeline with {self._stage} failed, or is running: call aggregate() again to write again"
+                ) from None
+            return _core.read_bytes(b"", codec=self.codec, eager=eager)
+        settings = self.namespace.settings
+        if settings.concern and not (self.session is not None and self.session.in_transaction):
+            # The reply is waited for in any case, and holds what failed; w=1 is the least that has a reply.
+            concern = settings.concern if settings.acknowledged else {**settings.concern, "w": 1}
+            options = {**self.options, "writeConcern": concern}
+            self._encoded = encode.document(options, settings.codec_options, "options")
+        self._reader = super().start(timeout, eager=eager)
+        return self._reader
+
+    def with_option(self, name: str, value: Any) -> NoReturn:
+        raise InvalidOperation(f"a pipeline with {self._stage} runs once: pass {name} to aggregate()")
+
+    def _append(self, stage: Mapping[str, Any]) -> NoReturn:
+        added = next(iter(stage))
+        raise InvalidOperation(f"{self._stage} must be the last stage: put {added} before it in the pipeline")
+
+    def first(self) -> WritingPlan:
+        return self
+
+    def explain(self, verbosity: str, timeout: float | None) -> NoReturn:
+        raise InvalidOperation(f"a pipeline with {self._stage} runs once: explain an aggregate() without that stage")
+
+    def __del__(self) -> None:
+        # Also of a plan whose arguments were refused, which has no such attribute.
+        if getattr(self, "_unused", None):
+            warnings.warn(
+                f"{self!r} was never awaited: {self._stage} wrote nothing", RuntimeWarning, stacklevel=2, source=self
+            )
+
+
+def _nowhere(keys: Sequence[str]) -> str:
+    """A key that no document has. Also keeps an index from covering the query, which gives null for a missing key."""
+    name = "data_bridge_nowhere"
+    while name in keys:
+        name += "_"
+    return name
+
+
+def _can_project(key: str) -> bool:
+    """Whether the server reads `key` in a projection as that key."""
+    return bool(key) and "." not in key and not key.startswith("$")

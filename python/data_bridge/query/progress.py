@@ -1,0 +1,133 @@
+"""Progress of long reads, when asked for: a bar, or a callback. Nothing is printed by default."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .._core import Document, Operation, Reader
+
+T = TypeVar("T")
+
+Progress = bool | Callable[[int, int], Any] | None
+"""`True` for a tqdm bar, a callable of (documents, bytes) so far, or None."""
+
+INTERVAL = 0.1
+"""Seconds between two looks."""
+_EVERY = 1_000
+
+
+def check(progress: Any) -> Progress:
+    """`progress`, when it can be used.
+
+    Raises
+    ------
+    TypeError
+        When it is neither a bool, a callable nor None.
+    ImportError
+        When a bar is asked for and tqdm is not installed.
+    """
+    if progress is True:
+        _tqdm()
+    elif progress and not callable(progress):
+        raise TypeError(f"progress must be True or a callable, got {type(progress).__name__}")
+    return progress or None
+
+
+class Ticker:
+    """Tells how far one run is. Use as a context manager: a bar must be closed."""
+
+    def __init__(self, progress: Progress, reader: Reader) -> None:
+        self._reader = reader
+        self._bar: Any = None
+        self._tell = progress if callable(progress) else None
+        if progress is True:
+            self._bar = _tqdm()(unit=" documents", unit_scale=True)
+
+    def __enter__(self) -> Ticker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.tick()
+        finally:
+            if self._bar is not None:
+                self._bar.close()
+
+    def tick(self) -> None:
+        """Tell what the reader has got by now."""
+        documents, size = self._reader.progress
+        if self._bar is not None:
+            self._bar.update(documents - self._bar.n)
+            self._bar.set_postfix_str(f"{size / 1e6:.1f} MB", refresh=False)
+        elif self._tell is not None:
+            self._tell(documents, size)
+
+
+def wait(operation: Operation[T], ticker: Ticker) -> T:
+    """As `operation.wait()`, with a tick every 100 ms on this very thread, so that a callback may do what it likes."""
+    if sys.platform == "win32":  # select() takes no pipes there
+        return operation.wait()
+    receive, send = os.pipe()
+    done = False
+    try:
+        operation.notify(send, 0)
+        while not (done := bool(select.select([receive], [], [], INTERVAL)[0])):
+            ticker.tick()
+        return operation.result()
+    finally:
+        if not done:
+            operation.cancel()
+            done = bool(select.select([receive], [], [], 2.0)[0])
+        if done:  # else the native side still holds `send`, and must not write into a file that reuses its number
+            os.close(receive)
+            os.close(send)
+
+
+class TickingDocuments:
+    """The reader's documents, ticking now and then."""
+
+    def __init__(self, reader: Reader, progress: Progress) -> None:
+        self._ticker: Ticker | None = None
+        self._documents = reader.documents()
+        self._position = 0
+        self._ticker = Ticker(progress, reader)
+
+    def __iter__(self) -> TickingDocuments:
+        return self
+
+    def __next__(self) -> Document:
+        try:
+            if self._ticker is not None and self._position == _EVERY:
+                self._position = 0
+                self._ticker.tick()
+            document = next(self._documents)
+        except BaseException:
+            self._end()
+            raise
+        self._position += 1
+        return document
+
+    def close(self) -> None:
+        """End the run."""
+        self._documents.close()
+        self._end()
+
+    def _end(self) -> None:
+        ticker, self._ticker = self._ticker, None
+        if ticker is not None:
+            ticker.__exit__()
+
+    def __del__(self) -> None:
+        self._end()
+
+
+def _tqdm() -> Any:
+    try:
+        from tqdm.auto import tqdm
+    except ImportError as error:
+        raise ImportError("progress=True needs tqdm: pip install tqdm; a callable works without it") from error
+    return tqdm

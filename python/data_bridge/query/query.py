@@ -1,0 +1,226 @@
+"""The synchronous query."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
+
+from .._core import Document, ModelClass, Reader, ResultData, Schema
+from ..errors import SchemaConflict
+from . import conflicts, cursor_names
+from . import progress as progress_
+from .base import QueryBase
+from .extensions import extension
+from .plan import Plan
+from .result import Result
+from .stream import Stream
+from .table_options import DEFAULT_INFER_ROWS, Reading
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+T = TypeVar("T")
+
+
+class Query(QueryBase):
+    """What `find`, `aggregate` and `read_bson` return. Nothing has run.
+
+    Iterate it for live Documents in bounded memory; `read()` it, or call a `to_*` method, for everything at once; or
+    hand it to any Arrow consumer: `polars.DataFrame(query)`, `pyarrow.table(query)`, DuckDB's `from query`.
+
+    Each of these runs the query once. DuckDB asks an object for its schema before its data: the run that answers for
+    the schema is kept for the data, so a schema that is asked for and never followed up keeps a result in memory as
+    long as the query lives.
+
+    Examples
+    --------
+    >>> orders = client.shop.orders                                    # doctest: +SKIP
+    >>> orders.find({"total": {"$gt": 25}}).sort("total", -1).limit(10).to_polars()    # doctest: +SKIP
+    """
+
+    __slots__ = ("_lock", "_pending")
+
+    def __init__(self, plan: Plan, reading: Reading) -> None:
+        super().__init__(plan, reading)
+        self._lock = threading.Lock()
+        self._pending: Result | None = None
+
+    def read(self) -> Result:
+        """Run the query and keep everything: use it to look at one answer in several ways.
+
+        Raises
+        ------
+        DataBridgeError
+            What kept the result from coming: ConnectionFailure, OperationFailure, ServerTimeout, DecodeError.
+        SchemaConflict
+            When a value does not fit the schema that was given; without one, where a table is made.
+        """
+        return self._read(self._start(eager=True))
+
+    def _write(self) -> None:
+        self.read()
+
+    def _read(self, reader: Reader) -> Result:
+        data = self._taken(reader, lambda: self._all(reader))
+        result = Result(data, self._reading.form)
+        self._runs.finished(result.report)
+        return result
+
+    def _all(self, reader: Reader) -> ResultData:
+        if self._reading.progress is None:
+            return reader.read_all()
+        with progress_.Ticker(self._reading.progress, reader) as ticker:
+            return progress_.wait(reader.read_all_async(), ticker)
+
+    def _taken(self, reader: Reader, take: Callable[[], T]) -> T:
+        """What `take` has of the reader, which is closed when it fails."""
+        try:
+            return take()
+        except BaseException as error:
+            self._failed(reader, error)
+            raise
+
+    def to_arrow(self, *, shapes: bool = False) -> pa.Table:
+        """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
+        if shapes:
+            # Of whole documents: these are what it is to give back.
+            return self._made(self.read(), lambda result: result.to_arrow(shapes=True))
+        return self._table(Result.to_arrow)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Run the query; the result as a polars DataFrame."""
+        return self._table(Result.to_polars)
+
+    def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
+        """Run the query; the result as a pandas DataFrame. As `Result.to_pandas`."""
+        return self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
+
+    def _table(self, make: Callable[[Result], T]) -> T:
+        return self._made(self._narrowed(self._table_plan()), make)
+
+    def _narrowed(self, plan: Plan) -> Result:
+        result = self._read(plan.start(self._reading.timeout, eager=True))
+        if plan is not self._plan and result.report.duplicates:
+            # See `Plan.narrowed`: rare enough to run again.
+            result = self.read()
+        return result
+
+    def _made(self, result: Result, make: Callable[[Result], T]) -> T:
+        table = make(result)
+        # Again: what did not fit is known once there is a table.
+        self._runs.finished(result.report)
+        return table
+
+    def to_list(self, length: None = None) -> list[Document]:
+        """Run the query; all Documents. PyMongo's `length` is None, or a TypeError that names `limit`."""
+        cursor_names.refuse_length(length, awaited=False)
+        return self._list()
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Run the query; all documents as dicts, equal to what PyMongo gives."""
+        return self._list(dicts=True)
+
+    def _list(self, maker: ModelClass | None = None, *, dicts: bool = False) -> list[Any]:
+        """Objects of all rows, the first of which are made while others are decoded: instances, dicts, or Documents."""
+        reader = self._start(eager=True)
+        if self._reading.progress is not None:
+            result = self._read(reader)
+            if maker is not None:
+                return result._data.instances(maker)
+            return result.to_dicts() if dicts else result.to_list()
+        data, objects = self._taken(reader, lambda: reader.read_list(maker, dicts=dicts))
+        self._runs.finished(data.report())
+        return objects
+
+    @overload
+    def to_models(self, model: type[T]) -> list[T]: ...
+    @overload
+    def to_models(self, model: Any) -> list[Any]: ...
+    def to_models(self, model: Any) -> list[Any]:
+        """Run the query; all documents as objects of a class. As `Result.to_models`.
+
+        Where the class has no use for other top-level keys, they are not asked for.
+        """
+        target = extension("target_of")(model)
+        models: list[Any] = target.make(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())
+        return models
+
+    def first(self) -> Document | None:
+        """Run the query for its first document only; None when there is none."""
+        plan = self._plan.first()
+        if plan is None:
+            return next(iter(self), None)
+        reader = plan.start(self._reading.timeout, eager=True)
+        data = self._taken(reader, reader.read_all)
+        self._runs.finished(data.report())
+        return data.document(0) if len(data) else None
+
+    def __iter__(self) -> Iterator[Document]:
+        """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run."""
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        if self._reading.progress is None:
+            return reader.documents()
+        return progress_.TickingDocuments(reader, self._reading.progress)
+
+    def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> Stream:
+        """RecordBatches as they come, in bounded memory.
+
+        Parameters
+        ----------
+        infer_rows
+            Without a schema, the one that the first so many documents show is frozen; what a later document has beyond
+            it is a conflict, handled as `on_conflict` says.
+        """
+        return Stream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+
+    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+        """Run the query; every value that does not fit a schema, live, in bounded memory. As `Result.conflicts`."""
+        form = conflicts.form_of(self._reading.form, schema)
+        reader = self._start(eager=False)
+        self._runs.started(reader)
+        return conflicts.RunConflicts(reader, form)
+
+    def schema(self) -> Schema:
+        """The Arrow schema of the result: the one that was given, else the query is run to find it."""
+        given = self._given
+        return self.read().schema if given is None else given
+
+    def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
+        """The server's plan for this query.
+
+        Parameters
+        ----------
+        verbosity
+            "queryPlanner" (runs nothing), "executionStats", or "allPlansExecution", as PyMongo's `Cursor.explain`.
+        """
+        return self._plan.decoded(self._plan.explain(verbosity, self._reading.timeout).wait())
+
+    def __arrow_c_schema__(self) -> Any:
+        """The schema as a PyCapsule. Unless one was given this runs the query, for `__arrow_c_stream__` to use."""
+        given = self._given
+        if given is not None:
+            return given.__arrow_c_schema__()
+        with self._lock:
+            if self._pending is None:
+                self._pending = self.read()
+            return self._pending.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """The result as a PyCapsule: live when a schema was given, else everything is read first."""
+        if self._given is not None:
+            return self.stream().__arrow_c_stream__(requested_schema)
+        with self._lock:
+            result, self._pending = self._pending, None
+        return (self.read() if result is None else result).__arrow_c_stream__(requested_schema)
+
+    def __aiter__(self) -> Any:
+        raise TypeError("this query is synchronous: use `for`, or an AsyncMongoClient")
+
+    if not TYPE_CHECKING:
+        # For type checkers there is none, so that they report what this refuses.
+        def __await__(self) -> NoReturn:
+            raise TypeError("this query is synchronous: read it without `await`, or use an AsyncMongoClient")
