@@ -1,10 +1,10 @@
-# What the README names and CI calls. `make demo` and `make test` set everything up: a virtual environment in .venv with
-# the test dependencies, the extension, a throw-away mongod. They need Python 3.10 or later, Rust, and a C linker.
+# The commands of the README and of CI. Each target sets up its requirements: a virtual environment in .venv with the test
+# dependencies, the extension, a temporary mongod. They need Python 3.10 or later, Rust, and a C linker.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions lint deny cargo-deny stubtest format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions docs docs-serve lint lint-code deny cargo-deny stubtest workflows format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,11 +15,13 @@ FUZZ_SECONDS ?= 60
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+DOCS_STAMP := $(VENV)/.installed-docs
+WORKFLOWS_STAMP := $(VENV)/.installed-workflows
 MONGOD := $(BIN)/python scripts/mongod.py run
 
-# rustup's own place, for shells that have not read its profile.
+# The directory of rustup, for shells that have not read its profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
-# cargo and maturin must see the same interpreter and the same settings, or each rebuilds pyo3 after the other.
+# cargo and maturin must have the same interpreter and the same settings, or each rebuilds pyo3 after the other.
 export PYO3_PYTHON := $(BIN)/python
 export VIRTUAL_ENV := $(abspath $(VENV))
 export PYTHONDONTWRITEBYTECODE := 1
@@ -27,26 +29,28 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX
 
-# One profile for everything that tests: cargo test, clippy and the extension under pytest share one build of each dependency.
+# One profile for all tests: cargo test, clippy and the extension under pytest share one build of each dependency.
 FASTDEV := --profile fastdev
 
-# What maturin sets for pyo3's build scripts; without it clippy and maturin rebuild pyo3 after each other.
+# The variables that maturin sets for pyo3's build scripts; without them clippy and maturin rebuild pyo3 after each other.
 AS_MATURIN = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_ENVIRONMENT_SIGNATURE=$$($(BIN)/python -c \
   'import struct, sys; print("cpython-%d.%d-%dbit" % (*sys.version_info[:2], struct.calcsize("P") * 8))')
 
 help:
-	@echo 'make demo       load 200,000 orders into a throw-away mongod, read them, compare'
+	@echo 'make demo       load 200,000 orders into a temporary mongod, read them, compare'
 	@echo 'make test       Rust and Python tests against a real mongod'
-	@echo 'make test-slow  what takes longer than make test may'
-	@echo 'make soak       reads, cancellations and faults for 20 minutes, and what is left; ARGS="--seconds 60 --seed 7"'
+	@echo 'make test-slow  the tests that take minutes'
+	@echo 'make soak       reads, cancellations and faults for 20 minutes, then a leak check; ARGS="--seconds 60 --seed 7"'
 	@echo 'make asan       tests at the boundary to C under AddressSanitizer; make valgrind: some of them under valgrind'
 	@echo 'make fuzz       fuzz the decoder; TARGETS="decode table view", FUZZ_SECONDS=60 each'
-	@echo 'make bench      the table of figures against other readers; ARGS="--shapes flat --rounds 3"'
-	@echo 'make scaling    how decoding scales with threads, documents and fields, and its memory; no server'
+	@echo 'make bench      measurements beside other readers; ARGS="--shapes flat --rounds 3"'
+	@echo 'make scaling    decoding by threads, documents and fields, and its memory; no server'
 	@echo 'make instructions  instructions per document of each stage, by valgrind; ARGS="--shapes flat --record"'
-	@echo 'make lint       formatting, clippy, ruff, mypy; licences where cargo-deny is installed'
+	@echo 'make docs       the documentation site, in target/docs/site; make docs-serve: on http://localhost:8000'
+	@echo 'make lint       formatting, clippy, ruff, mypy, stubtest, the docs site; licences where cargo-deny is installed'
+	@echo 'make workflows  schemas and an audit of .github and .pre-commit-config.yaml'
 	@echo 'make deny       licences, sources and advisories of the Rust dependencies; builds cargo-deny first'
-	@echo 'make clean      remove what these made'
+	@echo 'make clean      remove the output of these targets'
 
 demo: $(STAMP) $(BENCH_STAMP)
 	$(BIN)/maturin develop --release
@@ -65,12 +69,12 @@ test-slow: develop
 	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV) -- --ignored
 	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
 
-# Its own servers, which it kills; a process that is measured, so the extension is built as users have it.
+# It starts and kills its own servers. Memory is measured, so the extension is a release build.
 soak: $(STAMP)
 	$(BIN)/maturin develop --release
 	PYTHONPATH=python/tests:python/tests/support:scripts:benches $(BIN)/python -m soak $(ARGS)
 
-# What crosses the boundary to C: Arrow data in and out, capsules, objects made by hand.
+# Tests of the boundary to C: Arrow data in and out, capsules, objects made by hand.
 BOUNDARY := $(addprefix python/tests/,query/test_from_arrow.py query/test_interop.py query/test_document.py odm/test_models.py)
 
 asan: $(STAMP)
@@ -81,8 +85,8 @@ valgrind: $(STAMP)
 	$(MONGOD) -- env $(AS_MATURIN) scripts/sanitize.sh valgrind $(BIN)/python $(or $(ARGS),python/tests/query/test_from_arrow.py)
 
 # cargo-fuzz passes flags of nightly compilers; RUSTC_BOOTSTRAP=1 lets a stable one take them. No sanitizer: the core has no
-# unsafe code of its own, and overflow and debug assertions are on. What is new goes to fuzz/corpus, what fails to
-# fuzz/artifacts: copy that to fuzz/seeds, where `make test` replays it.
+# unsafe code of its own, and overflow and debug assertions are on. New inputs are stored in fuzz/corpus, failing ones in
+# fuzz/artifacts: copy those to fuzz/seeds, where `make test` replays them.
 fuzz: export RUSTC_BOOTSTRAP := 1
 fuzz:
 	@command -v cargo-fuzz >/dev/null || cargo install --locked cargo-fuzz
@@ -100,31 +104,34 @@ scaling: $(STAMP) $(BENCH_STAMP)
 	$(BIN)/maturin develop --release
 	$(BIN)/python benches/scaling.py $(ARGS)
 
-# The program's path is asked of cargo: CARGO_TARGET_DIR may be anywhere.
+# cargo reports the program's path, because CARGO_TARGET_DIR may be any directory.
 instructions: $(STAMP)
 	@command -v valgrind >/dev/null || { echo 'valgrind counts them; on Debian and Ubuntu: apt-get install valgrind' >&2; exit 1; }
 	cargo build --release -p data-bridge-benches --bin instructions
 	$(BIN)/python benches/instructions.py "$$(cargo metadata --format-version 1 --no-deps \
 	  | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/instructions" $(ARGS)
 
-lint: $(STAMP)
+lint: lint-code stubtest docs
+
+lint-code: $(STAMP)
 	cargo fmt --all --check
 	$(AS_MATURIN) cargo clippy --all-targets $(FASTDEV) -- -D warnings
 	cargo clippy -p data-bridge-benches --all-targets $(FASTDEV) -- -D warnings
+	$(BIN)/python scripts/unasync.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@if command -v cargo-deny >/dev/null; then $(DENY); \
-	  else echo 'cargo-deny is not installed: licences and sources were not looked at. make deny installs it.' >&2; fi
+	  else echo 'cargo-deny is not installed: licences and sources were not checked. make deny installs it.' >&2; fi
 
-# Licences, sources and bans: what lint looks at where cargo-deny is installed. Known vulnerabilities too, where their database
-# can be fetched from GitHub.
+# Licences, sources and bans, which lint checks if cargo-deny is installed. Known vulnerabilities too, if their database can be
+# fetched from GitHub.
 DENY := cargo deny --locked check licenses bans sources
 
 deny: cargo-deny
 	$(DENY)
 	if cargo deny --locked fetch db; then cargo deny --locked check advisories; \
-	  else echo 'The database of advisories cannot be fetched here: it was not looked at.' >&2; fi
+	  else echo 'The database of advisories cannot be fetched here: advisories were not checked.' >&2; fi
 
 # Its own release profile (fat LTO) takes many times as long to build; it then runs for a second either way.
 cargo-deny:
@@ -134,6 +141,22 @@ cargo-deny:
 # The stub of the native module against the module itself.
 stubtest: develop
 	$(BIN)/python -m mypy.stubtest data_bridge._core --mypy-config-file pyproject.toml
+
+# The site is built from the source tree: the extension is not needed. Every warning is an error.
+docs: $(DOCS_STAMP)
+	$(BIN)/python scripts/docs_site.py
+
+docs-serve: $(DOCS_STAMP)
+	$(BIN)/python scripts/docs_site.py --serve
+
+# Not in lint: these files change seldom, and only their hosts run them.
+workflows: $(WORKFLOWS_STAMP)
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/feature.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(BIN)/zizmor --offline --min-severity low .github
+	$(BIN)/pre-commit validate-config .pre-commit-config.yaml
 
 format: $(STAMP)
 	cargo fmt --all
@@ -145,7 +168,7 @@ develop: $(STAMP)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis dist python/data_bridge/_core.*.so
-	test -n "$${CARGO_TARGET_DIR:-}" || cargo clean   # a directory given from outside may not be ours alone
+	test -n "$${CARGO_TARGET_DIR:-}" || cargo clean   # a directory from the environment may be shared
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---- the virtual environment -----------------------------------------------------------------------------------------
@@ -163,8 +186,16 @@ $(STAMP): pyproject.toml | requirements
 $(BENCH_STAMP): $(STAMP)
 	@$(BIN)/python -m pip install --quiet --group bench || \
 	  for package in pymongoarrow beanie mongoengine matplotlib; do \
-	    $(BIN)/python -m pip install --quiet $$package || echo "$$package cannot be installed here: it is left out." >&2; \
+	    $(BIN)/python -m pip install --quiet $$package || echo "$$package cannot be installed here: it is skipped." >&2; \
 	  done
+	@touch $@
+
+$(DOCS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --group docs
+	@touch $@
+
+$(WORKFLOWS_STAMP): $(STAMP)
+	$(BIN)/python -m pip install --quiet --group workflows
 	@touch $@
 
 requirements:

@@ -1,6 +1,6 @@
-"""What reading is to cost, and whether it does: the aims, held against the figures of some runs of `make bench`.
+"""Performance targets, compared with the measurements of several runs of `make bench`.
 
-`python benches/aims.py run1.json run2.json run3.json --markdown docs/aims.md`; the files are what `--json` wrote.
+`python benches/aims.py run1.json run2.json run3.json --markdown docs/aims.md`; the files are the output of `--json`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from figures import Figures, Key, ShapeFigures
+from figures import Figures, Key, ShapeFigures, provenance
 from report import table
 
 FOUR = ("flat", "nested", "wide", "tweets")
@@ -20,14 +20,14 @@ MAPPERS = ("beanie", "mongoengine")
 
 @dataclass
 class Aim:
-    """The figures of one reader, divided by another's, are `limit` at most, or at least where more is better.
+    """An upper limit of the ratio of one reader's figure to another's; a lower limit where more is better.
 
     Attributes
     ----------
     what
-        What is compared, for the page.
+        The compared figures, for the page.
     job, reader
-        Of ours.
+        Our job and reader.
     against
         (job, readers): the least figure of these.
     limit
@@ -51,7 +51,7 @@ class Aim:
         return self.limit if isinstance(self.limit, Sequence) else [self.limit] * len(self.shapes)
 
     def ratio(self, shape: ShapeFigures) -> float | None:
-        """Of the least of one run's rounds; None where something was not measured."""
+        """Return the ratio of the minima of one run's rounds; None without a measurement."""
         job, readers = self.against
         mine = self.least_of(shape, (self.job, self.reader))
         theirs = [found for reader in readers if (found := self.least_of(shape, (job, reader))) is not None]
@@ -97,7 +97,7 @@ AIMS = [
 
 
 def lines(runs: Sequence[Figures]) -> list[list[str]]:
-    """Aim, shape, bound, the ratio of each run, whether all runs met it."""
+    """Return aim, shape, limit, the ratio of each run, and whether all runs met the aim."""
     found = []
     for aim in AIMS:
         for name, limit in zip(aim.shapes, aim.limits(), strict=True):
@@ -114,21 +114,16 @@ def lines(runs: Sequence[Figures]) -> list[list[str]]:
 
 def page(runs: Sequence[Figures]) -> str:
     """The table as a page."""
-    facts = ", ".join(
-        f"{name} {' and '.join(dict.fromkeys(run.environment[name] for run in runs if name in run.environment))}"
-        for name in runs[-1].environment
-    )
-    head = ["", "shape", "aim", *(f"run {number}" for number in range(1, len(runs) + 1)), "met"]
-    commands = ", ".join(dict.fromkeys(f"`{run.command}`" for run in runs))
+    head = ["", "shape", "target", *(f"run {number}" for number in range(1, len(runs) + 1)), "met"]
     text = [
-        "# Aims",
+        "# Performance targets",
         "",
-        f"Made on {runs[-1].date} by `benches/aims.py` of {len(runs)} runs of {commands}; do not edit. {facts}.",
+        *provenance(runs[-1].date, (run.command for run in runs), runs[-1].environment),
         "",
-        "What reading is to cost at most, or another reader at least, and what it did: ratios of the shortest of each",
-        "run's rounds, as what disturbs a measurement makes it longer. [benchmarks.md](benchmarks.md) has medians and",
-        "spreads of one run.",
-        "What is in the way of those that are not met: [performance.md](performance.md).",
+        "The most that reading may cost, or the least that another reader must cost, and the measured ratios.",
+        "`benches/aims.py` takes the shortest of each run's rounds, because a disturbance only makes a measurement",
+        "longer. Ratios are within one run. [Benchmarks](benchmarks.md) has medians and spreads.",
+        "[Performance](performance.md) explains the targets that are missed.",
         "",
         *table(head, lines(runs)),
     ]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from figures import Figures, ShapeFigures
+from figures import Figures, ShapeFigures, provenance
 
 OURS = "data_bridge"
 
 
 def rows(shape: ShapeFigures, group: str) -> list[tuple[str, ...]]:
-    """Reader, times the socket, wall, spread, CPU, peak MB, documents per second: of one group, the fastest first."""
+    """Return reader, multiple of the socket, wall, spread, CPU, peak MB and documents per second of a group's readers,
+    the fastest first."""
     floor, each_call = shape.floor(group), shape.calls.get(group, 1) > 1
     found: list[tuple[str, ...]] = []
     for reader, each in shape.medians(group).items():
@@ -40,7 +41,7 @@ def heading(name: str, shape: ShapeFigures) -> str:
 
 
 def text(name: str, shape: ShapeFigures) -> str:
-    """The table of a shape for a terminal."""
+    """Return the table of a shape for a terminal."""
     lines = [
         "",
         heading(name, shape),
@@ -54,13 +55,13 @@ def text(name: str, shape: ShapeFigures) -> str:
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """A markdown table; all columns but the first are numbers."""
+    """Return a Markdown table; all columns except the first are numbers."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return [f"| {' | '.join(line)} |" for line in (head, rule, *lines)]
 
 
 def summary(figures: Figures) -> list[str]:
-    """One table: each group's readers, and how many times the socket they take on each shape."""
+    """Return one table: each group's readers, as multiples of the socket on each shape."""
     names = list(figures.shapes)
     shapes = figures.shapes.values()
     keys = dict.fromkeys(
@@ -82,19 +83,18 @@ def summary(figures: Figures) -> list[str]:
 
 def markdown(figures: Figures, chart: str | None) -> str:
     """A page: all tables, with what they were made of, and the chart at that address."""
-    facts = ", ".join(f"{name} {value}" for name, value in figures.environment.items())
     lines = [
         "# Benchmarks",
         "",
-        f"Made on {figures.date} by `{figures.command}`; do not edit. {facts}.",
+        *provenance(figures.date, [figures.command], figures.environment),
         "",
-        "A bare socket that sends the same query and drops the replies is 1: wall times are multiples of that.",
-        "How they are measured, and what each job is: [benches/](../benches/README.md).",
+        "Wall times are multiples of the time that a bare socket takes to send the same query and drop the replies.",
+        "[The method](../benches/README.md) describes the jobs, the shapes of the documents and the readers.",
         "",
     ]
     if chart is not None:
         lines += [f"![Times the socket, by shape and reader]({chart})", ""]
-    lines += ["## At a glance", "", *summary(figures), "", "## All figures", ""]
+    lines += ["## Summary", "", *summary(figures), "", "## All measurements", ""]
     for name, shape in figures.shapes.items():
         lines += [f"### {heading(name, shape)}", ""]
         head = ["job: reader", "x socket", "wall", "spread", "CPU", "peak MB", "documents/s"]

@@ -1,4 +1,4 @@
-"""What `make demo` shows: orders in MongoDB as a polars table, beside the other ways to read them."""
+"""Shows orders in MongoDB as a polars table, beside other ways to read them: `make demo`."""
 
 from __future__ import annotations
 

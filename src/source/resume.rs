@@ -218,8 +218,8 @@ impl Resume {
         Ok(wait)
     }
 
-    /// Whether a getMore ran into a limit of the server's own (MaxTimeMSExpired, 50): not into the caller's `maxTimeMS`, which
-    /// would begin anew with another cursor, nor into a deadline of this crate, which no reply tells.
+    /// Return whether a getMore exceeded a limit of the server's own (MaxTimeMSExpired, 50): not the caller's `maxTimeMS`,
+    /// which would begin anew with another cursor, nor a deadline of this crate, which has no reply.
     fn by_a_limit_of_the_server(&self, error: &Error) -> bool {
         self.open && self.options.max_time.is_none() && !error.reply().is_empty()
     }

@@ -1,7 +1,7 @@
 //! Cursors that were left before their end, once they are killed.
 //!
 //! Dropping one makes the driver send a kill of its own: to the primary, without a deadline, in a task that cannot be ended.
-//! Where its answer gets lost, the driver's client never closes its connections. So a cursor that was killed here gets one more
+//! If its answer gets lost, the driver's client never closes its connections. So a cursor that was killed here gets one more
 //! getMore, unless the server said that there is no such cursor: that answer finishes it for the driver as well. It is sent
 //! behind the kill, when the reader has its error, in another session: a cursor that is open after all does not move, because
 //! the server refuses a getMore in another session than the cursor's (50738).

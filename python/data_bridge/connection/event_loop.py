@@ -156,9 +156,8 @@ class _Watch:
                 loop.remove_reader(pipe.receive)
         if pipe is not None:
             pipe.close()
-        if (
-            pipe is None or pipe.receive < 0
-        ):  # else something never came back: looked at again when the next pipe is made
+        # An open pipe waits for something that never came back: looked at again when the next pipe is made.
+        if pipe is None or pipe.receive < 0:
             with _lock, contextlib.suppress(ValueError):
                 _all.remove(self)
 

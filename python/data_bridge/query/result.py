@@ -290,6 +290,6 @@ def _import(name: str, method: str, extra: str) -> Any:
         return import_module(name)
     except ImportError as error:
         raise ImportError(
-            f"{method} needs {name}: pip install 'data-bridge[{extra}]'. Without it, read() gives a Result "
+            f"{method} needs {name}: pip install 'data-bridge-mongodb[{extra}]'. Without it, read() gives a Result "
             "that any Arrow library takes, and to_dicts() gives plain Python"
         ) from error

@@ -58,7 +58,7 @@ class _StreamBase:
         self._end()
 
     def _end(self) -> None:
-        """End the run. What comes next the native reader knows: the end, or that the run was interrupted."""
+        """End the run; the native reader remembers its end, or that it was interrupted."""
         ticker, self._ticker = self._ticker, None
         if self._batches is not None:
             self._batches.close()
@@ -142,7 +142,7 @@ class AsyncStream(_StreamBase, LoopBound):
             self._end()
             raise
         if batch is None:
-            # Where another task interrupted the run meanwhile, this is not the end of the result.
+            # If another task interrupted the run meanwhile, this is not the end of the result.
             self._interruption.check()
             self._over = True
             self._end()

@@ -151,7 +151,7 @@ impl AsyncGenerator {
         })
     }
 
-    /// What awaits its next item.
+    /// The awaitable of its next item.
     #[inline]
     pub fn anext<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         // SAFETY: attached, as `py` shows; the object is alive and of the class whose slot this is (the invariant). The call gives

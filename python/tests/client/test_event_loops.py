@@ -227,7 +227,7 @@ def test_operations_go_on_in_a_second_run(mongodb_uri: str, loaded: Mongo) -> No
 
 
 class Alarm(Exception):
-    """What a signal handler raises."""
+    """Raised by a signal handler."""
 
 
 @contextmanager

@@ -174,7 +174,7 @@ def test_an_asynchronous_iterator_that_outlives_its_event_loop_ends_its_cursor(m
 
 
 def test_a_cursor_that_is_read_ahead_is_seen(client: MongoClient, loaded: Mongo) -> None:
-    """What other tests here rely on: the cursor is open as long as they look, though single looks miss it."""
+    """Other tests here rely on it: single looks miss an open cursor, the helper does not."""
     documents = iter(client[loaded.name].c.find(batch_size=1))
     next(documents)
     begun = time.monotonic()

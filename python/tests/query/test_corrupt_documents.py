@@ -57,7 +57,7 @@ def walk(documents: Any) -> tuple[list[Any], DecodeError]:
 
 
 def oracle(data: bytes) -> list[dict[str, Any]]:
-    """What PyMongo gives before it raises."""
+    """The documents that PyMongo gives before it raises."""
     found: list[dict[str, Any]] = []
     with pytest.raises(InvalidBSON):
         found.extend(bson.decode_iter(data))

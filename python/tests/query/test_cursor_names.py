@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from data_bridge.async_query import AsyncQuery
 from pymongo import CursorType
 from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor
@@ -16,6 +15,7 @@ from pymongo.synchronous.command_cursor import CommandCursor
 from pymongo.synchronous.cursor import Cursor
 
 from data_bridge import AsyncMongoClient, MongoClient, Query, read_bson
+from data_bridge.query.async_query import AsyncQuery
 
 Mongo = Database[dict[str, Any]]
 ROWS = [{"_id": i, "a": i % 3} for i in range(10)]

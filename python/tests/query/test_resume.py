@@ -289,9 +289,10 @@ def test_codes_of_the_specification(admin: Admin, reader: Reader, code: int) -> 
 
 
 def test_an_error_that_the_server_calls_retryable(admin: Admin, reader: Reader) -> None:
-    overloaded = {"errorCode": 462, "errorLabels": ["RetryableError", "SystemOverloadedError"]}
+    """With the label SystemOverloadedError beside it, the driver sends the getMore again by itself."""
+    labelled = {"errorCode": 462, "errorLabels": ["RetryableError"]}
     query = reader.client.resume.c.find(batch_size=5, resume=True)
-    with failing(admin, {"times": 2}, failCommands=["getMore"], **overloaded):
+    with failing(admin, {"times": 2}, failCommands=["getMore"], **labelled):
         assert _same([row["_id"] for row in query], IDS)
     assert query.report is not None
     assert query.report.resumed == 2

@@ -1,28 +1,32 @@
-"""What a run found: for a terminal, and as a page of the documentation."""
+"""The findings of a run: for a terminal, and as a page of the documentation."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from figures import environment
+from figures import environment, provenance
 from report import table
 from soak import checks
 from soak.checks import MB
 from soak.run import Found
 
 ABOUT = """\
-One process reads from a server behind a proxy and, without `--one`, from a replica set of three: threads and an event
-loop draw reads of every kind and ways to leave them. Another process breaks the servers and what lies between, one
-fault after the other, and after each waits until both clients of that server read again. At checkpoints all rests,
-without faults: every way to read must succeed, and no cursor and no transaction may be open. Then clients are closed:
-no connection of theirs may be left, and threads, descriptors and Arrow's bytes are at most those of the first one."""
+`make soak` runs one process that reads, from a server behind a proxy and from a replica set of three (`--one`
+leaves the replica set out). Threads and an event loop draw reads of every kind, and ways to abandon them. Another
+process injects faults into the servers and the network, one after the other, and waits after each until both
+clients of that server read again.
+
+At checkpoints no operation and no fault is in progress. Every way to read must then succeed, and no cursor and no
+transaction may be open. Then the clients are closed: no connection of theirs may remain, and threads, descriptors
+and Arrow's bytes may not exceed those of the first checkpoint."""
 
 COLUMNS_ARE = """\
-Cursors, transactions, and the first column of descriptors are with clients open, all else after they were closed.
-Arrow's bytes are those of pyarrow's pool, beyond the tables that reads are compared with. Sessions are those that
-servers remember, which they do for 30 minutes, of every client that was closed: the driver ends its sessions in one
-more, and drops those whose connection broke, as drivers are told to. The first checkpoint follows a warm-up."""
+Cursors, transactions, and the first column of descriptors are counted with clients open, all others after they
+were closed. Arrow's bytes are those of pyarrow's pool, without the reference tables of the test. Sessions are
+those that servers remember, for 30 minutes, of all closed clients: the driver ends its own sessions when it
+closes, and drops those whose connection broke, as the drivers' specification requires. The first checkpoint
+follows a warm-up."""
 
 COLUMNS = (
     "seconds",
@@ -88,22 +92,23 @@ def _memory(found: Found) -> str:
     if not checks.memory_judged(found.checkpoints):
         return "There are too few checkpoints to judge memory."
     return (
-        f"Memory is judged after {checks.WARM_UP} checkpoints: the median of the last half may be "
-        f"{checks.GROWTH / MB:.0f} MB above that of the first half."
+        f"Memory is judged after {checks.WARM_UP} checkpoints: the median of the last half may exceed that of the "
+        f"first half by {checks.GROWTH / MB:.0f} MB."
     )
 
 
 def markdown(found: Found, command: str) -> str:
     """A page."""
     tally, machine = found.tally, {**environment(), "mongod": found.mongod}
-    facts = ", ".join(f"{name} {value}" for name, value in machine.items())
     failed = [f"- {each.splitlines()[0][:300]}" for each in found.failures] or ["Nothing failed."]
     lines = [
-        "# Soak",
+        "# Soak test",
         "",
-        f"Made on {dt.date.today().isoformat()} by `{command}`, which runs `python/tests/soak`; do not edit. {facts}.",
+        *provenance(dt.date.today().isoformat(), [command], machine),
         "",
         ABOUT,
+        "",
+        "## Result",
         "",
         f"Seed {found.seed}, {found.seconds:,.0f} seconds: {tally.operations.total():,} operations, "
         f"{found.faults.total():,} faults. {tally.errors.total():,} operations ended with an error of this package, "
@@ -123,10 +128,10 @@ def markdown(found: Found, command: str) -> str:
         *_counted(("operation", "times"), tally.operations),
         "## Faults",
         "",
-        *_counted(("fault: on which servers", "times"), found.faults),
-        "## Errors that reads ended with",
+        *_counted(("fault: servers", "times"), found.faults),
+        "## Errors of operations",
         "",
-        "Those of reads whose client was closed under them are among them.",
+        "These include reads whose client was closed during the read.",
         "",
         *_counted(("error", "times"), tally.errors),
     ]

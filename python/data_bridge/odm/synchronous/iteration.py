@@ -47,7 +47,7 @@ class Iteration(ModelQueryBase[T]):
 class LinkedInstances:
     """Instances with their links, fetched a block of instances at a time.
 
-    What an error or Ctrl-C finds of a block stays here: no instance before it is lost, with or without going on.
+    A block that an error or Ctrl-C interrupts is kept: the instances before the error come first, then the error.
     """
 
     __slots__ = ("_error", "_fetch", "_instances", "_ready", "_waiting")
