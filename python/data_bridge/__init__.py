@@ -69,7 +69,7 @@ from .synchronous.session import ClientSession
 if TYPE_CHECKING:
     from . import odm
 
-set_tellers(logs.wanted, logs.tell)
+set_tellers(logs.wanted, logs.record)
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -6,6 +6,12 @@ from typing import Any, Generic, TypeVar, final
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "CALL_LISTENERS",
+    "DUPLICATE_KEY_CODES",
+    "LOG_COMMANDS",
+    "LOG_CONNECTIONS",
+    "LOG_CURSORS",
+    "LOG_FAILURES",
     "AsyncIterator",
     "BatchReader",
     "BulkWriteError",
@@ -41,6 +47,7 @@ __all__ = [
     "WriteError",
     "__version__",
     "_document_from_bson",
+    "check_names",
     "configuration",
     "configure",
     "from_arrow",
@@ -58,6 +65,9 @@ _T = TypeVar("_T")
 __version__: str
 
 # ---- errors (error.rs): raised by this module, re-exported by the package --------------------------------------------
+
+DUPLICATE_KEY_CODES: Sequence[int]
+"""Codes of the server's errors for a key that a unique index has already."""
 
 class DataBridgeError(Exception):
     """Base of all errors of this package."""
@@ -118,6 +128,9 @@ class Operation(Generic[_T]):
     def cancel(self) -> None: ...
 
 # ---- client (client.rs, session.rs) ----------------------------------------------------------------------------------
+
+def check_names(database: str, collection: str | None = None) -> None:
+    """Refuse a name of a database, or of a collection in it, that no server accepts."""
 
 @final
 class Client:
@@ -248,11 +261,21 @@ def configuration() -> dict[str, int | float]: ...
 
 # ---- events (watch.rs) -----------------------------------------------------------------------------------------------
 
+LOG_CONNECTIONS: int
+LOG_CURSORS: int
+LOG_COMMANDS: int
+LOG_FAILURES: int
+"""The end of each operation, without its start."""
+CALL_LISTENERS: int
+
 def set_tellers(wanted: Callable[[], int], tell: Callable[[list[Any]], None]) -> None:
-    """Hand in, once, who says what anyone wants to hear, and who tells it. Both are called on threads of the caller's."""
+    """Set, once, the function that returns the requested events as bits, and the function that receives the events.
+
+    The module calls both on the caller's threads.
+    """
 
 def tell_events() -> None:
-    """Tell what was noted since."""
+    """Pass on the events since the last call."""
 
 # ---- results (reader.rs, result.rs) ----------------------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ mod writers;
 
 pub use client::{Client, Read};
 pub use cursor::CursorSource;
+pub use names::check as check_names;
 pub use pump::{prefetch_bytes, set_prefetch_bytes, set_refresh_interval};
 pub use registry::{leave, runs, shutdown};
 pub use runtime::{io_threads, set_io_threads};

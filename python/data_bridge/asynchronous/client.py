@@ -141,7 +141,7 @@ class AsyncMongoClient(Handle):
         return AsyncDatabase(self, name, self._settings)
 
     def __getattr__(self, name: str) -> AsyncDatabase:
-        names.refuse(name, type(self).__name__, names.PYMONGO_CLIENT, "database")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_CLIENT, "database")
         return self[name]
 
     def start_session(self, causal_consistency: bool | None = None, snapshot: bool = False) -> AsyncClientSession:

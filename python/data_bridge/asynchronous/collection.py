@@ -310,7 +310,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         return type(self)(self._database, f"{self._name}.{name}", self._settings)
 
     def __getattr__(self, name: str) -> Self:
-        names.refuse(name, type(self).__name__, names.PYMONGO_COLLECTION, "sub-collection")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_COLLECTION, "sub-collection")
         return self[name]
 
     def __call__(self, *_: Any, **__: Any) -> NoReturn:

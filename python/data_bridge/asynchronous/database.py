@@ -227,7 +227,7 @@ class AsyncDatabase(ConfiguredHandle):
         return AsyncCollection(self, name, self._settings)
 
     def __getattr__(self, name: str) -> AsyncCollection:
-        names.refuse(name, type(self).__name__, names.PYMONGO_DATABASE, "collection")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_DATABASE, "collection")
         return self[name]
 
     def __eq__(self, other: object) -> bool:

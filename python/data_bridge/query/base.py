@@ -160,7 +160,7 @@ class QueryBase:
     if not TYPE_CHECKING:
         # For type checkers there are none, so that they report what these refuse.
         def __getattr__(self, name: str) -> NoReturn:
-            cursor_names.refuse(type(self), name, awaited=self._awaited)
+            cursor_names.refuse_attribute(type(self), name, awaited=self._awaited)
 
         def __getitem__(self, index: Any) -> NoReturn:
             cursor_names.refuse_item(type(self), index, awaited=self._awaited)

@@ -35,7 +35,7 @@ CURSOR = {
 """Methods and attributes of PyMongo's `Cursor` and `CommandCursor`, and `count`, which older ones have."""
 
 
-def refuse(kind: type, name: str, *, awaited: bool) -> NoReturn:
+def refuse_attribute(kind: type, name: str, *, awaited: bool) -> NoReturn:
     """Raise for an attribute that a query does not have.
 
     Raises

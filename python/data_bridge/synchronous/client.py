@@ -140,7 +140,7 @@ class MongoClient(Handle):
         return Database(self, name, self._settings)
 
     def __getattr__(self, name: str) -> Database:
-        names.refuse(name, type(self).__name__, names.PYMONGO_CLIENT, "database")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_CLIENT, "database")
         return self[name]
 
     def start_session(self, causal_consistency: bool | None = None, snapshot: bool = False) -> ClientSession:

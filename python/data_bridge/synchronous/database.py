@@ -226,7 +226,7 @@ class Database(ConfiguredHandle):
         return Collection(self, name, self._settings)
 
     def __getattr__(self, name: str) -> Collection:
-        names.refuse(name, type(self).__name__, names.PYMONGO_DATABASE, "collection")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_DATABASE, "collection")
         return self[name]
 
     def __eq__(self, other: object) -> bool:
