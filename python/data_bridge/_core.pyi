@@ -240,7 +240,7 @@ class Session:
     def end(self) -> Operation[None]: ...
 
 def runs() -> int:
-    """How many reads are under way, or still clean up: for tests."""
+    """The number of reads in progress or in cleanup: for tests."""
 
 def shutdown(timeout: float) -> None:
     """Close open cursors, waiting at most `timeout` seconds, and open no more: what `atexit` calls."""
@@ -281,7 +281,7 @@ def tell_events() -> None:
 
 @final
 class Codec:
-    """How BSON becomes Python: the supported part of bson.codec_options.CodecOptions."""
+    """Conversion of BSON to Python: the supported part of bson.codec_options.CodecOptions."""
 
     def __new__(
         cls,
@@ -293,7 +293,7 @@ class Codec:
         unicode_decode_error_handler: str,
     ) -> Self: ...
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
-        """What pickle gives back to the constructor."""
+        """The arguments of the constructor, for pickle."""
 
 @final
 class DocumentIterator:
@@ -353,7 +353,7 @@ class Reader:
         were `narrowed` by the server, one that itself holds a key twice is an error.
         """
     def next_conflicts(self, form: Form) -> list[SchemaConflict] | None:
-        """What does not fit the form's schema in the next piece; None at the end."""
+        """Return the conflicts with the form's schema in the next piece; None at the end."""
     def next_conflicts_async(self, form: Form) -> Operation[list[SchemaConflict] | None]: ...
     def read_all(self) -> ResultData:
         """Everything, eagerly; blocks detached, looks for signals."""
@@ -425,7 +425,7 @@ class Schema:
 
 @final
 class Form:
-    """How a table is made: the schema that was given, what becomes of values that do not fit it, how types are stored."""
+    """The options of a table: the user's schema, the handling of values that do not fit it, the storage of types."""
 
     def __new__(
         cls,
@@ -474,7 +474,7 @@ class ResultData:
     def chunks(self) -> int:
         """The pieces that `conflicts` counts."""
     def conflicts(self, form: Form, chunk: int) -> list[SchemaConflict]:
-        """What does not fit the form's schema in one piece."""
+        """Return the conflicts with the form's schema in one piece."""
     def report(self) -> dict[str, Any]:
         """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
         unlisted (values by action at paths that are not in paths), finished (no more will come: exhausted, closed, dropped or failed), error (the exception that ended it, or None).
@@ -555,7 +555,7 @@ class ModelView:
     def _is_touched(self) -> bool: ...
     @property
     def _is_whole(self) -> bool:
-        """Whether there is a stored document, and it was read with all its keys."""
+        """Return whether the instance has a stored document, which was read with all its keys."""
     @property
     def _is_stored(self) -> bool: ...
     @property
@@ -585,7 +585,7 @@ class FieldSlot:
         accept: Callable[[Any], Any],
         missing: Callable[[Any], Any],
     ) -> None:
-        """How the field converts; the first call counts."""
+        """Set the conversion of the field; only the first call has an effect."""
     def __get__(self, instance: Any, owner: Any = None, /) -> Any: ...
     def __set__(self, instance: Any, value: Any, /) -> None: ...
     def __delete__(self, instance: Any, /) -> None: ...

@@ -34,7 +34,7 @@ class AsyncMongoClient(Handle):
     port
         The port of hosts that name none; 27017 by default.
     tz_aware, tzinfo, uuidRepresentation, unicode_decode_error_handler, datetime_conversion
-        How values become Python objects, as PyMongo's. Dates that `datetime` cannot hold become `DatetimeMS` by
+        Conversion of values to Python objects, as PyMongo's. Dates that `datetime` cannot hold become `DatetimeMS` by
         default, where PyMongo raises.
     timeout
         Seconds that an operation may take, or a wait for the server when streaming; 600 by default, None for no
@@ -100,7 +100,7 @@ class AsyncMongoClient(Handle):
 
     @property
     def codec_options(self) -> CodecOptions[Any]:
-        """How values become Python objects."""
+        """Conversion of values to Python objects."""
         return self._settings.codec_options
 
     @property

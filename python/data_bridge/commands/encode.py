@@ -67,7 +67,7 @@ def document(
     Parameters
     ----------
     what
-        What it is for the user: names the argument in messages.
+        The user's name for the argument, for messages.
     depth
         Levels that it may have.
 
@@ -118,7 +118,7 @@ def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str, dee
 
 
 def _is_shallow(value: Mapping[str, Any]) -> bool:
-    """Whether it has one level, or two as `{"$set": {...}}` has; most have."""
+    """Return whether it has one level, or two as `{"$set": {...}}` has; most have."""
     if type(value) not in _DICTS:
         return False
     left = MAX_VALUES - len(value)

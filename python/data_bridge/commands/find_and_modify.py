@@ -41,7 +41,7 @@ def command(
     given
         Options by the server's names: collation, maxTimeMS, bypassDocumentValidation.
     after
-        Whether the reply holds the document as it is after the change.
+        True for a reply with the document as it is after the change.
 
     Raises
     ------

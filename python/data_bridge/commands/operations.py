@@ -1,6 +1,6 @@
-"""What `bulk_write` and `create_indexes` take: classes with PyMongo's names, arguments and attributes.
+"""The arguments of `bulk_write` and `create_indexes`: classes with PyMongo's names, arguments and attributes.
 
-PyMongo's own objects are taken too, told by the names of their classes: nothing of it is imported for that.
+PyMongo's own objects work too. They are recognised by the names of their classes, so PyMongo is not imported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from .options import collation_of, pairs
 
 
 class ReturnDocument:
-    """Which state of a document `find_one_and_update` and `find_one_and_replace` give."""
+    """The state of a document that `find_one_and_update` and `find_one_and_replace` return."""
 
     BEFORE = False
     """The document as it was."""

@@ -26,7 +26,7 @@ REMOVE = b"\x08remove\0\x01"
 
 
 class Statement(NamedTuple):
-    """What one operation asks for."""
+    """One operation of a write command, encoded."""
 
     kind: str
     """insert, update or delete."""
@@ -34,7 +34,7 @@ class Statement(NamedTuple):
     op: Any
     """As PyMongo shows it in the details of an error."""
     once: bool = True
-    """Whether it changes one document at most, so that it may be sent a second time."""
+    """True when it changes one document at most, so that it can be retried."""
 
 
 def insert(document: Any, options: CodecOptions[Any], what: str = "document") -> tuple[Any, Statement]:
@@ -157,7 +157,7 @@ def of_request(request: Any, options: CodecOptions[Any], position: int) -> State
 
 
 def changes(key: str, change: Any, options: CodecOptions[Any], replace: bool) -> bytes:
-    """What to make of a document, as an element: an update document, a pipeline, or a replacement.
+    """Return the change of a document as an element: an update document, a pipeline, or a replacement.
 
     Raises
     ------
@@ -207,7 +207,7 @@ def check_array_filters(value: Any) -> list[Any]:
 
 
 def _rest(rest: Mapping[str, Any], options: CodecOptions[Any], what: str) -> bytes:
-    """What a statement has beside filter and change, as elements."""
+    """Encode the elements of a statement beside filter and change."""
     # Nearly all say the same few things.
     if all(type(value) is bool for value in rest.values()):
         return _flags(tuple(rest.items()))

@@ -1,4 +1,4 @@
-"""How BSON becomes Python: from `bson.codec_options.CodecOptions` to what the native module honours."""
+"""Conversion of BSON to Python: from `bson.codec_options.CodecOptions` to the native module's options."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def from_keywords(keywords: Mapping[str, Any]) -> CodecOptions[Any]:
 
 
 def native(options: CodecOptions[Any]) -> _core.Codec:
-    """What the native module decodes with."""
+    """Return the native module's options for decoding."""
     check(options)
     return _core.Codec(
         tz_aware=options.tz_aware,

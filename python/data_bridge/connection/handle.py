@@ -1,4 +1,4 @@
-"""What clients, databases and collections have in common."""
+"""The common part of clients, databases and collections."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Handle:
-    """What never becomes a child: conditions, iteration, calls."""
+    """Names that never become a child: conditions, iteration, calls."""
 
     _kind: ClassVar[str]
 
@@ -57,7 +57,7 @@ class ConfiguredHandle(Handle):
 
     @property
     def codec_options(self) -> CodecOptions[Any]:
-        """How values become Python objects."""
+        """Conversion of values to Python objects."""
         return self._settings.codec_options
 
     @property

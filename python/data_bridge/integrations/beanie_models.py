@@ -11,7 +11,7 @@ from .target import Target, one_by_one
 
 
 def target(model: Any) -> Target:
-    """How Beanie makes documents of `model`."""
+    """Return the target that makes documents of `model` with Beanie."""
     from beanie.odm.utils.parsing import parse_obj
 
     prepared = preparation(model, keeps_subtypes=True) if declared.is_pydantic(model) else None

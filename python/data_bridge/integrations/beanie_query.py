@@ -17,7 +17,7 @@ _WITHOUT_EFFECT = {"cursor_type": 0, "oplog_replay": False}
 
 
 def reader_of(query: Any) -> Callable[[Any], Read] | None:
-    """How to read `query`; None when it is not Beanie's, or not one that reads.
+    """Return the reader of `query`; None for an object that is no query of Beanie, or one that writes.
 
     Raises
     ------

@@ -24,7 +24,7 @@ Leaves = Mapping[Any, tuple[type, Callable[[Any], Any]]]
 
 
 class Preparation:
-    """What to change below one place; where nothing is to be changed there is none."""
+    """The conversions below one place of a document; a place without conversions has no object."""
 
     __slots__ = ("item", "keys", "leaves", "values")
 
@@ -75,12 +75,12 @@ class Preparation:
 
 
 def preparation(annotation: Any, *, keeps_subtypes: bool) -> Preparation | None:
-    """What to change in values for an annotation; None for nothing.
+    """Return the conversions of values for an annotation; None for none.
 
     Parameters
     ----------
     keeps_subtypes
-        Whether a Binary stays one where the library is asked for bytes; else it is refused there.
+        True keeps a Binary where the annotation is bytes; False refuses it there.
 
     Raises
     ------

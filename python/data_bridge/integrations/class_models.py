@@ -28,7 +28,7 @@ _LISTS = (list, set, frozenset, tuple, collections.deque)
 
 
 class Refused(Mismatch):
-    """What a constructor raised."""
+    """An exception of a constructor."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__("", None)
@@ -45,7 +45,7 @@ class ClassPlan:
         self.keys: frozenset[str] = frozenset()
 
     def suits(self, value: Any) -> bool:
-        """Whether a value is a document with no keys but those of the class."""
+        """Return whether a value is a document with no keys but those of the class."""
         return type(value) is dict and self.keys.issuperset(value)
 
     def load(self, value: Any) -> Any:
@@ -69,7 +69,7 @@ class ClassPlan:
 
 
 def target(model: Any) -> Target:
-    """How objects of `model` are made."""
+    """Return the target that makes objects of `model`."""
     classes: dict[tuple[Any, bool], ClassPlan] = {}
     union = declared.members(declared.bare(model))
     plans = [_class_plan(get_origin(each) or each, classes, top=True) for each in union]
@@ -102,7 +102,7 @@ def _class_plan(cls: Any, classes: dict[tuple[Any, bool], ClassPlan], *, top: bo
 
 
 def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> Convert | None:
-    """What makes values of an annotation; None where they stay as they are."""
+    """Return the function that makes values of an annotation; None for values that stay as they are."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
         return None
@@ -113,7 +113,7 @@ def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> Con
 
 
 def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> tuple[Test, Convert | None]:
-    """Whether a value is one of an annotation as it stands, for unions, and what makes one of it."""
+    """Return a test for values of a member of a union, and the function that makes one of it."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
         return _never, None

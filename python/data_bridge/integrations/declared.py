@@ -22,7 +22,7 @@ class FieldOf(NamedTuple):
     annotation: Any
     """Any where the class, or a converter of its own, takes what PyMongo gives."""
     aliased: bool = False
-    """Whether the key was said, or is the field's name."""
+    """True when the key was declared, false when it is the field's name."""
 
 
 def bare(annotation: Any) -> Any:
@@ -41,7 +41,7 @@ def bare(annotation: Any) -> Any:
 
 
 def members(annotation: Any) -> tuple[Any, ...]:
-    """What a union is of; any other annotation alone."""
+    """Return the members of a union; any other annotation alone."""
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(each for argument in get_args(annotation) for each in members(bare(argument)))
     return (annotation,)
@@ -65,23 +65,23 @@ def hints_of(cls: Any) -> dict[str, Any]:
 
 
 def is_pydantic(cls: Any) -> bool:
-    """Whether pydantic 2 validates it: its models, its dataclasses."""
+    """Return whether pydantic 2 validates the class: its models, its dataclasses."""
     return isinstance(cls, type) and "pydantic" in sys.modules and hasattr(cls, "__pydantic_validator__")
 
 
 def is_struct(cls: Any) -> bool:
-    """Whether it is a msgspec Struct."""
+    """Return whether the class is a msgspec Struct."""
     msgspec = sys.modules.get("msgspec")
     return msgspec is not None and isinstance(cls, type) and issubclass(cls, msgspec.Struct)
 
 
 def is_plain_class(cls: Any) -> bool:
-    """Whether it is a dataclass of the standard library or an attrs class."""
+    """Return whether the class is a dataclass of the standard library or an attrs class."""
     return isinstance(cls, type) and (hasattr(cls, "__attrs_attrs__") or dataclasses.is_dataclass(cls))
 
 
 def is_typed_dict(cls: Any) -> bool:
-    """Whether it is a TypedDict, of typing or of typing_extensions."""
+    """Return whether the class is a TypedDict, of typing or of typing_extensions."""
     return isinstance(cls, type) and hasattr(cls, "__total__") and hasattr(cls, "__required_keys__")
 
 
@@ -135,7 +135,7 @@ def _of_pydantic(cls: Any) -> Iterator[FieldOf]:
 
 
 def converts(metadata: Any) -> bool:
-    """Whether what stands in an `Annotated` sees the value before pydantic does."""
+    """Return whether the metadata of an `Annotated` sees the value before pydantic does."""
     if type(metadata).__name__ == "AfterValidator":
         return False
     return hasattr(metadata, "__get_pydantic_core_schema__") or hasattr(metadata, "__get_validators__")

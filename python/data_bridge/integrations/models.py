@@ -14,7 +14,7 @@ _ADVICE = "to_models() takes a pydantic 2 model, a dataclass, an attrs class or 
 
 
 def target_of(model: Any) -> Target:
-    """How to make objects of `model`; found once per class.
+    """Return the target that makes objects of `model`; found once per class.
 
     Raises
     ------

@@ -15,12 +15,12 @@ _NO_HINT = -1  # as MongoEngine marks it
 
 
 def knows(query: Any) -> bool:
-    """Whether `query` is a QuerySet."""
+    """Return whether `query` is a QuerySet."""
     return isinstance(query, sys.modules["mongoengine.queryset.base"].BaseQuerySet)
 
 
 def read(query: Any) -> Read:
-    """What a QuerySet asks for.
+    """Return the collection, filter and options of a QuerySet.
 
     Raises
     ------

@@ -13,7 +13,7 @@ from .target import Target, failed, one_by_one
 
 
 def target(model: Any) -> Target:
-    """How pydantic makes objects of `model`."""
+    """Return the target that makes objects of `model` with pydantic."""
     many = _adapter(list[model])
     prepared = preparation(model, keeps_subtypes=True)
 
@@ -48,7 +48,7 @@ def _adapter(form: Any) -> TypeAdapter[Any]:
 
 
 def place(error: Exception) -> tuple[str, tuple[Any, ...]]:
-    """What an error of one document says, and where."""
+    """Return the text and the path of an error of one document."""
     if isinstance(error, Mismatch):
         return f"expected {error.expected}, found {error.found}", tuple(error.path)
     if isinstance(error, ValidationError):

@@ -43,7 +43,7 @@ _PLACES = [
     ("pymongo.synchronous.collection", "Collection", "collection", False),
     ("pymongo.asynchronous.collection", "AsyncCollection", "collection", True),
 ]
-"""Where PyMongo's classes are, once somebody has made an object of them."""
+"""The modules of PyMongo's classes; a module that is not loaded has no objects."""
 
 
 class _Kept(NamedTuple):
@@ -90,13 +90,13 @@ def from_pymongo(source: Any, *, asynchronous: bool | None = None) -> Any:
     asynchronous
         True gives an asynchronous handle, False a synchronous one; by default as `source` is.
 
-    What the client was given is taken over: hosts, replica set, credentials, TLS, timeouts, compressors, pool sizes,
-    app name, ...; read preference, read and write concern and codec options are those of `source` itself. What it was
-    not given has this package's default: 10 s of server selection, 600 s for an operation. `connect` and `driver`,
-    which no answer depends on, are left out.
+    The client's own settings are taken over: hosts, replica set, credentials, TLS, timeouts, compressors, pool sizes,
+    app name, ...; read preference, read and write concern and codec options are those of `source` itself. Settings that
+    the client was not given have this package's defaults: 10 s of server selection, 600 s for an operation. `connect`
+    and `driver`, on which no result depends, are left out.
 
-    Connections are not shared. There is one client of ours for each PyMongo client, however often it is handed over,
-    for as long as somebody holds both. Closing one does not close the other; a closed one of ours is replaced at
+    Connections are not shared. There is one client of ours for each PyMongo client, however often it is passed, while
+    the caller holds both. Closing one does not close the other; a closed one of ours is replaced at
     the next call. PyMongo's sessions cannot be used here: `start_session` of the client that this gives can.
 
     Raises

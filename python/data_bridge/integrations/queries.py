@@ -15,7 +15,7 @@ _OPTIONS = (*TableOptions._fields, "timeout", "progress")
 
 
 class Read(NamedTuple):
-    """What a foreign query asks for."""
+    """The parts of another library's query."""
 
     collection: Any
     """PyMongo's."""

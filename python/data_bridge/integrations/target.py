@@ -10,7 +10,7 @@ from ..errors import ConversionError
 
 
 class Target(NamedTuple):
-    """How objects of a class are made."""
+    """The construction of objects of a class."""
 
     build: Callable[[list[dict[str, Any]]], list[Any]]
     """Of documents, which it may change."""

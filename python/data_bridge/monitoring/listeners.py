@@ -134,7 +134,7 @@ class OperationFailed(_Failed, _Operation):
 
 
 class Listener:
-    """What `add_listener` takes: derive from it and override what you need.
+    """The argument of `add_listener`: derive from it and override the methods that you need.
 
     The methods are called on the thread that runs the operation, before it goes on: they should be quick. Operations
     that run at the same time have events that mix; `request_id` tells them apart. The end of a read that was dropped

@@ -1,4 +1,4 @@
-"""What `Query` and `AsyncQuery` share: everything but waiting."""
+"""The common part of `Query` and `AsyncQuery`: everything but waiting."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class QueryBase:
         return self._with(self._plan.with_option("max_time_ms", max_time_ms))
 
     def allow_disk_use(self, allow_disk_use: bool) -> Self:
-        """Whether the server may write temporary files to sort."""
+        """Allow the server to write temporary files to sort."""
         return self._with(self._plan.with_option("allow_disk_use", allow_disk_use))
 
     @property
@@ -130,7 +130,7 @@ class QueryBase:
         return self._plan.start(self._options.timeout, eager=eager)
 
     def _table_plan(self) -> Plan:
-        """For documents nobody sees: of keys that the schema does not name, none need to come."""
+        """Return the plan for a table: documents stay unseen, so keys outside the schema need not be sent."""
         return self._plan_of_keys(self._options.form.keys)
 
     def _plan_of_keys(self, keys: Sequence[str] | None) -> Plan:

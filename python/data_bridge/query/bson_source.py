@@ -73,7 +73,7 @@ def read_bson(
 
 
 def _open(source: Any) -> tuple[str, _Open]:
-    """What the source is called, and how a run of it starts."""
+    """Return the name of the source, and the function that starts a run of it."""
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
         return path, lambda codec, eager: _core.read_file(path, codec=codec, eager=eager)
@@ -140,7 +140,7 @@ def _chunks(file: Any) -> Iterator[bytes]:
 
 
 def _whole_documents(data: bytes) -> int:
-    """Where the last whole document ends; everything, when a length is one that no document can have."""
+    """Return the end of the last whole document; the end of the data for a length that no document can have."""
     position = 0
     while position + 4 <= len(data):
         length = _LENGTH.unpack_from(data, position)[0]

@@ -12,7 +12,7 @@ from .table_options import TableOptions
 
 
 def form_of(form: Form | None, schema: Any) -> Form:
-    """How to look: by the schema that is given here, else by the one that was given before.
+    """Return the form for the schema that is passed here, else the query's.
 
     Raises
     ------

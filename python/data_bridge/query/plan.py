@@ -1,4 +1,4 @@
-"""What a query asks for, encoded and ready to start any number of times: a find, an aggregate, or bytes at hand."""
+"""The plan of a query, encoded and ready to start any number of times: a find, an aggregate, or bytes in memory."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ P = TypeVar("P", bound="Plan")
 
 
 class Plan(Protocol):
-    """How to start a run, and the plans that differ from this one by one chained call."""
+    """The start of a run, and the plans that differ from this one by one chained call."""
 
     @property
     def codec(self) -> Codec:
-        """How values become Python objects."""
+        """Conversion of values to Python objects."""
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
         """Start a run."""
@@ -37,27 +37,27 @@ class Plan(Protocol):
     def limit(self: P, count: int) -> P: ...
     def project(self: P, projection: Any) -> P: ...
     def narrowed(self: P, keys: Sequence[str]) -> P:
-        """The same for a table with columns for these top-level keys only; `_id` comes as well, to name documents.
+        """Return the plan for a table with columns for these top-level keys only; `_id` comes too, to name documents.
 
-        What comes must not be trusted once a key stands twice in a document: the server, which stops a projection when
-        it has found as many keys as it was asked for, then has left out others. It was asked for one that is not there,
-        so that a document in which that happens shows a key twice.
+        A result in which a document has a key twice must not be used: the server stops a projection when it has found
+        as many keys as were requested, and then leaves others out. The projection also requests a key that does not
+        exist, so a document in which this happens shows a key twice.
         """
 
     def first(self: P) -> P | None:
-        """The same for its first document only; None where only the reader can stop early."""
+        """Return the plan for the first document only; None when only the reader can stop early."""
 
     def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
         """Start the command that gives the server's plan."""
 
     def decoded(self, reply: bytes) -> dict[str, Any]:
-        """The reply of a command."""
+        """Decode the reply of a command."""
 
     def __repr__(self) -> str: ...
 
 
 class _ServerPlan:
-    """What finds and aggregates share: where they run, their options, their session."""
+    """The common part of finds and aggregates: namespace, options, session."""
 
     __slots__ = ("_encoded", "namespace", "options", "session")
 
@@ -323,5 +323,5 @@ def _nowhere(keys: Sequence[str]) -> str:
 
 
 def _can_project(key: str) -> bool:
-    """Whether the server reads `key` in a projection as that key."""
+    """Return whether the server reads `key` in a projection as that key."""
     return bool(key) and "." not in key and not key.startswith("$")

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Query(QueryBase):
-    """What `find`, `aggregate` and `read_bson` return. Nothing has run.
+    """The query that `find`, `aggregate` and `read_bson` return. Nothing has run.
 
     Iterate it for live Documents in bounded memory; `read()` it, or call a `to_*` method, for everything at once; or
     hand it to any Arrow consumer: `polars.DataFrame(query)`, `pyarrow.table(query)`, DuckDB's `from query`.
@@ -54,7 +54,7 @@ class Query(QueryBase):
         Raises
         ------
         DataBridgeError
-            What kept the result from coming: ConnectionFailure, OperationFailure, ServerTimeout, DecodeError.
+            The read failed: ConnectionFailure, OperationFailure, ServerTimeout, DecodeError.
         SchemaConflict
             When a value does not fit the schema that was given; without one, where a table is made.
         """
@@ -76,7 +76,7 @@ class Query(QueryBase):
             return progress_.wait(reader.read_all_async(), ticker)
 
     def _taken(self, reader: Reader, take: Callable[[], T]) -> T:
-        """What `take` has of the reader, which is closed when it fails."""
+        """Return the result of `take`; close the reader when it fails."""
         try:
             return take()
         except BaseException as error:
@@ -142,7 +142,7 @@ class Query(QueryBase):
     def to_models(self, model: Any) -> list[Any]:
         """Run the query; all documents as objects of a class. As `Result.to_models`.
 
-        Where the class has no use for other top-level keys, they are not asked for.
+        Top-level keys that the class does not use are not requested from the server.
         """
         target = extension("target_of")(model)
         models: list[Any] = target.make(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())

@@ -75,7 +75,7 @@ class Result:
 
     @property
     def report(self) -> Report:
-        """How the run went, and what became of values that did not fit, once a table was made."""
+        """The report of the run, with the values that did not fit once a table was made."""
         return Report(self._data.report())
 
     def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
@@ -224,7 +224,7 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     data
         Any object with `__arrow_c_stream__` or `__arrow_c_array__`.
     codec_options
-        How values become Python objects.
+        Conversion of values to Python objects.
 
     Arrow data does not tell null from missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
     exactly the documents it was made of.
@@ -265,7 +265,7 @@ def _holds_objects(dtype: Any, objects: Any) -> bool:
 
 
 class _Table:
-    """What a consumer of Arrow streams reads; nothing else, or some would take it for a sequence of values."""
+    """The Arrow stream of a result, without its other methods: some consumers would read a sequence of values."""
 
     __slots__ = ("_data", "_form", "_shapes")
 

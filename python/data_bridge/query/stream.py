@@ -69,7 +69,7 @@ class _StreamBase:
 
     @property
     def report(self) -> Report | None:
-        """How the run went so far; None before it started. `error` is what ended it early."""
+        """The report of the run so far; None before it started. `error` is the exception that ended it early."""
         return None if self._batches is None else Report(self._batches.report())
 
 

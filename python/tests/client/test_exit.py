@@ -156,7 +156,7 @@ asyncio.run(start())
 
 
 RACES = ("daemon iterating", "daemon starting")
-"""What goes on depends on the moment: these run more often."""
+"""Exits whose course depends on the moment: these run more often."""
 
 
 @pytest.fixture(scope="module")

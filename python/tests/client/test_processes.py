@@ -38,7 +38,7 @@ def loaded(pymongo_client: pymongo.MongoClient[dict[str, Any]]) -> Iterator[Mong
 
 
 def run(directory: Path, code: str, *arguments: str) -> str:
-    """What a program of its own prints; it is a file, as spawned processes import their parent's."""
+    """Return the output of a separate program; it is a file, as spawned processes import their parent's."""
     program = directory / "program.py"
     program.write_text(textwrap.dedent(code))
     # Python 3.12 warns of any fork with threads about; that is what is tried here.

@@ -47,7 +47,7 @@ BAD_URIS = [
     f"mongodb+srv://{CREDENTIALS}@host:1/",
     f"mongodb+srv://{CREDENTIALS}@one.example,two.example/",
     f"mongodb+srv://{CREDENTIALS}@short/?directConnection=true",
-    f"mongodb://{CREDENTIALS}",  # host and port, to whoever reads it
+    f"mongodb://{CREDENTIALS}",  # a parser takes it for host and port
     f"mongodb://:{PASSWORD}@host/",
     f"mongodb://{USER}:{ONE}%FF{TWO}@/",
 ]

@@ -166,7 +166,7 @@ def test_a_consumer_that_pauses_longer_than_sessions_live() -> None:
             admin.slow.c.insert_many([{"_id": i, "text": "x" * 20_000} for i in range(ROWS)])
             rows = iter(client.slow.c.find(batch_size=10))
             next(rows)
-            # The control: a cursor whose session nobody refreshes.
+            # The control: a cursor whose session is not refreshed.
             other = admin.slow.c.find(batch_size=10)
             next(other)
             time.sleep(100)

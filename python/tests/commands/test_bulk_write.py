@@ -183,7 +183,7 @@ def test_unacknowledged(client: MongoClient, database: Mongo) -> None:
 
 
 def test_write_concern(mongodb_uri: str, database: Mongo) -> None:
-    """What cannot be met says so after the write, from the URI or with_options, as PyMongo's."""
+    """A write concern that cannot be met, from the URI or with_options, raises after the write, as PyMongo's."""
     separator = "&" if "?" in mongodb_uri else "?"
     with MongoClient(f"{mongodb_uri}{separator}w=7&wTimeoutMS=100") as client:
         ours = client[database.name].c

@@ -81,7 +81,7 @@ class _InSession:
 
 
 def test_not_retried(named: MongoClient, database: Mongo, mongodb_uri: str) -> None:
-    """What changes many documents, what the URI forbids, and what is in a transaction."""
+    """Writes of many documents, with retries off in the URI, and in a transaction."""
     ours = named[database.name].c
     database.c.insert_one({"_id": 1})
     fault: dict[str, Any] = {"failCommands": ["update"], "closeConnection": True}
@@ -199,7 +199,7 @@ def _running(database: Mongo) -> list[dict[str, Any]]:
 
 
 def test_details_and_labels(named: MongoClient, database: Mongo) -> None:
-    """What PyMongo's errors know of a refused command, ours know too."""
+    """Our errors of a refused command have the attributes of PyMongo's."""
     database.c.create_index("k", unique=True)
     database.c.insert_one({"_id": 1, "k": 1})
     seen = []

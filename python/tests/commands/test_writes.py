@@ -64,7 +64,7 @@ def described(result: Any) -> Any:
 
 
 async def outcome(call: Callable[[Any], Any], collection: Any) -> tuple[Any, ...]:
-    """What a call gives or raises."""
+    """Return the result or the exception of a call."""
     try:
         result = call(collection)
         if inspect.isawaitable(result):
@@ -198,7 +198,7 @@ def test_the_given_document_gets_its_id(client: MongoClient, database: Mongo) ->
 
 
 def test_documents_of_other_kinds(client: MongoClient, database: Mongo) -> None:
-    """What cannot be changed is stored with a new `_id`; bytes are stored as they are."""
+    """A mapping that cannot be changed is stored with a new `_id`; bytes are stored as they are."""
     ours = client[database.name].c
     view = Document({"b": 1, "c": {"d": [1]}})
     key = ours.insert_one(view).inserted_id
@@ -253,7 +253,7 @@ def test_text_that_is_not_utf8(client: MongoClient, database: Mongo) -> None:
 
 @given(document=documents())
 def test_every_type(mongodb_uri: str, document: dict[str, Any]) -> None:
-    """What is read back is what PyMongo reads of what PyMongo wrote."""
+    """Values read back equal those that PyMongo reads of its own writes."""
     theirs, ours = shared(mongodb_uri)
     theirs.delete_many({})
     document.pop("_id", None)

@@ -178,7 +178,7 @@ def test_a_get_more_that_hangs(admin: Admin, reader: Reader, way: str, point: st
     assert isinstance(outcome.error, ServerTimeout)
 
 
-def test_a_cursor_killed_by_somebody_else(admin: Admin, reader: Reader) -> None:
+def test_a_cursor_that_another_client_killed(admin: Admin, reader: Reader) -> None:
     documents = iter(reader.client.faults.c.find(batch_size=2, limit=200))
     ids = [next(documents)["_id"]]
     with failing(admin, "alwaysOn", failCommands=["getMore"], blockConnection=True, blockTimeMS=200):

@@ -73,7 +73,7 @@ def test_a_first_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: s
 def test_a_first_reply_that_does_not_come_in_a_session(
     proxy: Proxy, reader: Reader, in_transaction: bool, end: bool
 ) -> None:
-    """The end of the session kills the cursor, whose id nobody was told; so does its collection."""
+    """The end of the session kills the cursor, whose id did not reach the client; so does the end of its collection."""
     session = reader.client.start_session()
     if in_transaction:
         session.start_transaction()
@@ -98,7 +98,7 @@ def leave(_: ClientSession) -> None:
 def test_the_end_of_a_transaction_has_a_deadline(
     admin: Admin, proxy: Proxy, end: Callable[[ClientSession], None]
 ) -> None:
-    """Where the server's answer never comes, nothing waits for it, and nothing holds a connection."""
+    """When the server's reply never comes, nothing waits for it, and nothing holds a connection."""
     client = MongoClient(proxy.uri, appName="left", timeout=0.5, heartbeatFrequencyMS=500)
     session = client.start_session()
     session.start_transaction()

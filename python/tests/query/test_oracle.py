@@ -1,6 +1,6 @@
 """PyMongo is the oracle: documents of all types, through bytes and through a server, however the result is cut.
 
-What documents must be is what `bson.decode` gives. What tables must be is what `table_model` makes of docs/types.md.
+The oracle of documents is `bson.decode`. The oracle of tables is `table_model`, which follows docs/types.md.
 $DATA_BRIDGE_EXAMPLES is the number of hypothesis examples a test runs.
 """
 
@@ -547,7 +547,7 @@ def bodies(table: pa.Table) -> str:
 
 
 def check_threads(there: list[bytes], uri: str, database: str, tmp_path: Path) -> None:
-    """What a collection holds is the same for one thread and for many, from bytes and from the server."""
+    """One thread and many read the same values of a collection, from bytes and from the server."""
     data = b"".join(there)
     path = tmp_path / "dump.bson"
     path.write_bytes(data)
@@ -681,7 +681,7 @@ def test_documents_before_a_malformed_one(what: str) -> None:
 
 
 def agree(data: bytes) -> bool:
-    """Whether PyMongo takes `data` as one document; we must do the same, and read the same."""
+    """Return whether PyMongo takes `data` as one document; we must do the same, and read the same."""
     try:
         expected = bson.decode(data, OPTIONS)
     except InvalidBSON:

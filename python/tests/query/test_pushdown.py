@@ -38,7 +38,7 @@ def collection(client: MongoClient, profiled: Mongo) -> Collection:
 
 
 def projection(database: Mongo, comment: str) -> Any:
-    """What the one find with this comment was projected to; ... for no projection."""
+    """Return the projection of the one find with this comment; ... for none."""
     (entry,) = database.system.profile.find({"command.comment": comment, "op": "query"})
     return entry["command"].get("projection", ...)
 

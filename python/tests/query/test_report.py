@@ -1,4 +1,4 @@
-"""What a read leaves behind."""
+"""The report of a read."""
 
 from __future__ import annotations
 

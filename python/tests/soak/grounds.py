@@ -33,7 +33,7 @@ class Ground:
         self.proxy = proxy
         self.admin = admin
         self.uri = own_uri if proxy is None else proxy.uri
-        """Where clients are sent."""
+        """The servers that clients connect to."""
 
     def primary(self) -> Member:
         self.wait()

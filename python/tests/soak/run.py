@@ -24,7 +24,7 @@ LATE = 120.0
 
 @dataclass
 class Found:
-    """What a run found."""
+    """The results of a run."""
 
     seed: int
     mongod: str
@@ -36,7 +36,7 @@ class Found:
 
 
 class Settings(NamedTuple):
-    """How long a run takes, and how often it looks."""
+    """The duration of a run, and the interval of its checks."""
 
     seed: int
     seconds: float

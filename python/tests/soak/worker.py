@@ -36,7 +36,7 @@ TASKS = 3
 
 
 class Figures(NamedTuple):
-    """What the process holds."""
+    """The resources that the process holds."""
 
     threads: int
     descriptors: int

@@ -65,7 +65,7 @@ def _shut_down(end: socket.socket, how: int) -> None:
 
 
 Spoil = Callable[[Link, bytes], None]
-"""What happens to a reply: header and body."""
+"""The treatment of a reply: header and body."""
 
 
 class _Rule(NamedTuple):

@@ -25,7 +25,7 @@ Options = dict[str, Any]
 Admin = pymongo.MongoClient[dict[str, Any]]
 
 NAME = "faulty"
-"""What clients call themselves that a fail point is meant for."""
+"""The application name of clients that a fail point applies to."""
 
 HANG = 30.0
 """Seconds after which something hangs, on the slowest machine."""
