@@ -228,7 +228,9 @@ class AsyncCollection(AsyncCollectionIndexes):
         by_id = filter is not None and not isinstance(filter, Mapping)
         return await self.find({"_id": filter} if by_id else filter, *args, **options).first()
 
-    async def count_documents(self, filter: Filter, session: AsyncClientSession | None = None, **options: Any) -> int:
+    async def count_documents(
+        self, filter: Filter, session: AsyncClientSession | None = None, **options: object
+    ) -> int:
         """Count the documents that match.
 
         Parameters
@@ -252,7 +254,7 @@ class AsyncCollection(AsyncCollectionIndexes):
             )
         )
 
-    async def estimated_document_count(self, **options: Any) -> int:
+    async def estimated_document_count(self, **options: object) -> int:
         """The number of documents in the collection, from its metadata: at once, but not exact.
 
         Parameters
@@ -271,7 +273,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         )
 
     async def distinct(
-        self, key: str, filter: Filter | None = None, session: AsyncClientSession | None = None, **options: Any
+        self, key: str, filter: Filter | None = None, session: AsyncClientSession | None = None, **options: object
     ) -> list[Any]:
         """The different values of a key.
 
@@ -313,7 +315,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         names.refuse_attribute(name, type(self).__name__, names.PYMONGO_COLLECTION, "sub-collection")
         return self[name]
 
-    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         method = self._name.rpartition(".")[2]
         raise TypeError(f"a collection cannot be called; if {method}() was meant as a method, there is none")
 

@@ -85,12 +85,12 @@ class AsyncDatabase(ConfiguredHandle):
     async def command(
         self,
         command: str | Mapping[str, Any],
-        value: Any = 1,
+        value: object = 1,
         *,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: ReadPreference | None = None,
         session: AsyncClientSession | None = None,
-        **arguments: Any,
+        **arguments: object,
     ) -> dict[str, Any]:
         """Run a command, on the primary unless `read_preference` says otherwise; its reply.
 
@@ -192,7 +192,7 @@ class AsyncDatabase(ConfiguredHandle):
         self,
         name_or_collection: str | AsyncCollection,
         session: AsyncClientSession | None = None,
-        comment: Any = None,
+        comment: object = None,
     ) -> None:
         """Drop a collection with all its documents and indexes. Without it this does nothing."""
         name = name_or_collection.name if isinstance(name_or_collection, AsyncCollection) else name_or_collection
@@ -216,7 +216,7 @@ class AsyncDatabase(ConfiguredHandle):
             )
         )
 
-    async def _drop(self, session: AsyncClientSession | None, comment: Any) -> None:
+    async def _drop(self, session: AsyncClientSession | None, comment: object) -> None:
         # Sent as the writes of a collection are; any of its collections will do.
         some = self["any"]
         command = encode.document({"dropDatabase": 1, **some._shared(session, comment=comment)}, self.codec_options)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 from bson.codec_options import CodecOptions
 
 from .._core import InvalidQuery
+from .._typing import Collation, Projection, Sort
 from . import encode
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Option(NamedTuple):
     """A value that equals the server's default, and is not sent."""
 
 
-def _integer(name: str, value: Any) -> int:
+def _integer(name: str, value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{name} must be an int, got {type(value).__name__}")
     if abs(value) >= _INT64:
@@ -74,19 +75,19 @@ def _integer(name: str, value: Any) -> int:
     return value
 
 
-def _count(name: str, value: Any) -> int:
+def _count(name: str, value: object) -> int:
     if isinstance(value, int) and value < 0:
         raise ValueError(f"{name} cannot be negative, got {value}")
     return _integer(name, value)
 
 
-def _boolean(name: str, value: Any) -> bool:
+def _boolean(name: str, value: object) -> bool:
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
     return value
 
 
-def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+def _mapping(name: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError(f"{name} must be a mapping, got {type(value).__name__}")
     return value
@@ -104,7 +105,7 @@ def _collation(_: str, value: Any) -> dict[str, Any]:
     return collation_of(value)
 
 
-def _any(_: str, value: Any) -> Any:
+def _any(_: str, value: object) -> Any:
     return value
 
 
@@ -208,14 +209,14 @@ def aggregate_options(keywords: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
-def _add(options: dict[str, Any], option: Option, name: str, value: Any) -> None:
+def _add(options: dict[str, Any], option: Option, name: str, value: object) -> None:
     checked = option.check(name, value)
     # Any other False is sent: the server's default may be True, as of `allowDiskUse`.
     if option.unsent is None or checked != option.unsent:
         options[option.driver] = checked
 
 
-def _refuse_find(name: str, value: Any) -> None:
+def _refuse_find(name: str, value: object) -> None:
     if name in _FIND_REFUSED:
         default, hint = _FIND_REFUSED[name]
         if value is None or value == default:
@@ -245,13 +246,13 @@ def encoded_options(call: str, options: Mapping[str, Any], codec_options: CodecO
     return encode.document(checked, codec_options, "options")
 
 
-def check_option(driver: str, value: Any) -> Any:
+def check_option(driver: str, value: object) -> Any:
     """Return a value in the driver's form, of the option with this name for the driver."""
     option = _BY_DRIVER.get(driver)
     return value if value is None or option is None else option.check(driver, value)
 
 
-def pairs(name: str, keys: Any, direction: int | None = None) -> dict[str, Any]:
+def pairs(name: str, keys: Sort, direction: int | None = None) -> dict[str, Any]:
     """Keys and directions as a document: from a key, a mapping, or a list of keys and (key, direction) pairs.
 
     Raises
@@ -283,7 +284,7 @@ def pairs(name: str, keys: Any, direction: int | None = None) -> dict[str, Any]:
     return result
 
 
-def projection_of(projection: Any) -> dict[str, Any]:
+def projection_of(projection: Projection) -> dict[str, Any]:
     """A projection as a document: a mapping as it is, a list of keys as those to return; an empty one returns all."""
     if isinstance(projection, Mapping):
         return dict(projection)
@@ -296,7 +297,7 @@ def projection_of(projection: Any) -> dict[str, Any]:
     return dict.fromkeys(keys, 1)
 
 
-def collation_of(collation: Any) -> dict[str, Any]:
+def collation_of(collation: Collation) -> dict[str, Any]:
     """A collation as a document, from a mapping or PyMongo's Collation."""
     document = getattr(collation, "document", collation)
     if not isinstance(document, Mapping):

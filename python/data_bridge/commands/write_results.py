@@ -30,7 +30,7 @@ class InsertOneResult(_WriteResult):
 
     __slots__ = ("_inserted_id",)
 
-    def __init__(self, inserted_id: Any, acknowledged: bool) -> None:
+    def __init__(self, inserted_id: object, acknowledged: bool) -> None:
         self._inserted_id = inserted_id
         super().__init__(acknowledged)
 

@@ -109,7 +109,7 @@ def _named(name: str, value: Any, names: Mapping[str, int]) -> int:
     raise ValueError(f"{name} must be one of {', '.join(names)}, got {value!r}")
 
 
-def _boolean(name: str, value: Any) -> bool:
+def _boolean(name: str, value: object) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if isinstance(value, bool):

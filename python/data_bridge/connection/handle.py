@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
+from .._typing import ReadConcern, ReadPreference, WriteConcern
+
 if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
     from typing_extensions import Self
@@ -38,11 +40,11 @@ class ConfiguredHandle(Handle):
     def with_options(
         self,
         codec_options: CodecOptions[Any] | None = None,
-        read_preference: Any = None,
-        write_concern: Any = None,
-        read_concern: Any = None,
+        read_preference: ReadPreference | None = None,
+        write_concern: WriteConcern | None = None,
+        read_concern: ReadConcern | None = None,
         *,
-        timeout: Any = ...,
+        timeout: object = ...,
     ) -> Self:
         """The same database or collection with other settings.
 

@@ -8,7 +8,7 @@ from typing import Any
 _KEYS = ("w", "wtimeout", "j", "fsync")
 
 
-def document(value: Any) -> dict[str, Any]:
+def document(value: object) -> dict[str, Any]:
     """{w?, wtimeout?, j?, fsync?} of a mapping or PyMongo's WriteConcern; empty for the server's default.
 
     Raises

@@ -10,7 +10,7 @@ from .pydantic_models import place
 from .target import Target, one_by_one
 
 
-def target(model: Any) -> Target:
+def target(model: object) -> Target:
     """Return the target that makes documents of `model` with Beanie."""
     from beanie.odm.utils.parsing import parse_obj
 

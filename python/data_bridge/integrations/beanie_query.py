@@ -33,7 +33,7 @@ def reader_of(query: Any) -> Callable[[Any], Read] | None:
     return reader
 
 
-def _reader_of(query: Any) -> Callable[[Any], Read] | None:
+def _reader_of(query: object) -> Callable[[Any], Read] | None:
     find = sys.modules["beanie.odm.queries.find"]
     if isinstance(query, find.FindMany):
         return _find_many
@@ -76,7 +76,7 @@ def _aggregation(query: Any) -> Read:
     return _aggregate(query, query.get_aggregation_pipeline(), None)
 
 
-def _aggregate(query: Any, pipeline: list[Any], projection: Mapping[str, Any] | None) -> Read:
+def _aggregate(query: object, pipeline: list[Any], projection: Mapping[str, Any] | None) -> Read:
     stages = [*pipeline, {"$project": projection}] if projection is not None else list(pipeline)
     return Read(_collection(query), pipeline=stages, options=_options(query, _AGGREGATE, SNAKE_CASE))
 
@@ -99,7 +99,7 @@ def _projection(query: Any) -> Any:
     return get_projection(query.projection_model)
 
 
-def _direction(direction: Any) -> Any:
+def _direction(direction: object) -> Any:
     return int(direction) if isinstance(direction, int) else direction
 
 

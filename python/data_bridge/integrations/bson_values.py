@@ -74,7 +74,7 @@ class Preparation:
         self.keys[key] = merged
 
 
-def preparation(annotation: Any, *, keeps_subtypes: bool) -> Preparation | None:
+def preparation(annotation: object, *, keeps_subtypes: bool) -> Preparation | None:
     """Return the conversions of values for an annotation; None for none.
 
     Parameters
@@ -103,7 +103,7 @@ def preparation(annotation: Any, *, keeps_subtypes: bool) -> Preparation | None:
     return root if id(root) in useful else None
 
 
-def _under(key: Any, below: Preparation, value: Any) -> Any:
+def _under(key: Any, below: Preparation, value: object) -> Any:
     from ..odm.errors import Mismatch
 
     try:
@@ -136,7 +136,7 @@ def _leads(node: Preparation, useful: set[int]) -> bool:
     return any(id(each) in useful for each in _below(node))
 
 
-def _of(annotation: Any, classes: dict[Any, Preparation], leaves: Leaves) -> Preparation | None:
+def _of(annotation: object, classes: dict[Any, Preparation], leaves: Leaves) -> Preparation | None:
     while get_origin(annotation) is Annotated:
         if any(map(declared.converts, get_args(annotation)[1:])):
             return None
@@ -217,7 +217,7 @@ def _lenient(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """As `load`, but what does not fit stays as it is, for the library to say what is wrong with it."""
     from ..odm.errors import Mismatch
 
-    def loaded(value: Any) -> Any:
+    def loaded(value: object) -> Any:
         try:
             return load(value)
         except Mismatch:

@@ -39,12 +39,12 @@ class Refused(Mismatch):
 class ClassPlan:
     """A class, its fields and how each of their values is made."""
 
-    def __init__(self, cls: Any) -> None:
+    def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
         self.fields: list[tuple[str, str, Convert | None]] = []
         self.keys: frozenset[str] = frozenset()
 
-    def suits(self, value: Any) -> bool:
+    def suits(self, value: object) -> bool:
         """Return whether a value is a document with no keys but those of the class."""
         return type(value) is dict and self.keys.issuperset(value)
 
@@ -68,7 +68,7 @@ class ClassPlan:
             raise Refused(error) from error
 
 
-def target(model: Any) -> Target:
+def target(model: object) -> Target:
     """Return the target that makes objects of `model`."""
     classes: dict[tuple[Any, bool], ClassPlan] = {}
     union = declared.members(declared.bare(model))
@@ -84,7 +84,7 @@ def _place(error: Exception) -> tuple[str, tuple[Any, ...]]:
     return text, tuple(error.path)
 
 
-def _class_plan(cls: Any, classes: dict[tuple[Any, bool], ClassPlan], *, top: bool) -> ClassPlan:
+def _class_plan(cls: type[Any], classes: dict[tuple[Any, bool], ClassPlan], *, top: bool) -> ClassPlan:
     known = classes.get((cls, top))
     if known is not None:
         return known
@@ -101,7 +101,7 @@ def _class_plan(cls: Any, classes: dict[tuple[Any, bool], ClassPlan], *, top: bo
     return plan
 
 
-def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> Convert | None:
+def _convert(annotation: object, classes: dict[tuple[Any, bool], ClassPlan]) -> Convert | None:
     """Return the function that makes values of an annotation; None for values that stay as they are."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
@@ -112,7 +112,7 @@ def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> Con
     return _option(annotation, classes)[1]
 
 
-def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> tuple[Test, Convert | None]:
+def _option(annotation: object, classes: dict[tuple[Any, bool], ClassPlan]) -> tuple[Test, Convert | None]:
     """Return a test for values of a member of a union, and the function that makes one of it."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
@@ -159,7 +159,7 @@ def _union(options: list[tuple[Test, Convert | None]], union: tuple[Any, ...]) -
         (only,) = others
         return lambda value: value if value is None or only is None else only(value)
 
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         ordered = [convert for suits, convert in options if suits(value)] + [convert for _, convert in options]
         for convert in ordered:
             try:
@@ -172,7 +172,7 @@ def _union(options: list[tuple[Test, Convert | None]], union: tuple[Any, ...]) -
 
 
 def _list(kind: type, item: Convert | None) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not list:
             raise Mismatch(kind.__name__, value)
         if item is None:
@@ -184,7 +184,7 @@ def _list(kind: type, item: Convert | None) -> Convert:
 
 
 def _fixed_tuple(items: list[Convert | None]) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not list or len(value) != len(items):
             raise Mismatch(f"a list of {len(items)}", value)
         return tuple(
@@ -196,7 +196,7 @@ def _fixed_tuple(items: list[Convert | None]) -> Convert:
 
 
 def _mapping(item: Convert | None) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not dict:
             raise Mismatch("dict", value)
         return value if item is None else {key: _under(key, item, each) for key, each in value.items()}
@@ -204,14 +204,14 @@ def _mapping(item: Convert | None) -> Convert:
     return load
 
 
-def _under(key: str | int, convert: Convert, value: Any) -> Any:
+def _under(key: str | int, convert: Convert, value: object) -> Any:
     try:
         return convert(value)
     except Mismatch as mismatch:
         raise mismatch.under(key) from mismatch.__cause__
 
 
-def _other_library(annotation: Any) -> Convert:
+def _other_library(annotation: object) -> Convert:
     build = target_of(annotation).build
 
     def load(value: Any) -> Any:
@@ -226,5 +226,5 @@ def _other_library(annotation: Any) -> Convert:
     return load
 
 
-def _never(value: Any) -> bool:
+def _never(value: object) -> bool:
     return False

@@ -40,7 +40,7 @@ def bare(annotation: Any) -> Any:
             return annotation
 
 
-def members(annotation: Any) -> tuple[Any, ...]:
+def members(annotation: object) -> tuple[Any, ...]:
     """Return the members of a union; any other annotation alone."""
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(each for argument in get_args(annotation) for each in members(bare(argument)))
@@ -64,23 +64,23 @@ def hints_of(cls: Any) -> dict[str, Any]:
         ) from error
 
 
-def is_pydantic(cls: Any) -> bool:
+def is_pydantic(cls: object) -> bool:
     """Return whether pydantic 2 validates the class: its models, its dataclasses."""
     return isinstance(cls, type) and "pydantic" in sys.modules and hasattr(cls, "__pydantic_validator__")
 
 
-def is_struct(cls: Any) -> bool:
+def is_struct(cls: object) -> bool:
     """Return whether the class is a msgspec Struct."""
     msgspec = sys.modules.get("msgspec")
     return msgspec is not None and isinstance(cls, type) and issubclass(cls, msgspec.Struct)
 
 
-def is_plain_class(cls: Any) -> bool:
+def is_plain_class(cls: object) -> bool:
     """Return whether the class is a dataclass of the standard library or an attrs class."""
     return isinstance(cls, type) and (hasattr(cls, "__attrs_attrs__") or dataclasses.is_dataclass(cls))
 
 
-def is_typed_dict(cls: Any) -> bool:
+def is_typed_dict(cls: object) -> bool:
     """Return whether the class is a TypedDict, of typing or of typing_extensions."""
     return isinstance(cls, type) and hasattr(cls, "__total__") and hasattr(cls, "__required_keys__")
 
@@ -134,14 +134,14 @@ def _of_pydantic(cls: Any) -> Iterator[FieldOf]:
         yield FieldOf(name, _keys(cls, name, field), Any if own else field.annotation)
 
 
-def converts(metadata: Any) -> bool:
+def converts(metadata: object) -> bool:
     """Return whether the metadata of an `Annotated` sees the value before pydantic does."""
     if type(metadata).__name__ == "AfterValidator":
         return False
     return hasattr(metadata, "__get_pydantic_core_schema__") or hasattr(metadata, "__get_validators__")
 
 
-def _keys(cls: Any, name: str, field: Any) -> tuple[str, ...]:
+def _keys(cls: object, name: str, field: Any) -> tuple[str, ...]:
     alias = field.validation_alias
     if alias is None:
         return (name,)

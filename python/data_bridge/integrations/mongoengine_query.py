@@ -14,7 +14,7 @@ _NOTHING = {"_id": {"$in": ()}}
 _NO_HINT = -1  # as MongoEngine marks it
 
 
-def knows(query: Any) -> bool:
+def knows(query: object) -> bool:
     """Return whether `query` is a QuerySet."""
     return isinstance(query, sys.modules["mongoengine.queryset.base"].BaseQuerySet)
 

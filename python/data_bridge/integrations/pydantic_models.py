@@ -36,7 +36,7 @@ def target(model: Any) -> Target:
     return Target(build, _keys(model))
 
 
-def _adapter(form: Any) -> TypeAdapter[Any]:
+def _adapter(form: object) -> TypeAdapter[Any]:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(form)
         if not getattr(adapter, "pydantic_complete", True):
@@ -57,7 +57,7 @@ def place(error: Exception) -> tuple[str, tuple[Any, ...]]:
     return f"{type(error).__name__}: {error}", ()
 
 
-def _keys(model: Any) -> tuple[str, ...] | None:
+def _keys(model: object) -> tuple[str, ...] | None:
     """The keys that a model reads; None when others may matter to it."""
     if get_origin(model) is not None or not isinstance(model, type) or not _only_fields(model):
         return None

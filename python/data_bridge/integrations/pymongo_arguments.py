@@ -87,7 +87,7 @@ def _without_options(host: Any) -> tuple[Any, str]:
     return f"{scheme}{userinfo + '@' if userinfo else ''}{hosts}/{path}", options
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: object) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)  # the driver reads milliseconds as whole numbers
     if isinstance(value, Mapping):

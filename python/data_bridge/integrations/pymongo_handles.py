@@ -80,7 +80,7 @@ def from_pymongo(source: _Database | _AsyncDatabase, *, asynchronous: Literal[Tr
 def from_pymongo(source: _Client | _AsyncClient, *, asynchronous: Literal[False]) -> MongoClient: ...
 @overload
 def from_pymongo(source: _Client | _AsyncClient, *, asynchronous: Literal[True]) -> AsyncMongoClient: ...
-def from_pymongo(source: Any, *, asynchronous: bool | None = None) -> Any:
+def from_pymongo(source: object, *, asynchronous: bool | None = None) -> Any:
     """Our client, database or collection with the settings of PyMongo's.
 
     Parameters
@@ -130,7 +130,7 @@ def taken_over(source: Any, asynchronous: bool | None) -> Any:
     return ours.get_collection(source.name, **_own(source))
 
 
-def _kind_of(source: Any) -> tuple[str, bool]:
+def _kind_of(source: object) -> tuple[str, bool]:
     for module, name, kind, is_async in _PLACES:
         # A module that is not loaded has made no objects.
         if module in sys.modules and isinstance(source, getattr(sys.modules[module], name)):

@@ -39,14 +39,16 @@ class _MongoEngineQuerySet(Protocol):
 
 
 @overload
-def from_query(query: Any, *, asynchronous: Literal[True], **options: Any) -> AsyncQuery: ...
+def from_query(query: object, *, asynchronous: Literal[True], **options: object) -> AsyncQuery: ...
 @overload
-def from_query(query: Any, *, asynchronous: Literal[False], **options: Any) -> Query: ...
+def from_query(query: object, *, asynchronous: Literal[False], **options: object) -> Query: ...
 @overload
-def from_query(query: _BeanieFind | _BeanieAggregation, *, asynchronous: None = None, **options: Any) -> AsyncQuery: ...
+def from_query(
+    query: _BeanieFind | _BeanieAggregation, *, asynchronous: None = None, **options: object
+) -> AsyncQuery: ...
 @overload
-def from_query(query: _MongoEngineQuerySet, *, asynchronous: None = None, **options: Any) -> Query: ...
-def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) -> Any:
+def from_query(query: _MongoEngineQuerySet, *, asynchronous: None = None, **options: object) -> Query: ...
+def from_query(query: object, *, asynchronous: bool | None = None, **options: object) -> Any:
     """A lazy query for what a Beanie or MongoEngine query asks for: its documents, not its models.
 
     Parameters
@@ -83,7 +85,7 @@ def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) 
     return collection.find(read.filter, **read.options, **options)
 
 
-def _reader_of(query: Any) -> Callable[[Any], Read]:
+def _reader_of(query: object) -> Callable[[Any], Read]:
     # A library that is not loaded has made no queries.
     if "beanie.odm.queries.find" in sys.modules:
         from . import beanie_query

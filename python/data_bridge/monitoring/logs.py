@@ -67,7 +67,7 @@ def _log(logger: Logger, level: int, at: float, name: str, fields: dict[str, Any
     logger.handle(record)
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 

@@ -130,8 +130,8 @@ class AsyncQuery(QueryBase):
     @overload
     async def to_models(self, model: type[T]) -> list[T]: ...
     @overload
-    async def to_models(self, model: Any) -> list[Any]: ...
-    async def to_models(self, model: Any) -> list[Any]:
+    async def to_models(self, model: object) -> list[Any]: ...
+    async def to_models(self, model: object) -> list[Any]:
         """Run the query; all documents as objects of a class. As `Query.to_models`."""
         target = extension("target_of")(model)
         models: list[Any] = target.make((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
@@ -169,7 +169,7 @@ class AsyncQuery(QueryBase):
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
         return AsyncStream(self._table_plan(), self._plan, self._options, infer_rows, self._runs)
 
-    def conflicts(self, schema: Any = None) -> AsyncIterator[SchemaConflict]:
+    def conflicts(self, schema: object = None) -> AsyncIterator[SchemaConflict]:
         """Run the query; every value that does not fit a schema, for `async for`. As `Query.conflicts`."""
         form = conflicts.form_of(self._options.form, schema)
         return conflicts.of_run_async(self._begin, form)
@@ -189,7 +189,7 @@ class AsyncQuery(QueryBase):
     def __arrow_c_schema__(self) -> NoReturn:
         raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> NoReturn:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> NoReturn:
         raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
 
     if not TYPE_CHECKING:

@@ -102,7 +102,7 @@ class QueryBase:
         """The collation to compare strings with: a mapping or PyMongo's Collation."""
         return self._with(self._plan.with_option("collation", collation))
 
-    def comment(self, comment: Any) -> Self:
+    def comment(self, comment: object) -> Self:
         """A comment for the server's logs and profiler."""
         return self._with(self._plan.with_option("comment", comment))
 
@@ -162,7 +162,7 @@ class QueryBase:
         def __getattr__(self, name: str) -> NoReturn:
             cursor_names.refuse_attribute(type(self), name, awaited=self._awaited)
 
-        def __getitem__(self, index: Any) -> NoReturn:
+        def __getitem__(self, index: object) -> NoReturn:
             cursor_names.refuse_item(type(self), index, awaited=self._awaited)
 
         def __next__(self) -> NoReturn:

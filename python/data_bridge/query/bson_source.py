@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import _core
+from .._typing import Projection, Sort
 from ..connection.codec import DEFAULT, native
 from .query import Query
 from .table_options import ReadOptions, TableKeywords, TableOptions
@@ -24,7 +25,7 @@ _Open = Callable[[_core.Codec, bool], _core.Reader]
 
 
 def read_bson(
-    source: Any,
+    source: object,
     *,
     codec_options: CodecOptions[Any] | None = None,
     progress: Progress = None,
@@ -166,10 +167,10 @@ class _BytesPlan:
     def _refuse(self, method: str) -> NoReturn:
         raise TypeError(f"{method}() needs a server: read_bson() reads all documents as they are")
 
-    def with_option(self, name: str, value: Any) -> NoReturn:
+    def with_option(self, name: str, value: object) -> NoReturn:
         self._refuse(name)
 
-    def sort(self, keys: Any, direction: int | None) -> NoReturn:
+    def sort(self, keys: Sort, direction: int | None) -> NoReturn:
         self._refuse("sort")
 
     def skip(self, count: int) -> NoReturn:
@@ -178,7 +179,7 @@ class _BytesPlan:
     def limit(self, count: int) -> NoReturn:
         self._refuse("limit")
 
-    def project(self, projection: Any) -> NoReturn:
+    def project(self, projection: Projection) -> NoReturn:
         self._refuse("project")
 
     def narrowed(self, keys: Sequence[str]) -> _BytesPlan:

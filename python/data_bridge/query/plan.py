@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import bson
 
 from .. import _core
 from .._core import Codec, InvalidOperation, InvalidQuery, Operation, Reader
+from .._typing import Pipeline, Projection, Sort
 from ..commands import encode
 from ..commands.options import OPTIONS, check_option, pairs, projection_of
 from ..connection.session_state import SessionState
@@ -29,13 +30,13 @@ class Plan(Protocol):
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
         """Start a run."""
 
-    def with_option(self: P, name: str, value: Any) -> P:
+    def with_option(self: P, name: str, value: object) -> P:
         """Return the plan with one option changed; `name` is a key of `options.OPTIONS`."""
 
-    def sort(self: P, keys: Any, direction: int | None) -> P: ...
+    def sort(self: P, keys: Sort, direction: int | None) -> P: ...
     def skip(self: P, count: int) -> P: ...
     def limit(self: P, count: int) -> P: ...
-    def project(self: P, projection: Any) -> P: ...
+    def project(self: P, projection: Projection) -> P: ...
     def narrowed(self: P, keys: Sequence[str]) -> P:
         """Return the plan for a table with columns for these top-level keys only; `_id` comes too, to name documents.
 
@@ -73,7 +74,7 @@ class _ServerPlan:
     def codec(self) -> Codec:
         return self.namespace.settings.codec
 
-    def _changed(self, name: str, value: Any) -> dict[str, Any]:
+    def _changed(self, name: str, value: object) -> dict[str, Any]:
         """The options with one changed, or without it when `value` is None."""
         key = OPTIONS[name].driver
         options = {**self.options, key: check_option(key, value)}
@@ -143,10 +144,10 @@ class FindPlan(_ServerPlan):
     def _with(self, options: Mapping[str, Any]) -> FindPlan:
         return FindPlan(self.namespace, self.filter, options, self.session, self.resume)
 
-    def with_option(self, name: str, value: Any) -> FindPlan:
+    def with_option(self, name: str, value: object) -> FindPlan:
         return self._with(self._changed(name, value))
 
-    def sort(self, keys: Any, direction: int | None) -> FindPlan:
+    def sort(self, keys: Sort, direction: int | None) -> FindPlan:
         return self._with({**self.options, "sort": pairs("sort", keys, direction)})
 
     def skip(self, count: int) -> FindPlan:
@@ -155,7 +156,7 @@ class FindPlan(_ServerPlan):
     def limit(self, count: int) -> FindPlan:
         return self.with_option("limit", count)
 
-    def project(self, projection: Any) -> FindPlan:
+    def project(self, projection: Projection) -> FindPlan:
         return self._with({**self.options, "projection": projection_of(projection)})
 
     def narrowed(self, keys: Sequence[str]) -> FindPlan:
@@ -193,7 +194,7 @@ class AggregatePlan(_ServerPlan):
     __slots__ = ("_pipeline", "stages")
 
     def __init__(
-        self, namespace: Namespace, stages: Iterable[Any], options: Mapping[str, Any], session: SessionState | None
+        self, namespace: Namespace, stages: Pipeline, options: Mapping[str, Any], session: SessionState | None
     ) -> None:
         super().__init__(namespace, options, session)
         self._pipeline = encode.pipeline(stages, namespace.settings.codec_options)
@@ -216,10 +217,10 @@ class AggregatePlan(_ServerPlan):
     def _append(self, stage: Mapping[str, Any]) -> AggregatePlan:
         return AggregatePlan(self.namespace, [*self.stages, stage], self.options, self.session)
 
-    def with_option(self, name: str, value: Any) -> AggregatePlan:
+    def with_option(self, name: str, value: object) -> AggregatePlan:
         return AggregatePlan(self.namespace, self.stages, self._changed(name, value), self.session)
 
-    def sort(self, keys: Any, direction: int | None) -> AggregatePlan:
+    def sort(self, keys: Sort, direction: int | None) -> AggregatePlan:
         return self._append({"$sort": pairs("sort", keys, direction)})
 
     def skip(self, count: int) -> AggregatePlan:
@@ -230,7 +231,7 @@ class AggregatePlan(_ServerPlan):
         count = check_option("limit", count)
         return self._append({"$limit": abs(count)}) if count else self
 
-    def project(self, projection: Any) -> AggregatePlan:
+    def project(self, projection: Projection) -> AggregatePlan:
         return self._append({"$project": projection_of(projection)})
 
     def narrowed(self, keys: Sequence[str]) -> AggregatePlan:
@@ -250,7 +251,7 @@ class AggregatePlan(_ServerPlan):
         return f"aggregate on {self.namespace.name}, {len(self.stages)} stages"
 
 
-def writing_stage(stages: Any) -> str | None:
+def writing_stage(stages: Pipeline) -> str | None:
     """The last stage of a pipeline where it is one that writes."""
     last = stages[-1] if isinstance(stages, (list, tuple)) and stages else None
     return next((name for name in ("$out", "$merge") if name in last), None) if isinstance(last, Mapping) else None
@@ -262,7 +263,7 @@ class WritingPlan(AggregatePlan):
     __slots__ = ("_reader", "_stage", "_unused")
 
     def __init__(
-        self, namespace: Namespace, stages: Iterable[Any], options: Mapping[str, Any], session: SessionState | None
+        self, namespace: Namespace, stages: Pipeline, options: Mapping[str, Any], session: SessionState | None
     ) -> None:
         super().__init__(namespace, stages, options, session)
         self._stage = writing_stage(self.stages)
@@ -293,7 +294,7 @@ class WritingPlan(AggregatePlan):
         self._reader = super().start(timeout, eager=eager)
         return self._reader
 
-    def with_option(self, name: str, value: Any) -> NoReturn:
+    def with_option(self, name: str, value: object) -> NoReturn:
         raise InvalidOperation(f"a pipeline with {self._stage} runs once: pass {name} to aggregate()")
 
     def _append(self, stage: Mapping[str, Any]) -> NoReturn:

@@ -138,8 +138,8 @@ class Query(QueryBase):
     @overload
     def to_models(self, model: type[T]) -> list[T]: ...
     @overload
-    def to_models(self, model: Any) -> list[Any]: ...
-    def to_models(self, model: Any) -> list[Any]:
+    def to_models(self, model: object) -> list[Any]: ...
+    def to_models(self, model: object) -> list[Any]:
         """Run the query; all documents as objects of a class. As `Result.to_models`.
 
         Top-level keys that the class does not use are not requested from the server.
@@ -177,7 +177,7 @@ class Query(QueryBase):
         """
         return Stream(self._table_plan(), self._plan, self._options, infer_rows, self._runs)
 
-    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+    def conflicts(self, schema: object = None) -> Iterator[SchemaConflict]:
         """Run the query; every value that does not fit a schema, live, in bounded memory. As `Result.conflicts`."""
         form = conflicts.form_of(self._options.form, schema)
         reader = self._start(eager=False)
@@ -209,7 +209,7 @@ class Query(QueryBase):
                 self._pending = self.read()
             return self._pending.__arrow_c_schema__()
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         """The result as a PyCapsule: live when a schema was given, else everything is read first."""
         if self._given is not None:
             return self.stream().__arrow_c_stream__(requested_schema)

@@ -78,7 +78,7 @@ class Result:
         """The report of the run, with the values that did not fit once a table was made."""
         return Report(self._data.report())
 
-    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+    def conflicts(self, schema: object = None) -> Iterator[SchemaConflict]:
         """Every value that does not fit a schema, in result order; no table is made.
 
         Parameters
@@ -109,8 +109,8 @@ class Result:
     @overload
     def to_models(self, model: type[T]) -> list[T]: ...
     @overload
-    def to_models(self, model: Any) -> list[Any]: ...
-    def to_models(self, model: Any) -> list[Any]:
+    def to_models(self, model: object) -> list[Any]: ...
+    def to_models(self, model: object) -> list[Any]:
         """All documents as objects of a class, which its own library makes, in bulk where it can.
 
         Parameters
@@ -204,7 +204,7 @@ class Result:
         """The schema as a PyCapsule."""
         return self.schema.__arrow_c_schema__()
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         """The table as a PyCapsule, any number of times; all of them share this result's memory."""
         return self._data.arrow_stream(self._form, requested_schema)
 
@@ -216,7 +216,7 @@ class Result:
         return html.page(self._data, self._form, self.report)
 
 
-def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> Result:
+def from_arrow(data: object, *, codec_options: CodecOptions[Any] | None = None) -> Result:
     """Documents over any Arrow data: a pyarrow Table, a polars DataFrame, a result read back from Parquet.
 
     Parameters
@@ -245,7 +245,7 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     return Result(_core.from_arrow(data, codec=native(codec_options or DEFAULT)))
 
 
-def _refuse_polars_objects(data: Any) -> None:
+def _refuse_polars_objects(data: object) -> None:
     """Refuse a polars DataFrame with columns of Object: as Arrow data they are the memory addresses of their values."""
     polars = sys.modules.get("polars")
     if polars is None or not isinstance(data, (polars.DataFrame, polars.Series)):
@@ -259,7 +259,7 @@ def _refuse_polars_objects(data: Any) -> None:
             )
 
 
-def _holds_objects(dtype: Any, objects: Any) -> bool:
+def _holds_objects(dtype: object, objects: Any) -> bool:
     inner = [getattr(dtype, "inner", None), *(field.dtype for field in getattr(dtype, "fields", ()))]
     return bool(dtype == objects) or any(_holds_objects(each, objects) for each in inner if each is not None)
 
@@ -274,7 +274,7 @@ class _Table:
         self._form = form
         self._shapes = shapes
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         return self._data.arrow_stream(self._form, requested_schema, shapes=self._shapes)
 
 

@@ -98,7 +98,7 @@ class Stream(_StreamBase):
     def __arrow_c_schema__(self) -> Any:
         return self._open().__arrow_c_schema__()
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         """The stream as a PyCapsule. It is handed out once: RuntimeError on a second call."""
         return self._open().__arrow_c_stream__(requested_schema)
 
@@ -166,7 +166,7 @@ class AsyncStream(_StreamBase, LoopBound):
         """As `close`."""
         self.close()
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         raise TypeError("an AsyncStream cannot be read by a synchronous consumer: use `async for`, or `await q.read()`")
 
     async def __aenter__(self) -> AsyncStream:

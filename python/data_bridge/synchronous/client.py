@@ -65,8 +65,8 @@ class MongoClient(Handle):
         document_class: type | None = None,
         tz_aware: bool | None = None,
         connect: bool | None = None,
-        type_registry: Any = None,
-        **kwargs: Any,
+        type_registry: object = None,
+        **kwargs: object,
     ) -> None:
         try:
             self._set_up(host, port, document_class, type_registry, {**kwargs, "tz_aware": tz_aware})
@@ -81,7 +81,7 @@ class MongoClient(Handle):
         host: str | Iterable[str] | None,
         port: int | None,
         document_class: type | None,
-        type_registry: Any,
+        type_registry: object,
         keywords: dict[str, Any],
     ) -> None:
         if document_class not in (None, dict):
@@ -158,7 +158,7 @@ class MongoClient(Handle):
         self,
         name_or_database: str | Database,
         session: ClientSession | None = None,
-        comment: Any = None,
+        comment: object = None,
     ) -> None:
         """Drop a database with all its collections. Without it this does nothing.
 

@@ -229,7 +229,7 @@ class Collection(CollectionIndexes):
         by_id = filter is not None and not isinstance(filter, Mapping)
         return self.find({"_id": filter} if by_id else filter, *args, **options).first()
 
-    def count_documents(self, filter: Filter, session: ClientSession | None = None, **options: Any) -> int:
+    def count_documents(self, filter: Filter, session: ClientSession | None = None, **options: object) -> int:
         """Count the documents that match.
 
         Parameters
@@ -253,7 +253,7 @@ class Collection(CollectionIndexes):
             )
         )
 
-    def estimated_document_count(self, **options: Any) -> int:
+    def estimated_document_count(self, **options: object) -> int:
         """The number of documents in the collection, from its metadata: at once, but not exact.
 
         Parameters
@@ -272,7 +272,7 @@ class Collection(CollectionIndexes):
         )
 
     def distinct(
-        self, key: str, filter: Filter | None = None, session: ClientSession | None = None, **options: Any
+        self, key: str, filter: Filter | None = None, session: ClientSession | None = None, **options: object
     ) -> list[Any]:
         """The different values of a key.
 
@@ -314,7 +314,7 @@ class Collection(CollectionIndexes):
         names.refuse_attribute(name, type(self).__name__, names.PYMONGO_COLLECTION, "sub-collection")
         return self[name]
 
-    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         method = self._name.rpartition(".")[2]
         raise TypeError(f"a collection cannot be called; if {method}() was meant as a method, there is none")
 

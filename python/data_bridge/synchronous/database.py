@@ -86,12 +86,12 @@ class Database(ConfiguredHandle):
     def command(
         self,
         command: str | Mapping[str, Any],
-        value: Any = 1,
+        value: object = 1,
         *,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: ReadPreference | None = None,
         session: ClientSession | None = None,
-        **arguments: Any,
+        **arguments: object,
     ) -> dict[str, Any]:
         """Run a command, on the primary unless `read_preference` says otherwise; its reply.
 
@@ -191,7 +191,7 @@ class Database(ConfiguredHandle):
         self,
         name_or_collection: str | Collection,
         session: ClientSession | None = None,
-        comment: Any = None,
+        comment: object = None,
     ) -> None:
         """Drop a collection with all its documents and indexes. Without it this does nothing."""
         name = name_or_collection.name if isinstance(name_or_collection, Collection) else name_or_collection
@@ -215,7 +215,7 @@ class Database(ConfiguredHandle):
             )
         )
 
-    def _drop(self, session: ClientSession | None, comment: Any) -> None:
+    def _drop(self, session: ClientSession | None, comment: object) -> None:
         # Sent as the writes of a collection are; any of its collections will do.
         some = self["any"]
         command = encode.document({"dropDatabase": 1, **some._shared(session, comment=comment)}, self.codec_options)

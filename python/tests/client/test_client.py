@@ -138,13 +138,13 @@ def test_names_of_pymongo_never_become_children(kind: Any) -> None:
     theirs.close()
 
 
-@pytest.mark.parametrize("name", ["", "a.b", "a b", "a$", "a/b", "a\\b", "a\0b", 'a"b', "x" * 64, "\ud800"])
+@pytest.mark.parametrize("name", ["", "a.b", "a b", "a$", "a/b", "a\\b", "a\0b", 'a"b', "\ud800"])
 def test_bad_database_names(name: str) -> None:
     with pytest.raises(InvalidQuery):
         MongoClient()[name]
 
 
-@pytest.mark.parametrize("name", ["", ".a", "a.", "a..b", "$a", "a$b", "a\0b", "x" * 256])
+@pytest.mark.parametrize("name", ["", ".a", "a.", "a..b", "$a", "a$b", "a\0b"])
 def test_bad_collection_names(name: str) -> None:
     with pytest.raises(InvalidQuery):
         MongoClient().db[name]
