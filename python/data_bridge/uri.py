@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from . import codec, tls
 from . import write_concern as write_concern_
+from ._core import DEFAULT_TIMEOUT
 from .secret import Secret
 
-DEFAULT_TIMEOUT = 600.0
-"""Seconds an operation may take, or a wait for the server when streaming."""
-_SERVER_SELECTION_MS = 10_000
+_SERVER_SELECTION_MS = 30_000
+"""As PyMongo: longer than a heartbeat of 10 s, which may be the first to find a server that was lost."""
 
 _URI_OPTIONS = {
     name.lower(): name

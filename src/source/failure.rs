@@ -13,6 +13,11 @@ use crate::error::{Error, ErrorKind};
 /// The server's code for an operation that ran into its `maxTimeMS`.
 const MAX_TIME_MS_EXPIRED: i32 = 50;
 
+/// The server's codes for a read that another attempt may serve: it shuts down, or is no primary any more.
+const RETRYABLE_READ: [i32; 13] = [
+    6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+];
+
 /// The longest text taken over from the driver: a topology of many hosts repeats itself.
 const LONGEST: usize = 600;
 
@@ -24,12 +29,23 @@ pub(crate) fn is_final(error: &DriverError) -> bool {
     )
 }
 
+/// Return whether a read that failed so may be sent again: the specification's list for retryable reads.
+pub(crate) fn is_retryable_read(error: &DriverError) -> bool {
+    match &*error.kind {
+        DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. } => true,
+        DriverKind::Command(command) => RETRYABLE_READ.contains(&command.code),
+        _ => false,
+    }
+}
+
 /// A failure of an operation.
 pub(crate) fn from_driver(error: DriverError) -> Error {
     let kind = match &*error.kind {
-        DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => {
-            ErrorKind::Timeout(format!("{} (maxTimeMS)", command.message))
-        }
+        DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => operation(
+            command.code,
+            &command.code_name,
+            &format!("{} (maxTimeMS)", command.message),
+        ),
         DriverKind::Command(command) => {
             operation(command.code, &command.code_name, &command.message)
         }
@@ -115,13 +131,36 @@ fn is_arithmetic(message: &str) -> bool {
 pub(crate) fn no_answer(timeout: Duration, trouble: &[String]) -> Error {
     let mut message = format!(
         "no answer from the server within {} s (timeout)",
-        timeout.as_secs_f64()
+        seconds(timeout)
     );
     if !trouble.is_empty() {
         message.push_str("; ");
         message.push_str(&shorten(trouble.join("; ")));
     }
     Error::new(ErrorKind::Timeout(message))
+}
+
+/// Seconds as a reader wants them: what is left for one of several commands has many digits.
+fn seconds(time: Duration) -> f64 {
+    let millis = time.as_secs_f64() * 1e3;
+    (if millis < 1.0 { millis } else { millis.round() }) / 1e3
+}
+
+/// `error` as that of a deadline that passed, if the server ran out of a `maxTimeMS` that follows from it.
+pub(crate) fn out_of_time(error: Error, timeout: Duration) -> Error {
+    let ErrorKind::Operation { code, .. } = error.kind() else {
+        return error;
+    };
+    if *code != MAX_TIME_MS_EXPIRED {
+        return error;
+    }
+    let message = format!(
+        "no answer from the server within {} s (timeout); the server has ended the operation",
+        seconds(timeout)
+    );
+    Error::new(ErrorKind::Timeout(message))
+        .with_labels(error.labels().to_vec())
+        .with_reply(error.reply().to_vec())
 }
 
 fn operation(code: i32, code_name: &str, message: &str) -> ErrorKind {
