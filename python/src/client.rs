@@ -27,6 +27,9 @@ pub(crate) fn check_names(
     source::check_names(database, collection).map_err(|error| to_pyerr(py, error))
 }
 
+/// Seconds of a deadline that the caller did not set.
+pub(crate) const DEFAULT_TIMEOUT: f64 = 600.0;
+
 /// One driver client; connects on first use; usable from any thread and after a fork.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct Client {
@@ -274,6 +277,7 @@ fn read<'a>(
         selection,
         session: inner(session),
         timeout: duration(timeout)?,
+        limits_server: timeout != Some(DEFAULT_TIMEOUT),
         request: 0,
         resume: false,
         retry: false,

@@ -15,6 +15,7 @@ from .._core import (
     WTimeoutError,
 )
 
+_MAX_TIME_EXPIRED = 50
 _BULK_FAILED = 65
 """The code that PyMongo gives a BulkWriteError."""
 
@@ -35,7 +36,8 @@ def check(reply: Mapping[str, Any]) -> None:
         raise made(kind, error.get("errmsg", ""), error.get("code", 0), error, _labels(reply))
     concern = concern_error(reply)
     if concern:
-        timed_out = "errInfo" in concern and concern["errInfo"].get("wtimeout")
+        # Members had the time of `wtimeout`, or what was left of the operation's.
+        timed_out = concern.get("code") == _MAX_TIME_EXPIRED or concern.get("errInfo", {}).get("wtimeout")
         text = concern.get("errmsg", "the write concern was not met")
         kind = WTimeoutError if timed_out else WriteConcernError
         raise made(kind, text, concern.get("code", 0), concern, _labels(reply), concern.get("codeName", ""))

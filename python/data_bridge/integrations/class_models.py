@@ -117,7 +117,7 @@ def _option(annotation: object, classes: dict[tuple[Any, bool], ClassPlan]) -> t
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
         return _never, None
-    kind = get_origin(annotation) or annotation
+    kind: Any = get_origin(annotation) or annotation
     if declared.is_pydantic(kind) or declared.is_struct(kind):
         return _never, _other_library(annotation)
     if declared.is_plain_class(kind):
