@@ -56,13 +56,19 @@ def database(pymongo_client: pymongo.MongoClient[dict[str, Any]]) -> Iterator[Da
     pymongo_client.drop_database(name)
 
 
-@pytest.fixture
-def client(mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
-    """Our client. Imported here, so that tests of scripts run where the extension is not built."""
-    import data_bridge
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module with `BOTH_SIDES = True` for the synchronous and the asynchronous client."""
+    if "client" in metafunc.fixturenames and getattr(metafunc.module, "BOTH_SIDES", False):
+        metafunc.parametrize("client", ["synchronous", "asynchronous"], indirect=True)
 
-    with data_bridge.MongoClient(mongodb_uri) as opened:
-        yield opened
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest, mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
+    """Our client. Imported here, so that tests of scripts run where the extension is not built."""
+    from both_sides import opened
+
+    with opened(getattr(request, "param", "synchronous"), mongodb_uri) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ from data_bridge import AsyncMongoClient, InvalidQuery, MongoClient, OperationFa
 from data_bridge.connection import uri as uri_module
 
 Mongo = Database[dict[str, Any]]
+BOTH_SIDES = True
 
 
 def built(*args: Any, **kwargs: Any) -> str:
@@ -115,7 +116,7 @@ def test_navigation(client: MongoClient, database: Mongo) -> None:
     assert ours.a["b"] == ours["a.b"] != ours.a
     assert hash(ours.a["b"]) == hash(ours["a.b"])
     assert ours.a.database == ours
-    assert ours.client is client
+    assert ours.client == client
     assert client.get_database(database.name) == ours
     with pytest.raises(ValueError, match="default database"):
         MongoClient("mongodb://h").get_default_database()
