@@ -55,7 +55,7 @@ class Blocking:
         given = [_plain(each) for each in arguments]
         result = function(*given, **{name: _plain(each) for name, each in options.items()})
         # Sessions and transactions start at the call on the synchronous side, and when they are awaited on the other.
-        starts = hasattr(type(result), "__aenter__") and hasattr(type(result), "__await__")
+        starts = hasattr(type(result), "__await__") and not isinstance(result, AsyncQuery)
         if inspect.iscoroutine(result) or starts:
             result = self._loop.run(_awaited(result))
         return self._wrapped(result)
