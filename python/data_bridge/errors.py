@@ -15,7 +15,7 @@
 - `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.
 - `InvalidQuery`: a filter, pipeline, document, option or name that cannot be sent.
 - `ConversionError`: a document does not fit the class that `to_models` was given; `document`, `id`, `path` say where.
-- `InvalidOperation`: a call that makes no sense here: no operations to execute, a result that nobody acknowledged.
+- `InvalidOperation`: a call that is not possible here: no operations to execute, counts of an unacknowledged write.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ConversionError(DataBridgeError, ValueError):
     id
         Its `_id`; None when it was not received.
     path
-        Where the value stands, as the library says it: keys, and positions in lists.
+        The path of the value, as the library reports it: keys, and positions in lists.
     model
         The name of the class.
     """

@@ -1,4 +1,4 @@
-"""What a server's reply says went wrong, as exceptions with PyMongo's names and details."""
+"""The errors in a server's reply, as exceptions with PyMongo's names and details."""
 
 from __future__ import annotations
 

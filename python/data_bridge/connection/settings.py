@@ -1,4 +1,4 @@
-"""What a client hands down to its databases and collections: codec, read preference, concerns, deadline."""
+"""The settings that databases and collections inherit: codec, read preference, concerns, deadline."""
 
 from __future__ import annotations
 

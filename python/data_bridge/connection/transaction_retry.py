@@ -24,11 +24,11 @@ class Attempts:
         self._count = 0
 
     def again(self, error: BaseException) -> bool:
-        """Whether the whole transaction may be tried again."""
+        """Return whether the whole transaction may be retried."""
         return has_label(error, "TransientTransactionError") and time.monotonic() < self._end
 
     def commit_again(self, error: BaseException) -> bool:
-        """Whether its commit may be tried again."""
+        """Return whether its commit may be retried."""
         return has_label(error, UNKNOWN_RESULT) and time.monotonic() < self._end
 
     def pause(self) -> float:
@@ -38,5 +38,5 @@ class Attempts:
 
 
 def has_label(error: BaseException, label: str) -> bool:
-    """Whether the server, or the driver, says this of an error."""
+    """Return whether the server, or the driver, gave an error this label."""
     return isinstance(error, (OperationFailure, ConnectionFailure)) and label in error.labels

@@ -52,7 +52,7 @@ _SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
 class Address(NamedTuple):
-    """Where to connect and how."""
+    """The addresses and options of a connection."""
 
     uri: Secret
     """For the driver: percent-encoded, with credentials."""
