@@ -129,7 +129,7 @@ class InvalidQuery(DataBridgeError): ...
 
 @final
 class Operation(Generic[_T]):
-    """Work on a background thread; never touches the interpreter until it is asked for its result."""
+    """Work on a background thread, which does not use the interpreter before the result is read."""
 
     def wait(self) -> _T:
         """Block, detached, looking for signals every 50 ms; Ctrl-C cancels the work and raises KeyboardInterrupt."""
@@ -451,7 +451,7 @@ class Form:
         strings: str,
     ) -> Form: ...
     def with_views(self) -> Form:
-        """The same, with text laid out as views where nothing else was asked for: what polars has."""
+        """Return a copy that lays text out as views, as polars does, unless another layout was requested."""
     @property
     def schema(self) -> Schema | None:
         """The schema of tables, if one was given."""
@@ -499,7 +499,7 @@ def from_arrow(stream: Any, *, codec: Codec) -> ResultData:
 
 @disjoint_base
 class Document(Mapping[str, Any]):
-    """One document of a result: a read-only view that builds a value when it is asked for."""
+    """One document of a result: a read-only view that builds a value on access."""
 
     def __new__(cls, source: Mapping[str, Any], /) -> Self:
         """A view of the same document, for subclasses; or a document made of a mapping."""
@@ -530,7 +530,7 @@ def _document_from_bson(data: bytes, codec: Codec) -> Document:
 
 @final
 class ListView:
-    """A list of a document: a read-only sequence that builds an item when it is asked for."""
+    """A list of a document: a read-only sequence that builds an item on access."""
 
     def __getitem__(self, key: int | slice, /) -> Any: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -553,7 +553,7 @@ class ModelView:
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """An empty instance, whatever the arguments: they are for `__init__`."""
     def _fill(self, document: Document, whole: bool, place: Any = None) -> None:
-        """Make an empty instance one of `document`'s row; `place` says where it is embedded."""
+        """Make an empty instance one of `document`'s row; `place` is the place where it is embedded."""
     def _written(self, document: Document, whole: bool, keep: bool) -> dict[str, Any]:
         """Read from `document`, as it is stored, from now on. Return the values that were assigned until then: with `keep`
         they are kept values from then on, else they and all kept values are dropped."""

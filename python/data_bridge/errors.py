@@ -7,7 +7,7 @@
   - `WriteError`: it refused a write. `DuplicateKeyError`: because a unique index has the key already.
   - `WriteConcernError`: a write was done, but its write concern not met. `WTimeoutError`: not in time,
     which is a `ServerTimeout` as well.
-  - `BulkWriteError`: some of many writes failed; `details` says which, and what the others did.
+  - `BulkWriteError`: some of many writes failed; `details` lists them, and the counts of the others.
   - `ExecutionTimeout`: it reached the `max_time_ms` of the operation (code 50), which is a `ServerTimeout` as well.
 - `ServerTimeout`: a deadline passed while waiting for the server. `code` is 50 if the server ended the operation.
 - `DecodeError`: malformed BSON; `document`, `id`, `path` and `offset` say where.

@@ -70,7 +70,7 @@ class AsyncMongoClient(Handle):
         try:
             self._set_up(host, port, document_class, type_registry, {**kwargs, "tz_aware": tz_aware})
         except Exception as error:  # noqa: BLE001 - raised again
-            # Who reports an error with the variables of its frames finds no password in ours, and no half a client.
+            # Error reports with the variables of frames must not show a password or an incomplete client.
             del self, host, kwargs
             error.__context__ = None
             raise error.with_traceback(None) from None

@@ -238,7 +238,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         filter
             As for `find`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         options
             skip, limit, hint, collation, maxTimeMS, comment.
         """
@@ -284,7 +284,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         filter
             As for `find`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         options
             hint, collation, maxTimeMS, comment.
         """
@@ -317,7 +317,7 @@ class AsyncCollection(AsyncCollectionIndexes):
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         method = self._name.rpartition(".")[2]
-        raise TypeError(f"a collection cannot be called; if {method}() was meant as a method, there is none")
+        raise TypeError(f"a collection has no method {method}(), and cannot be called")
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, AsyncCollection):

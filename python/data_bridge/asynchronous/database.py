@@ -92,7 +92,7 @@ class AsyncDatabase(ConfiguredHandle):
         session: AsyncClientSession | None = None,
         **arguments: object,
     ) -> dict[str, Any]:
-        """Run a command, on the primary unless `read_preference` says otherwise; its reply.
+        """Run a command, on the primary unless `read_preference` is given; return its reply.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class AsyncDatabase(ConfiguredHandle):
         codec_options
             Options for decoding the reply; the database's by default.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         arguments
             Further keys of the command.
 
@@ -123,7 +123,7 @@ class AsyncDatabase(ConfiguredHandle):
                 self._name,
                 encode.document({**body, **arguments}, options, "command"),
                 session=native(session, self._namespace.core),
-                # As PyMongo: a command runs on the primary unless it says otherwise, whatever the database's settings.
+                # As PyMongo: the database's read preference does not apply to commands.
                 selection=encode_selection(read_preference, None),
                 timeout=self._settings.timeout,
             )
@@ -157,7 +157,7 @@ class AsyncDatabase(ConfiguredHandle):
         codec_options, read_preference, write_concern, read_concern
             As for `get_collection`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         check_exists
             Look first whether it exists, and raise then.
         kwargs
@@ -217,7 +217,7 @@ class AsyncDatabase(ConfiguredHandle):
         )
 
     async def _drop(self, session: AsyncClientSession | None, comment: object) -> None:
-        # Sent as the writes of a collection are; any of its collections will do.
+        # Sent as the writes of any collection of the database.
         some = self["any"]
         command = encode.document({"dropDatabase": 1, **some._shared(session, comment=comment)}, self.codec_options)
         reply = await outcome(some._send(command, session, False))

@@ -64,7 +64,7 @@ class AsyncClientSession(SessionState):
         read_preference: ReadPreference | None = None,
         max_commit_time_ms: int | None = None,
     ) -> T:
-        """Run `callback` in a transaction and commit it, again while the server says that this may help.
+        """Run `callback` in a transaction and commit it, and retry while the server labels the error as transient.
 
         Parameters
         ----------

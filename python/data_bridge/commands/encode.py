@@ -21,7 +21,7 @@ from .._typing import Pipeline
 MAX_DEPTH = 100
 """Levels of documents and lists the server takes in a command."""
 STORED_DEPTH = 190
-"""Levels of what is to be stored: a server stores 180, says so itself, and takes 200 with the command around."""
+"""Levels of a document to store: a server stores 180, reports a deeper one itself, and takes 200 in a command."""
 MAX_VALUES = 4_000_000
 """More values than any message holds (48 MB, a dozen bytes a list element): stops structures that share parts."""
 EMPTY = bson.encode({})
@@ -30,7 +30,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None), bytes, datetime, bson.O
 
 
 class Encoded(dict[str, Any]):
-    """A document to insert together with its BSON, for who needs both and encodes it once."""
+    """A document to insert together with its BSON: callers that need both encode it once."""
 
     __slots__ = ("data",)
 

@@ -192,7 +192,7 @@ def changes(key: str, change: object, options: CodecOptions[Any], replace: bool)
 
 
 def check_filter(filter: Filter) -> Mapping[str, Any]:
-    """`filter`, when it is a mapping: a write says what it means to write, so None is not all documents."""
+    """Return the filter of a write, which must be a mapping: None does not stand for all documents."""
     if not isinstance(filter, Mapping):
         raise TypeError(f"filter must be a mapping, got {type(filter).__name__}")
     return filter

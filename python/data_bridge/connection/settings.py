@@ -81,7 +81,7 @@ def encode_selection(read_preference: Any, read_concern: Any) -> bytes:
     Raises
     ------
     TypeError, ValueError
-        For what is neither an object of PyMongo's nor a known name.
+        For a value that is neither an object of PyMongo's nor a known name.
     """
     if read_preference is None and read_concern is None:
         return encode.EMPTY

@@ -1,4 +1,4 @@
-"""Documents of Beanie: by its own parser, which knows child classes, unions and saved states."""
+"""Documents of Beanie: made by its own parser, with child classes, unions and saved states."""
 
 from __future__ import annotations
 

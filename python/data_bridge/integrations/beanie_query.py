@@ -1,4 +1,4 @@
-"""Beanie's queries, read as Beanie itself does when it asks PyMongo."""
+"""Beanie's queries, translated as Beanie does for PyMongo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .queries import Read
 _FIND = frozenset(options_of("find")) - {"skip", "limit"}
 _AGGREGATE = frozenset(options_of("aggregate"))
 _WITHOUT_EFFECT = {"cursor_type": 0, "oplog_replay": False}
-"""Options of PyMongo's that cannot be taken over, and the values of theirs that ask for nothing."""
+"""Options of PyMongo's that are not supported, and their values without an effect."""
 
 
 def reader_of(query: Any) -> Callable[[Any], Read] | None:
@@ -28,7 +28,7 @@ def reader_of(query: Any) -> Callable[[Any], Read] | None:
     if reader is not None and not hasattr(query.document_model, "get_pymongo_collection"):
         raise TypeError(
             "from_query() takes queries of Beanie 2, on PyMongo's AsyncMongoClient; this one is of Beanie 1, on Motor: "
-            "hand its get_filter_query() to find() of a collection of MongoClient or AsyncMongoClient"
+            "pass its get_filter_query() to find() of a collection of MongoClient or AsyncMongoClient"
         )
     return reader
 
@@ -122,5 +122,5 @@ def _options(query: Any, known: frozenset[str], other_names: Mapping[str, str] |
         if name in known:
             options[name] = value
         elif given not in _WITHOUT_EFFECT or value != _WITHOUT_EFFECT[given]:
-            raise InvalidQuery(f"{given}: this option of the Beanie query cannot be taken over")
+            raise InvalidQuery(f"{given}: this option of the Beanie query is not supported")
     return options

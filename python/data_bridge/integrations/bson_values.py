@@ -1,8 +1,8 @@
-"""Values that only BSON has, made what annotations ask for before pydantic or msgspec see them.
+"""Conversion of values that only BSON has to the annotated types, before pydantic or msgspec read them.
 
-These libraries do not know Decimal128, take bytes of any subtype for a UUID, and have dates of their own. All else is
-theirs to decide, so only what stands where a Decimal, UUID or date is asked for is touched; and bytes, where a library
-would make plain ones of a Binary, without its subtype.
+These libraries do not support Decimal128, take bytes of any subtype for a UUID, and have dates of their own. They
+decide about all other values, so only values annotated as Decimal, UUID or date are converted; and bytes, where a
+library would drop the subtype of a Binary.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from . import declared
 from .declared import FieldOf
 
 Leaves = Mapping[Any, tuple[type, Callable[[Any], Any]]]
-"""By annotation: the stored type that is touched where it is asked for, and what becomes of it."""
+"""By annotation: the stored type that is converted, and the conversion."""
 
 
 class Preparation:
@@ -61,7 +61,7 @@ class Preparation:
         return value if leaf is None else leaf(value)
 
     def _absorb(self, other: Preparation) -> None:
-        """Become what a union of both asks for."""
+        """Merge the conversions of another member of a union."""
         self.leaves.update(other.leaves)
         for key, below in other.keys.items():
             self._add(key, below)

@@ -152,7 +152,7 @@ def _scalar(annotation: Any) -> tuple[Test, Convert]:
 
 
 def _union(options: list[tuple[Test, Convert | None]], union: tuple[Any, ...]) -> Convert:
-    """The first member that a value is one of as it stands, else the first that takes it."""
+    """Return the conversion to the first member that a value belongs to, else to the first that accepts it."""
     name = " | ".join(getattr(each, "__name__", None) or str(each) for each in union)
     others = [convert for (_, convert), each in zip(options, union, strict=True) if each is not type(None)]
     if len(others) == 1 and len(union) == 2:

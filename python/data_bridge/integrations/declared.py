@@ -1,4 +1,4 @@
-"""Annotations, whatever library's class they stand in: taken apart, and the fields of classes."""
+"""Parts of annotations, and the fields of classes of all supported libraries."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def hints_of(cls: Any) -> dict[str, Any]:
     Raises
     ------
     TypeError
-        When a name in them is not known where the class was defined.
+        When a name in them is not defined in the module of the class.
     """
     try:
         return typing.get_type_hints(cls, include_extras=True)

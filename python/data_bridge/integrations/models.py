@@ -19,7 +19,7 @@ def target_of(model: object) -> Target:
     Raises
     ------
     TypeError
-        When it is no class of a library that is known here, or an annotation of it cannot be resolved.
+        When it is no class of a supported library, or an annotation of it cannot be resolved.
     """
     if get_origin(model) is list and len(get_args(model)) == 1:
         model = get_args(model)[0]
@@ -37,7 +37,7 @@ def _maker_of(model: object) -> Callable[[Any], Target]:
     if len(makers) > 1:
         raise TypeError(f"{_ADVICE}: of one library, or of dataclasses and attrs classes")
     family = makers.pop()
-    # Imported by who uses them: each needs its library, or the models' annotations.
+    # Imported on use: each needs its library, or the models' annotations.
     if family == "beanie":
         from .beanie_models import target
     elif family == "pydantic":

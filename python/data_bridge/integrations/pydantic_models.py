@@ -28,7 +28,7 @@ def target(model: Any) -> Target:
             assert isinstance(index, int)
             raise failed(first["msg"], model, index, documents[index], path) from error
         except Exception:
-            # A validator raised what pydantic does not turn into its own error: which document it was, one tells.
+            # A validator raised an exception that pydantic passes on: validate singly to find the document.
             one_by_one(_adapter(model).validate_python, documents, model, place)
             raise
         return made

@@ -159,7 +159,7 @@ def _supported(options: CodecOptions[Any]) -> bool:
 
 
 def _client(client: Any, codec_options: CodecOptions[Any], asynchronous: bool) -> Any:
-    """Our client for PyMongo's, made once; with the codec options of what is handed over where its own will not do."""
+    """Our client for PyMongo's, made once; with the codec options of `source` if its own are not supported."""
     if vars(client).get("_closed"):
         raise InvalidOperation("the PyMongo client is closed")
     own = client.codec_options
@@ -172,7 +172,7 @@ def _client(client: Any, codec_options: CodecOptions[Any], asynchronous: bool) -
     with _lock:
         kept = _kept.get(id(client))
         if kept is None or kept.client() is not client:
-            kept = _Kept(weakref.ref(client, _forget(id(client))), {})
+            kept = _Kept(weakref.ref(client, _remove(id(client))), {})
         ours = kept.ours.get(key)
         if ours is None or ours._closed:
             ours = kept.ours[key] = _made(client, own, asynchronous)
@@ -180,13 +180,13 @@ def _client(client: Any, codec_options: CodecOptions[Any], asynchronous: bool) -
         return ours
 
 
-def _forget(place: int) -> Any:
-    def forget(reference: weakref.ref[Any]) -> None:
+def _remove(place: int) -> Any:
+    def remove(reference: weakref.ref[Any]) -> None:
         with _lock:
             if place in _kept and _kept[place].client is reference:
                 del _kept[place]
 
-    return forget
+    return remove
 
 
 def _made(client: Any, codec_options: CodecOptions[Any], asynchronous: bool) -> Any:

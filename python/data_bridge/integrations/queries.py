@@ -49,7 +49,7 @@ def from_query(
 @overload
 def from_query(query: _MongoEngineQuerySet, *, asynchronous: None = None, **options: object) -> Query: ...
 def from_query(query: object, *, asynchronous: bool | None = None, **options: object) -> Any:
-    """A lazy query for what a Beanie or MongoEngine query asks for: its documents, not its models.
+    """Return a lazy query for the documents of a Beanie or MongoEngine query.
 
     Parameters
     ----------
@@ -63,8 +63,8 @@ def from_query(query: object, *, asynchronous: bool | None = None, **options: ob
     options
         schema, on_conflict, objectid, uuid, decimal, mixed, strings, timeout, progress; as for `Collection.find`.
 
-    The server is always asked: Beanie's cache is not. References that MongoEngine would follow on access come as they
-    are stored. `to_models` makes models of the documents.
+    The query always runs on the server, without Beanie's cache. References that MongoEngine would follow on access come
+    as they are stored. `to_models` makes models of the documents.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _reader_of(query: object) -> Callable[[Any], Read]:
     if "mongoengine.queryset.base" in sys.modules:
         from . import mongoengine_query
 
-        if mongoengine_query.knows(query):
+        if mongoengine_query.is_query_set(query):
             return mongoengine_query.read
     raise TypeError(
         "from_query() takes a query of Beanie 2 (find, find_one, aggregate) or a QuerySet of MongoEngine, before it is "

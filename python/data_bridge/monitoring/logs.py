@@ -45,7 +45,7 @@ def record(events: list[tuple[str, int, float, str, dict[str, Any]]]) -> None:
     """Log each event of (topic, level, seconds since the epoch, name, fields), and call listeners."""
     for topic, level, at, name, fields in events:
         if topic == "command":
-            listeners.tell(name, fields)
+            listeners.notify(name, fields)
         if not _loggers and not _find_loggers():
             continue
         logger = _loggers[topic]

@@ -85,7 +85,7 @@ class AsyncQuery(QueryBase):
     async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
         if shapes:
-            # Of whole documents: these are what it is to give back.
+            # Of whole documents: `from_arrow` gives these back.
             return self._made(await self.read(), lambda result: result.to_arrow(shapes=True))
         return await self._table(Result.to_arrow)
 
@@ -109,7 +109,7 @@ class AsyncQuery(QueryBase):
 
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
-        # Again: what did not fit is known once there is a table.
+        # Recorded again: making the table finds the values that do not fit.
         self._runs.finish(result.report)
         return table
 
@@ -193,7 +193,7 @@ class AsyncQuery(QueryBase):
         raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
 
     if not TYPE_CHECKING:
-        # For type checkers there are none, so that they report what these refuse.
+        # Hidden from type checkers, so that they report the use.
         def __anext__(self) -> NoReturn:
             cursor_names.refuse_next(type(self), awaited=True)
 

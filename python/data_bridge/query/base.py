@@ -158,7 +158,7 @@ class QueryBase:
         raise TypeError(f"a {type(self).__name__} has no truth value: use first() is None, or len(read())")
 
     if not TYPE_CHECKING:
-        # For type checkers there are none, so that they report what these refuse.
+        # Hidden from type checkers, so that they report the use.
         def __getattr__(self, name: str) -> NoReturn:
             cursor_names.refuse_attribute(type(self), name, awaited=self._awaited)
 

@@ -37,7 +37,7 @@ def read_bson(
     ----------
     source
         A path (str or PathLike); an object with the buffer protocol (bytes, memoryview, ...); a binary file, read from
-        where it stands; or an iterable of such buffers, each of whole documents. A file that cannot seek and an
+        its position; or an iterable of such buffers, each of whole documents. A file that cannot seek and an
         iterator can be read once.
     codec_options
         Conversion of values to Python objects; `bson.codec_options.CodecOptions`.

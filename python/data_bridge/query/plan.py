@@ -127,7 +127,7 @@ class FindPlan(_ServerPlan):
         namespace = self.namespace
         assert namespace.collection is not None
         if self.resume and self.session is not None and self.session.in_transaction:
-            raise InvalidQuery("this read cannot resume: a transaction ends with the connection")
+            raise InvalidQuery("a read in a transaction cannot resume: the transaction ends with its connection")
         return namespace.core.find(
             namespace.database,
             namespace.collection,
@@ -161,7 +161,7 @@ class FindPlan(_ServerPlan):
 
     def narrowed(self, keys: Sequence[str]) -> FindPlan:
         own = self.options.get("projection") or {}
-        # No other value that is false will do: null, "" and {} are what `_id` becomes.
+        # Other false values are not the same: null, "" and {} are values that `_id` gets.
         without_id = own == {"_id": 0}
         # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
         if (own and not without_id) or self.options.get("returnKey") or any(not _can_project(key) for key in keys):
@@ -172,7 +172,7 @@ class FindPlan(_ServerPlan):
         return self._with({**self.options, "projection": projection})
 
     def first(self) -> FindPlan:
-        # A negative limit asks for one reply and no cursor.
+        # A negative limit requests one reply and no cursor.
         return self._with({**self.options, "limit": -1})
 
     def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:

@@ -29,11 +29,10 @@ class Query(QueryBase):
     """The query that `find`, `aggregate` and `read_bson` return. Nothing has run.
 
     Iterate it for live Documents in bounded memory; `read()` it, or call a `to_*` method, for everything at once; or
-    hand it to any Arrow consumer: `polars.DataFrame(query)`, `pyarrow.table(query)`, DuckDB's `from query`.
+    pass it to any Arrow consumer: `polars.DataFrame(query)`, `pyarrow.table(query)`, DuckDB's `from query`.
 
-    Each of these runs the query once. DuckDB asks an object for its schema before its data: the run that answers for
-    the schema is kept for the data, so a schema that is asked for and never followed up keeps a result in memory as
-    long as the query lives.
+    Each of these runs the query once. DuckDB reads the schema of an object before its data: the run for the schema is
+    kept for the data, so a schema that is read without the data keeps a result in memory as long as the query lives.
 
     Examples
     --------
@@ -86,7 +85,7 @@ class Query(QueryBase):
     def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
         if shapes:
-            # Of whole documents: these are what it is to give back.
+            # Of whole documents: `from_arrow` gives these back.
             return self._made(self.read(), lambda result: result.to_arrow(shapes=True))
         return self._table(Result.to_arrow)
 
@@ -110,7 +109,7 @@ class Query(QueryBase):
 
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
-        # Again: what did not fit is known once there is a table.
+        # Recorded again: making the table finds the values that do not fit.
         self._runs.finish(result.report)
         return table
 
@@ -172,8 +171,8 @@ class Query(QueryBase):
         Parameters
         ----------
         infer_rows
-            Without a schema, the one that the first so many documents show is frozen; what a later document has beyond
-            it is a conflict, handled as `on_conflict` says.
+            The number of first documents from which the schema is inferred when the query has none. Values of later
+            documents that do not fit it are conflicts, handled by `on_conflict`.
         """
         return Stream(self._table_plan(), self._plan, self._options, infer_rows, self._runs)
 
@@ -221,6 +220,6 @@ class Query(QueryBase):
         raise TypeError("this query is synchronous: use `for`, or an AsyncMongoClient")
 
     if not TYPE_CHECKING:
-        # For type checkers there is none, so that they report what this refuses.
+        # Hidden from type checkers, so that they report the use.
         def __await__(self) -> NoReturn:
             raise TypeError("this query is synchronous: read it without `await`, or use an AsyncMongoClient")

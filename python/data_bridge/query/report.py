@@ -23,12 +23,12 @@ class Report:
         Time by stage, in seconds: "waiting" for the server (or another source) with nothing else to do; "decoding",
         added up over all threads, so that it may exceed the time that passed; "conforming", making tables.
     duplicates : int
-        Keys that stood twice in one document; the last one was kept, as PyMongo does.
+        Keys that occurred twice in one document; the last one was kept, as PyMongo does.
     paths : list[dict]
         Events by path: path, action, types, count, first_id. A path is a tuple of keys, with `...` for any item
         of a list. Actions are "widened" and "mixed" (values of another type than the first one are counted; a path that
         is mixed although its types have a common one has a reason, such as "more than 1,000 different keys"), "rescued"
-        and "nulled" (values that did not fit the schema), "rounded" (where that was asked for), "duplicate key" (values
+        and "nulled" (values that did not fit the schema), "rounded" (on request), "duplicate key" (values
         dropped for a later one). `first_id` is the `_id` of the first document in which it happened. Of what did not
         fit, of what was rounded and of duplicate keys the first 1,000 paths are listed, in the order of paths.
     unlisted : dict[str, int]

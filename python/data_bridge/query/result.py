@@ -120,9 +120,9 @@ class Result:
             union of such classes of one library.
 
         A key goes to the field that pydantic's alias, msgspec's `name` or `rename`, or `metadata={"alias": ...}` of a
-        dataclass or attrs field says, else to the field of that name; `_id` of a document to the field `id` of a
-        dataclass or attrs class. Other keys are pydantic's or msgspec's to ignore or refuse, as the class says;
-        dataclasses and attrs classes ignore them. Where a Decimal, a UUID or a date is asked for, decimal128, binary of
+        dataclass or attrs field names, else to the field of that name; `_id` of a document to the field `id` of a
+        dataclass or attrs class. Pydantic and msgspec ignore or refuse other keys, as the class declares;
+        dataclasses and attrs classes ignore them. For a field annotated as Decimal, UUID or date, decimal128, binary of
         subtype 4 and midnight in UTC become one; all other values reach pydantic and msgspec as PyMongo gives them. A
         dataclass or attrs class gets values that fit its annotations, nested classes included.
 
@@ -226,7 +226,7 @@ def from_arrow(data: object, *, codec_options: CodecOptions[Any] | None = None) 
     codec_options
         Conversion of values to Python objects.
 
-    Arrow data does not tell null from missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
+    Arrow data does not distinguish null and missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
     exactly the documents it was made of.
 
     Raises

@@ -53,7 +53,7 @@ class _StreamBase:
             self._ticker.tick()
 
     def close(self) -> None:
-        """End the run; a second call does nothing. Batches already handed out stay valid."""
+        """End the run; a second call does nothing. Batches that were returned stay valid."""
         self._closed = True
         self._end()
 
@@ -99,7 +99,7 @@ class Stream(_StreamBase):
         return self._open().__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
-        """The stream as a PyCapsule. It is handed out once: RuntimeError on a second call."""
+        """The stream as a PyCapsule. It is returned once: RuntimeError on a second call."""
         return self._open().__arrow_c_stream__(requested_schema)
 
     def __enter__(self) -> Stream:

@@ -237,7 +237,7 @@ class Collection(CollectionIndexes):
         filter
             As for `find`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         options
             skip, limit, hint, collation, maxTimeMS, comment.
         """
@@ -283,7 +283,7 @@ class Collection(CollectionIndexes):
         filter
             As for `find`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         options
             hint, collation, maxTimeMS, comment.
         """
@@ -316,7 +316,7 @@ class Collection(CollectionIndexes):
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         method = self._name.rpartition(".")[2]
-        raise TypeError(f"a collection cannot be called; if {method}() was meant as a method, there is none")
+        raise TypeError(f"a collection has no method {method}(), and cannot be called")
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Collection):
