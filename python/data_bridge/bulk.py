@@ -76,6 +76,7 @@ def grouped(statements: Iterable[tuple[int, Statement]]) -> Iterator[tuple[int, 
 def run(
     statements: Iterator[tuple[int, Statement]],
     heads: Mapping[str, bytes],
+    checked_heads: Mapping[str, bytes],
     ordered: bool,
     acknowledged: bool,
     send: Send,
@@ -83,6 +84,9 @@ def run(
     options: CodecOptions[Any],
 ) -> Generator[Operation[bytes], bytes, dict[str, Any]]:
     """Send all statements, each with its position among the caller's.
+
+    Ordered writes without acknowledgement stop at the first error, and do not raise it: every command but the last has one of
+    `checked_heads`, which ask for an acknowledgement.
 
     Raises
     ------
@@ -93,20 +97,24 @@ def run(
     """
     deadline = Deadline(timeout)
     totals = _Totals()
+    checked = acknowledged or ordered
     batch: _Batch | None = None
     for position, one in statements:
         if batch is None or not batch.takes(one):
             if batch is not None:
-                reply = yield send(batch.command(), batch.once, deadline.left())
-                if not totals.add(batch, bson.decode(reply, options), acknowledged) and ordered:
-                    raise totals.error()
-            batch = _Batch(one.kind, heads[one.kind])
+                head = checked_heads if checked else heads
+                reply = yield send(batch.command(head[batch.kind]), batch.once, deadline.left())
+                if not totals.add(batch, bson.decode(reply, options), checked) and ordered:
+                    if acknowledged:
+                        raise totals.error()
+                    return totals.details
+            batch = _Batch(one.kind, max(len(heads[one.kind]), len(checked_heads[one.kind])))
         batch.add(position, one)
     if batch is None:
         raise InvalidOperation("no operations to execute")
-    reply = yield send(batch.command(), batch.once, deadline.left())
+    reply = yield send(batch.command(heads[batch.kind]), batch.once, deadline.left())
     totals.add(batch, bson.decode(reply, options), acknowledged)
-    if totals.failed:
+    if acknowledged and totals.failed:
         raise totals.error()
     return totals.details
 
@@ -114,14 +122,13 @@ def run(
 class _Batch:
     """The statements of one command."""
 
-    def __init__(self, kind: str, head: bytes) -> None:
+    def __init__(self, kind: str, head_bytes: int) -> None:
         self.kind = kind
         self.once = True
         self.ops: list[Any] = []
         self.positions: list[int] = []
-        self._head = head
         self._items: list[bytes] = []
-        self._room = statement.MAX_COMMAND_BYTES - len(head) - 16 - len(FIELDS[kind])
+        self._room = statement.MAX_COMMAND_BYTES - head_bytes - 16 - len(FIELDS[kind])
 
     def takes(self, one: Statement) -> bool:
         """Whether one more fits."""
@@ -138,8 +145,8 @@ class _Batch:
         self.positions.append(position)
         self.once = self.once and one.once
 
-    def command(self) -> bytes:
-        return statement.command(self._head, FIELDS[self.kind], self._items)
+    def command(self, head: bytes) -> bytes:
+        return statement.command(head, FIELDS[self.kind], self._items)
 
 
 class _Totals:

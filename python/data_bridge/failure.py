@@ -28,7 +28,8 @@ def check(reply: Mapping[str, Any]) -> None:
         raise made(kind, error.get("errmsg", ""), error.get("code", 0), error, _labels(reply))
     concern = concern_error(reply)
     if concern:
-        timed_out = "errInfo" in concern and concern["errInfo"].get("wtimeout")
+        # As PyMongo: the server reports maxTimeMS that passed in this way too.
+        timed_out = concern.get("code") == 50 or concern.get("errInfo", {}).get("wtimeout")
         text = concern.get("errmsg", "the write concern was not met")
         kind = WTimeoutError if timed_out else WriteConcernError
         raise made(kind, text, concern.get("code", 0), concern, _labels(reply), concern.get("codeName", ""))

@@ -207,13 +207,19 @@ class WritesHandle(ConfiguredHandle):
     ) -> Steps[T]:
         options, acknowledged = self._settings.codec_options, self._acknowledged(session)
         heads = bulk.heads(self._name, statement.check_bool("ordered", ordered), shared, options)
+        checked_heads = heads
+        if ordered and not acknowledged:
+            # As PyMongo: the server's default write concern in place of w=0.
+            rest = {name: value for name, value in shared.items() if name != "writeConcern"}
+            checked_heads = bulk.heads(self._name, ordered, rest, options)
 
         def send(command: bytes, retry: bool, timeout: float | None) -> Operation[bytes]:
             return self._send(command, session, retry, timeout)
 
         def run() -> Generator[Operation[bytes], bytes, T]:
             timeout, replies = self._settings.timeout, self._settings.replies
-            return result((yield from bulk.run(statements(), heads, ordered, acknowledged, send, timeout, replies)))
+            sent = bulk.run(statements(), heads, checked_heads, ordered, acknowledged, send, timeout, replies)
+            return result((yield from sent))
 
         return Steps(run)
 

@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use data_bridge::error::{Error, ErrorKind, Location, RawValue, Step};
+use data_bridge::error::{ConnectionCause, Error, ErrorKind, Location, RawValue, Step};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 
 create_exception!(
     data_bridge,
@@ -97,6 +97,15 @@ create_exception!(
 /// The server's codes for a key that a unique index has already.
 const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 
+/// The server's code for a cursor that it does not have.
+const CURSOR_NOT_FOUND: i32 = 43;
+
+/// The server's codes for a member that is not primary, is in recovery or shuts down; PyMongo's `_NOT_PRIMARY_CODES`.
+const NOT_PRIMARY: [i32; 8] = [10058, 10107, 13435, 11600, 11602, 13436, 189, 91];
+
+/// The server's code for an operation that ran into its `maxTimeMS`.
+const MAX_TIME_MS_EXPIRED: i32 = 50;
+
 /// Adds the classes to the module, with what their attributes are when nothing is known.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -119,10 +128,13 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         module.add(class.name()?.extract::<String>()?.as_str(), &class)?;
     }
     let failure = py.get_type::<OperationFailure>();
-    failure.setattr("code", 0)?;
-    failure.setattr("code_name", "")?;
-    failure.setattr("details", py.None())?;
-    for class in [failure, py.get_type::<ConnectionFailure>()] {
+    let timeout = py.get_type::<ServerTimeout>();
+    for class in [&failure, &timeout] {
+        class.setattr("code", 0)?;
+        class.setattr("code_name", "")?;
+        class.setattr("details", py.None())?;
+    }
+    for class in [failure, timeout, py.get_type::<ConnectionFailure>()] {
         class.setattr("labels", PyTuple::empty(py))?;
     }
     for class in [
@@ -160,6 +172,10 @@ fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
             py.get_type::<DuplicateKeyError>()
         }
         ErrorKind::Operation { .. } => py.get_type::<OperationFailure>(),
+        ErrorKind::WriteConcern {
+            timed_out: true, ..
+        } => py.get_type::<WTimeoutError>(),
+        ErrorKind::WriteConcern { .. } => py.get_type::<WriteConcernError>(),
         ErrorKind::InvalidQuery(_) => py.get_type::<InvalidQuery>(),
         ErrorKind::InvalidArgument(_) => py.get_type::<PyValueError>(),
         ErrorKind::Connection(_) => py.get_type::<ConnectionFailure>(),
@@ -167,6 +183,10 @@ fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
         ErrorKind::Timeout(_) => py.get_type::<ServerTimeout>(),
         ErrorKind::Io(_) => py.get_type::<PyOSError>(),
         _ => py.get_type::<DataBridgeError>(),
+    };
+    let class = match counterpart(error) {
+        Some(name) => variant(py, class, name)?,
+        None => class,
     };
     let raised = class.call1((error.to_string(),))?;
     match error.kind() {
@@ -188,6 +208,22 @@ fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
             // A reply that cannot be decoded leaves the details unknown; the error itself matters more.
             raised.setattr("details", decode(py, error.reply()).ok())?;
         }
+        ErrorKind::WriteConcern {
+            code, code_name, ..
+        } => {
+            raised.setattr("code", code)?;
+            raised.setattr("code_name", code_name)?;
+            raised.setattr("labels", error.labels())?;
+            raised.setattr("details", concern(py, error.reply()).ok())?;
+        }
+        ErrorKind::Timeout(_) => {
+            raised.setattr("labels", error.labels())?;
+            if !error.reply().is_empty() {
+                raised.setattr("code", MAX_TIME_MS_EXPIRED)?;
+                raised.setattr("code_name", "MaxTimeMSExpired")?;
+                raised.setattr("details", decode(py, error.reply()).ok())?;
+            }
+        }
         ErrorKind::Connection(_) => raised.setattr("labels", error.labels())?,
         ErrorKind::TooLarge { bytes, limit } => {
             raised.setattr("bytes", bytes)?;
@@ -198,6 +234,42 @@ fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
     Ok(raised)
 }
 
+/// The class of PyMongo's that the exception is an instance of too, where its own class does not say it.
+fn counterpart(error: &Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::Operation { code, .. } if *code == CURSOR_NOT_FOUND => Some("CursorNotFound"),
+        ErrorKind::Operation { code, .. } if NOT_PRIMARY.contains(code) => Some("NotPrimaryError"),
+        ErrorKind::Connection(_) => match error.cause()? {
+            ConnectionCause::Lost => Some("AutoReconnect"),
+            ConnectionCause::NoServer => Some("ServerSelectionTimeoutError"),
+            ConnectionCause::Authentication => Some("OperationFailure"),
+            _ => None,
+        },
+        ErrorKind::Timeout(_) if !error.reply().is_empty() => Some("ExecutionTimeout"),
+        _ => None,
+    }
+}
+
+fn variant<'py>(
+    py: Python<'py>,
+    class: Bound<'py, PyType>,
+    counterpart: &str,
+) -> PyResult<Bound<'py, PyType>> {
+    let module = py.import("data_bridge.pymongo_errors")?;
+    let made = module.call_method1("variant", (class, counterpart))?;
+    Ok(made.cast_into()?)
+}
+
+/// The write concern error of a reply with the reply's labels, as PyMongo shows it.
+fn concern<'py>(py: Python<'py>, reply: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let reply = decode(py, reply)?;
+    let concern = reply.get_item("writeConcernError")?;
+    if reply.contains("errorLabels")? {
+        concern.set_item("errorLabels", reply.get_item("errorLabels")?)?;
+    }
+    Ok(concern)
+}
+
 /// The name of the class of [`to_pyerr`]'s exception; `Cancelled` where the caller's own is raised.
 pub(crate) fn class_name(error: &Error) -> &'static str {
     match error.kind() {
@@ -205,6 +277,10 @@ pub(crate) fn class_name(error: &Error) -> &'static str {
         ErrorKind::SchemaConflict { .. } => "SchemaConflict",
         ErrorKind::Operation { code, .. } if DUPLICATE_KEY.contains(code) => "DuplicateKeyError",
         ErrorKind::Operation { .. } => "OperationFailure",
+        ErrorKind::WriteConcern {
+            timed_out: true, ..
+        } => "WTimeoutError",
+        ErrorKind::WriteConcern { .. } => "WriteConcernError",
         ErrorKind::InvalidQuery(_) => "InvalidQuery",
         ErrorKind::InvalidArgument(_) => "ValueError",
         ErrorKind::Connection(_) => "ConnectionFailure",

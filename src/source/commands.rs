@@ -10,16 +10,19 @@ use super::failure::from_driver;
 use super::options::{self, Selection};
 use super::session::Session;
 use super::task::Task;
+use super::write::causal;
 use super::{filter, names};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Awaits a driver's action, in the session if there is one.
 macro_rules! in_session {
-    ($action:expr, $session:expr) => {
+    ($action:expr, $database:expr, $session:expr) => {
         match &$session {
             Some(session) => {
-                let mut guard = session.lock().await?;
-                $action.session(guard.session()?).await
+                let mut guard = session.lock($database).await?;
+                let outcome = $action.session(guard.session()?).await;
+                guard.answered();
+                outcome
             }
             None => $action.await,
         }
@@ -59,14 +62,30 @@ impl Client {
             .map_err(|error| Error::new(ErrorKind::InvalidQuery(format!("command: {error}"))))?;
         let (this, session) = self.owned(read)?;
         let database = database.to_owned();
-        Ok(self.task(read.timeout, async move {
-            let database = this.driver().await?.database(&database);
-            let mut action = database.run_raw_command(command);
-            if let Some(criteria) = selection.criteria {
-                action = action.selection_criteria(criteria);
-            }
-            encode(&in_session!(action, session)?)
-        }))
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let database = this.driver().await?.database(&database);
+                let criteria = selection.criteria;
+                let run = |command| {
+                    let run = database.run_raw_command(command);
+                    match criteria {
+                        Some(criteria) => run.selection_criteria(criteria),
+                        None => run,
+                    }
+                };
+                let reply = match &session {
+                    Some(session) => {
+                        let mut guard = session.lock(database.name()).await?;
+                        let command = causal(command, &mut guard).map_err(from_driver)?;
+                        let reply = run(command).session(guard.session()?).await;
+                        guard.answered();
+                        reply
+                    }
+                    None => run(command).await,
+                };
+                encode(&reply.map_err(from_driver)?)
+            }),
+        )
     }
 
     /// Counts the documents that match.
@@ -85,13 +104,16 @@ impl Client {
         let filter = filter::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
-        Ok(self.task(read.timeout, async move {
-            let collection = place.of(&this).await?;
-            in_session!(
-                collection.count_documents(filter).with_options(options),
-                session
-            )
-        }))
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let collection = place.of(&this).await?;
+                in_session!(
+                    collection.count_documents(filter).with_options(options),
+                    &place.database,
+                    session
+                )
+            }),
+        )
     }
 
     /// Counts all documents by the collection's metadata. Takes no session, as the driver takes none.
@@ -133,14 +155,17 @@ impl Client {
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
         let key = key.to_owned();
-        Ok(self.task(read.timeout, async move {
-            let collection = place.of(&this).await?;
-            let values = in_session!(
-                collection.distinct(key, filter).with_options(options),
-                session
-            )?;
-            encode(&doc! {"values": Bson::Array(values)})
-        }))
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let collection = place.of(&this).await?;
+                let values = in_session!(
+                    collection.distinct(key, filter).with_options(options),
+                    &place.database,
+                    session
+                )?;
+                encode(&doc! {"values": Bson::Array(values)})
+            }),
+        )
     }
 
     /// The names of the databases that match.
@@ -156,9 +181,13 @@ impl Client {
         let filter = filter::document(filter, "filter")?;
         self.check(session)?;
         let (this, session) = (self.clone(), session.cloned());
-        Ok(self.task(timeout, async move {
+        Ok(self.labelled(timeout, transient(&session), async move {
             let driver = this.driver().await?;
-            in_session!(driver.list_database_names().filter(filter), session)
+            in_session!(
+                driver.list_database_names().filter(filter),
+                "admin",
+                session
+            )
         }))
     }
 
@@ -178,9 +207,13 @@ impl Client {
         self.check(session)?;
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();
-        Ok(self.task(timeout, async move {
+        Ok(self.labelled(timeout, transient(&session), async move {
             let database = this.driver().await?.database(&database);
-            in_session!(database.list_collection_names().filter(filter), session)
+            in_session!(
+                database.list_collection_names().filter(filter),
+                database.name(),
+                session
+            )
         }))
     }
 
@@ -209,6 +242,11 @@ impl Place {
         let database = client.driver().await?.database(&self.database);
         Ok(database.collection(&self.collection))
     }
+}
+
+/// The label of a deadline that passes for an operation of this session.
+fn transient(session: &Option<Session>) -> Option<&'static str> {
+    session.as_ref().and_then(Session::transient_label)
 }
 
 fn encode(document: &Document) -> Result<Vec<u8>> {
