@@ -11,7 +11,9 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import bson
 
 HEADER = struct.Struct("<iiii")
 OP_MSG = 2013
@@ -79,6 +81,8 @@ class Proxy:
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
+        self.recorded: list[dict[str, Any]] | None = None
+        """The commands of the clients, while it is a list."""
         self._rule: _Rule | None = None
         self._count = 0
         self._lock = threading.Lock()
@@ -142,6 +146,9 @@ class Proxy:
             rule = self._rule
             if rule is not None and opcode == OP_MSG and rule.command in ("", command_name(message)):
                 rules[request] = rule
+            recorded = self.recorded
+            if recorded is not None and opcode == OP_MSG:
+                recorded.append(body(message))
             server.sendall(message)
 
     def _replies(self, _client: socket.socket, server: socket.socket, link: Link, rules: dict[int, _Rule]) -> None:
@@ -177,6 +184,12 @@ def command_name(message: bytes) -> str:
     """The first key of an OP_MSG's body, which is its command."""
     end = message.index(b"\0", 26)  # header 16, flags 4, kind 1, length 4, type 1
     return message[26:end].decode()
+
+
+def body(message: bytes) -> dict[str, Any]:
+    """The command of an OP_MSG, without its document sequences."""
+    length = int.from_bytes(message[21:25], "little")
+    return bson.decode(message[21 : 21 + length])
 
 
 def drop(_link: Link, _reply: bytes) -> None:

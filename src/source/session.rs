@@ -1,6 +1,6 @@
 //! Sessions and transactions.
 
-use std::future::IntoFuture;
+use std::future::{Future, IntoFuture};
 use std::mem::take;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError, Weak};
@@ -46,6 +46,8 @@ struct Inner {
     ended: AtomicBool,
     /// A transaction was started, and neither its commit nor its abort was.
     in_transaction: AtomicBool,
+    /// An abort is under way.
+    aborting: AtomicBool,
     first: StdMutex<FirstOperation>,
     /// The database of a first operation that was cancelled: it may reach the server after the end of its transaction.
     late: StdMutex<Option<String>>,
@@ -97,8 +99,12 @@ pub(crate) const UNKNOWN_COMMIT_RESULT: &str = "UnknownTransactionCommitResult";
 /// Label of a failure that the whole transaction may be repeated after.
 pub(crate) const TRANSIENT_TRANSACTION: &str = "TransientTransactionError";
 
-/// How long a server has to confirm that a transaction is aborted: without that it ends it itself, in a minute.
+/// Longest wait of a caller for the confirmation that a transaction is aborted.
 const ABORTING: Duration = Duration::from_secs(5);
+
+/// Longest time that an abort is tried, in the background after [`ABORTING`]: the driver finds a server that refused a command
+/// at the next heartbeat, which may be 10 s later. The server itself ends the transaction after a minute.
+const ABORTING_UNSEEN: Duration = Duration::from_secs(15);
 
 /// How long the end of a session waits until what was left open in it is killed; it is killed after that, too.
 const KILLING: Duration = Duration::from_secs(1);
@@ -167,6 +173,7 @@ impl Session {
             cell: Mutex::new(Some(session)),
             ended: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
+            aborting: AtomicBool::new(false),
             first: StdMutex::default(),
             late: StdMutex::default(),
             open_on: StdMutex::new(open_on),
@@ -197,7 +204,7 @@ impl Session {
             let mut guard = this.hold().await?;
             if guard.inner.cancelled().is_some() {
                 // Left by a commit that was itself cancelled: the driver starts no second transaction before that one ends.
-                guard.abort(ABORTING).await?;
+                guard.abort().await?;
             }
             let started = guard.session()?.start_transaction().with_options(options);
             started.await.map_err(from_driver)?;
@@ -236,25 +243,39 @@ impl Session {
             .labelled(limit, Some(UNKNOWN_COMMIT_RESULT), commit)
     }
 
-    /// Aborts the transaction. That a server does not confirm it within `limit` is no error, as none that it answers with is: it
-    /// ends the transaction itself.
+    /// Aborts the transaction. That a server does not confirm it within `limit` is no error, as none that it answers with is: the
+    /// abort goes on in the background, and the server ends the transaction itself.
     pub fn abort_transaction(&self, limit: Option<Duration>) -> Task<()> {
         let limit = limit.map_or(ABORTING, |limit| limit.min(ABORTING));
         let this = self.clone();
-        Task::spawn(async move {
+        let inner = match self.inner() {
+            Ok(inner) => inner,
+            Err(error) => return Task::ready(Err(error)),
+        };
+        inner.aborting.store(true, Ordering::Release);
+        let abort = async move {
             let mut guard = this.hold().await?;
-            guard.abort(limit).await?;
+            let aborted = guard.abort().await;
+            guard.inner.aborting.store(false, Ordering::Release);
+            aborted?;
             guard.inner.in_transaction.store(false, Ordering::Release);
             Ok(())
-        })
-        .detached()
+        };
+        Task::spawn(seen(limit, abort)).detached()
     }
 
     /// Ends the session, aborting a transaction in progress. Ending it twice is no error.
     pub fn end(&self) -> Task<()> {
         match self.inner() {
             Ok(inner) if !inner.ended.swap(true, Ordering::AcqRel) => {
-                Task::spawn(self.clone().finish()).detached()
+                // The caller has waited for this abort already.
+                let aborting = inner.aborting.load(Ordering::Acquire);
+                let limit = if aborting {
+                    KILLING
+                } else {
+                    ABORTING + KILLING
+                };
+                Task::spawn(seen(limit, self.clone().finish())).detached()
             }
             _ => Task::ready(Ok(())),
         }
@@ -276,7 +297,7 @@ impl Session {
         let cell = inner.cell.lock().await;
         let mut guard = Guard { cell, inner };
         // Without a transaction this fails, which says nothing to the caller.
-        let _ = guard.abort(ABORTING).await;
+        let _ = guard.abort().await;
         let open_on = take(&mut *inner.open_on());
         if open_on.is_empty() {
             drop(guard.cell.take());
@@ -419,9 +440,8 @@ impl Guard<'_> {
         Ok(())
     }
 
-    /// Abort the transaction, waiting for the server no longer than `limit`.
-    async fn abort(&mut self, limit: Duration) -> Result<()> {
-        let end = Instant::now() + limit;
+    async fn abort(&mut self) -> Result<()> {
+        let end = Instant::now() + ABORTING_UNSEEN;
         let _ = timeout_at(end, self.settle()).await;
         // Not begun for the driver if no server was found: then this sends nothing.
         let aborted = timeout_at(end, self.session()?.abort_transaction()).await;
@@ -449,6 +469,18 @@ impl Guard<'_> {
             .await;
         session.abort_transaction().await?;
         find.map(drop)
+    }
+}
+
+/// Run `work` to its end, and wait for it no longer than `limit`.
+async fn seen(
+    limit: Duration,
+    work: impl Future<Output = Result<()>> + Send + 'static,
+) -> Result<()> {
+    match timeout(limit, tokio::spawn(work)).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(failed)) => Err(Error::new(ErrorKind::Internal(failed.to_string()))),
+        Err(_) => Ok(()),
     }
 }
 
