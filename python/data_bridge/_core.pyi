@@ -75,12 +75,12 @@ class WriteConcernError(OperationFailure): ...
 class WTimeoutError(WriteConcernError): ...
 class BulkWriteError(OperationFailure): ...
 class InvalidOperation(DataBridgeError): ...
+
 class ServerTimeout(DataBridgeError):
     code: int
     code_name: str
     labels: Sequence[str]
     details: Any
-
 
 class DecodeError(DataBridgeError):
     """Malformed BSON."""
