@@ -85,8 +85,8 @@ def run(
 ) -> Generator[Operation[bytes], bytes, dict[str, Any]]:
     """Send all statements, each with its position among the caller's.
 
-    Ordered writes without acknowledgement stop at the first error, and do not raise it: every command but the last has one of
-    `checked_heads`, which ask for an acknowledgement.
+    Ordered writes without acknowledgement stop at the first error, and do not raise it: every command but the last has
+    one of `checked_heads`, which request an acknowledgement.
 
     Raises
     ------

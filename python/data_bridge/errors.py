@@ -7,8 +7,8 @@
   - `WriteError`: it refused a write. `DuplicateKeyError`: because a unique index has the key already.
   - `WriteConcernError`: a write was done, but its write concern not met. `WTimeoutError`: not in time.
   - `BulkWriteError`: some of many writes failed; `details` says which, and what the others did.
-- `ServerTimeout`: a deadline passed while waiting for the server; `labels`, and of a `maxTimeMS` that passed on the server
-  `code`, `code_name` and `details`.
+- `ServerTimeout`: a deadline passed while waiting for the server; `labels`, and of a `maxTimeMS` that passed on the
+  server `code`, `code_name` and `details`.
 - `DecodeError`: malformed BSON; `document`, `id`, `path` and `offset` say where.
 - `SchemaConflict`: a value does not fit the schema; `document`, `id`, `path`, `expected` and `found` say where and why.
 - `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.

@@ -1,8 +1,8 @@
 """The exceptions of this package as instances of PyMongo's classes, so that `except pymongo.errors.X` catches them.
 
-Importing `pymongo.errors` loads the whole of PyMongo, which takes longer than the import of this package. A handler that
-names PyMongo's classes has imported them. So an exception that is made once they are imported is an instance of a class
-derived from both, and one that is made before is not.
+Importing `pymongo.errors` loads the whole of PyMongo, which takes longer than the import of this package. A handler
+that names PyMongo's classes has imported them. So an exception that is made once they are imported is an instance of a
+class derived from both, and one that is made before is not.
 """
 
 from __future__ import annotations

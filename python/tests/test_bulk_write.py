@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,7 @@ import bson
 import pymongo
 import pytest
 from pymongo.database import Database
+from servers import wait_until
 from test_writes import START, outcome
 
 import data_bridge
@@ -228,9 +228,7 @@ async def test_ordered_without_acknowledgement(
                 result = await result
             assert not result.acknowledged
             # PyMongo does not wait for its last command.
-            end = time.monotonic() + 5
-            while database.c.count_documents({}) != count and time.monotonic() < end:
-                time.sleep(0.01)
+            wait_until(lambda: database.c.count_documents({}) == count, 5)
             left.append(list(database.c.find().sort("_id")))
     assert left[0] == left[1] == left[2]
     assert len(left[0]) == count
