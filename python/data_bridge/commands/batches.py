@@ -20,6 +20,8 @@ _MAX_STATEMENTS = 100_000
 """Statements a server takes in one command (maxWriteBatchSize)."""
 _ITEM_BYTES = 8
 """Type, position and NUL that a statement takes in a list of up to 100,000."""
+_ENVELOPE_BYTES = 1 << 10
+"""Room for the elements that are added to each command: session, transaction number, cluster time, database, time."""
 FIELDS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 KINDS = tuple(FIELDS)
 
@@ -107,7 +109,7 @@ class Batch:
         self.positions: list[int] = []
         self.head = b""
         self._items: list[bytes] = []
-        self._room = statement.MAX_COMMAND_BYTES - head_bytes - 16 - len(FIELDS[kind])
+        self._room = statement.MAX_COMMAND_BYTES - _ENVELOPE_BYTES - head_bytes - 16 - len(FIELDS[kind])
 
     def takes(self, one: Statement) -> bool:
         """Whether one more fits."""

@@ -286,3 +286,17 @@ def test_write_concern(mongodb_uri: str, database: Mongo) -> None:
         for wrong in ({"w": -1}, {"x": 1}, 3, {"w": 1.5}):
             with pytest.raises((TypeError, ValueError)):
                 ours.with_options(write_concern=wrong)
+
+
+@pytest.mark.parametrize("short", [0, 40, 200, 2000])
+def test_a_full_command_has_room_for_what_is_added_to_it(short: int, client: MongoClient, database: Mongo) -> None:
+    """The driver adds a session, a transaction number and times to the command, which a server counts too."""
+    room = (16 << 20) + (16 << 10) - short - len(bson.encode({"insert": "c", "ordered": True})) - 25
+    documents = []
+    for i in range(3):
+        size = room // (3 - i)
+        empty = len(bson.encode({"_id": i, "x": ""}))
+        documents.append({"_id": i, "x": "y" * (size - empty - 8)})
+        room -= size
+    assert len(client[database.name]["c"].insert_many(documents).inserted_ids) == 3
+    assert database["c"].count_documents({}) == 3
