@@ -102,6 +102,11 @@ class _SessionState:
 
         return Call(lambda: self._native().start_transaction(encoded), opened)
 
+    def _discard_start(self) -> None:
+        """Leave a transaction whose start was interrupted: the native session may have started it all the same."""
+        if self._session is not None and not self._in_transaction:
+            self._session.discard_start()
+
     def _commit(self) -> Call[None]:
         # Also when it fails: the transaction is over then, or commit_transaction() may be called once more.
         self._in_transaction = False
@@ -145,7 +150,12 @@ class ClientSession(_SessionState):
         max_commit_time_ms: int | None = None,
     ) -> Transaction:
         """Open a transaction. As a context manager it commits at the end, and aborts on an exception."""
-        self._begin(read_concern, write_concern, read_preference, max_commit_time_ms).wait()
+        begin = self._begin(read_concern, write_concern, read_preference, max_commit_time_ms)
+        try:
+            begin.wait()
+        except BaseException:
+            self._discard_start()
+            raise
         return Transaction(self)
 
     def with_transaction(

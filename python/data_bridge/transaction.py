@@ -42,7 +42,11 @@ class AsyncTransaction:
     async def _opened(self) -> AsyncTransaction:
         begin, self._begin = self._begin, None
         if begin is not None:
-            await begin.complete()
+            try:
+                await begin.complete()
+            except BaseException:
+                self._session._discard_start()
+                raise
         return self
 
     def __await__(self) -> Generator[Any, None, AsyncTransaction]:

@@ -179,6 +179,28 @@ async def test_cancelled_at_any_moment(mongodb_uri: str, stored: Mongo) -> None:
     assert stored.c.find_one() == {"_id": 1, "n": 0, "other": 59}
 
 
+async def test_a_start_that_is_cancelled_starts_nothing(mongodb_uri: str, stored: Mongo) -> None:
+    """What the session writes next is not part of a transaction that the caller does not know of."""
+    async with AsyncMongoClient(mongodb_uri) as client:
+        ours = client[stored.name].c
+        await ours.find_one({})
+        for attempt in range(60):
+            async with client.start_session() as session:
+
+                async def start(session: Any = session) -> None:
+                    await session.start_transaction()
+
+                task = asyncio.create_task(start())
+                await asyncio.sleep(attempt % 20 * 0.00002)
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+                if session.in_transaction:
+                    await session.abort_transaction()
+                await ours.update_one({"_id": 1}, {"$inc": {"n": 1}}, session=session)
+                assert stored.c.find_one() == {"_id": 1, "n": attempt + 1}
+
+
 def test_interrupted(mongodb_uri: str, stored: Mongo) -> None:
     with MongoClient(mongodb_uri, appName=NAME) as client, client.start_session() as session:
         ours = client[stored.name].c
