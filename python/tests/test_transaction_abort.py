@@ -194,7 +194,7 @@ async def test_a_start_that_is_cancelled_starts_nothing(wait: float, mongodb_uri
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert not session.in_transaction
-            await ours.update_one({"_id": 1}, {"$inc": {"n": 1}}, session=session)
+            await ours.update_many({}, {"$inc": {"n": 1}}, session=session)
             assert stored.c.find_one() == {"_id": 1, "n": 1}
             async with session.start_transaction():
                 await ours.update_one({"_id": 1}, {"$inc": {"n": 1}}, session=session)
