@@ -103,7 +103,7 @@ class _SessionState:
         return Call(lambda: self._native().start_transaction(encoded), opened)
 
     def _discard_start(self) -> None:
-        """Leave a transaction whose start was interrupted: the native session may have started it all the same."""
+        """Discard a transaction whose start was interrupted: the native session may have started it all the same."""
         if self._session is not None and not self._in_transaction:
             self._session.discard_start()
 

@@ -60,7 +60,7 @@ def blocking(stored: Mongo, command: str) -> Iterator[None]:
 
 
 def check_unlocked(stored: Mongo) -> None:
-    """Nothing of the transaction is left when the server has begun, or refused, the blocked operation."""
+    """No transaction is open once the server has begun, or refused, the blocked operation."""
     time.sleep(BLOCKED + 0.3)
     with pymongo.timeout(5):
         stored.c.update_one({"_id": 1}, {"$set": {"other": True}})
@@ -181,14 +181,14 @@ async def test_cancelled_at_any_moment(mongodb_uri: str, stored: Mongo) -> None:
 
 @pytest.mark.parametrize("wait", [0, 0.05])
 async def test_a_start_that_is_cancelled_starts_nothing(wait: float, mongodb_uri: str, stored: Mongo) -> None:
-    """What the session writes next is not part of a transaction that the caller does not know of."""
+    """The next writes of the session are not part of a transaction that the caller never got."""
     async with AsyncMongoClient(mongodb_uri) as client:
         ours = client[stored.name].c
         await ours.find_one({})
         async with client.start_session() as session:
             task = asyncio.create_task(session.start_transaction()._opened())
             await asyncio.sleep(0)
-            # The event loop stands still: it learns of the start, which ends meanwhile, after the cancellation.
+            # The event loop is blocked: it sees the end of the start, which comes meanwhile, after the cancellation.
             threading.Event().wait(wait)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
