@@ -58,8 +58,9 @@ def database(pymongo_client: pymongo.MongoClient[dict[str, Any]]) -> Iterator[Da
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run the tests of a module with `BOTH_SIDES = True` for the synchronous and the asynchronous client."""
-    if "client" in metafunc.fixturenames and getattr(metafunc.module, "BOTH_SIDES", False):
-        metafunc.parametrize("client", ["synchronous", "asynchronous"], indirect=True)
+    if getattr(metafunc.module, "BOTH_SIDES", False):
+        for name in {"client", "named"} & {*metafunc.fixturenames}:
+            metafunc.parametrize(name, ["synchronous", "asynchronous"], indirect=True)
 
 
 @pytest.fixture
@@ -99,11 +100,10 @@ def reader(proxy: Proxy) -> Iterator[Reader]:
 
 
 @pytest.fixture
-def named(mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
+def named(request: pytest.FixtureRequest, mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
     """Our client with the name that the fail points of write_fail_points.py are for."""
+    from both_sides import opened
     from write_fail_points import NAME
 
-    import data_bridge
-
-    with data_bridge.MongoClient(mongodb_uri, appName=NAME) as client:
+    with opened(getattr(request, "param", "synchronous"), mongodb_uri, appName=NAME) as client:
         yield client

@@ -46,13 +46,13 @@ _PLACES = [
 """The modules of PyMongo's classes; a module that is not loaded has no objects."""
 
 
-class _Kept(NamedTuple):
+class _OwnClients(NamedTuple):
     client: weakref.ref[Any]
     ours: dict[Any, Any]
 
 
 # By identity: PyMongo's clients are equal when their servers are, whatever their settings.
-_kept: dict[int, _Kept] = {}
+_own_clients: dict[int, _OwnClients] = {}
 _lock = threading.RLock()
 
 
@@ -170,21 +170,21 @@ def _client(client: Any, codec_options: CodecOptions[Any], asynchronous: bool) -
     decoding = own.tz_aware, own.tzinfo, own.uuid_representation, own.unicode_decode_error_handler
     key = (asynchronous, *decoding, own.datetime_conversion)
     with _lock:
-        kept = _kept.get(id(client))
+        kept = _own_clients.get(id(client))
         if kept is None or kept.client() is not client:
-            kept = _Kept(weakref.ref(client, _remove(id(client))), {})
+            kept = _OwnClients(weakref.ref(client, _remove(id(client))), {})
         ours = kept.ours.get(key)
         if ours is None or ours._closed:
             ours = kept.ours[key] = _made(client, own, asynchronous)
-        _kept[id(client)] = kept
+        _own_clients[id(client)] = kept
         return ours
 
 
 def _remove(place: int) -> Any:
     def remove(reference: weakref.ref[Any]) -> None:
         with _lock:
-            if place in _kept and _kept[place].client is reference:
-                del _kept[place]
+            if place in _own_clients and _own_clients[place].client is reference:
+                del _own_clients[place]
 
     return remove
 

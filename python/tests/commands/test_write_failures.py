@@ -21,6 +21,7 @@ import data_bridge
 from data_bridge import AsyncMongoClient, ConnectionFailure, MongoClient, OperationFailure, ServerTimeout
 
 Mongo = Database[dict[str, Any]]
+BOTH_SIDES = True
 
 
 ONCE: dict[str, tuple[str, Callable[[Any], Any]]] = {

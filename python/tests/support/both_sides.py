@@ -111,15 +111,15 @@ async def _next(iterator: Any) -> Any:
 
 
 @contextlib.contextmanager
-def opened(side: str, uri: str) -> Iterator[Any]:
+def opened(side: str, uri: str, **options: Any) -> Iterator[Any]:
     """Our client of the "synchronous" or the "asynchronous" side; for both, the tests write synchronous calls."""
     if side == "synchronous":
-        with MongoClient(uri) as client:
+        with MongoClient(uri, **options) as client:
             yield client
         return
     loop = Loop()
     try:
-        with Blocking(AsyncMongoClient(uri), loop) as client:
+        with Blocking(AsyncMongoClient(uri, **options), loop) as client:
             yield client
     finally:
         loop.close()
