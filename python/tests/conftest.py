@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-# How fast a machine draws and checks examples says nothing about the code.
+# The speed of a machine in drawing examples is no property of the code.
 # A tool that watches each access makes each of them some ten times slower.
 settings.register_profile(
     "data_bridge",

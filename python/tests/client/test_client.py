@@ -319,7 +319,7 @@ def test_a_closed_client_says_so(mongodb_uri: str) -> None:
     client.admin.command("ping")
     client.close()
     client.close()
-    # As a run that the closing cut short: who closes a client while others use it need not catch two kinds.
+    # The same class as that of a run that close() ended: callers that share a client catch one class.
     with pytest.raises(data_bridge.DataBridgeError, match="closed"):
         client.admin.command("ping")
     with pytest.raises(data_bridge.DataBridgeError, match="closed"):

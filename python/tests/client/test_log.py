@@ -219,7 +219,7 @@ def test_threads(client: MongoClient, database: Mongo, records: list[logging.Log
         try:
             for _ in range(10):
                 assert len(client[database.name].c.find(batch_size=100).read()) == 300
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:  # noqa: BLE001 - passed to the test
             failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(32)]

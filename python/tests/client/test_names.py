@@ -233,7 +233,7 @@ def asked_with(value: Any) -> list[Callable[[], Any]]:
     "make", [lambda value: {"a": value}, lambda value: {"a": {"$not": [value]}}, lambda value: {"a": (1, value)}]
 )
 def test_depth(make: Callable[[Any], Any]) -> None:
-    # Beyond what any stack of ours or of `bson` holds; released level by level, as Python cannot either.
+    # Deeper than any stack of ours or of `bson`; released level by level, as the interpreter recurses too.
     deep = nested(100_000, make)
     for ask in asked_with(deep):
         with pytest.raises(InvalidQuery, match="deep"):
@@ -272,7 +272,7 @@ def test_lengths_that_lie() -> None:
             except bson.errors.InvalidBSON:
                 continue
             for ask in asked_with(given)[:5]:
-                # What PyMongo hands on as bytes, the core checks: nothing is sent, and nothing read beyond its end.
+                # The core checks bytes that PyMongo does not: nothing is sent, and nothing is read behind their end.
                 with pytest.raises((DataBridgeError, bson.errors.InvalidBSON)) as caught:
                     ask()
                 assert "no server" not in str(caught.value)

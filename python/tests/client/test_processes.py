@@ -104,7 +104,7 @@ def work():
     while not stop.is_set():
         assert len(c.find({"_id": {"$lt": 500}}).read()) == 500
         assert c.count_documents({}) == 20_000
-# Held nearly always by who waits in it: a lock that no child can have.
+# A waiting thread holds this lock most of the time, and a child cannot get it.
 first = {"$where": "this._id < 10 || sleep(30) || true"}
 waiting, waited = iter(c.find(first, batch_size=2)), c.find(first, batch_size=2).stream(infer_rows=1)
 next(waiting), next(waited)

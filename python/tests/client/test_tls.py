@@ -1,4 +1,4 @@
-"""TLS against a real mongod: who is trusted, who is not, and that a refusal says why, in time."""
+"""TLS against a real mongod: trusted and untrusted certificates, and refusals that name the reason, in time."""
 
 from __future__ import annotations
 

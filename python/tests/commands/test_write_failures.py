@@ -35,9 +35,9 @@ ONCE: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 FAULTS: list[dict[str, Any]] = [
     {"closeConnection": True},
-    # Not one that says the primary is gone: with it the driver waits for the next heartbeat.
+    # No error of a lost primary: the driver would wait for the next heartbeat.
     {"errorCode": 262, "errorLabels": ["RetryableWriteError"]},
-    # The write was done, and its answer says that it may be sent again: the server must not do it twice.
+    # The write was done, and its reply allows a retry: the server must not do it twice.
     {"writeConcernError": {"code": 91, "errmsg": "shutting down"}, "errorLabels": ["RetryableWriteError"]},
 ]
 

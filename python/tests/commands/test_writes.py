@@ -51,7 +51,7 @@ def tidy(value: Any) -> Any:
 
 
 def described(result: Any) -> Any:
-    """A result by what it says: the name of its class and its public attributes."""
+    """The name of a result's class, and its public attributes."""
     if result is None or isinstance(result, (Mapping, list, str)):
         return tidy(result.to_dict() if isinstance(result, Document) else result)
     names = [name for name in dir(type(result)) if not name.startswith("_")]

@@ -64,7 +64,7 @@ def test_a_first_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: s
         assert isinstance(outcome.error, ServerTimeout)
         assert outcome.ids == []
     else:
-        # Nothing was handed out yet: the driver asks again.
+        # No row was returned yet: the driver retries.
         assert (outcome.ids, outcome.error) == (ROWS, None)
 
 
@@ -155,7 +155,7 @@ FRAME = [*range(8 * 59), *range(-8 * 230, -8 * 127)]
     ],
 )
 def test_no_flipped_bit_loses_a_row(admin: Admin, proxy: Proxy, reader: Reader, bits: Any) -> None:
-    """In the frame. One in a value is another value: neither TCP nor BSON can tell."""
+    """A fault in the frame. A fault in a value is another value: neither TCP nor BSON detects it."""
     for bit in bits:
         proxy.spoil("getMore", 3, changed(wire.flip(bit)))
         outcome = reader.attempt("wire", "read", timeout=0.5, **READ)

@@ -1,4 +1,4 @@
-"""The shop of examples/webshop with 100,000 documents, on Document and on AsyncDocument: PyMongo knows what is true."""
+"""The shop of examples/webshop with 100,000 documents, on Document and on AsyncDocument: PyMongo is the oracle."""
 
 from __future__ import annotations
 

@@ -309,6 +309,6 @@ def test_what_outlives_its_client(alone: Server) -> None:
     assert [document["_id"] for document in documents] == list(range(5_000))
     assert result.to_arrow()["_id"].to_pylist() == list(range(5_000))
     assert pa.RecordBatchReader._import_from_c_capsule(capsule).read_all()["_id"].to_pylist() == list(range(5_000))
-    # What was not read yet says so, and is not taken for whole.
+    # An iteration that has not ended raises, and is not taken for complete.
     with pytest.raises(Exception, match="closed"):
         pa.RecordBatchReader._import_from_c_capsule(unread).read_all()

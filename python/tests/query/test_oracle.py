@@ -461,7 +461,7 @@ def test_codec_options_through_a_server(stored: Any, ours: Any, uuids: int) -> N
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, None])
 def test_text_that_is_not_utf8_through_a_server(stored: Any, ours: Any, size: int | None) -> None:
-    """A server stores it; each reader says where it is."""
+    """A server stores it; each reader reports its place."""
     bad = framed([(0x03, "b", framed([(0x04, "c", framed([(0x02, "0", b"\3\0\0\0a\xff\0")]))]))])
     for position in range(5):
         there = load(stored, [*[framed([])] * position, bad, *[framed([])] * (4 - position)], number_id)

@@ -75,7 +75,7 @@ def test_what_says_itself_how_many(
 def test_one_document_after_the_other(
     server: MongoClient, database: Database[dict[str, Any]], filter: dict[str, Any], sized: bool
 ) -> None:
-    """The first of them are to come at once: where they have to be looked for, no more are asked for."""
+    """The first documents are to come at once: a query that searches for them requests no more."""
     database.command("profile", 2)
     assert sum(1 for _ in server[database.name].c.find(filter)) == COUNT
     database.command("profile", 0)

@@ -70,7 +70,7 @@ def test_every_depth_of_a_given_schema(strings: str, text: pa.DataType) -> None:
             ("large", pa.large_list(pa.field("item", inner))),
             ("fixed", pa.list_(pa.field("item", inner), 1)),
             ("map", pa.map_(pa.string(), inner)),
-            # Asked for by name, so left as it is.
+            # Requested by name, so unchanged.
             ("own", pa.large_string()),
         ]
     )

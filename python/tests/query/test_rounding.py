@@ -1,4 +1,4 @@
-"""Rounding, where a schema asks for it by name: the nearest value, counted; a conflict where there is none."""
+"""Rounding that a schema requests by name: the nearest value, counted; a conflict when there is none."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
 
 
 class WrongRows(Exception):
-    """A read gave something else than what is stored, without an error."""
+    """A read gave other rows than the stored ones, without an error."""
 
 
 class Shape:

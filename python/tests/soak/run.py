@@ -138,7 +138,7 @@ class Soak:
         self._ask("resume")
 
     def _closed_figures(self) -> Figures:
-        """As soon as they are at the level of the first checkpoint; of that one, as soon as they rest."""
+        """As soon as they are at the level of the first checkpoint; of that one, as soon as they do not change."""
         latest: list[Figures] = [self._ask("figures")]
         if not self.found.checkpoints:
             time.sleep(2)

@@ -43,7 +43,7 @@ class Counting:
 
     @contextmanager
     def operation(self, kind: str) -> Iterator[None]:
-        """One operation. Its errors end here; what is none of ours, and no cancellation, is told."""
+        """One operation. Its errors end here; an error that is none of ours, and no cancellation, is reported."""
         key, begun = object(), time.monotonic()
         self._running[key] = kind, begun
         try:
