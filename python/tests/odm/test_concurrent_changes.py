@@ -15,7 +15,7 @@ from data_bridge import odm
 from data_bridge.odm import AsyncDocument, Event, before_event
 from data_bridge.odm import operators as op
 from data_bridge.odm.asynchronous import writes
-from data_bridge.odm.models import diff, write_requests
+from data_bridge.odm.models import change, diff, instance_state
 
 
 class Task(AsyncDocument):
@@ -111,7 +111,7 @@ async def test_a_change_of_another_thread_once_the_answer_is_there(tasks: Any, m
     tasks.insert_one({"_id": ObjectId(), "name": "first"})
     task = await Task.find_one()
     assert task is not None
-    task.name, before = "second", write_requests._document_from_bson
+    task.name, before = "second", change._document_from_bson
 
     def told(data: bytes, codec: Any) -> Any:
         other = threading.Thread(target=setattr, args=(task, "n", 7))
@@ -119,7 +119,7 @@ async def test_a_change_of_another_thread_once_the_answer_is_there(tasks: Any, m
         other.join()
         return before(data, codec)
 
-    monkeypatch.setattr(write_requests, "_document_from_bson", told)
+    monkeypatch.setattr(change, "_document_from_bson", told)
     await task.save()
     monkeypatch.undo()
     assert task.n == 7
@@ -154,8 +154,8 @@ async def test_a_value_that_was_written_is_no_change(tasks: Any) -> None:
 @pytest.mark.parametrize(
     ("module", "step", "field"),
     [
-        (writes, "forget", "n"),  # before the answer is read
-        (writes, "undo_with", "n"),  # between both
+        (writes, "discard_sent", "n"),  # before the answer is read
+        (instance_state, "restore_on_abort", "n"),  # between both
         (diff, "changed_fields", "stamped"),  # while a change of a hook is compared with the one that was sent
         (writes, "read_projection", "n"),
     ],

@@ -70,7 +70,7 @@ def test_values_are_what_pymongo_reads(free: Any, value: Any, items: list[Any], 
         assert read.inner is not None
         assert_same(read.inner.value, expected["inner"]["value"])
     # Everything was read and nothing changed: nothing is sent, and what is sent whole is the same.
-    assert diff.changes(read) == ({}, {})
+    assert diff.difference(read) == ({}, {})
     read.replace(overwrite=True)
     assert_same(stored(free, key), expected)
 
@@ -97,4 +97,4 @@ def test_what_is_saved_is_what_is_read(
     assert_same(stored(free, key), stored(free, probe))
     if "$ref" not in repr((first, second, items)):
         # A dict with the keys of a DBRef is read as one, so that the dict at hand differs from what is stored.
-        assert diff.changes(read) == ({}, {})
+        assert diff.difference(read) == ({}, {})

@@ -140,7 +140,7 @@ def test_a_binary_that_was_read_is_no_change(stored: Any, data: Binary) -> None:
     assert found is not None
     _ = found.several, found.named, found.nested, found.pair, found.listed, found.parts, found.plains
     assert found.data == data
-    assert diff.changes(found) == ({}, {})
+    assert diff.difference(found) == ({}, {})
     found.several.append(data)
     found.save()
     stored.update_one({}, {"$pop": {"several": 1}})
@@ -227,5 +227,5 @@ def test_a_datetime_ms_reads_back_as_it_was_written(ours: data_bridge.Database, 
         assert found is not None
         assert (found.at, found.several, found.named, found.either) == (value, [value], {"k": value, "n": None}, value)
         assert {type(each) for each in (found.at, found.several[0], found.either)} == {DatetimeMS}
-        assert diff.changes(found) == ({}, {})
+        assert diff.difference(found) == ({}, {})
         assert Moment.find(Moment.at == value).distinct("at") == [value]

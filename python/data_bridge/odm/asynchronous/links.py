@@ -8,6 +8,7 @@ from typing import Any
 
 from ..converters.containers import ListPlan
 from ..errors import ValidationError
+from ..models import instance_state as state
 from ..models.link import BackLink, Link, _restored
 from ..models.model import models_in
 from ..queries.query_base import ModelQueryBase
@@ -105,7 +106,7 @@ async def _fetch_back(field: Any, target: Any, instances: list[Any], options: Ma
     several = isinstance(field.plan, ListPlan)
     for instance in instances:
         back = [_restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
-        instance._kept[field.name] = back if several else (back[0] if back else None)
+        state.keep(instance, field.name, back if several else (back[0] if back else None))
 
 
 async def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[str, Any]) -> list[Any]:

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...commands.write_results import DeleteResult, UpdateResult
+from ..models import instance_state as state
+from ..models.change import insertion, replacement_document
 from ..models.registration import check_instance
-from ..models.write_requests import new_document, replacement_of, update_of, written
+from ..models.write_requests import assign_id, update_of
 from ..queries.query_spec import WRITTEN, find_and_options
 from .links import fetch_links
 
@@ -31,19 +33,19 @@ async def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: 
         result = await _updated(query, change, options)
         if not result.acknowledged or result.matched_count:
             return result
-        document = new_document(on_insert)
-        inserts = dict(document)
-        if (named := _named(query._filter)) is not None:
-            document["_id"] = named
+        assign_id(on_insert)
+        insert = insertion(on_insert)
+        inserts = dict(insert.document)
+        if _named(query._filter) is not None:
             del inserts["_id"]
         # Inserts only where still nothing matches: the document of a faster writer is updated.
         result = await _updated(query, {"$setOnInsert": inserts}, options, upsert=True)
         if not result.acknowledged or result.did_upsert:
             # Not the whole document: keys that the filter wants equal to something are stored as well.
-            document["_id"] = result.upserted_id
-            # The one that was made for it, where the filter names another.
-            on_insert._assigned.pop("id", None)
-            written(on_insert, document, whole=False, session=options.get("session"))
+            insert.document["_id"] = result.upserted_id
+            # The filter may name another `_id` than the instance has.
+            state.discard(on_insert, "id")
+            insert.apply(on_insert, whole=False, session=options.get("session"))
             return result
 
 
@@ -83,7 +85,7 @@ async def find_one_and(
     elif action == "replace":
         if not isinstance(change, query._model):
             raise TypeError(f"a replacement must be a {query._model.__name__}, got {type(change).__name__}")
-        arguments = [replacement_of(change, overwrite)]
+        arguments = [replacement_document(change, overwrite)]
     else:
         arguments = []
     sent = {"sort": list(asked.sort) or None, **taken, **given}

@@ -10,22 +10,19 @@ from ...commands.operations import ReturnDocument
 from ...commands.write_results import DeleteResult
 from ...errors import InvalidQuery
 from ..errors import DocumentNotFound, RevisionConflict
-from ..models.diff import changed_fields, forget
+from ..models import instance_state as state
+from ..models.change import Change, diff, insertion, replacement, unsent
+from ..models.diff import changed_fields, discard_sent
 from ..models.hooks import Event, hooks_of
 from ..models.registration import check_instance, collection_of
 from ..models.write_requests import (
-    changed,
+    assign_id,
     check_unchanged,
     guarded,
     id_of,
-    new_document,
     not_found_text,
     read_projection,
-    replace_request,
-    save_request,
-    undo_with,
     update_of,
-    written,
 )
 from ..queries.collection_model import CollectionModel
 from .outcome import maybe_await
@@ -38,30 +35,37 @@ async def insert(instance: M, session: Any, timeout: Any, *events: Event) -> M:
     for hook in hooks_of("before", instance, *events, Event.INSERT):
         await maybe_await(hook())
     collection = collection_of(type(instance), timeout)
-    document = encode.Encoded(new_document(instance), collection.codec_options, "document")
-    await collection.insert_one(document, session=session)
-    written(instance, document, whole=True, session=session)
+    assign_id(instance)
+    change = _encoded(insertion(instance), collection, "document")
+    await collection.insert_one(change.document, session=session)
+    change.apply(instance, whole=True, session=session)
     for hook in hooks_of("after", instance, *events, Event.INSERT):
         await maybe_await(hook())
     return instance
 
 
+def _encoded(change: Change, collection: Any, what: str) -> Change:
+    """Return an insert whose document is encoded once, for the server and for the instance."""
+    return change._replace(document=encode.Encoded(change.document, collection.codec_options, what))
+
+
 async def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: Any, timeout: Any) -> list[Any]:
     """Insert documents made of instances."""
     instances = list(instances)
-    documents = []
+    changes = []
     if len({id(each) for each in instances}) < len(instances):
         raise InvalidQuery(f"{model.__name__}.insert_many was given one instance twice")
     for position, each in enumerate(instances):
         check_instance(model, each, f"{model.__name__}.insert_many")
         for hook in hooks_of("before", each, Event.INSERT):
             await maybe_await(hook())
-        options = collection_of(model).codec_options
-        documents.append(encode.Encoded(new_document(each), options, f"documents[{position}]"))
+        assign_id(each)
+        changes.append(_encoded(insertion(each), collection_of(model), f"documents[{position}]"))
     if instances:
+        documents = [change.document for change in changes]
         await collection_of(model, timeout).insert_many(documents, ordered=ordered, session=session)
-    for each, document in zip(instances, documents, strict=True):
-        written(each, document, whole=True, session=session)
+    for each, change in zip(instances, changes, strict=True):
+        change.apply(each, whole=True, session=session)
         for hook in hooks_of("after", each, Event.INSERT):
             await maybe_await(hook())
     return instances
@@ -69,19 +73,19 @@ async def insert_many(model: Any, instances: Iterable[Any], ordered: bool, sessi
 
 async def save(instance: M, session: Any, timeout: Any) -> M:
     """Write what changed; insert what is not stored yet."""
-    if not instance._is_stored and instance.id is None:
+    if not state.is_stored(instance) and instance.id is None:
         return await insert(instance, session, timeout, Event.SAVE)
     for hook in hooks_of("before", instance, Event.SAVE):
         await maybe_await(hook())
-    found_by, update, document = save_request(instance)
-    if update:
-        collection, upsert = collection_of(type(instance), timeout), not instance._is_stored
-        result = await collection.update_one(found_by, update, upsert=upsert, session=session)
+    change = diff(instance)
+    if change.update:
+        collection, upsert = collection_of(type(instance), timeout), not state.is_stored(instance)
+        result = await collection.update_one(change.filter, change.update, upsert=upsert, session=session)
         if result.acknowledged and not result.matched_count and not result.did_upsert:
             await _not_there(instance, session, timeout)
         # An upsert may have found a document with more keys than these.
-        whole = instance._is_whole or (upsert and result.acknowledged and result.did_upsert)
-        written(instance, document, whole=whole, session=session)
+        whole = state.is_whole(instance) or (upsert and result.acknowledged and result.did_upsert)
+        change.apply(instance, whole=whole, session=session)
     for hook in hooks_of("after", instance, Event.SAVE):
         await maybe_await(hook())
     return instance
@@ -91,11 +95,11 @@ async def replace(instance: M, overwrite: bool, session: Any, timeout: Any) -> M
     """Write the whole document."""
     for hook in hooks_of("before", instance, Event.REPLACE):
         await maybe_await(hook())
-    found_by, document = replace_request(instance, overwrite)
-    result = await collection_of(type(instance), timeout).replace_one(found_by, document, session=session)
+    change = replacement(instance, overwrite)
+    result = await collection_of(type(instance), timeout).replace_one(change.filter, change.document, session=session)
     if result.acknowledged and not result.matched_count:
         await _not_there(instance, session, timeout)
-    written(instance, document, whole=True, session=session)
+    change.apply(instance, whole=True, session=session)
     for hook in hooks_of("after", instance, Event.REPLACE):
         await maybe_await(hook())
     return instance
@@ -113,7 +117,7 @@ async def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any
                 await maybe_await(hook())
         finally:
             sent = changed_fields(instance)
-        found_by, change = guarded(instance), update_of(model, [*updates, *changed(instance, ({}, {}))])
+        found_by, change = guarded(instance), update_of(model, [*updates, *unsent(instance)])
         found = await collection_of(model, timeout).find_one_and_update(
             found_by, change, read_projection(model), return_document=ReturnDocument.AFTER, session=session
         )
@@ -121,12 +125,11 @@ async def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any
             await _not_there(instance, session, timeout)
     finally:
         # Changes of hooks are written, or the hooks of the next attempt make them again.
-        since = forget(instance, sent)
-    undo_with(session, instance)
+        later = discard_sent(instance, sent)
+    state.restore_on_abort(instance, session)
     # Another thread may assign values at any time: these stay changes.
-    since |= instance._written(found, read_projection(model) is None, False)
-    for name, value in since.items():
-        instance._assigned.setdefault(name, value)
+    later |= state.read_from(instance, found, whole=read_projection(model) is None)
+    state.assign(instance, later)
     for hook in hooks_of("after", instance, Event.UPDATE):
         await maybe_await(hook())
     return instance
@@ -152,8 +155,8 @@ async def reload(instance: M, session: Any, timeout: Any) -> M:
     )
     if found is None:
         raise DocumentNotFound(not_found_text(instance))
-    undo_with(session, instance)
-    instance._written(found, read_projection(model) is None, False)
+    state.restore_on_abort(instance, session)
+    state.read_from(instance, found, whole=read_projection(model) is None)
     return instance
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from ...commands.operations import UpdateOne
+from .change import Change
 from .write_requests import REVISION
 
 
@@ -12,8 +13,8 @@ class Request(NamedTuple):
     """A write of the bulk."""
 
     operation: Any
-    document: dict[str, Any] | None = None
-    """What the instance reads from afterwards; None where it stays as it is."""
+    change: Change | None = None
+    """The change to apply to the instance; None where the instance stays as it is."""
     whole: bool = False
     """The document has all keys that are stored."""
 
@@ -30,7 +31,7 @@ class Revisions:
         operation, key = request.operation, id(instance)
         found_by = getattr(operation, "_filter", {})
         if REVISION in found_by:
-            if type(operation) is UpdateOne and request.document is None:
+            if type(operation) is UpdateOne and request.change is None:
                 self._seen.setdefault(key, found_by[REVISION])
             if key in self._made:
                 found_by[REVISION] = self._made[key]

@@ -12,10 +12,9 @@ from ..converters.annotations import evaluated, plan_of
 from ..converters.converter import Plan
 from ..errors import Mismatch, NotFetched, ValidationError
 from ..filters.expressions import FieldPath, check_key
+from . import instance_state as state
 from .database_variants import Root
-
-MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__bool__": lambda _: False})()
-"""No value: neither null nor undefined."""
+from .instance_state import MISSING
 
 
 class FieldOptions:
@@ -137,7 +136,7 @@ class FieldInfo:
         except TypeError as error:
             raise TypeError(f"{self._owner}.{self.name}: {error}") from None
         # In this order, as other threads may be here: who sees no plan has seen the names.
-        self.slot._plan(plan.direct, self._load, plan.keeps, self._accept, self._missing)
+        self.slot._plan(plan.direct, self.load, plan.keeps, self.accept, self._missing)
         self._plan = plan
         self._names = {}
 
@@ -146,7 +145,7 @@ class FieldInfo:
         plan, other = self.plan, copy.copy(self)
         other._elsewhere = elsewhere
         other.slot = FieldSlot(self.name, self.key, self.path, other._resolve)
-        other.slot._plan(plan.direct, other._load, plan.keeps, other._accept, other._missing)
+        other.slot._plan(plan.direct, other.load, plan.keeps, other.accept, other._missing)
         return other
 
     @property
@@ -157,13 +156,13 @@ class FieldInfo:
     def default(self) -> Any:
         """A fresh default. Only for a field that is not required."""
         if self.options.default_factory is not None:
-            return self._accept(self.options.default_factory())
+            return self.accept(self.options.default_factory())
         if self.options.default is MISSING:
             return None
         value = self.options.default
-        return value if value is None else self._accept(copy.deepcopy(value) if self.plan.keeps else value)
+        return value if value is None else self.accept(copy.deepcopy(value) if self.plan.keeps else value)
 
-    def _load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: Any, place: Any) -> Any:
         if self._elsewhere is not None and place is not None:
             place = (Root(place[0], self._elsewhere), place[1])
         try:
@@ -171,7 +170,7 @@ class FieldInfo:
         except Mismatch as mismatch:
             raise located(mismatch, place, self._owner) from None
 
-    def _accept(self, value: Any) -> Any:
+    def accept(self, value: Any) -> Any:
         try:
             if self.plan.virtual:
                 raise Mismatch("no value: fetch_links finds it", value)
@@ -183,8 +182,8 @@ class FieldInfo:
         if self.plan.virtual:
             raise NotFetched(f"{self._owner}.{self.name} is found by a query: use fetch_links")
         if self.required:
-            document = instance._document()
-            place = (instance._place(), self.key)
+            document = state.stored_document(instance)
+            place = (state.place(instance), self.key)
             found = "no such key" if document is not None else "no value"
             raise located(Mismatch(self.plan.name, None, found=found), place, self._owner)
         return self.default()

@@ -11,8 +11,9 @@ from ..._core import FieldSlot, ModelClass
 from ..converters.annotations import is_class_variable, own_annotations
 from ..converters.converter import CLASS_KEY
 from ..converters.unions import check_unions
-from .field import MISSING, Field, FieldInfo, FieldOptions, options_of
+from .field import Field, FieldInfo, FieldOptions, options_of
 from .hooks import Hooks
+from .instance_state import MISSING
 from .settings import ModelSettings
 
 if TYPE_CHECKING:

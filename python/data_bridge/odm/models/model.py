@@ -11,8 +11,9 @@ from ..converters.containers import EmbeddedPlan
 from ..converters.converter import CLASS_KEY, Plan, plain
 from ..errors import Mismatch, ValidationError
 from . import arrow_rows
+from . import instance_state as state
 from .copying import CopiedView
-from .field import MISSING
+from .instance_state import MISSING
 from .link import Link
 from .metaclass import ModelInfo, ModelMeta
 
@@ -134,12 +135,6 @@ class Model(CopiedView, metaclass=ModelMeta):
         # `__getitem__` alone would make it iterable by positions.
         raise TypeError(f"a {type(self).__name__} is no mapping: use model_dump()")
 
-    def _held(self, name: str) -> Any:
-        if not self._is_touched:
-            return MISSING
-        value = self._assigned.get(name, MISSING)
-        return self._kept.get(name, MISSING) if value is MISSING else value
-
     def _dump(self) -> dict[str, Any]:
         """The document as it is stored: what was not touched just as it was read, what is missing left out."""
         info = type(self).__odm__
@@ -148,7 +143,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         for field in info.fields.values():
             if field.plan.virtual:
                 continue
-            value = self._held(field.name)
+            value = state.held_value(self, field.name)
             if value is MISSING:
                 if document is not None and field.key in document:
                     result[field.key] = plain(document[field.key])

@@ -12,20 +12,13 @@ from ...commands.operations import DeleteOne, InsertOne, ReplaceOne, UpdateMany,
 from ...commands.write_results import BulkWriteResult
 from ...errors import BulkWriteError, InvalidQuery
 from ..errors import DocumentNotFound, RevisionConflict
+from ..models import instance_state as state
 from ..models.bulk_requests import Request, Revisions, add_details
-from ..models.diff import changes
+from ..models.change import diff, insertion, replacement, unsent
+from ..models.diff import difference
 from ..models.hooks import Event, hooks_of
 from ..models.registration import check_instance, collection_of
-from ..models.write_requests import (
-    changed,
-    guarded,
-    id_of,
-    new_document,
-    replace_request,
-    save_request,
-    update_of,
-    written,
-)
+from ..models.write_requests import assign_id, guarded, id_of, update_of
 from .outcome import maybe_await
 
 _MANY = {name: name for name in ("session", "collation", "hint")}
@@ -48,8 +41,9 @@ class BulkWriter:
         """As the instance's `insert`."""
 
         def request(_: list[Any]) -> Request:
-            document = new_document(instance)
-            return Request(InsertOne(document), document, True)
+            assign_id(instance)
+            change = insertion(instance)
+            return Request(InsertOne(change.document), change, True)
 
         self._add(Event.INSERT, instance, request)
 
@@ -57,10 +51,11 @@ class BulkWriter:
         """As the instance's `save`, for one that has an `_id`."""
 
         def request(_: list[Any]) -> Request | None:
-            found_by, update, document = save_request(instance)
-            if not update:
+            change = diff(instance)
+            if not change.update:
                 return None
-            return Request(UpdateOne(found_by, update, not instance._is_stored), document, instance._is_whole)
+            operation = UpdateOne(change.filter, change.update, not state.is_stored(instance))
+            return Request(operation, change, state.is_whole(instance))
 
         self._check(instance)
         id_of(instance)
@@ -70,8 +65,8 @@ class BulkWriter:
         """As the instance's `replace`."""
 
         def request(_: list[Any]) -> Request:
-            found_by, document = replace_request(instance, overwrite)
-            return Request(ReplaceOne(found_by, document), document, True)
+            change = replacement(instance, overwrite)
+            return Request(ReplaceOne(change.filter, change.document), change, True)
 
         self._add(Event.REPLACE, instance, request)
 
@@ -133,9 +128,9 @@ class BulkWriter:
             return None
         self.result = self._send([request.operation for _, _, request in requests])
         for event, instance, request in requests:
-            if request.document is not None:
-                revisions.restore(instance, request.document)
-                written(instance, request.document, whole=request.whole, session=self._session)
+            if request.change is not None:
+                revisions.restore(instance, request.change.document)
+                request.change.apply(instance, whole=request.whole, session=self._session)
             if event is not None:
                 for hook in hooks_of("after", instance, event):
                     maybe_await(hook())
@@ -184,7 +179,7 @@ def _before(event: Event, instance: Any) -> list[Any]:
     """Run hooks; what they change of an instance that update operators are for goes with these."""
     hooks = type(instance).__odm__.hooks
     watched = event is Event.UPDATE and hooks.any("before", event)
-    before = changes(instance) if watched else None
+    before = difference(instance) if watched else None
     for hook in hooks_of("before", instance, event):
         maybe_await(hook())
-    return [] if before is None else changed(instance, before)
+    return [] if before is None else unsent(instance, before)
