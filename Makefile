@@ -117,6 +117,7 @@ lint-code: $(STAMP)
 	cargo fmt --all --check
 	$(AS_MATURIN) cargo clippy --all-targets $(FASTDEV) -- -D warnings
 	cargo clippy -p data-bridge-benches --all-targets $(FASTDEV) -- -D warnings
+	$(BIN)/python scripts/unasync.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -1,6 +1,6 @@
 """Performance targets, compared with the measurements of several runs of `make bench`.
 
-`python benches/aims.py run1.json run2.json run3.json --markdown docs/aims.md`; the files are what `--json` wrote.
+`python benches/aims.py run1.json run2.json run3.json --markdown docs/aims.md`; the files are the output of `--json`.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ MAPPERS = ("beanie", "mongoengine")
 
 @dataclass
 class Aim:
-    """The figures of one reader, divided by another's, are `limit` at most, or at least where more is better.
+    """An upper limit of the ratio of one reader's figure to another's; a lower limit where more is better.
 
     Attributes
     ----------
     what
-        What is compared, for the page.
+        The compared figures, for the page.
     job, reader
-        Of ours.
+        Our job and reader.
     against
         (job, readers): the least figure of these.
     limit
@@ -51,7 +51,7 @@ class Aim:
         return self.limit if isinstance(self.limit, Sequence) else [self.limit] * len(self.shapes)
 
     def ratio(self, shape: ShapeFigures) -> float | None:
-        """Of the least of one run's rounds; None where something was not measured."""
+        """Return the ratio of the minima of one run's rounds; None without a measurement."""
         job, readers = self.against
         mine = self.least_of(shape, (self.job, self.reader))
         theirs = [found for reader in readers if (found := self.least_of(shape, (job, reader))) is not None]
@@ -97,7 +97,7 @@ AIMS = [
 
 
 def lines(runs: Sequence[Figures]) -> list[list[str]]:
-    """Aim, shape, bound, the ratio of each run, whether all runs met it."""
+    """Return aim, shape, limit, the ratio of each run, and whether all runs met the aim."""
     found = []
     for aim in AIMS:
         for name, limit in zip(aim.shapes, aim.limits(), strict=True):

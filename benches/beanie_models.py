@@ -1,4 +1,4 @@
-"""Beanie's models, and the tasks with them."""
+"""Beanie's models, and the tasks on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figures as bars: times the socket, for each shape and reader of the jobs that most programs do."""
+"""Figures as bars: multiples of the socket's time, per shape and reader, for the most common jobs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""data_bridge beside the other readers, and all of them against a bare socket: `make bench`.
+"""data_bridge, the other readers and a bare socket, compared: `make bench`.
 
 Every measurement is a process of its own, so that no reader pays for another's memory or imports. Rounds are
 interleaved: each runs every job once, so that a slow minute of the machine falls on all of them. Shown is the median.
@@ -23,12 +23,12 @@ from report import markdown, text
 from shapes import ALL, DATABASE, SHAPES, load
 from socket_drain import SocketDrain, count_documents
 
-# A job that takes longer is measured that often at most: its spread is small beside it.
+# Maximum rounds of jobs that take longer; the spread of slow jobs is relatively small.
 SLOW = ((10, 1), (3, 2))  # seconds, rounds
 
 
 def verify_floor(uri: str, shape: str, documents: int, size: int) -> None:
-    """The socket drain must receive what the collection holds, or every ratio would be wrong."""
+    """Check that the socket drain receives the whole collection; otherwise every ratio is wrong."""
     drain = SocketDrain(uri)
     found = count_documents(drain, DATABASE, {"find": shape, "filter": {}})
     drain.close()
@@ -37,7 +37,7 @@ def verify_floor(uri: str, shape: str, documents: int, size: int) -> None:
 
 
 def chosen_jobs(options: argparse.Namespace, shape: str) -> dict[tuple[str, str], str]:
-    """(group, reader) of what is to run on a shape, and its Python; the floor first."""
+    """Return (group, reader) of the jobs on a shape, with their Python; the floor first."""
     chosen = {FLOOR: sys.executable}
     for name, group in GROUPS.items():
         if shape not in (group.shapes or SHAPES) or name not in (options.jobs or GROUPS):
@@ -57,9 +57,9 @@ def package(reader: str) -> str:
 
 
 def run(options: argparse.Namespace, uri: str, client: MongoClient[Any], shape: str) -> ShapeFigures:
-    """All rounds of one shape."""
+    """Run all rounds of one shape."""
     documents, size = load(client, shape, options.scale)
-    # Also what brings the collection into the server's cache before anything is measured.
+    # This also loads the collection into the server's cache before the measurements.
     verify_floor(uri, shape, documents, size)
     jobs = chosen_jobs(options, shape)
     figures = ShapeFigures(documents, size, {key: [] for key in jobs})
@@ -77,18 +77,18 @@ def run(options: argparse.Namespace, uri: str, client: MongoClient[Any], shape: 
             else:
                 done.append(measured)
     for key, reason in figures.failed.items():
-        if key[1] == FLOOR[1]:  # without it a group would be held against another's floor
+        if key[1] == FLOOR[1]:  # otherwise a group would be compared with another group's floor
             raise SystemExit(f"{shape}, {key[0]}: the socket failed: {reason}")
     return figures
 
 
 def most(seconds: float) -> float:
-    """How often a job is measured at most that took so long."""
+    """Return the maximum number of rounds of a job of this duration."""
     return next((rounds for limit, rounds in SLOW if seconds > limit), float("inf"))
 
 
 def total(figures: ShapeFigures, key: tuple[str, str]) -> float:
-    """Seconds of the first measurement, all its calls and iterations."""
+    """Return the seconds of the first measurement, with all its calls and iterations."""
     return figures.measurements[key][0].wall * figures.calls.get(key[0], 1) * GROUPS[key[0]].iterations
 
 

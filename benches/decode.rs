@@ -1,4 +1,4 @@
-//! Index and decode, one thread, beside the floor: a mere walk over the element headers.
+//! Index and decode on one thread, compared with the minimum: a walk over the element headers.
 //!
 //! `python benches/shapes.py target/shapes && cargo bench -p data-bridge-benches`
 

@@ -1,4 +1,4 @@
-"""What was measured, where, and with what; as JSON it can be kept and shown again."""
+"""Measurements with their machine and versions; stored as JSON, they can be displayed again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Key = tuple[str, str]  # group, reader
 
 @dataclass
 class ShapeFigures:
-    """The measurements of one shape, and why others failed. `calls`: of groups that measure more than one."""
+    """The measurements of one shape, and the failures. `calls`: number of calls of groups with more than one."""
 
     documents: int
     size: int
@@ -36,7 +36,7 @@ class ShapeFigures:
         return list(dict.fromkeys(group for group, _ in self.measurements))
 
     def medians(self, group: str) -> dict[str, Measurement]:
-        """reader -> the median of each figure, the shortest wall time first."""
+        """Return reader -> the median of each figure, the shortest wall time first."""
         found = {
             reader: Measurement(*(statistics.median(column) for column in zip(*measured, strict=True)))
             for (of, reader), measured in self.measurements.items()
@@ -45,7 +45,7 @@ class ShapeFigures:
         return dict(sorted(found.items(), key=lambda item: item[1].wall))
 
     def floor(self, group: str) -> Measurement:
-        """The group's own socket, or that which drains the collection."""
+        """Return the group's own socket, or the one that drains the collection."""
         return self.medians(group).get("socket") or self.medians(FLOOR[0])[FLOOR[1]]
 
     def spread(self, group: str, reader: str) -> float:
@@ -53,7 +53,7 @@ class ShapeFigures:
         return (max(walls) - min(walls)) / statistics.median(walls)
 
     def disagreements(self) -> list[str]:
-        """Groups whose readers did not all give as many documents, or values, in every round."""
+        """Return the groups whose readers returned different numbers of documents, or values."""
         lines = []
         for group in self.groups():
             counts = {
@@ -68,7 +68,7 @@ class ShapeFigures:
 
 
 VALUES = ("models, read 1", "models, read all", "find many, read all")
-"""Groups whose counts are of values read, which a socket does not know."""
+"""Groups that count values; a socket cannot count them."""
 
 
 @dataclass
@@ -145,7 +145,7 @@ def without_files(command: str) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The machine, and the versions of what runs on it."""
+    """Return the machine, and the versions of the software on it."""
     found = {
         "processor": processor(),
         "cores": str(os.cpu_count()),
@@ -175,7 +175,7 @@ def version_of(name: str) -> str | None:
 
 
 def our_version() -> str:
-    """The release, and the commit where there is a repository."""
+    """Return the release, and the commit in a repository."""
     try:
         version = importlib.metadata.version("data-bridge-mongodb")
     except importlib.metadata.PackageNotFoundError:

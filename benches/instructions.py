@@ -23,7 +23,7 @@ STAGES = ("walk", "index", "decode", "table")
 
 
 def count(binary: Path, file: Path, stage: str, times: int) -> int:
-    """Instructions of a whole process that runs `stage` over `file` so many times."""
+    """Count the instructions of a process that runs `stage` over `file` repeatedly."""
     command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
     done = subprocess.run([*command, str(binary), str(file), stage, str(times)], capture_output=True, text=True)
     found = re.search(r"Collected\s*:\s*(\d+)", done.stderr)

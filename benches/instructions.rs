@@ -1,4 +1,4 @@
-//! Runs one stage of the core a number of times, for a tool that counts instructions: `benches/instructions.py` calls it.
+//! Runs one stage of the core repeatedly under a tool that counts instructions; `benches/instructions.py` calls it.
 //!
 //! `instructions FILE walk|index|decode|table TIMES`
 
@@ -9,7 +9,7 @@ use data_bridge::conform::{conform, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
 use data_bridge::index::{index_piece, Limits};
 use data_bridge::raw::TextPolicy;
-use data_bridge::schema::Observed;
+use data_bridge::schema::ObservedTypes;
 use data_bridge_benches::{read, walk, Piece};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,7 +48,8 @@ fn run(stage: &str, piece: &Piece) -> Result<(), Box<dyn std::error::Error>> {
         }
         "table" => {
             let chunk = chunk()?;
-            let schema = Observed::of(&chunk, 0).resolve(&data_bridge::schema::Limits::default())?;
+            let schema =
+                ObservedTypes::of(&chunk, 0).resolve(&data_bridge::schema::Limits::default())?;
             black_box(conform(&chunk, &schema, &Policy::default())?);
         }
         _ => return Err(format!("no stage {stage}").into()),

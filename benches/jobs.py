@@ -1,4 +1,4 @@
-"""Whole collections: what every reader is measured at, on every shape."""
+"""Jobs on whole collections, measured for every reader and shape."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ LEAVES = frozenset({str, int, float, bool, type(None), bytes, datetime, ObjectId
 
 
 def touch_all(document: Mapping[str, Any] | Sequence[Any]) -> int:
-    """Read every value of a document, however deep; how many there are."""
+    """Read every value of a document at any depth; return their number."""
     values = document.values() if isinstance(document, Mapping) else document
-    # The type is looked up first: asking every value whether it is a Mapping would take longer than reading it.
+    # The type is tested first: an isinstance check for Mapping takes longer than reading the value.
     return sum(1 if type(value) in LEAVES else touch_all(value) for value in values)
 
 
@@ -35,7 +35,7 @@ def count(documents: Iterator[Any]) -> int:
 
 
 def drained(target: Target, command: dict[str, Any]) -> Work:
-    """A bare socket that runs the command and drops its replies."""
+    """Run the command on a bare socket, and drop its replies."""
     from socket_drain import SocketDrain, count_documents
 
     drain = SocketDrain(target.uri)
@@ -168,7 +168,7 @@ for _name, _method, _needs in (
 
 @job("drain", "data_bridge raw")
 def our_drain(target: Target) -> Work:
-    """The driver's raw batches, in the runtime and with the allocator that reads have; dropped, not decoded."""
+    """Read the driver's raw batches in the runtime and allocator of our reads, and drop them without decoding."""
     collection = our_collection(target)
     query, total = collection.find(), collection.count_documents({})
     return lambda: Counted(query._plan.start(None, eager=True)._drain(), lambda: total)
@@ -203,7 +203,7 @@ def our_stream(target: Target) -> Work:
 
 @job("polars", "xlr8", only=("flat",))
 def xlr8_polars(target: Target) -> Work:
-    """Its schema is written by hand: with its types for integers and booleans, release 0.1.10 fails.
+    """Use a schema written by hand: with xlr8's types for integers and booleans, release 0.1.10 fails.
 
     It always writes its Parquet cache, here to a directory of its own; it is not read.
     """

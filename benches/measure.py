@@ -18,18 +18,18 @@ from registry import Counted, Target, Work
 
 TIMEOUT_SECONDS = 600
 ITERATIONS_SECONDS = 10
-"""Iterations end when they took that long together, however many there were to be."""
+"""Time limit of all iterations together; the iterations end there."""
 
 
 class Measurement(NamedTuple):
     wall: float  # seconds
     cpu: float  # seconds of the client process, all its threads
     memory: float  # peak resident megabytes, above what the process held before the work
-    results: int  # documents, or values, of what the work gave
+    results: int  # documents, or values, of the work's result
 
 
 def memory_kilobytes(field: str) -> int:
-    """VmRSS or VmHWM of this process; 0 where there is no /proc."""
+    """Return VmRSS or VmHWM of this process; 0 without /proc."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
@@ -38,7 +38,7 @@ def memory_kilobytes(field: str) -> int:
 
 
 def count_of(result: Any) -> int:
-    """How many documents a result has, whatever it is."""
+    """Return the number of documents of any kind of result."""
     if result is None:
         return 0
     if isinstance(result, Counted):
@@ -56,12 +56,12 @@ def count_of(result: Any) -> int:
 
 
 def measured(work: Work, calls: int = 1, iterations: int = 1) -> tuple[Measurement, Any]:
-    """Run work that calls something so many times; the figures of one call, and the work's result.
+    """Run work of several calls; return the figures of one call, and the work's result.
 
-    Of iterations the wall and CPU times are medians, and the results are those of the last.
+    With several iterations, the wall and CPU times are medians, and the results are those of the last one.
     """
     gc.collect()
-    # 5 resets VmHWM to what is resident now: the peak is the work's, not that of the imports.
+    # 5 resets VmHWM to the current resident size: the peak is the work's, not that of the imports.
     if Path("/proc/self/clear_refs").exists():
         Path("/proc/self/clear_refs").write_text("5")
     resident = memory_kilobytes("VmRSS")
@@ -69,7 +69,7 @@ def measured(work: Work, calls: int = 1, iterations: int = 1) -> tuple[Measureme
     cpus: list[float] = []
     result = None
     while len(walls) < iterations and sum(walls) < ITERATIONS_SECONDS:
-        result = None  # what an iteration gave is not held, nor let go of, in the time of the next
+        result = None  # the result of an iteration is neither kept nor freed during the next one
         before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         result = work()
         wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF)
@@ -81,7 +81,7 @@ def measured(work: Work, calls: int = 1, iterations: int = 1) -> tuple[Measureme
 
 
 def in_child(script: Path, arguments: Sequence[str], python: str = sys.executable) -> Any:
-    """What the last line says, as JSON, that the script prints; or as text, the last line of what went wrong."""
+    """Return the script's last line, parsed as JSON; on an error, the last line of the error as text."""
     command = [python, str(script.resolve()), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS)
@@ -93,7 +93,7 @@ def in_child(script: Path, arguments: Sequence[str], python: str = sys.executabl
 
 
 def measure_apart(shape: str, group: str, reader: str, calls: int, python: str) -> Measurement | str:
-    """In the parent: the measurement, or the last line of what went wrong."""
+    """In the parent: return the measurement, or the last line of the error."""
     found = in_child(Path(__file__), [shape, group, reader, str(calls)], python)
     return found if isinstance(found, str) else Measurement(*found)
 

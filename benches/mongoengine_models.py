@@ -1,4 +1,4 @@
-"""MongoEngine's models, and the tasks with them."""
+"""MongoEngine's models, and the tasks on them."""
 
 from __future__ import annotations
 

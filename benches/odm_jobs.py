@@ -22,7 +22,7 @@ from registry import Counted, Job, Target, Work, group, job
 from shapes import ALL, DATABASE, MODELS, fields, identifier
 
 SCRATCH = f"{DATABASE}_scratch"
-"""Where instances are created and updated, in collections of their own."""
+"""The database of the collections in which instances are created and updated."""
 FIRST = 20_000
 """Instances per run of the groups over a collection: the slowest of the mappers take 100 us for each."""
 READERS = {
@@ -45,7 +45,7 @@ group("find many, read all", tuple(MODELS), iterations=10)
 
 
 class PyMongoMapper(Mapper):
-    """No mapper: dicts, and what a program does with them."""
+    """Jobs without a mapper: dicts, and the statements of a program on them."""
 
     def __init__(self, target: Target, database: str) -> None:
         from pymongo import MongoClient
@@ -81,12 +81,12 @@ def mapper(reader: str, target: Target, database: str = DATABASE) -> Mapper:
 
 
 def updated(shape: str) -> str:
-    """The field that updates set."""
+    """Return the field that updates set."""
     return "score" if shape == "small" else "profile.visits"
 
 
 def touch(read: Callable[[Any, str], Any], value: Any, tree: Any) -> int:
-    """Read all of an instance that a shape declares; how many values that are."""
+    """Read all declared fields of an instance; return the number of values."""
     if isinstance(tree, dict):
         return sum(touch(read, read(value, key), each) for key, each in tree.items())
     if isinstance(tree, list):
@@ -95,13 +95,13 @@ def touch(read: Callable[[Any, str], Any], value: Any, tree: Any) -> int:
 
 
 def with_w1(target: Target) -> Target:
-    """What the specification demands of writes; otherwise a replica set's waits for the disk would hide the clients."""
+    """Set the specification's write concern; otherwise a replica set's waits for the disk would hide the clients."""
     uri = target.uri if "?" in target.uri else f"{target.uri.rstrip('/')}/?"
     return target._replace(uri=f"{uri}&w=1".replace("?&", "?"))
 
 
 def scratch(target: Target, copied: int) -> Callable[[dict[str, Any]], int]:
-    """Leave only `copied` documents of the shape in the scratch collection; what counts its documents."""
+    """Fill the scratch collection with only `copied` documents of the shape; return a function that counts them."""
     from pymongo import MongoClient
 
     client: Any = MongoClient(target.uri)
@@ -119,7 +119,7 @@ def scratch(target: Target, copied: int) -> Callable[[dict[str, Any]], int]:
 
 
 def sample(shape: str) -> dict[str, Any]:
-    """The values of the instances that are created."""
+    """Return the values of the new instances."""
     import random
 
     return ALL[shape].make(random.Random(shape), 0)
@@ -146,7 +146,7 @@ def socket_many(target: Target) -> Work:
 @job("find many, first", "socket projected")
 @job("find many, read all", "socket projected")
 def socket_many_projected(target: Target) -> Work:
-    """The same find as `data_bridge.odm` sends: models ask for the keys they declare, which costs the server."""
+    """Send the find of `data_bridge.odm`: models project their declared keys, which costs server time."""
     keys = {"_id": 1} | dict.fromkeys(fields(target.shape), 1)
     return drained(target, {"find": target.shape, "filter": {"number": {"$gte": 0}}, "projection": keys})
 

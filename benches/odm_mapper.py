@@ -1,4 +1,4 @@
-"""What the tasks of object mappers ask of one: each mapper does it as its documentation has its users write it."""
+"""The interface of object mappers for the tasks; each mapper implements it like the examples of its documentation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from registry import Target, Work, repeat, repeat_async
 
 
 class Mapper:
-    """A mapper with its models bound to `database`. Operations of an asynchronous one give awaitables.
+    """A mapper with its models bound to `database`. Operations of an asynchronous mapper return awaitables.
 
     Each subclass's module holds the models Flat, Nested, Small and Large, and the embedded ones these have.
     """
@@ -22,15 +22,15 @@ class Mapper:
         raise NotImplementedError
 
     def first(self, limit: int) -> Any:
-        """A list of the first instances, all declared fields."""
+        """Return a list of the first instances, with all declared fields."""
         raise NotImplementedError
 
     def many(self) -> Any:
-        """A list of all instances, asked for with the filter `number >= 0`."""
+        """Return a list of all instances, with the filter `number >= 0`."""
         raise NotImplementedError
 
     def one(self, id: Any) -> Any:
-        """One instance by a filter on its id."""
+        """Return one instance by a filter on its id."""
         raise NotImplementedError
 
     def create(self, values: dict[str, Any]) -> Any:
@@ -48,12 +48,12 @@ class Mapper:
         return repeat(calls, call)
 
     def now(self, call: Callable[[], Any]) -> Any:
-        """The result of one operation, in the preparation of a job."""
+        """Return the result of one operation, in the preparation of a job."""
         return self.work(1, call)()
 
 
 class AsyncMapper(Mapper):
-    """One whose operations are awaited, all of a measurement in one run of the event loop."""
+    """A mapper with awaited operations; a measurement is one run of the event loop."""
 
     is_async = True
 
@@ -65,7 +65,7 @@ class AsyncMapper(Mapper):
 
 
 def make(models: ModuleType, shape: str, values: dict[str, Any]) -> Any:
-    """An instance of a module's Small or Large, embedded models spelled out as a program would."""
+    """Return an instance of a module's Small or Large, with explicit embedded models."""
     if shape == "small":
         return models.Small(**values)
     profile = values["profile"]
@@ -90,7 +90,7 @@ def make(models: ModuleType, shape: str, values: dict[str, Any]) -> Any:
 
 
 def assign(instance: Any, shape: str, value: int) -> None:
-    """The assignment of an update."""
+    """Assign the field of an update."""
     if shape == "small":
         instance.score = float(value)
     else:

@@ -1,4 +1,4 @@
-"""data_bridge's models of an asynchronous client, and the tasks with them. Embedded ones are those of `our_models`."""
+"""data_bridge's models of an asynchronous client, and the tasks on them. Embedded models come from `our_models`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""data_bridge's models, and the tasks with them."""
+"""data_bridge's models, and the tasks on them."""
 
 from __future__ import annotations
 

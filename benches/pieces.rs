@@ -1,25 +1,25 @@
-//! What the benchmarks of the core read: files of BSON documents, cut into pieces as a reader cuts replies.
+//! Input of the core's benchmarks: files of BSON documents, split into pieces like the replies of a reader.
 
 use std::io;
 use std::path::Path;
 
 use data_bridge::raw::{document_len, key_len, value_len, ElementType};
 
-/// The size of a piece, in bytes: what a reader decodes at a time.
+/// Size of a piece in bytes: the piece size of a reader.
 const PIECE: usize = 1 << 20;
 
-/// Documents that are decoded together.
+/// Documents decoded together.
 pub struct Piece {
-    /// The documents, one after the other.
+    /// The concatenated documents.
     pub bytes: Vec<u8>,
-    /// Where each starts.
+    /// The start of each document.
     pub offsets: Vec<u32>,
 }
 
-/// The documents of the file at `path`, as pieces.
+/// Reads the documents of the file at `path` as pieces.
 ///
 /// # Errors
-/// When the file cannot be read, or does not hold whole BSON documents.
+/// When the file cannot be read, or does not hold complete BSON documents.
 pub fn read(path: &Path) -> io::Result<Vec<Piece>> {
     let bytes = std::fs::read(path)?;
     let mut pieces = Vec::new();
@@ -39,8 +39,8 @@ pub fn read(path: &Path) -> io::Result<Vec<Piece>> {
     Ok(pieces)
 }
 
-/// The number of elements in the documents of `piece`, nested ones too: the least a decoder can do, which is to look at
-/// every header.
+/// Counts the elements of the documents of `piece`, including nested ones: the minimum work of a decoder, which is to
+/// read every header.
 pub fn walk(piece: &Piece) -> u64 {
     piece
         .offsets
@@ -49,7 +49,7 @@ pub fn walk(piece: &Piece) -> u64 {
         .sum()
 }
 
-/// The elements of the document at `at`, and its end.
+/// Returns the number of elements of the document at `at`, and its end.
 fn walk_document(bytes: &[u8], at: usize) -> (u64, usize) {
     let Ok(len) = document_len(bytes, at) else {
         return (0, bytes.len());

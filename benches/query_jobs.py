@@ -1,4 +1,4 @@
-"""Queries for less than a collection: two fields of sixty, a pipeline, queries so small that only their cost counts."""
+"""Queries for a part of a collection: two fields of sixty, a pipeline, and small queries with mostly fixed cost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ group("find of 100, arrow", ("flat", "nested"), calls=500)
 
 
 def ids() -> cycle[Any]:
-    """Identifiers to ask for in turn: no query is answered from what the one before left."""
+    """Yield identifiers in turn, so that no query can use the cache of the one before."""
     return cycle([identifier(index) for index in range(0, 100, 7)])
 
 

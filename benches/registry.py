@@ -1,7 +1,7 @@
-"""What a benchmark is: groups of jobs, each group the same need met by several readers.
+"""Benchmarks as groups of jobs: each group implements one task with several readers.
 
-A job is a function that makes the work: what the work needs beforehand (imports, a connected client, models) is not
-measured. Each job imports what it needs, so that a process pays only for its own reader.
+A job is a function that prepares and returns the work. The preparation (imports, a connected client, models) is not
+measured. Each job imports its own modules, so that a process loads only its own reader.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FLOOR = ("drain", "socket")
-"""(group, reader) of what a group is measured against that has no socket of its own."""
+"""(group, reader) of the floor of groups without their own socket."""
 
 
 class Target(NamedTuple):
-    """What a job works on: a server, a shape that is loaded there, and how often the work calls what is measured."""
+    """The input of a job: a server, a shape loaded there, and the number of calls of the work."""
 
     uri: str
     shape: str
@@ -27,31 +27,31 @@ class Target(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """A result that does not tell how many documents there were; `documents` finds out, after the measurement."""
+    """A result without a document count; `documents` counts them after the measurement."""
 
     value: Any
     documents: Callable[[], int]
 
 
 Work = Callable[[], Any]
-"""What is measured. Its result is kept until the memory was read, and counted."""
+"""The measured function. Its result is kept until the memory is read, and then counted."""
 Job = Callable[[Target], Work]
 
 
 @dataclass
 class Group:
-    """One need.
+    """A task of several readers.
 
     Attributes
     ----------
     shapes
-        Where it is measured; None for every shape of SHAPES.
+        Shapes to measure; None for every shape of SHAPES.
     calls
-        How often the work does it. More than one: the figures are those of one call, and shown in microseconds.
+        Number of calls of the work. With several, the figures are those of one call, in microseconds.
     iterations
-        How often a process does the work, each time measured by itself: its figures are the medians.
+        Number of times that a process does the work; each is measured alone, and the figures are medians.
     jobs
-        The readers that meet it. The name's first word is the module that must be installed.
+        The readers of the task. The name's first word is the module that must be installed.
     only
         Readers that are measured on some of the shapes.
     """
@@ -67,12 +67,12 @@ GROUPS: dict[str, Group] = {}
 
 
 def group(name: str, shapes: tuple[str, ...] | None = None, calls: int = 1, iterations: int = 1) -> None:
-    """Declare a group, in the place where tables shall show it."""
+    """Declare a group; tables list groups in this order."""
     GROUPS[name] = Group(shapes, calls, iterations)
 
 
 def job(name: str, reader: str, only: tuple[str, ...] = ()) -> Callable[[Job], Job]:
-    """Make a function the job of a reader in a group; `only` on these shapes, if any are given."""
+    """Register a function as the job of a reader in a group; `only` restricts the shapes."""
 
     def register(function: Job) -> Job:
         GROUPS[name].jobs[reader] = function
@@ -84,7 +84,7 @@ def job(name: str, reader: str, only: tuple[str, ...] = ()) -> Callable[[Job], J
 
 
 def interpreter(reader: str) -> str | None:
-    """The Python that has the reader's module, or None. One that cannot be installed beside the rest has a variable:
+    """Return the Python that has the reader's module, or None. A variable names a separate environment:
     XLR8_PYTHON=/path/to/its/venv/bin/python."""
     module = reader.split()[0]
     if module == "xlr8":
@@ -92,12 +92,12 @@ def interpreter(reader: str) -> str | None:
         return own if own and Path(own).exists() else None
     try:
         return sys.executable if importlib.util.find_spec(module) else None
-    except ModuleNotFoundError:  # the package that a module would be in
+    except ModuleNotFoundError:  # the package of the module is missing
         return None
 
 
 def repeat(calls: int, call: Work) -> Work:
-    """Work that calls so many times, and gives what the last call gave."""
+    """Return work that calls repeatedly, and returns the result of the last call."""
 
     def work() -> Any:
         result = None
@@ -109,7 +109,7 @@ def repeat(calls: int, call: Work) -> Work:
 
 
 async def repeat_async(calls: int, call: Callable[[], Awaitable[Any]]) -> Any:
-    """As `repeat`, in one run of an event loop."""
+    """Return work like `repeat`, in one run of an event loop."""
     result = None
     for _ in range(calls):
         result = await call()

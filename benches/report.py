@@ -10,7 +10,8 @@ OURS = "data_bridge"
 
 
 def rows(shape: ShapeFigures, group: str) -> list[tuple[str, ...]]:
-    """Reader, times the socket, wall, spread, CPU, peak MB, documents per second: of one group, the fastest first."""
+    """Return reader, multiple of the socket, wall, spread, CPU, peak MB and documents per second of a group's readers,
+    the fastest first."""
     floor, each_call = shape.floor(group), shape.calls.get(group, 1) > 1
     found: list[tuple[str, ...]] = []
     for reader, each in shape.medians(group).items():
@@ -40,7 +41,7 @@ def heading(name: str, shape: ShapeFigures) -> str:
 
 
 def text(name: str, shape: ShapeFigures) -> str:
-    """The table of a shape for a terminal."""
+    """Return the table of a shape for a terminal."""
     lines = [
         "",
         heading(name, shape),
@@ -54,13 +55,13 @@ def text(name: str, shape: ShapeFigures) -> str:
 
 
 def table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
-    """A markdown table; all columns but the first are numbers."""
+    """Return a Markdown table; all columns except the first are numbers."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return [f"| {' | '.join(line)} |" for line in (head, rule, *lines)]
 
 
 def summary(figures: Figures) -> list[str]:
-    """One table: each group's readers, and how many times the socket they take on each shape."""
+    """Return one table: each group's readers, as multiples of the socket on each shape."""
     names = list(figures.shapes)
     shapes = figures.shapes.values()
     keys = dict.fromkeys(

@@ -1,7 +1,7 @@
-"""How decoding scales: with threads, documents and fields, and what memory it takes: `make scaling`.
+"""Scaling of decoding with threads, documents and fields, and its memory: `make scaling`.
 
-No server is in the way: the documents are bytes in memory. Every measurement is a process of its own; shown is the
-median.
+The documents are bytes in memory, without a server. Every measurement is a separate process; the figures are
+medians.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from report import table
 from shapes import SHAPES, WORDS, templates
 
 PIECE = 1_000
-"""Documents per buffer of a stream's source, which is made again and again from the same bytes."""
+"""Documents per buffer of a stream's source, which repeats the same bytes."""
 DOCUMENTS = (10_000, 100_000, 1_000_000, 5_000_000)
 FIELDS = (5, 50, 500)
 VALUES = 2_000_000
-"""Of each collection whose number of fields differs."""
+"""Number of values of each collection with another number of fields."""
 STREAMED = (100_000, 1_000_000)
 
 
@@ -35,14 +35,14 @@ STREAMED = (100_000, 1_000_000)
 
 
 def repeated(name: str, documents: int) -> bytes:
-    """So many documents of a shape, end to end."""
+    """Return documents of a shape, concatenated."""
     encoded = templates(name, documents)
     whole, rest = divmod(documents, len(encoded))
     return b"".join(encoded) * whole + b"".join(encoded[:rest])
 
 
 def of_fields(fields: int) -> bytes:
-    """Documents of so many fields, a third each of integers, doubles and short strings; VALUES values in all."""
+    """Return documents with a third each of integers, doubles and short strings; VALUES values in all."""
     from bson import encode
 
     rng = random.Random(fields)
@@ -55,7 +55,7 @@ def of_fields(fields: int) -> bytes:
 
 
 def decode(data: bytes, threads: int | None = None) -> Work:
-    """The whole of it as a pyarrow table."""
+    """Read all documents as a pyarrow table."""
     import data_bridge
 
     import_module("pyarrow")  # before the clock starts
@@ -66,7 +66,7 @@ def decode(data: bytes, threads: int | None = None) -> Work:
 
 
 def stream(documents: int) -> Work:
-    """Record batches, each dropped before the next."""
+    """Read record batches, each dropped before the next."""
     import data_bridge
 
     piece = repeated("flat", PIECE)
@@ -80,11 +80,11 @@ def stream(documents: int) -> Work:
 
 
 def child(kind: str, name: str, number: str) -> None:
-    """Print the measurement and the bytes of the table, where there is one."""
+    """Print the measurement, and the bytes of the table if the job makes one."""
     if kind == "threads":
         work = decode(repeated(name, SHAPES[name].documents // 2), int(number))
         for _ in range(3):
-            work()  # the first touch of new memory is not what more threads are to do faster
+            work()  # the first touch of new memory does not scale with threads
     elif kind == "documents":
         work = decode(repeated(name, int(number)))
     elif kind == "fields":
@@ -99,7 +99,7 @@ def child(kind: str, name: str, number: str) -> None:
 
 
 def median(rounds: int, kind: str, name: str, number: int) -> tuple[Measurement, int]:
-    """The median measurement in so many processes, and the bytes of the table."""
+    """Return the median measurement of several processes, and the bytes of the table."""
     found = []
     for _ in range(rounds):
         answer = in_child(Path(__file__), ["--child", kind, name, str(number)])

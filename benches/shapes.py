@@ -1,4 +1,4 @@
-"""The collections that are measured. Deterministic; loaded once per server, and again only when they change."""
+"""The measured collections. Deterministic; loaded once per server, and again after a change."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pymongo import MongoClient
 DATABASE = "data_bridge_bench"
 MADE = 1  # raised when a shape changes, so that it is loaded again
 START = datetime(2024, 1, 1)
-# So many different documents are encoded per shape; the rest repeat them under an `_id` of their own.
+# Number of different documents per shape; the others repeat them with their own `_id`.
 TEMPLATES = 5_000
 WORDS = [
     "arrow",
@@ -40,7 +40,7 @@ WORDS = [
 
 
 class Shape(NamedTuple):
-    """A collection: how many documents at scale 1, what one is, and the key that "one field" reads."""
+    """A collection: its number of documents at scale 1, its document, and the key of the job "one field"."""
 
     documents: int
     make: Callable[[random.Random, int], dict[str, Any]]
@@ -100,7 +100,7 @@ def wide(rng: random.Random, index: int) -> dict[str, Any]:
 
 
 def tweets(rng: random.Random, index: int) -> dict[str, Any]:
-    """Keys that come and go, nulls, empty lists, documents in lists in documents."""
+    """Return a document with optional keys, nulls, empty lists, and documents in lists in documents."""
     words = rng.sample(WORDS, 8)
     tweet: dict[str, Any] = {
         "created_at": START + timedelta(seconds=index),
@@ -155,13 +155,13 @@ def tweets(rng: random.Random, index: int) -> dict[str, Any]:
 
 
 def text(rng: random.Random, index: int) -> dict[str, Any]:
-    """Bodies of about 2 kB, one in four of them not ASCII."""
+    """Return a document with a body of about 2 kB; one in four is not ASCII."""
     words = rng.choices(WORDS if rng.random() < 0.75 else [*WORDS, "größe", "日本語"], k=330)
     return {"number": index, "title": " ".join(words[:6]), "body": " ".join(words)}
 
 
 def conflicts(rng: random.Random, index: int) -> dict[str, Any]:
-    """Every key holds several types over the documents."""
+    """Return a document whose keys have several types across documents."""
     return {
         "code": rng.choice([index, str(index), Int64(index)]),
         "amount": rng.choice([index, index / 8, None]),
@@ -173,12 +173,12 @@ def conflicts(rng: random.Random, index: int) -> dict[str, Any]:
 
 
 def sparse(rng: random.Random, index: int) -> dict[str, Any]:
-    """Twelve of 500 keys each, hardly ever the same twelve."""
+    """Return a document with twelve of 500 keys, rarely the same twelve."""
     return {f"key_{key:03d}": rng.random() for key in rng.sample(range(500), 12)} | {"number": index}
 
 
 def small(rng: random.Random, index: int) -> dict[str, Any]:
-    """What the ODM benchmark specification calls a small flat model: six fields."""
+    """Return the small flat model of the ODM benchmark specification: six fields."""
     name = " ".join(rng.sample(WORDS, 2))
     return {
         "number": index,
@@ -191,7 +191,7 @@ def small(rng: random.Random, index: int) -> dict[str, Any]:
 
 
 def large(rng: random.Random, index: int) -> dict[str, Any]:
-    """What the ODM benchmark specification calls a large nested model: about 8 kB, three levels."""
+    """Return the large nested model of the ODM benchmark specification: about 8 kB, three levels."""
 
     def section() -> dict[str, Any]:
         return {
@@ -229,12 +229,12 @@ MODELS = {
     "small": Shape(10_000, small, "score"),
     "large": Shape(10_000, large, "title"),
 }
-"""Only for the tasks of object mappers."""
+"""Shapes only for the tasks of object mappers."""
 ALL = SHAPES | MODELS
 
 
 def fields(name: str) -> dict[str, Any]:
-    """The keys of a shape whose documents are all alike: of documents in it as dicts, of lists as [what is in them]."""
+    """Return the keys of a shape of equal documents: nested documents as dicts, lists as [item]."""
 
     def tree(value: Any) -> Any:
         if isinstance(value, dict):
@@ -246,19 +246,19 @@ def fields(name: str) -> dict[str, Any]:
 
 
 def identifier(index: int) -> ObjectId:
-    """The `_id` of a shape's document."""
+    """Return the `_id` of a shape's document."""
     return ObjectId(b"dbrg" + index.to_bytes(8, "big"))
 
 
 def templates(name: str, count: int) -> list[bytearray]:
-    """Encoded documents of a shape; bytes 9 to 21 are their `_id`."""
+    """Return encoded documents of a shape; bytes 9 to 21 are their `_id`."""
     rng = random.Random(name)
     empty = {"_id": ObjectId(b"\0" * 12)}
     return [bytearray(encode(empty | ALL[name].make(rng, index))) for index in range(min(count, TEMPLATES))]
 
 
 def load(client: MongoClient[Any], name: str, scale: float) -> tuple[int, int]:
-    """Load a shape unless it is there; (documents, their bytes)."""
+    """Load a shape if it is missing; return (documents, their bytes)."""
     shape, collection = ALL[name], client[DATABASE][name]
     count = max(1, round(shape.documents * scale))
     mark = {"_id": name, "count": count, "made": MADE}
@@ -278,7 +278,7 @@ def load(client: MongoClient[Any], name: str, scale: float) -> tuple[int, int]:
     return count, int(statistics["size"])
 
 
-if __name__ == "__main__":  # python shapes.py DIRECTORY: a file of each shape, for the benchmarks that need no server
+if __name__ == "__main__":  # python shapes.py DIRECTORY: a file of each shape, for the benchmarks without a server
     directory = Path(sys.argv[1])
     directory.mkdir(parents=True, exist_ok=True)
     for each in SHAPES:

@@ -1,4 +1,4 @@
-"""The floor of every reader: a find over a plain socket, its replies received and dropped.
+"""The floor of every reader: a find over a plain socket, whose replies are received and dropped.
 
 It speaks OP_MSG itself, receives into one buffer that is made beforehand, and looks at nothing of a reply but its
 length and its cursor id. No reader that uses the same server and the same protocol can be faster than that by much.
@@ -20,7 +20,7 @@ LENGTH = struct.Struct("<i")
 CURSOR_ID = struct.Struct("<q")
 # MongoDB's largest message; replies to a find stay near 16 MB.
 BUFFER_BYTES = 48_000_000
-# Sizes of BSON values that have one; the others begin with their length.
+# Sizes of fixed-size BSON values; the others begin with their length.
 FIXED = {0x01: 8, 0x08: 1, 0x09: 8, 0x0A: 0, 0x10: 4, 0x11: 8, 0x12: 8}
 
 
@@ -44,11 +44,11 @@ class SocketDrain:
         self._socket.close()
 
     def drain(self, database: str, command: dict[str, Any]) -> int:
-        """Run a find or an aggregate and drop what comes; the bytes received."""
+        """Run a find or an aggregate, and drop its replies; return the number of bytes received."""
         return sum(len(reply) for reply in self.replies(database, command))
 
     def replies(self, database: str, command: dict[str, Any]) -> Iterator[memoryview]:
-        """The replies to a find or an aggregate and its getMores, each valid until the next one is asked for.
+        """Yield the replies to a find or an aggregate and its getMores, each valid until the next one.
 
         The first key of `command` names it, and its value is the collection.
         """
@@ -62,11 +62,11 @@ class SocketDrain:
             yield reply
 
     def run(self, database: str, command: dict[str, Any]) -> memoryview:
-        """The reply to one command, valid until the next one."""
+        """Return the reply to one command, valid until the next one."""
         return self._command({**command, "$db": database})
 
     def _command(self, command: dict[str, Any]) -> memoryview:
-        # Flag bits 0, then one section of kind 0: the command itself.
+        # Flag bits 0, then one section of kind 0: the command.
         body = b"\0\0\0\0\0" + bson.encode(command)
         self._requests += 1
         self._socket.sendall(HEADER.pack(HEADER.size + len(body), self._requests, 0, OP_MSG) + body)
@@ -86,7 +86,7 @@ class SocketDrain:
 
 
 def elements(document: memoryview) -> Iterator[tuple[bytes, int, int, int]]:
-    """(key, type, start, stop) of the values of a document, without looking into any."""
+    """Yield (key, type, start, stop) of the values of a document, without nested values."""
     position, end = 4, len(document) - 1
     while position < end:
         kind = document[position]
@@ -104,7 +104,7 @@ def elements(document: memoryview) -> Iterator[tuple[bytes, int, int, int]]:
 
 
 def cursor_id(reply: memoryview) -> int:
-    """The id of the reply's cursor: 0 when the result is complete."""
+    """Return the id of the reply's cursor: 0 when the result is complete."""
     for key, _, start, stop in elements(reply):
         if key == b"cursor":
             for inner, _, inner_start, _ in elements(reply[start:stop]):
@@ -115,13 +115,13 @@ def cursor_id(reply: memoryview) -> int:
 
 
 def count_documents(drain: SocketDrain, database: str, command: dict[str, Any]) -> tuple[int, int]:
-    """(documents, their bytes) that a drain of the command receives."""
+    """Return (documents, their bytes) that a drain of the command receives."""
     received = [measure_documents(reply) for reply in drain.replies(database, command)]
     return sum(each[0] for each in received), sum(each[1] for each in received)
 
 
 def measure_documents(reply: memoryview) -> tuple[int, int]:
-    """(documents, their bytes) in a reply: not part of a drain, but how one is checked."""
+    """Return (documents, their bytes) in a reply, to check a drain."""
     documents = size = 0
     for key, _, start, stop in elements(reply):
         if key == b"cursor":

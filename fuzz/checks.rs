@@ -1,4 +1,5 @@
-//! What holds for any bytes. The fuzz targets call these, and `tests/fuzz_seeds.rs` for the seeds and what once failed.
+//! Invariants for any bytes. The fuzz targets check them, and `tests/fuzz_seeds.rs` for the seeds and for inputs that
+//! failed before.
 #![allow(dead_code)] // each target uses its own part
 
 #[path = "grow.rs"]
@@ -15,21 +16,22 @@ use data_bridge::decode::{decode, DecodeOptions};
 use data_bridge::raw::{document_len, normalise_document, validate, TextPolicy};
 use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
 use data_bridge::schema::{
-    Decimals, Limits, Mixed, Observed, Representation, Store, Strings, TableSchema,
+    DecimalForm, Limits, MixedForm, ObservedTypes, Representation, StorageForm, StringLayout,
+    TableSchema,
 };
 
-/// One input: how to read, and documents.
+/// One input: options and documents.
 pub struct Input {
     pub options: DecodeOptions,
-    /// A place among the documents, not bounded by their number.
-    pub cut: usize,
-    /// The last one may be what no document could be framed from.
+    /// A position among the documents, not bounded by their number.
+    pub split_at: usize,
+    /// Documents; the last one may have an impossible length.
     pub documents: Vec<Vec<u8>>,
 }
 
-/// Three bytes of settings, then documents as they are on the wire, or the bytes to grow some from.
+/// Parses three bytes of options, followed by documents on the wire, or by the bytes to grow documents from.
 pub fn input(data: &[u8]) -> Option<Input> {
-    let (&[settings, limits, cut], rest) = data.split_first_chunk::<3>()?;
+    let (&[settings, limits, split_at], rest) = data.split_first_chunk::<3>()?;
     let mut options = DecodeOptions {
         text: match settings % 4 {
             1 => TextPolicy::Replace,
@@ -50,7 +52,7 @@ pub fn input(data: &[u8]) -> Option<Input> {
     };
     Some(Input {
         options,
-        cut: cut.into(),
+        split_at: split_at.into(),
         documents,
     })
 }
@@ -87,7 +89,8 @@ fn rows(chunk: &Chunk) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Decoding accepts what the exact check accepts, gives back the normal form, and names the first document it does not accept.
+/// Decoding accepts the documents that the exact check accepts, returns their normal form, and reports the first
+/// other document.
 pub fn check_decode(data: &[u8]) {
     let Some(input) = input(data) else { return };
     let text = input.options.text;
@@ -98,7 +101,7 @@ pub fn check_decode(data: &[u8]) {
         let mut normal = Vec::new();
         let outcome = validate(document, text);
         let normalised = normalise_document(document, 1, text, &mut normal);
-        // Normal form reads one document from the start of the bytes; that there are more bytes is for the caller to see.
+        // Normal form reads one document from the start of the bytes; the caller checks for further bytes.
         let whole = document_len(document, 0) == Ok(document.len());
         assert_eq!(outcome.is_ok(), whole && normalised.is_ok(), "{outcome:?}");
         match outcome {
@@ -148,7 +151,7 @@ fn check_reader(input: &Input, framing: Framing, expected: &[Vec<u8>], bad: Opti
         (Ok(()), None) => assert_eq!(found, expected),
         (Err(error), Some(bad)) => {
             assert_eq!(error.location().document, Some(bad), "{error}");
-            // A piece is all or nothing; only whole pieces before the bad document come out.
+            // Pieces are decoded all or nothing. Only complete pieces precede the malformed document.
             assert!(found.len() as u64 <= bad);
             assert_eq!(found, expected[..found.len()]);
         }
@@ -166,7 +169,7 @@ fn read(
     let options = ReaderOptions {
         decode: *decode,
         piece_bytes: 64,
-        inline_bytes: usize::MAX, // no threads: a run is one thread's work, and can be repeated
+        inline_bytes: usize::MAX, // no threads: one thread does the work of a run, so runs can be repeated
         ..ReaderOptions::default()
     };
     let mut reader = Reader::new(Box::new(ReplySource::new(vec![reply])), options);
@@ -185,7 +188,7 @@ fn read(
     }
 }
 
-/// Documents that decode make a table, valid to the last offset, whose schema and cells do not depend on how they were cut.
+/// Decoded documents make a valid table, whose schema and cells do not depend on the split.
 pub fn check_table(data: &[u8]) {
     let Some(input) = input(data) else { return };
     let Ok(whole) = chunk(&input.documents, &input.options) else {
@@ -195,45 +198,45 @@ pub fn check_table(data: &[u8]) {
         nested: input.options.limits,
         ..Limits::default()
     };
-    let observed = Observed::of(&whole, 0);
+    let observed = ObservedTypes::of(&whole, 0);
     let Ok(schema) = observed.resolve(&limits) else {
         return;
     };
     check_parts(&input, &whole, &schema);
     let shown = Representation {
-        object_id: Store::Text,
-        uuid: Store::Text,
-        decimal: Decimals::Text,
-        mixed: Mixed::Json,
-        strings: Strings::View,
+        object_id: StorageForm::Text,
+        uuid: StorageForm::Text,
+        decimal: DecimalForm::Text,
+        mixed: MixedForm::Json,
+        strings: StringLayout::View,
     };
     check_parts(&input, &whole, &schema.clone().represented(&shown));
 
-    let cut = input.cut % (input.documents.len() + 1);
-    let (head, tail) = input.documents.split_at(cut);
+    let split_at = input.split_at % (input.documents.len() + 1);
+    let (head, tail) = input.documents.split_at(split_at);
     let head = chunk(head, &input.options).unwrap();
     let tail = chunk(tail, &input.options).unwrap();
     assert_eq!(head.duplicates + tail.duplicates, whole.duplicates);
-    let mut joined = Observed::of(&head, 0);
+    let mut joined = ObservedTypes::of(&head, 0);
     joined.prune(&limits);
-    joined.join(Observed::of(&tail, cut as u64));
+    joined.join(ObservedTypes::of(&tail, split_at as u64));
     joined.prune(&limits);
     let again = joined.resolve(&limits).unwrap();
-    assert_eq!(schema.arrow(), again.arrow(), "cut at {cut}");
+    assert_eq!(schema.arrow(), again.arrow(), "split at {split_at}");
 }
 
-/// A table is made, and it is the same when the result is cut.
+/// Checks that a table is made, and that the split of the result does not change it.
 fn check_parts(input: &Input, whole: &Chunk, schema: &TableSchema) {
     let table = conform(whole, schema, &Policy::default()).unwrap();
     for column in table.columns() {
         column.to_data().validate_full().unwrap();
     }
 
-    let cut = input.cut % (input.documents.len() + 1);
-    let (head, tail) = input.documents.split_at(cut);
+    let split_at = input.split_at % (input.documents.len() + 1);
+    let (head, tail) = input.documents.split_at(split_at);
     let head = chunk(head, &input.options).unwrap();
     let tail = chunk(tail, &input.options).unwrap();
-    for (part, start) in [(head, 0), (tail, cut)] {
+    for (part, start) in [(head, 0), (tail, split_at)] {
         let part = conform(&part, schema, &Policy::default()).unwrap();
         for (column, all) in part.columns().iter().zip(table.columns()) {
             let part = column.to_data();
@@ -243,7 +246,7 @@ fn check_parts(input: &Input, whole: &Chunk, schema: &TableSchema) {
     }
 }
 
-/// Every value can be read one by one, and put together again these are the document.
+/// Every value can be read alone, and the values together equal the document.
 pub fn check_view(data: &[u8]) {
     let Some(input) = input(data) else { return };
     let Ok(chunk) = chunk(&input.documents, &input.options) else {
@@ -266,7 +269,7 @@ pub fn check_view(data: &[u8]) {
     }
 }
 
-/// The document by way of its cells, without the shortcuts of `encode_document`.
+/// Encodes the document from its cells, without the shortcuts of `encode_document`.
 fn rebuilt(document: &DocumentCell<'_>) -> Vec<u8> {
     let mut body = Vec::new();
     for (key, cell) in document.entries() {

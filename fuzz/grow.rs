@@ -1,6 +1,6 @@
-//! Documents grown from bytes: a mutation of the bytes gives other documents, not broken lengths.
+//! Documents grown from bytes: a mutation of the bytes gives other documents instead of wrong lengths.
 
-/// Keys that meet each other: short, long, dotted, empty, and two that are not UTF-8 and may read as a third.
+/// Keys that collide: short, long, dotted, empty, and two that are not UTF-8 and may decode to the text of a third.
 const KEYS: [&[u8]; 16] = [
     b"_id",
     b"a",
@@ -25,10 +25,10 @@ const TYPES: [u8; 24] = [
     0x11, 0x12, 0x13, 0x7F, 0xFF, 0x03, 0x04, 0x10,
 ];
 
-/// Levels are capped here and not by the bytes: what is deeper is the business of raw input.
+/// Maximum nesting of grown documents; raw input covers deeper nesting.
 const MAX_LEVELS: usize = 60;
 
-/// Documents one after the other, until `data` is used up.
+/// Returns documents until `data` is used up.
 pub fn documents(data: &[u8]) -> Vec<Vec<u8>> {
     let mut growth = Growth { data };
     let mut documents = Vec::new();
@@ -55,7 +55,8 @@ impl Growth<'_> {
         (0..len).map(|_| self.byte()).collect()
     }
 
-    /// A document or list: an element a byte that is not 0, of the type and the key that it and the next byte choose.
+    /// Returns a document or list with an element for each byte that is not 0. That byte and the next one select its
+    /// type and key.
     fn elements(&mut self, level: usize, list: bool) -> Vec<u8> {
         let mut body = Vec::new();
         let mut index = 0;
@@ -74,7 +75,7 @@ impl Growth<'_> {
             } else {
                 let key = self.byte();
                 body.extend_from_slice(KEYS[key as usize % KEYS.len()]);
-                // Some keys of many, so that columns become sparse and paths wide.
+                // Some of many keys, so that columns become sparse and paths wide.
                 if key >= 0xC0 {
                     body.extend_from_slice(self.byte().to_string().as_bytes());
                 }
@@ -136,7 +137,7 @@ impl Growth<'_> {
     }
 }
 
-/// Length, `body` and the final NUL.
+/// Adds the length and the final NUL to `body`.
 pub fn framed(body: &[u8]) -> Vec<u8> {
     let mut bytes = (body.len() as i32 + 5).to_le_bytes().to_vec();
     bytes.extend_from_slice(body);

@@ -1,4 +1,4 @@
-//! One error type for every layer: a kind, and the place in the result it belongs to.
+//! The error type of every layer: a kind and a location in the result.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,9 +6,9 @@ use std::sync::Arc;
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong, and where.
+/// A failure: its kind, its location and the server's reply.
 ///
-/// Boxed, so that a `Result` of it stays as small as a pointer on the hot paths.
+/// Boxed, so that a `Result` of it has the size of a pointer on the hot paths.
 #[derive(Clone, Debug)]
 pub struct Error(Box<Inner>);
 
@@ -20,7 +20,7 @@ struct Inner {
     reply: Vec<u8>,
 }
 
-/// The kinds of failure a caller can tell apart.
+/// The kinds of failure that a caller can distinguish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -28,23 +28,23 @@ pub enum ErrorKind {
     Decode {
         /// Byte offset from the start of the document.
         offset: u64,
-        /// What is wrong there.
+        /// The fault at that offset.
         reason: String,
     },
     /// A value does not fit the schema, or no schema can be made.
     SchemaConflict {
-        /// The type or condition that was asked for.
+        /// The type or condition that the schema requires.
         expected: String,
-        /// What was there instead.
+        /// The type or value found instead.
         found: String,
     },
-    /// A filter, pipeline or option that cannot be sent.
+    /// A filter, pipeline or option that cannot be sent to the server.
     InvalidQuery(String),
-    /// An argument that makes no sense, said before anything runs.
+    /// An invalid argument, reported before the operation starts.
     InvalidArgument(String),
     /// No usable connection: refused, lost, no server selected, authentication failed.
     Connection(String),
-    /// The server answered with an error.
+    /// The server returned an error.
     Operation {
         /// The server's error code.
         code: i32,
@@ -53,29 +53,29 @@ pub enum ErrorKind {
         /// The server's message.
         message: String,
     },
-    /// A deadline passed.
+    /// A deadline expired.
     Timeout(String),
-    /// An eager read came to more bytes than it may keep.
+    /// An eager read received more bytes than its limit.
     TooLarge {
-        /// Bytes of BSON that came.
+        /// Bytes of BSON received.
         bytes: u64,
-        /// How many may.
+        /// The limit in bytes.
         limit: u64,
     },
     /// A local file or stream could not be read.
     Io(String),
-    /// The caller cancelled, or the client was closed.
+    /// The caller cancelled the operation, or the client was closed.
     Cancelled,
-    /// A bug in this crate, caught before it could abort the process.
+    /// A bug in this crate, caught before it aborts the process.
     Internal(String),
 }
 
-/// A place in a result.
+/// A location in a result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Location {
     /// Position of the document in the result, from 0.
     pub document: Option<u64>,
-    /// The document's `_id`, when it was received and could be read.
+    /// The document's `_id`, if it was received and is readable.
     pub id: Option<RawValue>,
     /// Keys and list positions from the document's top level down.
     pub path: Path,
@@ -103,7 +103,7 @@ pub struct RawValue {
 }
 
 impl Error {
-    /// An error of `kind` that is not tied to a place.
+    /// Returns an error of `kind` without a location.
     pub fn new(kind: ErrorKind) -> Self {
         Error(Box::new(Inner {
             kind,
@@ -113,7 +113,7 @@ impl Error {
         }))
     }
 
-    /// A [`ErrorKind::Decode`] error at a byte of a document.
+    /// Returns a [`ErrorKind::Decode`] error at a byte offset of a document.
     pub fn decode(offset: usize, reason: impl Into<String>) -> Self {
         Error::new(ErrorKind::Decode {
             offset: offset as u64,
@@ -121,7 +121,7 @@ impl Error {
         })
     }
 
-    /// A [`ErrorKind::SchemaConflict`] error.
+    /// Returns a [`ErrorKind::SchemaConflict`] error.
     pub fn conflict(expected: impl Into<String>, found: impl Into<String>) -> Self {
         Error::new(ErrorKind::SchemaConflict {
             expected: expected.into(),
@@ -129,28 +129,28 @@ impl Error {
         })
     }
 
-    /// The same error at `location`.
+    /// Sets the location.
     #[must_use]
     pub fn at(mut self, location: Location) -> Self {
         self.0.location = location;
         self
     }
 
-    /// The same error with the labels that the server or its driver gave it.
+    /// Adds the labels that the server or the driver attached.
     #[must_use]
     pub fn with_labels(mut self, labels: Vec<String>) -> Self {
         self.0.labels = labels;
         self
     }
 
-    /// The same error with the server's reply.
+    /// Adds the server's reply.
     #[must_use]
     pub fn with_reply(mut self, reply: Vec<u8>) -> Self {
         self.0.reply = reply;
         self
     }
 
-    /// The same error, its message followed by what was done about it; for the kinds that a server causes.
+    /// Appends `note`, the action that was taken, to the message of an error that a server caused.
     #[cfg(feature = "mongodb")]
     #[must_use]
     pub(crate) fn with_note(mut self, note: &str) -> Self {
@@ -163,27 +163,27 @@ impl Error {
         self
     }
 
-    /// Labels that say what may be tried again, such as `"TransientTransactionError"`; sorted.
+    /// Labels that state which operations can be retried, such as `"TransientTransactionError"`; sorted.
     pub fn labels(&self) -> &[String] {
         &self.0.labels
     }
 
-    /// The server's reply as BSON; empty where there was none. It may hold values of documents, so no message shows it.
+    /// The server's reply as BSON; empty without one. It may hold values of documents, so no message includes it.
     pub fn reply(&self) -> &[u8] {
         &self.0.reply
     }
 
-    /// What went wrong.
+    /// The kind of failure.
     pub fn kind(&self) -> &ErrorKind {
         &self.0.kind
     }
 
-    /// Where it went wrong.
+    /// The location of the failure.
     pub fn location(&self) -> &Location {
         &self.0.location
     }
 
-    /// Where it went wrong, to be completed by an outer layer.
+    /// The location of the failure; an outer layer completes it.
     pub fn location_mut(&mut self) -> &mut Location {
         &mut self.0.location
     }
@@ -211,8 +211,8 @@ impl fmt::Display for Error {
             } => write!(f, "{message} (code {code}, {code_name})")?,
             ErrorKind::TooLarge { bytes, limit } => write!(
                 f,
-                "the result is larger than max_result_bytes: {bytes} bytes were received, {limit} may be kept; use \
-                 stream() or iterate, which take bounded memory, or limit()"
+                "the result exceeds max_result_bytes: {bytes} bytes were received, the limit is {limit}; use stream() or \
+                 iterate, which take bounded memory, or limit()"
             )?,
             ErrorKind::Cancelled => f.write_str("the operation was cancelled")?,
             ErrorKind::Internal(text) => write!(f, "internal error, please report it: {text}")?,
@@ -243,7 +243,7 @@ impl fmt::Display for Location {
     }
 }
 
-/// Shows a path as `["key"][0]`, unambiguous for keys with dots.
+/// Displays a path as `["key"][0]`, unambiguous for keys with dots.
 pub struct PathDisplay<'a>(pub &'a [Step]);
 
 impl fmt::Display for PathDisplay<'_> {

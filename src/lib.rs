@@ -1,23 +1,23 @@
-//! MongoDB results as Apache Arrow, decoded in parallel, nothing lost.
+//! MongoDB results as Apache Arrow, decoded in parallel without loss.
 //!
 //! ```text
-//!  source    cursor on tokio, prefetch bounded in bytes        (IO, no CPU work)
+//!  source    server cursor on tokio, prefetch bounded in bytes (I/O, no CPU work)
 //!    |         Reply: one server reply, never copied per document
-//!  reader    cuts replies into pieces of about 1 MB            }
+//!  reader    splits replies into pieces of about 1 MB          }
 //!    |                                                         }
 //!  index     one scan: shape of each document,                 } rayon, in parallel,
-//!    |         type + position of each cell                    } out in order
+//!    |         type + position of each cell                    } in result order
 //!  decode    column by column, tight loops                     }
 //!    |                                                         }
 //!  Chunk     columns in wire types, shapes, tags  ---------------> documents: rows of a Chunk, read through `Cell`
 //!    |
-//!  schema    types seen, joined over the whole result
+//!  schema    observed types, joined over the whole result
 //!  conform   (Chunk, schema, policy) -> RecordBatch  ------------> tables
 //! ```
 //!
-//! Imports go down only: `error` <- `raw` <- `index` <- `chunk` <- `decode`, `schema` <- `conform` <- `reader` <- `source`. A
-//! [`Chunk`](chunk::Chunk) holds exactly what came over the wire; documents read Chunks, tables are made from them, and
-//! neither depends on the other.
+//! Imports go down only: `error` <- `raw` <- `index` <- `chunk` <- `decode`, `schema` <- `conform` <- `reader` <-
+//! `source`. A [`Chunk`](chunk::Chunk) holds exactly the values that the server sent. Documents read Chunks, and
+//! tables are made from Chunks; neither depends on the other.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};

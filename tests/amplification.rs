@@ -1,4 +1,4 @@
-//! What small input may cost, and that what the bounds change is how cells are kept and nothing else.
+//! Memory costs of small inputs. The column limits change only the storage of cells, not their values.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod schema_documents;
@@ -11,7 +11,7 @@ fn wide(keys: usize) -> Vec<(String, Value)> {
     (0..keys).map(|n| (format!("{n:x}"), null())).collect()
 }
 
-/// The chunk of `bytes`, and by how many bytes the process grew at most while it was made.
+/// Returns the chunk of `bytes`, and the peak memory growth of the process during decoding.
 fn measured(bytes: &[u8]) -> (Chunk, usize) {
     let peak = || -> usize {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
@@ -19,16 +19,16 @@ fn measured(bytes: &[u8]) -> (Chunk, usize) {
         let kilobytes = line.unwrap().split_whitespace().nth(1).unwrap();
         kilobytes.parse::<usize>().unwrap() << 10
     };
-    std::fs::write("/proc/self/clear_refs", "5").unwrap(); // VmHWM starts anew
+    std::fs::write("/proc/self/clear_refs", "5").unwrap(); // resets VmHWM
     let before = peak();
     let chunk = decode(bytes, &[0], &DecodeOptions::default()).unwrap();
     (chunk, peak() - before)
 }
 
-/// The other tests of this file, which may run meanwhile, are too small to matter.
+/// The other tests of this file may run at the same time, but they are too small to matter.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_document_costs_little_more_than_its_size() {
+fn memory_is_proportional_to_document_size() {
     let keys = document(&wide(1_000_000));
     for (name, value, times) in [
         ("a wide document", keys.clone(), 4),
@@ -53,7 +53,7 @@ fn a_document_costs_little_more_than_its_size() {
 }
 
 #[test]
-fn a_document_too_wide_for_columns_is_still_read_to_its_end() {
+fn a_document_too_wide_for_columns_is_read_to_its_end() {
     let normal = |keys: usize, last: Value| {
         let mut fields = wide(keys);
         fields.push(("last".into(), last));
@@ -72,7 +72,7 @@ fn a_document_too_wide_for_columns_is_still_read_to_its_end() {
 }
 
 #[test]
-fn duplicates_are_counted_wherever_they_are() {
+fn duplicates_are_counted_at_every_path() {
     let twice = document(&[("a", int(1)), ("a", int(2))]);
     let scope = |inner: &Value| {
         let body = [&b"\x02\0\0\0f\0"[..], &inner.1].concat();
@@ -89,7 +89,7 @@ fn duplicates_are_counted_wherever_they_are() {
         .iter()
         .map(|document| chunk(std::slice::from_ref(document)).duplicates)
         .collect();
-    assert_eq!(each, [1, 1, 2, 2]); // what is in a dropped value is not looked for
+    assert_eq!(each, [1, 1, 2, 2]); // duplicate keys in a dropped value are not searched
     for end in 1..=documents.len() {
         let sum: u64 = each[..end].iter().sum();
         assert_eq!(chunk(&documents[..end]).duplicates, sum, "{end}");

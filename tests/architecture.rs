@@ -1,14 +1,14 @@
-//! Imports go down the layers only, and the core knows nothing of Python.
+//! The import direction of the layers, and the core's independence of Python.
 //!
-//! The check reads text, not syntax: comments and strings are blanked, then every `crate::X` is an edge, in a `use` group
-//! or in an expression. An edge that goes up is named with its file and line.
+//! The check reads text, not syntax. Comments and strings are blanked, then every `crate::X` is an edge, in a `use`
+//! group or in an expression. An upward edge is reported with its file and line.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The layers, lowest first. Modules of one row are siblings that may not import each other.
+/// The layers, lowest first. Modules of one row must not import each other.
 const LAYERS: &[&[&str]] = &[
     &["error"],
     &["raw"],
@@ -20,10 +20,10 @@ const LAYERS: &[&[&str]] = &[
     &["source"],
 ];
 
-/// The crate's front page gathers what the layers export, so it may name any of them.
+/// The crate's front page re-exports items of the layers, so it may name all of them.
 const FRONT_PAGE: &str = "lib";
 
-/// Words that have no place in the core.
+/// Names that the core must not use.
 const FOREIGN: &[&str] = &["pyo3", "pyo3_arrow"];
 
 #[test]
@@ -110,7 +110,7 @@ fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<String, String>) 
     }
 }
 
-/// What is wrong with the imports of one file, in order.
+/// Returns the faults of one file's imports, in order.
 fn faults(path: &str, text: &str) -> Vec<String> {
     let modules: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
     let own = modules[0];
@@ -120,7 +120,7 @@ fn faults(path: &str, text: &str) -> Vec<String> {
             "{path}:1: module `{own}` is in no layer; add it to LAYERS in tests/architecture.rs"
         )];
     }
-    // How many `super` lead from this file's module to the crate root.
+    // Number of `super`s from this file's module to the crate root.
     let depth = modules.len() - usize::from(modules.last() == Some(&"mod"));
     let tokens = tokens(&blank(text));
     let mut found = Vec::new();
@@ -148,12 +148,12 @@ fn layer_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|row| row.contains(&module))
 }
 
-/// The first segments of all paths from the crate root, and foreign words, with their lines.
+/// Returns the first segments of all paths from the crate root, and foreign names, with their lines.
 fn edges(tokens: &[(usize, String)], depth: usize) -> Vec<(usize, String)> {
     let word = |at: usize| tokens.get(at).map_or("", |token| token.1.as_str());
     let mut found = Vec::new();
     let mut at = 0;
-    // Inline modules (such as `mod tests`) make a `super` stay within the file: their braces are counted.
+    // Inline modules (such as `mod tests`) keep a `super` within the file, so their braces are counted.
     let mut inline: Vec<usize> = Vec::new();
     let mut braces = 0;
     while at < tokens.len() {
@@ -183,7 +183,7 @@ fn edges(tokens: &[(usize, String)], depth: usize) -> Vec<(usize, String)> {
                     end += 1;
                     first_segments(tokens, end, &mut found);
                 }
-                // Only the prefix is consumed: the braces of a group still have to be counted.
+                // Only the prefix is consumed, because the braces of a group are still to be counted.
                 at = end;
                 continue;
             }
@@ -194,11 +194,11 @@ fn edges(tokens: &[(usize, String)], depth: usize) -> Vec<(usize, String)> {
     found
 }
 
-/// The path segments right behind `crate::`: one word, or the heads of a group.
+/// The path segments after `crate::`: one name, or the first names of a group.
 fn first_segments(tokens: &[(usize, String)], start: usize, found: &mut Vec<(usize, String)>) {
     let word = |at: usize| tokens.get(at).map_or("", |token| token.1.as_str());
     if word(start) != "{" {
-        // A name from the crate's front page (`crate::Error`) is no module.
+        // A name from the crate's front page (`crate::Error`) is not a module.
         if word(start).starts_with(|first: char| first.is_ascii_lowercase()) {
             found.push((tokens[start].0, word(start).to_owned()));
         }
@@ -251,7 +251,7 @@ fn tokens(code: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The text with comments, strings and characters replaced by spaces; lines stay where they are.
+/// Replaces comments, strings and characters by spaces; line numbers are unchanged.
 fn blank(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut output = String::with_capacity(text.len());
@@ -319,7 +319,7 @@ fn skipped(rest: &[u8], before: Option<u8>) -> usize {
             }
             until(at + 1)
         }
-        // A character, not a lifetime: it closes after one character or an escape.
+        // A character, not a lifetime: the quote closes after one character or an escape.
         [b'\'', b'\\', ..] => rest[2..]
             .iter()
             .skip(1)

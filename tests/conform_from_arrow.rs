@@ -31,7 +31,7 @@ fn bson(chunk: &Chunk) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn with_shapes_any_documents_come_back_as_they_were_wherever_batches_end() {
+fn documents_with_shapes_round_trip_at_any_batch_size() {
     for seed in 1..120 {
         let documents = Random(seed).documents(30);
         let limits = Limits::default();
@@ -59,7 +59,7 @@ fn with_shapes_any_documents_come_back_as_they_were_wherever_batches_end() {
     }
 }
 
-/// A value without what a table does not keep: key order, nulls in documents, the width of numbers.
+/// A value without the properties that tables lose: key order, nulls in documents, number widths.
 #[derive(Debug, PartialEq)]
 enum Plain {
     Document(BTreeMap<String, Plain>),
@@ -111,7 +111,7 @@ fn a_table_read_back_gives_the_same_documents() {
         let (schema, table) = table(&documents, 7, &Limits::default());
         let back = chunk_from_batch(&table).unwrap();
         assert_eq!(rows(&back), rows(&chunk(&documents)), "round {round}");
-        // And from a slice, and back into the same table.
+        // Also from a slice, and back into the same table.
         let slice = chunk_from_batch(&table.slice(13, 9)).unwrap();
         assert_eq!(
             rows(&slice),
@@ -153,7 +153,7 @@ fn one(field: Field, array: ArrayRef) -> RecordBatch {
     RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![array]).unwrap()
 }
 
-/// The values of a column "v" of `array`; `None` where the key is missing.
+/// Returns the values of a column "v" of `array`; `None` for a missing key.
 fn read(array: ArrayRef) -> Result<Vec<Option<Value>>, Error> {
     let batch = one(Field::new("v", array.data_type().clone(), true), array);
     let chunk = chunk_from_batch(&batch)?;
@@ -303,7 +303,7 @@ fn decimals_keep_their_scale() {
         .with_precision_and_scale(76, 70)
         .unwrap();
     assert_eq!(read(Arc::new(wide)).unwrap(), [wanted(7, -70, false)]);
-    // The driver's own reading of one: 9.99 as MongoDB writes it.
+    // The driver's own reading of 9.99, in MongoDB's encoding.
     let known = Decimal128Array::from(vec![999])
         .with_precision_and_scale(10, 2)
         .unwrap();
@@ -322,7 +322,7 @@ fn decimals_keep_their_scale() {
 }
 
 #[test]
-fn lists_of_all_layouts_without_what_hides_under_nulls() {
+fn lists_of_all_layouts_omit_items_under_nulls() {
     let items: ArrayRef = Arc::new(Int32Array::from(vec![
         Some(9),
         Some(1),
@@ -386,7 +386,7 @@ fn maps_are_documents_with_keys_of_their_own() {
 }
 
 #[test]
-fn a_value_under_a_null_struct_is_no_value() {
+fn values_under_a_null_struct_are_ignored() {
     let child: ArrayRef = Arc::new(Int32Array::from(vec![1, 2]));
     let dictionary: ArrayRef = Arc::new(DictionaryArray::<Int8Type>::from_iter(["x", "y"]));
     let fields = vec![
@@ -418,7 +418,7 @@ fn a_value_under_a_null_struct_is_no_value() {
 }
 
 #[test]
-fn what_bson_has_no_type_for_is_refused_by_path() {
+fn types_without_a_bson_counterpart_are_refused_by_path() {
     let cases: [ArrayRef; 3] = [
         Arc::new(Time32SecondArray::from(vec![1])),
         Arc::new(DurationSecondArray::from(vec![1])),
@@ -448,12 +448,12 @@ fn what_bson_has_no_type_for_is_refused_by_path() {
 #[test]
 fn corrupt_mixed_cells_are_decode_errors_with_row_and_path() {
     let good = bytes(&[("", text("x"))]);
-    let mut cut = good.clone();
-    cut.pop();
+    let mut truncated = good.clone();
+    truncated.pop();
     let mut long = good.clone();
     long.push(0);
     for bad in [
-        cut,
+        truncated,
         long,
         vec![],
         bytes(&[("k", int(1))]),

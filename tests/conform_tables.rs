@@ -1,4 +1,4 @@
-//! Chunks to tables: buffers kept, exact casts, conflicts named by row and path, unknown keys.
+//! Chunks to tables: shared buffers, exact casts, conflicts with row and path, unknown keys.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod schema_documents;
@@ -11,7 +11,7 @@ use data_bridge::chunk::Values;
 use data_bridge::conform::{conform, OnConflict, Policy, UnknownKeys};
 use data_bridge::decode::DecodeOptions;
 use data_bridge::error::{Error, ErrorKind, Step};
-use data_bridge::schema::{Kind, Limits, Observed, TableSchema};
+use data_bridge::schema::{Kind, Limits, ObservedTypes, TableSchema};
 use schema_documents::*;
 
 const PROJECTION: Policy = Policy {
@@ -43,7 +43,9 @@ fn matching_columns_keep_their_buffers() {
         })
         .collect();
     let chunk = chunk(&documents);
-    let schema = Observed::of(&chunk, 0).resolve(&Limits::default()).unwrap();
+    let schema = ObservedTypes::of(&chunk, 0)
+        .resolve(&Limits::default())
+        .unwrap();
     let batch = conform(&chunk, &schema, &Policy::default()).unwrap();
     validate(&batch);
     let fields = chunk.documents.fields();
@@ -130,7 +132,7 @@ fn every_type_has_its_arrow_type() {
         assert!(matches!(field.data_type(), DataType::Struct(_)));
         assert_eq!(field.extension_type_name(), Some(extension));
     }
-    assert_eq!(TableSchema::given(schema.arrow()).unwrap(), schema);
+    assert_eq!(TableSchema::from_user(schema.arrow()).unwrap(), schema);
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn sparse_columns_are_spread_at_every_level() {
 }
 
 #[test]
-fn given_schemas_cast_only_what_is_exact() {
+fn user_schemas_cast_only_without_loss() {
     let documents = |values: &[Value]| -> Vec<_> {
         values.iter().map(|v| bytes(&[("v", v.clone())])).collect()
     };
@@ -181,7 +183,7 @@ fn given_schemas_cast_only_what_is_exact() {
         (double(f64::NAN), "double NaN"),
         (text("1"), "string"),
     ] {
-        // Alone in its piece and among others: typed columns and tagged ones agree.
+        // A value alone in its piece, and among others: typed and tagged columns agree.
         for documents in [
             documents(std::slice::from_ref(&value)),
             documents(&[int(1), value.clone()]),
@@ -206,7 +208,7 @@ fn given_schemas_cast_only_what_is_exact() {
 }
 
 #[test]
-fn a_given_schema_is_a_projection_at_every_level() {
+fn a_user_schema_is_a_projection_at_every_level() {
     let documents = [
         bytes(&[
             ("x", text("skip")),
@@ -242,9 +244,9 @@ fn a_given_schema_is_a_projection_at_every_level() {
     assert_eq!(whole.column(2).null_count(), 4);
 }
 
-/// Documents kept as BSON (here: too many keys for columns) are read into a given struct as those in columns are.
+/// Documents kept as BSON (here because of too many keys) are read into a struct of the schema like those in columns.
 #[test]
-fn a_given_struct_reads_documents_kept_as_bson() {
+fn a_struct_of_a_user_schema_reads_documents_kept_as_bson() {
     let each = one_of_each();
     let documents: Vec<_> = (0..40)
         .map(|i| {
@@ -329,9 +331,9 @@ fn conflicts_name_the_first_row_id_and_path() {
     );
 }
 
-/// Whatever the schema frozen by a prefix, pieces of any size give the same rows or name the same first conflict.
+/// For any schema inferred from a prefix, pieces of any size give equal rows or the same first conflict.
 #[test]
-fn conflicts_do_not_depend_on_the_cut() {
+fn conflicts_do_not_depend_on_the_split() {
     let mut random = Random(3);
     let mut conflicts = 0;
     for round in 0..150 {
@@ -374,7 +376,7 @@ fn conflicts_do_not_depend_on_the_cut() {
 }
 
 #[test]
-fn what_given_schemas_cannot_hold_is_refused() {
+fn types_that_user_schemas_cannot_hold_are_refused() {
     let schema = Schema::new(vec![Field::new(
         "a",
         DataType::List(Arc::new(Field::new(
@@ -384,7 +386,7 @@ fn what_given_schemas_cannot_hold_is_refused() {
         ))),
         true,
     )]);
-    let error = TableSchema::given(&schema).unwrap_err();
+    let error = TableSchema::from_user(&schema).unwrap_err();
     assert_eq!(
         error.location().path,
         [Step::Key("a".into()), Step::Index(0)]

@@ -1,6 +1,6 @@
-//! The seeds of `make fuzz`, and inputs that once failed, through the same checks.
+//! The checks of `make fuzz` on its seeds and on inputs that failed before.
 //!
-//! `cargo test --test fuzz_seeds -- --ignored` writes the seeds anew.
+//! `cargo test --test fuzz_seeds -- --ignored` rewrites the seeds.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 #[path = "../fuzz/checks.rs"]
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use generate::{document, Random, Shape};
 
-/// Settings: grow documents from the bytes instead of reading them.
+/// Option: grow documents from the bytes instead of reading them.
 const GROW: u8 = 4;
 
 fn seeds() -> PathBuf {
@@ -25,7 +25,7 @@ fn check(data: &[u8]) {
 }
 
 #[test]
-fn seeds_and_regressions_hold() {
+fn seeds_and_regressions_pass_the_checks() {
     let mut files = 0;
     for entry in std::fs::read_dir(seeds()).unwrap() {
         let path = entry.unwrap().path();
@@ -37,7 +37,7 @@ fn seeds_and_regressions_hold() {
 }
 
 #[test]
-fn what_grows_from_random_bytes_holds() {
+fn inputs_grown_from_random_bytes_pass_the_checks() {
     let mut random = Random(1);
     for round in 0..3000 {
         let len = 4 + random.below(400) as usize;

@@ -1,5 +1,5 @@
-//! Bytes that are not BSON: an error that names document, offset and path, wherever the document stands; never a panic, never
-//! a part of a piece.
+//! Bytes that are not BSON give an error with document, offset and path, at any position of the document. They never
+//! cause a panic or a partial piece.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 #[path = "../fuzz/checks.rs"]
@@ -20,7 +20,7 @@ fn good() -> Vec<u8> {
     bytes(&[("_id", int(1)), ("v", text("fine"))])
 }
 
-/// `broken` as the first, a middle and the last document of five.
+/// Returns `broken` as the first, a middle and the last document of five.
 fn placed(broken: &[u8]) -> impl Iterator<Item = (usize, Vec<Vec<u8>>)> + '_ {
     [0, 2, 4].into_iter().map(|place| {
         let mut documents = vec![good(); 5];
@@ -29,7 +29,7 @@ fn placed(broken: &[u8]) -> impl Iterator<Item = (usize, Vec<Vec<u8>>)> + '_ {
     })
 }
 
-/// The error of a piece that holds `broken` at any place, after checking that all ways of reading agree on it.
+/// Returns the error of a piece with `broken` at any position, after checking that all readers report the same error.
 fn refused(broken: &[u8]) -> Error {
     let mut errors = Vec::new();
     for (place, documents) in placed(broken) {
@@ -55,14 +55,14 @@ fn refused(broken: &[u8]) -> Error {
         errors.push(error);
     }
     let last = errors.pop().unwrap();
-    // A length that lies reaches into what follows, so the reason may be another one there; the kind never is.
+    // A wrong length extends into the following bytes, so the reason may differ; the kind is equal.
     for error in errors {
         assert!(matches!(error.kind(), ErrorKind::Decode { .. }), "{error}");
     }
     last
 }
 
-/// The error of reading `documents` as one piece.
+/// Returns the error of reading `documents` as one piece.
 fn read(documents: &[Vec<u8>], framing: Framing, eager: bool) -> Error {
     let mut all = Vec::new();
     for (index, document) in documents.iter().enumerate() {
@@ -80,7 +80,7 @@ fn read(documents: &[Vec<u8>], framing: Framing, eager: bool) -> Error {
     let mut reader = Reader::new(Box::new(ReplySource::new(vec![reply])), options);
     loop {
         match reader.poll(Duration::from_secs(60)) {
-            // Whole documents before one whose own frame is broken are a piece of their own.
+            // Valid documents before one with a malformed frame form a piece.
             Ok(Progress::Chunk(decoded)) => assert_eq!(decoded.first_row, 0),
             Ok(_) => panic!("the end, or nothing"),
             Err(error) => {
@@ -95,7 +95,7 @@ fn with(value: Value) -> Vec<u8> {
     bytes(&[("_id", int(7)), ("v", value)])
 }
 
-/// What each test document is made of: all types, and some of them nested.
+/// The contents of the test documents: all types, some of them nested.
 fn sound() -> Vec<Vec<u8>> {
     let mut documents: Vec<_> = one_of_each().into_iter().map(with).collect();
     let all = one_of_each();
@@ -114,7 +114,7 @@ fn sound() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn every_truncation_and_every_bit_flip_is_judged_as_the_exact_check_judges_it() {
+fn decoder_and_exact_check_agree_on_truncations_and_bit_flips() {
     let mut inputs = 0u32;
     for sound in sound() {
         let flips = (0..sound.len() * 8).map(|bit| {
@@ -130,7 +130,7 @@ fn every_truncation_and_every_bit_flip_is_judged_as_the_exact_check_judges_it() 
             for (_, documents) in placed(&changed) {
                 checks::check_decode(&[&[0, 0, 0][..], &documents.concat()].concat());
             }
-            // With columns of one level only, the same bytes take the way of cells kept as BSON.
+            // With columns of one level only, the same bytes are read as cells kept as BSON.
             checks::check_decode(&[&[0, 1, 0][..], &changed].concat());
             inputs += 7;
         }
@@ -156,7 +156,7 @@ fn every_truncation_of_the_last_document_is_refused() {
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn errors_name_the_fault() {
     let scope = |inner: &[u8]| {
         let body = [&b"\x02\0\0\0f\0"[..], inner].concat();
         (
@@ -257,9 +257,9 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
-fn a_length_that_lies_is_refused() {
+fn wrong_lengths_are_refused() {
     let each = one_of_each();
-    // Where the value's length fields are, from the value's start.
+    // The positions of the value's length fields, from the value's start.
     let fields: [(usize, &[usize]); 8] = [
         (1, &[0]),         // string
         (2, &[0]),         // document
@@ -292,7 +292,7 @@ fn a_length_that_lies_is_refused() {
                         panic!("{error}")
                     };
                     assert!(*offset >= value as u64, "{kind} {lie}: {error}");
-                    // A value too short makes what follows it an element, which may have no key to name.
+                    // If a value is too short, the following bytes form an element, possibly without a key.
                     let short = (0..honest).contains(&lie);
                     assert!(
                         short || error.location().path.first() == Some(&v),
@@ -302,7 +302,7 @@ fn a_length_that_lies_is_refused() {
             }
         }
     }
-    // The document's own length; a frame that is off has neither path nor a sure offset.
+    // The document's own length: an error of the frame has no path and no certain offset.
     for lie in [0, 4, -1, i32::MIN, i32::MAX] {
         let mut broken = good();
         broken[..4].copy_from_slice(&lie.to_le_bytes());
@@ -310,7 +310,7 @@ fn a_length_that_lies_is_refused() {
     }
 }
 
-/// `levels` documents, lists or scopes inside each other; written from both ends, because copying would be quadratic.
+/// Returns `levels` nested documents, lists or scopes, written from both ends because copying would be quadratic.
 fn nested(levels: usize, kind: fn(usize) -> u8) -> Vec<u8> {
     let mut lengths = vec![5i32];
     for level in (1..levels).rev() {
@@ -399,9 +399,9 @@ fn four_gigabytes_in_one_piece_are_refused() {
     );
 }
 
-/// Keys that are not UTF-8 may read as one: then they are one, and the last value wins.
+/// Different keys that are not UTF-8 may decode to equal text. They are then one key, and the last value wins.
 #[test]
-fn keys_that_read_alike_are_one_key() {
+fn keys_with_equal_text_are_one_key() {
     let int = |key: &[u8], value: u8| [&[0x10], key, &[0, value, 0, 0, 0]].concat();
     let framed = |body: Vec<Vec<u8>>| {
         let body = body.concat();

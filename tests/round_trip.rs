@@ -1,4 +1,4 @@
-//! Every document that goes into a Chunk comes out again, byte for byte in normal form, however the input was cut.
+//! Every document decoded into a Chunk is encoded to the same bytes in normal form, for any split of the input.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod generate;
@@ -12,7 +12,7 @@ use data_bridge::raw::{normalise_document, validate, TextPolicy};
 use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
 use generate::{document, Random, Shape};
 
-/// The naive twin: each document alone, straight from bytes to bytes.
+/// The naive twin: converts each document alone, from bytes to bytes.
 fn normal(document: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     normalise_document(document, 1, TextPolicy::Strict, &mut out).unwrap();
@@ -91,7 +91,7 @@ const SHAPES: [Shape; 4] = [
 ];
 
 #[test]
-fn documents_come_back_for_any_cut() {
+fn documents_round_trip_for_any_split() {
     for seed in 0..60 {
         let mut random = Random(seed);
         let shape = SHAPES[seed as usize % SHAPES.len()];
@@ -128,7 +128,7 @@ fn documents_come_back_for_any_cut() {
 }
 
 #[test]
-fn a_sparse_column_costs_a_cell_and_not_a_row() {
+fn a_sparse_column_takes_memory_per_cell() {
     use data_bridge::chunk::Placement;
     let int = |key: &str| [&[0x10], key.as_bytes(), &[0, 1, 0, 0, 0]].concat();
     let documents: Vec<_> = (0..4000)
@@ -156,7 +156,7 @@ fn a_sparse_column_costs_a_cell_and_not_a_row() {
 }
 
 #[test]
-fn the_first_malformed_document_is_named_wherever_batches_end() {
+fn the_first_malformed_document_is_named_at_any_batch_size() {
     let good = generate::framed(b"\x10_id\0\x01\0\0\0");
     let bad = generate::framed(b"\x10_id\0\x07\0\0\0\x08ok\0\x02");
     let worse = vec![4, 0, 0, 0];
@@ -186,7 +186,7 @@ fn the_first_malformed_document_is_named_wherever_batches_end() {
             }
         }
     }
-    // The error of a value names key, offset and _id too.
+    // The error of a value also has key, offset and _id.
     let error = decode(&bad, &[0], &DecodeOptions::default()).unwrap_err();
     assert_eq!(
         error.to_string(),

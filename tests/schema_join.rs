@@ -1,16 +1,16 @@
-//! Joining what was seen: the rules for every pair of types, limits, and independence of how a result is cut.
+//! Joins of observed types: the rules for every pair of types, limits, and independence of the split of a result.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod schema_documents;
 
 use data_bridge::chunk::Marker;
 use data_bridge::error::ErrorKind;
-use data_bridge::schema::{Kind, Limits, Observed, Part};
+use data_bridge::schema::{Kind, Limits, ObservedTypes, SchemaStep};
 use schema_documents::*;
 
 const TYPES: usize = 21;
 
-/// The kind of a column that holds only the value numbered `i` of `one_of_each`.
+/// Returns the kind of a column that holds only the value numbered `i` of `one_of_each`.
 fn alone(i: usize) -> Kind {
     match i {
         0 => Kind::Double,
@@ -236,16 +236,16 @@ fn too_many_keys_are_mixed_below_and_refused_at_the_top() {
 }
 
 #[test]
-fn any_cut_gives_the_same_schema_and_table() {
+fn any_split_gives_the_same_schema_and_table() {
     let mut random = Random(7);
     for round in 0..60 {
         let documents = random.documents(if round % 10 == 0 { 300 } else { 40 });
         let limits = Limits::default();
         let (schema, batch) = table(&documents, documents.len(), &limits);
         for size in [1, 2, 3, 17, 100] {
-            let (other, cut) = table(&documents, size, &limits);
+            let (other, joined) = table(&documents, size, &limits);
             assert_eq!(schema, other, "round {round}, pieces of {size}");
-            assert_eq!(batch, cut, "round {round}, pieces of {size}");
+            assert_eq!(batch, joined, "round {round}, pieces of {size}");
         }
     }
 }
@@ -256,10 +256,10 @@ fn joining_is_associative() {
     let limits = Limits::default();
     for _ in 0..40 {
         let documents = random.documents(30);
-        let parts: Vec<Observed> = documents
+        let parts: Vec<ObservedTypes> = documents
             .chunks(10)
             .zip([0, 10, 20])
-            .map(|(piece, first)| Observed::of(&chunk(piece), first))
+            .map(|(piece, first)| ObservedTypes::of(&chunk(piece), first))
             .collect();
         let [a, b, c] = [0, 1, 2].map(|i: usize| parts[i].clone());
         let mut left = a.clone();
@@ -271,14 +271,14 @@ fn joining_is_associative() {
         right.join(tail.clone());
         assert_eq!(left, right);
 
-        // The whole, and parts that were pruned on the way, say the same.
-        let mut whole = Observed::of(&chunk(&documents), 0);
+        // The whole result and parts that were pruned between joins give the same schema.
+        let mut whole = ObservedTypes::of(&chunk(&documents), 0);
         assert_eq!(
             whole.resolve(&limits).unwrap(),
             left.resolve(&limits).unwrap()
         );
-        assert_eq!(whole.findings(&limits), left.findings(&limits));
-        let mut pruned = Observed::default();
+        assert_eq!(whole.widened_paths(&limits), left.widened_paths(&limits));
+        let mut pruned = ObservedTypes::default();
         for part in parts {
             pruned.join(part);
             pruned.prune(&limits);
@@ -291,7 +291,7 @@ fn joining_is_associative() {
 }
 
 #[test]
-fn findings_say_what_differed_where_first() {
+fn widened_paths_name_the_first_difference() {
     let documents = [
         bytes(&[("_id", text("x")), ("a", int(1))]),
         bytes(&[("_id", text("y")), ("l", list(&[])), ("a", int(2))]),
@@ -304,17 +304,17 @@ fn findings_say_what_differed_where_first() {
     ];
     for size in 1..=4 {
         let (_, seen) = observed(&documents, size, &Limits::default());
-        let found = seen.findings(&Limits::default());
+        let found = seen.widened_paths(&Limits::default());
         assert_eq!(found.len(), 2);
         let a = &found[0];
-        assert_eq!(a.path, [Part::Key(key("a"))]);
+        assert_eq!(a.path, [SchemaStep::Key(key("a"))]);
         assert_eq!(a.kind, Kind::Int64);
         assert_eq!([a.types[0].count, a.types[1].count], [2, 1]);
         let second = a.types[1].first.as_ref().unwrap();
         assert_eq!(second.row, 2);
         assert_eq!(second.id.as_ref().unwrap().to_string(), "\"z\"");
         let l = &found[1];
-        assert_eq!(l.path, [Part::Key(key("l")), Part::Items]);
+        assert_eq!(l.path, [SchemaStep::Key(key("l")), SchemaStep::Items]);
         assert_eq!(l.kind, Kind::Mixed);
         assert_eq!(l.types[1].count, 2);
         assert_eq!(l.types[1].first.as_ref().unwrap().row, 2);

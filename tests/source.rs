@@ -1,4 +1,4 @@
-//! The source against a real server, given by `MONGODB_URI`: a replica set that allows test commands.
+//! Tests of the source against a real server, a replica set with test commands at `MONGODB_URI`.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 #![cfg(feature = "mongodb")]
 
@@ -19,7 +19,8 @@ const DATABASE: &str = "data_bridge_source";
 const ROWS: i32 = 10_000;
 const LONG: Duration = Duration::from_secs(30);
 
-/// A second client, to set the stage and to look at the server with. Tests take turns: they count the server's cursors.
+/// A second client that prepares and observes the server. Tests run one at a time, because they count the server's
+/// cursors.
 struct Observer {
     runtime: Runtime,
     client: mongodb::Client,
@@ -54,7 +55,7 @@ impl Observer {
             .unwrap()
     }
 
-    /// How often a command was run.
+    /// Returns the number of times that a command was run.
     fn count(&self, command: &str) -> i64 {
         let status = self.admin(doc! {"serverStatus": 1});
         let metrics = status.get_document("metrics").unwrap();
@@ -171,7 +172,7 @@ fn ids(reply: &[u8]) -> Vec<i32> {
     ids
 }
 
-/// Reads to the end or the first error; the `_id`s seen and how it ended.
+/// Reads to the end or the first error; returns the `_id`s and the outcome.
 fn drain(source: &mut CursorSource) -> (Vec<i32>, Result<()>) {
     let mut seen = Vec::new();
     let begun = Instant::now();
@@ -238,7 +239,7 @@ fn every_document_in_order_at_any_batch_size() {
 }
 
 #[test]
-fn options_reach_the_server() {
+fn options_are_sent_to_the_server() {
     let (_turn, _) = stage();
     let client = client();
     let options = doc! {"sort": {"_id": -1}, "skip": 2, "limit": 3, "projection": {"_id": 1}, "hint": {"_id": 1},
@@ -294,13 +295,13 @@ fn refusals_of_the_server_are_operation_errors() {
     };
     assert_eq!((*code, code_name.as_str()), (2, "BadValue"));
     assert!(message.contains("$nonsense"), "{message}");
-    // Nothing is left to kill, and the session is in use by others again.
+    // No cursor remains to be killed, and other queries use the session again.
     sleep(Duration::from_millis(100));
     assert_eq!(observer.count("killSessions"), kills);
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_at_once() {
+fn invalid_queries_are_refused_before_they_are_sent() {
     let (_turn, _) = stage();
     let client = client();
     let read = Read::default();
@@ -348,7 +349,7 @@ fn a_refused_port_fails_within_server_selection() {
     );
 }
 
-/// What use of a closed client says, whether it was closed before or meanwhile.
+/// The error of a closed client, closed before or during the call.
 fn closed() -> ErrorKind {
     ErrorKind::Connection("the client is closed".into())
 }
@@ -372,7 +373,7 @@ fn stopping_does_not_wait_for_a_connection() {
 }
 
 #[test]
-fn a_wrong_set_name_is_said() {
+fn a_wrong_replica_set_name_is_reported() {
     let (_turn, _) = stage();
     let (hosts, _) = uri()
         .split_once("/?")
@@ -417,12 +418,12 @@ fn dropping_a_source_kills_its_cursor() {
         });
         println!("killed after {:?}", begun.elapsed());
     }
-    // The connection and the client are still good.
+    // The connection and the client remain usable.
     drain(&mut find(&client, doc! {}, doc! {}, true)).1.unwrap();
 }
 
 #[test]
-fn dropping_a_source_ends_a_query_under_way() {
+fn dropping_a_source_ends_a_query_in_flight() {
     let (_turn, observer) = stage();
     let client = client();
     let before = observer.open_cursors();
@@ -438,7 +439,7 @@ fn dropping_a_source_ends_a_query_under_way() {
     eventually("stopped", Duration::from_secs(1), || {
         !observer.running("slow find")
     });
-    // The same in the middle of a getMore.
+    // The same fault during a getMore.
     let mut source = find(
         &client,
         slow,
@@ -490,7 +491,7 @@ fn a_lost_get_more_is_final() {
 }
 
 #[test]
-fn a_lost_find_is_tried_again() {
+fn a_lost_find_is_retried() {
     let (_turn, observer) = stage();
     let data = doc! {"failCommands": ["find"], "closeConnection": true};
     let _fault = observer.fail(doc! {"times": 1}, data);
@@ -500,7 +501,7 @@ fn a_lost_find_is_tried_again() {
 }
 
 #[test]
-fn deadlines_pass() {
+fn deadlines_expire() {
     let (_turn, observer) = stage();
     let before = observer.open_cursors();
     for command in ["find", "getMore"] {
@@ -533,7 +534,7 @@ fn deadlines_pass() {
 }
 
 #[test]
-fn the_reader_may_take_its_time() {
+fn a_slow_reader_does_not_exhaust_the_deadline() {
     let (_turn, _) = stage();
     let budget = prefetch_bytes();
     set_prefetch_bytes(1);
@@ -562,7 +563,7 @@ fn the_budget_is_in_bytes() {
     let (_turn, observer) = stage();
     let budget = prefetch_bytes();
     set_prefetch_bytes(1_000_000);
-    // A document is about 950 bytes, a reply of 100 about 95 kB: 10 replies fit.
+    // A document has about 950 bytes, a reply of 100 about 95 kB: 10 replies fit.
     let mut source = find(&client(), doc! {}, doc! {"batchSize": 100}, true);
     set_prefetch_bytes(budget);
     let before = observer.get_mores();
@@ -604,7 +605,7 @@ fn closing_a_client_ends_its_runs() {
 }
 
 #[test]
-fn leaving_the_process_kills_cursors() {
+fn process_exit_kills_cursors() {
     let (_turn, observer) = stage();
     let before = observer.open_cursors();
     let client = client();
@@ -622,7 +623,7 @@ fn leaving_the_process_kills_cursors() {
 }
 
 #[test]
-fn commands_answer() {
+fn commands_return_replies() {
     let (_turn, _) = stage();
     let client = client();
     let read = Read {
@@ -698,7 +699,7 @@ fn sessions_and_transactions() {
     let Arrival::Reply(first) = source.poll(LONG).unwrap() else {
         panic!("no reply");
     };
-    // Another operation of the session while its cursor is read, and a write it must not see.
+    // Another operation of the session during the read, and a write that the read must not see.
     let rows = observer
         .client
         .database(DATABASE)
@@ -773,7 +774,7 @@ fn write(client: &Client, command: Document, retry: bool) -> Result<Document> {
 }
 
 #[test]
-fn a_write_is_sent_again_and_done_once() {
+fn a_retried_write_is_applied_once() {
     let (_turn, observer) = stage();
     let client = client();
     let increment = doc! {"update": "writes", "updates": [

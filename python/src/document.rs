@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use data_bridge::chunk::{encode_document, write_json, Cell, JsonMode};
-use data_bridge::raw::with_elements_of;
+use data_bridge::raw::splice_elements;
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::intern;
@@ -182,7 +182,7 @@ impl Document {
         keys: Vec<PyBackedStr>,
     ) -> PyResult<Bound<'py, PyBytes>> {
         let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
-        let spliced = with_elements_of(&self.bson(py)?, written, &keys)
+        let spliced = splice_elements(&self.bson(py)?, written, &keys)
             .map_err(|malformed| PyValueError::new_err(malformed.reason))?;
         Ok(PyBytes::new(py, &spliced))
     }

@@ -4,7 +4,9 @@ use arrow_schema::DataType;
 use data_bridge::conform::{OnConflict, Policy, UnknownKeys};
 use data_bridge::error::Result;
 use data_bridge::reader::{BatchStream, ResultSet};
-use data_bridge::schema::{Decimals, Kind, Mixed, Representation, Store, Strings, TableSchema};
+use data_bridge::schema::{
+    DecimalForm, Kind, MixedForm, Representation, StorageForm, StringLayout, TableSchema,
+};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -71,8 +73,10 @@ impl Form {
     /// Batches of the given schema, or of the one that `infer_rows` documents show.
     pub fn stream(&self, infer_rows: u64) -> BatchStream {
         match &self.given {
-            Some(given) => BatchStream::given(given.clone(), self.on_conflict),
-            None => BatchStream::inferred(infer_rows, self.on_conflict, self.representation),
+            Some(given) => BatchStream::with_user_schema(given.clone(), self.on_conflict),
+            None => {
+                BatchStream::with_inferred_schema(infer_rows, self.on_conflict, self.representation)
+            }
         }
     }
 }
@@ -97,8 +101,8 @@ impl Form {
             uuid: store("uuid", uuid, "string")?,
             decimal: decimals(decimal)?,
             mixed: match mixed {
-                "extension" => Mixed::Extension,
-                "json" => Mixed::Json,
+                "extension" => MixedForm::Extension,
+                "json" => MixedForm::Json,
                 other => {
                     return Err(PyValueError::new_err(format!(
                         "mixed must be \"extension\" or \"json\", got {other:?}"
@@ -106,9 +110,9 @@ impl Form {
                 }
             },
             strings: match strings {
-                "utf8" => Strings::Utf8,
-                "large" => Strings::Large,
-                "view" => Strings::View,
+                "utf8" => StringLayout::Utf8,
+                "large" => StringLayout::Large,
+                "view" => StringLayout::View,
                 other => {
                     return Err(PyValueError::new_err(format!(
                         "strings must be \"utf8\", \"large\" or \"view\", got {other:?}"
@@ -127,7 +131,7 @@ impl Form {
             }
         };
         let given = schema.map(|schema| {
-            let given = TableSchema::given(&schema.0)?.represented(&representation);
+            let given = TableSchema::from_user(&schema.0)?.represented(&representation);
             match on_conflict {
                 OnConflict::Rescue => given.with_rescued(),
                 OnConflict::Error | OnConflict::Null => Ok(given),
@@ -152,8 +156,8 @@ impl Form {
     /// that it need not lay it out anew.
     fn with_views(&self) -> Form {
         let mut form = self.clone();
-        if form.given.is_none() && form.representation.strings == Strings::Utf8 {
-            form.representation.strings = Strings::View;
+        if form.given.is_none() && form.representation.strings == StringLayout::Utf8 {
+            form.representation.strings = StringLayout::View;
         }
         form
     }
@@ -168,20 +172,20 @@ impl Form {
     }
 }
 
-fn store(option: &str, value: &str, text: &str) -> PyResult<Store> {
+fn store(option: &str, value: &str, text: &str) -> PyResult<StorageForm> {
     match value {
-        "extension" => Ok(Store::Extension),
-        "binary" => Ok(Store::Bytes),
-        value if value == text => Ok(Store::Text),
+        "extension" => Ok(StorageForm::Extension),
+        "binary" => Ok(StorageForm::Bytes),
+        value if value == text => Ok(StorageForm::Text),
         other => Err(PyValueError::new_err(format!(
             "{option} must be \"extension\", \"binary\" or {text:?}, got {other:?}"
         ))),
     }
 }
 
-fn decimals(value: &str) -> PyResult<Decimals> {
+fn decimals(value: &str) -> PyResult<DecimalForm> {
     let fixed = |kind: &DataType, rounded| match kind {
-        DataType::Decimal128(precision, scale) => Some(Decimals::Fixed {
+        DataType::Decimal128(precision, scale) => Some(DecimalForm::Fixed {
             precision: *precision,
             scale: *scale,
             rounded,
@@ -189,11 +193,11 @@ fn decimals(value: &str) -> PyResult<Decimals> {
         _ => None,
     };
     let found = match value {
-        "extension" => Some(Decimals::Extension),
-        "binary" => Some(Decimals::Bytes),
-        "string" => Some(Decimals::Text),
-        name => match Kind::named(name) {
-            Some(Kind::Plain(kind)) => fixed(&kind, false),
+        "extension" => Some(DecimalForm::Extension),
+        "binary" => Some(DecimalForm::Bytes),
+        "string" => Some(DecimalForm::Text),
+        name => match Kind::from_name(name) {
+            Some(Kind::ArrowOnly(kind)) => fixed(&kind, false),
             Some(Kind::Rounded(kind)) => fixed(&kind, true),
             _ => None,
         },

@@ -17,7 +17,7 @@ pub(crate) fn from_mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Schema> {
     let mut path = Vec::new();
     let fields = fields(mapping, &mut path)?;
     // Checked here, where the line that wrote it is still on the stack.
-    let schema = TableSchema::given(&ArrowSchema::new(fields));
+    let schema = TableSchema::from_user(&ArrowSchema::new(fields));
     let schema = schema.map_err(|error| to_pyerr(mapping.py(), error))?;
     Ok(Schema(schema.arrow().clone()))
 }
@@ -51,7 +51,7 @@ fn field(name: &str, given: &Bound<'_, PyAny>, path: &mut Vec<String>) -> PyResu
         };
     }
     if let Ok(text) = given.cast::<PyString>() {
-        return match Kind::named(text.to_str()?) {
+        return match Kind::from_name(text.to_str()?) {
             Some(kind) => Ok(kind.field(name)),
             None => Err(PyValueError::new_err(format!(
                 "no type is called {:?} (schema path {})",
@@ -120,7 +120,7 @@ fn of_class(class: &Bound<'_, PyType>) -> PyResult<Option<Kind>> {
         }
     }
     if class.is(&class.py().import("datetime")?.getattr("date")?) {
-        return Ok(Kind::named("date32"));
+        return Ok(Kind::from_name("date32"));
     }
     Ok(None)
 }

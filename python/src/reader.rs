@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use data_bridge::error::Error;
 use data_bridge::reader::{
-    conflicts_of, max_result_bytes, BytesSource, Decoded, FileSource, ReaderOptions,
+    conflicts_in, max_result_bytes, BytesSource, Decoded, FileSource, ReaderOptions,
     ResultSetBuilder, Source,
 };
 use data_bridge::schema::TableSchema;
@@ -226,7 +226,7 @@ impl Reader {
 fn conflicts(run: &Run, schema: &TableSchema) -> data_bridge::error::Result<Look<Vec<Error>>> {
     Ok(match run.look()? {
         Look::Found(decoded) => {
-            Look::Found(conflicts_of(&decoded.chunk, decoded.first_row, schema)?)
+            Look::Found(conflicts_in(&decoded.chunk, decoded.first_row, schema)?)
         }
         Look::Pending => Look::Pending,
         Look::End => Look::End,

@@ -6,7 +6,9 @@ use data_bridge::chunk::DuplicateKey;
 use data_bridge::conform::Action;
 use data_bridge::error::Step;
 use data_bridge::reader::Report;
-use data_bridge::schema::{Finding, Kind, Limits, Observed, Part, Reason, TypeSeen};
+use data_bridge::schema::{
+    Kind, Limits, MixedReason, ObservedTypes, SchemaStep, TypeCount, WidenedPath,
+};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyList, PyTuple};
 
@@ -25,7 +27,7 @@ fn name(action: Action) -> &'static str {
 pub(crate) fn to_dict<'py>(
     py: Python<'py>,
     report: &Report,
-    observed: Option<&Observed>,
+    observed: Option<&ObservedTypes>,
     finished: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
     let values = PyDict::new(py);
@@ -40,24 +42,27 @@ pub(crate) fn to_dict<'py>(
     values.set_item("seconds", seconds)?;
     values.set_item("duplicates", report.duplicates)?;
     let paths = PyList::empty(py);
-    let findings = observed.map(|observed| observed.findings(&Limits::default()));
-    for finding in findings.unwrap_or_default() {
-        paths.append(entry(py, &finding)?)?;
+    let widened = observed.map(|observed| observed.widened_paths(&Limits::default()));
+    for widened_path in widened.unwrap_or_default() {
+        paths.append(entry(py, &widened_path)?)?;
     }
     let unlisted = PyDict::new(py);
-    for listed in [report.misfits.conflicts(), report.misfits.rounded()] {
-        for (path, misfit) in listed.found() {
-            let (types, first) = (&misfit.types, misfit.types.first());
-            paths.append(row(py, path, types, name(misfit.action), types, first)?)?;
+    for listed in [
+        report.conflict_counts.conflicts(),
+        report.conflict_counts.rounded(),
+    ] {
+        for (path, conflict) in listed.found() {
+            let (types, first) = (&conflict.types, conflict.types.first());
+            paths.append(row(py, path, types, name(conflict.action), types, first)?)?;
         }
-        if let Some((action, count)) = listed.elsewhere() {
+        if let Some((action, count)) = listed.unlisted() {
             unlisted.set_item(name(action), count)?;
         }
     }
     for (path, key) in report.duplicate_keys.found() {
         paths.append(duplicate(py, path, key)?)?;
     }
-    match report.duplicate_keys.elsewhere() {
+    match report.duplicate_keys.unlisted() {
         0 => {}
         count => unlisted.set_item(DUPLICATE_KEY, count)?,
     }
@@ -70,29 +75,41 @@ pub(crate) fn to_dict<'py>(
 }
 
 /// A path that was widened or is mixed; counted is what differs from the first type.
-fn entry<'py>(py: Python<'py>, finding: &Finding) -> PyResult<Bound<'py, PyDict>> {
-    let mixed = finding.kind == Kind::Mixed;
+fn entry<'py>(py: Python<'py>, widened_path: &WidenedPath) -> PyResult<Bound<'py, PyDict>> {
+    let mixed = widened_path.kind == Kind::Mixed;
     let action = if mixed { "mixed" } else { "widened" };
-    let others = finding.types.get(1..).unwrap_or_default();
+    let others = widened_path.types.get(1..).unwrap_or_default();
     // Where it first differed from what the first document showed.
-    let first = finding.types.get(1).or(finding.types.first());
-    let values = row(py, &finding.path, &finding.types, action, others, first)?;
-    if let Some(reason) = finding.reason {
-        values.set_item("reason", text(reason))?;
+    let first = widened_path.types.get(1).or(widened_path.types.first());
+    let values = row(
+        py,
+        &widened_path.path,
+        &widened_path.types,
+        action,
+        others,
+        first,
+    )?;
+    if let Some(reason) = widened_path.reason {
+        values.set_item("reason", reason_text(reason))?;
     }
     Ok(values)
 }
 
-fn text(reason: Reason) -> String {
+fn reason_text(reason: MixedReason) -> String {
     match reason {
-        Reason::Inexact => "an integer that no double holds".into(),
-        Reason::Keys(most) => format!("more than {} different keys", thousands(most)),
-        Reason::Levels(most) => format!("on level {most} of nesting, the last of a table"),
-        Reason::Empty => "always empty".into(),
-        Reason::Table => "mixed in the table it came from".into(),
+        MixedReason::Inexact => "an integer that no double holds".into(),
+        MixedReason::TooManyKeys(limit) => {
+            format!("more than {} different keys", thousands(limit))
+        }
+        MixedReason::TooDeep(limit) => {
+            format!("on level {limit} of nesting, the last of a table")
+        }
+        MixedReason::Empty => "always empty".into(),
+        MixedReason::MixedInTable => "mixed in the table it came from".into(),
     }
 }
 
+/// Formats `number` with separators of thousands.
 fn thousands(number: usize) -> String {
     match number / 1000 {
         0 => number.to_string(),
@@ -103,15 +120,15 @@ fn thousands(number: usize) -> String {
 /// One path: where, what it was, what became of it.
 fn row<'py>(
     py: Python<'py>,
-    path: &[Part],
-    types: &[TypeSeen],
+    path: &[SchemaStep],
+    types: &[TypeCount],
     action: &str,
-    counted: &[TypeSeen],
-    first: Option<&TypeSeen>,
+    counted: &[TypeCount],
+    first: Option<&TypeCount>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let steps = path.iter().map(|part| match part {
-        Part::Key(key) => Some(key),
-        Part::Items => None,
+        SchemaStep::Key(key) => Some(key),
+        SchemaStep::Items => None,
     });
     let values = PyDict::new(py);
     values.set_item("path", path_of(py, steps)?)?;

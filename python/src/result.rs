@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::SchemaRef;
-use data_bridge::conform::{chunks_from_batch, Misfits};
+use data_bridge::conform::{chunks_from_batch, ConflictCounts};
 use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
@@ -38,7 +38,7 @@ pub(crate) struct ResultData {
     /// The table with the types that were found; made once.
     table: Mutex<Option<Table>>,
     seconds_conforming: Mutex<f64>,
-    misfits: Mutex<Misfits>,
+    conflict_counts: Mutex<ConflictCounts>,
 }
 
 impl ResultData {
@@ -47,7 +47,7 @@ impl ResultData {
             rows: Arc::new(Rows::new(set, codec)),
             table: Mutex::new(None),
             seconds_conforming: Mutex::new(0.0),
-            misfits: Mutex::default(),
+            conflict_counts: Mutex::default(),
         }
     }
 
@@ -93,7 +93,7 @@ impl ResultData {
         }
         *lock(&self.seconds_conforming) += made.seconds;
         // Of the latest table: made twice, the same misfits would count twice.
-        *lock(&self.misfits) = made.misfits;
+        *lock(&self.conflict_counts) = made.conflict_counts;
         Ok(Table {
             schema: arrow,
             batches: made.batches,
@@ -226,7 +226,7 @@ impl ResultData {
         let set = self.rows.set();
         let mut report = set.report().clone();
         report.seconds_conforming += *lock(&self.seconds_conforming);
-        report.misfits = lock(&self.misfits).clone();
+        report.conflict_counts = lock(&self.conflict_counts).clone();
         report::to_dict(py, &report, Some(set.observed()), true)
     }
 }

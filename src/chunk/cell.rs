@@ -1,4 +1,4 @@
-//! How a value is read from a Chunk: one `Cell`, whatever column it stands in.
+//! The value of a cell of a Chunk: one `Cell` type for every kind of column.
 
 use std::sync::Arc;
 
@@ -65,7 +65,7 @@ pub enum Cell<'a> {
     Timestamp {
         /// Seconds since 1970.
         time: u32,
-        /// Counts within the second.
+        /// Ordinal within the second.
         increment: u32,
     },
     /// int64
@@ -110,7 +110,7 @@ pub enum ListCell<'a> {
 pub type Entry<'a> = (&'a str, Cell<'a>);
 
 impl Column {
-    /// The value at `row`: [`Cell::Null`] for null and for missing.
+    /// Returns the value at `row`: [`Cell::Null`] for null and for missing.
     #[inline]
     pub fn cell(&self, row: usize) -> Cell<'_> {
         match self.slot(row) {
@@ -121,7 +121,7 @@ impl Column {
 }
 
 impl Values {
-    /// The value in `slot`: [`Cell::Null`] for null and for missing.
+    /// Returns the value in `slot`: [`Cell::Null`] for null and for missing.
     pub fn cell(&self, slot: usize) -> Cell<'_> {
         macro_rules! some {
             ($array:expr, $cell:expr) => {
@@ -225,13 +225,13 @@ fn timestamp<'a>(value: u64) -> Cell<'a> {
     }
 }
 
-/// The bytes of a column whose width is `N`.
+/// Returns the bytes of a value of width `N`.
 fn fixed<const N: usize>(bytes: &[u8]) -> [u8; N] {
     array(bytes, 0).unwrap_or([0; N])
 }
 
 impl<'a> Cell<'a> {
-    /// The value in `bytes`, which is in normal form (written by this crate).
+    /// Reads the value in `bytes`, which this crate wrote in normal form.
     pub fn from_bson(kind: ElementType, bytes: &'a [u8]) -> Cell<'a> {
         match kind {
             ElementType::Double => Cell::Double(f64::from_le_bytes(fixed(bytes))),
@@ -279,7 +279,7 @@ impl<'a> Cell<'a> {
         }
     }
 
-    /// The type this value has on the wire.
+    /// The wire type of this value.
     pub fn element_type(&self) -> ElementType {
         match self {
             Cell::Null => ElementType::Null,
@@ -307,7 +307,8 @@ impl<'a> Cell<'a> {
     }
 }
 
-/// Text of bytes in normal form. These are valid; were they not, it would be a bug, and must not be a panic.
+/// Decodes text in normal form. Normal form is valid UTF-8; if a bug breaks that rule, the result is empty and not a
+/// panic.
 fn text(bytes: &[u8]) -> &str {
     simdutf8::basic::from_utf8(bytes).unwrap_or_default()
 }

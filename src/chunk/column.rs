@@ -1,4 +1,4 @@
-//! A column: cells of one wire type, or of several with a tag each.
+//! A column: cells of one wire type, or of several types with a tag each.
 
 use std::sync::Arc;
 
@@ -11,30 +11,31 @@ use arrow_buffer::{NullBuffer, OffsetBuffer};
 use super::Documents;
 use crate::raw::ElementType;
 
-/// The cells under one path.
+/// The cells at one path.
 ///
-/// A slot without a value is either missing or null; the shape of its document says which (a list has no missing items).
+/// A slot without a value is either missing or null; the shape of its document distinguishes the two. A list has no
+/// missing items.
 #[derive(Debug)]
 pub struct Column {
     placement: Placement,
     values: Values,
 }
 
-/// Where the cells of a column stand.
+/// The rows of a column's slots.
 #[derive(Debug)]
 pub enum Placement {
-    /// One slot a row.
+    /// One slot per row.
     Dense,
     /// Only the rows that have a cell (null or not), ascending; all other rows are missing.
     Sparse {
         /// Row numbers.
         rows: Vec<u32>,
-        /// The number of rows there are.
+        /// The number of rows of the column.
         len: usize,
     },
 }
 
-/// The cells themselves, in wire types. Slots that are null in the Arrow sense are null or missing.
+/// The cells in wire types. Slots that are null in the Arrow sense are null or missing.
 #[derive(Debug)]
 pub enum Values {
     /// No cell has a value.
@@ -43,18 +44,18 @@ pub enum Values {
     Double(Float64Array),
     /// string
     String(StringArray),
-    /// Embedded documents; rows of `documents` and slots of this column are the same.
+    /// Embedded documents; slots of this column are rows of `documents`.
     Document {
-        /// Which slots hold a document.
+        /// The slots that hold a document.
         nulls: Option<NullBuffer>,
-        /// Their contents.
+        /// The contents of the documents.
         documents: Arc<Documents>,
     },
     /// Lists; null items are null slots of `items`.
     List {
-        /// Which slots hold a list.
+        /// The slots that hold a list.
         nulls: Option<NullBuffer>,
-        /// Where each list starts and ends in `items`.
+        /// The range of each list in `items`.
         offsets: OffsetBuffer<i32>,
         /// All items.
         items: Arc<Column>,
@@ -63,9 +64,9 @@ pub enum Values {
     Binary(BinaryArray),
     /// Binary of any subtypes; both arrays have the same nulls. Subtype 2 without its inner length.
     Subtyped {
-        /// The subtype of each.
+        /// The subtype of each value.
         subtypes: UInt8Array,
-        /// The bytes of each.
+        /// The bytes of each value.
         bytes: BinaryArray,
     },
     /// Binary, all of subtype 4 and 16 bytes.
@@ -78,16 +79,16 @@ pub enum Values {
     DateTime(TimestampMillisecondArray),
     /// Regular expressions; both arrays have the same nulls.
     Regex {
-        /// The pattern of each.
+        /// The pattern of each value.
         pattern: StringArray,
-        /// The options of each, as sent.
+        /// The options of each value, as sent.
         options: StringArray,
     },
     /// dbPointer; both arrays have the same nulls.
     DbPointer {
-        /// The namespace of each.
+        /// The namespace of each value.
         namespace: StringArray,
-        /// The ObjectId of each.
+        /// The ObjectId of each value.
         id: FixedSizeBinaryArray,
     },
     /// JavaScript
@@ -96,9 +97,9 @@ pub enum Values {
     Symbol(StringArray),
     /// JavaScript with a scope; both arrays have the same nulls.
     CodeWithScope {
-        /// The code of each.
+        /// The code of each value.
         code: StringArray,
-        /// The scope of each: a BSON document in normal form.
+        /// The scope of each value: a BSON document in normal form.
         scope: BinaryArray,
     },
     /// int32
@@ -115,7 +116,7 @@ pub enum Values {
     Tagged(Tagged),
 }
 
-/// A BSON type that has one value only.
+/// A BSON type with a single value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// undefined
@@ -132,14 +133,15 @@ pub struct Tagged {
     tags: Vec<u8>,
     offsets: Vec<u32>,
     bytes: Vec<u8>,
-    stored: bool,
+    /// True for cells of a table in which they were mixed.
+    mixed_in_table: bool,
 }
 
 impl Tagged {
-    /// The tag of a slot that is missing.
+    /// The tag of a missing slot.
     pub const MISSING: u8 = 0;
 
-    /// No cells, room for `cells` of them.
+    /// Returns an empty column with capacity for `cells` cells.
     pub fn with_capacity(cells: usize) -> Self {
         let mut offsets = Vec::with_capacity(cells + 1);
         offsets.push(0);
@@ -147,21 +149,21 @@ impl Tagged {
             tags: Vec::with_capacity(cells),
             offsets,
             bytes: Vec::new(),
-            stored: false,
+            mixed_in_table: false,
         }
     }
 
-    /// The same for cells of a table in which they were BSON.
-    pub fn of_table(cells: usize) -> Self {
+    /// Returns an empty column for cells of a table in which they were mixed.
+    pub fn mixed_in_table(cells: usize) -> Self {
         Tagged {
-            stored: true,
+            mixed_in_table: true,
             ..Tagged::with_capacity(cells)
         }
     }
 
-    /// Return whether these cells come from a table in which they were BSON, not from documents.
-    pub fn is_of_table(&self) -> bool {
-        self.stored
+    /// Returns whether the cells come from a table in which they were mixed, not from documents.
+    pub fn is_mixed_in_table(&self) -> bool {
+        self.mixed_in_table
     }
 
     /// The number of slots.
@@ -169,12 +171,12 @@ impl Tagged {
         self.tags.len()
     }
 
-    /// Whether there are no slots.
+    /// Returns whether there are no slots.
     pub fn is_empty(&self) -> bool {
         self.tags.is_empty()
     }
 
-    /// The size of all cells in bytes; the offsets between them take 32 bits.
+    /// The size of all cells in bytes; the offsets between cells are 32 bits wide.
     pub fn byte_len(&self) -> usize {
         self.bytes.len()
     }
@@ -182,7 +184,7 @@ impl Tagged {
     /// Appends a slot: `write` appends the value's bytes in normal form.
     ///
     /// # Errors
-    /// Whatever `write` gives; the slot is then not appended.
+    /// The error of `write`; the slot is then not appended.
     pub fn push_with<E>(
         &mut self,
         tag: u8,
@@ -198,13 +200,13 @@ impl Tagged {
         Ok(())
     }
 
-    /// Appends a slot that is missing.
+    /// Appends a missing slot.
     pub fn push_missing(&mut self) {
         self.tags.push(Self::MISSING);
         self.offsets.push(self.bytes.len() as u32);
     }
 
-    /// The type and bytes of a slot; `None` where it is missing.
+    /// The type and bytes of a slot; `None` if it is missing.
     #[inline]
     pub fn get(&self, slot: usize) -> Option<(ElementType, &[u8])> {
         let kind = ElementType::from_byte(self.tags[slot])?;
@@ -226,7 +228,7 @@ impl Tagged {
 }
 
 impl Column {
-    /// A column with one slot a row.
+    /// Returns a column with one slot per row.
     pub fn dense(values: Values) -> Self {
         Column {
             placement: Placement::Dense,
@@ -234,7 +236,7 @@ impl Column {
         }
     }
 
-    /// A column of `len` rows with slots at `rows` only.
+    /// Returns a column of `len` rows with slots at `rows` only.
     ///
     /// # Panics
     /// When `rows` and `values` differ in length, or a row is not below `len`.
@@ -255,22 +257,22 @@ impl Column {
         }
     }
 
-    /// Whether there are no rows.
+    /// Returns whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Where the cells stand.
+    /// The rows of the slots.
     pub fn placement(&self) -> &Placement {
         &self.placement
     }
 
-    /// The cells, by slot.
+    /// The cells by slot.
     pub fn values(&self) -> &Values {
         &self.values
     }
 
-    /// The slot of `row`; `None` where a sparse column has none.
+    /// The slot of `row`; `None` if a sparse column has no slot there.
     #[inline]
     pub fn slot(&self, row: usize) -> Option<usize> {
         match &self.placement {
@@ -306,7 +308,7 @@ impl Values {
         }
     }
 
-    /// Whether there are no slots.
+    /// Returns whether there are no slots.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

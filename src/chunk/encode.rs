@@ -1,4 +1,4 @@
-//! Cells back to BSON, in normal form: the bytes do not depend on whether the cell stood in columns or was kept as BSON.
+//! Encoding of cells as BSON in normal form: the bytes do not depend on the cell's storage, in columns or as BSON.
 
 use std::io::Write;
 
@@ -8,8 +8,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// Appends the value of `cell`, without type and key.
 ///
 /// # Errors
-/// `InvalidArgument` when it takes 2 GiB or more: BSON's lengths are 32 bits wide. Normal form may be longer than what was
-/// received, which fitted: list keys are written out. `out` then holds a part of it.
+/// `InvalidArgument` when the value takes 2 GiB or more, because BSON's lengths are 32 bits wide. Normal form can be
+/// longer than the value received, because list keys are renumbered. `out` then holds a part of the value.
 pub fn encode_cell(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
     match cell {
         Cell::Null | Cell::Marker(_) => {}
@@ -24,7 +24,7 @@ pub fn encode_cell(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
                 // Writing to a Vec cannot fail.
                 let _ = write!(out, "{index}\0");
                 encode_cell(&item, out)?;
-                // Not only at the end: keys alone can make a list many times as long as it was.
+                // Checked at every item: keys alone can multiply the length of a list.
                 length(out.len() - start)?;
             }
             out.push(0);
@@ -70,7 +70,7 @@ pub fn encode_cell(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
 /// Appends a document.
 ///
 /// # Errors
-/// As [`encode_cell`].
+/// The errors of [`encode_cell`].
 pub fn encode_document(document: &DocumentCell<'_>, out: &mut Vec<u8>) -> Result<()> {
     if let DocumentCell::Bson(bytes) = document {
         out.extend_from_slice(bytes);
@@ -85,10 +85,10 @@ pub fn encode_document(document: &DocumentCell<'_>, out: &mut Vec<u8>) -> Result
     })
 }
 
-/// Appends the document `{"": cell}`: how a mixed column of a table keeps a cell.
+/// Appends the document `{"": cell}`, the form of a cell in a mixed column of a table.
 ///
 /// # Errors
-/// As [`encode_cell`].
+/// The errors of [`encode_cell`].
 pub fn encode_wrapped(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
     framed(out, |out| {
         encode_element("", cell, out)?;
@@ -100,7 +100,7 @@ pub fn encode_wrapped(cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
 /// Appends an element: type, key and value.
 ///
 /// # Errors
-/// As [`encode_cell`].
+/// The errors of [`encode_cell`].
 pub fn encode_element(key: &str, cell: &Cell<'_>, out: &mut Vec<u8>) -> Result<()> {
     out.push(cell.element_type().byte());
     out.extend_from_slice(key.as_bytes());
@@ -115,7 +115,7 @@ fn string(text: &str, out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-/// Puts the length of what `write` appends, and its own four bytes, before it.
+/// Appends the output of `write` behind its length, which includes the four bytes of the length.
 fn framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> Result<()> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -125,7 +125,7 @@ fn framed(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>) -> Result<()>) -> 
     Ok(())
 }
 
-/// `len` as BSON writes it.
+/// Encodes `len` as a BSON length.
 fn length(len: usize) -> Result<[u8; 4]> {
     match i32::try_from(len) {
         Ok(len) => Ok(len.to_le_bytes()),

@@ -1,5 +1,5 @@
-//! Cells as MongoDB Extended JSON v2: the text that PyMongo's `bson.json_util.dumps` writes, byte for byte, but for the old
-//! types that PyMongo does not keep (undefined, symbol, dbPointer).
+//! Cells as MongoDB Extended JSON v2. The text equals that of PyMongo's `bson.json_util.dumps` byte for byte, except
+//! for the deprecated types that PyMongo converts (undefined, symbol, dbPointer).
 //!
 //! Source: <https://github.com/mongodb/specifications/blob/master/source/extended-json/extended-json.md>.
 
@@ -9,23 +9,23 @@ use super::cell::{Cell, DocumentCell, ListCell};
 use super::column::Marker;
 use crate::raw::Decimal;
 
-/// How numbers and dates are written.
+/// Format of numbers and dates.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum JsonMode {
-    /// Readable: numbers as JSON's, dates from 1970 to 9999 as ISO 8601. Does not tell int32 from int64.
+    /// Readable: numbers as JSON numbers, dates from 1970 to 9999 as ISO 8601. Does not distinguish int32 from int64.
     #[default]
     Relaxed,
     /// Each value with its type.
     Canonical,
 }
 
-/// Appends `cell`. Levels are kept on the heap, not on the call stack.
+/// Appends `cell`. Nesting levels are stored on the heap, not on the call stack.
 pub fn write_json<'a>(cell: &Cell<'a>, mode: JsonMode, out: &mut String) {
     // Writing to a String cannot fail.
     let _ = Writer { mode, out }.all(cell);
 }
 
-/// A document, list or scope that is not at its end.
+/// An unfinished document, list or scope.
 struct Open<'a> {
     entries: Box<dyn Iterator<Item = (Option<&'a str>, Cell<'a>)> + 'a>,
     first: bool,
@@ -76,7 +76,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes a value, or the start of one that holds others and is given back.
+    /// Writes a scalar value, or writes the opening of a nested value and returns the rest of it.
     fn value<'a>(&mut self, cell: &Cell<'a>) -> Result<Option<Open<'a>>, fmt::Error> {
         let canonical = self.mode == JsonMode::Canonical;
         match cell {
@@ -167,16 +167,17 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// As Python's `json`: everything that is not printable ASCII is escaped, beyond 16 bits as surrogates.
+    /// Writes a JSON string like Python's `json`: all characters except printable ASCII are escaped, those beyond 16
+    /// bits as surrogates.
     fn text(&mut self, text: &str) -> fmt::Result {
         self.out.push('"');
-        let mut plain = 0;
+        let mut unescaped = 0;
         for (at, char) in text.char_indices() {
             if matches!(char, ' '..='~') && !matches!(char, '"' | '\\') {
                 continue;
             }
-            self.out.push_str(&text[plain..at]);
-            plain = at + char.len_utf8();
+            self.out.push_str(&text[unescaped..at]);
+            unescaped = at + char.len_utf8();
             match char {
                 '"' => self.out.push_str("\\\""),
                 '\\' => self.out.push_str("\\\\"),
@@ -192,12 +193,12 @@ impl Writer<'_> {
                 }
             }
         }
-        self.out.push_str(&text[plain..]);
+        self.out.push_str(&text[unescaped..]);
         self.out.push('"');
         Ok(())
     }
 
-    /// The shortest text that reads as the same double, laid out as Python's `repr` does.
+    /// Writes the shortest text that parses to the same double, in the format of Python's `repr`.
     fn double(&mut self, value: f64) -> fmt::Result {
         if value.is_nan() {
             self.out.push_str("NaN");
@@ -210,7 +211,8 @@ impl Writer<'_> {
         if value.is_sign_negative() {
             self.out.push('-');
         }
-        // Of two texts as short and as near the even one, as Python has it; Rust's own formatting takes the larger.
+        // Between two texts of equal length and distance, Python selects the even digit. Rust's own formatting
+        // selects the larger.
         let mut buffer = ryu::Buffer::new();
         let text = buffer.format_finite(value.abs());
         if let Some((digits, exponent)) = text.split_once('e') {
@@ -220,7 +222,7 @@ impl Writer<'_> {
             };
             return write!(self.out, "{digits}e{sign}{exponent:0>2}");
         }
-        // Python writes an exponent one power of ten earlier.
+        // Python switches to an exponent one power of ten earlier.
         match text.strip_prefix("0.0000") {
             Some(digits) => {
                 let (first, rest) = digits.split_at(1);
@@ -252,9 +254,10 @@ impl Writer<'_> {
     }
 }
 
-/// Year, month and day of a day since 1970, not before it.
+/// Converts a day count since 1970 to year, month and day; not for days before 1970.
 ///
-/// Years begin in March here, so that the leap day is their last: <https://howardhinnant.github.io/date_algorithms.html>.
+/// Years begin in March here, so that the leap day is their last day:
+/// <https://howardhinnant.github.io/date_algorithms.html>.
 fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days / 146_097;
@@ -269,7 +272,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     (year, month, day)
 }
 
-/// RFC 4648, with padding.
+/// Writes base64 of RFC 4648, with padding.
 fn base64(bytes: &[u8], out: &mut String) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for three in bytes.chunks(3) {

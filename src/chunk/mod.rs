@@ -1,22 +1,22 @@
-//! L3: what came over the wire, exactly, as columns.
+//! L3: received documents as columns, without loss.
 //!
-//! A [`Chunk`] is what one piece of a reply held. Its columns have the types on the wire; a shape for each document, nested
-//! ones too, says which keys it had in which order; where one column saw several types its cells stay BSON, each with its
-//! type. Documents read Chunks only; tables are made from them.
+//! A [`Chunk`] holds the documents of one piece of a reply. Its columns have wire types. Each document, including
+//! nested ones, has a shape: its keys in their order. A column with several types keeps its cells as BSON, each with
+//! its type. Documents read only Chunks, and tables are made from Chunks.
 
+mod bounded_path_map;
 mod cell;
 mod column;
 mod duplicates;
 mod encode;
-mod first_paths;
 mod json;
 mod shapes;
 
+pub(crate) use bounded_path_map::{BoundedPathMap, Occurrence};
 pub use cell::{Cell, DocumentCell, Entry, ListCell};
 pub use column::{Column, Marker, Placement, Tagged, Values};
 pub use duplicates::{DuplicateKey, DuplicateKeys};
 pub use encode::{encode_cell, encode_document, encode_element, encode_wrapped};
-pub(crate) use first_paths::{FirstPaths, Place};
 pub use json::{write_json, JsonMode};
 pub use shapes::Shapes;
 
@@ -25,13 +25,13 @@ use std::sync::Arc;
 /// The documents of one piece of a reply, as columns.
 #[derive(Debug)]
 pub struct Chunk {
-    /// Top-level documents: one row each.
+    /// Top-level documents, one per row.
     pub documents: Arc<Documents>,
-    /// Size of the BSON they came as, in bytes.
+    /// Size of the documents as BSON, in bytes.
     pub bytes: usize,
-    /// Keys that occurred more than once in one document; the last value won.
+    /// Number of values replaced by a later value of the same key in their document.
     pub duplicates: u64,
-    /// Which keys these are.
+    /// Paths of the duplicate keys.
     pub duplicate_keys: DuplicateKeys,
 }
 
@@ -42,7 +42,7 @@ impl Chunk {
     }
 }
 
-/// Documents under one path, as columns and shapes.
+/// Documents at one path, as columns and shapes.
 #[derive(Debug)]
 pub struct Documents {
     len: usize,
@@ -55,15 +55,15 @@ pub struct Documents {
 pub struct Field {
     /// The key.
     pub name: Arc<str>,
-    /// Its column: as many slots as there are documents.
+    /// Its column, with one slot per document.
     pub column: Arc<Column>,
 }
 
 impl Documents {
-    /// Documents from their parts.
+    /// Assembles documents from their parts.
     ///
     /// # Panics
-    /// When a column or the shapes have another length than `len`.
+    /// When the length of a column or of the shapes differs from `len`.
     pub fn new(len: usize, shapes: Shapes, fields: Vec<Field>) -> Self {
         assert!(fields.iter().all(|field| field.column.len() == len));
         assert!(shapes.covers(len));
@@ -74,17 +74,17 @@ impl Documents {
         }
     }
 
-    /// The number of rows. In nested documents a row may be one where there is no document.
+    /// The number of rows. In nested documents, a row may hold no document.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether there are no rows.
+    /// Returns whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// All keys seen, in order of first appearance, with their columns.
+    /// All keys in order of first appearance, with their columns.
     pub fn fields(&self) -> &[Field] {
         &self.fields
     }
@@ -94,23 +94,23 @@ impl Documents {
         &self.shapes
     }
 
-    /// The fields the document at `row` has, in its key order, as indexes into [`Documents::fields`].
+    /// The fields of the document at `row` in key order, as indexes into [`Documents::fields`].
     ///
-    /// Meaningless (but safe) for a row where there is no document.
+    /// Meaningless (but safe) for a row without a document.
     #[inline]
     pub fn shape(&self, row: usize) -> &[u32] {
         self.shapes.of(row)
     }
 
-    /// Whether the document at `row` has the field numbered `field`.
+    /// Returns whether the document at `row` has the field numbered `field`.
     ///
-    /// Meaningless (but safe) for a row where there is no document.
+    /// Meaningless (but safe) for a row without a document.
     #[inline]
     pub fn has(&self, row: usize, field: usize) -> bool {
         self.shapes.has(row, field as u32)
     }
 
-    /// The field named `name`, if any document has it.
+    /// The index of the field `name`; `None` if no document has it.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| &*field.name == name)
     }

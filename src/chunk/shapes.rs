@@ -1,11 +1,11 @@
-//! Which keys each document has, in which order.
+//! Shapes: the keys of each document in their order.
 
 use std::sync::OnceLock;
 
-/// Shapes of more fields are not walked to see whether one is among them.
-const WALKED: usize = 16;
+/// Shapes with at most this many fields are searched linearly.
+const LINEAR_SEARCH_MAX: usize = 16;
 
-/// The fields of a shape in ascending order, once they were asked for.
+/// The fields of a shape in ascending order, sorted on first use.
 type Ascending = OnceLock<Box<[u32]>>;
 
 /// A shape per row.
@@ -15,14 +15,14 @@ pub struct Shapes {
     fields: Vec<u32>,
     /// The end of each shape in `fields`.
     ends: Vec<u32>,
-    /// The shape of each row; empty when all rows have the first.
+    /// The shape of each row; empty if all rows have the first shape.
     of_row: Vec<u32>,
-    /// Of each shape, for those too long to walk.
+    /// The sorted fields of each shape that is too long for linear search.
     ascending: OnceLock<Vec<Ascending>>,
 }
 
 impl Shapes {
-    /// The same shape for every row.
+    /// Returns one shape shared by every row.
     pub fn uniform(fields: Vec<u32>) -> Self {
         Shapes {
             ends: vec![fields.len() as u32],
@@ -32,10 +32,10 @@ impl Shapes {
         }
     }
 
-    /// Shapes, and for each row the index of its own.
+    /// Returns shapes, with the index of the shape of each row.
     ///
     /// # Panics
-    /// When a row names a shape that is not there, or there are no shapes.
+    /// When a row has an unknown shape, or there are no shapes.
     pub fn new(shapes: impl IntoIterator<Item = Vec<u32>>, of_row: Vec<u32>) -> Self {
         let mut all = Shapes {
             fields: Vec::new(),
@@ -86,14 +86,14 @@ impl Shapes {
         self.get(self.id(row))
     }
 
-    /// Whether the shape of `row` has `field`.
+    /// Returns whether the shape of `row` has `field`.
     pub(super) fn has(&self, row: usize, field: u32) -> bool {
         let id = self.id(row);
         let shape = self.get(id);
-        if shape.len() <= WALKED {
+        if shape.len() <= LINEAR_SEARCH_MAX {
             return shape.contains(&field);
         }
-        // Sorted once, so that reading a document of 100,000 keys key by key is not quadratic.
+        // Sorted once, so that reading all keys of a document of 100,000 keys does not take quadratic time.
         let ascending = self
             .ascending
             .get_or_init(|| (0..self.count()).map(|_| OnceLock::new()).collect());

@@ -1,4 +1,4 @@
-//! One column: kept as it is where the type is the same, otherwise cast, encoded, or read cell by cell.
+//! Conversion of one column: shared if the types are equal, otherwise cast, encoded, or converted cell by cell.
 
 use std::sync::Arc;
 
@@ -12,28 +12,31 @@ use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow_data::ArrayData;
 use arrow_schema::{DataType, Field};
 
-use super::cells::{self, Slots};
-use super::{binary, mixed, nested, plain, shown, Failure, Made, OnConflict, Policy};
+use super::cell_builder::{self, Slots};
+use super::{
+    arrow_only, binary, extension_text, mixed, nested, ConformResult, Failure, OnConflict, Policy,
+};
 use crate::chunk::{Column, Placement, Values};
-use crate::schema::{int_to_double, Kind, Shown};
+use crate::schema::{int_to_double, Kind, Represented};
 
-/// `column` as an array of `kind`, whose Arrow field is `field`.
+/// Converts `column` to an array of `kind`, whose Arrow field is `field`.
 pub(super) fn column(
     column: &Column,
     kind: &Kind,
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let slots = values(column.values(), kind, field, policy)?;
     match column.placement() {
         Placement::Dense => Ok(slots),
-        Placement::Sparse { rows, len } => spread(&slots, rows, *len),
+        Placement::Sparse { rows, len } => expand_sparse(&slots, rows, *len),
     }
 }
 
-/// `slots` put at `rows`, null everywhere else. What lies under those nulls is zeros: taken with null indices, it would be
-/// copies of the first slot, and a table's bytes would tell where its result was cut.
-fn spread(slots: &ArrayRef, rows: &[u32], len: usize) -> Made<ArrayRef> {
+/// Places `slots` at `rows`, with nulls in all other rows. The bytes under those nulls are zeros. A take with null
+/// indices would put copies of the first slot there, and the bytes of a table would depend on the split of its
+/// result.
+fn expand_sparse(slots: &ArrayRef, rows: &[u32], len: usize) -> ConformResult<ArrayRef> {
     use DataType::{Binary, LargeBinary, LargeList, LargeUtf8, List, Utf8};
     if slots.data_type() == &DataType::Null {
         return Ok(new_null_array(&DataType::Null, len));
@@ -43,13 +46,15 @@ fn spread(slots: &ArrayRef, rows: &[u32], len: usize) -> Made<ArrayRef> {
         other => other.primitive_width(),
     };
     if let Some(width) = width {
-        return scatter(slots, width, rows, nulls(slots, rows, len));
+        return expand_fixed_width(slots, width, rows, expanded_nulls(slots, rows, len));
     }
     if let Some(slots) = slots.as_struct_opt() {
         let (fields, columns, _) = slots.clone().into_parts();
-        let columns = columns.iter().map(|column| spread(column, rows, len));
-        let columns = columns.collect::<Made<_>>()?;
-        let nulls = nulls(slots, rows, len);
+        let columns = columns
+            .iter()
+            .map(|column| expand_sparse(column, rows, len));
+        let columns = columns.collect::<ConformResult<_>>()?;
+        let nulls = expanded_nulls(slots, rows, len);
         return Ok(Arc::new(StructArray::try_new(
             fields,
             columns,
@@ -61,8 +66,8 @@ fn spread(slots: &ArrayRef, rows: &[u32], len: usize) -> Made<ArrayRef> {
         from[row as usize] = slot;
     }
     if let Utf8 | LargeUtf8 | Binary | LargeBinary | List(_) | LargeList(_) = slots.data_type() {
-        // Nothing can lie under the nulls of these.
-        let from = UInt32Array::new(from.into(), Some(nulls(slots, rows, len)));
+        // These layouts hold no bytes under nulls.
+        let from = UInt32Array::new(from.into(), Some(expanded_nulls(slots, rows, len)));
         return Ok(arrow_select::take::take(slots, &from, None)?);
     }
     let nothing = new_null_array(slots.data_type(), 1);
@@ -74,8 +79,8 @@ fn spread(slots: &ArrayRef, rows: &[u32], len: usize) -> Made<ArrayRef> {
     )?)
 }
 
-/// Which of `len` rows have a slot that is not null.
-fn nulls(slots: &dyn Array, rows: &[u32], len: usize) -> NullBuffer {
+/// Returns the validity of `len` rows: valid for rows with a non-null slot.
+fn expanded_nulls(slots: &dyn Array, rows: &[u32], len: usize) -> NullBuffer {
     let mut there = vec![0u8; len.div_ceil(8)];
     for (slot, &row) in rows.iter().enumerate() {
         there[row as usize / 8] |= u8::from(slots.is_valid(slot)) << (row % 8);
@@ -83,8 +88,14 @@ fn nulls(slots: &dyn Array, rows: &[u32], len: usize) -> NullBuffer {
     NullBuffer::new(BooleanBuffer::new(Buffer::from_vec(there), 0, len))
 }
 
-/// Values of `width` bytes put at `rows`, zeros everywhere else: in wide tables with few cells a row this is most of the work.
-fn scatter(slots: &ArrayRef, width: usize, rows: &[u32], nulls: NullBuffer) -> Made<ArrayRef> {
+/// Places values of `width` bytes at `rows`, with zeros in all other rows. This is most of the work in wide tables
+/// with few cells per row.
+fn expand_fixed_width(
+    slots: &ArrayRef,
+    width: usize,
+    rows: &[u32],
+    nulls: NullBuffer,
+) -> ConformResult<ArrayRef> {
     let data = slots.to_data();
     let start = data.offset() * width;
     let values = data.buffers()[0][start..].chunks_exact(width);
@@ -102,17 +113,22 @@ fn scatter(slots: &ArrayRef, width: usize, rows: &[u32], nulls: NullBuffer) -> M
     Ok(make_array(spread))
 }
 
-fn values(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<ArrayRef> {
-    match whole(values, kind, field, policy) {
-        // Some value does not fit, and the others are wanted.
-        Err(Failure::Misfit) if policy.on_conflict != OnConflict::Error => {
-            cells::build(&Slots::Values(values), kind, field, policy)
+fn values(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> ConformResult<ArrayRef> {
+    match convert_values(values, kind, field, policy) {
+        // A value does not fit, and the policy keeps the others.
+        Err(Failure::Conflict) if policy.on_conflict != OnConflict::Error => {
+            cell_builder::build_array(&Slots::Values(values), kind, field, policy)
         }
         made => made,
     }
 }
 
-fn whole(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<ArrayRef> {
+fn convert_values(
+    values: &Values,
+    kind: &Kind,
+    field: &Field,
+    policy: &Policy,
+) -> ConformResult<ArrayRef> {
     Ok(match (kind, values) {
         (_, Values::Null(len)) => new_null_array(field.data_type(), *len),
         (Kind::Mixed, values) => mixed::encode(&Slots::Values(values))?,
@@ -133,30 +149,30 @@ fn whole(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<A
         }
         (Kind::Int64, Values::Int32(array)) => Arc::new(array.unary::<_, Int64Type>(i64::from)),
         (Kind::Double, Values::Int32(array)) => Arc::new(array.unary::<_, Float64Type>(f64::from)),
-        (Kind::Double, Values::Int64(array)) => Arc::new(doubles(array)?),
-        (Kind::Int32, Values::Int64(array)) => Arc::new(narrowed(array)?),
-        (Kind::Subtyped, Values::Subtyped { subtypes, bytes }) => parts(
+        (Kind::Double, Values::Int64(array)) => Arc::new(widen_to_double(array)?),
+        (Kind::Int32, Values::Int64(array)) => Arc::new(narrow_to_int32(array)?),
+        (Kind::Subtyped, Values::Subtyped { subtypes, bytes }) => struct_from_parts(
             field,
             vec![Arc::new(subtypes.clone()), Arc::new(bytes.clone())],
             bytes.nulls(),
         )?,
         (Kind::Subtyped, Values::Binary(array)) => binary::with_subtype(array, field)?,
-        (Kind::Regex, Values::Regex { pattern, options }) => parts(
+        (Kind::Regex, Values::Regex { pattern, options }) => struct_from_parts(
             field,
             vec![Arc::new(pattern.clone()), Arc::new(options.clone())],
             pattern.nulls(),
         )?,
-        (Kind::DbPointer, Values::DbPointer { namespace, id }) => parts(
+        (Kind::DbPointer, Values::DbPointer { namespace, id }) => struct_from_parts(
             field,
             vec![Arc::new(namespace.clone()), Arc::new(id.clone())],
             id.nulls(),
         )?,
-        (Kind::CodeWithScope, Values::CodeWithScope { code, scope }) => parts(
+        (Kind::CodeWithScope, Values::CodeWithScope { code, scope }) => struct_from_parts(
             field,
             vec![Arc::new(code.clone()), Arc::new(scope.clone())],
             code.nulls(),
         )?,
-        (Kind::Timestamp, Values::Timestamp(array)) => timestamps(array, field)?,
+        (Kind::Timestamp, Values::Timestamp(array)) => split_timestamps(array, field)?,
         (Kind::Document(fields), Values::Document { nulls, documents }) => {
             nested::document(documents, nulls.as_ref(), fields, field, policy)?
         }
@@ -168,14 +184,17 @@ fn whole(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<A
                 items,
             },
         ) => nested::list(items, offsets, nulls.as_ref(), kind, field, policy)?,
-        (Kind::Shown(Shown::Mixed(storage)), values) => {
+        (Kind::Represented(Represented::Mixed(storage)), values) => {
             mixed::json(&Slots::Values(values), storage)?
         }
-        (Kind::Shown(shown), values) => {
-            let base = shown.base();
-            shown::show(whole(values, &base, &base.field(""), policy)?, shown)?
+        (Kind::Represented(represented), values) => {
+            let base = represented.base();
+            extension_text::to_text(
+                convert_values(values, &base, &base.field(""), policy)?,
+                represented,
+            )?
         }
-        (Kind::Plain(to), values) => plain::column(values, to, field)?,
+        (Kind::ArrowOnly(to), values) => arrow_only::build_column(values, to, field)?,
         (
             Kind::LargeList(kind),
             Values::List {
@@ -184,18 +203,20 @@ fn whole(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Made<A
                 items,
             },
         ) => nested::list(items, offsets, nulls.as_ref(), kind, field, policy)?,
-        (kind, values) => cells::build(&Slots::Values(values), kind, field, policy)?,
+        (kind, values) => cell_builder::build_array(&Slots::Values(values), kind, field, policy)?,
     })
 }
 
-/// A struct of equally long parts, with the type of `field`.
-pub(super) fn parts(
+/// Builds a struct of parts of equal length, with the type of `field`.
+pub(super) fn struct_from_parts(
     field: &Field,
     parts: Vec<ArrayRef>,
     nulls: Option<&NullBuffer>,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let DataType::Struct(fields) = field.data_type() else {
-        return Err(Failure::Error(super::internal("a struct was expected")));
+        return Err(Failure::Error(super::internal_error(
+            "a struct was expected",
+        )));
     };
     Ok(Arc::new(StructArray::try_new(
         fields.clone(),
@@ -204,21 +225,21 @@ pub(super) fn parts(
     )?))
 }
 
-fn doubles(array: &Int64Array) -> Made<Float64Array> {
-    // Under nulls there may be any value: those are not looked at.
-    let exact = |value| int_to_double(value).ok_or(Failure::Misfit);
+fn widen_to_double(array: &Int64Array) -> ConformResult<Float64Array> {
+    // Values under nulls are arbitrary, so they are skipped.
+    let exact = |value| int_to_double(value).ok_or(Failure::Conflict);
     array.try_unary::<_, Float64Type, _>(exact)
 }
 
-fn narrowed(array: &Int64Array) -> Made<PrimitiveArray<Int32Type>> {
-    array.try_unary(|value| i32::try_from(value).map_err(|_| Failure::Misfit))
+fn narrow_to_int32(array: &Int64Array) -> ConformResult<PrimitiveArray<Int32Type>> {
+    array.try_unary(|value| i32::try_from(value).map_err(|_| Failure::Conflict))
 }
 
-fn timestamps(array: &UInt64Array, field: &Field) -> Made<ArrayRef> {
+fn split_timestamps(array: &UInt64Array, field: &Field) -> ConformResult<ArrayRef> {
     use arrow_array::types::UInt32Type;
     let time = array.unary::<_, UInt32Type>(|value| (value >> 32) as u32);
     let increment = array.unary::<_, UInt32Type>(|value| value as u32);
-    parts(
+    struct_from_parts(
         field,
         vec![Arc::new(time), Arc::new(increment)],
         array.nulls(),

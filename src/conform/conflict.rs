@@ -1,4 +1,4 @@
-//! The slow look, in row order, for the cell that does not fit: what it is and where.
+//! The slow search, in row order, for cells that do not fit: their values and locations.
 
 use std::sync::Arc;
 
@@ -6,27 +6,34 @@ use arrow_array::ArrayRef;
 
 use super::positions::Positions;
 use super::rescue::Rescue;
-use super::{fit, internal, plain, Action, Failure, Misfits, OnConflict, Policy, UnknownKeys};
+use super::{
+    arrow_only, coerce, internal_error, Action, ConflictCounts, Failure, OnConflict, Policy,
+    UnknownKeys,
+};
 use crate::chunk::{encode_cell, Cell, DocumentCell, Documents};
 use crate::error::{Error, Location, Path, RawValue, Step};
 use crate::raw::Decimal;
 use crate::schema::{Kind, TableSchema};
 
-/// The first conflict by row, then by the document's own key order.
+/// Returns the first conflict by row, then by the document's own key order.
 #[cold]
-pub(super) fn first(documents: &Arc<Documents>, schema: &TableSchema, policy: &Policy) -> Error {
-    let mut search = Search {
+pub(super) fn first_conflict(
+    documents: &Arc<Documents>,
+    schema: &TableSchema,
+    policy: &Policy,
+) -> Error {
+    let mut search = ConflictSearch {
         policy,
         path: Vec::new(),
         positions: Positions::default(),
-        found: Found::First,
+        found: ConflictSink::StopAtFirst,
     };
     for row in 0..documents.len() {
         let document = DocumentCell::Row { documents, row };
         let conflict = match search.document(&document, schema.fields()) {
             Ok(()) => continue,
-            Err(Stop::Error(error)) => return error,
-            Err(Stop::Conflict { expected, found }) => Error::conflict(expected, found),
+            Err(SearchEnd::Error(error)) => return error,
+            Err(SearchEnd::Conflict { expected, found }) => Error::conflict(expected, found),
         };
         return conflict.at(Location {
             document: Some(row as u64),
@@ -34,98 +41,100 @@ pub(super) fn first(documents: &Arc<Documents>, schema: &TableSchema, policy: &P
             path: search.path,
         });
     }
-    internal("a column does not fit its schema, but every cell does")
+    internal_error("a column does not fit its schema, but every cell does")
 }
 
-/// All conflicts, each with its place.
+/// Lists all conflicts, each with its location.
 #[cold]
-pub(super) fn list(
+pub(super) fn list_conflicts(
     documents: &Arc<Documents>,
     schema: &TableSchema,
     policy: &Policy,
 ) -> crate::error::Result<Vec<Error>> {
-    let mut search = Search {
+    let mut search = ConflictSearch {
         policy,
         path: Vec::new(),
         positions: Positions::default(),
-        found: Found::List(List {
+        found: ConflictSink::List(List {
             documents,
             row: 0,
             errors: Vec::new(),
         }),
     };
     for row in 0..documents.len() {
-        if let Found::List(list) = &mut search.found {
+        if let ConflictSink::List(list) = &mut search.found {
             list.row = row;
         }
         let document = DocumentCell::Row { documents, row };
         search
             .document(&document, schema.fields())
-            .map_err(Stop::into_error)?;
+            .map_err(SearchEnd::into_error)?;
     }
     match search.found {
-        Found::List(list) => Ok(list.errors),
+        ConflictSink::List(list) => Ok(list.errors),
         _ => Ok(Vec::new()),
     }
 }
 
-/// All conflicts: counted by path, and the column they are rescued to when they are.
+/// Counts all conflicts by path, and builds the column of rescued values under that policy.
 #[cold]
-pub(super) fn all(
+pub(super) fn count_conflicts(
     documents: &Arc<Documents>,
     schema: &TableSchema,
     policy: &Policy,
-) -> crate::error::Result<(Misfits, Option<ArrayRef>)> {
+) -> crate::error::Result<(ConflictCounts, Option<ArrayRef>)> {
     let rescue = policy.on_conflict == OnConflict::Rescue;
     let action = if rescue {
         Action::Rescued
     } else {
         Action::Nulled
     };
-    let mut search = Search {
+    let mut search = ConflictSearch {
         policy,
         path: Vec::new(),
         positions: Positions::default(),
-        found: Found::All(Box::new(All {
+        found: ConflictSink::Count(Box::new(Counter {
             documents,
             row: 0,
             action,
-            misfits: Misfits::default(),
+            conflict_counts: ConflictCounts::default(),
             rescue: rescue.then(Rescue::default),
         })),
     };
     for row in 0..documents.len() {
-        if let Found::All(all) = &mut search.found {
-            all.row = row;
+        if let ConflictSink::Count(counter) = &mut search.found {
+            counter.row = row;
         }
         let document = DocumentCell::Row { documents, row };
         let done = search.document(&document, schema.fields());
         let rescue = match &mut search.found {
-            Found::All(all) => all.rescue.as_mut(),
+            ConflictSink::Count(counter) => counter.rescue.as_mut(),
             _ => None,
         };
         done.and_then(|()| Ok(rescue.map_or(Ok(()), Rescue::end_row)?))
-            .map_err(Stop::into_error)?;
+            .map_err(SearchEnd::into_error)?;
     }
-    let Found::All(all) = search.found else {
+    let ConflictSink::Count(counter) = search.found else {
         return Ok(Default::default());
     };
-    let All {
-        misfits, rescue, ..
-    } = *all;
+    let Counter {
+        conflict_counts,
+        rescue,
+        ..
+    } = *counter;
     let field = schema.arrow().fields().get(schema.fields().len());
     let rescued = match (rescue, field) {
         (Some(rescue), Some(field)) => Some(rescue.finish(field).map_err(Failure::into_error)?),
         _ => None,
     };
-    Ok((misfits, rescued))
+    Ok((conflict_counts, rescued))
 }
 
-/// All values that are rounded, counted by path. Only columns where that is allowed are looked at.
-pub(super) fn rounded(
+/// Counts all rounded values by path. Only columns that allow rounding are searched.
+pub(super) fn count_rounded(
     documents: &Arc<Documents>,
     schema: &TableSchema,
-) -> crate::error::Result<Misfits> {
+) -> crate::error::Result<ConflictCounts> {
     let fields = schema.fields().iter().filter(|(_, kind)| kind.rounds());
     let columns: Vec<_> = fields
         .filter_map(|(name, kind)| {
@@ -137,43 +146,43 @@ pub(super) fn rounded(
         })
         .collect();
     if columns.is_empty() {
-        return Ok(Misfits::default());
+        return Ok(ConflictCounts::default());
     }
     let policy = Policy {
         unknown: UnknownKeys::Skip,
         on_conflict: OnConflict::Null,
     };
-    let mut search = Search {
+    let mut search = ConflictSearch {
         policy: &policy,
         path: Vec::new(),
         positions: Positions::default(),
-        found: Found::All(Box::new(All {
+        found: ConflictSink::Count(Box::new(Counter {
             documents,
             row: 0,
             action: Action::Rounded,
-            misfits: Misfits::default(),
+            conflict_counts: ConflictCounts::default(),
             rescue: None,
         })),
     };
     for row in 0..documents.len() {
-        if let Found::All(all) = &mut search.found {
-            all.row = row;
+        if let ConflictSink::Count(counter) = &mut search.found {
+            counter.row = row;
         }
         for (name, kind, column) in &columns {
             search.path.push(Step::Key(Arc::clone(name)));
             search
                 .cell(&column.cell(row), kind)
-                .map_err(Stop::into_error)?;
+                .map_err(SearchEnd::into_error)?;
             search.path.pop();
         }
     }
     match search.found {
-        Found::All(all) => Ok(all.misfits),
-        _ => Ok(Misfits::default()),
+        ConflictSink::Count(counter) => Ok(counter.conflict_counts),
+        _ => Ok(ConflictCounts::default()),
     }
 }
 
-/// The `_id` of a document, if it has one.
+/// Returns the `_id` of a document, if it has one.
 fn id(document: &DocumentCell<'_>) -> Option<RawValue> {
     let (_, cell) = document.entries().find(|(key, _)| *key == "_id")?;
     let mut bytes = Vec::new();
@@ -184,44 +193,44 @@ fn id(document: &DocumentCell<'_>) -> Option<RawValue> {
     })
 }
 
-/// Why a search ends early.
-enum Stop {
-    /// The first conflict is all that is asked for.
+/// The reason that a search ended early.
+enum SearchEnd {
+    /// The first conflict, in a search that stops there.
     Conflict { expected: String, found: String },
-    /// Anything else.
+    /// Any other error.
     Error(Error),
 }
 
-impl Stop {
+impl SearchEnd {
     fn into_error(self) -> Error {
         match self {
-            Stop::Conflict { expected, found } => Error::conflict(expected, found),
-            Stop::Error(error) => error,
+            SearchEnd::Conflict { expected, found } => Error::conflict(expected, found),
+            SearchEnd::Error(error) => error,
         }
     }
 }
 
-impl From<Failure> for Stop {
+impl From<Failure> for SearchEnd {
     fn from(failure: Failure) -> Self {
-        Stop::Error(failure.into_error())
+        SearchEnd::Error(failure.into_error())
     }
 }
 
-struct Search<'a> {
+struct ConflictSearch<'a> {
     policy: &'a Policy,
     path: Path,
     positions: Positions,
-    found: Found<'a>,
+    found: ConflictSink<'a>,
 }
 
-/// What becomes of a conflict.
-enum Found<'a> {
-    /// It ends the search.
-    First,
-    /// It is listed.
+/// Handling of a conflict.
+enum ConflictSink<'a> {
+    /// End the search.
+    StopAtFirst,
+    /// Add it to the list.
     List(List<'a>),
-    /// It is counted, and rescued.
-    All(Box<All<'a>>),
+    /// Count it, and rescue it under that policy.
+    Count(Box<Counter<'a>>),
 }
 
 struct List<'a> {
@@ -230,22 +239,22 @@ struct List<'a> {
     errors: Vec<Error>,
 }
 
-struct All<'a> {
+struct Counter<'a> {
     documents: &'a Arc<Documents>,
     row: usize,
-    /// What becomes of what is looked for.
+    /// The action on the values that the search finds.
     action: Action,
-    misfits: Misfits,
+    conflict_counts: ConflictCounts,
     rescue: Option<Rescue>,
 }
 
-impl Search<'_> {
-    /// Leaves `self.path` at the place of the conflict.
+impl ConflictSearch<'_> {
+    /// Searches a document. On a conflict, `self.path` holds its path.
     fn document(
         &mut self,
         document: &DocumentCell<'_>,
         fields: &[(Arc<str>, Kind)],
-    ) -> Result<(), Stop> {
+    ) -> Result<(), SearchEnd> {
         let mut expected = 0;
         for (key, cell) in document.entries() {
             match self.positions.of(fields, key, expected) {
@@ -258,8 +267,8 @@ impl Search<'_> {
                 }
                 None if self.policy.unknown == UnknownKeys::Conflict => {
                     self.path.push(Step::Key(key.into()));
-                    self.conflict(&cell, || Stop::Conflict {
-                        expected: "only keys that the schema has".into(),
+                    self.conflict(&cell, || SearchEnd::Conflict {
+                        expected: "only keys of the schema".into(),
                         found: format!("a new key holding {}", describe(&cell)),
                     })?;
                     self.path.pop();
@@ -270,7 +279,7 @@ impl Search<'_> {
         Ok(())
     }
 
-    fn cell(&mut self, cell: &Cell<'_>, outer: &Kind) -> Result<(), Stop> {
+    fn cell(&mut self, cell: &Cell<'_>, outer: &Kind) -> Result<(), SearchEnd> {
         match (outer, cell) {
             (Kind::Document(fields), Cell::Document(document)) => {
                 return self.document(document, fields)
@@ -286,7 +295,7 @@ impl Search<'_> {
             (
                 Kind::List(kind) | Kind::LargeList(kind) | Kind::FixedSizeList(kind, _),
                 Cell::List(list),
-            ) if fit::fits(outer, cell) => {
+            ) if coerce::can_coerce(outer, cell) => {
                 for (position, item) in (0..).zip(list.items()) {
                     self.path.push(Step::Index(position));
                     self.cell(&item, kind)?;
@@ -296,31 +305,35 @@ impl Search<'_> {
             }
             _ => {}
         }
-        if self.passes(cell, outer) {
+        if self.accepts(cell, outer) {
             return Ok(());
         }
-        self.conflict(cell, || Stop::Conflict {
+        self.conflict(cell, || SearchEnd::Conflict {
             expected: outer.to_string(),
             found: describe(cell),
         })
     }
 
-    /// Whether a value is not what is looked for.
-    fn passes(&self, cell: &Cell<'_>, kind: &Kind) -> bool {
+    /// Returns whether the search skips a value: it fits, or in the search for rounded values, it is not rounded.
+    fn accepts(&self, cell: &Cell<'_>, kind: &Kind) -> bool {
         match &self.found {
-            Found::All(all) if all.action == Action::Rounded => match kind {
-                Kind::Rounded(to) => !plain::rounds(to, cell),
+            ConflictSink::Count(counter) if counter.action == Action::Rounded => match kind {
+                Kind::Rounded(to) => !arrow_only::is_rounded(to, cell),
                 _ => true,
             },
-            _ => fit::fits(kind, cell),
+            _ => coerce::can_coerce(kind, cell),
         }
     }
 
-    /// A value at `self.path` that does not fit.
-    fn conflict(&mut self, cell: &Cell<'_>, stop: impl FnOnce() -> Stop) -> Result<(), Stop> {
-        let all = match &mut self.found {
-            Found::First => return Err(stop()),
-            Found::List(list) => {
+    /// Handles the value at `self.path`, which does not fit.
+    fn conflict(
+        &mut self,
+        cell: &Cell<'_>,
+        stop: impl FnOnce() -> SearchEnd,
+    ) -> Result<(), SearchEnd> {
+        let counter = match &mut self.found {
+            ConflictSink::StopAtFirst => return Err(stop()),
+            ConflictSink::List(list) => {
                 let (documents, row) = (list.documents, list.row);
                 list.errors.push(stop().into_error().at(Location {
                     document: Some(row as u64),
@@ -329,20 +342,21 @@ impl Search<'_> {
                 }));
                 return Ok(());
             }
-            Found::All(all) => all,
+            ConflictSink::Count(counter) => counter,
         };
-        let (documents, row) = (all.documents, all.row);
+        let (documents, row) = (counter.documents, counter.row);
         let id = || id(&DocumentCell::Row { documents, row });
-        all.misfits
-            .note(&self.path, cell.element_type(), row, all.action, id);
-        if let Some(rescue) = &mut all.rescue {
+        counter
+            .conflict_counts
+            .record(&self.path, cell.element_type(), row, counter.action, id);
+        if let Some(rescue) = &mut counter.rescue {
             rescue.push(&self.path, cell)?;
         }
         Ok(())
     }
 }
 
-/// A type, and the value where it decides whether it fits.
+/// Describes a value by its type, and by its content if that decides the fit.
 fn describe(cell: &Cell<'_>) -> String {
     let name = cell.element_type().name();
     match cell {

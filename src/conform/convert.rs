@@ -1,26 +1,26 @@
-//! Numbers and dates as other types: the same value, or where that was allowed the nearest one.
+//! Numbers and dates in other types: the same value, or the nearest one if rounding is allowed.
 //!
-//! Numbers are rounded to the nearest value that the type has, of two equally near ones to the even one: IEEE 754's
-//! default. Dates are cut down to the second or the day they lie in, which is what a calendar does. What lies out of
-//! range, and what is no number where the type has none such, does not fit either way.
+//! Numbers are rounded to the nearest value of the type, ties to even: IEEE 754's default. Dates are truncated to
+//! their second or day, as calendars do. Values out of range never fit. NaN and infinities do not fit types without
+//! them.
 
 use std::str::FromStr;
 
 use arrow_schema::TimeUnit;
 
-use super::{decimal, fit};
+use super::{coerce, decimal};
 use crate::chunk::Cell;
 use crate::raw::{Decimal, Digits};
 use crate::schema::{double_to_int, int_to_double};
 
 const MS_PER_DAY: i64 = 86_400_000;
 
-/// Whether a value may become one near it.
+/// Permission to change a value to the nearest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rounding {
-    /// Only the same value will do.
+    /// Only the same value fits.
     Refused,
-    /// The nearest will do.
+    /// The nearest value fits.
     Allowed,
 }
 
@@ -32,8 +32,8 @@ impl Rounding {
 
 pub(super) fn int<T: TryFrom<i64>>(cell: &Cell<'_>, rounding: Rounding) -> Option<T> {
     let value = match *cell {
-        Cell::Double(value) => double_to_int(whole(value, rounding))?,
-        _ => fit::int64(cell)?,
+        Cell::Double(value) => double_to_int(round_to_integer(value, rounding))?,
+        _ => coerce::int64(cell)?,
     };
     T::try_from(value).ok()
 }
@@ -43,7 +43,7 @@ pub(super) fn uint64(cell: &Cell<'_>, rounding: Rounding) -> Option<u64> {
     const ABOVE: f64 = 18_446_744_073_709_551_616.0;
     match *cell {
         Cell::Double(value) => {
-            let value = whole(value, rounding);
+            let value = round_to_integer(value, rounding);
             let int = value as u64;
             (value < ABOVE && (int as f64).to_bits() == value.to_bits()).then_some(int)
         }
@@ -51,8 +51,8 @@ pub(super) fn uint64(cell: &Cell<'_>, rounding: Rounding) -> Option<u64> {
     }
 }
 
-/// The nearest double without a fraction, never the negative zero, if rounding is allowed; else the same.
-fn whole(value: f64, rounding: Rounding) -> f64 {
+/// Rounds to the nearest double without a fraction, never the negative zero, if rounding is allowed.
+fn round_to_integer(value: f64, rounding: Rounding) -> f64 {
     match rounding {
         Rounding::Refused => value,
         Rounding::Allowed => value.round_ties_even() + 0.0,
@@ -63,16 +63,16 @@ pub(super) fn double(cell: &Cell<'_>, rounding: Rounding) -> Option<f64> {
     match *cell {
         Cell::Int64(value) if rounding.is_allowed() => Some(value as f64),
         Cell::Decimal128(bytes) if rounding.is_allowed() => from_decimal(bytes, f64::is_finite),
-        _ => fit::double(cell),
+        _ => coerce::double(cell),
     }
 }
 
-/// As a float; any NaN is one.
+/// Converts to a float; every NaN gives the same NaN.
 pub(super) fn float32(cell: &Cell<'_>, rounding: Rounding) -> Option<f32> {
     let double = match *cell {
         Cell::Double(value) => value,
         Cell::Int32(value) => value.into(),
-        // At once: by way of a double it would be rounded twice.
+        // Converted directly: a conversion through a double would round twice.
         Cell::Int64(value) if rounding.is_allowed() => return Some(value as f32),
         Cell::Int64(value) => int_to_double(value)?,
         Cell::Decimal128(bytes) if rounding.is_allowed() => {
@@ -85,7 +85,7 @@ pub(super) fn float32(cell: &Cell<'_>, rounding: Rounding) -> Option<f32> {
     (near || f64::from(float) == double || double.is_nan()).then_some(float)
 }
 
-/// The standard library reads decimal text to the nearest binary number, half to even.
+/// Parses decimal text. The standard library rounds to the nearest binary number, ties to even.
 fn from_decimal<T: FromStr + Copy>(bytes: [u8; 16], is_finite: fn(T) -> bool) -> Option<T> {
     let decimal = Decimal::from_bytes(bytes);
     let float: T = decimal.to_string().parse().ok()?;
@@ -118,18 +118,18 @@ pub(super) fn decimal<T: TryFrom<i128>>(
     T::try_from(number).ok()
 }
 
-/// A date that is midnight in UTC: any other has a time of day that a date would lose.
+/// Converts a date at midnight UTC. Any other date has a time of day, which the result would lose.
 pub(super) fn midnight(cell: &Cell<'_>, rounding: Rounding) -> Option<i64> {
-    whole_units(fit::date(cell)?, MS_PER_DAY, rounding)?.checked_mul(MS_PER_DAY)
+    whole_units(coerce::date(cell)?, MS_PER_DAY, rounding)?.checked_mul(MS_PER_DAY)
 }
 
 pub(super) fn days(cell: &Cell<'_>, rounding: Rounding) -> Option<i32> {
-    let days = whole_units(fit::date(cell)?, MS_PER_DAY, rounding)?;
+    let days = whole_units(coerce::date(cell)?, MS_PER_DAY, rounding)?;
     days.try_into().ok()
 }
 
 pub(super) fn instant(cell: &Cell<'_>, unit: TimeUnit, rounding: Rounding) -> Option<i64> {
-    let ms = fit::date(cell)?;
+    let ms = coerce::date(cell)?;
     match unit {
         TimeUnit::Second => whole_units(ms, 1000, rounding),
         TimeUnit::Millisecond => Some(ms),
@@ -142,7 +142,7 @@ fn whole_units(ms: i64, unit: i64, rounding: Rounding) -> Option<i64> {
     (rounding.is_allowed() || ms % unit == 0).then(|| ms.div_euclid(unit))
 }
 
-/// Whether a decimal128 is the same number as a binary one of so many bits, in whose range it lies.
+/// Returns whether a decimal128 equals a binary number of `bits` bits; the value must lie in that number's range.
 pub(super) fn is_binary(bytes: [u8; 16], bits: u32) -> bool {
     let Decimal::Finite(Digits {
         coefficient,
@@ -152,8 +152,8 @@ pub(super) fn is_binary(bytes: [u8; 16], bits: u32) -> bool {
     else {
         return true;
     };
-    // Ten to the exponent is a power of five and one of two; the latter does not change how many bits are needed, nor do the
-    // coefficient's own.
+    // Ten to the exponent is a power of five times a power of two. The power of two does not change the number of
+    // bits, and neither do trailing zeros of the coefficient.
     let coefficient = match coefficient {
         0 => return true,
         coefficient => coefficient >> coefficient.trailing_zeros(),

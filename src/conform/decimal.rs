@@ -1,8 +1,8 @@
-//! Decimals as numbers of a fixed scale.
+//! Decimals with a fixed scale.
 
 use crate::raw::Digits;
 
-/// An integer as a decimal.
+/// Converts an integer to a decimal.
 pub(super) fn of_int(value: i64) -> Digits {
     Digits {
         negative: value < 0,
@@ -11,8 +11,8 @@ pub(super) fn of_int(value: i64) -> Digits {
     }
 }
 
-/// The number times ten to `scale`, when that is an integer of at most `precision` digits. The negative zero is not: an
-/// integer has none.
+/// Multiplies by ten to the power `scale`, if the result is an integer of at most `precision` digits. The negative
+/// zero fails, because integers have none.
 pub(super) fn scaled(digits: Digits, precision: u8, scale: i8) -> Option<i128> {
     if digits.coefficient == 0 {
         return (!digits.negative).then_some(0);
@@ -27,7 +27,7 @@ pub(super) fn scaled(digits: Digits, precision: u8, scale: i8) -> Option<i128> {
     signed(digits, unsigned, precision)
 }
 
-/// As [`scaled`], rounded to the nearest integer, of two equally near ones to the even one.
+/// Multiplies like [`scaled`], and rounds to the nearest integer, ties to even.
 pub(super) fn rounded(digits: Digits, precision: u8, scale: i8) -> Option<i128> {
     let shift = digits.exponent + i32::from(scale);
     if digits.coefficient == 0 || shift >= 0 {
@@ -37,12 +37,12 @@ pub(super) fn rounded(digits: Digits, precision: u8, scale: i8) -> Option<i128> 
         };
         return scaled(digits, precision, scale);
     }
-    // 35 digits and more cut off all there are, and the first of them is a zero.
+    // A shift of 35 or more drops all digits, and the first dropped digit is a zero.
     let unsigned = match 10u128.checked_pow(shift.unsigned_abs()) {
         None => 0,
         Some(power) => {
             let (whole, rest) = (digits.coefficient / power, digits.coefficient % power);
-            // Power is even, so half of it is exact.
+            // The power is even, so its half is exact.
             let up = rest > power / 2 || (rest == power / 2 && whole % 2 == 1);
             whole + u128::from(up)
         }
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_number_is_given() {
+    fn scaling_keeps_the_number_or_fails() {
         assert_eq!(scaled(of(150, -2), 3, 1), Some(15));
         assert_eq!(scaled(of(155, -2), 3, 1), None);
         assert_eq!(scaled(of(15, 3), 5, 0), Some(15_000));

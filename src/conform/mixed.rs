@@ -1,4 +1,4 @@
-//! Mixed columns: each cell the BSON document `{"": value}`, or Extended JSON.
+//! Mixed columns: each cell as the BSON document `{"": value}`, or as Extended JSON.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use arrow_array::{ArrayRef, BinaryArray};
 use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::DataType;
 
-use super::cells::Slots;
-use super::{Failure, Made};
+use super::cell_builder::Slots;
+use super::{ConformResult, Failure};
 use crate::chunk::{encode_wrapped, write_json, Cell, JsonMode};
 use crate::error::{Error, ErrorKind};
 
-/// The cells of `slots`, encoded; null where a cell is null or missing.
-pub(super) fn encode(slots: &Slots<'_>) -> Made<ArrayRef> {
+/// Encodes the cells of `slots`; null and missing cells give null.
+pub(super) fn encode(slots: &Slots<'_>) -> ConformResult<ArrayRef> {
     let len = slots.len();
     let mut bytes = Vec::new();
     let mut offsets: Vec<i32> = Vec::with_capacity(len + 1);
@@ -34,8 +34,8 @@ pub(super) fn encode(slots: &Slots<'_>) -> Made<ArrayRef> {
     Ok(Arc::new(array))
 }
 
-/// The cells of `slots` as relaxed Extended JSON in `storage`; null where a cell is null or missing.
-pub(super) fn json(slots: &Slots<'_>, storage: &DataType) -> Made<ArrayRef> {
+/// Writes the cells of `slots` as relaxed Extended JSON in `storage`; null and missing cells give null.
+pub(super) fn json(slots: &Slots<'_>, storage: &DataType) -> ConformResult<ArrayRef> {
     let mut builder = StringBuilder::with_capacity(slots.len(), 0);
     let mut text = String::new();
     let mut total = 0;
@@ -54,7 +54,7 @@ pub(super) fn json(slots: &Slots<'_>, storage: &DataType) -> Made<ArrayRef> {
     Ok(arrow_cast::cast(&array, storage)?)
 }
 
-pub(super) fn offset(len: usize) -> Made<i32> {
+pub(super) fn offset(len: usize) -> ConformResult<i32> {
     i32::try_from(len).map_err(|_| {
         let text = "a column of one batch would hold over 2 GiB; read with a smaller batch size";
         Failure::Error(Error::new(ErrorKind::InvalidArgument(text.into())))

@@ -1,28 +1,28 @@
-//! L5: a Chunk brought into a table's types: `(chunk, schema, policy) -> RecordBatch`, a pure function.
+//! L5: conversion of a Chunk to the types of a table: `(chunk, schema, policy) -> RecordBatch`, a pure function.
 //!
-//! Columns that already are of the schema's type keep their buffers. Numbers are widened when that is exact, sparse columns
-//! spread, mixed ones encoded; a cell that does not fit is an error that names it.
+//! Columns that already have the schema's type share their buffers. Numbers are widened if that is exact, sparse
+//! columns are expanded, mixed columns are encoded. A cell that does not fit is an error with its location.
 
+mod arrow_only;
 mod binary;
-mod cells;
+mod cell_builder;
+mod coerce;
 mod column;
 mod conflict;
+mod conflict_counts;
 mod convert;
 mod decimal;
-mod fit;
+mod extension_text;
 mod from_arrow;
-mod misfits;
 mod mixed;
 mod nested;
-mod picked;
-mod plain;
+mod nested_cells;
 mod positions;
 mod rescue;
 mod shapes;
-mod shown;
 
+pub use conflict_counts::{Action, ConflictCount, ConflictCounts, CountsByPath};
 pub use from_arrow::{chunk_from_batch, chunks_from_batch};
-pub use misfits::{Action, Listed, Misfit, Misfits};
 pub use shapes::{add_shapes, with_shapes, SHAPES_COLUMN};
 
 use arrow_array::{new_null_array, RecordBatch, RecordBatchOptions};
@@ -32,58 +32,58 @@ use crate::chunk::Chunk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::TableSchema;
 
-/// What becomes of keys that the schema does not name, at any level.
+/// Handling of keys that the schema does not name, at any level.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum UnknownKeys {
-    /// A conflict: for a schema that was inferred.
+    /// Conflict, for inferred schemas.
     #[default]
     Conflict,
-    /// Left out: for a schema that the user gave, where it is projection.
+    /// Omission, for schemas from users, which act as projections.
     Skip,
 }
 
-/// What becomes of a value that does not fit.
+/// Handling of values that do not fit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnConflict {
-    /// It is an error.
+    /// Error.
     #[default]
     Error,
-    /// Its cell is null, and the value stands in the column that [`TableSchema::with_rescued`] adds.
+    /// Null in the cell; the value is stored in the column that [`TableSchema::with_rescued`] adds.
     Rescue,
-    /// Its cell is null, and the value is lost.
+    /// Null in the cell; the value is lost.
     Null,
 }
 
-/// How what does not fit the schema is handled.
+/// Handling of keys and values that do not fit the schema.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Policy {
-    /// Keys the schema does not name.
+    /// Handling of keys that the schema does not name.
     pub unknown: UnknownKeys,
-    /// Values that do not fit, and keys that are conflicts.
+    /// Handling of values that do not fit, and of keys that are conflicts.
     pub on_conflict: OnConflict,
 }
 
-/// `chunk` as a table of `schema`.
+/// Converts `chunk` to a table of `schema`.
 ///
 /// # Errors
-/// `SchemaConflict` for the first cell, by row and then by key order of its document, that does not fit. The row number
-/// counts from 0 in the chunk.
+/// `SchemaConflict` for the first cell that does not fit, by row and then by key order of its document. The row
+/// number counts from 0 in the chunk.
 pub fn conform(chunk: &Chunk, schema: &TableSchema, policy: &Policy) -> Result<RecordBatch> {
-    conform_noting(chunk, schema, policy).map(|(batch, _)| batch)
+    conform_with_counts(chunk, schema, policy).map(|(batch, _)| batch)
 }
 
-/// As [`conform`], with what did not fit and was rescued or nulled, and what was rounded.
+/// Converts like [`conform`], and counts the values that were rescued, nulled or rounded.
 ///
 /// # Errors
-/// As [`conform`]; with another policy than [`OnConflict::Error`] no value is a conflict.
-pub fn conform_noting(
+/// The errors of [`conform`]; with a policy other than [`OnConflict::Error`], no value is a conflict.
+pub fn conform_with_counts(
     chunk: &Chunk,
     schema: &TableSchema,
     policy: &Policy,
-) -> Result<(RecordBatch, Misfits)> {
+) -> Result<(RecordBatch, ConflictCounts)> {
     let documents = &chunk.documents;
     let arrow = schema.arrow();
-    let mut misfits = Misfits::default();
+    let mut conflict_counts = ConflictCounts::default();
     let strict = Policy {
         on_conflict: OnConflict::Error,
         ..*policy
@@ -92,13 +92,14 @@ pub fn conform_noting(
     let mut columns = match columns {
         Ok(columns) => columns,
         Err(Failure::Error(error)) => return Err(error),
-        Err(Failure::Misfit) if policy.on_conflict == OnConflict::Error => {
-            return Err(conflict::first(documents, schema, policy))
+        Err(Failure::Conflict) if policy.on_conflict == OnConflict::Error => {
+            return Err(conflict::first_conflict(documents, schema, policy))
         }
-        Err(Failure::Misfit) => {
-            // Which values do not fit is asked one by one, so that it does not depend on how columns are stored.
-            let (found, rescued) = conflict::all(documents, schema, policy)?;
-            misfits = found;
+        Err(Failure::Conflict) => {
+            // The values that do not fit are searched one by one, so that the result does not depend on the storage
+            // of columns.
+            let (found, rescued) = conflict::count_conflicts(documents, schema, policy)?;
+            conflict_counts = found;
             let lenient = Policy {
                 unknown: UnknownKeys::Skip,
                 ..*policy
@@ -109,20 +110,20 @@ pub fn conform_noting(
             columns
         }
     };
-    misfits.join(&conflict::rounded(documents, schema)?, 0);
+    conflict_counts.join(&conflict::count_rounded(documents, schema)?, 0);
     if let Some(missing) = arrow.fields().get(columns.len()) {
         columns.push(new_null_array(missing.data_type(), documents.len()));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(documents.len()));
     let batch = RecordBatch::try_new_with_options(arrow.clone(), columns, &options);
-    Ok((batch.map_err(internal)?, misfits))
+    Ok((batch.map_err(internal_error)?, conflict_counts))
 }
 
-/// Every value of `chunk` that does not fit `schema`, as the error it would be if it were the first: by row, then by key
-/// order of its document. Keys that the schema does not name are left out.
+/// Returns an error for every value of `chunk` that does not fit `schema`, by row and then by key order of its
+/// document. Keys that the schema does not name are omitted.
 ///
 /// # Errors
-/// What keeps a table from being made for another reason.
+/// Any other error of the conversion.
 pub fn conflicts(chunk: &Chunk, schema: &TableSchema) -> Result<Vec<Error>> {
     let policy = Policy {
         unknown: UnknownKeys::Skip,
@@ -131,23 +132,23 @@ pub fn conflicts(chunk: &Chunk, schema: &TableSchema) -> Result<Vec<Error>> {
     let arrow = schema.arrow();
     match nested::children(&chunk.documents, schema.fields(), arrow.fields(), &policy) {
         Ok(_) => Ok(Vec::new()),
-        Err(Failure::Misfit) => conflict::list(&chunk.documents, schema, &policy),
+        Err(Failure::Conflict) => conflict::list_conflicts(&chunk.documents, schema, &policy),
         Err(Failure::Error(error)) => Err(error),
     }
 }
 
-/// Why a column could not be made.
+/// The reason that a column could not be converted.
 enum Failure {
-    /// Some cell does not fit; which one is found out by a second, slow look.
-    Misfit,
-    /// Anything else.
+    /// A cell does not fit; a second, slow search finds it.
+    Conflict,
+    /// Any other error.
     Error(Error),
 }
 
 impl Failure {
     fn into_error(self) -> Error {
         match self {
-            Failure::Misfit => internal("a cell that fits no schema was not replaced"),
+            Failure::Conflict => internal_error("a cell that fits no schema was not replaced"),
             Failure::Error(error) => error,
         }
     }
@@ -155,12 +156,12 @@ impl Failure {
 
 impl From<ArrowError> for Failure {
     fn from(error: ArrowError) -> Self {
-        Failure::Error(internal(error))
+        Failure::Error(internal_error(error))
     }
 }
 
-type Made<T> = std::result::Result<T, Failure>;
+type ConformResult<T> = std::result::Result<T, Failure>;
 
-fn internal(error: impl std::fmt::Display) -> Error {
+fn internal_error(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Internal(error.to_string()))
 }

@@ -1,4 +1,4 @@
-//! Documents as structs, lists as lists: columns of columns.
+//! Documents as structs, and lists as lists: columns of columns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,32 +7,32 @@ use arrow_array::{new_null_array, Array, ArrayRef, LargeListArray, ListArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Fields};
 
-use super::column::{column, parts};
-use super::{internal, Failure, Made, Policy, UnknownKeys};
+use super::column::{column, struct_from_parts};
+use super::{internal_error, ConformResult, Failure, Policy, UnknownKeys};
 use crate::chunk::{Column, Documents};
 use crate::schema::Kind;
 
-/// A struct of `documents`, null where `nulls` is.
+/// Builds a struct of `documents`, with the nulls of `nulls`.
 pub(super) fn document(
     documents: &Documents,
     nulls: Option<&NullBuffer>,
     fields: &[(Arc<str>, Kind)],
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let DataType::Struct(arrow) = field.data_type() else {
-        return Err(Failure::Error(internal("a struct was expected")));
+        return Err(Failure::Error(internal_error("a struct was expected")));
     };
-    parts(field, children(documents, fields, arrow, policy)?, nulls)
+    struct_from_parts(field, children(documents, fields, arrow, policy)?, nulls)
 }
 
-/// An array for each of `fields`; null where no document has the key.
+/// Builds an array for each of `fields`, with nulls for keys that no document has.
 pub(super) fn children(
     documents: &Documents,
     fields: &[(Arc<str>, Kind)],
     arrow: &Fields,
     policy: &Policy,
-) -> Made<Vec<ArrayRef>> {
+) -> ConformResult<Vec<ArrayRef>> {
     let mut places = Places::new(documents);
     let mut known = vec![false; documents.fields().len()];
     let mut arrays = Vec::with_capacity(fields.len());
@@ -46,12 +46,12 @@ pub(super) fn children(
         });
     }
     if policy.unknown == UnknownKeys::Conflict && has_unknown(documents, &known) {
-        return Err(Failure::Misfit);
+        return Err(Failure::Conflict);
     }
     Ok(arrays)
 }
 
-/// Whether some document has a key that is not known; one that is null counts too.
+/// Returns whether a document has a key that the schema lacks, even with a null value.
 fn has_unknown(documents: &Documents, known: &[bool]) -> bool {
     let shapes = documents.shapes();
     !documents.is_empty()
@@ -59,11 +59,11 @@ fn has_unknown(documents: &Documents, known: &[bool]) -> bool {
         && (0..shapes.count()).any(|id| shapes.get(id).iter().any(|&field| !known[field as usize]))
 }
 
-/// Where keys stand among the fields of documents; mostly where the schema has them.
+/// Positions of keys among the fields of documents; mostly equal to those in the schema.
 struct Places<'a> {
     documents: &'a Documents,
     expected: usize,
-    /// Filled when a key is not where it is expected.
+    /// Filled when the first key is not at its expected position.
     by_name: HashMap<&'a str, usize>,
 }
 
@@ -93,7 +93,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// A list array over the same offsets.
+/// Builds a list array with the same offsets.
 pub(super) fn list(
     items: &Column,
     offsets: &OffsetBuffer<i32>,
@@ -101,19 +101,19 @@ pub(super) fn list(
     kind: &Kind,
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let item = item_field(field)?;
     let items = column(items, kind, item, policy)?;
     list_of(field, offsets.clone(), items, nulls.cloned())
 }
 
-/// The field of the items of the list `field`.
-pub(super) fn item_field(field: &Field) -> Made<&Arc<Field>> {
+/// Returns the field of the items of the list `field`.
+pub(super) fn item_field(field: &Field) -> ConformResult<&Arc<Field>> {
     match field.data_type() {
         DataType::List(item) | DataType::LargeList(item) | DataType::FixedSizeList(item, _) => {
             Ok(item)
         }
-        _ => Err(Failure::Error(internal("a list was expected"))),
+        _ => Err(Failure::Error(internal_error("a list was expected"))),
     }
 }
 
@@ -122,7 +122,7 @@ pub(super) fn list_of(
     offsets: OffsetBuffer<i32>,
     items: ArrayRef,
     nulls: Option<NullBuffer>,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let item = Arc::clone(item_field(field)?);
     let list: ArrayRef = if matches!(field.data_type(), DataType::LargeList(_)) {
         let wide: Vec<i64> = offsets.iter().map(|&offset| offset.into()).collect();

@@ -1,4 +1,4 @@
-//! Where a key stands among the columns of a schema.
+//! Positions of keys among the fields of a schema.
 
 use std::sync::Arc;
 
@@ -6,27 +6,27 @@ use hashbrown::HashMap;
 
 use crate::schema::Kind;
 
-/// As many fields are walked over; for more, a key that is not where it is expected is looked up.
-const FEW: usize = 16;
+/// Lists of at most this many fields are searched linearly; longer ones by hash table.
+const LINEAR_SEARCH_MAX: usize = 16;
 
-/// Of the lists of fields in one schema, which must live as long: they are told apart by their addresses.
+/// Hash tables by the address of a list of fields. The schema must outlive this value.
 #[derive(Default)]
 pub(super) struct Positions {
-    known: HashMap<usize, HashMap<Arc<str>, usize>>,
+    places: HashMap<usize, HashMap<Arc<str>, usize>>,
 }
 
 impl Positions {
-    /// Where `fields` has `key`; mostly that is where it is expected.
+    /// Returns the position of `key` in `fields`, which is mostly `expected`.
     pub fn of(&mut self, fields: &[(Arc<str>, Kind)], key: &str, expected: usize) -> Option<usize> {
         let is_key = |(name, _): &(Arc<str>, Kind)| **name == *key;
         if fields.get(expected).is_some_and(is_key) {
             return Some(expected);
         }
-        if fields.len() <= FEW {
+        if fields.len() <= LINEAR_SEARCH_MAX {
             return fields.iter().position(is_key);
         }
-        let known = self.known.entry(fields.as_ptr() as usize);
-        let names = known.or_insert_with(|| {
+        let places = self.places.entry(fields.as_ptr() as usize);
+        let names = places.or_insert_with(|| {
             let names = fields.iter().map(|(name, _)| Arc::clone(name));
             names.zip(0..).collect()
         });

@@ -1,4 +1,4 @@
-//! The column of what did not fit: for each row a list of paths and values.
+//! The column of rescued values: for each row, a list of paths and values.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use arrow_array::{ArrayRef, ListArray, StructArray};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field};
 
-use super::{internal, mixed, Failure, Made};
+use super::{internal_error, mixed, ConformResult, Failure};
 use crate::chunk::{encode_wrapped, Cell};
 use crate::error::Step;
 
-/// Collects what did not fit, row by row.
+/// Collects rescued values row by row.
 #[derive(Default)]
 pub(super) struct Rescue {
     paths: ListBuilder<StringBuilder>,
     values: BinaryBuilder,
     count: usize,
-    /// Of all paths and of all values, for 32-bit offsets.
+    /// Total sizes of paths and of values, for 32-bit offsets.
     sizes: [usize; 2],
     offsets: Vec<i32>,
     valid: Vec<bool>,
@@ -25,8 +25,8 @@ pub(super) struct Rescue {
 }
 
 impl Rescue {
-    /// A value of the current row.
-    pub fn push(&mut self, path: &[Step], cell: &Cell<'_>) -> Made<()> {
+    /// Adds a value to the current row.
+    pub fn push(&mut self, path: &[Step], cell: &Cell<'_>) -> ConformResult<()> {
         for step in path {
             match step {
                 Step::Key(key) => {
@@ -42,7 +42,7 @@ impl Rescue {
         self.paths.append(true);
         self.count += 1;
         if matches!(cell, Cell::Null) {
-            // A new key that holds null: the path is all there is to say.
+            // A new key that holds null has a path, but no value.
             self.values.append_null();
         } else {
             self.encoded.clear();
@@ -55,8 +55,8 @@ impl Rescue {
         Ok(())
     }
 
-    /// The current row is over.
-    pub fn end_row(&mut self) -> Made<()> {
+    /// Ends the current row.
+    pub fn end_row(&mut self) -> ConformResult<()> {
         let before = self.offsets.last().copied().unwrap_or_default();
         let end = mixed::offset(self.count)?;
         self.offsets.push(end);
@@ -64,13 +64,13 @@ impl Rescue {
         Ok(())
     }
 
-    /// The column, whose Arrow field is `field`; null in rows where everything fits.
-    pub fn finish(mut self, field: &Field) -> Made<ArrayRef> {
+    /// Returns the column, whose Arrow field is `field`; null in rows without rescued values.
+    pub fn finish(mut self, field: &Field) -> ConformResult<ArrayRef> {
         let DataType::List(item) = field.data_type() else {
-            return Err(Failure::Error(internal("a list was expected")));
+            return Err(Failure::Error(internal_error("a list was expected")));
         };
         let DataType::Struct(parts) = item.data_type() else {
-            return Err(Failure::Error(internal("a struct was expected")));
+            return Err(Failure::Error(internal_error("a struct was expected")));
         };
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.paths.finish()),

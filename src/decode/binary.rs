@@ -31,7 +31,7 @@ impl Gather<'_> {
         let (offsets, bytes) = self.variable(positions, |at| {
             let len = i32_at(self.bytes, at)? as usize;
             let start = at + HEADER;
-            // Subtype 2 repeats its length inside.
+            // Subtype 2 repeats its length inside the data.
             let inner = if self.subtype(at) == OLD { 4 } else { 0 };
             Ok(start + inner..start + len)
         })?;

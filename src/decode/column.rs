@@ -1,4 +1,4 @@
-//! One column: laid out, then gathered by the family of its type.
+//! The layout of one column, and the gather of its values by type family.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::raw::{ElementType, Malformed};
 pub(super) const UTC: &str = "UTC";
 
 impl Gather<'_> {
-    /// The column of `cells`; `level` counts documents and lists around it.
+    /// Gathers the column of `cells`; `level` is the number of enclosing documents and lists.
     pub(super) fn column(
         &self,
         cells: &Cells,

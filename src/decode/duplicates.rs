@@ -1,4 +1,4 @@
-//! A second, slow look at a piece in which some document holds a key twice: which keys these are.
+//! The slow search for the paths of duplicate keys, in a piece in which a document holds a key twice.
 
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use crate::raw::{
     document_len, find_id, i32_at, Element, ElementType, Elements, Malformed, TextPolicy,
 };
 
-/// The duplicate keys of the documents that start at `offsets`; they were decoded, and so are sound.
+/// Finds the duplicate keys of the documents that start at `offsets`. The documents were decoded, so they are valid.
 #[cold]
 pub(super) fn find(bytes: &[u8], offsets: &[u32], text: TextPolicy) -> DuplicateKeys {
-    let mut look = Look {
+    let mut search = DuplicateSearch {
         text,
         path: Vec::new(),
         row: 0,
@@ -26,15 +26,15 @@ pub(super) fn find(bytes: &[u8], offsets: &[u32], text: TextPolicy) -> Duplicate
         let Ok(len) = document_len(bytes, start) else {
             break;
         };
-        look.row = row;
-        look.document = &bytes[start..start + len];
-        // What is malformed was found before, and would have been an error.
-        let _ = look.document(look.document);
+        search.row = row;
+        search.document = &bytes[start..start + len];
+        // Malformed documents were reported as an error before.
+        let _ = search.document(search.document);
     }
-    look.found
+    search.found
 }
 
-struct Look<'a> {
+struct DuplicateSearch<'a> {
     text: TextPolicy,
     path: Path,
     row: u64,
@@ -42,8 +42,9 @@ struct Look<'a> {
     found: DuplicateKeys,
 }
 
-impl<'a> Look<'a> {
-    /// Of keys only positions are kept: with their names, a document of a million keys would take 20 times its size.
+impl<'a> DuplicateSearch<'a> {
+    /// Searches a document. Only key offsets are stored: with names, a document of a million keys takes 20 times its
+    /// size.
     fn document(&mut self, bytes: &'a [u8]) -> Result<(), Malformed> {
         let elements = Elements::new(bytes)?;
         let text = self.text;
@@ -76,7 +77,8 @@ impl<'a> Look<'a> {
             self.path.push(Step::Key(Arc::from(&*key)));
             if dropped {
                 let document = self.document;
-                self.found.note(&self.path, self.row, || find_id(document));
+                self.found
+                    .record(&self.path, self.row, || find_id(document));
             } else {
                 self.value(element.kind, element.value)?;
             }

@@ -1,4 +1,4 @@
-//! Where cells go: from "the k-th document under this path" to a slot of a column.
+//! The mapping from the k-th document at a path to a slot of a column.
 
 use std::borrow::Cow;
 
@@ -6,26 +6,26 @@ use arrow_buffer::{BooleanBuffer, NullBuffer};
 
 use crate::index::{Cells, NULL_POSITION};
 
-/// A column holding fewer than one cell in this many rows is stored by occupied cell.
+/// Columns with fewer than one cell in this many rows store only the occupied rows.
 const SPARSE_BELOW_ONE_IN: usize = 16;
 /// Columns shorter than this are always dense.
 const SPARSE_FROM_ROWS: usize = 64;
 
-/// The rows a set of columns is laid out in.
+/// The rows that a set of columns shares.
 pub(super) struct Frame {
     /// Slots of each column.
     pub len: usize,
-    /// The slot of the k-th document; `None` while these are the same.
+    /// The slot of the k-th document; `None` while both are equal.
     pub slots: Option<Vec<u32>>,
 }
 
 impl Frame {
-    /// A document in each of `len` slots.
+    /// Returns a frame with a document in each of `len` slots.
     pub fn whole(len: usize) -> Self {
         Frame { len, slots: None }
     }
 
-    /// The frame of documents that stand where `positions` is not null.
+    /// Returns the frame of the documents at the non-null `positions`.
     pub fn inside(positions: &Positions<'_>) -> Self {
         let slots = positions.has_nulls.then(|| {
             (0..)
@@ -50,21 +50,21 @@ impl Frame {
     }
 }
 
-/// How a column is to be laid out.
+/// The layout of a column.
 pub(super) enum Layout<'a> {
-    /// One slot a row.
+    /// One slot per row.
     Dense(Positions<'a>),
-    /// A slot a cell, at these rows.
+    /// One slot per cell, at these rows.
     Sparse(Vec<u32>, Positions<'a>),
 }
 
 /// The value position of each slot.
 pub(super) struct Positions<'a> {
-    /// Positions; [`NULL_POSITION`] where there is no value.
+    /// Positions; [`NULL_POSITION`] for slots without a value.
     pub at: Cow<'a, [u32]>,
-    /// Type bytes, for tagged columns; 0 where there is no cell.
+    /// Type bytes of tagged columns; 0 for slots without a cell.
     pub tags: Cow<'a, [u8]>,
-    /// Whether a slot has no value.
+    /// True if a slot has no value.
     pub has_nulls: bool,
 }
 
@@ -82,7 +82,7 @@ impl<'a> Layout<'a> {
     pub fn of(cells: &'a Cells, frame: &Frame) -> Self {
         let count = cells.len();
         if count == frame.len {
-            // As many cells as slots: each slot has one, in order.
+            // With as many cells as slots, each slot has one cell, in order.
             return Layout::Dense(Positions {
                 at: Cow::Borrowed(&cells.positions),
                 tags: Cow::Borrowed(&cells.tags),

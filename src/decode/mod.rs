@@ -1,4 +1,4 @@
-//! L4: an index becomes a Chunk: column by column, in tight loops, the types known before anything is built.
+//! L4: conversion of an index to a Chunk, column by column, in tight loops whose types are known in advance.
 
 mod binary;
 mod column;
@@ -14,24 +14,24 @@ use std::sync::Arc;
 
 use crate::chunk::{Chunk, DuplicateKeys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::{index_piece, Limits, Node, Stop};
+use crate::index::{index_piece, Limits, Node, ScanStop};
 use crate::raw::{document_len, normalise_document, validate, Malformed, TextPolicy};
 use frame::Frame;
 
-/// How bytes are read.
+/// Options of decoding.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DecodeOptions {
-    /// What to do with text that is not UTF-8.
+    /// Policy for text that is not UTF-8.
     pub text: TextPolicy,
-    /// What becomes columns.
+    /// Limits of the columns.
     pub limits: Limits,
 }
 
 /// Decodes the documents that start at `offsets` in `bytes`, all or none.
 ///
 /// # Errors
-/// A decode error with the place in the first document that is malformed; document numbers count from 0 in `offsets`.
-/// `InvalidArgument` for 4 GiB of `bytes` or more: positions are 32 bits wide.
+/// A decode error with the location in the first malformed document; document numbers count from 0 in `offsets`.
+/// `InvalidArgument` for 4 GiB of `bytes` or more, because positions are 32 bits wide.
 pub fn decode(bytes: &[u8], offsets: &[u32], options: &DecodeOptions) -> Result<Chunk> {
     if bytes.len() >= u32::MAX as usize {
         let text = "4 GiB or more cannot be decoded as one piece";
@@ -40,10 +40,12 @@ pub fn decode(bytes: &[u8], offsets: &[u32], options: &DecodeOptions) -> Result<
     let starts = || offsets.iter().map(|&offset| offset as usize);
     let made = match index_piece(bytes, starts(), options.text, options.limits) {
         Ok(root) => gather(bytes, root, options, 0)
-            .map_err(|malformed| explain(bytes, offsets, options.text, malformed)),
-        Err(Stop::Malformed(malformed)) => Err(explain(bytes, offsets, options.text, malformed)),
-        Err(Stop::Duplicate) => decode_normalised(bytes, offsets, options)
-            .map_err(|malformed| explain(bytes, offsets, options.text, malformed)),
+            .map_err(|malformed| locate_error(bytes, offsets, options.text, malformed)),
+        Err(ScanStop::Malformed(malformed)) => {
+            Err(locate_error(bytes, offsets, options.text, malformed))
+        }
+        Err(ScanStop::Duplicate) => decode_normalised(bytes, offsets, options)
+            .map_err(|malformed| locate_error(bytes, offsets, options.text, malformed)),
     };
     let mut chunk = made?;
     if chunk.duplicates > 0 {
@@ -52,7 +54,8 @@ pub fn decode(bytes: &[u8], offsets: &[u32], options: &DecodeOptions) -> Result<
     Ok(chunk)
 }
 
-/// The way for pieces in which a document holds a key twice: bring all into normal form first. Rare, so it may be slow.
+/// Decodes a piece in which a document holds a key twice, by bringing all documents into normal form first. Slow, but
+/// rare.
 fn decode_normalised(
     bytes: &[u8],
     offsets: &[u32],
@@ -75,8 +78,8 @@ fn decode_normalised(
     }
     match index_piece(&normal, starts.into_iter(), options.text, options.limits) {
         Ok(root) => gather(&normal, root, options, duplicates),
-        Err(Stop::Malformed(malformed)) => Err(malformed),
-        Err(Stop::Duplicate) => Err(Malformed {
+        Err(ScanStop::Malformed(malformed)) => Err(malformed),
+        Err(ScanStop::Duplicate) => Err(Malformed {
             offset: 0,
             reason: "a key occurs twice after normalisation",
         }),
@@ -104,11 +107,11 @@ fn gather(
     })
 }
 
-/// What every gather reads from.
+/// The input of every gather.
 struct Gather<'a> {
     bytes: &'a [u8],
     text: TextPolicy,
-    /// Keys merged so far: those in cells kept as BSON are seen here only.
+    /// Number of keys merged so far. Duplicate keys in cells kept as BSON are detected only here.
     duplicates: Cell<u64>,
 }
 
@@ -118,9 +121,9 @@ impl Gather<'_> {
     }
 }
 
-/// Finds the first malformed document and says what is wrong with it.
+/// Locates the error in the first malformed document.
 #[cold]
-fn explain(bytes: &[u8], offsets: &[u32], text: TextPolicy, malformed: Malformed) -> Error {
+fn locate_error(bytes: &[u8], offsets: &[u32], text: TextPolicy, malformed: Malformed) -> Error {
     for (number, &offset) in offsets.iter().enumerate() {
         let start = offset as usize;
         let there = bytes.get(start..).unwrap_or_default();
@@ -130,6 +133,6 @@ fn explain(bytes: &[u8], offsets: &[u32], text: TextPolicy, malformed: Malformed
             return error;
         }
     }
-    // The fast and the slow check disagree: a bug, but still an error and not a wrong answer.
+    // The fast and the slow check disagree: a bug. An error is still better than a wrong result.
     Error::decode(malformed.offset, malformed.reason)
 }

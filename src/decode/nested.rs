@@ -11,7 +11,7 @@ use crate::index::{ListIndex, Node, ShapeTrie, NULL_POSITION};
 use crate::raw::Malformed;
 
 impl Gather<'_> {
-    /// The documents of `node`, laid out in `frame`.
+    /// Gathers the documents of `node` into the slots of `frame`.
     pub(super) fn documents(
         &self,
         node: &Node,
@@ -71,7 +71,7 @@ impl Gather<'_> {
     }
 }
 
-/// Numbers the final states in order of first appearance, and spreads them over the frame's slots.
+/// Numbers the final states in order of first appearance, and assigns them to the frame's slots.
 fn shapes(trie: &ShapeTrie, states: &[u32], frame: &Frame) -> Shapes {
     const UNSEEN: u32 = u32::MAX;
     let mut number_of = vec![UNSEEN; trie.len()];

@@ -7,7 +7,8 @@ use super::frame::Positions;
 use crate::index::NULL_POSITION;
 use crate::raw::array;
 
-/// Values of `N` bytes, each read by `read`. A null position is past the end of `bytes` and reads as the default.
+/// Gathers values of `N` bytes, each decoded by `read`. A null position is past the end of `bytes` and gives the
+/// default.
 pub(super) fn gather<T: ArrowPrimitiveType, const N: usize>(
     bytes: &[u8],
     positions: &Positions<'_>,
@@ -27,7 +28,7 @@ pub(super) fn gather<T: ArrowPrimitiveType, const N: usize>(
     PrimitiveArray::new(values.into(), positions.nulls())
 }
 
-/// Values of `N` bytes, `shift` bytes after their position, kept as bytes.
+/// Gathers values of `N` bytes, `shift` bytes after their position, as bytes.
 pub(super) fn fixed<const N: usize>(
     bytes: &[u8],
     positions: &Positions<'_>,
@@ -50,7 +51,7 @@ pub(super) fn booleans(bytes: &[u8], positions: &Positions<'_>) -> BooleanArray 
     )
 }
 
-/// True wherever there is a value.
+/// Returns true for each slot with a value.
 pub(super) fn present(positions: &Positions<'_>) -> BooleanArray {
     BooleanArray::new(
         BooleanBuffer::new_set(positions.at.len()),

@@ -1,4 +1,4 @@
-//! Text: strings, code, symbols, regular expressions, and what carries a string among other things.
+//! Text: strings, code, symbols, regular expressions, and types that contain a string.
 
 use arrow_array::{BinaryArray, StringArray};
 use arrow_buffer::{Buffer, OffsetBuffer, ScalarBuffer};
@@ -10,7 +10,7 @@ use crate::index::NULL_POSITION;
 use crate::raw::{i32_at, key_len, normalise_document, Malformed, TextPolicy};
 
 impl Gather<'_> {
-    /// Strings with an int32 length, `shift` bytes after their position.
+    /// Gathers strings with an int32 length, `shift` bytes after their position.
     pub(super) fn strings(
         &self,
         positions: &Positions<'_>,
@@ -23,9 +23,9 @@ impl Gather<'_> {
         })
     }
 
-    /// The text in the byte range that `range` finds for each position.
+    /// Gathers the text in the byte range that `range` returns for each position.
     ///
-    /// All bytes are copied first and checked in one pass: a check per value costs a quarter more.
+    /// All bytes are copied first and checked in one pass, because a check per value takes a quarter longer.
     fn text(
         &self,
         positions: &Positions<'_>,
@@ -38,12 +38,12 @@ impl Gather<'_> {
                 offset: 0,
                 reason: "a string is not UTF-8",
             }),
-            Err(_) => self.mended_text(positions, &range),
+            Err(_) => self.repaired_text(positions, &range),
         }
     }
 
-    /// The way for columns in which a text is not UTF-8 and the policy mends it.
-    fn mended_text(
+    /// Gathers a column with invalid UTF-8 under a policy that replaces or omits invalid bytes.
+    fn repaired_text(
         &self,
         positions: &Positions<'_>,
         range: impl Fn(usize) -> Result<std::ops::Range<usize>, Malformed>,
@@ -52,7 +52,7 @@ impl Gather<'_> {
             offset,
             reason: "a string is not UTF-8",
         };
-        // Not through arrow's builder: U+FFFD is three bytes for one, and past 2 GiB a builder panics.
+        // Arrow's builder panics past 2 GiB, and U+FFFD takes three bytes for one.
         let mut offsets: Vec<i32> = Vec::with_capacity(positions.at.len() + 1);
         offsets.push(0);
         let mut bytes = Vec::new();
@@ -69,7 +69,7 @@ impl Gather<'_> {
             .map_err(|_| not_utf8(0))
     }
 
-    /// Copies the byte ranges that `range` finds, one after the other.
+    /// Copies the byte ranges that `range` returns, one after the other.
     pub(super) fn variable(
         &self,
         positions: &Positions<'_>,
@@ -137,7 +137,7 @@ impl Gather<'_> {
                 let at = at as usize;
                 let end = at + i32_at(self.bytes, at)? as usize;
                 let scope = at + 8 + i32_at(self.bytes, at + 4)? as usize;
-                // A scope is a level of its own, as a nested document is.
+                // A scope is a nesting level, like an embedded document.
                 let wrapped = &self.bytes[scope..end];
                 self.scope(wrapped, level, &mut scopes)?;
             }
@@ -154,7 +154,7 @@ impl Gather<'_> {
     }
 }
 
-/// `len` as an offset in an Arrow array.
+/// Converts `len` to an offset of an Arrow array.
 fn offset(len: usize) -> Result<i32, Malformed> {
     i32::try_from(len).map_err(|_| Malformed {
         offset: 0,

@@ -1,11 +1,11 @@
-//! What the scan leaves behind: a tree of columns, each a list of positions.
+//! The output of the scan: a tree of columns, each a list of positions.
 
 use std::sync::Arc;
 
 use hashbrown::HashMap;
 
 use super::shapes::ShapeTrie;
-use super::Stop;
+use super::ScanStop;
 use crate::raw::ElementType;
 
 /// The position of a cell that holds null.
@@ -14,16 +14,16 @@ pub const NULL_POSITION: u32 = u32::MAX;
 /// The documents seen at one path.
 #[derive(Debug, Default)]
 pub struct Node {
-    /// How many.
+    /// The number of documents.
     pub rows: u32,
     /// Key sequences, as a trie.
     pub shapes: ShapeTrie,
     /// The final trie state of each document: its shape.
     pub states: Vec<u32>,
-    /// One column a key, in order of first appearance.
+    /// One column per key, in order of first appearance.
     pub fields: Vec<NodeField>,
     by_key: HashMap<Box<[u8]>, u32>,
-    /// Only filled once a key was not UTF-8: different bytes may then read as one text.
+    /// Filled only after the first key that is not UTF-8, because different bytes may then decode to equal text.
     by_name: HashMap<Arc<str>, u32>,
 }
 
@@ -37,13 +37,13 @@ pub struct NodeField {
 }
 
 impl Node {
-    /// The field of a key seen before.
+    /// Returns the field of a known key.
     #[inline]
     pub(super) fn find(&self, key: &[u8]) -> Option<u32> {
         self.by_key.get(key).copied()
     }
 
-    /// The field for the new key bytes `key`, read as `name`; `exact` when these are the same bytes.
+    /// Adds a field for the new key bytes `key`, decoded as `name`; `exact` if both have the same bytes.
     pub(super) fn add(&mut self, key: &[u8], name: &str, exact: bool) -> u32 {
         if !exact && self.by_name.is_empty() {
             self.by_name = self
@@ -71,35 +71,36 @@ impl Node {
     }
 }
 
-/// How the cells of a column are to be kept.
+/// Storage of a column's cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// Only nulls so far.
     Null,
     /// One type, and nulls.
     Typed(ElementType),
-    /// Several types, or a nesting too deep or too wide for columns: each cell stays BSON, with a tag.
+    /// Cells kept as BSON, each with its type: the column has several types, or nests too deep or too wide for
+    /// columns.
     Tagged,
 }
 
-/// The cells of one column: only those that occur.
+/// The cells of one column, without missing ones.
 #[derive(Debug)]
 pub struct Cells {
-    /// Where each cell's value starts; [`NULL_POSITION`] for null.
+    /// The offset of each cell's value; [`NULL_POSITION`] for null.
     pub positions: Vec<u32>,
-    /// The row of each cell; empty while cell number and row are the same.
+    /// The row of each cell; empty while cell number and row are equal.
     pub rows: Vec<u32>,
-    /// How they are to be kept.
+    /// Storage of the cells.
     pub mode: Mode,
-    /// The type byte of [`Mode::Typed`]; 0, which is no type, in any other mode.
+    /// The type byte of [`Mode::Typed`]; 0, which is no type, in the other modes.
     pub(super) typed: u8,
     /// The type byte of each cell, in [`Mode::Tagged`] only.
     pub tags: Vec<u8>,
-    /// How many cells are null.
+    /// The number of null cells.
     pub nulls: u32,
-    /// Documents in these cells, while typed so.
+    /// Documents in these cells, in a column of documents.
     pub documents: Option<Box<Node>>,
-    /// Lists in these cells, while typed so.
+    /// Lists in these cells, in a column of lists.
     pub lists: Option<Box<ListIndex>>,
 }
 
@@ -108,7 +109,7 @@ pub struct Cells {
 pub struct ListIndex {
     /// The end of each list in `items`.
     pub ends: Vec<u32>,
-    /// All items, one list after the other.
+    /// All items, list by list.
     pub items: Cells,
 }
 
@@ -133,12 +134,12 @@ impl Cells {
         self.positions.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no cells.
     pub fn is_empty(&self) -> bool {
         self.positions.is_empty()
     }
 
-    /// Notes a cell at `row`, if that is not the column's second one there.
+    /// Records a cell at `row`; returns false, without recording it, if the column already has a cell in that row.
     #[inline(always)]
     pub(super) fn push_new(&mut self, row: u32, position: u32) -> bool {
         if self.rows.is_empty() {
@@ -154,9 +155,9 @@ impl Cells {
         true
     }
 
-    /// Notes a cell at `row`, in a column whose mode takes it as it is.
+    /// Records a cell at `row` in a column whose mode accepts the cell.
     #[inline]
-    pub(super) fn push(&mut self, row: u32, position: u32) -> Result<(), Stop> {
+    pub(super) fn push(&mut self, row: u32, position: u32) -> Result<(), ScanStop> {
         if self.positions.len() != row as usize || !self.rows.is_empty() {
             self.push_row(row)?;
         }
@@ -164,10 +165,11 @@ impl Cells {
         Ok(())
     }
 
-    /// The column has, or now gets, rows of its own; or this is a key's second value in one document.
-    fn push_row(&mut self, row: u32) -> Result<(), Stop> {
+    /// Records the row of a cell in a column with a row list, or starts the row list. Fails at a key's second value
+    /// in one document.
+    fn push_row(&mut self, row: u32) -> Result<(), ScanStop> {
         if self.positions.len() > row as usize || self.rows.last() == Some(&row) {
-            return Err(Stop::Duplicate);
+            return Err(ScanStop::Duplicate);
         }
         if self.rows.is_empty() {
             self.rows.extend(0..self.positions.len() as u32);
@@ -177,7 +179,7 @@ impl Cells {
     }
 
     #[inline]
-    pub(super) fn push_null(&mut self, row: u32) -> Result<(), Stop> {
+    pub(super) fn push_null(&mut self, row: u32) -> Result<(), ScanStop> {
         self.push(row, NULL_POSITION)?;
         self.nulls += 1;
         if self.mode == Mode::Tagged {
@@ -192,19 +194,19 @@ impl Cells {
         row: u32,
         kind: ElementType,
         position: u32,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), ScanStop> {
         self.push(row, position)?;
         self.tags.push(kind.byte());
         Ok(())
     }
 
-    /// The first value says what the column holds.
+    /// Sets the column's type from its first value.
     pub(super) fn make_typed(&mut self, kind: ElementType) {
         self.mode = Mode::Typed(kind);
         self.typed = kind.byte();
     }
 
-    /// From here on every cell, earlier ones too, stays BSON.
+    /// Keeps every cell of the column as BSON, including earlier cells.
     #[cold]
     pub(super) fn make_tagged(&mut self) {
         if self.mode == Mode::Tagged {

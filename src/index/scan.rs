@@ -1,23 +1,23 @@
-//! The scan itself: predict the next field, compare it with one masked 16-byte compare, note the position.
+//! The scan: predict the next field, check it with one masked 16-byte compare, record the position.
 //!
-//! What almost every element is (the predicted key, the type its column has, a fixed width or text) is handled here in a few
-//! dozen instructions, without a `Result` passing through memory. All else falls through to [`Scan::field`] and [`Scan::cell`],
-//! which know every case and every error.
+//! The common element has the predicted key, the type of its column, and a fixed width or text. The scan handles it
+//! in a few dozen instructions, without passing a `Result` through memory. All other elements fall through to
+//! [`Scan::field`] and [`Scan::cell`], which handle every case and every error.
 
 use std::cell::Cell;
 
 use super::cells::{Cells, ListIndex, Mode, Node};
-use super::shapes::{NO_STATE, WALKED};
+use super::shapes::{LINEAR_CHILDREN_MAX, NO_STATE};
 use crate::raw::{
     array, document_len, key_len, value_len, ElementType, Malformed, TextPolicy, MAX_DEPTH,
 };
 
-/// Bounds on what becomes columns; past them cells stay BSON.
+/// Limits of the columns; cells beyond them are kept as BSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Arrow levels (structs and lists) a path may nest; never more than documents may.
+    /// Arrow levels (structs and lists) of a path, at most the nesting limit of documents.
     pub max_levels: u32,
-    /// Different keys of the documents at one nested path.
+    /// Distinct keys of the documents at one nested path.
     pub max_keys: usize,
 }
 
@@ -31,33 +31,33 @@ impl Default for Limits {
     }
 }
 
-/// Why a scan stopped.
+/// The reason that a scan stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
+pub enum ScanStop {
     /// The bytes are not BSON.
     Malformed(Malformed),
-    /// A document holds a key twice: put the piece in normal form first.
+    /// A document holds a key twice: the piece must be brought into normal form first.
     Duplicate,
 }
 
-impl From<Malformed> for Stop {
+impl From<Malformed> for ScanStop {
     fn from(malformed: Malformed) -> Self {
-        Stop::Malformed(malformed)
+        ScanStop::Malformed(malformed)
     }
 }
 
 /// Indexes the documents that start at `offsets` in `bytes`.
 ///
-/// Every header and length is checked; text is checked when it is gathered, keys when they are first seen.
+/// Every header and length is checked. Text is checked when it is gathered, and keys when they first occur.
 ///
 /// # Errors
-/// [`Stop`]: the caller then finds out exactly where, or puts the piece in normal form.
+/// [`ScanStop`]: the caller then locates the error, or brings the piece into normal form.
 pub fn index_piece(
     bytes: &[u8],
     offsets: impl Iterator<Item = usize>,
     text: TextPolicy,
     limits: Limits,
-) -> Result<Node, Stop> {
+) -> Result<Node, ScanStop> {
     let mut root = Node::default();
     let scan = Scan {
         bytes,
@@ -68,31 +68,32 @@ pub fn index_piece(
     for offset in offsets {
         if scan.document(&mut root, bytes.len(), offset, 0).is_none() {
             return Err(match scan.halted.take() {
-                Some(Halt::Stop(stop)) => stop,
-                // At the top any number of keys become columns, so there is no key too many.
-                Some(Halt::KeyTooMany) | None => Malformed::new(offset, "not indexed").into(),
+                Some(Halt::ScanStop(stop)) => stop,
+                // The number of top-level columns is unlimited, so the top level never has too many keys.
+                Some(Halt::TooManyKeys) | None => Malformed::new(offset, "not indexed").into(),
             });
         }
     }
     Ok(root)
 }
 
-/// Why a document was left before its end.
+/// The reason that a document was not read to its end.
 #[derive(Clone, Copy)]
 enum Halt {
-    Stop(Stop),
-    /// Documents under this path have more keys than may be columns. Found at the first key too many, because a key costs
-    /// some hundred bytes here and five on the wire.
-    KeyTooMany,
+    ScanStop(ScanStop),
+    /// Documents at this path have more keys than the column limit. Detected at the first key beyond the limit,
+    /// because a key takes some hundred bytes here and five on the wire.
+    TooManyKeys,
 }
 
-impl<E: Into<Stop>> From<E> for Halt {
+impl<E: Into<ScanStop>> From<E> for Halt {
     fn from(stop: E) -> Self {
-        Halt::Stop(stop.into())
+        Halt::ScanStop(stop.into())
     }
 }
 
-/// In what follows `None` means: halted, and `halted` says why. (An `Option<usize>` is returned in registers.)
+/// The scan of one piece. Its methods return `None` when halted; `halted` then holds the reason. (An `Option<usize>`
+/// is returned in registers.)
 struct Scan<'a> {
     bytes: &'a [u8],
     text: TextPolicy,
@@ -101,16 +102,16 @@ struct Scan<'a> {
 }
 
 /// The next field of a document.
-struct Found {
-    /// The state it leads to.
+struct NextField {
+    /// The trie state after this field.
     state: u32,
-    /// The state expected after that one.
+    /// The state predicted after that one.
     expected: u32,
     /// Its number among the fields.
     field: u32,
     /// Its type byte.
     tag: u8,
-    /// Where its value starts.
+    /// The offset of its value.
     value: usize,
 }
 
@@ -159,7 +160,7 @@ impl Scan<'_> {
         let mut at = at + 4;
         while at < end {
             let tag = body[at];
-            // Keys of lists are not looked at: items count in byte order.
+            // Keys of lists are ignored: items count in byte order.
             let value = at + 1 + self.checked(key_len(body, at + 1))? + 1;
             let row = lists.items.len() as u32;
             at = match self.leaf(&mut lists.items, row, tag, value, end) {
@@ -171,14 +172,14 @@ impl Scan<'_> {
         Some(end + 1)
     }
 
-    /// The element at `at`, if it has the key that leads to `candidate`.
+    /// Returns the element at `at`, if its key leads to `candidate`.
     #[inline(always)]
-    fn expected(&self, node: &Node, candidate: u32, at: usize, end: usize) -> Option<Found> {
+    fn expected(&self, node: &Node, candidate: u32, at: usize, end: usize) -> Option<NextField> {
         let word = u128::from_le_bytes(array(self.bytes, at)?);
         self.try_state(node, candidate, word, at, end)
     }
 
-    /// `candidate`, if the header at `at`, which starts with `word`, is one that leads there.
+    /// Returns `candidate` if the header at `at`, whose first bytes are `word`, leads to it.
     #[inline(always)]
     fn try_state(
         &self,
@@ -187,13 +188,13 @@ impl Scan<'_> {
         word: u128,
         at: usize,
         end: usize,
-    ) -> Option<Found> {
+    ) -> Option<NextField> {
         let known = node.shapes.get(candidate)?;
         let value = at + known.header_len as usize;
         let same = known.starts(word)
             && value <= end
             && (known.header_len <= 16 || self.same_key(node, known.field, at, value));
-        same.then_some(Found {
+        same.then_some(NextField {
             state: candidate,
             expected: known.predicted,
             field: known.field,
@@ -202,7 +203,8 @@ impl Scan<'_> {
         })
     }
 
-    /// Whether the key between the type at `at` and `value` is that of `field`: for keys longer than the masked compare.
+    /// Returns whether the key between the type at `at` and `value` is that of `field`; for keys longer than the
+    /// masked compare.
     #[inline(never)]
     fn same_key(&self, node: &Node, field: u32, at: usize, value: usize) -> bool {
         let name = node.fields[field as usize].name.as_bytes();
@@ -210,7 +212,7 @@ impl Scan<'_> {
         key.is_some_and(|key| &key[..key.len() - 1] == name && key.ends_with(&[0]))
     }
 
-    /// Notes the cell at `value` and returns its end, if its column has its type and the value is plain and sound.
+    /// Records the cell at `value` and returns its end, if the column has its type and the value is a valid leaf.
     #[inline(always)]
     fn leaf(
         &self,
@@ -223,20 +225,22 @@ impl Scan<'_> {
         if cells.typed != tag {
             return None;
         }
-        let next = match PLAIN[tag as usize] {
-            Plain::Width(width) => value + width as usize,
-            Plain::Text => {
+        let next = match LEAF_LAYOUTS[tag as usize] {
+            LeafLayout::Width(width) => value + width as usize,
+            LeafLayout::Text => {
                 let len = i32::from_le_bytes(array(self.bytes, value)?);
                 let nul = value + 3 + usize::try_from(len).ok().filter(|&len| len > 0)?;
                 (nul < end && self.bytes[nul] == 0).then_some(nul + 1)?
             }
-            Plain::Boolean if self.bytes.get(value).is_some_and(|&byte| byte <= 1) => value + 1,
-            Plain::Boolean | Plain::Not => return None,
+            LeafLayout::Boolean if self.bytes.get(value).is_some_and(|&byte| byte <= 1) => {
+                value + 1
+            }
+            LeafLayout::Boolean | LeafLayout::Not => return None,
         };
         (next <= end && cells.push_new(row, value as u32)).then_some(next)
     }
 
-    /// The field of the element at `at`, whatever its key: one seen here before, seen elsewhere, or new.
+    /// Returns the field of the element at `at` for any key: known after this state, known elsewhere, or new.
     #[inline(never)]
     fn field(
         &self,
@@ -245,15 +249,15 @@ impl Scan<'_> {
         at: usize,
         end: usize,
         level: u32,
-    ) -> Option<Found> {
-        // Near the end of the piece there are fewer than 16 bytes to compare.
+    ) -> Option<NextField> {
+        // Fewer than 16 bytes remain near the end of the piece.
         let mut padded = [0; 16];
         let there = self.bytes.len().min(at + 16) - at;
         padded[..there].copy_from_slice(&self.bytes[at..at + there]);
         let word = u128::from_le_bytes(padded);
 
         let mut child = node.shapes.state(state).first_child;
-        for _ in 0..WALKED {
+        for _ in 0..LINEAR_CHILDREN_MAX {
             if child == NO_STATE {
                 break;
             }
@@ -278,7 +282,7 @@ impl Scan<'_> {
                 let exact = name.as_bytes() == key;
                 let field = node.add(key, &name, exact);
                 if level > 0 && node.fields.len() > self.limits.max_keys {
-                    return self.halt(Halt::KeyTooMany);
+                    return self.halt(Halt::TooManyKeys);
                 }
                 (field, exact)
             }
@@ -289,7 +293,7 @@ impl Scan<'_> {
             node.shapes.grow(state, field, word, compared)
         });
         node.shapes.state_mut(state).predicted = next;
-        Some(Found {
+        Some(NextField {
             state: next,
             expected: node.shapes.state(next).predicted,
             field,
@@ -298,7 +302,7 @@ impl Scan<'_> {
         })
     }
 
-    /// Notes the cell whose value starts at `at`, whatever its type and its column's; returns its end.
+    /// Records the cell whose value starts at `at`, for any type of value and column; returns its end.
     #[inline(never)]
     fn cell(
         &self,
@@ -327,7 +331,7 @@ impl Scan<'_> {
                 match self.document(child, end, at, level) {
                     Some(end) => Some(end),
                     None => match self.halted.take() {
-                        Some(Halt::KeyTooMany) => {
+                        Some(Halt::TooManyKeys) => {
                             cells.make_tagged();
                             Some(at + self.checked(document_len(body, at))?)
                         }
@@ -356,11 +360,12 @@ impl Scan<'_> {
         }
     }
 
-    /// The column sees its first value, or another type than before.
+    /// Changes the column's mode at its first value, or at a value of another type.
     #[cold]
     fn change_mode(&self, cells: &mut Cells, kind: ElementType, level: u32) {
         let nests = matches!(kind, ElementType::Document | ElementType::List);
-        // One level is left for the document itself: what is deeper than documents may nest is found when cells are copied.
+        // One level is reserved for the document itself. Nesting beyond the limit of documents is detected when cells
+        // are copied.
         let max_levels = self.limits.max_levels.min(MAX_DEPTH as u32 - 1);
         if cells.mode == Mode::Null && !(nests && level >= max_levels) {
             cells.make_typed(kind);
@@ -370,38 +375,38 @@ impl Scan<'_> {
     }
 }
 
-/// What [`Scan::leaf`] can measure by itself.
+/// Value layouts that [`Scan::leaf`] measures directly.
 #[derive(Clone, Copy)]
-enum Plain {
-    /// A value of so many bytes, any of which are sound.
+enum LeafLayout {
+    /// A value of this many bytes; all byte patterns are valid.
     Width(u8),
     /// One byte, 0 or 1.
     Boolean,
     /// An int32 length, text, NUL.
     Text,
-    /// Not this one.
+    /// Any other layout.
     Not,
 }
 
-/// [`Plain`] by type byte.
-const PLAIN: [Plain; 256] = {
-    let mut plain = [Plain::Not; 256];
+/// [`LeafLayout`] by type byte.
+const LEAF_LAYOUTS: [LeafLayout; 256] = {
+    let mut layouts = [LeafLayout::Not; 256];
     let mut n = 0;
     while n < ElementType::ALL.len() {
         let kind = ElementType::ALL[n];
-        plain[kind as usize] = match kind {
+        layouts[kind as usize] = match kind {
             ElementType::Double
             | ElementType::DateTime
             | ElementType::Timestamp
-            | ElementType::Int64 => Plain::Width(8),
-            ElementType::Int32 => Plain::Width(4),
-            ElementType::ObjectId => Plain::Width(12),
-            ElementType::Decimal128 => Plain::Width(16),
-            ElementType::Boolean => Plain::Boolean,
-            ElementType::String | ElementType::Code | ElementType::Symbol => Plain::Text,
-            _ => Plain::Not,
+            | ElementType::Int64 => LeafLayout::Width(8),
+            ElementType::Int32 => LeafLayout::Width(4),
+            ElementType::ObjectId => LeafLayout::Width(12),
+            ElementType::Decimal128 => LeafLayout::Width(16),
+            ElementType::Boolean => LeafLayout::Boolean,
+            ElementType::String | ElementType::Code | ElementType::Symbol => LeafLayout::Text,
+            _ => LeafLayout::Not,
         };
         n += 1;
     }
-    plain
+    layouts
 };

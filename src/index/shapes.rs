@@ -2,43 +2,44 @@
 
 use hashbrown::HashMap;
 
-/// "No such state".
+/// The absence of a state.
 pub const NO_STATE: u32 = u32::MAX;
 
-/// A prefix of a key sequence. State 0 is the empty one.
+/// A prefix of a key sequence. State 0 is the empty prefix.
 #[derive(Clone, Debug)]
 pub struct State {
-    /// The key that leads here, as it stands in the first 16 bytes of an element header: a zero for the type, key, NUL.
+    /// The last key of the prefix, in the form of an element header's first 16 bytes: zero for the type, then the
+    /// key, then NUL.
     key: u128,
-    /// The bits of those 16 bytes that are the key's.
+    /// The bits of those 16 bytes that belong to the key.
     mask: u128,
-    /// Header bytes, type and NUL included; 0 where the key's bytes cannot be compared (not UTF-8).
+    /// Header bytes, including type and NUL; 0 if the key's bytes cannot be compared (not UTF-8).
     pub(super) header_len: u32,
-    /// The field whose key leads here.
+    /// The field of the last key.
     pub field: u32,
     /// The state that followed most recently.
     pub(super) predicted: u32,
-    /// The state before.
+    /// The state of the prefix without its last key.
     pub parent: u32,
-    /// The latest of the states that followed, and for each the one before it.
+    /// The most recently added child; each child links to the one added before it.
     pub(super) first_child: u32,
     pub(super) next_sibling: u32,
-    /// How many followed.
+    /// The number of children.
     children: u32,
 }
 
-/// A `key` that no header has: bits where the mask has none.
+/// A `key` that matches no header: it has bits outside the mask.
 const NO_KEY: u128 = 0xFF;
 
-/// As many children of a state are found by walking over them. Most states never have more: a hash map for all would cost more
-/// than everything else a new state does.
-pub(super) const WALKED: u32 = 4;
+/// States with at most this many children find them by linear search. Most states have fewer. A hash map for every
+/// state would cost more than the rest of a new state.
+pub(super) const LINEAR_CHILDREN_MAX: u32 = 4;
 
 /// All key sequences of the documents at one path.
 #[derive(Debug)]
 pub struct ShapeTrie {
     states: Vec<State>,
-    /// (state, field) -> state, for the children of states with more than [`WALKED`].
+    /// (state, field) -> state, for states with more than [`LINEAR_CHILDREN_MAX`] children.
     transitions: HashMap<(u32, u32), u32>,
 }
 
@@ -73,7 +74,7 @@ const MASKS: [u128; 17] = {
 };
 
 impl State {
-    /// Whether a header whose first 16 bytes are `word` has this key, as far as these go.
+    /// Returns whether a header whose first 16 bytes are `word` matches this key in those bytes.
     #[inline(always)]
     pub(super) fn starts(&self, word: u128) -> bool {
         word & self.mask == self.key
@@ -81,12 +82,12 @@ impl State {
 }
 
 impl ShapeTrie {
-    /// How many states there are.
+    /// The number of states.
     pub fn len(&self) -> usize {
         self.states.len()
     }
 
-    /// Never: the empty sequence is always there.
+    /// Always false: the trie always holds the empty prefix.
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
@@ -97,7 +98,7 @@ impl ShapeTrie {
         &self.states[state as usize]
     }
 
-    /// The state numbered `state`, unless that is [`NO_STATE`].
+    /// The state numbered `state`; `None` for [`NO_STATE`].
     #[inline(always)]
     pub(super) fn get(&self, state: u32) -> Option<&State> {
         self.states.get(state as usize)
@@ -108,29 +109,30 @@ impl ShapeTrie {
         &mut self.states[state as usize]
     }
 
-    /// States that followed `state`, latest made first.
+    /// The children of `state`, most recent first.
     fn children(&self, state: u32) -> impl Iterator<Item = u32> + '_ {
         let first = Some(self.states[state as usize].first_child);
         std::iter::successors(first, |&child| Some(self.get(child)?.next_sibling))
             .take_while(|&child| child != NO_STATE)
     }
 
-    /// The state that `field` leads to from `state`.
+    /// The child of `state` for `field`.
     pub(super) fn follow(&self, state: u32, field: u32) -> Option<u32> {
-        if self.states[state as usize].children > WALKED {
+        if self.states[state as usize].children > LINEAR_CHILDREN_MAX {
             return self.transitions.get(&(state, field)).copied();
         }
         let mut children = self.children(state);
         children.find(|&child| self.states[child as usize].field == field)
     }
 
-    /// A new state after `from`, whose header has `header_len` bytes (0: not to be compared) and starts with `word`.
+    /// Adds a child of `from` whose header has `header_len` bytes and starts with `word`; a `header_len` of 0 means
+    /// that the header is never compared.
     pub(super) fn grow(&mut self, from: u32, field: u32, word: u128, header_len: u32) -> u32 {
         let new = self.states.len() as u32;
         let parent = &mut self.states[from as usize];
         let next_sibling = std::mem::replace(&mut parent.first_child, new);
         parent.children += 1;
-        let many = parent.children > WALKED;
+        let many = parent.children > LINEAR_CHILDREN_MAX;
         let mask = MASKS[(header_len as usize).min(16)] & !0xFF;
         let key = if header_len == 0 { NO_KEY } else { word & mask };
         self.states.push(State {
@@ -145,14 +147,14 @@ impl ShapeTrie {
             children: 0,
         });
         if many {
-            self.note_transitions(from, field, new);
+            self.index_children(from, field, new);
         }
         new
     }
 
-    /// `from` has too many children to walk: `new`, and all there were when it got one too many, are noted in the map.
-    fn note_transitions(&mut self, from: u32, field: u32, new: u32) {
-        if self.states[from as usize].children == WALKED + 1 {
+    /// Adds `new` to the hash map; at the first child beyond the linear limit, adds the earlier children too.
+    fn index_children(&mut self, from: u32, field: u32, new: u32) {
+        if self.states[from as usize].children == LINEAR_CHILDREN_MAX + 1 {
             let mut child = self.state(new).next_sibling;
             while let Some(state) = self.states.get(child as usize) {
                 self.transitions.insert((from, state.field), child);
@@ -193,9 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn children_are_found_however_many_there_are() {
+    fn children_are_found_at_any_count() {
         let mut trie = ShapeTrie::default();
-        for many in 0..3 * WALKED {
+        for many in 0..3 * LINEAR_CHILDREN_MAX {
             let made: Vec<u32> = (0..many)
                 .filter_map(|field| trie.follow(0, field))
                 .collect();
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_compare_by_key_whatever_the_type() {
+    fn headers_match_by_key_for_any_type() {
         let word = |bytes: &[u8]| {
             let mut whole = [0xAA; 16];
             whole[..bytes.len()].copy_from_slice(bytes);

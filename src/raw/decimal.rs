@@ -1,24 +1,24 @@
-//! decimal128 taken apart, and as text.
+//! The parts of a decimal128, and its text.
 //!
-//! Source: IEEE 754-2008 in its binary encoding, as the BSON specification asks:
+//! Source: the binary encoding of IEEE 754-2008, which the BSON specification requires:
 //! <https://github.com/mongodb/specifications/blob/master/source/bson-decimal128/decimal128.md>.
 
 use std::fmt;
 
-/// The largest coefficient that is canonical: 34 nines.
+/// The largest canonical coefficient: 34 nines.
 const MAX_COEFFICIENT: u128 = 9_999_999_999_999_999_999_999_999_999_999_999;
 const BIAS: i32 = 6176;
 
-/// What 16 bytes on the wire stand for.
+/// The value of a decimal128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decimal {
     /// A number in its canonical encoding.
     Finite(Digits),
-    /// A zero in an encoding that is not canonical: its coefficient would be too large, so it counts for nothing.
+    /// A zero in a non-canonical encoding: its coefficient exceeds the largest, so it counts as zero.
     NotCanonical(Digits),
     /// Infinity.
     Infinite {
-        /// Whether below zero.
+        /// True if below zero.
         negative: bool,
     },
     /// NaN, quiet.
@@ -30,16 +30,16 @@ pub enum Decimal {
 /// A finite decimal: its sign, coefficient and exponent of ten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digits {
-    /// Whether below zero, or the negative zero.
+    /// True if below zero, or for the negative zero.
     pub negative: bool,
-    /// At most 34 digits.
+    /// Coefficient of at most 34 digits.
     pub coefficient: u128,
-    /// Of ten.
+    /// Exponent of ten.
     pub exponent: i32,
 }
 
 impl Decimal {
-    /// Reads the 16 bytes of a decimal128.
+    /// Decodes the 16 bytes of a decimal128.
     pub fn from_bytes(bytes: [u8; 16]) -> Decimal {
         let bits = u128::from_le_bytes(bytes);
         let negative = bits >> 127 == 1;
@@ -55,7 +55,8 @@ impl Decimal {
             0b11_1111 => return Decimal::SignallingNaN,
             0b11_1110 => return Decimal::NaN,
             0b11_1100 | 0b11_1101 => return Decimal::Infinite { negative },
-            // With both of these bits the exponent stands elsewhere, before a coefficient above the largest.
+            // With both of these bits set, the exponent has another position. Its coefficient then exceeds the
+            // largest.
             combination if combination >> 4 == 0b11 => return zero(exponent(111)),
             _ => {}
         }
@@ -71,20 +72,20 @@ impl Decimal {
     }
 }
 
-/// As Python's `str` of a `bson.Decimal128` or `decimal.Decimal`: every digit, and an exponent where needed.
+/// Formats every digit, and an exponent if needed, like Python's `str` of a `bson.Decimal128` or `decimal.Decimal`.
 impl fmt::Display for Decimal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Decimal::Finite(digits) | Decimal::NotCanonical(digits) => digits.fmt(f),
             Decimal::Infinite { negative: false } => f.write_str("Infinity"),
             Decimal::Infinite { negative: true } => f.write_str("-Infinity"),
-            // PyMongo writes both, of either sign, like this.
+            // PyMongo formats both kinds of NaN, of either sign, like this.
             Decimal::NaN | Decimal::SignallingNaN => f.write_str("NaN"),
         }
     }
 }
 
-/// The General Decimal Arithmetic's to-scientific-string, <https://speleotrove.com/decimal/daconvs.html>.
+/// Formats by to-scientific-string of the General Decimal Arithmetic, <https://speleotrove.com/decimal/daconvs.html>.
 impl fmt::Display for Digits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.negative { "-" } else { "" };
@@ -117,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_is_what_python_writes() {
+    fn text_matches_python() {
         for (coefficient, exponent, text) in [
             (0, 0, "0"),
             (0, -2, "0.00"),
@@ -152,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_canonical_number_is_told_apart() {
+    fn special_and_noncanonical_encodings_are_distinguished() {
         let read = |high: u128| Decimal::from_bytes((high << 112).to_le_bytes());
         assert_eq!(read(0x7c00), Decimal::NaN);
         assert_eq!(read(0x7e00), Decimal::SignallingNaN);

@@ -10,7 +10,7 @@ pub enum ElementType {
     String = 0x02,
     /// Embedded document.
     Document = 0x03,
-    /// A list; BSON calls it array.
+    /// A list; BSON's name is array.
     List = 0x04,
     /// Bytes with a subtype.
     Binary = 0x05,
@@ -74,7 +74,7 @@ impl ElementType {
         Self::MinKey,
     ];
 
-    /// The type of a type byte, if there is one.
+    /// Returns the type of a type byte; `None` for an unknown byte.
     #[inline]
     pub fn from_byte(byte: u8) -> Option<Self> {
         match byte {
@@ -91,7 +91,7 @@ impl ElementType {
         self as u8
     }
 
-    /// A bit of its own in a `u32`, for sets of types.
+    /// A distinct bit of a `u32`, for sets of types.
     #[inline]
     pub fn bit(self) -> u32 {
         match self {
@@ -101,7 +101,7 @@ impl ElementType {
         }
     }
 
-    /// The name MongoDB's `$type` operator uses, but `"list"` for `"array"` and `"document"` for `"object"`.
+    /// The name in MongoDB's `$type` operator, except `"list"` for `"array"` and `"document"` for `"object"`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Double => "double",

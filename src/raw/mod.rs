@@ -1,6 +1,7 @@
 //! L1: BSON bytes: element types, a bounds-checked walk, validation, normal form.
 //!
-//! Source: the BSON specification 1.1, <https://bsonspec.org/spec.html>. What is accepted follows PyMongo.
+//! Source: the BSON specification 1.1, <https://bsonspec.org/spec.html>. The walk accepts the documents that PyMongo
+//! accepts.
 
 mod decimal;
 mod element;
@@ -15,7 +16,7 @@ pub use decimal::{Decimal, Digits};
 pub use element::ElementType;
 pub use magic::other_format;
 pub use normal::{normalise_document, normalise_value};
-pub use splice::with_elements_of;
+pub use splice::splice_elements;
 pub use text::{InvalidText, TextPolicy};
 pub use validate::{find_id, validate};
 pub use walk::{

@@ -1,8 +1,8 @@
-//! Normal form: the same value always as the same bytes.
+//! Normal form: equal values have equal bytes.
 //!
-//! Cells kept as BSON must not depend on how they came to be kept so. In normal form list keys count from 0, a key occurs
-//! once in a document (at its first place, with its last value, as in PyMongo's dicts), and text is UTF-8 under the
-//! reader's policy. Writing it also validates every byte read.
+//! The bytes of a cell kept as BSON must not depend on the layout that it was received in. In normal form, list keys
+//! count from 0. Each key occurs once in a document: at its first position, with its last value, as in PyMongo's
+//! dicts. Text is UTF-8 under the reader's policy. Writing normal form also validates every byte that is read.
 
 use std::borrow::Cow;
 use std::hash::BuildHasher;
@@ -12,9 +12,9 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::{i32_at, key_len, ElementType, Elements, Malformed, TextPolicy, MAX_DEPTH};
 
-/// Appends the document that fills `bytes` in normal form; `depth` is its own level, 1 for a top-level one.
+/// Appends the document that fills `bytes` in normal form; `depth` is the level of the document, 1 at the top.
 ///
-/// Returns how many duplicate keys were merged.
+/// Returns the number of duplicate keys that were merged.
 ///
 /// # Errors
 /// When `bytes` is not a valid document under `text`.
@@ -33,9 +33,9 @@ pub fn normalise_document(
     Ok(writer.duplicates)
 }
 
-/// Appends a value (its bytes as in an element) in normal form; `depth` is the level of the document it stands in, from 1.
+/// Appends the bytes of an element's value in normal form; `depth` is the level of the enclosing document, from 1.
 ///
-/// Returns how many duplicate keys were merged.
+/// Returns the number of duplicate keys that were merged.
 ///
 /// # Errors
 /// When `value` is not a valid value of type `kind` under `text`.
@@ -55,7 +55,7 @@ pub fn normalise_value(
     Ok(writer.duplicates)
 }
 
-/// Documents with more keys than this look them up in a table.
+/// Documents with more keys than this find keys by hash table.
 const FEW_KEYS: usize = 16;
 
 struct Writer<'a> {
@@ -69,7 +69,7 @@ impl Writer<'_> {
         if depth > MAX_DEPTH {
             return Err(Malformed::new(0, "nested too deep: over 200 levels"));
         }
-        let order = self.order(bytes, depth)?;
+        let order = self.element_order(bytes, depth)?;
         let start = self.begin();
         let elements = Elements::new(bytes)?;
         for at in order {
@@ -83,10 +83,11 @@ impl Writer<'_> {
         self.end(start)
     }
 
-    /// Where the element with the last value of each key starts, by first place of the key.
+    /// Returns the offset of the element with the last value of each key, ordered by the key's first position.
     ///
-    /// Some keys' names, and of all others positions only: a document of a million keys would else take 25 times its size.
-    fn order(&mut self, bytes: &[u8], depth: usize) -> Result<Vec<u32>, Malformed> {
+    /// Beyond the first few keys, only offsets are stored, not names. Otherwise a document of a million keys takes 25
+    /// times its size.
+    fn element_order(&mut self, bytes: &[u8], depth: usize) -> Result<Vec<u32>, Malformed> {
         let elements = Elements::new(bytes)?;
         let mut order: Vec<u32> = Vec::new();
         let mut few: Vec<Cow<'_, str>> = Vec::new();
@@ -114,7 +115,7 @@ impl Writer<'_> {
             };
             match place {
                 Some(place) => {
-                    // The dropped value is part of what was received: it must be sound as well.
+                    // The dropped value was received too, so it must also be valid.
                     let dropped = elements.read(order[place] as usize)?;
                     let mut scratch = Vec::new();
                     normalise_value(dropped.kind, dropped.value, depth, self.text, &mut scratch)?;
@@ -225,8 +226,8 @@ impl Writer<'_> {
     }
 }
 
-/// `len` as BSON writes it. Normal form may be longer than what was read: list keys are written out, and U+FFFD takes three
-/// bytes where one was invalid.
+/// Encodes `len` as a BSON length. Normal form can be longer than the input: list keys are renumbered, and U+FFFD
+/// takes three bytes for one invalid byte.
 fn length(len: usize) -> Result<i32, Malformed> {
     i32::try_from(len).map_err(|_| Malformed::new(0, "over 2 GiB in normal form"))
 }
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn many_keys_are_merged_as_few_are() {
+    fn many_and_few_keys_merge_alike() {
         for keys in [1, 15, 16, 17, 18, 40, 500] {
             let body: Vec<u8> = (0..3 * keys)
                 .flat_map(|n: i32| {

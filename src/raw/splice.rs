@@ -1,27 +1,23 @@
-//! Documents put together of elements, their bytes as they are.
+//! Documents assembled from elements whose bytes are copied unchanged.
 
 use std::collections::HashMap;
 
 use super::{Element, Elements, Malformed};
 
-/// `written`, in which the elements under `keys` are those of `stored`: of any type, also of those that no value a program
-/// writes can have.
+/// Returns `written` with its elements under `keys` replaced by those of `stored`. The elements may have any type,
+/// including types that a client cannot write.
 ///
-/// Where `stored` has a key twice, its last element counts; where it has none, the one in `written` stays.
+/// If `stored` has a key twice, its last element is used. If `stored` lacks a key, the element of `written` remains.
 ///
 /// # Errors
-/// When one of them is not a document.
-pub fn with_elements_of(
-    stored: &[u8],
-    written: &[u8],
-    keys: &[&str],
-) -> Result<Vec<u8>, Malformed> {
+/// When `stored` or `written` is not a document.
+pub fn splice_elements(stored: &[u8], written: &[u8], keys: &[&str]) -> Result<Vec<u8>, Malformed> {
     let mut kept: HashMap<&[u8], Option<&[u8]>> = HashMap::with_capacity(keys.len());
     kept.extend(keys.iter().map(|key| (key.as_bytes(), None)));
     for element in Elements::new(stored)? {
         let element = element?;
         if let Some(found) = kept.get_mut(element.key) {
-            *found = Some(whole(stored, &element));
+            *found = Some(element_bytes(stored, &element));
         }
     }
     let mut spliced = Vec::with_capacity(written.len() + 64);
@@ -29,7 +25,7 @@ pub fn with_elements_of(
     for element in Elements::new(written)? {
         let element = element?;
         let found = kept.get(element.key).copied().flatten();
-        spliced.extend_from_slice(found.unwrap_or_else(|| whole(written, &element)));
+        spliced.extend_from_slice(found.unwrap_or_else(|| element_bytes(written, &element)));
     }
     spliced.push(0);
     let len = i32::try_from(spliced.len())
@@ -38,8 +34,8 @@ pub fn with_elements_of(
     Ok(spliced)
 }
 
-/// An element with its type and its key.
-fn whole<'a>(document: &'a [u8], element: &Element<'a>) -> &'a [u8] {
+/// The bytes of an element, including its type and key.
+fn element_bytes<'a>(document: &'a [u8], element: &Element<'a>) -> &'a [u8] {
     let start = element.offset - element.key.len() - 2;
     &document[start..element.offset + element.value.len()]
 }
@@ -57,17 +53,17 @@ mod tests {
 
     #[test]
     fn elements_stay_as_they_are() {
-        let spliced = with_elements_of(STORED, WRITTEN, &["s", "u", "b", "none"]).unwrap();
+        let spliced = splice_elements(STORED, WRITTEN, &["s", "u", "b", "none"]).unwrap();
         let expected =
             b"\x1c\x00\x00\x00\x06u\x00\x10a\x00\x02\x00\x00\x00\x0es\x00\x02\x00\x00\x00x\x00\x08b\x00\x01\x00";
         assert_eq!(spliced, expected);
-        assert_eq!(with_elements_of(STORED, WRITTEN, &[]).unwrap(), WRITTEN);
-        assert_eq!(with_elements_of(WRITTEN, STORED, &[]).unwrap(), STORED);
+        assert_eq!(splice_elements(STORED, WRITTEN, &[]).unwrap(), WRITTEN);
+        assert_eq!(splice_elements(WRITTEN, STORED, &[]).unwrap(), STORED);
     }
 
     #[test]
-    fn what_is_no_document_is_refused() {
-        assert!(with_elements_of(&STORED[..9], WRITTEN, &["s"]).is_err());
-        assert!(with_elements_of(STORED, &WRITTEN[..9], &["s"]).is_err());
+    fn bytes_that_are_no_document_are_refused() {
+        assert!(splice_elements(&STORED[..9], WRITTEN, &["s"]).is_err());
+        assert!(splice_elements(STORED, &WRITTEN[..9], &["s"]).is_err());
     }
 }

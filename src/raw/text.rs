@@ -1,31 +1,31 @@
-//! UTF-8, and what to do where it is not.
+//! UTF-8 decoding, and the policy for invalid bytes.
 
 use std::borrow::Cow;
 
-/// What to do with a string that is not valid UTF-8: PyMongo's `unicode_decode_error_handler`.
+/// Policy for strings that are not valid UTF-8: PyMongo's `unicode_decode_error_handler`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TextPolicy {
-    /// A DecodeError.
+    /// Fail with a DecodeError.
     #[default]
     Strict,
-    /// U+FFFD for each invalid part, as Python's `errors="replace"`.
+    /// Replace each invalid part by U+FFFD, like Python's `errors="replace"`.
     Replace,
-    /// Invalid bytes are left out, as Python's `errors="ignore"`.
+    /// Omit invalid bytes, like Python's `errors="ignore"`.
     Ignore,
 }
 
-/// Text is not UTF-8 and the policy is strict.
+/// Text is not UTF-8 under the strict policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidText {
-    /// Bytes before the first invalid one.
+    /// Number of bytes before the first invalid one.
     pub valid_up_to: usize,
 }
 
 impl TextPolicy {
-    /// `bytes` as text under this policy.
+    /// Decodes `bytes` under this policy.
     ///
     /// # Errors
-    /// [`InvalidText`] when strict and `bytes` is not UTF-8.
+    /// [`InvalidText`] when the policy is strict and `bytes` is not UTF-8.
     pub fn decode<'a>(&self, bytes: &'a [u8]) -> Result<Cow<'a, str>, InvalidText> {
         match simdutf8::compat::from_utf8(bytes) {
             Ok(text) => Ok(Cow::Borrowed(text)),

@@ -1,7 +1,7 @@
-//! The slow, exact check of one document: says what is wrong, where, and under which path.
+//! The slow, exact check of one document: it reports the fault, its offset and its path.
 //!
-//! The fast layers stop at the first thing they cannot read; this walk then finds out what to tell the user. It is also
-//! the naive twin that tests hold them against.
+//! The fast layers stop at the first unreadable byte. This walk then finds the details of the error for the user.
+//! Tests also use it as the naive twin of the fast layers.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::error::{Error, Location, Path, RawValue, Step};
 /// Checks every header, length, key and text of the document that fills `bytes`.
 ///
 /// # Errors
-/// A decode error with the offset from the document's start, the path, and the `_id` where it can be read.
+/// A decode error with the offset from the document's start, the path, and the `_id` if it is readable.
 pub fn validate(bytes: &[u8], text: TextPolicy) -> Result<(), Error> {
     let mut walk = Walk {
         text,
@@ -34,9 +34,9 @@ pub fn validate(bytes: &[u8], text: TextPolicy) -> Result<(), Error> {
     })
 }
 
-/// The value of the first top-level `_id`, as far as the bytes before it can be read.
+/// Returns the value of the first top-level `_id`, if the bytes up to its end are readable.
 pub fn find_id(bytes: &[u8]) -> Option<RawValue> {
-    // The document may lie about its length; its elements up to `_id` may still be sound.
+    // The document's length may be wrong while its elements up to `_id` are valid.
     let mut at = 4;
     while let Some(kind) = bytes.get(at).and_then(|&byte| ElementType::from_byte(byte)) {
         let key = super::key_len(bytes, at + 1).ok()?;
@@ -59,7 +59,7 @@ struct Walk {
 }
 
 impl Walk {
-    /// Leaves `self.path` at the place of the error.
+    /// Checks the elements. On an error, `self.path` holds its path.
     fn elements(
         &mut self,
         bytes: &[u8],

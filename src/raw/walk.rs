@@ -1,16 +1,16 @@
-//! Element headers: where a value starts and how long it is, every read checked against the bytes there are.
+//! Element headers: the start and length of each value, with every read checked against the available bytes.
 
 use super::ElementType;
 
-/// Levels of documents, lists and scopes a document may nest, itself included: libbson's limit.
+/// Maximum nesting of documents, lists and scopes, including the document itself: libbson's limit.
 pub const MAX_DEPTH: usize = 200;
 
 /// Bytes that are not BSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// Offset into the bytes that were walked.
+    /// Offset into the walked bytes.
     pub offset: usize,
-    /// What is wrong there.
+    /// The fault at that offset.
     pub reason: &'static str,
 }
 
@@ -21,16 +21,16 @@ impl Malformed {
     }
 }
 
-/// The `N` bytes at `at`, if they are there.
+/// Returns the `N` bytes at `at`, if `bytes` holds them.
 #[inline]
 pub fn array<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
     bytes.get(at..)?.first_chunk::<N>().copied()
 }
 
-/// The little-endian int32 at `at`.
+/// Reads the little-endian int32 at `at`.
 ///
 /// # Errors
-/// When the bytes end before it does.
+/// When `bytes` ends before the integer does.
 #[inline]
 pub fn i32_at(bytes: &[u8], at: usize) -> Result<i32, Malformed> {
     match array(bytes, at) {
@@ -39,10 +39,11 @@ pub fn i32_at(bytes: &[u8], at: usize) -> Result<i32, Malformed> {
     }
 }
 
-/// The length of the document or list at `at`: at least 5, inside `bytes`, its last byte NUL.
+/// Returns the length of the document or list at `at`. The length is at least 5 and lies inside `bytes`; the last
+/// byte is NUL.
 ///
 /// # Errors
-/// When one of these does not hold.
+/// When one of these conditions fails.
 #[inline]
 pub fn document_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     let len = i32_at(bytes, at)?;
@@ -53,7 +54,7 @@ pub fn document_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     if len > bytes.len() - at {
         return Err(Malformed::new(
             at,
-            "a document's length reaches past the bytes around it",
+            "a document's length exceeds the bytes around it",
         ));
     }
     if bytes[at + len - 1] != 0 {
@@ -65,13 +66,13 @@ pub fn document_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     Ok(len)
 }
 
-/// The length of the NUL-terminated key at `at`, without its NUL.
+/// Returns the length of the NUL-terminated key at `at`, without its NUL.
 ///
 /// # Errors
-/// When there is no NUL before the bytes end.
+/// When `bytes` ends before a NUL.
 #[inline]
 pub fn key_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
-    // Eight bytes at a time: in a little-endian word the lowest borrow of `- ONES` is at the first zero byte.
+    // Search eight bytes at a time: in a little-endian word, the lowest borrow of `- ONES` is at the first zero byte.
     const ONES: u64 = 0x0101_0101_0101_0101;
     let mut end = at;
     while let Some(word) = array(bytes, end) {
@@ -89,7 +90,7 @@ pub fn key_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
         .ok_or_else(|| Malformed::new(at, "a key or regular expression does not end"))
 }
 
-/// Length of the string at `at` with its int32 length and final NUL.
+/// Returns the length of the string at `at`, including its int32 length and final NUL.
 #[inline]
 fn string_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     let len = i32_at(bytes, at)?;
@@ -98,10 +99,7 @@ fn string_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     }
     let len = len as usize;
     if len > bytes.len() - at - 4 {
-        return Err(Malformed::new(
-            at,
-            "a string's length reaches past its document",
-        ));
+        return Err(Malformed::new(at, "a string's length exceeds its document"));
     }
     if bytes[at + 4 + len - 1] != 0 {
         return Err(Malformed::new(
@@ -112,13 +110,13 @@ fn string_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     Ok(4 + len)
 }
 
-/// The length in bytes of the value of type `kind` at `at`.
+/// Returns the length in bytes of the value of type `kind` at `at`.
 ///
-/// `bytes` must end where the enclosing document's elements end (before its final NUL). Nested documents, lists and scopes
-/// are measured, not entered.
+/// `bytes` must end where the enclosing document's elements end (before its final NUL). Nested documents, lists and
+/// scopes are measured, not entered.
 ///
 /// # Errors
-/// When the value is not whole, or its lengths contradict each other.
+/// When the value is incomplete, or its lengths contradict each other.
 #[inline]
 pub fn value_len(kind: ElementType, bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     let len = match kind {
@@ -162,12 +160,9 @@ fn binary_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
         None => return Err(Malformed::new(at, "the document ends inside a binary")),
     };
     if len > bytes.len() - at - 5 {
-        return Err(Malformed::new(
-            at,
-            "a binary's length reaches past its document",
-        ));
+        return Err(Malformed::new(at, "a binary's length exceeds its document"));
     }
-    // Subtype 2 repeats the length inside.
+    // Subtype 2 repeats the length inside the data.
     if subtype == 2 && (len < 4 || i32_at(bytes, at + 5)? as i64 != len as i64 - 4) {
         return Err(Malformed::new(
             at + 5,
@@ -202,7 +197,7 @@ fn code_with_scope_len(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
 pub struct Element<'a> {
     /// Its type.
     pub kind: ElementType,
-    /// Its key, not checked for UTF-8.
+    /// Its key, not yet checked for UTF-8.
     pub key: &'a [u8],
     /// Its value's bytes.
     pub value: &'a [u8],
@@ -221,7 +216,7 @@ pub struct Elements<'a> {
 }
 
 impl<'a> Elements<'a> {
-    /// The elements of the document or list that `bytes` starts with.
+    /// Returns the elements of the document or list at the start of `bytes`.
     ///
     /// # Errors
     /// When the length or the final NUL is wrong.
@@ -234,22 +229,22 @@ impl<'a> Elements<'a> {
         })
     }
 
-    /// The key of the element that could not be read, as far as there is one.
+    /// The key of the element that failed, if the key is readable.
     pub(super) fn failed_key(&self) -> Option<&'a [u8]> {
         let len = key_len(self.bytes, self.at + 1).ok()?;
         self.bytes.get(self.at + 1..self.at + 1 + len)
     }
 
-    /// The key of the element at `start`, one that was read before.
+    /// The key of the element at `start`, which was read before.
     ///
     /// # Panics
-    /// When no element was read there.
+    /// When no element was read at `start`.
     pub fn key_at(&self, start: usize) -> &'a [u8] {
         let len = key_len(self.bytes, start + 1).unwrap_or_default();
         &self.bytes[start + 1..start + 1 + len]
     }
 
-    /// The element at `start`, where one starts.
+    /// Reads the element that starts at `start`.
     pub(super) fn read(&self, start: usize) -> Result<Element<'a>, Malformed> {
         let kind = ElementType::from_byte(self.bytes[start])
             .ok_or_else(|| Malformed::new(start, "an unknown element type"))?;

@@ -1,4 +1,5 @@
-//! Live RecordBatches of one schema: given, or frozen from what the first documents show.
+//! RecordBatches of one schema, made from Chunks as they arrive; the schema is the user's, or inferred from the first
+//! documents.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,41 +7,41 @@ use std::time::{Duration, Instant};
 use arrow_array::RecordBatch;
 
 use super::pipeline::{Decoded, Progress, Reader};
-use super::result_set::shifted;
-use crate::conform::{conform_noting, OnConflict, Policy, UnknownKeys};
+use super::result_set::offset_document;
+use crate::conform::{conform_with_counts, OnConflict, Policy, UnknownKeys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{Limits, Observed, Representation, TableSchema};
+use crate::schema::{Limits, ObservedTypes, Representation, TableSchema};
 
-/// Makes RecordBatches of one schema from the Chunks of a [`Reader`] as they come.
+/// Makes RecordBatches of one schema from the Chunks of a [`Reader`].
 pub struct BatchStream {
     schema: Option<TableSchema>,
     policy: Policy,
-    /// Chunks of the documents the schema is inferred from.
+    /// Chunks of the documents that the schema is inferred from.
     prefix: VecDeque<Decoded>,
-    observed: Observed,
+    observed: ObservedTypes,
     infer_rows: u64,
-    /// Of an inferred schema; a given one has it already.
+    /// Storage options of an inferred schema; a user's schema includes them.
     representation: Representation,
     narrowed: bool,
-    /// The error that ended the reader among the documents the schema is inferred from: it comes behind their batches.
-    failed: Option<Error>,
+    /// The reader's error during inference of the schema, returned after the batches of the documents before it.
+    pending_error: Option<Error>,
 }
 
-/// What [`BatchStream::poll`] found.
+/// The result of [`BatchStream::poll`].
 pub enum BatchProgress {
     /// The next RecordBatch.
     Batch(RecordBatch),
-    /// Nothing within the time given; ask again.
+    /// No batch within the wait; poll again.
     Pending,
-    /// There is no more.
+    /// The end of the result.
     End,
 }
 
 impl BatchStream {
-    /// Batches of `schema`, which the user gave: keys it does not name are skipped.
+    /// Returns batches of the user's `schema`; unknown keys are skipped.
     ///
-    /// With [`OnConflict::Rescue`] the schema must have its column.
-    pub fn given(schema: TableSchema, on_conflict: OnConflict) -> Self {
+    /// With [`OnConflict::Rescue`], the schema must have the column of rescued values.
+    pub fn with_user_schema(schema: TableSchema, on_conflict: OnConflict) -> Self {
         BatchStream {
             schema: Some(schema),
             policy: Policy {
@@ -48,19 +49,20 @@ impl BatchStream {
                 on_conflict,
             },
             prefix: VecDeque::new(),
-            observed: Observed::default(),
+            observed: ObservedTypes::default(),
             infer_rows: 0,
             representation: Representation::default(),
             narrowed: false,
-            failed: None,
+            pending_error: None,
         }
     }
 
-    /// Batches of the schema that the first `infer_rows` documents show; what does not fit it later is a conflict.
+    /// Returns batches of the schema inferred from the first `infer_rows` documents; later values that do not fit are
+    /// conflicts.
     ///
-    /// The reader must end a Chunk after that many documents ([`ReaderOptions::boundary`](super::ReaderOptions)), so that
-    /// the answer does not depend on replies.
-    pub fn inferred(
+    /// The reader must end a Chunk after that many documents ([`ReaderOptions::boundary`](super::ReaderOptions)), so
+    /// that the schema does not depend on the sizes of replies.
+    pub fn with_inferred_schema(
         infer_rows: u64,
         on_conflict: OnConflict,
         representation: Representation,
@@ -72,26 +74,27 @@ impl BatchStream {
                 on_conflict,
             },
             prefix: VecDeque::new(),
-            observed: Observed::default(),
+            observed: ObservedTypes::default(),
             infer_rows,
             representation,
             narrowed: false,
-            failed: None,
+            pending_error: None,
         }
     }
 
-    /// Whether the server left out keys of the documents. One that itself holds a key twice is an error then: where it
-    /// does, the server may have left out more than it was asked to.
+    /// Sets whether the server projects the documents. A document that holds a top-level key twice is then an error,
+    /// because the server may have omitted keys beyond the projection.
     #[must_use]
     pub fn narrowed(mut self, narrowed: bool) -> Self {
         self.narrowed = narrowed;
         self
     }
 
-    /// The schema, waiting no longer than `wait` for the documents it is inferred from; `None` when that was too short.
+    /// Returns the schema, after waiting at most `wait` for the documents that it is inferred from; `None` if they
+    /// need longer.
     ///
     /// # Errors
-    /// What kept these documents from coming; `SchemaConflict` when there are too many top-level keys.
+    /// The error of the reader; `SchemaConflict` when there are too many top-level keys.
     pub fn poll_schema(
         &mut self,
         reader: &mut Reader,
@@ -102,10 +105,10 @@ impl BatchStream {
             let left = wait.saturating_sub(started.elapsed());
             let progress = match reader.poll(left) {
                 Ok(progress) => progress,
-                // As where a schema was given: what came before the error is handed out before it.
+                // The documents before the error are returned first, as with a user's schema.
                 Err(error) if !self.prefix.is_empty() => {
                     self.freeze()?;
-                    self.failed = Some(error);
+                    self.pending_error = Some(error);
                     break;
                 }
                 Err(error) => return Err(error),
@@ -114,7 +117,7 @@ impl BatchStream {
                 Progress::Chunk(decoded) => {
                     let seen = match &decoded.observed {
                         Some(observed) => observed.clone(),
-                        None => Observed::of(&decoded.chunk, decoded.first_row),
+                        None => ObservedTypes::of(&decoded.chunk, decoded.first_row),
                     };
                     self.observed.join(seen);
                     let rows = decoded.first_row + decoded.chunk.rows() as u64;
@@ -130,13 +133,13 @@ impl BatchStream {
         Ok(self.schema.as_ref())
     }
 
-    /// The schema, if it is known yet.
+    /// The schema, if it is known already.
     pub fn schema(&self) -> Option<&TableSchema> {
         self.schema.as_ref()
     }
 
-    /// What was seen in the documents the schema was inferred from.
-    pub fn observed(&self) -> &Observed {
+    /// The types observed in the documents that the schema was inferred from.
+    pub fn observed(&self) -> &ObservedTypes {
         &self.observed
     }
 
@@ -150,7 +153,7 @@ impl BatchStream {
         Ok(())
     }
 
-    /// The next RecordBatch, waiting for it no longer than `wait`.
+    /// Returns the next RecordBatch, after waiting at most `wait` for it.
     ///
     /// # Errors
     /// The first error in result order; `SchemaConflict` for the first cell that does not fit.
@@ -161,8 +164,9 @@ impl BatchStream {
         }
         let decoded = match self.prefix.pop_front() {
             Some(decoded) => decoded,
-            None if self.failed.is_some() => {
-                return self.failed.take().map_or(Ok(BatchProgress::End), Err);
+            None if self.pending_error.is_some() => {
+                let error = self.pending_error.take();
+                return error.map_or(Ok(BatchProgress::End), Err);
             }
             None => match reader.poll(wait.saturating_sub(started.elapsed()))? {
                 Progress::Chunk(decoded) => decoded,
@@ -173,17 +177,19 @@ impl BatchStream {
         let Some(schema) = &self.schema else {
             return Ok(BatchProgress::Pending);
         };
-        // A projection to whole top-level keys leaves what is below them as it is.
+        // A projection on whole top-level keys does not change nested keys.
         if self.narrowed && decoded.chunk.duplicate_keys.may_be_at_top() {
-            let text = "a document holds a key twice, of which the server's projection may leave out others: give a projection \
-                        of your own (one that excludes some key will do), or read the result";
+            let text = "a document holds a key twice, and the server's projection may then omit other keys: pass a projection \
+                        (such as one that excludes a key), or read the whole result";
             return Err(Error::new(ErrorKind::InvalidArgument(text.into())));
         }
         let started = Instant::now();
-        let (batch, misfits) = conform_noting(&decoded.chunk, schema, &self.policy)
-            .map_err(|error| shifted(error, decoded.first_row))?;
+        let (batch, conflict_counts) = conform_with_counts(&decoded.chunk, schema, &self.policy)
+            .map_err(|error| offset_document(error, decoded.first_row))?;
         let report = reader.report_mut();
-        report.misfits.join(&misfits, decoded.first_row);
+        report
+            .conflict_counts
+            .join(&conflict_counts, decoded.first_row);
         report.seconds_conforming += started.elapsed().as_secs_f64();
         Ok(BatchProgress::Batch(batch))
     }

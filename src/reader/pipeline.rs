@@ -1,4 +1,4 @@
-//! The reader: replies are cut, pieces decode in parallel, Chunks come out in the order of the result.
+//! The pipeline of a reader: replies are split, pieces decode in parallel, Chunks leave in result order.
 
 use std::collections::VecDeque;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -6,60 +6,60 @@ use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::cut::{CutOptions, Cutter, Piece};
 use super::pool::pool;
 use super::reply::{Arrival, Source};
+use super::split::{Piece, SplitOptions, Splitter};
 use super::Report;
 use crate::chunk::Chunk;
 use crate::decode::{decode, DecodeOptions};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::Observed;
+use crate::schema::ObservedTypes;
 
-/// A first reply that comes sooner is a small one.
-const SOON: Duration = Duration::from_millis(1);
+/// A first reply that arrives within this time is a small one.
+const FAST_REPLY: Duration = Duration::from_millis(1);
 
-/// What a reader hands out: the documents of one piece.
+/// The decoded documents of one piece.
 #[derive(Debug)]
 pub struct Decoded {
-    /// Their columns.
+    /// The columns of the documents.
     pub chunk: Arc<Chunk>,
-    /// The types in them, if these were asked for.
-    pub observed: Option<Observed>,
-    /// The number of the first of them in the result.
+    /// The types of the documents, if the options request them.
+    pub observed: Option<ObservedTypes>,
+    /// The position of the first document in the result.
     pub first_row: u64,
 }
 
-/// What [`Reader::poll`] found.
+/// The result of [`Reader::poll`].
 pub enum Progress {
     /// The next Chunk.
     Chunk(Decoded),
-    /// Nothing within the time given; ask again.
+    /// No Chunk within the wait; poll again.
     Pending,
-    /// There is no more.
+    /// The end of the result.
     End,
 }
 
-/// Settings of a [`Reader`].
+/// Options of a [`Reader`].
 #[derive(Clone, Copy, Debug)]
 pub struct ReaderOptions {
-    /// How bytes are read.
+    /// Options of decoding.
     pub decode: DecodeOptions,
-    /// The size of a piece, in bytes of BSON.
+    /// Size of a piece, in bytes of BSON.
     pub piece_bytes: usize,
-    /// Pieces smaller than this are decoded on the caller's thread when nothing else is under way.
+    /// Pieces smaller than this are decoded on the caller's thread if no other piece is in flight.
     pub inline_bytes: usize,
-    /// BSON that may be decoded ahead of the consumer, in bytes; one reply always may.
+    /// Limit of BSON decoded ahead of the consumer, in bytes; one reply is always allowed.
     pub ahead_bytes: usize,
-    /// Everything will be read: gather small replies, and note the types of each Chunk.
+    /// True if the whole result is read: coalesce small replies, and observe the types of each Chunk.
     pub eager: bool,
-    /// A Chunk ends after this many documents, whatever its size.
+    /// Number of documents after which a Chunk ends, whatever its size.
     pub boundary: Option<u64>,
-    /// More bytes than these are an error, before they are decoded.
+    /// Limit of received bytes; exceeding it is an error before decoding.
     pub max_bytes: Option<u64>,
 }
 
 impl Default for ReaderOptions {
-    /// Pieces of 1 MB (the best size for the cache), inline under 64 kB, 16 MB ahead, live.
+    /// Pieces of 1 MB (the best size for the cache), inline below 64 kB, 16 MB ahead, not eager.
     fn default() -> Self {
         ReaderOptions {
             decode: DecodeOptions::default(),
@@ -77,17 +77,17 @@ impl Default for ReaderOptions {
 pub struct Reader {
     source: Box<dyn Source>,
     options: ReaderOptions,
-    cutter: Cutter,
+    splitter: Splitter,
     queue: VecDeque<Job>,
     ahead: usize,
-    /// The pool's threads were started.
-    warm: bool,
+    /// True after the pool's threads were started.
+    pool_started: bool,
     exhausted: bool,
     received: u64,
     report: Report,
 }
 
-/// A piece under way.
+/// A piece in flight.
 enum Job {
     Running(usize, Receiver<Outcome>),
     Done(usize, Outcome),
@@ -95,7 +95,7 @@ enum Job {
 
 struct Outcome {
     decoded: Result<Decoded>,
-    /// The error of the document behind those decoded.
+    /// The error of the malformed document after the decoded ones.
     error: Option<Error>,
     seconds: f64,
 }
@@ -111,47 +111,48 @@ impl Outcome {
 }
 
 impl Reader {
-    /// A reader of `source`.
+    /// Returns a reader of `source`.
     pub fn new(source: Box<dyn Source>, options: ReaderOptions) -> Self {
         Reader {
             source,
             options,
-            cutter: Cutter::new(CutOptions {
+            splitter: Splitter::new(SplitOptions {
                 piece_bytes: options.piece_bytes,
                 coalesce: options.eager,
                 boundary: options.boundary,
             }),
             queue: VecDeque::new(),
             ahead: 0,
-            warm: false,
+            pool_started: false,
             exhausted: false,
             received: 0,
             report: Report::default(),
         }
     }
 
-    /// What was read so far.
+    /// Counts and times so far.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// What was read so far, to be added to by who consumes the Chunks.
+    /// Counts and times so far, for the consumer of the Chunks to extend.
     pub fn report_mut(&mut self) -> &mut Report {
         &mut self.report
     }
 
-    /// The next Chunk in result order, waiting for it no longer than `wait` (plus the decoding of a small reply).
+    /// Returns the next Chunk in result order, after waiting at most `wait` for it (plus the decoding of a small
+    /// reply).
     ///
     /// # Errors
-    /// The first error in result order; after it there is only [`Progress::End`].
+    /// The first error in result order; later calls return [`Progress::End`].
     pub fn poll(&mut self, wait: Duration) -> Result<Progress> {
         let started = Instant::now();
         loop {
             let left = wait.saturating_sub(started.elapsed());
-            self.top_up(left)?;
+            self.fill_queue(left)?;
             match self.queue.pop_front() {
-                Some(job) => match self.finish(job, left) {
-                    Ok(outcome) => return self.hand_out(outcome),
+                Some(job) => match self.wait_for_job(job, left) {
+                    Ok(outcome) => return self.emit(outcome),
                     Err(job) => {
                         self.queue.push_front(job);
                         return Ok(Progress::Pending);
@@ -164,8 +165,8 @@ impl Reader {
         }
     }
 
-    /// Starts as many pieces as may be under way; waits for a reply only when there are none.
-    fn top_up(&mut self, wait: Duration) -> Result<()> {
+    /// Starts decoding up to the limit ahead of the consumer; waits for a reply only when no piece is in flight.
+    fn fill_queue(&mut self, wait: Duration) -> Result<()> {
         while !self.exhausted && (self.queue.is_empty() || self.ahead < self.options.ahead_bytes) {
             let wait = if self.queue.is_empty() {
                 wait
@@ -175,7 +176,7 @@ impl Reader {
             let asked = Instant::now();
             let arrival = self.wait_for_reply(wait);
             self.report.seconds_waiting += asked.elapsed().as_secs_f64();
-            self.report.resumed = self.source.resumed();
+            self.report.resumed = self.source.resume_count();
             match arrival {
                 Ok(Arrival::Reply(reply)) => {
                     self.report.replies += 1;
@@ -186,10 +187,12 @@ impl Reader {
                         return Ok(());
                     }
                     let mut pieces = Vec::new();
-                    let more = self.source.more();
-                    let cut = self.cutter.cut(&reply, more, |piece| pieces.push(piece));
-                    self.start(pieces)?;
-                    if let Err(error) = cut {
+                    let more = self.source.is_fetching();
+                    let split = self
+                        .splitter
+                        .split(&reply, more, |piece| pieces.push(piece));
+                    self.start_jobs(pieces)?;
+                    if let Err(error) = split {
                         self.fail(error);
                     }
                 }
@@ -197,14 +200,14 @@ impl Reader {
                 Ok(Arrival::End) => {
                     self.exhausted = true;
                     let mut pieces = Vec::new();
-                    self.cutter.flush(|piece| pieces.push(piece));
-                    self.start(pieces)?;
+                    self.splitter.flush(|piece| pieces.push(piece));
+                    self.start_jobs(pieces)?;
                 }
                 Err(error) => {
-                    // What came before the error is handed out before it.
+                    // Chunks received before the error are returned before it.
                     let mut pieces = Vec::new();
-                    self.cutter.flush(|piece| pieces.push(piece));
-                    self.start(pieces)?;
+                    self.splitter.flush(|piece| pieces.push(piece));
+                    self.start_jobs(pieces)?;
                     self.fail(error);
                 }
             }
@@ -212,21 +215,21 @@ impl Reader {
         Ok(())
     }
 
-    /// Waits for the next reply. Where it takes a while there will be work for the pool: its threads start meanwhile.
+    /// Waits for the next reply. During a long wait, the pool's threads start, because large replies follow.
     fn wait_for_reply(&mut self, wait: Duration) -> Result<Arrival> {
-        if self.warm || !self.source.more() {
+        if self.pool_started || !self.source.is_fetching() {
             return self.source.poll(wait);
         }
         let mut left = wait;
         if self.report.replies == 0 {
-            let first = self.source.poll(wait.min(SOON))?;
-            if wait <= SOON || !matches!(first, Arrival::Pending) {
+            let first = self.source.poll(wait.min(FAST_REPLY))?;
+            if wait <= FAST_REPLY || !matches!(first, Arrival::Pending) {
                 return Ok(first);
             }
-            left = wait - SOON;
+            left = wait - FAST_REPLY;
         }
-        self.warm = true;
-        // An error shows when they are needed.
+        self.pool_started = true;
+        // An error of the pool is reported on first use.
         let _ = pool();
         self.source.poll(left)
     }
@@ -237,45 +240,45 @@ impl Reader {
         self.queue.push_back(job);
     }
 
-    fn start(&mut self, pieces: Vec<Piece>) -> Result<()> {
+    fn start_jobs(&mut self, pieces: Vec<Piece>) -> Result<()> {
         let alone = pieces.len() == 1 && self.queue.is_empty();
         for piece in pieces {
             let size = piece.bytes().len();
             self.ahead += size;
-            let work = Work {
+            let job = DecodeJob {
                 piece,
                 options: self.options.decode,
                 observe: self.options.eager || self.options.boundary.is_some(),
                 eager: self.options.eager,
             };
             if alone && size < self.options.inline_bytes {
-                self.queue.push_back(Job::Done(size, work.run()));
+                self.queue.push_back(Job::Done(size, job.run()));
                 continue;
             }
             let (sender, receiver) = sync_channel(1);
             pool()?.spawn(move || {
-                // The reader may be gone: then nobody wants the outcome.
-                let _ = sender.send(work.run());
+                // Sending fails if the reader was dropped; the outcome is then not needed.
+                let _ = sender.send(job.run());
             });
             self.queue.push_back(Job::Running(size, receiver));
         }
         Ok(())
     }
 
-    fn finish(&mut self, job: Job, wait: Duration) -> Result<Outcome, Job> {
+    fn wait_for_job(&mut self, job: Job, wait: Duration) -> Result<Outcome, Job> {
         let (size, outcome) = match job {
             Job::Done(size, outcome) => (size, outcome),
             Job::Running(size, receiver) => match receiver.recv_timeout(wait) {
                 Ok(outcome) => (size, outcome),
                 Err(RecvTimeoutError::Timeout) => return Err(Job::Running(size, receiver)),
-                Err(RecvTimeoutError::Disconnected) => (size, lost()),
+                Err(RecvTimeoutError::Disconnected) => (size, lost_job()),
             },
         };
         self.ahead -= size;
         Ok(outcome)
     }
 
-    fn hand_out(&mut self, outcome: Outcome) -> Result<Progress> {
+    fn emit(&mut self, outcome: Outcome) -> Result<Progress> {
         self.report.seconds_decoding += outcome.seconds;
         match outcome.decoded {
             Ok(decoded) => {
@@ -303,17 +306,17 @@ impl Reader {
     }
 }
 
-struct Work {
+struct DecodeJob {
     piece: Piece,
     options: DecodeOptions,
     observe: bool,
     eager: bool,
 }
 
-impl Work {
+impl DecodeJob {
     fn run(self) -> Outcome {
         let started = Instant::now();
-        // A panic would otherwise end the process: on a rayon thread it has nowhere to go.
+        // A panic on a rayon thread would otherwise abort the process.
         let outcome = catch_unwind(AssertUnwindSafe(|| self.decode())).unwrap_or_else(|panic| {
             let text = panic
                 .downcast_ref::<String>()
@@ -328,7 +331,8 @@ impl Work {
         }
     }
 
-    /// Decodes the documents of the piece; of a piece with a malformed document those before it, unless all are needed.
+    /// Decodes the documents of the piece. If one is malformed, decodes those before it, unless the whole result is
+    /// read.
     fn decode(&self) -> Outcome {
         let first_row = self.piece.first_row;
         let mut error = match self.decode_documents(self.piece.bytes(), &self.piece.offsets) {
@@ -339,7 +343,7 @@ impl Work {
                     seconds: 0.0,
                 }
             }
-            Err(error) => self.piece.explained(error),
+            Err(error) => self.piece.detect_other_format(error),
         };
         let malformed = error.location().document;
         if let Some(document) = &mut error.location_mut().document {
@@ -347,7 +351,7 @@ impl Work {
         }
         match malformed
             .filter(|_| !self.eager)
-            .and_then(|number| self.before(number as usize))
+            .and_then(|position| self.decode_before(position as usize))
         {
             Some(decoded) => Outcome {
                 decoded: Ok(decoded),
@@ -358,10 +362,10 @@ impl Work {
         }
     }
 
-    /// The documents before the one of that number, where there are any.
-    fn before(&self, number: usize) -> Option<Decoded> {
-        let offsets = self.piece.offsets.get(..number)?;
-        let end = *self.piece.offsets.get(number)? as usize;
+    /// Decodes the documents before the one at `position` of the piece; `None` if there are none.
+    fn decode_before(&self, position: usize) -> Option<Decoded> {
+        let offsets = self.piece.offsets.get(..position)?;
+        let end = *self.piece.offsets.get(position)? as usize;
         let bytes = self.piece.bytes().get(..end)?;
         let decoded = self.decode_documents(bytes, offsets).ok()?;
         (!offsets.is_empty()).then_some(decoded)
@@ -370,7 +374,7 @@ impl Work {
     fn decode_documents(&self, bytes: &[u8], offsets: &[u32]) -> Result<Decoded> {
         let first_row = self.piece.first_row;
         let chunk = decode(bytes, offsets, &self.options)?;
-        let observed = self.observe.then(|| Observed::of(&chunk, first_row));
+        let observed = self.observe.then(|| ObservedTypes::of(&chunk, first_row));
         Ok(Decoded {
             chunk: Arc::new(chunk),
             observed,
@@ -379,7 +383,7 @@ impl Work {
     }
 }
 
-fn lost() -> Outcome {
+fn lost_job() -> Outcome {
     Outcome::failed(Error::new(ErrorKind::Internal(
         "a decode job ended without an outcome".into(),
     )))

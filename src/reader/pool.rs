@@ -1,45 +1,49 @@
-//! The decode pool: one per process, made on first use, never inherited by a forked child.
+//! The decode pool: one per process, made on first use, not inherited by forked children.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::process::PerProcess;
+use super::fork::PerProcess;
 use crate::error::{Error, ErrorKind, Result};
 
 static POOL: PerProcess<ThreadPool> = PerProcess::new();
 
-/// The number asked for; 0 for one thread a core.
-static ASKED: AtomicUsize = AtomicUsize::new(0);
+/// The requested number of threads; 0 for one thread per core.
+static REQUESTED_THREADS: AtomicUsize = AtomicUsize::new(0);
 
 /// The process's decode pool.
 ///
 /// # Errors
-/// When the system gives no threads.
+/// When the system cannot start threads.
 pub fn pool() -> Result<&'static ThreadPool> {
     POOL.get_or_try_init(|| {
         ThreadPoolBuilder::new()
-            .num_threads(asked_threads())
+            .num_threads(requested_threads())
             .thread_name(|number| format!("data-bridge-decode-{number}"))
-            .start_handler(|_| warm())
+            .start_handler(|_| touch_allocator())
             .build()
-            .map_err(|error| Error::new(ErrorKind::Internal(format!("no decode threads: {error}"))))
+            .map_err(|error| {
+                Error::new(ErrorKind::Internal(format!(
+                    "the decode threads could not start: {error}"
+                )))
+            })
     })
 }
 
-/// Touches some memory of the allocator's of this thread: the first touch is dear, as the system clears huge pages then, and
-/// the thread starts while a server still works on what is to be decoded.
-fn warm() {
+/// Touches memory of this thread's allocator. The first touch is expensive, because the system clears huge pages. The
+/// thread starts while the server still executes the query, so the cost is hidden.
+fn touch_allocator() {
     for size in [1 << 10, 1 << 13, 1 << 16, 1 << 19] {
         drop(black_box(vec![1_u8; size]));
     }
 }
 
-fn asked_threads() -> usize {
-    match ASKED.load(Ordering::Relaxed) {
+fn requested_threads() -> usize {
+    match REQUESTED_THREADS.load(Ordering::Relaxed) {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
-        asked => asked,
+        requested => requested,
     }
 }
 
@@ -54,16 +58,16 @@ pub fn set_threads(threads: usize) -> Result<()> {
             "the decode pool already runs with {running} threads; set them before the first query"
         ))),
         _ => {
-            ASKED.store(threads, Ordering::Relaxed);
+            REQUESTED_THREADS.store(threads, Ordering::Relaxed);
             Ok(())
         }
     }
 }
 
-/// The number of decode threads there are, or will be.
+/// The number of decode threads, running or configured.
 pub fn threads() -> usize {
     POOL.get()
-        .map_or_else(asked_threads, ThreadPool::current_num_threads)
+        .map_or_else(requested_threads, ThreadPool::current_num_threads)
 }
 
 fn invalid(text: &str) -> Error {

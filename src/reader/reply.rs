@@ -1,4 +1,4 @@
-//! What a source of documents hands to the reader.
+//! The interface between a source of documents and the reader.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 
-/// Bytes that hold documents: a server reply, a mapped or read file, a caller's buffer. Never copied per document.
+/// Bytes that hold documents: a server reply, a mapped or read file, a caller's buffer. Not copied per document.
 #[derive(Clone)]
 pub struct Reply {
     bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
@@ -14,17 +14,17 @@ pub struct Reply {
     framing: Framing,
 }
 
-/// How documents lie in a [`Reply`].
+/// Framing of the documents in a [`Reply`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// Elements of a BSON list (type, key, document, ...), without the list's length and final NUL: a cursor's batch.
     List,
-    /// One document after the other: a dump file.
+    /// Concatenated documents: a dump file.
     Concatenated,
 }
 
 impl Reply {
-    /// The documents in `range` of `bytes`.
+    /// Returns a reply with the documents in `range` of `bytes`.
     ///
     /// # Panics
     /// When `range` is not inside `bytes`.
@@ -46,7 +46,7 @@ impl Reply {
         &(*self.bytes).as_ref()[self.range.clone()]
     }
 
-    /// The same bytes, but for what lies outside `part` of them.
+    /// Returns a reply with only the bytes in `part`.
     ///
     /// # Panics
     /// When `part` is not inside [`Reply::bytes`].
@@ -60,39 +60,39 @@ impl Reply {
         }
     }
 
-    /// How documents lie in [`Reply::bytes`].
+    /// Framing of the documents in [`Reply::bytes`].
     pub fn framing(&self) -> Framing {
         self.framing
     }
 }
 
-/// What [`Source::poll`] found.
+/// The result of [`Source::poll`].
 pub enum Arrival {
     /// The next reply.
     Reply(Reply),
-    /// Nothing within the time given; ask again.
+    /// No reply within the wait; poll again.
     Pending,
-    /// There is no more.
+    /// The end of the source.
     End,
 }
 
-/// Where replies come from: a server's cursor, a file, bytes in memory.
+/// A source of replies: a server's cursor, a file, bytes in memory.
 ///
-/// A source is finished at its first error: after `Err` or [`Arrival::End`] it only ever answers `End`.
+/// A source is finished at its first error: after `Err` or [`Arrival::End`], it returns only `End`.
 pub trait Source: Send {
-    /// The next reply, waiting for it no longer than `wait`; `Duration::ZERO` only looks.
+    /// Returns the next reply, after waiting at most `wait` for it; `Duration::ZERO` does not wait.
     ///
     /// # Errors
-    /// Whatever kept the next reply from coming.
+    /// The error that prevented the next reply.
     fn poll(&mut self, wait: Duration) -> Result<Arrival>;
 
-    /// Whether a server is at work on the next reply.
-    fn more(&self) -> bool {
+    /// Returns whether the server is executing the request for the next reply.
+    fn is_fetching(&self) -> bool {
         false
     }
 
-    /// How often it lost its server's cursor and went on with another one.
-    fn resumed(&self) -> u64 {
+    /// Number of times that the source lost its server cursor and continued with another one.
+    fn resume_count(&self) -> u64 {
         0
     }
 }

@@ -1,34 +1,34 @@
-//! What a run did.
+//! Counts and times of a run, for the report.
 
 use crate::chunk::DuplicateKeys;
-use crate::conform::Misfits;
+use crate::conform::ConflictCounts;
 use crate::error::Error;
 
 /// Counts and times of one run.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Documents.
+    /// Number of documents.
     pub rows: u64,
-    /// Bytes of BSON.
+    /// Number of bytes of BSON.
     pub bytes: u64,
-    /// Replies of the source.
+    /// Number of replies of the source.
     pub replies: u64,
-    /// How often the source lost its server's cursor and went on with another one.
+    /// Number of times that the source lost its server cursor and continued with another one.
     pub resumed: u64,
-    /// Chunks they were decoded to.
+    /// Number of decoded Chunks.
     pub chunks: u64,
-    /// Keys that occurred more than once in one document.
+    /// Number of values replaced by a later value of the same key in their document.
     pub duplicates: u64,
-    /// Which keys these are, by path.
+    /// The duplicate keys by path.
     pub duplicate_keys: DuplicateKeys,
-    /// Seconds in which there was nothing to do but wait for the source.
+    /// Seconds spent waiting for the source with no other work.
     pub seconds_waiting: f64,
-    /// Seconds spent decoding, added up over all threads.
+    /// Seconds spent decoding, summed over all threads.
     pub seconds_decoding: f64,
     /// Seconds spent making tables.
     pub seconds_conforming: f64,
-    /// Values that did not fit a schema and were rescued or nulled.
-    pub misfits: Misfits,
+    /// Values that did not fit the schema and were rescued, nulled or rounded.
+    pub conflict_counts: ConflictCounts,
     /// The error that ended the run.
     pub error: Option<Error>,
 }

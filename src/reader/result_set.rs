@@ -1,4 +1,4 @@
-//! A result read to its end: Chunks, and the tables made from them.
+//! A result read to its end: its Chunks, and the tables made from them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,32 +11,36 @@ use super::pipeline::{Decoded, Progress, Reader};
 use super::pool::pool;
 use super::Report;
 use crate::chunk::Chunk;
-use crate::conform::{add_shapes, conflicts, conform_noting, with_shapes, Misfits, Policy};
+use crate::conform::{
+    add_shapes, conflicts, conform_with_counts, with_shapes, ConflictCounts, Policy,
+};
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{Limits, Observed, TableSchema};
+use crate::schema::{Limits, ObservedTypes, TableSchema};
 
 /// All Chunks of a result.
 #[derive(Debug)]
 pub struct ResultSet {
     chunks: Vec<Arc<Chunk>>,
-    /// The number of the first row of each Chunk, and behind them the number of rows.
+    /// The position of the first row of each Chunk, followed by the number of rows.
     starts: Vec<u64>,
-    observed: Observed,
+    observed: ObservedTypes,
     report: Report,
 }
 
 impl ResultSet {
-    /// Reads `reader` to its end; `stopped` is asked every 50 ms whether to give up.
+    /// Reads `reader` to its end; calls `is_cancelled` every 50 ms.
     ///
     /// # Errors
-    /// The first error in result order; [`ErrorKind::Cancelled`] when stopped.
-    pub fn read(reader: &mut Reader, stopped: impl Fn() -> bool) -> Result<Self> {
+    /// The first error in result order; [`ErrorKind::Cancelled`] when cancelled.
+    pub fn read(reader: &mut Reader, is_cancelled: impl Fn() -> bool) -> Result<Self> {
         let mut builder = ResultSetBuilder::default();
         loop {
             match reader.poll(Duration::from_millis(50))? {
                 Progress::Chunk(decoded) => builder.push(decoded),
                 Progress::End => return Ok(builder.finish(reader.report().clone())),
-                Progress::Pending if stopped() => return Err(Error::new(ErrorKind::Cancelled)),
+                Progress::Pending if is_cancelled() => {
+                    return Err(Error::new(ErrorKind::Cancelled))
+                }
                 Progress::Pending => {}
             }
         }
@@ -52,32 +56,32 @@ impl ResultSet {
         self.starts.last().copied().unwrap_or_default()
     }
 
-    /// The number of the first row of the Chunk numbered `chunk`.
+    /// The position of the first row of the Chunk numbered `chunk`.
     pub fn start(&self, chunk: usize) -> u64 {
         self.starts[chunk]
     }
 
-    /// The Chunk a row is in and its row there.
+    /// Returns the Chunk of a row, and the row's position in it.
     ///
     /// # Panics
-    /// When there is no such row.
+    /// When `row` is not below the number of rows.
     pub fn locate(&self, row: u64) -> (usize, usize) {
         assert!(row < self.rows());
         let chunk = self.starts.partition_point(|&start| start <= row) - 1;
         (chunk, (row - self.starts[chunk]) as usize)
     }
 
-    /// Types seen at each path.
-    pub fn observed(&self) -> &Observed {
+    /// Types observed at each path.
+    pub fn observed(&self) -> &ObservedTypes {
         &self.observed
     }
 
-    /// What the run did.
+    /// Counts and times of the run.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// The table that holds everything.
+    /// Returns the table schema that holds all values.
     ///
     /// # Errors
     /// `SchemaConflict` when there are too many top-level keys.
@@ -85,27 +89,28 @@ impl ResultSet {
         self.observed.resolve(&Limits::default())
     }
 
-    /// A RecordBatch a Chunk, made in parallel.
+    /// Makes one RecordBatch per Chunk, in parallel.
     ///
     /// # Errors
     /// `SchemaConflict` for the first cell in result order that does not fit.
     pub fn batches(&self, schema: &TableSchema, policy: &Policy) -> Result<Table> {
         let started = Instant::now();
-        let batches = self.each(|number| conform_noting(&self.chunks[number], schema, policy))?;
+        let batches =
+            self.map_chunks(|number| conform_with_counts(&self.chunks[number], schema, policy))?;
         let mut table = Table::default();
-        for ((batch, misfits), &start) in batches.into_iter().zip(&self.starts) {
+        for ((batch, conflict_counts), &start) in batches.into_iter().zip(&self.starts) {
             table.batches.push(batch);
-            table.misfits.join(&misfits, start);
+            table.conflict_counts.join(&conflict_counts, start);
         }
         table.seconds = started.elapsed().as_secs_f64();
         Ok(table)
     }
 
-    /// `table`, which [`batches`](Self::batches) made of `schema` and `policy`, with the column that makes reading it back
-    /// exact; and its schema.
+    /// Adds the column of shapes to `table`, which [`batches`](Self::batches) made with `schema` and `policy`;
+    /// returns the new schema and table. Documents read from that table are exact.
     ///
     /// # Errors
-    /// As [`with_shapes`] and [`add_shapes`].
+    /// The errors of [`with_shapes`] and [`add_shapes`].
     pub fn shaped(
         &self,
         mut table: Table,
@@ -114,7 +119,7 @@ impl ResultSet {
     ) -> Result<(SchemaRef, Table)> {
         let started = Instant::now();
         let shaped = with_shapes(schema.arrow())?;
-        table.batches = self.each(|number| {
+        table.batches = self.map_chunks(|number| {
             let (chunk, batch) = (&self.chunks[number], &table.batches[number]);
             add_shapes(chunk, schema, policy, batch, &shaped)
         })?;
@@ -122,17 +127,18 @@ impl ResultSet {
         Ok((shaped, table))
     }
 
-    /// Every value of the Chunk numbered `chunk` that does not fit `schema`.
+    /// Returns every value of the Chunk numbered `chunk` that does not fit `schema`.
     ///
     /// # Errors
-    /// As [`conflicts`].
+    /// The errors of [`conflicts`].
     pub fn conflicts(&self, chunk: usize, schema: &TableSchema) -> Result<Vec<Error>> {
-        conflicts_of(&self.chunks[chunk], self.starts[chunk], schema)
+        conflicts_in(&self.chunks[chunk], self.starts[chunk], schema)
     }
 
-    /// What `make` makes of each Chunk, by its number, in parallel; the error is the first in result order.
-    fn each<T: Send>(&self, make: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-        let make = |chunk: usize| make(chunk).map_err(|error| shifted(error, self.starts[chunk]));
+    /// Calls `make` with the number of each Chunk, in parallel; returns the first error in result order.
+    fn map_chunks<T: Send>(&self, make: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
+        let make =
+            |chunk: usize| make(chunk).map_err(|error| offset_document(error, self.starts[chunk]));
         let made: Vec<_> = if self.chunks.len() == 1 {
             vec![make(0)]
         } else {
@@ -146,29 +152,29 @@ impl ResultSet {
 /// A table made from a result.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    /// A RecordBatch a Chunk.
+    /// One RecordBatch per Chunk.
     pub batches: Vec<RecordBatch>,
-    /// What did not fit, unless that is an error.
-    pub misfits: Misfits,
-    /// Seconds it took.
+    /// Values that did not fit and were rescued, nulled or rounded.
+    pub conflict_counts: ConflictCounts,
+    /// Seconds spent making the table.
     pub seconds: f64,
 }
 
-/// Puts a [`ResultSet`] together, Chunk by Chunk.
+/// Builds a [`ResultSet`], Chunk by Chunk.
 #[derive(Debug, Default)]
 pub struct ResultSetBuilder {
     chunks: Vec<Arc<Chunk>>,
     starts: Vec<u64>,
     rows: u64,
-    observed: Observed,
+    observed: ObservedTypes,
 }
 
 impl ResultSetBuilder {
-    /// Appends what a reader handed out.
+    /// Appends a Chunk of the reader.
     pub fn push(&mut self, decoded: Decoded) {
         let observed = decoded
             .observed
-            .unwrap_or_else(|| Observed::of(&decoded.chunk, decoded.first_row));
+            .unwrap_or_else(|| ObservedTypes::of(&decoded.chunk, decoded.first_row));
         self.observed.join(observed);
         self.observed.prune(&Limits::default());
         self.starts.push(self.rows);
@@ -176,7 +182,7 @@ impl ResultSetBuilder {
         self.chunks.push(decoded.chunk);
     }
 
-    /// The result, after the last Chunk.
+    /// Returns the result, after the last Chunk.
     pub fn finish(mut self, report: Report) -> ResultSet {
         self.starts.push(self.rows);
         ResultSet {
@@ -188,18 +194,20 @@ impl ResultSetBuilder {
     }
 }
 
-/// Every value of a Chunk, whose first row is `first_row` in the result, that does not fit `schema`.
+/// Returns every value that does not fit `schema`, of a Chunk whose first row is `first_row` in the result.
 ///
 /// # Errors
-/// As [`conflicts`].
-pub fn conflicts_of(chunk: &Chunk, first_row: u64, schema: &TableSchema) -> Result<Vec<Error>> {
-    let found = conflicts(chunk, schema).map_err(|error| shifted(error, first_row))?;
-    let found = found.into_iter().map(|error| shifted(error, first_row));
+/// The errors of [`conflicts`].
+pub fn conflicts_in(chunk: &Chunk, first_row: u64, schema: &TableSchema) -> Result<Vec<Error>> {
+    let found = conflicts(chunk, schema).map_err(|error| offset_document(error, first_row))?;
+    let found = found
+        .into_iter()
+        .map(|error| offset_document(error, first_row));
     Ok(found.collect())
 }
 
-/// An error of a Chunk, counted from the start of the result.
-pub(super) fn shifted(mut error: Error, first_row: u64) -> Error {
+/// Converts the document number of a Chunk's error to its number in the result.
+pub(super) fn offset_document(mut error: Error, first_row: u64) -> Error {
     if let Some(document) = &mut error.location_mut().document {
         *document += first_row;
     }

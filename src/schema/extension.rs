@@ -1,4 +1,5 @@
-//! Kinds as Arrow fields and back: storage types, and the extension names that keep what Arrow has no type for.
+//! Conversion between kinds and Arrow fields: storage types, and extension names for BSON types without an Arrow
+//! type.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +7,7 @@ use std::sync::Arc;
 use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use super::shown::Shown;
+use super::representation::Represented;
 use super::table::Kind;
 use crate::chunk::Marker;
 
@@ -28,26 +29,26 @@ pub const SYMBOL: &str = "data_bridge.symbol";
 pub const CODE_WITH_SCOPE: &str = "data_bridge.code_with_scope";
 /// Internal timestamp over struct<time: uint32, increment: uint32>.
 pub const TIMESTAMP: &str = "data_bridge.timestamp";
-/// undefined over Boolean: true where there is one.
+/// undefined over Boolean: true for each value.
 pub const UNDEFINED: &str = "data_bridge.undefined";
-/// minKey over Boolean: true where there is one.
+/// minKey over Boolean: true for each value.
 pub const MIN_KEY: &str = "data_bridge.minkey";
-/// maxKey over Boolean: true where there is one.
+/// maxKey over Boolean: true for each value.
 pub const MAX_KEY: &str = "data_bridge.maxkey";
 /// Any value over Binary: the BSON document `{"": value}`.
 pub const MIXED: &str = "data_bridge.mixed";
-/// What makes documents of a table's rows exact, over Binary; its metadata says which columns it goes with.
+/// Shapes of the documents of a table's rows, over Binary; the metadata identifies the columns that they describe.
 pub const SHAPES: &str = "data_bridge.shapes";
-/// Arrow's own: FixedSizeBinary(16).
+/// Arrow's own extension type for UUIDs, over FixedSizeBinary(16).
 pub const ARROW_UUID: &str = "arrow.uuid";
-/// Arrow's own: Utf8, LargeUtf8 or Utf8View.
+/// Arrow's own extension type for JSON, over Utf8, LargeUtf8 or Utf8View.
 pub const ARROW_JSON: &str = "arrow.json";
-/// On a field whose values were allowed to be rounded: this key, with the value [`ROUNDED`].
+/// Metadata key of a field whose values may be rounded; its value is [`ROUNDED`].
 pub const ROUNDING_KEY: &str = "data_bridge.rounding";
-/// The one value of [`ROUNDING_KEY`].
+/// The only value of [`ROUNDING_KEY`].
 pub const ROUNDED: &str = "allowed";
 
-/// PyMongoArrow's binary of one subtype over Binary; the extension's metadata is `subtype=5`.
+/// PyMongoArrow's extension type for binary of one subtype, over Binary; its metadata is for example `subtype=5`.
 pub const PYMONGOARROW_BINARY: &str = "pymongoarrow.binary";
 
 /// PyMongoArrow's names for the same storage.
@@ -62,25 +63,25 @@ pub(super) const UTC: &str = "UTC";
 /// The field name of list items.
 const ITEM: &str = "item";
 
-/// The extension name of `field`, with PyMongoArrow's names read as ours.
+/// Returns the extension name of `field`, with PyMongoArrow's names replaced by ours.
 pub fn extension_name(field: &Field) -> Option<&str> {
     let name = field.extension_type_name()?;
     let ours = PYMONGOARROW.iter().find(|(theirs, _)| *theirs == name);
     Some(ours.map_or(name, |(_, ours)| ours))
 }
 
-/// The subtype that the metadata of a [`PYMONGOARROW_BINARY`] field says; `None` where it says none.
+/// Returns the subtype in the metadata of a [`PYMONGOARROW_BINARY`] field; `None` without a valid one.
 pub fn pymongoarrow_subtype(field: &Field) -> Option<u8> {
     let metadata = field.metadata().get(EXTENSION_TYPE_METADATA_KEY)?;
     match metadata.strip_prefix("subtype=")? {
-        // Earlier releases wrote a subtype that was given as a bool in this way.
+        // Earlier releases wrote a subtype that was passed as a bool in this way.
         "True" => Some(1),
         "False" => Some(0),
         number => number.parse().ok(),
     }
 }
 
-/// The extension name a kind has in Arrow.
+/// The extension name of a kind in Arrow.
 pub(super) fn name_of(kind: &Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::ObjectId => OBJECT_ID,
@@ -97,7 +98,7 @@ pub(super) fn name_of(kind: &Kind) -> Option<&'static str> {
         Kind::Marker(Marker::MinKey) => MIN_KEY,
         Kind::Marker(Marker::MaxKey) => MAX_KEY,
         Kind::Mixed => MIXED,
-        Kind::Shown(Shown::Mixed(_)) => ARROW_JSON,
+        Kind::Represented(Represented::Mixed(_)) => ARROW_JSON,
         _ => return None,
     })
 }
@@ -128,7 +129,7 @@ fn parts<const N: usize>(parts: [(&str, DataType); N]) -> DataType {
     )
 }
 
-/// The Arrow type that holds a kind's values.
+/// The Arrow storage type of a kind.
 pub(super) fn storage(kind: &Kind) -> DataType {
     match kind {
         Kind::Null => DataType::Null,
@@ -163,12 +164,12 @@ pub(super) fn storage(kind: &Kind) -> DataType {
             let entry = DataType::Struct(vec![key, to_field("value", values)].into());
             DataType::Map(Arc::new(Field::new("entries", entry, false)), false)
         }
-        Kind::Plain(plain) | Kind::Rounded(plain) => plain.clone(),
-        Kind::Shown(shown) => shown.storage().clone(),
+        Kind::ArrowOnly(data_type) | Kind::Rounded(data_type) => data_type.clone(),
+        Kind::Represented(represented) => represented.storage().clone(),
     }
 }
 
-/// The Arrow field of a column. Everything is nullable: any document may lack any key.
+/// Returns the Arrow field of a column. All fields are nullable, because any document may lack any key.
 pub(super) fn to_field(name: &str, kind: &Kind) -> Field {
     let field = Field::new(name, storage(kind), true);
     if let Kind::Rounded(_) = kind {
@@ -178,7 +179,7 @@ pub(super) fn to_field(name: &str, kind: &Kind) -> Field {
     let Some(extension) = name_of(kind) else {
         return field;
     };
-    // The name only: extension metadata may be left out, and of one key a HashMap has one order, so that equal schemas are
+    // Only the name: extension metadata is optional. A HashMap with one key has one order, so equal schemas have
     // equal bytes.
     let name = (EXTENSION_TYPE_NAME_KEY.into(), extension.into());
     field.with_metadata(HashMap::from([name]))

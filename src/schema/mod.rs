@@ -1,28 +1,30 @@
-//! L4: one schema for many Chunks: what was seen at each path, joined and resolved; schemas that were given.
+//! L4: one schema for many Chunks: the types observed at each path, joined and resolved; schemas from users.
 //!
-//! [`Observed`] is a set per path, so joining is associative and knows nothing of how a result was cut into pieces;
-//! types are decided once, at the end, by [`Observed::resolve`].
+//! [`ObservedTypes`] is a set per path, so joining is associative and independent of the split into pieces.
+//! [`ObservedTypes::resolve`] determines the types once, at the end.
 
-mod exact;
 mod extension;
-mod findings;
-mod given;
-mod named;
-mod observed;
+mod lossless_cast;
+mod observed_types;
+mod representation;
 mod resolve;
 mod scan;
-mod shown;
 mod table;
+mod type_names;
+mod user_schema;
+mod widening;
 
-pub use exact::{double_to_int, int_to_double};
 pub use extension::{
     extension_name, pymongoarrow_subtype, ARROW_JSON, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER,
     DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID, PYMONGOARROW_BINARY, REGEX, ROUNDED,
     ROUNDING_KEY, SHAPES, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
 };
-pub use findings::{Finding, Part, Reason};
-pub use given::NO_SUBTYPE;
-pub use observed::{First, Keys, Observed, Seen, TypeSeen};
+pub use lossless_cast::{double_to_int, int_to_double};
+pub use observed_types::{FirstDocument, KeyTypes, ObservedTypes, PathTypes, TypeCount};
+pub use representation::{
+    DecimalForm, MixedForm, Representation, Represented, StorageForm, StringLayout,
+};
 pub use resolve::Limits;
-pub use shown::{Decimals, Mixed, Representation, Shown, Store, Strings};
 pub use table::{Kind, TableSchema, RESCUED};
+pub use user_schema::NO_SUBTYPE;
+pub use widening::{MixedReason, SchemaStep, WidenedPath};

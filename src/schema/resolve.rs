@@ -1,25 +1,25 @@
-//! From what was seen to the types of a table.
+//! Resolution of observed types to the types of a table.
 
 use std::sync::Arc;
 
-use super::findings::Reason;
-use super::observed::{Observed, Seen};
+use super::observed_types::{ObservedTypes, PathTypes};
 use super::table::{Kind, TableSchema};
+use super::widening::MixedReason;
 use crate::chunk::Marker;
 use crate::error::{Error, Result};
 use crate::raw::ElementType;
 
-/// Bounds on what becomes columns of a table.
+/// Limits of the columns of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bounds on nested paths, the same as those the Chunks were decoded with; past them a path is mixed.
+    /// Limits of nested paths, equal to those of decoding; paths beyond them are mixed.
     pub nested: crate::index::Limits,
-    /// Top-level keys; past them there is no table.
+    /// Maximum number of top-level keys; with more keys, no table is made.
     pub max_top_level_keys: usize,
 }
 
 impl Default for Limits {
-    /// 10,000 columns: far above collections that are meant as tables, and few enough for every consumer of Arrow.
+    /// 10,000 columns: far more than tabular collections have, and few enough for every consumer of Arrow.
     fn default() -> Self {
         Limits {
             nested: Default::default(),
@@ -33,18 +33,18 @@ const LIST: u32 = 1 << ElementType::List as u32;
 const DOUBLE: u32 = 1 << ElementType::Double as u32;
 const INTS: u32 = 1 << ElementType::Int32 as u32 | 1 << ElementType::Int64 as u32;
 
-impl Observed {
-    /// The table that holds everything seen.
+impl ObservedTypes {
+    /// Returns the table schema that holds all observed values.
     ///
     /// # Errors
-    /// `SchemaConflict` when there are too many top-level keys for one.
+    /// `SchemaConflict` when there are too many top-level keys.
     pub fn resolve(&self, limits: &Limits) -> Result<TableSchema> {
         let fields = self.keys.fields();
         if fields.len() > limits.max_top_level_keys {
             return Err(Error::conflict(
                 format!("at most {} top-level keys", limits.max_top_level_keys),
                 format!(
-                    "{} of them: name the ones you want in a projection or a schema, or iterate documents",
+                    "{} keys: select some by a projection or a schema, or iterate over the documents",
                     fields.len()
                 ),
             ));
@@ -56,9 +56,9 @@ impl Observed {
         Ok(TableSchema::new(fields))
     }
 
-    /// Forgets what lies below paths that will be mixed whatever follows, so that joining stays small.
+    /// Discards the types below paths that are certainly mixed, which bounds the size of joins.
     ///
-    /// The answer of [`Observed::resolve`] under the same limits stays the same.
+    /// [`ObservedTypes::resolve`] under the same limits returns the same schema as before.
     pub fn prune(&mut self, limits: &Limits) {
         for seen in self.keys.fields_mut() {
             seen.prune(1, limits);
@@ -66,67 +66,68 @@ impl Observed {
     }
 }
 
-impl Seen {
-    /// The type of a column at this path, `level` Arrow levels down; top-level columns are on level 1.
+impl PathTypes {
+    /// Returns the kind of the column at this path, on Arrow level `level`; top-level columns are on level 1.
     pub(super) fn kind(&self, level: u32, limits: &Limits) -> Kind {
-        if self.surely_mixed(level, limits) {
+        if self.is_certainly_mixed(level, limits) {
             return Kind::Mixed;
         }
         match self.types.as_slice() {
             [] => Kind::Null,
-            [only] => self.uniform(only.kind, level, limits),
-            // Only numbers are left: int32 and int64, or with doubles and all of them exact.
+            [only] => self.single_type_kind(only.kind, level, limits),
+            // Only numbers remain: int32 and int64, or these with doubles and all of them exact.
             _ if self.type_bits() & DOUBLE == 0 => Kind::Int64,
             _ => Kind::Double,
         }
     }
 
-    /// Whether nothing that could still be seen here would make it other than mixed.
-    fn surely_mixed(&self, level: u32, limits: &Limits) -> bool {
+    /// Returns whether the path is mixed regardless of later values.
+    fn is_certainly_mixed(&self, level: u32, limits: &Limits) -> bool {
         let types = self.type_bits();
         let several = types.count_ones() > 1;
         let nests = types & (DOCUMENT | LIST) != 0;
         let keys = self.keys.as_ref().map_or(0, |keys| keys.fields().len());
-        self.forced
+        self.kept_as_bson
             || (several && types & !(INTS | DOUBLE) != 0)
             || (several && types & DOUBLE != 0 && self.inexact)
             || (nests && level >= limits.nested.max_levels)
             || keys > limits.nested.max_keys
     }
 
-    /// The reason for which a column at this path is mixed; `None` if it is not, or if its types have no common one.
-    pub(super) fn reason(&self, level: u32, limits: &Limits) -> Option<Reason> {
+    /// Returns the reason that a column at this path is mixed; `None` if it is not, or if its types have no common
+    /// type.
+    pub(super) fn mixed_reason(&self, level: u32, limits: &Limits) -> Option<MixedReason> {
         if self.kind(level, limits) != Kind::Mixed {
             return None;
         }
         let [only] = self.types.as_slice() else {
             let numbers = self.type_bits() & !(INTS | DOUBLE) == 0;
-            return numbers.then_some(Reason::Inexact);
+            return numbers.then_some(MixedReason::Inexact);
         };
         let nests = only.kind.bit() & (DOCUMENT | LIST) != 0;
         let keys = self.keys.as_ref().map(|keys| keys.fields().len());
         Some(if nests && level >= limits.nested.max_levels {
-            Reason::Levels(limits.nested.max_levels)
-        } else if self.of_table {
-            Reason::Table
-        } else if self.forced || keys > Some(limits.nested.max_keys) {
-            Reason::Keys(limits.nested.max_keys)
+            MixedReason::TooDeep(limits.nested.max_levels)
+        } else if self.mixed_in_table {
+            MixedReason::MixedInTable
+        } else if self.kept_as_bson || keys > Some(limits.nested.max_keys) {
+            MixedReason::TooManyKeys(limits.nested.max_keys)
         } else {
-            Reason::Empty
+            MixedReason::Empty
         })
     }
 
-    fn uniform(&self, kind: ElementType, level: u32, limits: &Limits) -> Kind {
+    fn single_type_kind(&self, kind: ElementType, level: u32, limits: &Limits) -> Kind {
         match kind {
             ElementType::Double => Kind::Double,
             ElementType::String => Kind::String,
             ElementType::Document => {
                 let keys = self.keys.as_ref().map_or(&[][..], |keys| keys.fields());
                 if keys.is_empty() {
-                    // Arrow consumers do not agree on structs without fields, and {} must not read as null.
+                    // Arrow consumers disagree on structs without fields, and {} must not read as null.
                     return Kind::Mixed;
                 }
-                let field = |(name, seen): &(Arc<str>, Seen)| {
+                let field = |(name, seen): &(Arc<str>, PathTypes)| {
                     (Arc::clone(name), seen.kind(level + 1, limits))
                 };
                 Kind::Document(keys.iter().map(field).collect())
@@ -164,8 +165,8 @@ impl Seen {
     }
 
     fn prune(&mut self, level: u32, limits: &Limits) {
-        if self.surely_mixed(level, limits) {
-            self.forced = true;
+        if self.is_certainly_mixed(level, limits) {
+            self.kept_as_bson = true;
             self.keys = None;
             self.items = None;
             return;

@@ -1,4 +1,4 @@
-//! A Chunk's columns, read for what they show: work per column, and per cell only where types were mixed.
+//! Observation of a Chunk's types: work per column, and per cell only in columns of several types.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -7,28 +7,28 @@ use arrow_array::{Array, Int64Array};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use hashbrown::HashMap;
 
-use super::exact::int_to_double;
-use super::observed::{First, Keys, Observed, Seen, TypeSeen};
+use super::lossless_cast::int_to_double;
+use super::observed_types::{FirstDocument, KeyTypes, ObservedTypes, PathTypes, TypeCount};
 use crate::chunk::{encode_cell, Chunk, Column, Documents, Marker, Placement, Tagged, Values};
 use crate::error::RawValue;
 use crate::raw::{array, i32_at, ElementType};
 
-pub(super) fn observe(chunk: &Chunk, first_row: u64) -> Observed {
+pub(super) fn observe(chunk: &Chunk, first_row: u64) -> ObservedTypes {
     let scan = Scan {
         documents: &chunk.documents,
         id: chunk.documents.position("_id"),
         first_row,
         ids: RefCell::default(),
     };
-    Observed {
+    ObservedTypes {
         rows: chunk.rows() as u64,
         keys: scan.keys(&chunk.documents, &Rows::Top),
     }
 }
 
-/// From a slot to the top-level row it belongs to.
+/// The mapping from a slot to its top-level row.
 enum Rows<'a> {
-    /// They are the same.
+    /// Slots and rows are equal.
     Top,
     /// The slots of a sparse column.
     Sparse(&'a [u32], &'a Rows<'a>),
@@ -53,21 +53,21 @@ struct Scan<'a> {
     documents: &'a Documents,
     id: Option<usize>,
     first_row: u64,
-    /// Most columns start in the same row: its `_id` is copied once.
+    /// Copies of `_id`s by row, because most columns start in the same row.
     ids: RefCell<HashMap<usize, Option<Arc<RawValue>>>>,
 }
 
 impl Scan<'_> {
-    fn keys(&self, documents: &Documents, rows: &Rows<'_>) -> Keys {
+    fn keys(&self, documents: &Documents, rows: &Rows<'_>) -> KeyTypes {
         let fields = documents.fields().iter();
-        Keys::new(
+        KeyTypes::new(
             fields
                 .map(|field| (Arc::clone(&field.name), self.column(&field.column, rows)))
                 .collect(),
         )
     }
 
-    fn column(&self, column: &Column, rows: &Rows<'_>) -> Seen {
+    fn column(&self, column: &Column, rows: &Rows<'_>) -> PathTypes {
         match column.placement() {
             Placement::Dense => self.values(column.values(), rows),
             Placement::Sparse { rows: at, .. } => {
@@ -76,8 +76,8 @@ impl Scan<'_> {
         }
     }
 
-    fn values(&self, values: &Values, rows: &Rows<'_>) -> Seen {
-        let mut seen = Seen::default();
+    fn values(&self, values: &Values, rows: &Rows<'_>) -> PathTypes {
+        let mut seen = PathTypes::default();
         let (kind, nulls) = match values {
             Values::Null(_) => return seen,
             Values::Tagged(tagged) => return self.tagged(tagged, rows),
@@ -100,18 +100,18 @@ impl Scan<'_> {
             }
             Values::Binary(array) => {
                 if array.null_count() < array.len() {
-                    seen.note_binary(0, 0);
+                    seen.record_binary(0, 0);
                 }
                 (ElementType::Binary, array.nulls())
             }
             Values::Subtyped { subtypes, bytes } => {
                 for slot in (0..bytes.len()).filter(|&slot| bytes.is_valid(slot)) {
-                    seen.note_binary(subtypes.value(slot), bytes.value_length(slot) as usize);
+                    seen.record_binary(subtypes.value(slot), bytes.value_length(slot) as usize);
                 }
                 (ElementType::Binary, bytes.nulls())
             }
             Values::Uuid(array) => {
-                seen.note_binary(4, 16);
+                seen.record_binary(4, 16);
                 (ElementType::Binary, array.nulls())
             }
             Values::ObjectId(array) => (ElementType::ObjectId, array.nulls()),
@@ -139,22 +139,22 @@ impl Scan<'_> {
         nulls: Option<&NullBuffer>,
         len: usize,
         rows: &Rows<'_>,
-    ) -> TypeSeen {
+    ) -> TypeCount {
         let first = match nulls {
             Some(nulls) => nulls.valid_indices().next(),
             None => (len > 0).then_some(0),
         };
-        TypeSeen {
+        TypeCount {
             kind,
             count: (len - nulls.map_or(0, NullBuffer::null_count)) as u64,
             first: first.map(|slot| self.first(slot, rows)),
         }
     }
 
-    fn tagged(&self, tagged: &Tagged, rows: &Rows<'_>) -> Seen {
-        let mut seen = Seen {
-            of_table: tagged.is_of_table(),
-            ..Seen::default()
+    fn tagged(&self, tagged: &Tagged, rows: &Rows<'_>) -> PathTypes {
+        let mut seen = PathTypes {
+            mixed_in_table: tagged.is_mixed_in_table(),
+            ..PathTypes::default()
         };
         let values = (0..tagged.len()).filter_map(|slot| Some((slot, tagged.get(slot)?)));
         for (slot, (kind, bytes)) in values {
@@ -167,15 +167,15 @@ impl Scan<'_> {
                 ElementType::Binary => {
                     let len = i32_at(bytes, 0).unwrap_or_default();
                     let subtype = bytes.get(4).copied().unwrap_or_default();
-                    seen.note_binary(subtype, len as usize);
+                    seen.record_binary(subtype, len as usize);
                 }
-                // These have no columns below them here, so there is nothing to join: they stay BSON everywhere.
-                ElementType::Document | ElementType::List => seen.forced = true,
+                // These have no columns to join. They stay BSON in every Chunk.
+                ElementType::Document | ElementType::List => seen.kept_as_bson = true,
                 _ => {}
             }
             match seen.types.iter_mut().find(|known| known.kind == kind) {
                 Some(known) => known.count += 1,
-                None => seen.types.push(TypeSeen {
+                None => seen.types.push(TypeCount {
                     kind,
                     count: 1,
                     first: Some(self.first(slot, rows)),
@@ -185,27 +185,27 @@ impl Scan<'_> {
         seen
     }
 
-    fn first(&self, slot: usize, rows: &Rows<'_>) -> First {
+    fn first(&self, slot: usize, rows: &Rows<'_>) -> FirstDocument {
         let row = rows.row(slot);
         let mut ids = self.ids.borrow_mut();
         let id = ids
             .entry(row)
             .or_insert_with(|| document_id(self.documents, self.id, row).map(Arc::new));
-        First {
+        FirstDocument {
             row: self.first_row + row as u64,
             id: id.clone(),
         }
     }
 }
 
-impl Seen {
-    fn note_binary(&mut self, subtype: u8, len: usize) {
+impl PathTypes {
+    fn record_binary(&mut self, subtype: u8, len: usize) {
         self.subtypes[subtype as usize / 64] |= 1 << (subtype % 64);
         self.not_uuid |= subtype != 4 || len != 16;
     }
 }
 
-/// The `_id` of the document at `row`, if it has one; `field` is where the `_id` column stands.
+/// Returns the `_id` of the document at `row`, if it has one; `field` is the index of the `_id` column.
 fn document_id(documents: &Documents, field: Option<usize>, row: usize) -> Option<RawValue> {
     let field = field?;
     if !documents.has(row, field) {
@@ -220,11 +220,11 @@ fn document_id(documents: &Documents, field: Option<usize>, row: usize) -> Optio
     })
 }
 
-/// Whether every value is the same number as a double.
+/// Returns whether every value is exact as a double.
 fn all_exact(array: &Int64Array) -> bool {
-    /// Up to here every integer is.
+    /// The limit below which every integer is exact.
     const SURELY: u64 = 1 << 53;
-    // One loop without branches; values under nulls may be anything, which only costs the slow look.
+    // One loop without branches. Values under nulls are arbitrary; they can only trigger the slow check.
     let largest = array
         .values()
         .iter()

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::shown::Shown;
-use super::{extension, given};
+use super::representation::Represented;
+use super::{extension, user_schema};
 use crate::chunk::Marker;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The type all values under one path have in a table.
+/// The type of all values at one path of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Only nulls.
@@ -53,31 +53,31 @@ pub enum Kind {
     Marker(Marker),
     /// Documents with these keys.
     Document(Vec<(Arc<str>, Kind)>),
-    /// Lists of this.
+    /// Lists of this kind.
     List(Box<Kind>),
     /// Several types: each cell as BSON.
     Mixed,
-    /// Values in another Arrow type than the one they are found in; only schemas that were given ask for these.
-    Plain(DataType),
-    /// As [`Plain`](Kind::Plain), also where only a value near the one that was found can be held.
+    /// Values in an Arrow type that no BSON type maps to; only in schemas from users.
+    ArrowOnly(DataType),
+    /// Values like [`ArrowOnly`](Kind::ArrowOnly), rounded to the nearest value if necessary.
     Rounded(DataType),
-    /// Values of an extension type in a plain Arrow type; only asked for.
-    Shown(Shown),
-    /// Lists of this behind 64-bit offsets; only given.
+    /// Values of an extension type in a core Arrow type; only on request.
+    Represented(Represented),
+    /// Lists of this kind with 64-bit offsets; only in schemas from users.
     LargeList(Box<Kind>),
-    /// Lists of exactly so many of this; only given.
+    /// Lists of this kind with a fixed number of items; only in schemas from users.
     FixedSizeList(Box<Kind>, i32),
-    /// Documents of any keys, each holding this; only given.
+    /// Documents with any keys, whose values have this kind; only in schemas from users.
     Map(Box<Kind>),
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // What fits may depend on precision, unit or width: say them.
-            Kind::Plain(plain) => return plain.fmt(f),
-            Kind::Rounded(plain) => return write!(f, "{plain} rounded"),
-            Kind::Shown(shown) => return shown.base().fmt(f),
+            // Precision, unit or width can decide the conflict, so the text includes them.
+            Kind::ArrowOnly(data_type) => return data_type.fmt(f),
+            Kind::Rounded(data_type) => return write!(f, "{data_type} rounded"),
+            Kind::Represented(represented) => return represented.base().fmt(f),
             Kind::FixedSizeList(_, size) => return write!(f, "list of {size} items"),
             _ => {}
         }
@@ -105,7 +105,7 @@ impl fmt::Display for Kind {
             Kind::Marker(Marker::MaxKey) => "maxKey",
             Kind::Document(_) | Kind::Map(_) => "document",
             Kind::List(_) | Kind::LargeList(_) | Kind::FixedSizeList(..) => "list",
-            Kind::Plain(_) | Kind::Rounded(_) | Kind::Shown(_) => "another Arrow type",
+            Kind::ArrowOnly(_) | Kind::Rounded(_) | Kind::Represented(_) => "another Arrow type",
             Kind::Mixed => "mixed",
         })
     }
@@ -117,7 +117,7 @@ impl Kind {
         extension::to_field(name, self)
     }
 
-    /// Whether values of this kind, or in it, may be rounded.
+    /// Returns whether values of this kind, or values nested in it, may be rounded.
     pub fn rounds(&self) -> bool {
         match self {
             Kind::Rounded(_) => true,
@@ -131,18 +131,18 @@ impl Kind {
     }
 }
 
-/// The columns of a table and their types, with the Arrow schema they make.
+/// The columns of a table and their types, with the equivalent Arrow schema.
 #[derive(Clone, Debug)]
 pub struct TableSchema {
     fields: Vec<(Arc<str>, Kind)>,
     arrow: SchemaRef,
 }
 
-/// The name of the column of values that did not fit.
+/// The name of the column of rescued values.
 pub const RESCUED: &str = "_rescued";
 
 impl TableSchema {
-    /// A schema of these columns, in this order. Names must differ.
+    /// Returns a schema of these columns, in this order. Names must differ.
     pub fn new(fields: Vec<(Arc<str>, Kind)>) -> Self {
         let arrow: Vec<Field> = fields
             .iter()
@@ -154,22 +154,23 @@ impl TableSchema {
         }
     }
 
-    /// The schema that a user gave as an Arrow schema.
+    /// Parses a user's Arrow schema.
     ///
     /// # Errors
-    /// `InvalidArgument` naming the path of the first field whose type is not supported.
-    pub fn given(schema: &Schema) -> Result<Self> {
-        Ok(TableSchema::new(given::from_fields(schema.fields())?))
+    /// `InvalidArgument` with the path of the first field whose type is not supported.
+    pub fn from_user(schema: &Schema) -> Result<Self> {
+        Ok(TableSchema::new(user_schema::from_fields(schema.fields())?))
     }
 
-    /// The same with one more column in Arrow, of values that do not fit: a list of paths (keys, and list positions as
+    /// Adds a column to the Arrow schema for values that do not fit: a list of paths (keys, and list positions as
     /// decimal text) and values.
     ///
     /// # Errors
     /// `InvalidArgument` when a column has its name.
     pub fn with_rescued(mut self) -> Result<Self> {
         if self.fields.iter().any(|(name, _)| **name == *RESCUED) {
-            let text = format!("a column is called {RESCUED:?}, as the one that values which do not fit are rescued to");
+            let text = format!("the key {RESCUED:?} has the name of the column of rescued values: exclude it by a projection, or use another \
+                 on_conflict");
             return Err(Error::new(ErrorKind::InvalidArgument(text)));
         }
         let path = Kind::List(Box::new(Kind::String));
@@ -181,12 +182,12 @@ impl TableSchema {
         Ok(self)
     }
 
-    /// The columns, but for that of [`with_rescued`](Self::with_rescued).
+    /// The columns, without that of [`with_rescued`](Self::with_rescued).
     pub fn fields(&self) -> &[(Arc<str>, Kind)] {
         &self.fields
     }
 
-    /// The same as an Arrow schema; always the same `Arc`.
+    /// The equivalent Arrow schema; always the same `Arc`.
     pub fn arrow(&self) -> &SchemaRef {
         &self.arrow
     }

@@ -28,7 +28,7 @@ use super::uri::{self, Address};
 use super::writers::Writers;
 use super::{filter, names, registry, runtime, servers};
 use crate::error::{Error, ErrorKind, Result};
-use crate::reader::process::PerProcess;
+use crate::reader::fork::PerProcess;
 
 /// How long to look for a usable server when the connection string does not say; the driver's own 30 s is longer than
 /// anybody waits for a misspelt port.

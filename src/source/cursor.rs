@@ -10,12 +10,12 @@ use tokio::sync::watch;
 use super::pump::{self, Message, Output, Request};
 use super::{registry, runtime};
 use crate::error::{Error, ErrorKind, Result};
-use crate::reader::process::Native;
+use crate::reader::fork::ForkGuard;
 use crate::reader::{Arrival, Source};
 
 /// The replies of one query, fetched ahead up to a budget of bytes. Dropping it ends the query and kills its cursor.
 pub struct CursorSource {
-    link: Option<Native<Link>>,
+    link: Option<ForkGuard<Link>>,
     /// The last reply was handed on.
     last: bool,
     resumed: Arc<AtomicU64>,
@@ -44,7 +44,7 @@ impl CursorSource {
             drop(ticket);
         });
         Ok(CursorSource {
-            link: Some(Native::new(Link { messages, stop })),
+            link: Some(ForkGuard::new(Link { messages, stop })),
             last: false,
             resumed,
         })
@@ -86,11 +86,11 @@ impl Source for CursorSource {
         Err(error)
     }
 
-    fn more(&self) -> bool {
+    fn is_fetching(&self) -> bool {
         self.link.is_some() && !self.last
     }
 
-    fn resumed(&self) -> u64 {
+    fn resume_count(&self) -> u64 {
         self.resumed.load(Ordering::Relaxed)
     }
 }

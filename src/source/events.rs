@@ -10,7 +10,7 @@ use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TryRecvError};
 use std::sync::{Mutex, TryLockError};
 use std::time::{Duration, SystemTime};
 
-use crate::reader::process::PerProcess;
+use crate::reader::fork::PerProcess;
 
 /// Events kept for whoever comes next; those beyond are counted only.
 const CAPACITY: usize = 1024;

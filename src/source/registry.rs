@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::runtime;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reader::process::PerProcess;
+use crate::reader::fork::PerProcess;
 
 static REGISTRY: PerProcess<Registry> = PerProcess::new();
 

@@ -9,7 +9,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::lending::{parked, Busy, Lending};
 use crate::error::{Error, ErrorKind, Result};
-use crate::reader::process::PerProcess;
+use crate::reader::fork::PerProcess;
 
 /// Sockets need little CPU, and decoding has its own pool. A second worker is woken for nothing at every turn of an exchange: 7
 /// switches of threads a `find_one` instead of 4, a tenth of its time. Taken when the runtime is made.

@@ -19,14 +19,14 @@ use super::failure::from_driver;
 use super::options;
 use super::task::Task;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reader::process::Native;
+use crate::reader::fork::ForkGuard;
 
 /// A logical session: causal consistency, snapshots, transactions.
 ///
 /// The operations of one session run one after the other. A cursor holds it only while it waits for a reply, so that
 /// other operations of the session can run while its documents are read.
 #[derive(Clone)]
-pub struct Session(Arc<Native<Inner>>);
+pub struct Session(Arc<ForkGuard<Inner>>);
 
 struct Inner {
     client: Client,
@@ -78,7 +78,7 @@ impl Session {
     }
 
     fn with(client: &Client, session: ClientSession, open_on: Vec<ServerAddress>) -> Self {
-        Session(Arc::new(Native::new(Inner {
+        Session(Arc::new(ForkGuard::new(Inner {
             client: client.clone(),
             id: session.id().clone(),
             cell: Mutex::new(Some(session)),

@@ -1,6 +1,6 @@
-//! Random BSON documents of all types, made from a seed, so that a failure can be run again.
+//! Random BSON documents of all types, generated from a seed so that a failure can be reproduced.
 
-/// SplitMix64: small, and good enough to draw test documents with.
+/// SplitMix64: small, and sufficient for test documents.
 pub struct Random(pub u64);
 
 impl Random {
@@ -56,20 +56,20 @@ impl Random {
     }
 }
 
-/// How documents are drawn.
+/// Options of the generator.
 #[derive(Clone, Copy)]
 pub struct Shape {
-    /// Keys of a document at most.
+    /// Maximum number of keys of a document.
     pub keys: u64,
-    /// Levels of nesting at most.
+    /// Maximum levels of nesting.
     pub depth: u64,
-    /// Out of 100 keys how many may be a second time in their document.
+    /// Percentage of keys that may occur a second time in their document.
     pub duplicates: u64,
-    /// Out of 100 values how many have any type, not the one their key calls for.
+    /// Percentage of values of any type instead of their key's type.
     pub conflicts: u64,
 }
 
-/// A document of random keys and values.
+/// Returns a document of random keys and values.
 pub fn document(random: &mut Random, shape: Shape) -> Vec<u8> {
     let mut body = Vec::new();
     let mut used = std::collections::HashSet::new();
@@ -108,7 +108,7 @@ fn list(random: &mut Random, shape: Shape) -> Vec<u8> {
     framed(&body)
 }
 
-/// Length, `body` and the final NUL.
+/// Adds the length and the final NUL to `body`.
 pub fn framed(body: &[u8]) -> Vec<u8> {
     let mut bytes = (body.len() as i32 + 5).to_le_bytes().to_vec();
     bytes.extend_from_slice(body);

@@ -1,4 +1,4 @@
-//! Test documents, written byte by byte so that all 21 types and odd shapes can be made, and tables of them.
+//! Test documents, written byte by byte to cover all 21 types and unusual shapes, and tables of them.
 #![allow(dead_code)] // each test file uses its own part
 
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use arrow_array::{Array, RecordBatch};
 use data_bridge::chunk::Chunk;
 use data_bridge::conform::{conform, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
-use data_bridge::schema::{Kind, Limits, Observed, TableSchema};
+use data_bridge::schema::{Kind, Limits, ObservedTypes, TableSchema};
 
 /// A BSON type byte and a value's bytes.
 pub type Value = (u8, Vec<u8>);
@@ -50,7 +50,7 @@ fn string(value: &str) -> Vec<u8> {
     out
 }
 
-/// A whole document.
+/// Returns a complete document.
 pub fn bytes<K: AsRef<str>>(fields: &[(K, Value)]) -> Vec<u8> {
     let mut out = vec![0; 4];
     for (key, (tag, value)) in fields {
@@ -112,23 +112,27 @@ pub fn chunk_with(documents: &[Vec<u8>], options: &DecodeOptions) -> Chunk {
     decode(&all, &offsets, options).unwrap()
 }
 
-/// What `documents` show when they come in pieces of `size`.
-pub fn observed(documents: &[Vec<u8>], size: usize, limits: &Limits) -> (Vec<Chunk>, Observed) {
+/// Observes `documents` in pieces of `size`.
+pub fn observed(
+    documents: &[Vec<u8>],
+    size: usize,
+    limits: &Limits,
+) -> (Vec<Chunk>, ObservedTypes) {
     let options = DecodeOptions {
         limits: limits.nested,
         ..Default::default()
     };
-    let mut all = Observed::default();
+    let mut all = ObservedTypes::default();
     let mut chunks = Vec::new();
     for piece in documents.chunks(size) {
         let chunk = chunk_with(piece, &options);
-        all.join(Observed::of(&chunk, all.rows()));
+        all.join(ObservedTypes::of(&chunk, all.rows()));
         chunks.push(chunk);
     }
     (chunks, all)
 }
 
-/// The table of `documents` read in pieces of `size`.
+/// Returns the table of `documents`, read in pieces of `size`.
 pub fn table(documents: &[Vec<u8>], size: usize, limits: &Limits) -> (TableSchema, RecordBatch) {
     let (chunks, all) = observed(documents, size, limits);
     let schema = all.resolve(limits).unwrap();
@@ -161,7 +165,7 @@ pub fn key(name: &str) -> Arc<str> {
     name.into()
 }
 
-/// A small generator of random numbers (splitmix64): the same documents on every run.
+/// A small random number generator (SplitMix64) with equal output on every run.
 pub struct Random(pub u64);
 
 impl Random {
@@ -176,7 +180,7 @@ impl Random {
         (self.next() % n as u64) as usize
     }
 
-    /// A value: mostly of the type that `taste` prefers, so that some columns stay uniform.
+    /// Returns a value, mostly of the type that `taste` selects, so that some columns have one type.
     pub fn value(&mut self, taste: usize, depth: usize) -> Value {
         let each = one_of_each();
         if self.below(8) == 0 {
@@ -231,7 +235,7 @@ impl Random {
         }
     }
 
-    /// Documents with conflicts, sparse keys, keys in any order.
+    /// Returns documents with conflicts, sparse keys, and keys in any order.
     pub fn documents(&mut self, rows: usize) -> Vec<Vec<u8>> {
         let salt = self.below(1000);
         (0..rows)

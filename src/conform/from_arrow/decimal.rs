@@ -1,4 +1,4 @@
-//! Arrow decimals (one scale a column) as BSON decimal128 (an exponent per value).
+//! Arrow decimals (one scale per column) as BSON decimal128 (one exponent per value).
 
 use arrow_array::types::{Decimal128Type, Decimal256Type, Decimal32Type, Decimal64Type};
 use arrow_array::{cast::AsArray, Array, ArrayRef, Decimal128Array, FixedSizeBinaryArray};
@@ -6,24 +6,24 @@ use arrow_buffer::Buffer;
 use arrow_schema::DataType;
 use std::sync::Arc;
 
-use super::Reading;
+use super::ArrowReader;
 use crate::chunk::Values;
 use crate::error::Result;
 
 /// One more than the largest coefficient: 34 digits.
 const LIMIT: u128 = 10u128.pow(34);
-/// The exponent's bias, and the bit it starts at in the encoding of coefficients below 2^113.
+/// The exponent's bias, and the exponent's first bit in the encoding of coefficients below 2^113.
 const BIAS: u128 = 6176;
 const EXPONENT_AT: u32 = 113;
 
-impl Reading {
-    /// Unscaled values as 128 bits, whatever width they have.
-    pub(super) fn wide(&self, array: &ArrayRef) -> Result<ArrayRef> {
+impl ArrowReader {
+    /// Converts unscaled values of any width to 128 bits.
+    pub(super) fn widen(&self, array: &ArrayRef) -> Result<ArrayRef> {
         let wide: Decimal128Array = match array.data_type() {
             DataType::Decimal32(_, _) => array.as_primitive::<Decimal32Type>().unary(i128::from),
             DataType::Decimal64(_, _) => array.as_primitive::<Decimal64Type>().unary(i128::from),
             DataType::Decimal256(_, _) => self
-                .each(array.as_primitive::<Decimal256Type>(), |value| {
+                .try_map(array.as_primitive::<Decimal256Type>(), |value| {
                     value.to_i128().ok_or_else(too_long)
                 })?,
             other => return Err(self.unsupported(other)),
@@ -33,7 +33,7 @@ impl Reading {
 
     pub(super) fn decimals(&self, array: &ArrayRef, scale: i8) -> Result<Values> {
         let array = array.as_primitive::<Decimal128Type>();
-        // 34 digits and an exponent of -127 to 128 lie well within decimal128.
+        // 34 digits and an exponent of -127 to 128 lie well within the range of decimal128.
         let exponent = (6176 - i32::from(scale)) as u128;
         debug_assert!(exponent.abs_diff(BIAS) <= 128);
         let mut values: Vec<[u8; 16]> = Vec::with_capacity(array.len());

@@ -1,4 +1,4 @@
-//! Our extension types back to their BSON types, over any storage that other tools turn theirs into.
+//! Conversion of our extension types to BSON types, from any storage that other tools convert them to.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use arrow_array::{
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 
-use super::{push_null, Reading};
+use super::{push_null, ArrowReader};
 use crate::chunk::{Marker, Tagged, Values};
 use crate::error::{Error, Result};
 use crate::raw::{normalise_document, normalise_value, Elements, Malformed, TextPolicy};
@@ -20,11 +20,11 @@ use crate::schema::{
     UNDEFINED,
 };
 
-/// The subtype of binaries that are UUIDs.
-const UUID: u8 = 4;
+/// The binary subtype of UUIDs.
+const UUID_SUBTYPE: u8 = 4;
 
-impl Reading {
-    /// The values of an extension type; `None` for one that is not ours: it is read as its storage.
+impl ArrowReader {
+    /// Reads the values of an extension type; `None` for other extension types, which are read as their storage.
     pub(super) fn extension(&mut self, name: &str, array: &ArrayRef) -> Result<Option<Values>> {
         Ok(Some(match name {
             OBJECT_ID => Values::ObjectId(self.fixed(name, array, 12)?),
@@ -48,8 +48,8 @@ impl Reading {
             REGEX => {
                 let [pattern, options] = self.parts(name, array, ["pattern", "options"])?;
                 let (pattern, options) = (self.text(&pattern)?, self.text(&options)?);
-                self.no_nul(&pattern)?;
-                self.no_nul(&options)?;
+                self.refuse_nul(&pattern)?;
+                self.refuse_nul(&options)?;
                 Values::Regex { pattern, options }
             }
             DBPOINTER => {
@@ -74,14 +74,14 @@ impl Reading {
         }))
     }
 
-    /// Binary of the one subtype that the field's metadata says.
+    /// Reads PyMongoArrow's binary, whose cells have the subtype in the field's metadata.
     pub(super) fn pymongoarrow_binary(&self, field: &Field, array: &ArrayRef) -> Result<Values> {
-        let subtype = pymongoarrow_subtype(field).ok_or_else(|| self.refuse(NO_SUBTYPE.into()))?;
+        let subtype = pymongoarrow_subtype(field).ok_or_else(|| self.invalid(NO_SUBTYPE.into()))?;
         let bytes = self.bytes(array)?;
         let mut values = (0..bytes.len()).filter(|&slot| bytes.is_valid(slot));
         Ok(match subtype {
             0 => Values::Binary(bytes),
-            UUID if values.all(|slot| bytes.value_length(slot) == 16) => {
+            UUID_SUBTYPE if values.all(|slot| bytes.value_length(slot) == 16) => {
                 let array: ArrayRef = Arc::new(bytes);
                 Values::Uuid(self.fixed(PYMONGOARROW_BINARY, &array, 16)?)
             }
@@ -120,14 +120,14 @@ impl Reading {
     }
 
     pub(super) fn bytes(&self, array: &ArrayRef) -> Result<BinaryArray> {
-        let array = self.unpacked(array)?;
+        let array = self.unpack(array)?;
         Ok(self.cast(&array, &DataType::Binary)?.as_binary().clone())
     }
 
-    /// True is a value; false, which we never write, is none.
+    /// Reads true as a value and false as none; this package never writes false.
     fn marker(&self, name: &str, array: &ArrayRef) -> Result<BooleanArray> {
         let DataType::Boolean = array.data_type() else {
-            return Err(self.refuse(format!("{name} over {}", array.data_type())));
+            return Err(self.invalid(format!("{name} over {}", array.data_type())));
         };
         let array = array.as_boolean();
         if array.false_count() == 0 {
@@ -138,7 +138,7 @@ impl Reading {
         Ok(BooleanArray::new(array.values().clone(), nulls))
     }
 
-    /// The named parts of a struct, null where it is null and only there.
+    /// Returns the named parts of a struct; a part that is null in a valid row is an error.
     fn parts(&self, name: &str, array: &ArrayRef, names: [&str; 2]) -> Result<[ArrayRef; 2]> {
         let found = array.as_struct_opt().and_then(|array| {
             let [first, second] = names.map(|name| array.column_by_name(name));
@@ -146,13 +146,13 @@ impl Reading {
         });
         let Some((array, first, second)) = found else {
             let [first, second] = names;
-            return Err(self.refuse(format!(
+            return Err(self.invalid(format!(
                 "{name} is a struct of {first} and {second}, not {}",
                 array.data_type()
             )));
         };
         let mask = |part: &ArrayRef| {
-            let part = super::masked(&self.unpacked(part)?, array.nulls())?;
+            let part = super::mask_nulls(&self.unpack(part)?, array.nulls())?;
             let hole = (0..part.len()).find(|&slot| part.is_null(slot) && array.is_valid(slot));
             match hole {
                 Some(slot) => Err(self.value_error(slot, format!("a part of {name} is null"))),
@@ -162,7 +162,7 @@ impl Reading {
         Ok([mask(first)?, mask(second)?])
     }
 
-    fn no_nul(&self, array: &StringArray) -> Result<()> {
+    fn refuse_nul(&self, array: &StringArray) -> Result<()> {
         let slots = (0..array.len()).filter(|&slot| array.is_valid(slot));
         match slots
             .into_iter()
@@ -187,17 +187,17 @@ impl Reading {
         Ok(UInt64Array::new(values.into(), time.nulls().cloned()))
     }
 
-    /// Each cell is `{"": value}`: checked, and put into the form that a Chunk keeps.
+    /// Reads cells of the form `{"": value}`, validates them, and converts them to normal form.
     fn mixed(&self, cells: &BinaryArray) -> Result<Values> {
         let in_list = self.in_list();
         let depth = self.path.len().max(1);
-        let mut tagged = Tagged::of_table(cells.len());
+        let mut tagged = Tagged::mixed_in_table(cells.len());
         for slot in 0..cells.len() {
             if cells.is_null(slot) {
                 push_null(&mut tagged, in_list);
             } else {
-                unwrap(cells.value(slot), depth, &mut tagged)
-                    .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;
+                unwrap_mixed(cells.value(slot), depth, &mut tagged)
+                    .map_err(|bad| self.locate(slot, Error::decode(bad.offset, bad.reason)))?;
                 self.check_size(slot, &tagged)?;
             }
         }
@@ -214,21 +214,21 @@ impl Reading {
                 continue;
             }
             scratch.clear();
-            document(scopes.value(slot), depth, &mut scratch)
-                .map_err(|bad| self.at(slot, Error::decode(bad.offset, bad.reason)))?;
+            normalise_scope(scopes.value(slot), depth, &mut scratch)
+                .map_err(|bad| self.locate(slot, Error::decode(bad.offset, bad.reason)))?;
             builder.append_value(&scratch);
         }
         Ok(builder.finish())
     }
 }
 
-fn document(bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
-    whole(bytes)?;
+fn normalise_scope(bytes: &[u8], depth: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
+    check_length(bytes)?;
     normalise_document(bytes, depth, TextPolicy::Strict, out).map(drop)
 }
 
-/// Whether the document at the start of `bytes` is all there is.
-fn whole(bytes: &[u8]) -> Result<(), Malformed> {
+/// Checks that the document at the start of `bytes` fills them.
+fn check_length(bytes: &[u8]) -> Result<(), Malformed> {
     match crate::raw::document_len(bytes, 0)? {
         len if len == bytes.len() => Ok(()),
         len => Err(Malformed {
@@ -239,12 +239,12 @@ fn whole(bytes: &[u8]) -> Result<(), Malformed> {
 }
 
 /// Appends the value of the document `{"": value}`.
-fn unwrap(bytes: &[u8], depth: usize, tagged: &mut Tagged) -> Result<(), Malformed> {
+fn unwrap_mixed(bytes: &[u8], depth: usize, tagged: &mut Tagged) -> Result<(), Malformed> {
     let wrong = |offset| Malformed {
         offset,
         reason: "a mixed cell is a document with the one key \"\"",
     };
-    whole(bytes)?;
+    check_length(bytes)?;
     let mut elements = Elements::new(bytes)?;
     let element = elements.next().ok_or_else(|| wrong(4))??;
     if !element.key.is_empty() || elements.next().is_some() {

@@ -4,12 +4,12 @@ use arrow_array::types::{ArrowPrimitiveType, Int64Type, UInt64Type};
 use arrow_array::{cast::AsArray, Array, ArrayRef, PrimitiveArray, StringArray};
 use arrow_schema::DataType;
 
-use super::Reading;
+use super::ArrowReader;
 use crate::chunk::Values;
 use crate::error::Result;
 use crate::raw::TextPolicy;
 
-impl Reading {
+impl ArrowReader {
     pub(super) fn leaf(&self, array: &ArrayRef) -> Result<Values> {
         use DataType::*;
         Ok(match array.data_type() {
@@ -19,7 +19,7 @@ impl Reading {
                 Values::Int32(self.cast(array, &Int32)?.as_primitive().clone())
             }
             Int64 | UInt32 => Values::Int64(self.cast(array, &Int64)?.as_primitive().clone()),
-            UInt64 => Values::Int64(self.signed(array.as_primitive())?),
+            UInt64 => Values::Int64(self.to_int64(array.as_primitive())?),
             Float16 | Float32 | Float64 => {
                 Values::Double(self.cast(array, &Float64)?.as_primitive().clone())
             }
@@ -30,21 +30,21 @@ impl Reading {
             FixedSizeBinary(12) => Values::ObjectId(array.as_fixed_size_binary().clone()),
             FixedSizeBinary(_) => Values::Binary(self.cast(array, &Binary)?.as_binary().clone()),
             Date32 | Date64 | Timestamp(_, _) => Values::DateTime(self.dates(array)?),
-            Decimal32(_, scale) => self.decimals(&self.wide(array)?, *scale)?,
-            Decimal64(_, scale) => self.decimals(&self.wide(array)?, *scale)?,
+            Decimal32(_, scale) => self.decimals(&self.widen(array)?, *scale)?,
+            Decimal64(_, scale) => self.decimals(&self.widen(array)?, *scale)?,
             Decimal128(_, scale) => self.decimals(array, *scale)?,
-            Decimal256(_, scale) => self.decimals(&self.wide(array)?, *scale)?,
+            Decimal256(_, scale) => self.decimals(&self.widen(array)?, *scale)?,
             other => return Err(self.unsupported(other)),
         })
     }
 
-    /// Text, in whatever layout. That it is UTF-8 is checked: readers of Parquet files, for one, hand on what these hold.
+    /// Reads text of any layout. Invalid UTF-8 is an error: readers of Parquet files, for example, do not check it.
     pub(super) fn text(&self, array: &ArrayRef) -> Result<StringArray> {
-        let array = self.cast(&self.unpacked(array)?, &DataType::Utf8)?;
+        let array = self.cast(&self.unpack(array)?, &DataType::Utf8)?;
         let array: &StringArray = array.as_string();
         let (bytes, offsets) = (array.value_data(), array.value_offsets());
         let at = |slot: usize| offsets[slot] as usize;
-        // At once first: a check for each value takes longer.
+        // One check of all bytes first, because a check per value takes longer.
         let all = bytes.get(at(0)..at(array.len()));
         let all = all.and_then(|all| TextPolicy::Strict.decode(all).ok());
         let starts = |text: &str| {
@@ -64,14 +64,14 @@ impl Reading {
         }
     }
 
-    fn signed(&self, array: &PrimitiveArray<UInt64Type>) -> Result<PrimitiveArray<Int64Type>> {
-        self.each(array, |value| {
-            i64::try_from(value).map_err(|_| format!("{value} is over the largest int64"))
+    fn to_int64(&self, array: &PrimitiveArray<UInt64Type>) -> Result<PrimitiveArray<Int64Type>> {
+        self.try_map(array, |value| {
+            i64::try_from(value).map_err(|_| format!("{value} exceeds the largest int64"))
         })
     }
 
-    /// Each value through `read`; an error names the first that cannot be read.
-    pub(super) fn each<T: ArrowPrimitiveType, U: ArrowPrimitiveType>(
+    /// Converts each value by `read`; the error names the first value that fails.
+    pub(super) fn try_map<T: ArrowPrimitiveType, U: ArrowPrimitiveType>(
         &self,
         array: &PrimitiveArray<T>,
         read: impl Fn(T::Native) -> std::result::Result<U::Native, String>,
@@ -81,7 +81,9 @@ impl Reading {
             let mut errors = values.filter_map(|slot| Some((slot, read(array.value(slot)).err()?)));
             match errors.next() {
                 Some((slot, text)) => self.value_error(slot, text),
-                None => crate::conform::internal("a value can be read only the second time"),
+                None => crate::conform::internal_error(
+                    "reading a value failed only in the first of two passes",
+                ),
             }
         };
         array.try_unary::<_, U, String>(&read).map_err(failed)

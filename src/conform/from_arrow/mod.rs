@@ -1,7 +1,7 @@
-//! The inverse of `conform`: Documents over any Arrow data, such as a result read back from Parquet.
+//! The inverse of `conform`: documents over any Arrow data, such as a result read back from Parquet.
 //!
-//! Arrow knows one null: in a document it reads as a missing key, in a list as null. Types that BSON has no exact
-//! counterpart of are refused by path, values that do not fit by row and path as well.
+//! Arrow has one null: in a document it reads as a missing key, in a list as null. Types without an exact BSON
+//! counterpart are refused by path, and values that do not fit by row and path.
 
 mod decimal;
 mod extension;
@@ -20,25 +20,25 @@ use arrow_array::{cast::AsArray, AnyDictionaryArray, Array, ArrayRef, RecordBatc
 use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field};
 
-use super::internal;
+use super::internal_error;
 use crate::chunk::{Chunk, Column, DuplicateKeys, Tagged, Values};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
 use crate::schema::{extension_name, PYMONGOARROW_BINARY};
 
-/// The rows of `batch` as documents, a column of shapes read like any other. Columns of types that a Chunk has keep their
-/// buffers.
+/// Reads the rows of `batch` as documents, including a column of shapes, which is read like any other. Columns of
+/// types that a Chunk has share their buffers.
 ///
 /// # Errors
-/// `InvalidArgument` naming the path, and the row where it is a value's fault, for what BSON cannot hold exactly;
-/// a decode error for a cell of our extension types that is not the BSON it should be.
+/// `InvalidArgument` with the path, and the row of an invalid value, for data that BSON cannot hold exactly; a decode
+/// error for a cell of our extension types that holds invalid BSON.
 pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
-    let mut reading = Reading {
+    let mut reader = ArrowReader {
         path: Vec::new(),
         rows: Rows::Top,
     };
     let schema = batch.schema();
-    let documents = reading.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
+    let documents = reader.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
     Ok(Chunk {
         documents: Arc::new(documents),
         bytes: batch.get_array_memory_size(),
@@ -47,53 +47,54 @@ pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
     })
 }
 
-/// From a slot to its row in the batch, to name it in an error.
+/// The mapping from a slot to its row in the batch, for errors.
 #[derive(Clone)]
 enum Rows {
-    /// They are the same.
+    /// Slots and rows are equal.
     Top,
     /// The items of lists with these offsets.
     Items(arrow_buffer::OffsetBuffer<i32>, Arc<Rows>),
 }
 
-/// Where the reading stands.
-struct Reading {
+/// Reads Arrow data; holds the current path and the mapping to rows.
+struct ArrowReader {
     path: Path,
     rows: Rows,
 }
 
-impl Reading {
-    /// The column `field` with the cells of `array`; in lists there are no missing cells, only null ones.
+impl ArrowReader {
+    /// Reads the column `field` with the cells of `array`; lists have null cells, but no missing ones.
     fn column(&mut self, field: &Field, array: &ArrayRef) -> Result<Arc<Column>> {
         if self.path.len() > MAX_DEPTH {
-            return Err(self.refuse("more than 200 levels of nesting".into()));
+            return Err(self.invalid("more than 200 levels of nesting".into()));
         }
-        let array = self.unpacked(array)?;
+        let array = self.unpack(array)?;
         let extension = extension_name(field).map(|name| match name {
             PYMONGOARROW_BINARY => self.pymongoarrow_binary(field, &array).map(Some),
             name => self.extension(name, &array),
         });
         let values = match extension.transpose()?.flatten() {
             Some(values) => values,
-            None => self.plain(&array)?,
+            None => self.core_type(&array)?,
         };
         Ok(Arc::new(Column::dense(values)))
     }
 
-    /// Without dictionary or run-end encoding.
-    fn unpacked(&self, array: &ArrayRef) -> Result<ArrayRef> {
+    /// Removes dictionary and run-end encoding.
+    fn unpack(&self, array: &ArrayRef) -> Result<ArrayRef> {
         match array.data_type() {
             DataType::Dictionary(_, _) => {
                 let dictionary: &dyn AnyDictionaryArray = array.as_any_dictionary();
-                let plain = arrow_select::take::take(dictionary.values(), dictionary.keys(), None);
-                self.unpacked(&plain.map_err(internal)?)
+                let decoded =
+                    arrow_select::take::take(dictionary.values(), dictionary.keys(), None);
+                self.unpack(&decoded.map_err(internal_error)?)
             }
             DataType::RunEndEncoded(_, values) => self.cast(array, values.data_type()),
             _ => Ok(Arc::clone(array)),
         }
     }
 
-    fn plain(&mut self, array: &ArrayRef) -> Result<Values> {
+    fn core_type(&mut self, array: &ArrayRef) -> Result<Values> {
         Ok(match array.data_type() {
             DataType::Struct(fields) => {
                 let array = array.as_struct();
@@ -112,7 +113,7 @@ impl Reading {
         })
     }
 
-    /// `array` as `wanted`, by a cast that cannot change a value.
+    /// Casts `array` to `wanted`, by a cast that cannot change a value.
     fn cast(&self, array: &ArrayRef, wanted: &DataType) -> Result<ArrayRef> {
         if array.data_type() == wanted {
             return Ok(Arc::clone(array));
@@ -122,25 +123,29 @@ impl Reading {
             ..Default::default()
         };
         arrow_cast::cast_with_options(array, wanted, &options).map_err(|error: ArrowError| {
-            self.refuse(format!("{} cannot be read: {error}", array.data_type()))
+            self.invalid(format!("{} cannot be read: {error}", array.data_type()))
         })
     }
 
-    /// Whether the column being read holds items of lists.
+    /// Returns whether the current column holds items of lists.
     fn in_list(&self) -> bool {
         matches!(self.path.last(), Some(Step::Index(_)))
     }
 
-    /// Reads what lies below `step`.
-    fn inside<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    /// Reads the values below `step`.
+    fn read_below<T>(
+        &mut self,
+        step: Step,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         self.path.push(step);
         let outcome = read(self);
         self.path.pop();
         outcome
     }
 
-    /// An argument that cannot be read, here.
-    fn refuse(&self, text: String) -> Error {
+    /// Returns an `InvalidArgument` error at the current path.
+    fn invalid(&self, text: String) -> Error {
         Error::new(ErrorKind::InvalidArgument(text)).at(Location {
             path: self.path.clone(),
             ..Location::default()
@@ -148,13 +153,13 @@ impl Reading {
     }
 
     fn unsupported(&self, found: &DataType) -> Error {
-        self.refuse(format!(
-            "a column of type {found} has no counterpart in BSON"
+        self.invalid(format!(
+            "a column of type {found} has no counterpart in BSON: cast or drop the column"
         ))
     }
 
-    /// `error` at `slot`: its row, and list positions instead of "any item".
-    fn at(&self, slot: usize, error: Error) -> Error {
+    /// Locates `error` at `slot`: adds the row, and replaces "any item" by list positions.
+    fn locate(&self, slot: usize, error: Error) -> Error {
         let mut path = self.path.clone();
         let mut rows = &self.rows;
         let mut slot = slot;
@@ -177,16 +182,19 @@ impl Reading {
         })
     }
 
-    /// That the cells of `tagged` up to `slot` can be told apart.
+    /// Checks that the cells of `tagged` up to `slot` fit 32-bit offsets.
     fn check_size(&self, slot: usize, tagged: &Tagged) -> Result<()> {
         match u32::try_from(tagged.byte_len()) {
             Ok(_) => Ok(()),
-            Err(_) => Err(self.value_error(slot, "over 4 GiB of values in one batch: cut it")),
+            Err(_) => Err(self.value_error(
+                slot,
+                "over 4 GiB of values in one batch: use smaller batches",
+            )),
         }
     }
 
     fn value_error(&self, slot: usize, text: impl Into<String>) -> Error {
-        self.at(slot, Error::new(ErrorKind::InvalidArgument(text.into())))
+        self.locate(slot, Error::new(ErrorKind::InvalidArgument(text.into())))
     }
 }
 
@@ -199,15 +207,15 @@ fn push_null(tagged: &mut Tagged, in_list: bool) {
     }
 }
 
-/// `array`, null also where `outer` is: a value under a null parent is no value.
-fn masked(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
+/// Adds the nulls of `outer` to `array`: values under a null parent are ignored.
+fn mask_nulls(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
     let Some(outer) = outer.filter(|outer| outer.null_count() > 0) else {
         return Ok(Arc::clone(array));
     };
-    // These have no validity of their own: one is null anyway, the other is refused next.
+    // These types have no validity bitmap: the first is null anyway, and the second is refused later.
     if matches!(array.data_type(), DataType::Null | DataType::Union(_, _)) {
         return Ok(Arc::clone(array));
     }
     let absent = arrow_array::BooleanArray::new(!outer.inner(), None);
-    arrow_select::nullif::nullif(array, &absent).map_err(internal)
+    arrow_select::nullif::nullif(array, &absent).map_err(internal_error)
 }

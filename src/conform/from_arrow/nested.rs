@@ -1,4 +1,4 @@
-//! Structs as documents with the shapes that their nulls tell, lists as lists.
+//! Structs as documents, with shapes derived from their nulls, and lists as lists.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use arrow_array::{Array, ArrayRef, ListArray, StructArray, UInt32Array};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{FieldRef, Fields};
 
-use super::{masked, Reading, Rows};
+use super::{mask_nulls, ArrowReader, Rows};
 use crate::chunk::{Documents, Field, Shapes, Tagged, Values};
-use crate::conform::internal;
+use crate::conform::internal_error;
 use crate::error::{Result, Step};
 
-impl Reading {
-    /// Documents with one key a field; a key is there where its value is not null.
+impl ArrowReader {
+    /// Reads documents with one key per field; null values are missing keys.
     pub(super) fn documents(
         &mut self,
         fields: &Fields,
@@ -25,15 +25,17 @@ impl Reading {
         let mut columns = Vec::with_capacity(fields.len());
         for (field, array) in fields.iter().zip(arrays) {
             let name: Arc<str> = field.name().as_str().into();
-            let column = self.inside(Step::Key(Arc::clone(&name)), |reading| {
+            let column = self.read_below(Step::Key(Arc::clone(&name)), |reader| {
                 if !names.insert(Arc::clone(&name)) {
-                    return Err(reading.refuse("this name occurs twice".into()));
+                    return Err(
+                        reader.invalid("two fields have this name: rename or drop one".into())
+                    );
                 }
                 if name.contains('\0') {
-                    return Err(reading.refuse("a BSON key cannot hold NUL".into()));
+                    return Err(reader.invalid("a BSON key cannot hold NUL".into()));
                 }
-                let array = reading.unpacked(array)?;
-                reading.column(field, &masked(&array, nulls)?)
+                let array = reader.unpack(array)?;
+                reader.column(field, &mask_nulls(&array, nulls)?)
             })?;
             columns.push(Field { name, column });
         }
@@ -51,7 +53,7 @@ impl Reading {
 
     pub(super) fn list_values(&mut self, item: &FieldRef, array: &ListArray) -> Result<Values> {
         let (offsets, items) = items(array)?;
-        let items = self.items(&offsets, |reading| reading.column(item, &items))?;
+        let items = self.items(&offsets, |reader| reader.column(item, &items))?;
         Ok(Values::List {
             nulls: array.nulls().cloned(),
             offsets,
@@ -67,13 +69,13 @@ impl Reading {
     ) -> Result<T> {
         let outer = self.rows.clone();
         self.rows = Rows::Items(offsets.clone(), Arc::new(outer.clone()));
-        let outcome = self.inside(Step::Index(0), read);
+        let outcome = self.read_below(Step::Index(0), read);
         self.rows = outer;
         outcome
     }
 }
 
-/// The items of lists, only those that are in one, and offsets into them from 0.
+/// Returns the items that belong to a list, with offsets from 0.
 pub(super) fn items(array: &ListArray) -> Result<(OffsetBuffer<i32>, ArrayRef)> {
     let array = compact(array)?;
     let offsets = array.offsets();
@@ -88,7 +90,7 @@ pub(super) fn items(array: &ListArray) -> Result<(OffsetBuffer<i32>, ArrayRef)> 
     Ok((OffsetBuffer::new(ScalarBuffer::from(moved)), items))
 }
 
-/// `array` without items under null lists.
+/// Removes items under null lists.
 fn compact(array: &ListArray) -> Result<ListArray> {
     let offsets = array.offsets();
     let hidden =
@@ -97,15 +99,15 @@ fn compact(array: &ListArray) -> Result<ListArray> {
         return Ok(array.clone());
     }
     let all: UInt32Array = (0..array.len() as u32).map(Some).collect();
-    let taken = arrow_select::take::take(array, &all, None).map_err(internal)?;
+    let taken = arrow_select::take::take(array, &all, None).map_err(internal_error)?;
     taken
         .as_any()
         .downcast_ref::<ListArray>()
         .cloned()
-        .ok_or_else(|| internal("a list was expected"))
+        .ok_or_else(|| internal_error("a list was expected"))
 }
 
-/// Which slots of a column hold something; `None` when all do.
+/// The slots of a column that hold a value.
 enum Present<'a> {
     All,
     None,
@@ -151,7 +153,7 @@ impl Present<'_> {
     }
 }
 
-/// The shape of each row: the fields that hold something there, in field order.
+/// Returns the shape of each row: the fields with a value, in field order.
 fn shapes(fields: &[Field], len: usize) -> Shapes {
     let columns: Vec<Present<'_>> = fields
         .iter()

@@ -1,25 +1,25 @@
-//! Rows that came with the shapes of their documents.
+//! Rows with a column of shapes, read as the original documents.
 
 use arrow_array::{Array, BinaryArray, RecordBatch};
 use arrow_schema::extension::EXTENSION_TYPE_METADATA_KEY;
 use arrow_schema::{DataType, FieldRef};
 
-use super::{chunk_from_batch, Reading, Rows};
+use super::{chunk_from_batch, ArrowReader, Rows};
 use crate::chunk::{encode_document, Chunk, DocumentCell};
-use crate::conform::internal;
-use crate::conform::shapes::{fingerprint, Shaped};
+use crate::conform::internal_error;
+use crate::conform::shapes::{fingerprint, DocumentWriter};
 use crate::decode::{decode, DecodeOptions};
 use crate::error::{Error, Location, Result, Step};
 use crate::schema::{extension_name, SHAPES};
 
-/// BSON decoded at once, in bytes: as much as a reader would.
+/// Bytes of BSON in one Chunk: the piece size of a reader.
 const PIECE: usize = 1 << 20;
 
-/// The rows of `batch` as documents: exactly those it was made of, when it has the column of shapes.
+/// Reads the rows of `batch` as documents. With the column of shapes, they equal the original documents.
 ///
 /// # Errors
-/// As [`chunk_from_batch`]; also when the column of shapes goes with other columns (`InvalidArgument`) or does not hold what
-/// it should (a decode error).
+/// The errors of [`chunk_from_batch`]; also `InvalidArgument` when the column of shapes describes other columns, and
+/// a decode error when its content is invalid.
 pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
     let schema = batch.schema();
     let is_shapes = |field: &&FieldRef| extension_name(field) == Some(SHAPES);
@@ -27,7 +27,7 @@ pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
         return Ok(vec![chunk_from_batch(batch)?]);
     };
     let field = &schema.fields()[place];
-    let reading = Reading {
+    let reader = ArrowReader {
         path: vec![Step::Key(field.name().as_str().into())],
         rows: Rows::Top,
     };
@@ -35,23 +35,23 @@ pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
     columns.remove_column(place);
     let found = fingerprint(columns.schema().fields().iter());
     if field.metadata().get(EXTENSION_TYPE_METADATA_KEY) != Some(&found) {
-        return Err(reading.refuse(
-            "these shapes were written for other columns: read the table as it was written, or leave this column out"
+        return Err(reader.invalid(
+            "these shapes belong to other columns: read the table with its original columns, or drop this column"
                 .into(),
         ));
     }
     if !is_binary(batch.column(place).data_type()) {
-        return Err(reading.refuse(format!("{SHAPES} over {}", field.data_type())));
+        return Err(reader.invalid(format!("{SHAPES} over {}", field.data_type())));
     }
-    let shapes = reading.bytes(batch.column(place))?;
+    let shapes = reader.bytes(batch.column(place))?;
     let plain = chunk_from_batch(&columns)?;
     if shapes.null_count() == shapes.len() {
         return Ok(vec![plain]);
     }
-    Pieces::default().read(&plain, &shapes, reading.path)
+    Pieces::default().read(&plain, &shapes, reader.path)
 }
 
-/// Whether a type is Binary, in any layout that tools turn it into.
+/// Returns whether a type is Binary, in any layout that tools convert it to.
 fn is_binary(found: &DataType) -> bool {
     match found {
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
@@ -61,7 +61,7 @@ fn is_binary(found: &DataType) -> bool {
     }
 }
 
-/// Documents as BSON, decoded piece by piece.
+/// Documents as BSON, decoded in pieces.
 #[derive(Default)]
 struct Pieces {
     chunks: Vec<Chunk>,
@@ -73,9 +73,9 @@ struct Pieces {
 impl Pieces {
     fn read(mut self, plain: &Chunk, shapes: &BinaryArray, path: Vec<Step>) -> Result<Vec<Chunk>> {
         let documents = &plain.documents;
-        let mut shaped = Shaped::default();
+        let mut shaped = DocumentWriter::default();
         for row in 0..plain.rows() {
-            let start = u32::try_from(self.bson.len()).map_err(internal)?;
+            let start = u32::try_from(self.bson.len()).map_err(internal_error)?;
             if shapes.is_null(row) {
                 encode_document(&DocumentCell::Row { documents, row }, &mut self.bson)?;
             } else {

@@ -7,14 +7,14 @@ use arrow_array::types::{
 use arrow_array::{cast::AsArray, ArrayRef, TimestampMillisecondArray};
 use arrow_schema::{DataType, TimeUnit};
 
-use super::Reading;
+use super::ArrowReader;
 use crate::error::Result;
 
 const UTC: &str = "UTC";
 const DAY: i64 = 86_400_000;
 
-impl Reading {
-    /// Timestamps with a time zone are instants already; those without one, and dates, are read as UTC.
+impl ArrowReader {
+    /// Reads timestamps with a time zone as instants, and timestamps without one and dates as UTC.
     pub(super) fn dates(&self, array: &ArrayRef) -> Result<TimestampMillisecondArray> {
         let dates = match array.data_type() {
             DataType::Date32 => array
@@ -22,7 +22,7 @@ impl Reading {
                 .unary(|days| i64::from(days) * DAY),
             DataType::Date64 => array.as_primitive::<Date64Type>().unary(|value| value),
             DataType::Timestamp(TimeUnit::Second, _) => {
-                self.each(array.as_primitive::<TimestampSecondType>(), |value| {
+                self.try_map(array.as_primitive::<TimestampSecondType>(), |value| {
                     let scaled = value.checked_mul(1000);
                     scaled.ok_or_else(|| format!("{value} seconds are out of a date's range"))
                 })?
@@ -32,12 +32,12 @@ impl Reading {
                 array.clone()
             }
             DataType::Timestamp(TimeUnit::Microsecond, _) => self
-                .each(array.as_primitive::<TimestampMicrosecondType>(), |value| {
-                    whole(value, 1000, "microseconds")
+                .try_map(array.as_primitive::<TimestampMicrosecondType>(), |value| {
+                    exact_milliseconds(value, 1000, "microseconds")
                 })?,
             DataType::Timestamp(TimeUnit::Nanosecond, _) => self
-                .each(array.as_primitive::<TimestampNanosecondType>(), |value| {
-                    whole(value, 1_000_000, "nanoseconds")
+                .try_map(array.as_primitive::<TimestampNanosecondType>(), |value| {
+                    exact_milliseconds(value, 1_000_000, "nanoseconds")
                 })?,
             other => return Err(self.unsupported(other)),
         };
@@ -45,8 +45,8 @@ impl Reading {
     }
 }
 
-/// `value` in milliseconds, if that is exact.
-fn whole(value: i64, unit: i64, name: &str) -> std::result::Result<i64, String> {
+/// Converts `value` to milliseconds, if that is exact.
+fn exact_milliseconds(value: i64, unit: i64, name: &str) -> std::result::Result<i64, String> {
     match value % unit {
         0 => Ok(value / unit),
         _ => Err(format!(

@@ -1,9 +1,9 @@
-//! A document beside what reading its row gives, and the shape that tells one from the other.
+//! Comparison of a document with the plain reading of its row, and the shape that converts one into the other.
 
 use std::sync::Arc;
 
 use super::format::{
-    push_number, recast, DOCUMENT, DOUBLE, INT32, INT64, LIST, LITERAL, NULL, PLAIN,
+    push_number, recast, DOCUMENT, DOUBLE, INT32, INT64, LIST, LITERAL, NULL, UNCHANGED,
 };
 use crate::chunk::{encode_cell, encode_wrapped, Cell, DocumentCell, Documents, ListCell};
 use crate::conform::positions::Positions;
@@ -12,27 +12,27 @@ use crate::error::Error;
 use crate::schema::Kind;
 
 /// Compares rows of one Chunk.
-pub(super) struct Compare {
-    /// Values that did not fit were given up.
+pub(super) struct RowComparison {
+    /// True if the policy replaces conflicts by null.
     nulled: bool,
-    /// Literals written so far.
+    /// Number of literals written so far.
     literals: usize,
-    /// The first value that could not be written: it takes 2 GiB or more.
+    /// The first value that could not be written, because it takes 2 GiB or more.
     pub failure: Option<Error>,
     positions: Positions,
 }
 
 type Fields = [(Arc<str>, Kind)];
 
-/// The run of fields that is being collected.
+/// The current run of fields.
 struct Run {
     first: usize,
     next: usize,
 }
 
-impl Compare {
+impl RowComparison {
     pub fn new(policy: &Policy) -> Self {
-        Compare {
+        RowComparison {
             nulled: policy.on_conflict == OnConflict::Null,
             literals: 0,
             failure: None,
@@ -40,7 +40,7 @@ impl Compare {
         }
     }
 
-    /// Whether the row of `plain` reads as `document`; else its steps are appended to `out`.
+    /// Returns whether the row of `plain` reads as `document`; otherwise appends the steps of the shape to `out`.
     pub fn document(
         &mut self,
         fields: &Fields,
@@ -94,7 +94,7 @@ impl Compare {
         }
         runs += usize::from(end(run.take(), fields.len(), read, out));
         out.push(0);
-        // One run holds all there is in field order, unless something is there that the document has not.
+        // One run in field order is the plain reading, unless the row has a field that the document lacks.
         let same = runs_only && runs <= 1 && {
             let found = (0..plain.fields().len()).filter(|&field| !is_null(&read(field)));
             found.count() == known
@@ -105,7 +105,7 @@ impl Compare {
         same
     }
 
-    /// Whether `plain` reads as `cell`; else how to make it so is appended to `out`.
+    /// Returns whether `plain` reads as `cell`; otherwise appends the conversion to `out`.
     fn cell(&mut self, kind: &Kind, cell: &Cell<'_>, plain: &Cell<'_>, out: &mut Vec<u8>) -> bool {
         let start = out.len();
         match (kind, cell, plain) {
@@ -152,7 +152,7 @@ impl Compare {
         false
     }
 
-    /// The same for the items of lists of one length.
+    /// Compares lists of equal length, like [`cell`](Self::cell).
     fn list(
         &mut self,
         kind: &Kind,
@@ -167,9 +167,9 @@ impl Compare {
         for (cell, plain) in list.items().zip(plain.items()) {
             item.clear();
             let literals = self.literals;
-            let given_up = self.nulled && is_null(&plain);
-            if given_up || self.cell(kind, &cell, &plain, &mut item) {
-                item.push(PLAIN);
+            let nulled = self.nulled && is_null(&plain);
+            if nulled || self.cell(kind, &cell, &plain, &mut item) {
+                item.push(UNCHANGED);
             } else {
                 all_same = false;
             }
@@ -181,7 +181,7 @@ impl Compare {
                 push_number(count, out);
                 out.extend_from_slice(&last);
             }
-            // Whoever reads a literal may rely on it not being a thousand.
+            // The reader of a shape may rely on the fact that literals never repeat.
             may_repeat = self.literals == literals;
             std::mem::swap(&mut last, &mut item);
             count = 1;
@@ -192,7 +192,8 @@ impl Compare {
     }
 }
 
-/// Writes a run that is over, as long as nulls let it be: rows that differ in what is missing then have the same shape.
+/// Writes the end of a run, extended over adjacent nulls, so that rows that differ only in missing fields have the
+/// same shape.
 fn end<'a>(
     run: Option<Run>,
     fields: usize,
@@ -221,7 +222,7 @@ fn is_null(cell: &Cell<'_>) -> bool {
     matches!(cell, Cell::Null)
 }
 
-/// Whether both are one value of one type; doubles bit by bit.
+/// Returns whether two cells have the same type and value; doubles are compared bit by bit.
 fn same_value(a: &Cell<'_>, b: &Cell<'_>) -> bool {
     match (a, b) {
         (Cell::Int32(a), Cell::Int32(b)) => a == b,

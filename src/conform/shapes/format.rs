@@ -1,4 +1,4 @@
-//! The words of a shape: codes, numbers, and the fingerprint of the columns it goes with.
+//! The encoding of a shape: codes, numbers, and the fingerprint of its columns.
 
 use arrow_schema::{DataType, FieldRef};
 
@@ -6,8 +6,8 @@ use crate::chunk::Cell;
 use crate::raw::Malformed;
 use crate::schema::{double_to_int, extension_name, int_to_double};
 
-/// As it reads.
-pub(super) const PLAIN: u8 = 0;
+/// The value of the plain reading.
+pub(super) const UNCHANGED: u8 = 0;
 /// null
 pub(super) const NULL: u8 = 1;
 /// The same number as an int32.
@@ -16,14 +16,14 @@ pub(super) const INT32: u8 = 2;
 pub(super) const INT64: u8 = 3;
 /// The same number as a double.
 pub(super) const DOUBLE: u8 = 4;
-/// A document with steps of its own.
+/// A document with its own steps.
 pub(super) const DOCUMENT: u8 = 5;
-/// A list with runs of its own.
+/// A list with its own runs.
 pub(super) const LIST: u8 = 6;
 /// Another value: the document `{"": value}`.
 pub(super) const LITERAL: u8 = 7;
 
-/// The number `plain` in the type that `code` says, if it is the same there.
+/// Converts the number `plain` to the type of `code`, if that is the same number.
 pub(super) fn recast(code: u8, plain: &Cell<'_>) -> Option<Cell<'static>> {
     Some(match (code, plain) {
         (INT32, Cell::Int64(value)) => Cell::Int32(i32::try_from(*value).ok()?),
@@ -36,7 +36,7 @@ pub(super) fn recast(code: u8, plain: &Cell<'_>) -> Option<Cell<'static>> {
     })
 }
 
-/// Appends `value` in seven bits a byte, the lowest first.
+/// Appends `value` as seven bits per byte, the lowest first.
 pub(super) fn push_number(mut value: usize, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -46,21 +46,21 @@ pub(super) fn push_number(mut value: usize, out: &mut Vec<u8>) {
 }
 
 /// Walks a shape.
-pub(super) struct Bytes<'a> {
+pub(super) struct ShapeBytes<'a> {
     all: &'a [u8],
     at: usize,
 }
 
-impl<'a> Bytes<'a> {
+impl<'a> ShapeBytes<'a> {
     pub fn new(all: &'a [u8]) -> Self {
-        Bytes { all, at: 0 }
+        ShapeBytes { all, at: 0 }
     }
 
     pub fn at(&self) -> usize {
         self.at
     }
 
-    /// Goes back, to read what is repeated.
+    /// Moves back to `at`, to read a repeated value again.
     pub fn rewind(&mut self, at: usize) {
         self.at = at;
     }
@@ -92,7 +92,7 @@ impl<'a> Bytes<'a> {
         Err(self.wrong("a number is too large"))
     }
 
-    /// The document that starts here.
+    /// Reads a document.
     pub fn document(&mut self) -> Result<&'a [u8], Malformed> {
         let len = crate::raw::document_len(self.all, self.at)?;
         let document = &self.all[self.at..self.at + len];
@@ -101,14 +101,15 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Says which columns a shape's numbers count: names and nesting, in order. Types may change, as tools change layouts.
+/// Identifies the columns that the numbers in a shape count: names and nesting, in order. Types are excluded, because
+/// tools change layouts.
 pub(in crate::conform) fn fingerprint<'a>(fields: impl Iterator<Item = &'a FieldRef>) -> String {
     let mut hash = Hash(0xCBF2_9CE4_8422_2325);
     hash.fields(fields);
     format!("1 {:016x}", hash.0)
 }
 
-/// 64-bit FNV-1a: short, and the same everywhere and always.
+/// 64-bit FNV-1a: short, and stable across platforms and versions.
 struct Hash(u64);
 
 impl Hash {
@@ -121,7 +122,7 @@ impl Hash {
     fn fields<'a>(&mut self, fields: impl Iterator<Item = &'a FieldRef>) {
         for field in fields {
             self.bytes(field.name().as_bytes());
-            // No name of ours holds NUL, so that this ends it.
+            // NUL terminates the name, because our names cannot contain NUL.
             self.bytes(b"\0");
             self.inside(field);
         }
@@ -135,7 +136,7 @@ impl Hash {
                 self.bytes(b"{");
                 self.fields(fields.iter());
             }
-            // What items are called is up to the tool: Parquet says "element".
+            // Names of list items depend on the tool: Parquet uses "element".
             DataType::List(item)
             | DataType::LargeList(item)
             | DataType::FixedSizeList(item, _)

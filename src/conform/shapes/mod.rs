@@ -1,18 +1,19 @@
-//! The column that makes reading a table back exact: what Arrow has no place for, row by row.
+//! The column that makes reading a table back exact: the information that Arrow cannot hold, row by row.
 //!
-//! A cell of it is null where the row, read as [`chunk_from_batch`] reads any Arrow data, gives the document as it was.
-//! Else it holds what to do differently, found by comparing that reading with the document: nothing is known here of what
-//! a table does to which type, so nothing can be forgotten.
+//! A cell is null where the plain reading of the row, by [`chunk_from_batch`], equals the document. Otherwise it
+//! holds the difference, found by comparing that reading with the document. The comparison does not rely on the
+//! conversion rules of tables, so no rule can be missed.
 //!
 //! ```text
 //! document  := step* 0x00                      keys in their order
-//! step      := varint(2 * field + 1) varint(n) the next n fields from this one, those that are not null, as they read
+//! step      := varint(2 * field + 1) varint(n) the plain reading of the next n fields from this one, without nulls
 //!            | varint(2 * field + 2) value     this field
 //! value     := code payload
-//! list      := (varint(n) value)* 0x00 value   n items; at last all that are left
+//! list      := (varint(n) value)* 0x00 value   n items; the last value is for all remaining items
 //! ```
 //!
-//! Fields are numbers in their struct, so the column goes with exactly these columns: its metadata has a fingerprint.
+//! Fields are numbered in their struct, so a shape describes exactly these columns: its metadata holds their
+//! fingerprint.
 
 mod compare;
 mod format;
@@ -26,25 +27,25 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::{chunk_from_batch, internal, mixed, Failure, Policy};
+use super::{chunk_from_batch, internal_error, mixed, Failure, Policy};
 use crate::chunk::{Chunk, DocumentCell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{TableSchema, SHAPES};
-use compare::Compare;
+use compare::RowComparison;
 pub(super) use format::fingerprint;
-pub(super) use read::Shaped;
+pub(super) use read::DocumentWriter;
 
 /// The name of the column.
 pub const SHAPES_COLUMN: &str = "_shapes";
 
-/// `arrow` with the column of [`add_shapes`] behind the others.
+/// Adds the column of [`add_shapes`] to `arrow`, behind the other columns.
 ///
 /// # Errors
 /// `InvalidArgument` when a column has its name.
 pub fn with_shapes(arrow: &Schema) -> Result<SchemaRef> {
     if arrow.column_with_name(SHAPES_COLUMN).is_some() {
         let text = format!(
-            "a column is called {SHAPES_COLUMN:?}, as the one that shapes=True adds: leave that key out of the query"
+            "the key {SHAPES_COLUMN:?} has the name of the column that shapes=True adds: exclude it by a projection"
         );
         return Err(Error::new(ErrorKind::InvalidArgument(text)));
     }
@@ -64,13 +65,13 @@ pub fn with_shapes(arrow: &Schema) -> Result<SchemaRef> {
     )))
 }
 
-/// `batch`, which was made of `chunk` under `schema` and `policy`, with what makes reading it back exact; `shaped` is its
+/// Adds the column of shapes to `batch`, which was made from `chunk` with `schema` and `policy`; `shaped` is its
 /// schema [`with_shapes`].
 ///
-/// Keys that `schema` does not name stay left out, and values that `policy` turned to null stay null.
+/// Keys that `schema` does not name stay omitted, and values that `policy` replaced by null stay null.
 ///
 /// # Errors
-/// `InvalidArgument` for a value that cannot be read back at all, such as a uint64 above BSON's integers.
+/// `InvalidArgument` for a value that cannot be read back, such as a uint64 above BSON's integers.
 pub fn add_shapes(
     chunk: &Chunk,
     schema: &TableSchema,
@@ -79,7 +80,7 @@ pub fn add_shapes(
     shaped: &SchemaRef,
 ) -> Result<RecordBatch> {
     let plain = chunk_from_batch(batch)?;
-    let mut compare = Compare::new(policy);
+    let mut comparison = RowComparison::new(policy);
     let mut column = BinaryBuilder::new();
     let mut shape = Vec::new();
     let mut size = 0;
@@ -89,14 +90,14 @@ pub fn add_shapes(
             documents: &chunk.documents,
             row,
         };
-        let same = compare.document(
+        let same = comparison.document(
             schema.fields(),
             &document,
             &plain.documents,
             row,
             &mut shape,
         );
-        if let Some(failure) = compare.failure.take() {
+        if let Some(failure) = comparison.failure.take() {
             return Err(failure);
         }
         if same {
@@ -110,5 +111,5 @@ pub fn add_shapes(
     let mut columns = batch.columns().to_vec();
     columns.push(Arc::new(column.finish()) as ArrayRef);
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(Arc::clone(shaped), columns, &options).map_err(internal)
+    RecordBatch::try_new_with_options(Arc::clone(shaped), columns, &options).map_err(internal_error)
 }

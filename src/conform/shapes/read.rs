@@ -1,22 +1,22 @@
-//! Rows and their shapes back to documents.
+//! Conversion of rows and their shapes to documents.
 
-use super::format::{recast, Bytes, DOCUMENT, LIST, LITERAL, NULL, PLAIN};
+use super::format::{recast, ShapeBytes, DOCUMENT, LIST, LITERAL, NULL, UNCHANGED};
 use crate::chunk::{encode_cell, encode_element, Cell, DocumentCell, Documents, ListCell};
 use crate::raw::{normalise_document, ElementType, Elements, Malformed, TextPolicy};
 
-/// Writes documents as BSON, by their shapes. What it is given may be anything.
+/// Writes documents as BSON, by their shapes. The shapes are untrusted input.
 #[derive(Default)]
-pub(in crate::conform) struct Shaped {
-    /// The value being read stands for several items.
+pub(in crate::conform) struct DocumentWriter {
+    /// True while the current value stands for several items.
     repeated: bool,
     literal: Vec<u8>,
 }
 
-impl Shaped {
-    /// Appends the document that `shape` makes of a row.
+impl DocumentWriter {
+    /// Appends the document of a row under `shape`.
     ///
     /// # Errors
-    /// When `shape` is none for this row; the offset is the one in the shape.
+    /// When `shape` is invalid for this row; the offset is in the shape.
     pub fn write(
         &mut self,
         shape: &[u8],
@@ -24,7 +24,7 @@ impl Shaped {
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
-        let mut bytes = Bytes::new(shape);
+        let mut bytes = ShapeBytes::new(shape);
         self.repeated = false;
         self.document(&mut bytes, documents, row, out)?;
         if !bytes.is_end() {
@@ -35,20 +35,20 @@ impl Shaped {
 
     fn document(
         &mut self,
-        bytes: &mut Bytes<'_>,
+        bytes: &mut ShapeBytes<'_>,
         documents: &Documents,
         row: usize,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         let fields = documents.fields();
         let mut written = vec![false; fields.len()];
-        let mut once = |field: usize, bytes: &Bytes<'_>| match written.get_mut(field) {
+        let mut once = |field: usize, bytes: &ShapeBytes<'_>| match written.get_mut(field) {
             Some(written) if !*written => {
                 *written = true;
                 Ok(())
             }
             Some(_) => Err(bytes.wrong("a shape has a key twice")),
-            None => Err(bytes.wrong("a shape has a key that is no column")),
+            None => Err(bytes.wrong("a shape names a column that does not exist")),
         };
         let start = begin(out);
         let mut steps = 0;
@@ -67,9 +67,10 @@ impl Shaped {
                 let count = bytes.number()?;
                 let run = fields.iter().enumerate().skip(field).take(count);
                 if field + count > fields.len() {
-                    return Err(bytes.wrong("a shape has a key that is no column"));
+                    return Err(bytes.wrong("a shape names a column that does not exist"));
                 }
-                // Two runs may share what is null between them, no more; else steps times columns would be looked at.
+                // Two runs may share the nulls between them. Without this limit, the work could grow to steps times
+                // columns.
                 covered += count;
                 if covered > 2 * fields.len() {
                     return Err(bytes.wrong("a shape has more steps than there are columns"));
@@ -91,17 +92,17 @@ impl Shaped {
         }
     }
 
-    /// Appends an element made of what `plain` reads as.
+    /// Appends an element derived from the plain reading of its value.
     fn value(
         &mut self,
-        bytes: &mut Bytes<'_>,
+        bytes: &mut ShapeBytes<'_>,
         key: &str,
         plain: &Cell<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         match (bytes.byte()?, plain) {
-            (PLAIN, plain) => element(bytes, key, plain, out)?,
-            // Only of a null: a value that was put in its place later is not to be lost.
+            (UNCHANGED, plain) => element(bytes, key, plain, out)?,
+            // Applies only to a null: a value that was written there later must not be lost.
             (NULL, Cell::Null) => element(bytes, key, &Cell::Null, out)?,
             (DOCUMENT, Cell::Document(DocumentCell::Row { documents, row })) => {
                 header(ElementType::Document, key, out);
@@ -114,7 +115,7 @@ impl Shaped {
             (LITERAL, _) => self.literal(bytes, key, out)?,
             (code, plain) => match recast(code, plain) {
                 Some(cell) => element(bytes, key, &cell, out)?,
-                None => return Err(bytes.wrong("a shape does not go with the value in its column")),
+                None => return Err(bytes.wrong("a shape does not match the value in its column")),
             },
         }
         Ok(())
@@ -122,7 +123,7 @@ impl Shaped {
 
     fn list(
         &mut self,
-        bytes: &mut Bytes<'_>,
+        bytes: &mut ShapeBytes<'_>,
         list: &ListCell<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
@@ -143,7 +144,7 @@ impl Shaped {
             for (position, item) in items.by_ref().take(count) {
                 bytes.rewind(value);
                 self.value(bytes, &position.to_string(), &item, out)?;
-                // Not only at the end: a list of nulls takes no memory, and its keys do.
+                // Checked at every item: a list of nulls takes no memory, but its keys do.
                 if out.len() - start > i32::MAX as usize {
                     return Err(bytes.wrong(TOO_LARGE));
                 }
@@ -157,13 +158,13 @@ impl Shaped {
 
     fn literal(
         &mut self,
-        bytes: &mut Bytes<'_>,
+        bytes: &mut ShapeBytes<'_>,
         key: &str,
         out: &mut Vec<u8>,
     ) -> Result<(), Malformed> {
         if self.repeated {
-            // Or some bytes could stand for any amount of memory.
-            return Err(bytes.wrong("a shape repeats a value of its own"));
+            // Otherwise a few bytes could expand to any amount of memory.
+            return Err(bytes.wrong("a shape repeats a literal"));
         }
         let at = bytes.at();
         let document = bytes.document()?;
@@ -198,8 +199,8 @@ fn begin(out: &mut Vec<u8>) -> usize {
     out.len() - 4
 }
 
-/// Ends the document that was begun at `start`.
-fn end(start: usize, bytes: &Bytes<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
+/// Ends the document that starts at `start`.
+fn end(start: usize, bytes: &ShapeBytes<'_>, out: &mut Vec<u8>) -> Result<(), Malformed> {
     out.push(0);
     let len = i32::try_from(out.len() - start);
     let len = len.map_err(|_| bytes.wrong("a document would be over 2 GiB"))?;
@@ -207,9 +208,9 @@ fn end(start: usize, bytes: &Bytes<'_>, out: &mut Vec<u8>) -> Result<(), Malform
     Ok(())
 }
 
-/// Appends an element; the only thing that can be wrong with it is its size.
+/// Appends an element; it can fail only by its size.
 fn element(
-    bytes: &Bytes<'_>,
+    bytes: &ShapeBytes<'_>,
     key: &str,
     cell: &Cell<'_>,
     out: &mut Vec<u8>,

@@ -1,7 +1,8 @@
-//! State that belongs to one process and is never used, nor dropped, by its forked children.
+//! State of one process that its forked children neither use nor drop.
 //!
-//! A child inherits the memory of its parent but none of its threads: a lock that was held at the fork stays held, a
-//! channel's other end is gone, a runtime never runs. So such state carries the id of the process that made it.
+//! A child inherits its parent's memory but none of its threads. A lock that was held at the fork stays locked, the
+//! other end of a channel is missing, and a runtime never runs. Such state therefore carries the id of the process
+//! that made it.
 
 use std::mem;
 use std::process;
@@ -9,15 +10,15 @@ use std::sync::OnceLock;
 
 use crate::error::Result;
 
-/// A value that only the process that made it may use; a forked child forgets it instead of dropping it.
-pub(crate) struct Native<T> {
+/// A value that only the process that made it may use; a forked child leaks it instead of dropping it.
+pub(crate) struct ForkGuard<T> {
     pid: u32,
     value: Option<T>,
 }
 
-impl<T> Native<T> {
+impl<T> ForkGuard<T> {
     pub(crate) fn new(value: T) -> Self {
-        Native {
+        ForkGuard {
             pid: process::id(),
             value: Some(value),
         }
@@ -28,14 +29,14 @@ impl<T> Native<T> {
         self.value.as_ref().filter(|_| self.pid == process::id())
     }
 
-    /// As `get`.
+    /// The value, mutably, or `None` in a forked child.
     #[cfg(feature = "mongodb")]
     pub(crate) fn get_mut(&mut self) -> Option<&mut T> {
         self.value.as_mut().filter(|_| self.pid == process::id())
     }
 }
 
-impl<T> Drop for Native<T> {
+impl<T> Drop for ForkGuard<T> {
     fn drop(&mut self) {
         if self.pid != process::id() {
             mem::forget(self.value.take());
@@ -43,16 +44,16 @@ impl<T> Drop for Native<T> {
     }
 }
 
-/// One value for each process, made on first use.
+/// One value per process, made on first use.
 ///
-/// A list of set-once cells rather than a lock around a map: a lock could be held by another thread at the moment of a
-/// fork, and would then never be released in the child. The list grows by one for each generation of forks.
+/// A list of set-once cells instead of a lock around a map: if another thread held the lock at a fork, the child
+/// could never release it. The list grows by one entry per generation of forks.
 pub(crate) struct PerProcess<T> {
     head: OnceLock<Box<Node<T>>>,
 }
 
 struct Node<T> {
-    value: Native<T>,
+    value: ForkGuard<T>,
     next: OnceLock<Box<Node<T>>>,
 }
 
@@ -63,7 +64,8 @@ impl<T> PerProcess<T> {
         }
     }
 
-    /// This process's value, made by `make` when there is none yet. Of threads that race to make it, one wins.
+    /// Returns this process's value; the first call makes it with `make`. If threads race, the value of one thread is
+    /// kept.
     pub(crate) fn get_or_try_init(&self, make: impl Fn() -> Result<T>) -> Result<&T> {
         let mut slot = &self.head;
         loop {
@@ -74,17 +76,18 @@ impl<T> PerProcess<T> {
                 },
                 None => {
                     let node = Node {
-                        value: Native::new(make()?),
+                        value: ForkGuard::new(make()?),
                         next: OnceLock::new(),
                     };
-                    // Made before the cell is entered, so that a fork cannot catch the cell half set.
+                    // The value is made before the cell is entered, so that a fork cannot happen while the cell is
+                    // half set.
                     drop(slot.set(Box::new(node)));
                 }
             }
         }
     }
 
-    /// This process's value, if it was made.
+    /// This process's value, if it was made already.
     pub(crate) fn get(&self) -> Option<&T> {
         let mut slot = &self.head;
         loop {
@@ -118,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn a_child_forgets() {
+    fn a_forked_child_does_not_drop_the_value() {
         struct Loud;
         impl Drop for Loud {
             fn drop(&mut self) {
                 panic!("dropped in a child");
             }
         }
-        let mut native = Native::new(Loud);
+        let mut native = ForkGuard::new(Loud);
         native.pid = native.pid.wrapping_add(1);
         assert!(native.get().is_none());
         drop(native);

@@ -1,4 +1,4 @@
-//! What was seen under each path, as sets that join in any grouping.
+//! The types observed at each path, as sets that join in any grouping.
 
 use std::sync::Arc;
 
@@ -8,112 +8,112 @@ use crate::chunk::Chunk;
 use crate::error::RawValue;
 use crate::raw::ElementType;
 
-/// What the documents of a result, or of a part of it, showed.
+/// The keys and types observed in the documents of a result, or of a part of it.
 ///
-/// Joining is associative, and joining the parts of a result in order gives what the whole would have given. Columns come
-/// in order of first appearance.
+/// Joining is associative. The parts of a result, joined in order, equal the whole. Columns come in order of first
+/// appearance.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Observed {
+pub struct ObservedTypes {
     pub(super) rows: u64,
-    pub(super) keys: Keys,
+    pub(super) keys: KeyTypes,
 }
 
 /// The keys of the documents at one path, in order of first appearance.
 #[derive(Clone, Debug, Default)]
-pub struct Keys {
-    fields: Vec<(Arc<str>, Seen)>,
-    /// The places of the first so many fields; extended when a key does not come where it is expected.
+pub struct KeyTypes {
+    fields: Vec<(Arc<str>, PathTypes)>,
+    /// The positions of the first fields by name; extended when a key is not at its expected position.
     places: HashMap<Arc<str>, usize>,
 }
 
-/// What was seen at one path. Nulls leave no mark: they join anything.
+/// The types observed at one path. Nulls are not recorded, because they join with any type.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Seen {
-    /// The types seen, in order of first appearance.
-    pub(super) types: Vec<TypeSeen>,
-    /// Some integer is not exact as a double.
+pub struct PathTypes {
+    /// The observed types, in order of first appearance.
+    pub(super) types: Vec<TypeCount>,
+    /// True if some integer is not exact as a double.
     pub(super) inexact: bool,
-    /// Binary subtypes, a bit each.
+    /// Binary subtypes, one bit each.
     pub(super) subtypes: [u64; 4],
-    /// Some binary is not of subtype 4 with 16 bytes.
+    /// True if some binary is not of subtype 4 with 16 bytes.
     pub(super) not_uuid: bool,
-    /// Documents or lists that are kept as BSON: beside other types, too deep, or with too many keys.
-    pub(super) forced: bool,
-    /// Some values were BSON in the table that they came from.
-    pub(super) of_table: bool,
-    /// The keys of documents here.
-    pub(super) keys: Option<Box<Keys>>,
-    /// The items of lists here.
-    pub(super) items: Option<Box<Seen>>,
+    /// True if documents or lists are kept as BSON: beside other types, too deep, or with too many keys.
+    pub(super) kept_as_bson: bool,
+    /// True if some values were mixed, that is BSON, in the table that they come from.
+    pub(super) mixed_in_table: bool,
+    /// The keys of documents at this path.
+    pub(super) keys: Option<Box<KeyTypes>>,
+    /// The types of list items at this path.
+    pub(super) items: Option<Box<PathTypes>>,
 }
 
-/// One type among those seen at a path.
+/// A type observed at a path, with its count.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TypeSeen {
+pub struct TypeCount {
     /// The type on the wire.
     pub kind: ElementType,
-    /// How many values had it.
+    /// The number of values of this type.
     pub count: u64,
-    /// The first of them; `None` when a column was typed but empty (it came from Arrow).
-    pub first: Option<First>,
+    /// The first document with a value; `None` for a typed but empty column, which comes from Arrow.
+    pub first: Option<FirstDocument>,
 }
 
-/// The document in which something was first seen.
+/// The first document with a type.
 #[derive(Clone, Debug, PartialEq)]
-pub struct First {
+pub struct FirstDocument {
     /// Its position in the result.
     pub row: u64,
     /// Its `_id`, if it has one.
     pub id: Option<Arc<RawValue>>,
 }
 
-impl Observed {
-    /// What `chunk` shows; `first_row` is the position of its first document in the result.
+impl ObservedTypes {
+    /// Observes `chunk`; `first_row` is the position of its first document in the result.
     pub fn of(chunk: &Chunk, first_row: u64) -> Self {
         super::scan::observe(chunk, first_row)
     }
 
-    /// Adds what the documents after these showed.
-    pub fn join(&mut self, other: Observed) {
+    /// Adds the types of the documents that follow these.
+    pub fn join(&mut self, other: ObservedTypes) {
         self.rows += other.rows;
         self.keys.join(other.keys);
     }
 
-    /// The number of documents seen.
+    /// The number of documents.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
     /// The top-level keys.
-    pub fn keys(&self) -> &Keys {
+    pub fn keys(&self) -> &KeyTypes {
         &self.keys
     }
 }
 
-impl Seen {
-    /// The types seen, in order of first appearance.
-    pub fn types(&self) -> &[TypeSeen] {
+impl PathTypes {
+    /// The observed types, in order of first appearance.
+    pub fn types(&self) -> &[TypeCount] {
         &self.types
     }
 
-    /// The types seen as a set of [`ElementType::bit`]s.
+    /// The observed types as a set of [`ElementType::bit`]s.
     pub fn type_bits(&self) -> u32 {
         self.types
             .iter()
             .fold(0, |bits, seen| bits | seen.kind.bit())
     }
 
-    /// The keys of documents seen here.
-    pub fn keys(&self) -> Option<&Keys> {
+    /// The keys of documents at this path.
+    pub fn keys(&self) -> Option<&KeyTypes> {
         self.keys.as_deref()
     }
 
-    /// What was seen in lists here.
-    pub fn items(&self) -> Option<&Seen> {
+    /// The types of list items at this path.
+    pub fn items(&self) -> Option<&PathTypes> {
         self.items.as_deref()
     }
 
-    fn join(&mut self, other: Seen) {
+    fn join(&mut self, other: PathTypes) {
         for seen in other.types {
             self.add(seen);
         }
@@ -122,8 +122,8 @@ impl Seen {
             *mine |= theirs;
         }
         self.not_uuid |= other.not_uuid;
-        self.forced |= other.forced;
-        self.of_table |= other.of_table;
+        self.kept_as_bson |= other.kept_as_bson;
+        self.mixed_in_table |= other.mixed_in_table;
         match (&mut self.keys, other.keys) {
             (Some(mine), Some(theirs)) => mine.join(*theirs),
             (mine @ None, theirs) => *mine = theirs,
@@ -136,7 +136,7 @@ impl Seen {
         }
     }
 
-    pub(super) fn add(&mut self, seen: TypeSeen) {
+    pub(super) fn add(&mut self, seen: TypeCount) {
         match self.types.iter_mut().find(|mine| mine.kind == seen.kind) {
             Some(mine) => {
                 mine.count += seen.count;
@@ -149,25 +149,25 @@ impl Seen {
     }
 }
 
-impl Keys {
-    /// The keys and what was seen under each.
-    pub fn fields(&self) -> &[(Arc<str>, Seen)] {
+impl KeyTypes {
+    /// The keys, with the types observed at each.
+    pub fn fields(&self) -> &[(Arc<str>, PathTypes)] {
         &self.fields
     }
 
-    pub(super) fn fields_mut(&mut self) -> impl Iterator<Item = &mut Seen> {
+    pub(super) fn fields_mut(&mut self) -> impl Iterator<Item = &mut PathTypes> {
         self.fields.iter_mut().map(|(_, seen)| seen)
     }
 
-    /// Keys from a list without duplicates.
-    pub(super) fn new(fields: Vec<(Arc<str>, Seen)>) -> Self {
-        Keys {
+    /// Returns keys from a list without duplicates.
+    pub(super) fn new(fields: Vec<(Arc<str>, PathTypes)>) -> Self {
+        KeyTypes {
             fields,
             places: HashMap::new(),
         }
     }
 
-    fn join(&mut self, other: Keys) {
+    fn join(&mut self, other: KeyTypes) {
         let mut expected = 0;
         for (name, seen) in other.fields {
             let place = match self.place(&name, expected) {
@@ -184,7 +184,7 @@ impl Keys {
         }
     }
 
-    /// The place of `name`; documents mostly repeat each other, so it is looked for at `expected` first.
+    /// Returns the position of `name`. Consecutive documents have similar keys, so the search starts at `expected`.
     fn place(&mut self, name: &Arc<str>, expected: usize) -> Option<usize> {
         if let Some((there, _)) = self.fields.get(expected) {
             if Arc::ptr_eq(there, name) || there == name {
@@ -198,7 +198,7 @@ impl Keys {
     }
 }
 
-impl PartialEq for Keys {
+impl PartialEq for KeyTypes {
     fn eq(&self, other: &Self) -> bool {
         self.fields == other.fields
     }

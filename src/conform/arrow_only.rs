@@ -1,5 +1,5 @@
-//! Values in Arrow types that no column is found in: converted when that is exact, or near where that was allowed; a conflict
-//! otherwise.
+//! Values in Arrow types that no BSON type maps to: converted if that is exact, or rounded if that is allowed;
+//! otherwise a conflict.
 
 use std::sync::Arc;
 
@@ -8,42 +8,46 @@ use arrow_array::types::*;
 use arrow_array::ArrayRef;
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use super::cells::{self, primitive, Slots};
+use super::cell_builder::{self, primitive, Slots};
 use super::convert::{self, Rounding};
-use super::{fit, internal, Failure, Made};
+use super::{coerce, internal_error, ConformResult, Failure};
 use crate::chunk::{Cell, Values};
 
-/// A column as `to`; text and bytes of one type are laid out anew without a look at each cell.
-pub(super) fn column(values: &Values, to: &DataType, field: &Field) -> Made<ArrayRef> {
-    match (holds(to), values) {
-        (Holds::Text, Values::String(array)) => Ok(arrow_cast::cast(array, to)?),
-        (Holds::Bytes, Values::Binary(array)) => Ok(arrow_cast::cast(array, to)?),
-        _ => build(&Slots::Values(values), to, field, Rounding::Refused),
+/// Converts a column to `to`; a column of only text or only bytes is cast as a whole.
+pub(super) fn build_column(
+    values: &Values,
+    to: &DataType,
+    field: &Field,
+) -> ConformResult<ArrayRef> {
+    match (layout_family(to), values) {
+        (LayoutFamily::Text, Values::String(array)) => Ok(arrow_cast::cast(array, to)?),
+        (LayoutFamily::Bytes, Values::Binary(array)) => Ok(arrow_cast::cast(array, to)?),
+        _ => build_array(&Slots::Values(values), to, field, Rounding::Refused),
     }
 }
 
-/// What a layout of text or bytes is for.
-enum Holds {
+/// The values that a layout stores.
+enum LayoutFamily {
     Text,
     Bytes,
     Other,
 }
 
-fn holds(to: &DataType) -> Holds {
+fn layout_family(to: &DataType) -> LayoutFamily {
     match to {
-        DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => Holds::Text,
-        DataType::LargeBinary | DataType::BinaryView => Holds::Bytes,
-        _ => Holds::Other,
+        DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => LayoutFamily::Text,
+        DataType::LargeBinary | DataType::BinaryView => LayoutFamily::Bytes,
+        _ => LayoutFamily::Other,
     }
 }
 
-/// The cells as `to`.
-pub(super) fn build(
+/// Converts the cells to `to`.
+pub(super) fn build_array(
     slots: &Slots<'_>,
     to: &DataType,
     field: &Field,
     rounding: Rounding,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     macro_rules! converted {
         ($kind:ty, $convert:ident $(, $more:expr)*) => {
             primitive::<$kind>(slots, |cell| convert::$convert(cell $(, $more)*, rounding), field)
@@ -72,16 +76,22 @@ pub(super) fn build(
             TimeUnit::Nanosecond => converted!(TimestampNanosecondType, instant, *unit),
         },
         DataType::FixedSizeBinary(width) => fixed(slots, *width),
-        to => match holds(to) {
-            Holds::Text => Ok(arrow_cast::cast(&cells::strings(slots, fit::string)?, to)?),
-            Holds::Bytes => Ok(arrow_cast::cast(&cells::binary(slots, fit::binary)?, to)?),
-            Holds::Other => Err(unexpected(to)),
+        to => match layout_family(to) {
+            LayoutFamily::Text => Ok(arrow_cast::cast(
+                &cell_builder::strings(slots, coerce::string)?,
+                to,
+            )?),
+            LayoutFamily::Bytes => Ok(arrow_cast::cast(
+                &cell_builder::binary(slots, coerce::binary)?,
+                to,
+            )?),
+            LayoutFamily::Other => Err(unsupported_type(to)),
         },
     }
 }
 
-/// Whether a value can be converted; the same questions that [`build`] asks.
-pub(super) fn fits(to: &DataType, cell: &Cell<'_>, rounding: Rounding) -> bool {
+/// Returns whether a value can be converted, by the same rules as [`build_array`].
+pub(super) fn can_convert(to: &DataType, cell: &Cell<'_>, rounding: Rounding) -> bool {
     match to {
         DataType::Int8 => convert::int::<i8>(cell, rounding).is_some(),
         DataType::Int16 => convert::int::<i16>(cell, rounding).is_some(),
@@ -105,38 +115,40 @@ pub(super) fn fits(to: &DataType, cell: &Cell<'_>, rounding: Rounding) -> bool {
         DataType::Date32 => convert::days(cell, rounding).is_some(),
         DataType::Date64 => convert::midnight(cell, rounding).is_some(),
         DataType::Timestamp(unit, _) => convert::instant(cell, *unit, rounding).is_some(),
-        DataType::FixedSizeBinary(width) => of_width(cell, *width).is_some(),
-        to => match holds(to) {
-            Holds::Text => fit::string(cell).is_some(),
-            Holds::Bytes => fit::binary(cell).is_some(),
-            Holds::Other => false,
+        DataType::FixedSizeBinary(width) => bytes_of_width(cell, *width).is_some(),
+        to => match layout_family(to) {
+            LayoutFamily::Text => coerce::string(cell).is_some(),
+            LayoutFamily::Bytes => coerce::binary(cell).is_some(),
+            LayoutFamily::Other => false,
         },
     }
 }
 
-/// Whether a value that fits when rounding is allowed becomes another one.
-pub(super) fn rounds(to: &DataType, cell: &Cell<'_>) -> bool {
+/// Returns whether a value changes when it is rounded.
+pub(super) fn is_rounded(to: &DataType, cell: &Cell<'_>) -> bool {
     let same = match (to, cell) {
         (DataType::Float64, Cell::Decimal128(bytes)) => convert::is_binary(*bytes, 53),
         (DataType::Float32, Cell::Decimal128(bytes)) => convert::is_binary(*bytes, 24),
-        _ => fits(to, cell, Rounding::Refused),
+        _ => can_convert(to, cell, Rounding::Refused),
     };
-    !same && fits(to, cell, Rounding::Allowed)
+    !same && can_convert(to, cell, Rounding::Allowed)
 }
 
-fn unexpected(to: &DataType) -> Failure {
-    Failure::Error(internal(format!("no values are converted to {to}")))
+fn unsupported_type(to: &DataType) -> Failure {
+    Failure::Error(internal_error(format!(
+        "values cannot be converted to {to}"
+    )))
 }
 
-fn of_width<'a>(cell: &Cell<'a>, width: i32) -> Option<&'a [u8]> {
-    fit::binary(cell).filter(|bytes| bytes.len() == width as usize)
+fn bytes_of_width<'a>(cell: &Cell<'a>, width: i32) -> Option<&'a [u8]> {
+    coerce::binary(cell).filter(|bytes| bytes.len() == width as usize)
 }
 
-fn fixed(slots: &Slots<'_>, width: i32) -> Made<ArrayRef> {
+fn fixed(slots: &Slots<'_>, width: i32) -> ConformResult<ArrayRef> {
     let mut builder = FixedSizeBinaryBuilder::with_capacity(slots.len(), width);
     let mut outcome = Ok(());
-    slots.each(
-        |cell| of_width(cell, width),
+    slots.for_each_value(
+        |cell| bytes_of_width(cell, width),
         |value| match value {
             Some(bytes) => {
                 if let Err(error) = builder.append_value(bytes) {

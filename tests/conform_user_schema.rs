@@ -1,17 +1,19 @@
-//! Given schemas: values converted only when that is exact, and what does not fit rescued or nulled, wherever batches end.
+//! Schemas from users: exact conversion, and rescued or nulled conflicts, independent of batch boundaries.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
 mod schema_documents;
 
 use arrow_array::{cast::AsArray, types::*, Array, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use data_bridge::conform::{conform, conform_noting, Misfits, OnConflict, Policy, UnknownKeys};
+use data_bridge::conform::{
+    conform, conform_with_counts, ConflictCounts, OnConflict, Policy, UnknownKeys,
+};
 use data_bridge::error::{Error, ErrorKind, Step};
 use data_bridge::schema::{Limits, TableSchema};
 use schema_documents::*;
 
 fn given(kind: DataType) -> TableSchema {
-    TableSchema::given(&Schema::new(vec![Field::new("x", kind, true)])).unwrap()
+    TableSchema::from_user(&Schema::new(vec![Field::new("x", kind, true)])).unwrap()
 }
 
 fn made(kind: DataType, values: &[Value]) -> Result<RecordBatch, Error> {
@@ -24,7 +26,7 @@ fn made(kind: DataType, values: &[Value]) -> Result<RecordBatch, Error> {
 }
 
 #[test]
-fn numbers_are_converted_when_they_are_the_same() {
+fn numbers_are_converted_without_loss() {
     let batch = made(
         DataType::UInt64,
         &[long(i64::MAX), double(2f64.powi(63)), null()],
@@ -59,7 +61,7 @@ fn numbers_are_converted_when_they_are_the_same() {
 }
 
 #[test]
-fn dates_are_converted_when_nothing_is_cut_off() {
+fn dates_are_converted_without_loss() {
     let date = |ms: i64| (0x09, ms.to_le_bytes().to_vec());
     let batch = made(DataType::Date32, &[date(-86_400_000)]).unwrap();
     assert_eq!(batch.column(0).as_primitive::<Date32Type>().value(0), -1);
@@ -80,29 +82,29 @@ fn dates_are_converted_when_nothing_is_cut_off() {
     }
 }
 
-/// The table of `documents` in pieces of `size`, and what did not fit.
+/// Returns the table of `documents` in pieces of `size`, and the conflict counts.
 fn in_pieces(
     documents: &[Vec<u8>],
     size: usize,
     schema: &TableSchema,
     policy: &Policy,
-) -> (RecordBatch, Misfits) {
-    let mut misfits = Misfits::default();
+) -> (RecordBatch, ConflictCounts) {
+    let mut conflict_counts = ConflictCounts::default();
     let mut first_row = 0;
     let mut batches = Vec::new();
     for piece in documents.chunks(size) {
-        let (batch, found) = conform_noting(&chunk(piece), schema, policy).unwrap();
+        let (batch, found) = conform_with_counts(&chunk(piece), schema, policy).unwrap();
         validate(&batch);
-        misfits.join(&found, first_row);
+        conflict_counts.join(&found, first_row);
         first_row += piece.len() as u64;
         batches.push(batch);
     }
     let batch = arrow_select::concat::concat_batches(schema.arrow(), &batches).unwrap();
-    (batch, misfits)
+    (batch, conflict_counts)
 }
 
 #[test]
-fn what_is_rescued_does_not_depend_on_where_batches_end() {
+fn rescued_values_do_not_depend_on_batch_boundaries() {
     let mut misfit_paths = 0;
     for seed in 1..60 {
         let mut random = Random(seed);
@@ -119,17 +121,20 @@ fn what_is_rescued_does_not_depend_on_where_batches_end() {
                     unknown,
                     on_conflict,
                 };
-                let (whole, misfits) = in_pieces(&documents, 40, &schema, &policy);
-                misfit_paths += misfits.conflicts().found().len();
+                let (whole, conflict_counts) = in_pieces(&documents, 40, &schema, &policy);
+                misfit_paths += conflict_counts.conflicts().found().len();
                 for size in [1, 3, 7] {
                     let (batch, found) = in_pieces(&documents, size, &schema, &policy);
                     assert_eq!(batch, whole, "seed {seed}, {size} at a time");
-                    assert_eq!(found.conflicts().found(), misfits.conflicts().found());
+                    assert_eq!(
+                        found.conflicts().found(),
+                        conflict_counts.conflicts().found()
+                    );
                 }
                 if on_conflict == OnConflict::Rescue {
-                    // As many values as were counted.
+                    // The number of rescued values equals the count.
                     let lists = whole.column(whole.num_columns() - 1).as_list::<i32>();
-                    let found = misfits.conflicts().found().into_iter();
+                    let found = conflict_counts.conflicts().found().into_iter();
                     let counts = found.flat_map(|(_, misfit)| &misfit.types);
                     let count: u64 = counts.map(|seen| seen.count).sum();
                     assert_eq!(lists.values().len() as u64, count);

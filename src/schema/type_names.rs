@@ -1,24 +1,23 @@
-//! Kinds by name, for schemas that are written down as text.
+//! Kinds by name, for schemas written as text.
 
 use arrow_schema::{DataType, TimeUnit};
 
 use super::extension::{name_of, EXTENSIONS};
-use super::shown::Shown;
+use super::representation::Represented;
 use super::table::Kind;
 
 impl Kind {
-    /// The kind that `name` stands for: Arrow's names as pyarrow writes them, `datetime`, and the names of our extension
-    /// types without `data_bridge.`, such as `objectid`.
-    /// Behind the name of a number or a date, ` rounded` allows values to be rounded.
-    pub fn named(name: &str) -> Option<Kind> {
+    /// Returns the kind named `name`: Arrow's names in pyarrow's spelling, `datetime`, and the names of our extension
+    /// types without `data_bridge.`, such as `objectid`. The suffix ` rounded` on a number or date allows rounding.
+    pub fn from_name(name: &str) -> Option<Kind> {
         if let Some(name) = name.strip_suffix(" rounded") {
-            return Kind::named(name)?.rounded();
+            return Kind::from_name(name)?.rounded();
         }
         let ours = |kind: &&Kind| {
             name_of(kind)
                 .is_some_and(|full| full.split_once('.').is_some_and(|(_, end)| end == name))
         };
-        // The extension `timestamp` and Arrow's are told apart by Arrow's unit; `binary` is Arrow's.
+        // Arrow's timestamp has a unit, which distinguishes it from the extension `timestamp`; `binary` is Arrow's.
         Some(match name {
             "null" => Kind::Null,
             "bool" | "boolean" => Kind::Boolean,
@@ -28,16 +27,16 @@ impl Kind {
             "string" | "utf8" => Kind::String,
             "binary" => Kind::Binary,
             "datetime" => Kind::DateTime,
-            "json" => Kind::Shown(Shown::Mixed(DataType::Utf8)),
-            name => match plain(name) {
-                Some(plain) => Kind::Plain(plain),
+            "json" => Kind::Represented(Represented::Mixed(DataType::Utf8)),
+            name => match arrow_type(name) {
+                Some(data_type) => Kind::ArrowOnly(data_type),
                 None => return EXTENSIONS.iter().find(ours).cloned(),
             },
         })
     }
 }
 
-fn plain(name: &str) -> Option<DataType> {
+fn arrow_type(name: &str) -> Option<DataType> {
     if let Some(rest) = name.strip_prefix("timestamp[") {
         return timestamp(rest.strip_suffix(']')?);
     }
@@ -89,8 +88,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_read() {
-        let plain = |kind| Some(Kind::Plain(kind));
+    fn names_are_parsed() {
+        let arrow_only = |kind| Some(Kind::ArrowOnly(kind));
         let zone = |zone: &str| Some(zone.into());
         for (name, kind) in [
             ("int64", Some(Kind::Int64)),
@@ -98,18 +97,18 @@ mod tests {
             ("uuid", Some(Kind::Uuid)),
             ("timestamp", Some(Kind::Timestamp)),
             ("decimal128", Some(Kind::Decimal128)),
-            ("decimal128(10, 2)", plain(DataType::Decimal128(10, 2))),
+            ("decimal128(10, 2)", arrow_only(DataType::Decimal128(10, 2))),
             (
                 "timestamp[us]",
-                plain(DataType::Timestamp(TimeUnit::Microsecond, None)),
+                arrow_only(DataType::Timestamp(TimeUnit::Microsecond, None)),
             ),
             (
                 "timestamp[s, tz=UTC]",
-                plain(DataType::Timestamp(TimeUnit::Second, zone("UTC"))),
+                arrow_only(DataType::Timestamp(TimeUnit::Second, zone("UTC"))),
             ),
             (
                 "timestamp[ns, Asia/Tokyo]",
-                plain(DataType::Timestamp(
+                arrow_only(DataType::Timestamp(
                     TimeUnit::Nanosecond,
                     zone("Asia/Tokyo"),
                 )),
@@ -120,7 +119,10 @@ mod tests {
                 Some(Kind::Rounded(DataType::Decimal128(10, 2))),
             ),
             ("date32 rounded", Some(Kind::Rounded(DataType::Date32))),
-            ("json", Some(Kind::Shown(Shown::Mixed(DataType::Utf8)))),
+            (
+                "json",
+                Some(Kind::Represented(Represented::Mixed(DataType::Utf8))),
+            ),
             ("string rounded", None),
             ("decimal128 rounded", None),
             (" rounded", None),
@@ -129,7 +131,7 @@ mod tests {
             ("int", None),
             ("", None),
         ] {
-            assert_eq!(Kind::named(name), kind, "{name}");
+            assert_eq!(Kind::from_name(name), kind, "{name}");
         }
     }
 }

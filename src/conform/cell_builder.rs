@@ -1,4 +1,4 @@
-//! The way for columns that are not stored as the schema wants them: cell by cell, any value into any type it fits.
+//! Conversion of columns cell by cell, for storage that differs from the schema.
 
 use std::sync::Arc;
 
@@ -12,17 +12,20 @@ use arrow_array::types::{
 use arrow_array::{new_null_array, Array, ArrayRef};
 use arrow_schema::{DataType, Field};
 
-use super::column::parts;
+use super::column::struct_from_parts;
 use super::convert::Rounding;
-use super::{fit, mixed, picked, plain, shown, Failure, Made, OnConflict, Policy};
+use super::{
+    arrow_only, coerce, extension_text, mixed, nested_cells, ConformResult, Failure, OnConflict,
+    Policy,
+};
 use crate::chunk::{Cell, Values};
-use crate::schema::{Kind, Shown};
+use crate::schema::{Kind, Represented};
 
 /// A sequence of cells: null and missing are both [`Cell::Null`].
 pub(super) enum Slots<'a> {
-    /// As a column stores them.
+    /// The values of a column.
     Values(&'a Values),
-    /// Picked out of documents or lists that are kept as BSON.
+    /// Cells extracted from documents or lists that are kept as BSON.
     Cells(Vec<Cell<'a>>),
 }
 
@@ -45,68 +48,70 @@ impl<'a> Slots<'a> {
         (0..self.len()).map(|slot| self.get(slot))
     }
 
-    /// Hands each cell to `append`, read by `read`; a misfit when that gives nothing for a value.
-    pub(super) fn each<T>(
+    /// Passes each cell to `append`, converted by `read`; a value that `read` rejects is a conflict.
+    pub(super) fn for_each_value<T>(
         &self,
         read: impl Fn(&Cell<'a>) -> Option<T>,
         mut append: impl FnMut(Option<T>),
-    ) -> Made<()> {
+    ) -> ConformResult<()> {
         for cell in self.iter() {
             match cell {
                 Cell::Null => append(None),
-                cell => append(Some(read(&cell).ok_or(Failure::Misfit)?)),
+                cell => append(Some(read(&cell).ok_or(Failure::Conflict)?)),
             }
         }
         Ok(())
     }
 }
 
-/// The cells as an array of `kind`, whose Arrow field is `field`.
-pub(super) fn build(
+/// Builds an array of `kind`, whose Arrow field is `field`, from the cells.
+pub(super) fn build_array(
     slots: &Slots<'_>,
     kind: &Kind,
     field: &Field,
     policy: &Policy,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let fitting;
     let slots = if policy.on_conflict == OnConflict::Error {
         slots
     } else {
-        let cells = slots.iter().map(|cell| match fit::fits(kind, &cell) {
-            true => cell,
-            false => Cell::Null,
-        });
+        let cells = slots
+            .iter()
+            .map(|cell| match coerce::can_coerce(kind, &cell) {
+                true => cell,
+                false => Cell::Null,
+            });
         fitting = Slots::Cells(cells.collect());
         &fitting
     };
     Ok(match kind {
         Kind::Null => {
-            slots.each(|_| None::<()>, |_| ())?;
+            slots.for_each_value(|_| None::<()>, |_| ())?;
             new_null_array(&DataType::Null, slots.len())
         }
-        Kind::Double => primitive::<Float64Type>(slots, fit::double, field)?,
-        Kind::Int32 => primitive::<Int32Type>(slots, fit::int32, field)?,
-        Kind::Int64 => primitive::<Int64Type>(slots, fit::int64, field)?,
-        Kind::DateTime => primitive::<TimestampMillisecondType>(slots, fit::date, field)?,
-        Kind::Boolean => booleans(slots, fit::boolean)?,
+        Kind::Double => primitive::<Float64Type>(slots, coerce::double, field)?,
+        Kind::Int32 => primitive::<Int32Type>(slots, coerce::int32, field)?,
+        Kind::Int64 => primitive::<Int64Type>(slots, coerce::int64, field)?,
+        Kind::DateTime => primitive::<TimestampMillisecondType>(slots, coerce::date, field)?,
+        Kind::Boolean => booleans(slots, coerce::boolean)?,
         Kind::Marker(wanted) => booleans(slots, |cell| {
             matches!(cell, Cell::Marker(found) if found == wanted).then_some(true)
         })?,
-        Kind::String => strings(slots, fit::string)?,
-        Kind::Code => strings(slots, fit::code)?,
-        Kind::Symbol => strings(slots, fit::symbol)?,
-        Kind::ObjectId => fixed(slots, fit::object_id)?,
-        Kind::Decimal128 => fixed(slots, fit::decimal)?,
-        Kind::Uuid => fixed(slots, fit::uuid)?,
-        Kind::Binary => binary(slots, fit::binary)?,
+        Kind::String => strings(slots, coerce::string)?,
+        Kind::Code => strings(slots, coerce::code)?,
+        Kind::Symbol => strings(slots, coerce::symbol)?,
+        Kind::ObjectId => fixed(slots, coerce::object_id)?,
+        Kind::Decimal128 => fixed(slots, coerce::decimal)?,
+        Kind::Uuid => fixed(slots, coerce::uuid)?,
+        Kind::Binary => binary(slots, coerce::binary)?,
         Kind::Mixed => mixed::encode(slots)?,
         Kind::Subtyped => {
             let mut subtypes = UInt8Builder::with_capacity(slots.len());
-            let data = binary(slots, |cell| fit::subtyped(cell).map(|(_, data)| data))?;
-            slots.each(fit::subtyped, |value| {
+            let data = binary(slots, |cell| coerce::subtyped(cell).map(|(_, data)| data))?;
+            slots.for_each_value(coerce::subtyped, |value| {
                 subtypes.append_option(value.map(|(subtype, _)| subtype));
             })?;
-            together(field, Arc::new(subtypes.finish()), data)?
+            struct_of_two(field, Arc::new(subtypes.finish()), data)?
         }
         Kind::Regex => {
             let pattern = strings(slots, |cell| match *cell {
@@ -117,7 +122,7 @@ pub(super) fn build(
                 Cell::Regex { options, .. } => Some(options),
                 _ => None,
             })?;
-            together(field, pattern, options)?
+            struct_of_two(field, pattern, options)?
         }
         Kind::DbPointer => {
             let namespace = strings(slots, |cell| match *cell {
@@ -128,7 +133,7 @@ pub(super) fn build(
                 Cell::DbPointer { id, .. } => Some(id),
                 _ => None,
             })?;
-            together(field, namespace, id)?
+            struct_of_two(field, namespace, id)?
         }
         Kind::CodeWithScope => {
             let code = strings(slots, |cell| match *cell {
@@ -139,7 +144,7 @@ pub(super) fn build(
                 Cell::CodeWithScope { scope, .. } => Some(scope),
                 _ => None,
             })?;
-            together(field, code, scope)?
+            struct_of_two(field, code, scope)?
         }
         Kind::Timestamp => {
             let mut times = UInt32Builder::with_capacity(slots.len());
@@ -148,62 +153,70 @@ pub(super) fn build(
                 Cell::Timestamp { time, increment } => Some((time, increment)),
                 _ => None,
             };
-            slots.each(read, |value| {
+            slots.for_each_value(read, |value| {
                 times.append_option(value.map(|(time, _)| time));
                 increments.append_option(value.map(|(_, increment)| increment));
             })?;
-            together(
+            struct_of_two(
                 field,
                 Arc::new(times.finish()),
                 Arc::new(increments.finish()),
             )?
         }
-        Kind::Document(fields) => picked::documents(slots, fields, field, policy)?,
-        Kind::List(items) | Kind::LargeList(items) => picked::lists(slots, items, field, policy)?,
+        Kind::Document(fields) => nested_cells::documents(slots, fields, field, policy)?,
+        Kind::List(items) | Kind::LargeList(items) => {
+            nested_cells::lists(slots, items, field, policy)?
+        }
         Kind::FixedSizeList(items, size) => {
-            picked::fixed_lists(slots, items, *size, field, policy)?
+            nested_cells::fixed_lists(slots, items, *size, field, policy)?
         }
-        Kind::Map(values) => picked::maps(slots, values, field, policy)?,
-        Kind::Shown(Shown::Mixed(storage)) => mixed::json(slots, storage)?,
-        Kind::Shown(shown) => {
-            let base = shown.base();
-            shown::show(build(slots, &base, &base.field(""), policy)?, shown)?
+        Kind::Map(values) => nested_cells::maps(slots, values, field, policy)?,
+        Kind::Represented(Represented::Mixed(storage)) => mixed::json(slots, storage)?,
+        Kind::Represented(represented) => {
+            let base = represented.base();
+            extension_text::to_text(
+                build_array(slots, &base, &base.field(""), policy)?,
+                represented,
+            )?
         }
-        Kind::Plain(to) => plain::build(slots, to, field, Rounding::Refused)?,
-        Kind::Rounded(to) => plain::build(slots, to, field, Rounding::Allowed)?,
+        Kind::ArrowOnly(to) => arrow_only::build_array(slots, to, field, Rounding::Refused)?,
+        Kind::Rounded(to) => arrow_only::build_array(slots, to, field, Rounding::Allowed)?,
     })
 }
 
-/// A struct of two parts that are null in the same places.
-fn together(field: &Field, first: ArrayRef, second: ArrayRef) -> Made<ArrayRef> {
+/// Builds a struct of two parts with equal nulls.
+fn struct_of_two(field: &Field, first: ArrayRef, second: ArrayRef) -> ConformResult<ArrayRef> {
     let nulls = first.nulls().cloned();
-    parts(field, vec![first, second], nulls.as_ref())
+    struct_from_parts(field, vec![first, second], nulls.as_ref())
 }
 
 pub(super) fn primitive<T: ArrowPrimitiveType>(
     slots: &Slots<'_>,
     read: impl Fn(&Cell<'_>) -> Option<T::Native>,
     field: &Field,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let mut builder =
         PrimitiveBuilder::<T>::with_capacity(slots.len()).with_data_type(field.data_type().clone());
-    slots.each(read, |value| builder.append_option(value))?;
+    slots.for_each_value(read, |value| builder.append_option(value))?;
     Ok(Arc::new(builder.finish()))
 }
 
-fn booleans(slots: &Slots<'_>, read: impl Fn(&Cell<'_>) -> Option<bool>) -> Made<ArrayRef> {
+fn booleans(
+    slots: &Slots<'_>,
+    read: impl Fn(&Cell<'_>) -> Option<bool>,
+) -> ConformResult<ArrayRef> {
     let mut builder = BooleanBuilder::with_capacity(slots.len());
-    slots.each(read, |value| builder.append_option(value))?;
+    slots.for_each_value(read, |value| builder.append_option(value))?;
     Ok(Arc::new(builder.finish()))
 }
 
 fn fixed<const N: usize>(
     slots: &Slots<'_>,
     read: impl Fn(&Cell<'_>) -> Option<[u8; N]>,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let mut builder = FixedSizeBinaryBuilder::with_capacity(slots.len(), N as i32);
     let mut outcome = Ok(());
-    slots.each(read, |value| match value {
+    slots.for_each_value(read, |value| match value {
         Some(bytes) => {
             if let Err(error) = builder.append_value(bytes) {
                 outcome = Err(error);
@@ -215,28 +228,28 @@ fn fixed<const N: usize>(
     Ok(Arc::new(builder.finish()))
 }
 
-/// Text of cells; the 2 GiB that 32-bit offsets reach are checked before anything is copied.
+/// Builds a string array; the limit of 2 GiB of 32-bit offsets is checked before the bytes are copied.
 pub(super) fn strings<'a>(
     slots: &Slots<'a>,
     read: impl Fn(&Cell<'a>) -> Option<&'a str>,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let mut total = 0;
-    slots.each(&read, |value| total += value.map_or(0, str::len))?;
+    slots.for_each_value(&read, |value| total += value.map_or(0, str::len))?;
     mixed::offset(total)?;
     let mut builder = StringBuilder::with_capacity(slots.len(), total);
-    slots.each(read, |value| builder.append_option(value))?;
+    slots.for_each_value(read, |value| builder.append_option(value))?;
     Ok(Arc::new(builder.finish()))
 }
 
-/// As [`strings`], for bytes.
+/// Builds a binary array, with the limit of [`strings`].
 pub(super) fn binary<'a>(
     slots: &Slots<'a>,
     read: impl Fn(&Cell<'a>) -> Option<&'a [u8]>,
-) -> Made<ArrayRef> {
+) -> ConformResult<ArrayRef> {
     let mut total = 0;
-    slots.each(&read, |value| total += value.map_or(0, <[u8]>::len))?;
+    slots.for_each_value(&read, |value| total += value.map_or(0, <[u8]>::len))?;
     mixed::offset(total)?;
     let mut builder = BinaryBuilder::with_capacity(slots.len(), total);
-    slots.each(read, |value| builder.append_option(value))?;
+    slots.for_each_value(read, |value| builder.append_option(value))?;
     Ok(Arc::new(builder.finish()))
 }

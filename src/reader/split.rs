@@ -1,4 +1,4 @@
-//! Replies cut into pieces: enough for every core, small enough for the cache.
+//! The split of replies into pieces: enough for every core, small enough for the cache.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,14 +7,15 @@ use super::reply::{Framing, Reply};
 use crate::error::{Error, Location, Result};
 use crate::raw::{document_len, find_id, key_len, other_format, ElementType, Malformed};
 
-/// Documents to be decoded as one Chunk.
+/// Documents that are decoded as one Chunk.
 pub(super) struct Piece {
-    /// What holds them.
+    /// The bytes of the documents.
     bytes: Bytes,
-    /// Where each document starts in [`Piece::bytes`].
+    /// The start of each document in [`Piece::bytes`].
     pub offsets: Vec<u32>,
-    /// The number of the first document in the result.
+    /// The position of the first document in the result.
     pub first_row: u64,
+    /// The framing of the reply that holds the documents.
     framing: Framing,
 }
 
@@ -31,17 +32,18 @@ impl Piece {
         }
     }
 
-    /// The error of decoding this piece: that the source holds another format, if its first document shows that.
-    pub fn explained(&self, error: Error) -> Error {
+    /// Returns the error of decoding this piece. If it is the first document's and the source holds another format,
+    /// returns an error with that format.
+    pub fn detect_other_format(&self, error: Error) -> Error {
         match (self.first_row, error.location().document) {
-            (0, Some(0)) => explained(error, self.bytes(), self.framing),
+            (0, Some(0)) => detect_other_format(error, self.bytes(), self.framing),
             _ => error,
         }
     }
 }
 
-/// `error` of a source's first document, or that its bytes are of another format.
-fn explained(error: Error, bytes: &[u8], framing: Framing) -> Error {
+/// Returns the error of a source's first document: the other format of its bytes if one is detected, else `error`.
+fn detect_other_format(error: Error, bytes: &[u8], framing: Framing) -> Error {
     match framing {
         Framing::Concatenated => match other_format(bytes) {
             Some(format) => Error::decode(0, format).at(Location {
@@ -54,68 +56,70 @@ fn explained(error: Error, bytes: &[u8], framing: Framing) -> Error {
     }
 }
 
-/// No piece of several documents is larger: what is under one path then fits an Arrow array with 32-bit offsets.
+/// Maximum size of a piece with several documents: the values at one path then fit an Arrow array with 32-bit
+/// offsets.
 const MAX_PIECE: usize = i32::MAX as usize;
 
-/// The last reply is cut into four pieces at least, unless these were smaller than this: the threads end together.
-const LEAST: usize = 256 << 10;
+/// Minimum size of a piece of the last reply, which is otherwise split into at least four pieces so that the threads
+/// finish at the same time.
+const MIN_FINAL_PIECE: usize = 256 << 10;
 
-/// How replies become pieces.
+/// Options of the split.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct CutOptions {
-    /// A piece ends with the document that reaches this many bytes.
+pub(super) struct SplitOptions {
+    /// Bytes at which a piece ends, after the document that reaches them.
     pub piece_bytes: usize,
-    /// Gather replies smaller than a piece instead of handing them on at once.
+    /// True to coalesce replies smaller than a piece instead of decoding them at once.
     pub coalesce: bool,
-    /// Pieces end after this document, whatever their size.
+    /// Number of documents after which a piece ends, whatever its size.
     pub boundary: Option<u64>,
 }
 
-/// Cuts replies, in order.
-pub(super) struct Cutter {
-    options: CutOptions,
+/// Splits replies in order.
+pub(super) struct Splitter {
+    options: SplitOptions,
     framing: Framing,
     rows: u64,
-    gathered: Vec<u8>,
-    gathered_offsets: Vec<u32>,
+    coalesced: Vec<u8>,
+    coalesced_offsets: Vec<u32>,
 }
 
-impl Cutter {
-    pub fn new(options: CutOptions) -> Self {
-        Cutter {
+impl Splitter {
+    pub fn new(options: SplitOptions) -> Self {
+        Splitter {
             options,
             framing: Framing::List,
             rows: 0,
-            gathered: Vec::new(),
-            gathered_offsets: Vec::new(),
+            coalesced: Vec::new(),
+            coalesced_offsets: Vec::new(),
         }
     }
 
-    /// Hands the pieces of `reply` to `take`, after what was gathered before. `more`: others follow, which keep the threads
-    /// busy.
+    /// Passes the pieces of `reply` to `take`, after the coalesced documents. `more`: the source is fetching another
+    /// reply, which keeps the threads busy.
     ///
     /// # Errors
-    /// When a document's frame is malformed: documents before it were handed on.
-    pub fn cut(&mut self, reply: &Reply, more: bool, mut take: impl FnMut(Piece)) -> Result<()> {
+    /// When a document's frame is malformed; the documents before it were passed on.
+    pub fn split(&mut self, reply: &Reply, more: bool, mut take: impl FnMut(Piece)) -> Result<()> {
         self.framing = reply.framing();
         if self.options.coalesce && reply.bytes().len() < self.options.piece_bytes {
-            return self.gather(reply, take);
+            return self.coalesce(reply, take);
         }
         self.flush(&mut take);
         let bytes = reply.bytes();
         let most = self.options.piece_bytes;
-        // Pieces of one size: a reply that is little larger than a piece is one.
+        // Pieces have equal sizes: a reply slightly larger than a piece stays whole.
         let whole = (bytes.len() + most / 2) / most;
         let piece_bytes = match more {
             true => bytes.len().div_ceil(whole.max(1)),
-            false => bytes.len().div_ceil(4).max(LEAST).min(most),
+            false => bytes.len().div_ceil(4).max(MIN_FINAL_PIECE).min(most),
         };
         let mut start = 0;
         let mut offsets = Vec::new();
         let mut at = 0;
         let mut outcome = Ok(());
         while at < bytes.len() {
-            let (document, end) = match self.hop(reply, at) {
+            let (document, end) = match self.next_document(reply, at) {
                 Ok(found) => found,
                 Err(error) => {
                     outcome = Err(error);
@@ -146,23 +150,23 @@ impl Cutter {
         outcome
     }
 
-    /// Copies the documents of a small reply behind those gathered before.
-    fn gather(&mut self, reply: &Reply, mut take: impl FnMut(Piece)) -> Result<()> {
+    /// Appends the documents of a small reply to the coalesced ones.
+    fn coalesce(&mut self, reply: &Reply, mut take: impl FnMut(Piece)) -> Result<()> {
         let bytes = reply.bytes();
         let mut at = 0;
         while at < bytes.len() {
-            let (document, end) = match self.hop(reply, at) {
+            let (document, end) = match self.next_document(reply, at) {
                 Ok(found) => found,
                 Err(error) => {
                     self.flush(&mut take);
                     return Err(error);
                 }
             };
-            self.gathered_offsets.push(self.gathered.len() as u32);
-            self.gathered.extend_from_slice(&bytes[document..end]);
+            self.coalesced_offsets.push(self.coalesced.len() as u32);
+            self.coalesced.extend_from_slice(&bytes[document..end]);
             self.rows += 1;
             at = end;
-            if self.gathered.len() >= self.options.piece_bytes
+            if self.coalesced.len() >= self.options.piece_bytes
                 || self.options.boundary == Some(self.rows)
             {
                 self.flush(&mut take);
@@ -171,11 +175,11 @@ impl Cutter {
         Ok(())
     }
 
-    /// Hands on what was gathered.
+    /// Passes on the coalesced documents.
     pub fn flush(&mut self, mut take: impl FnMut(Piece)) {
-        if !self.gathered_offsets.is_empty() {
-            let bytes = std::mem::take(&mut self.gathered);
-            let offsets = std::mem::take(&mut self.gathered_offsets);
+        if !self.coalesced_offsets.is_empty() {
+            let bytes = std::mem::take(&mut self.coalesced);
+            let offsets = std::mem::take(&mut self.coalesced_offsets);
             take(self.piece(Bytes::Own(bytes), offsets));
         }
     }
@@ -190,8 +194,8 @@ impl Cutter {
         }
     }
 
-    /// Start and end of the document whose frame starts at `at`.
-    fn hop(&self, reply: &Reply, at: usize) -> Result<(usize, usize)> {
+    /// Returns the start and end of the document whose frame starts at `at`.
+    fn next_document(&self, reply: &Reply, at: usize) -> Result<(usize, usize)> {
         let bytes = reply.bytes();
         let document = match reply.framing() {
             Framing::Concatenated => Ok(at),
@@ -204,30 +208,30 @@ impl Cutter {
                 let error =
                     Error::decode(malformed.offset - start, malformed.reason).at(Location {
                         document: Some(self.rows),
-                        // There is no `_id` if no document starts here, whatever the bytes look like.
+                        // Without the start of a document, the bytes cannot be searched for an `_id`.
                         id: document.ok().and_then(|_| find_id(&bytes[start..])),
                         path: Vec::new(),
                     });
                 match (self.rows, at) {
-                    (0, 0) => explained(error, bytes, reply.framing()),
+                    (0, 0) => detect_other_format(error, bytes, reply.framing()),
                     _ => error,
                 }
             })
     }
 }
 
-/// Where the document of a list element starts.
+/// Returns the start of the document of a list element.
 fn list_item(bytes: &[u8], at: usize) -> Result<usize, Malformed> {
     if bytes[at] != ElementType::Document.byte() {
         return Err(Malformed {
             offset: at,
-            reason: "a reply holds something that is no document",
+            reason: "an item of a reply is not a document",
         });
     }
     Ok(at + 1 + key_len(bytes, at + 1)? + 1)
 }
 
-/// A reply of one buffer that this process made.
+/// Returns a reply that owns its buffer.
 pub(super) fn owned_reply(bytes: Vec<u8>) -> Reply {
     let len = bytes.len();
     Reply::new(Arc::new(bytes), 0..len, Framing::Concatenated)

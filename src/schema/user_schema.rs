@@ -1,4 +1,4 @@
-//! Schemas that users give: which Arrow types are accepted, and what kinds they stand for.
+//! Schemas from users: the accepted Arrow types, and their kinds.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,27 +9,26 @@ use super::extension::{
     extension_name, name_of, pymongoarrow_subtype, storage, ARROW_JSON, EXTENSIONS,
     PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY, UTC,
 };
-use super::shown::Shown;
+use super::representation::Represented;
 use super::table::Kind;
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::MAX_DEPTH;
 
-/// The columns of a given schema.
+/// Returns the columns of a user's schema.
 pub(super) fn from_fields(fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
-    Given { path: Vec::new() }.fields(fields)
+    UserSchemaParser { path: Vec::new() }.fields(fields)
 }
 
-/// A [`PYMONGOARROW_BINARY`] field that lost its metadata.
+/// The fault of a [`PYMONGOARROW_BINARY`] field without its metadata.
 pub const NO_SUBTYPE: &str =
-    "pymongoarrow.binary does not say its subtype: the extension's metadata must be subtype=N, as \
-                              PyMongoArrow writes it";
+    "pymongoarrow.binary has no subtype: set the extension's metadata to subtype=N, as PyMongoArrow does";
 
-/// Walks a given schema; `path` is where it stands, items of a list as `[0]`.
-struct Given {
+/// Walks a user's schema; `path` is the current path, with items of a list as `[0]`.
+struct UserSchemaParser {
     path: Path,
 }
 
-impl Given {
+impl UserSchemaParser {
     fn fields(&mut self, fields: &Fields) -> Result<Vec<(Arc<str>, Kind)>> {
         let mut names = HashSet::new();
         let mut kinds = Vec::with_capacity(fields.len());
@@ -37,7 +36,9 @@ impl Given {
             let name: Arc<str> = field.name().as_str().into();
             self.path.push(Step::Key(Arc::clone(&name)));
             if !names.insert(Arc::clone(&name)) {
-                return Err(self.refuse("this name occurs twice in the given schema".into()));
+                return Err(self.invalid(
+                    "two fields of the schema have this name: rename or remove one".into(),
+                ));
             }
             let kind = self.field(field)?;
             self.path.pop();
@@ -48,22 +49,23 @@ impl Given {
 
     fn field(&mut self, field: &Field) -> Result<Kind> {
         if !field.is_nullable() {
-            return Err(self.refuse(
-                "a given field must be nullable: any document may lack a key or hold null".into(),
+            return Err(self.invalid(
+                "a field of a schema must be nullable: any document may lack a key or hold null"
+                    .into(),
             ));
         }
         let kind = match extension_name(field) {
             Some(PYMONGOARROW_BINARY) => self.pymongoarrow_binary(field)?,
             Some(name) => self.extension(name, field.data_type())?,
-            None => self.plain(field.data_type())?,
+            None => self.arrow_type(field.data_type())?,
         };
         match field.metadata().get(ROUNDING_KEY).map(String::as_str) {
             None => Ok(kind),
             Some(ROUNDED) => kind.rounded().ok_or_else(|| {
-                self.refuse(format!("values are not rounded to {}", field.data_type()))
+                self.invalid(format!("values are not rounded to {}: only numbers and dates are", field.data_type()))
             }),
-            Some(other) => Err(self.refuse(format!(
-                "the metadata {ROUNDING_KEY:?} of a given field is {ROUNDED:?} or absent, got {other:?}"
+            Some(other) => Err(self.invalid(format!(
+                "the metadata {ROUNDING_KEY:?} of a field must be {ROUNDED:?} or absent, got {other:?}"
             ))),
         }
     }
@@ -71,7 +73,7 @@ impl Given {
     fn extension(&self, name: &str, found: &DataType) -> Result<Kind> {
         use DataType::{LargeUtf8, Utf8, Utf8View};
         if name == ARROW_JSON && matches!(found, Utf8 | LargeUtf8 | Utf8View) {
-            return Ok(Kind::Shown(Shown::Mixed(found.clone())));
+            return Ok(Kind::Represented(Represented::Mixed(found.clone())));
         }
         let known = EXTENSIONS.iter().find(|kind| name_of(kind) == Some(name));
         let Some(kind) = known else {
@@ -86,7 +88,7 @@ impl Given {
         Ok(kind.clone())
     }
 
-    /// Subtype 0 is a binary column, any other one whose cells keep their subtypes.
+    /// Returns the kind of PyMongoArrow's binary: a binary column for subtype 0, a column of subtypes for all others.
     fn pymongoarrow_binary(&self, field: &Field) -> Result<Kind> {
         if field.data_type() != &DataType::Binary {
             return Err(self.unsupported(&format!(
@@ -97,11 +99,11 @@ impl Given {
         match pymongoarrow_subtype(field) {
             Some(0) => Ok(Kind::Binary),
             Some(_) => Ok(Kind::Subtyped),
-            None => Err(self.refuse(NO_SUBTYPE.into())),
+            None => Err(self.invalid(NO_SUBTYPE.into())),
         }
     }
 
-    fn plain(&mut self, found: &DataType) -> Result<Kind> {
+    fn arrow_type(&mut self, found: &DataType) -> Result<Kind> {
         Ok(match found {
             DataType::Null => Kind::Null,
             DataType::Float64 => Kind::Double,
@@ -117,18 +119,18 @@ impl Given {
             DataType::Struct(fields) if !fields.is_empty() && self.path.len() < MAX_DEPTH => {
                 Kind::Document(self.fields(fields)?)
             }
-            DataType::List(item) => Kind::List(self.below(item)?),
-            DataType::LargeList(item) => Kind::LargeList(self.below(item)?),
-            DataType::FixedSizeList(item, size) => Kind::FixedSizeList(self.below(item)?, *size),
+            DataType::List(item) => Kind::List(self.item_kind(item)?),
+            DataType::LargeList(item) => Kind::LargeList(self.item_kind(item)?),
+            DataType::FixedSizeList(item, size) => Kind::FixedSizeList(self.item_kind(item)?, *size),
             DataType::Map(entries, _) => match entries.data_type() {
                 DataType::Struct(parts)
                     if parts.len() == 2 && parts[0].data_type() == &DataType::Utf8 =>
                 {
-                    Kind::Map(self.below(&parts[1])?)
+                    Kind::Map(self.item_kind(&parts[1])?)
                 }
                 _ => return Err(self.unsupported("a map whose keys are not utf8")),
             },
-            plain if converted(plain) => Kind::Plain(plain.clone()),
+            data_type if is_convertible(data_type) => Kind::ArrowOnly(data_type.clone()),
             DataType::Dictionary(..) => {
                 return Err(self.unsupported(&format!(
                     "{found}: dictionaries hold strings, behind indexes of 32 or 64 bits (smaller ones could \
@@ -139,10 +141,10 @@ impl Given {
         })
     }
 
-    /// The kind of the items of a list, or the values of a map.
-    fn below(&mut self, item: &Field) -> Result<Box<Kind>> {
+    /// Returns the kind of the items of a list, or of the values of a map.
+    fn item_kind(&mut self, item: &Field) -> Result<Box<Kind>> {
         if self.path.len() >= MAX_DEPTH {
-            return Err(self.refuse("this schema is nested too deep".into()));
+            return Err(self.invalid("the schema nests deeper than 200 levels".into()));
         }
         self.path.push(Step::Index(0));
         let kind = self.field(item)?;
@@ -151,8 +153,8 @@ impl Given {
     }
 
     fn unsupported(&self, what: &str) -> Error {
-        self.refuse(format!(
-            "a given schema cannot hold {what}; accepted are null, bool, all integers, float32, float64, decimal32, \
+        self.invalid(format!(
+            "a schema cannot hold {what}; the accepted types are null, bool, all integers, float32, float64, decimal32, \
              decimal64, decimal128, strings and binary (also large, view and fixed-size; fixed_size_binary(12) is an \
              ObjectId), dictionaries of strings, date32, date64, timestamps, structs with fields, lists (also large \
              and fixed-size), maps with utf8 keys, arrow.uuid, arrow.json, and the pymongoarrow.* and data_bridge.* \
@@ -160,7 +162,7 @@ impl Given {
         ))
     }
 
-    fn refuse(&self, text: String) -> Error {
+    fn invalid(&self, text: String) -> Error {
         Error::new(ErrorKind::InvalidArgument(text)).at(Location {
             path: self.path.clone(),
             ..Location::default()
@@ -169,24 +171,25 @@ impl Given {
 }
 
 impl Kind {
-    /// The same type for values that may be rounded; nothing where there is no order to round in.
+    /// Returns the kind for rounded values; `None` for types without an order to round in.
     pub(super) fn rounded(&self) -> Option<Kind> {
         use DataType::*;
         match self {
             Kind::Double | Kind::Int32 | Kind::Int64 | Kind::DateTime => {
                 Some(Kind::Rounded(storage(self)))
             }
-            Kind::Plain(
-                plain @ (Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 | Decimal32(..)
-                | Decimal64(..) | Decimal128(..) | Date32 | Date64 | Timestamp(..)),
-            ) => Some(Kind::Rounded(plain.clone())),
+            Kind::ArrowOnly(
+                data_type @ (Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32
+                | Decimal32(..) | Decimal64(..) | Decimal128(..) | Date32 | Date64
+                | Timestamp(..)),
+            ) => Some(Kind::Rounded(data_type.clone())),
             _ => None,
         }
     }
 }
 
-/// Types that values are converted to, when that is exact: no column is found in these.
-fn converted(to: &DataType) -> bool {
+/// Returns whether values convert to this type, although no BSON type maps to it.
+fn is_convertible(to: &DataType) -> bool {
     use DataType::*;
     match to {
         Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 => true,
@@ -201,7 +204,7 @@ fn converted(to: &DataType) -> bool {
     }
 }
 
-/// The same type but for nullability and metadata of a struct's parts.
+/// Returns whether two types are equal, except for nullability and metadata of a struct's fields.
 fn same_storage(wanted: &DataType, found: &DataType) -> bool {
     match (wanted, found) {
         (DataType::Struct(wanted), DataType::Struct(found)) => {
@@ -224,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_survives_its_field() {
+    fn every_kind_round_trips_through_its_field() {
         let mut kinds = EXTENSIONS.to_vec();
         kinds.extend([
             Kind::Null,
@@ -238,13 +241,13 @@ mod tests {
             Kind::LargeList(Box::new(Kind::Int32)),
             Kind::FixedSizeList(Box::new(Kind::Uuid), 2),
             Kind::Map(Box::new(Kind::Mixed)),
-            Kind::Plain(DataType::UInt64),
+            Kind::ArrowOnly(DataType::UInt64),
             Kind::Rounded(DataType::Int64),
             Kind::Rounded(DataType::Decimal128(10, -2)),
             Kind::Rounded(DataType::Date32),
-            Kind::Shown(Shown::Mixed(DataType::LargeUtf8)),
-            Kind::Plain(DataType::Decimal128(10, -2)),
-            Kind::Plain(DataType::Timestamp(TimeUnit::Nanosecond, None)),
+            Kind::Represented(Represented::Mixed(DataType::LargeUtf8)),
+            Kind::ArrowOnly(DataType::Decimal128(10, -2)),
+            Kind::ArrowOnly(DataType::Timestamp(TimeUnit::Nanosecond, None)),
         ]);
         for kind in kinds.clone() {
             kinds.push(Kind::List(Box::new(kind.clone())));
@@ -260,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_named_by_path() {
+    fn errors_name_the_path() {
         let item = Field::new("element", DataType::Float16, true);
         let list = Field::new("b", DataType::List(Arc::new(item)), true);
         let outer = Field::new("a", DataType::Struct(vec![list].into()), true);
@@ -277,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_has_an_order_is_rounded() {
+    fn only_ordered_types_are_rounded() {
         let refused = |kind: DataType, value: &str| {
             let metadata = HashMap::from([(ROUNDING_KEY.into(), value.into())]);
             let field = Field::new("x", kind, true).with_metadata(metadata);

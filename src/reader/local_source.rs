@@ -6,17 +6,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cut::owned_reply;
 use super::reply::{Arrival, Framing, Reply, Source};
+use super::split::owned_reply;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Replies that are there already.
+/// Replies that are already in memory.
 pub struct ReplySource {
     replies: std::vec::IntoIter<Reply>,
 }
 
 impl ReplySource {
-    /// Hands out `replies` in order.
+    /// Returns a source of `replies` in order.
     pub fn new(replies: Vec<Reply>) -> Self {
         ReplySource {
             replies: replies.into_iter(),
@@ -30,17 +30,17 @@ impl Source for ReplySource {
     }
 }
 
-/// How much of a file or buffer is handed on at a time, in bytes.
+/// Bytes of a file or buffer in one reply.
 const BLOCK: usize = 8 << 20;
 
-/// Documents one after the other in memory, handed on a block at a time.
+/// Concatenated documents in memory, returned in blocks.
 pub struct BytesSource {
     bytes: Arc<dyn AsRef<[u8]> + Send + Sync>,
     at: usize,
 }
 
 impl BytesSource {
-    /// The documents in `bytes`.
+    /// Returns a source of the documents in `bytes`.
     pub fn new(bytes: Arc<dyn AsRef<[u8]> + Send + Sync>) -> Self {
         BytesSource { bytes, at: 0 }
     }
@@ -54,7 +54,7 @@ impl Source for BytesSource {
         }
         let mut len = whole_documents(&rest[..rest.len().min(BLOCK)]);
         if len == 0 {
-            // A document larger than a block, or one that is not whole.
+            // A document larger than a block, or an incomplete one.
             let claimed = crate::raw::array(rest, 0).map_or(0, i32::from_le_bytes);
             len = rest.len().min(claimed.max(0) as usize);
             len = if len == 0 { rest.len() } else { len };
@@ -70,10 +70,10 @@ impl Source for BytesSource {
     }
 }
 
-/// Documents one after the other in a file, such as one that mongodump wrote; read a block at a time.
+/// Concatenated documents in a file, such as a file of mongodump; read in blocks.
 pub struct FileSource {
     file: Option<File>,
-    /// The start of a document whose end has not been read yet.
+    /// The start of a document whose end is not read yet.
     rest: Vec<u8>,
 }
 
@@ -81,7 +81,7 @@ impl FileSource {
     /// Opens `path`.
     ///
     /// # Errors
-    /// When it cannot be opened.
+    /// When the file cannot be opened.
     pub fn open(path: &Path) -> Result<Self> {
         let file = File::open(path).map_err(|error| io(path.display(), &error))?;
         Ok(FileSource {
@@ -90,7 +90,7 @@ impl FileSource {
         })
     }
 
-    /// The next whole documents; at the end of the file whatever is left, whole or not.
+    /// Reads the next complete documents; at the end of the file, all remaining bytes.
     fn block(&mut self, file: &mut File) -> Result<Vec<u8>> {
         let mut bytes = std::mem::take(&mut self.rest);
         loop {
@@ -110,7 +110,8 @@ impl FileSource {
     }
 }
 
-/// Bytes up to the end of the last document that is there whole. A length that cannot be is left to the decoder.
+/// Returns the end of the last complete document. Impossible lengths are passed on to the decoder, which reports
+/// them.
 fn whole_documents(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some(len) = crate::raw::array(bytes, at).map(i32::from_le_bytes) {

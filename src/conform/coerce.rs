@@ -1,12 +1,13 @@
-//! Which value fits which type, and as what. The columns and the search for conflicts both ask here.
+//! Coercion rules: the accepted values of each type, and their converted form. Column conversion and the conflict
+//! search share these rules.
 
+use super::arrow_only;
 use super::convert::Rounding;
-use super::plain;
 use crate::chunk::Cell;
 use crate::schema::{double_to_int, int_to_double, Kind};
 
-/// Whether a value can stand in a column of `kind`; of documents and lists, not what they hold.
-pub(super) fn fits(kind: &Kind, cell: &Cell<'_>) -> bool {
+/// Returns whether a column of `kind` accepts a value; the contents of documents and lists are not checked.
+pub(super) fn can_coerce(kind: &Kind, cell: &Cell<'_>) -> bool {
     match (kind, cell) {
         (_, Cell::Null) | (Kind::Mixed, _) => true,
         (Kind::Null, _) => false,
@@ -16,9 +17,9 @@ pub(super) fn fits(kind: &Kind, cell: &Cell<'_>) -> bool {
             Cell::List(list) => list.items().count() == *size as usize,
             _ => false,
         },
-        (Kind::Plain(to), cell) => plain::fits(to, cell, Rounding::Refused),
-        (Kind::Rounded(to), cell) => plain::fits(to, cell, Rounding::Allowed),
-        (Kind::Shown(shown), cell) => fits(&shown.base(), cell),
+        (Kind::ArrowOnly(to), cell) => arrow_only::can_convert(to, cell, Rounding::Refused),
+        (Kind::Rounded(to), cell) => arrow_only::can_convert(to, cell, Rounding::Allowed),
+        (Kind::Represented(represented), cell) => can_coerce(&represented.base(), cell),
         (Kind::Double, cell) => double(cell).is_some(),
         (Kind::Int32, cell) => int32(cell).is_some(),
         (Kind::Int64, cell) => int64(cell).is_some(),
