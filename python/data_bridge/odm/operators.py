@@ -13,7 +13,7 @@ from bson.regex import Regex
 
 from ..errors import InvalidQuery
 from .filters import trust
-from .filters.expressions import Expression, FieldPath, all_of, as_filter, made, roots_of
+from .filters.expressions import Expression, FieldPath, all_of, as_filter, key_of, made, operand_of, root_of, roots_of
 from .filters.lookup import check_items
 from .filters.updates import (
     AddToSet,
@@ -129,7 +129,7 @@ def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str 
     condition = {"$regex": _is(str, pattern)}
     if options:
         condition["$options"] = _is(str, options)
-    return made({_path(field)._key: condition}, [_path(field)._root])
+    return made({key_of(_path(field)): condition}, [root_of(_path(field))])
 
 
 def ElemMatch(field: Any, *filters: Any) -> Expression:
@@ -233,13 +233,13 @@ def _path(field: Any) -> FieldPath:
 
 
 def _condition(field: Any, operator: str, value: Any) -> Expression:
-    return made({_path(field)._key: {operator: value}}, [_path(field)._root])
+    return made({key_of(_path(field)): {operator: value}}, [root_of(_path(field))])
 
 
 def _several(field: Any, operator: str, values: Iterable[Any]) -> Expression:
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise TypeError(f"{operator} takes a list of values, got {type(values).__name__}")
-    operands = [_path(field)._operand(value) for value in values]
+    operands = [operand_of(_path(field), value) for value in values]
     for operand in operands:
         # `$elemMatch` in `$all` and patterns in `$in` are conditions, not values.
         if isinstance(operand, Mapping) and any(str(key).startswith("$") for key in operand):

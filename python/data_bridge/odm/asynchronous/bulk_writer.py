@@ -18,6 +18,7 @@ from ..models.diff import difference
 from ..models.hooks import Event, hooks_of
 from ..models.registration import check_instance, collection_of
 from ..models.write_requests import assign_id, guarded, id_of, update_of
+from ..queries.query_base import spec_of
 from .outcome import maybe_await
 
 _MANY = {name: name for name in ("session", "collation", "hint")}
@@ -48,7 +49,7 @@ class AsyncBulkWriter:
         def request(_: list[Any]) -> Request:
             assign_id(instance)
             change = insertion(instance)
-            return Request(InsertOne(change.document), change, True)
+            return Request(InsertOne(change.document), {}, change.document, change, True)
 
         self._add(Event.INSERT, instance, request)
 
@@ -60,7 +61,7 @@ class AsyncBulkWriter:
             if not change.update:
                 return None
             operation = UpdateOne(change.filter, change.update, not state.is_stored(instance))
-            return Request(operation, change, state.is_whole(instance))
+            return Request(operation, change.filter, change.update, change, state.is_whole(instance))
 
         self._check(instance)
         id_of(instance)
@@ -71,7 +72,8 @@ class AsyncBulkWriter:
 
         def request(_: list[Any]) -> Request:
             change = replacement(instance, overwrite)
-            return Request(ReplaceOne(change.filter, change.document), change, True)
+            operation = ReplaceOne(change.filter, change.document)
+            return Request(operation, change.filter, change.document, change, True)
 
         self._add(Event.REPLACE, instance, request)
 
@@ -79,7 +81,7 @@ class AsyncBulkWriter:
         """As the instance's `delete`."""
         self._check(instance)
         found_by = {"_id": id_of(instance)}
-        self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by)))
+        self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by), found_by, {}))
 
     def update(self, instance: Any, *updates: Any) -> None:
         """Update operators on an instance's document; the instance is not read again."""
@@ -89,19 +91,21 @@ class AsyncBulkWriter:
         found_by = guarded(instance)
 
         def request(by_hooks: list[Any]) -> Request:
-            return Request(UpdateOne(found_by, update_of(self._model, [*updates, *by_hooks])))
+            update = update_of(self._model, [*updates, *by_hooks])
+            return Request(UpdateOne(found_by, update), found_by, update)
 
         self._add(Event.UPDATE, instance, request)
 
     def update_many(self, query: Any, *updates: Any) -> None:
         """Update operators on all documents that a query of the model matches."""
-        options = query._options("update_many()", _MANY)
-        if query._collection != collection_of(self._model):
+        spec = spec_of(query)
+        options = spec.options_for("update_many()", _MANY)
+        if spec.collection != collection_of(self._model):
             raise TypeError(f"a bulk writer of {self._model.__name__} takes queries of its collection only")
         if options.pop("session", self._session) is not self._session:
             raise InvalidQuery("update_many() takes no session of a query: give it to bulk_writer()")
-        operation = UpdateMany(query.get_filter_query(), update_of(query._model, updates), **options)
-        self._queued.append((None, None, lambda _: Request(operation)))
+        operation = UpdateMany(spec.filter, update_of(spec.model, updates), **options)
+        self._queued.append((None, None, lambda _: Request(operation, {}, {})))
 
     def _check(self, instance: Any) -> None:
         check_instance(self._model, instance, f"a bulk writer of {self._model.__name__}")

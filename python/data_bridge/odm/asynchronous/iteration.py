@@ -20,11 +20,11 @@ class AsyncIteration(ModelQueryBase[T]):
 
     def __aiter__(self) -> AsyncIterator[T]:
         """Run the query; instances as they come, in bounded memory. As iteration over an `AsyncQuery`."""
-        instances: AsyncIterator[T] = self._documents._iterate(self._maker)
-        if not self._asked.fetch_links:
+        instances: AsyncIterator[T] = self._spec.document_query._iterate(self._spec.maker)
+        if not self._spec.fetch_links:
             return instances
         bound = LoopBound()
-        return bound.iterator(_linked(bound, instances, lambda block: fetch_links(self, block)))
+        return bound.iterator(_linked(bound, instances, lambda block: fetch_links(self._spec, block)))
 
     if not TYPE_CHECKING:
         # For type checkers there is none, so that they report what this refuses.

@@ -8,23 +8,22 @@ from typing import Any
 
 from ..converters.containers import ListPlan
 from ..errors import ValidationError
+from ..filters.expressions import key_of, plan_at
 from ..models import instance_state as state
-from ..models.link import BackLink, Link, _restored
+from ..models.link import BackLink, Link, restored, set_document
 from ..models.model import models_in
-from ..queries.query_base import ModelQueryBase
-from ..queries.query_spec import FOLLOWED
+from ..queries.query_options import FOLLOWED
+from ..queries.query_spec import QuerySpec
 
 IDS_AT_A_TIME = 100_000
 """Ids in one `$in`: a command is 16 MB at most."""
 
 
-async def fetch_links(
-    query: ModelQueryBase[Any], instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})
-) -> None:
+async def fetch_links(spec: QuerySpec, instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Read the documents that links of `instances` refer to, where the query says so; `given` replaces its options."""
-    if query._asked.fetch_links:
-        options = {name: value for name, value in {**query._asked.options, **given}.items() if name in FOLLOWED}
-        await fetch(instances, options, query._elsewhere)
+    if spec.fetch_links:
+        options = {name: value for name, value in {**spec.options, **given}.items() if name in FOLLOWED}
+        await fetch(instances, options, spec.elsewhere)
 
 
 async def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = None) -> None:
@@ -46,7 +45,7 @@ def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[
     for field in () if info is None else info.fields.values():
         if field.plan.links is not None:
             # What is embedded has no `_id` that others could link to.
-            if instance._is_collection or not field.plan.virtual:
+            if type(instance).__odm__.is_collection or not field.plan.virtual:
                 found.setdefault(id(field), (field, []))[1].append(instance)
         elif _leads(field, leading):
             for embedded in models_in(_value(instance, field)):
@@ -86,16 +85,16 @@ async def _fetch_forward(field: Any, target: Any, instances: list[Any], options:
     found = await _find(target, ["_id"], [_stored_id(target, link.id) for link in links], options)
     by_id = {_key(each.id): each for each in found}
     for link in links:
-        link._resolved(by_id.get(_key(link.id)))
+        set_document(link, by_id.get(_key(link.id)))
 
 
 async def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
     plan = field.plan.links
     original = target.__odm__.path(plan.original)
-    if original._plan.links is None or original._plan.virtual or original._plan.keyed:
+    if plan_at(original).links is None or plan_at(original).virtual or plan_at(original).keyed:
         raise TypeError(f"{field.path!r}: {original!r} is no Link")
     # A link is a DBRef; other programs store the bare _id.
-    keys = [f"{original._key}.$id", original._key]
+    keys = [f"{key_of(original)}.$id", key_of(original)]
     ids = [_stored_id(type(each), each.id) for each in instances]
     found = await _find(target, keys, ids, options)
     by_id: dict[Any, list[Any]] = {}
@@ -105,7 +104,7 @@ async def _fetch_back(field: Any, target: Any, instances: list[Any], options: Ma
             by_id.setdefault(_key(link.id), []).append(each)
     several = isinstance(field.plan, ListPlan)
     for instance in instances:
-        back = [_restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
+        back = [restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
         state.keep(instance, field.name, back if several else (back[0] if back else None))
 
 

@@ -9,11 +9,11 @@ from ...errors import InvalidQuery
 from ..converters.conversions import DecimalPlan
 from ..converters.converter import ScalarPlan
 from ..errors import ValidationError
+from ..filters.expressions import key_of, plan_at
 from ..filters.lookup import resolve
-from ..models.model import raise_all
-from ..queries.folding import check_numbers, folded
-from ..queries.query_base import number
-from ..queries.query_spec import COUNTED, FOLDED
+from ..models.model import faults_of, raise_all
+from ..queries.folding import check_numbers, folded, number
+from ..queries.query_options import COUNTED, FOLDED
 from . import query_writes
 from .iteration import AsyncIteration
 from .links import fetch_links
@@ -46,22 +46,22 @@ class AsyncModelQuery(AsyncIteration[T]):
     def project(self, view: Iterable[Any] | Mapping[str, Any]) -> AsyncModelQuery[StoredDocument]: ...
     def project(self, view: Any) -> AsyncModelQuery[Any]:
         """Read other keys: those of a model, which instances are then of, or fields, for plain Documents."""
-        return self._with(**self._projected(view))
+        return AsyncModelQuery(self._spec.projected(view))
 
     async def to_list(self) -> list[T]:
         """Run the query; all instances."""
-        instances: list[T] = await self._documents._list(self._maker)
-        await fetch_links(self, instances)
+        instances: list[T] = await self._spec.document_query._list(self._spec.maker)
+        await fetch_links(self._spec, instances)
         return instances
 
     async def first_or_none(self) -> T | None:
         """Run the query for its first document only."""
-        document = await self._documents.first()
+        document = await self._spec.document_query.first()
         if document is None:
             return None
-        maker = self._maker
+        maker = self._spec.maker
         instance: T = document if maker is None else maker.instance(document)
-        await fetch_links(self, [instance])
+        await fetch_links(self._spec, [instance])
         return instance
 
     async def validate(self) -> list[T]:
@@ -72,8 +72,8 @@ class AsyncModelQuery(AsyncIteration[T]):
         ValidationError
             When values do not fit; all of them, each with `_id` and path, are in `errors`.
         """
-        result = await self._documents.read()
-        maker = self._maker
+        result = await self._spec.document_query.read()
+        maker = self._spec.maker
         if maker is None:
             raise InvalidQuery("validate() needs a model: a projection on keys gives plain documents")
         instances: list[Any] = result._data.instances(maker)
@@ -84,35 +84,37 @@ class AsyncModelQuery(AsyncIteration[T]):
                 doubtful.update(result._data.unproven(field.slot))
         errors: list[ValidationError] = []
         for position in sorted(doubtful):
-            errors.extend(instances[position]._faults())
+            errors.extend(faults_of(instances[position]))
         raise_all(errors)
-        await fetch_links(self, instances)
+        await fetch_links(self._spec, instances)
         return instances
 
     async def count(self) -> int:
         """Count the documents that match; skip and limit apply."""
         # Order, projections and links are of no consequence to the number.
-        options = self._options("count()", COUNTED, "sort", "skip", "limit", "project", "fetch_links")
-        if self._asked.skip:
-            options["skip"] = self._asked.skip
-        if self._asked.limit:
-            options["limit"] = self._asked.limit
-        counted: int = await self._counted.count_documents(self._filter, **options)
+        options = self._spec.options_for("count()", COUNTED, "sort", "skip", "limit", "project", "fetch_links")
+        if self._spec.skip:
+            options["skip"] = self._spec.skip
+        if self._spec.limit:
+            options["limit"] = self._spec.limit
+        counted: int = await self._spec.count_collection.count_documents(self._spec.filter, **options)
         return counted
 
     async def exists(self) -> bool:
         """Return whether any document matches."""
-        document = await self._collection.find(
-            self._filter, {"_id": 1}, self._asked.skip, **self._asked.options
+        document = await self._spec.collection.find(
+            self._spec.filter, {"_id": 1}, self._spec.skip, **self._spec.options
         ).first()
         return document is not None
 
     async def distinct(self, field: Any) -> list[Any]:
         """The different values of a field, or of the items of a list."""
-        found = resolve(self._model, field)
-        values = await self._counted.distinct(found._key, self._filter, **self._options("distinct()", COUNTED))
-        plan = found._plan if found._plan.item is None or found._plan.keyed else found._plan.item
-        return [self._loaded(plan, value) for value in values]
+        found = resolve(self._spec.model, field)
+        options = self._spec.options_for("distinct()", COUNTED)
+        values = await self._spec.count_collection.distinct(key_of(found), self._spec.filter, **options)
+        plan = plan_at(found)
+        item = plan if plan.item is None or plan.keyed else plan.item
+        return [self._spec.loaded(item, value) for value in values]
 
     def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
         """A pipeline over the documents that the query selects: a data_bridge AsyncQuery of plain Documents and tables.
@@ -120,7 +122,7 @@ class AsyncModelQuery(AsyncIteration[T]):
         The query's filter, sort, skip and limit come before the stages of the pipeline. Options are those of
         `Collection.aggregate`, and replace the query's.
         """
-        query: AsyncQuery = self._aggregate(pipeline, options)
+        query: AsyncQuery = self._spec.aggregate(pipeline, options)
         return query
 
     async def sum(self, field: Any) -> Any:
@@ -140,30 +142,30 @@ class AsyncModelQuery(AsyncIteration[T]):
         return await self._folded("$max", field)
 
     async def _folded(self, operator: str, field: Any) -> Any:
-        found, what = resolve(self._model, field), f"{operator[1:]}()"
-        options = self._options(what, FOLDED, "sort", "skip", "limit")
+        found, what = resolve(self._spec.model, field), f"{operator[1:]}()"
+        options = self._spec.options_for(what, FOLDED, "sort", "skip", "limit")
         if operator in ("$sum", "$avg"):
             check_numbers(what, found)
         stages, plan = folded(operator, found)
-        document = await self._collection.aggregate(self._pipeline(stages), **options).first()
+        document = await self._spec.collection.aggregate(self._spec.pipeline(stages), **options).first()
         if document is None:
             return None
         value = document["value"]
         # A mean of ints is no int, a sum of some choices none of them.
         if operator == "$avg" or (operator == "$sum" and not isinstance(plan, (ScalarPlan, DecimalPlan))):
             return number(value)
-        return self._loaded(plan, value)
+        return self._spec.loaded(plan, value)
 
     async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan of the query itself, not of the queries for links. As `AsyncQuery.explain`."""
-        plan: dict[str, Any] = await self._documents.explain(verbosity)
+        plan: dict[str, Any] = await self._spec.document_query.explain(verbosity)
         return plan
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------
 
     def to_query(self) -> AsyncQuery:
         """The data_bridge AsyncQuery below: plain Documents, tables, streams."""
-        query: AsyncQuery = self._native
+        query: AsyncQuery = self._spec.table_query
         return query
 
     async def read(self) -> Result:
@@ -192,7 +194,7 @@ class AsyncModelQuery(AsyncIteration[T]):
     async def to_models(self, model: Any) -> list[Any]: ...
     async def to_models(self, model: Any) -> list[Any]:
         """As `AsyncQuery.to_models`: objects of another class, made of whole documents."""
-        models: list[Any] = await self._for_models.to_models(model)
+        models: list[Any] = await self._spec.object_query.to_models(model)
         return models
 
     def stream(self, **arguments: Any) -> AsyncStream:
@@ -203,11 +205,11 @@ class AsyncModelQuery(AsyncIteration[T]):
 
     async def update(self, *updates: Any) -> UpdateResult:
         """Update all documents that match: `Set({User.age: 5})`, other operators, mappings."""
-        return await query_writes.update(self, updates, many=True)
+        return await query_writes.update(self._spec, updates, many=True)
 
     async def update_one(self, *updates: Any) -> UpdateResult:
         """Update one document that matches."""
-        return await query_writes.update(self, updates, many=False)
+        return await query_writes.update(self._spec, updates, many=False)
 
     async def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
         """Update one document that matches, or insert `on_insert` as it is where none does.
@@ -215,15 +217,15 @@ class AsyncModelQuery(AsyncIteration[T]):
         Of two who insert at the same time the second updates what the first inserted, given a unique index on what the
         filter asks for.
         """
-        return await query_writes.upsert(self, updates, on_insert)
+        return await query_writes.upsert(self._spec, updates, on_insert)
 
     async def delete(self) -> DeleteResult:
         """Delete all documents that match; all there are where the query has no condition."""
-        return await query_writes.delete(self, many=True)
+        return await query_writes.delete(self._spec, many=True)
 
     async def delete_one(self) -> DeleteResult:
         """Delete one document that matches."""
-        return await query_writes.delete(self, many=False)
+        return await query_writes.delete(self._spec, many=False)
 
     async def find_one_and_update(self, *updates: Any, **options: Any) -> T | None:
         """Update the first document that matches, in the order of `sort`, and return it as it was.
@@ -233,7 +235,7 @@ class AsyncModelQuery(AsyncIteration[T]):
         options
             As for `Collection.find_one_and_update`: return_document, upsert, array_filters, ...
         """
-        instance: T | None = await query_writes.find_one_and(self, "update", updates, options)
+        instance: T | None = await query_writes.find_one_and(self._spec, "update", updates, options)
         return instance
 
     async def find_one_and_replace(self, replacement: T, *, overwrite: bool = False, **options: Any) -> T | None:
@@ -244,10 +246,10 @@ class AsyncModelQuery(AsyncIteration[T]):
         PartlyRead
             When `replacement` was read for its declared fields only, and `overwrite` is not given. As `replace`.
         """
-        instance: T | None = await query_writes.find_one_and(self, "replace", replacement, options, overwrite)
+        instance: T | None = await query_writes.find_one_and(self._spec, "replace", replacement, options, overwrite)
         return instance
 
     async def find_one_and_delete(self, **options: Any) -> T | None:
         """Delete the first document that matches, and return it."""
-        instance: T | None = await query_writes.find_one_and(self, "delete", None, options)
+        instance: T | None = await query_writes.find_one_and(self._spec, "delete", None, options)
         return instance

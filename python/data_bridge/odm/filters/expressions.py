@@ -94,7 +94,7 @@ def made(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expres
 
 
 def roots_of(*filters: Any) -> frozenset[FieldPath]:
-    """The fields of a model that filters are about, as far as they are expressions."""
+    """Return the fields of a model that the expressions among filters are about."""
     roots: frozenset[FieldPath] = frozenset()
     return roots.union(*(each._roots for each in filters if isinstance(each, Expression)))
 
@@ -232,6 +232,69 @@ class FieldPath:
 
     def __repr__(self) -> str:
         return self._label
+
+
+# The interface of paths for other modules: a FieldPath has no public names, because these are the fields below it.
+
+
+def key_of(field: FieldPath) -> str:
+    """Return the dotted key in stored documents.
+
+    Raises
+    ------
+    InvalidQuery
+        For a BackLink, which is not stored.
+    """
+    return field._key
+
+
+def plan_at(field: FieldPath) -> Plan:
+    """Return the plan of the values of a field."""
+    return field._plan
+
+
+def root_of(field: FieldPath) -> FieldPath:
+    """Return the field of the model that a path starts with."""
+    return field._root
+
+
+def root_of_sort(sort: Sort) -> FieldPath | None:
+    """Return the field of the model that a sort starts with; None for one that was made of a key."""
+    return sort._root
+
+
+def declaration_of(root: FieldPath) -> Any:
+    """Return the declared field, a FieldInfo, of the path that is its root."""
+    return root._source
+
+
+def steps_of(field: FieldPath) -> list[FieldPath]:
+    """Return the field of the model and the paths below it, down to this one."""
+    steps = [field]
+    while (parent := steps[0]._parent) is not None:
+        steps.insert(0, parent)
+    return steps
+
+
+def step_of(field: FieldPath) -> int | str:
+    """Return the last step of a path: a key, or a position in a list."""
+    return field._step
+
+
+def path_below(field: FieldPath, name: str) -> FieldPath:
+    """Return the path below a field, by the name of a declared field or by a stored key."""
+    return field._named(name)
+
+
+def operand_of(field: FieldPath, value: Any) -> Any:
+    """Return a value of a condition on a field, as it is stored.
+
+    Raises
+    ------
+    InvalidQuery
+        For a value that does not fit the field.
+    """
+    return field._operand(value)
 
 
 def path(field: Any) -> Any:

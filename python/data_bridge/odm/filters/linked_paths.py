@@ -13,7 +13,7 @@ from ..converters.containers import DictPlan, EmbeddedPlan, ListPlan, TuplePlan
 from ..converters.converter import NonePlan, Plan, in_linked, not_stored
 from ..converters.unions import UnionPlan
 from ..filters import trust
-from ..filters.expressions import Expression, as_filter, made
+from ..filters.expressions import Expression, as_filter, made, roots_of
 
 _LOGICAL = ("$and", "$or", "$nor")
 _ID = ("id", "_id")
@@ -69,7 +69,7 @@ def condition(model: Any, filter: Any) -> Any:
     """
     if isinstance(filter, Expression):
         document = _filter(model, filter.document, ())
-        return filter if document is filter.document else made(document, filter._roots)
+        return filter if document is filter.document else made(document, roots_of(filter))
     # An expression, as it is checked: queries look at mappings again with each chained call.
     return made(_filter(model, as_filter(filter), ())) if isinstance(filter, Mapping) else filter
 

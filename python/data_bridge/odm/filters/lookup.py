@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import InvalidQuery
 from ..errors import describe
-from .expressions import FieldPath, Sort
+from .expressions import FieldPath, Sort, declaration_of, key_of, path_below, plan_at, root_of, root_of_sort
 
 
 def check_fields(model: Any, roots: Iterable[FieldPath]) -> None:
@@ -19,7 +19,7 @@ def check_fields(model: Any, roots: Iterable[FieldPath]) -> None:
         For a field that neither the model nor a class below it declares, and for one of another collection's model.
     """
     for root in roots:
-        if not _has(model, root._source):
+        if not _has(model, declaration_of(root)):
             raise InvalidQuery(f"{root!r} is no field of {model.__name__}")
 
 
@@ -31,10 +31,10 @@ def check_items(field: FieldPath, roots: Iterable[FieldPath]) -> None:
     InvalidQuery
         As `check_fields`; `User.items.name` is a field of users, `Item.name` one of items.
     """
-    models = field._plan.models()
+    models = plan_at(field).models()
     for root in () if models is None else roots:
-        if not any(_has(model, root._source) for model in models or ()):
-            names = " or ".join(model.__name__ for model in models or ()) or field._plan.name
+        if not any(_has(model, declaration_of(root)) for model in models or ()):
+            names = " or ".join(model.__name__ for model in models or ()) or plan_at(field).name
             raise InvalidQuery(f"{root!r} is no field of the items of {field!r} ({names})")
 
 
@@ -45,7 +45,7 @@ def _has(model: Any, field: Any) -> bool:
     if not any(each is not None and each.key == field.key for each in there):
         return False
     # Embedded models may be views of the model's documents.
-    related = not other.cls._is_collection or issubclass(model, other.cls) or issubclass(other.cls, model)
+    related = not other.is_collection or issubclass(model, other.cls) or issubclass(other.cls, model)
     return related or bool(other.settings.name == info.settings.name)
 
 
@@ -62,21 +62,21 @@ def resolve(model: Any, field: Any) -> FieldPath:
         For a field of another model.
     """
     if isinstance(field, FieldPath):
-        check_fields(model, [field._root])
+        check_fields(model, [root_of(field)])
         return field
     if not isinstance(field, str):
         raise TypeError(f"a field must be given as {model.__name__}.name or by its name, got {describe(field)}")
     first, *rest = field.split(".")
-    found = model.__odm__.path(first)
+    found: FieldPath = model.__odm__.path(first)
     for step in rest:
-        plan = found._plan
+        plan = plan_at(found)
         if step.isdigit() and not plan.keyed:
             found = found[int(step)]
         elif plan.keyed or plan.free:
             found = found[step]
         else:
-            found = found._named(step)
-    return found  # type: ignore[no-any-return]
+            found = path_below(found, step)
+    return found
 
 
 def sort_keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, int]]:
@@ -84,17 +84,18 @@ def sort_keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, int]]:
     result: list[tuple[str, int]] = []
     for key in keys:
         if isinstance(key, Sort):
-            if key._root is not None:
-                check_fields(model, [key._root])
-            result.append((resolve(model, key.key)._key if key._root is None else key.key, key.direction))
+            root = root_of_sort(key)
+            if root is not None:
+                check_fields(model, [root])
+            result.append((key_of(resolve(model, key.key)) if root is None else key.key, key.direction))
         elif isinstance(key, str) and key[:1] in ("-", "+"):
-            result.append((resolve(model, key[1:])._key, -1 if key[0] == "-" else 1))
+            result.append((key_of(resolve(model, key[1:])), -1 if key[0] == "-" else 1))
         elif isinstance(key, tuple) and len(key) == 2 and key[1] in (1, -1) and not isinstance(key[1], bool):
-            result.append((resolve(model, key[0])._key, key[1]))
+            result.append((key_of(resolve(model, key[0])), key[1]))
         elif isinstance(key, list):
             result.extend(sort_keys(model, key))
         else:
-            result.append((resolve(model, key)._key, 1))
+            result.append((key_of(resolve(model, key)), 1))
     if len({key for key, _ in result}) < len(result):
         raise InvalidQuery(f"a key to sort by is named twice: {', '.join(key for key, _ in result)}")
     return result

@@ -13,7 +13,7 @@ from ...errors import InvalidQuery
 from ..converters.converter import Plan
 from ..errors import Mismatch
 from . import linked_paths, trust
-from .expressions import Expression, FieldPath, roots_of
+from .expressions import Expression, FieldPath, key_of, plan_at, roots_of
 from .lookup import check_items, resolve
 
 _MISSING: Any = object()
@@ -45,7 +45,7 @@ class Update:
         changes = {}
         for field, value in self.changes.items():
             found = resolve(model, field)
-            changes[found._key] = self._value(found, value)
+            changes[key_of(found)] = self._value(found, value)
         return {self.operator: changes}
 
     def _value(self, field: FieldPath, value: Any) -> Any:
@@ -255,13 +255,13 @@ def _listed(what: str, items: Any) -> list[Any]:
 
 def _whole(field: FieldPath, value: Any) -> Any:
     """A value of the field itself, not of one of its items."""
-    if value is None and not field._plan.nullable:
-        raise InvalidQuery(f"{field!r}: expected {field._plan.name}, got None")
-    return _checked(field, field._plan, value)
+    if value is None and not plan_at(field).nullable:
+        raise InvalidQuery(f"{field!r}: expected {plan_at(field).name}, got None")
+    return _checked(field, plan_at(field), value)
 
 
 def _item(field: FieldPath, value: Any) -> Any:
-    plan = field._plan
+    plan = plan_at(field)
     if plan.item is None or plan.keyed:
         if plan.free:
             return _checked(field, plan, value)
@@ -274,10 +274,10 @@ def _item_sort(field: FieldPath, sort: Any) -> Any:
     for direction in sort.values() if isinstance(sort, Mapping) else [sort]:
         if direction not in (1, -1) or isinstance(direction, bool):
             raise InvalidQuery(f"{field!r}: items are sorted by 1 or -1, got {direction!r}")
-    item = field._plan.item
+    item = plan_at(field).item
     if not isinstance(sort, Mapping) or item is None or item.model is None:
         return sort
-    return {resolve(item.model, key)._key: direction for key, direction in sort.items()}
+    return {key_of(resolve(item.model, key)): direction for key, direction in sort.items()}
 
 
 def _checked(field: FieldPath, plan: Plan, value: Any) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ...commands.operations import UpdateOne
 from .change import Change
 from .write_requests import REVISION
 
@@ -13,6 +13,10 @@ class Request(NamedTuple):
     """A write of the bulk."""
 
     operation: Any
+    filter: dict[str, Any]
+    """The filter of the operation; empty for an insert."""
+    written: Mapping[str, Any]
+    """The document or the update operators of the operation; empty for a delete."""
     change: Change | None = None
     """The change to apply to the instance; None where the instance stays as it is."""
     whole: bool = False
@@ -28,15 +32,13 @@ class Revisions:
 
     def follow(self, instance: Any, request: Request) -> None:
         """Let a write find its document as the writes before it leave it."""
-        operation, key = request.operation, id(instance)
-        found_by = getattr(operation, "_filter", {})
+        key, found_by = id(instance), request.filter
         if REVISION in found_by:
-            if type(operation) is UpdateOne and request.change is None:
+            if request.change is None:
                 self._seen.setdefault(key, found_by[REVISION])
             if key in self._made:
                 found_by[REVISION] = self._made[key]
-        change = getattr(operation, "_doc", {})
-        revision = change.get("$set", change).get(REVISION)
+        revision = request.written.get("$set", request.written).get(REVISION)
         if instance is not None and revision is not None:
             self._made[key] = revision
 

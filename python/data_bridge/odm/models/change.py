@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..._core import _document_from_bson
 from ...commands import encode
 from ..errors import PartlyRead
 from ..filters import trust
 from . import instance_state as state
 from .diff import contains, difference, document_after, whole_document
-from .registration import collection_of
+from .registration import collection_of, read_bson
 from .write_requests import REVISION, check_writable, guarded, id_of, new_revision
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class Change(NamedTuple):
         else:
             data = encode.document(document, collection.codec_options, "document", encode.STORED_DEPTH)
         fields = type(instance).__odm__.fields
-        written = _document_from_bson(data, collection._settings.codec)
+        written = read_bson(collection, data)
         unsaved: dict[str, Any] = {}
         for name, value in state.move_to(instance, written, whole=whole).items():
             # Another task or thread assigned it during the write: it is not stored yet.

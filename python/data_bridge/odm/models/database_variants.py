@@ -31,7 +31,7 @@ class Elsewhere:
 
     def _made(self, model: Any) -> Any:
         info = model.__odm__
-        if model._is_collection:
+        if info.is_collection:
             check(self.database, model)
         bases = [model]
         if info.in_tree and info.parent is not None and info.parent.in_tree:
@@ -46,7 +46,7 @@ class Elsewhere:
                 field = field.elsewhere(self)
                 type.__setattr__(made, name, field.slot)
             variant.fields[name] = field
-        if model._is_collection:
+        if info.is_collection:
             bind(made, self.database)
         return made
 

@@ -49,7 +49,7 @@ class Hooks:
         self._methods = methods
 
     @classmethod
-    def of(cls, model: Any) -> Hooks:
+    def of(cls, model: type, is_async: bool) -> Hooks:
         """Those that a class has.
 
         Raises
@@ -62,7 +62,7 @@ class Hooks:
         for name in names:
             method = inspect.getattr_static(model, name, None)
             for when, event in getattr(method, "_odm_events", ()):
-                if inspect.iscoroutinefunction(method) and not model._is_async:
+                if inspect.iscoroutinefunction(method) and not is_async:
                     raise TypeError(f"{model.__name__}.{name} is `async def`: only an AsyncDocument can await it")
                 methods.setdefault((when, event), []).append(name)
         return cls(methods)

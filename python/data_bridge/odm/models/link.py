@@ -10,6 +10,7 @@ from bson.dbref import DBRef
 from ..converters.converter import Plan, plain
 from ..errors import Mismatch, NotFetched
 from .database_variants import model_at
+from .registration import is_collection
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ class Link(_LinkState[T]):
 
     def fetch(self, session: Any = None, *, timeout: Any = ...) -> Any:
         """Read the document, or None where there is none; awaited for AsyncDocuments."""
-        if not self.model._is_async:
+        if not self.model.__odm__.is_async:
             self._resolved(self.model.get(self.id, with_children=True, session=session, timeout=timeout))
             return self._document
         return self._fetch_async(session, timeout)
@@ -131,11 +132,11 @@ class Link(_LinkState[T]):
         return f"{type(self).__name__}({self.model.__name__}, {self.id!r})"
 
     def __reduce__(self) -> Any:
-        return _restored, (type(self), self.model, self.id, self._document, self._fetched, self._stored)
+        return restored, (type(self), self.model, self.id, self._document, self._fetched, self._stored)
 
     @classmethod
     def _plan_of(cls, arguments: list[Any]) -> Plan:
-        if len(arguments) != 1 or not getattr(arguments[0], "_is_collection", False):
+        if len(arguments) != 1 or not is_collection(arguments[0]):
             raise TypeError(f"a {cls.__name__} names one Document or AsyncDocument: {cls.__name__}[Author]")
         return LinkPlan(arguments[0]) if cls is Link else BackLinkPlan(arguments[0])
 
@@ -179,7 +180,7 @@ class LinkPlan(Plan):
         try:
             found = self._id_plan.load(key, place)
             # Written back as it was: other programs may look for a bare _id, or for more keys in the reference.
-            return _restored(Link, target, found, None, False, (plain(stored), found))  # type: ignore[no-any-return]
+            return restored(Link, target, found, None, False, (plain(stored), found))  # type: ignore[no-any-return]
         except Mismatch:
             raise self.fail(stored) from None
 
@@ -223,12 +224,18 @@ class BackLinkPlan(LinkPlan):
         return BackLinkPlan(self.target, field.options.original_field)
 
 
+def set_document(link: Link[Any], document: Any) -> None:
+    """Make a link a fetched one; None where the collection has no such document."""
+    link._resolved(document)
+
+
 def _database(model: Any) -> str | None:
     collection = model.__odm__.collection
     return None if collection is None else collection.database.name
 
 
-def _restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool, stored: Any = None) -> Any:
+def restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool, stored: Any = None) -> Any:
+    """Return a link of class `cls` with this state."""
     made: Any = object.__new__(_LinkState)
     made.model, made.id, made._document, made._fetched, made._stored = model, id, document, fetched, stored
     made.__class__ = cls

@@ -35,17 +35,20 @@ class ModelInfo:
     def __init__(self, cls: Any, bases: tuple[ModelInfo, ...]) -> None:
         ModelInfo.made += 1
         self.cls = cls
+        self.is_collection: bool = cls._is_collection
+        """The documents have a collection of their own."""
+        self.is_async: bool = cls._is_async
         self.leading: tuple[int, Any] | None = None
         """The value of `made`, and the keys that links were below then: see `linked_paths`."""
         self.fields: dict[str, FieldInfo] = {}
         for base in reversed(bases):
             self.fields.update(base.fields)
         self.parent: ModelInfo | None = next(
-            (base for base in bases if base.cls._is_collection or base.settings.is_root), None
+            (base for base in bases if base.is_collection or base.settings.is_root), None
         )
         self.children: list[ModelInfo] = []
         self.settings: ModelSettings = ModelSettings.of(cls, self.parent.settings if self.parent else None)
-        self.hooks = Hooks.of(cls)
+        self.hooks = Hooks.of(cls, self.is_async)
         self.collection: Any = None
         """Where the documents are; set by `init`."""
         self.elsewhere: Any = None

@@ -236,7 +236,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             if value is not None or not exclude_none:
                 result[field.key if by_alias else name] = _dumped(value, by_alias, exclude_none)
         info = type(self).__odm__
-        if info.in_tree and not self._is_collection:
+        if info.in_tree and not info.is_collection:
             result[CLASS_KEY] = info.class_id
         return result
 
@@ -297,9 +297,14 @@ def raise_all(errors: list[ValidationError]) -> None:
     raise first
 
 
+def faults_of(instance: Model) -> list[ValidationError]:
+    """Return the errors of all values of an instance that do not fit."""
+    return instance._faults()
+
+
 def models_in(value: Any) -> Iterator[Model]:
     """Instances of embedded models that a value is or holds, but not what these hold."""
-    if isinstance(value, Model) and not value._is_collection:
+    if isinstance(value, Model) and not type(value).__odm__.is_collection:
         yield value
     elif isinstance(value, dict):
         for each in value.values():

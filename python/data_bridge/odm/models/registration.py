@@ -8,6 +8,8 @@ from typing import Any
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 
+from ..._core import Document as StoredDocument
+from ..._core import _document_from_bson
 from ...asynchronous.database import AsyncDatabase
 from ...commands.operations import IndexModel
 from ...synchronous.database import Database
@@ -52,6 +54,11 @@ def collection_of(model: Any, timeout: Any = ...) -> Any:
     raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
 
 
+def read_bson(collection: Any, data: bytes) -> StoredDocument:
+    """Return the view of a document, as a collection decodes those that it reads."""
+    return _document_from_bson(data, collection._settings.codec)
+
+
 def check_instance(model: Any, instance: Any, what: str) -> None:
     """Refuse an instance that is none of `model`, or whose own class has its documents in another collection.
 
@@ -66,6 +73,12 @@ def check_instance(model: Any, instance: Any, what: str) -> None:
         raise TypeError(f"{what}: the documents of this {type(instance).__name__} are in another collection")
 
 
+def is_collection(model: Any) -> bool:
+    """Return whether a class is a model whose documents have a collection of their own."""
+    info = getattr(model, "__odm__", None)
+    return info is not None and bool(info.is_collection)
+
+
 def check(database: Any, model: Any) -> None:
     """Refuse a database and a model that do not go together, and a model that is none yet.
 
@@ -77,10 +90,11 @@ def check(database: Any, model: Any) -> None:
     name = getattr(model, "__name__", repr(model))
     if not isinstance(database, (Database, AsyncDatabase)):
         raise TypeError(f"init takes a database of a MongoClient or AsyncMongoClient, got {type(database).__name__}")
-    if not getattr(model, "_is_collection", False):
+    if not is_collection(model):
         raise TypeError(f"{name} is no Document or AsyncDocument; embedded models need no init")
-    if model._is_async != isinstance(database, AsyncDatabase):
-        kind, client = ("AsyncDocument", "AsyncMongoClient") if model._is_async else ("Document", "MongoClient")
+    is_async = model.__odm__.is_async
+    if is_async != isinstance(database, AsyncDatabase):
+        kind, client = ("AsyncDocument", "AsyncMongoClient") if is_async else ("Document", "MongoClient")
         raise TypeError(f"{name} is a {kind}: it goes with a database of a {client}")
     for field in model.__odm__.fields.values():
         check_unions(field.plan)

@@ -11,7 +11,8 @@ from ..models.database_variants import elsewhere
 from ..models.field import FieldOptions
 from ..models.model import Model
 from .query_base import ModelQueryBase
-from .query_spec import AGGREGATE_ONLY, Asked, conditions, split
+from .query_options import AGGREGATE_ONLY
+from .query_spec import QuerySpec
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -33,7 +34,7 @@ class CollectionModel(Model):
 
     @classmethod
     def _query(cls, filters: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        return cls._query_type(cls, Asked(conditions(cls, filters), **split(cls, options)))
+        return cls._query_type(QuerySpec.of(cls, filters, options))
 
     @classmethod
     def _aggregated(cls, pipeline: Any, options: dict[str, Any]) -> Any:

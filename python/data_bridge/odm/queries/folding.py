@@ -13,7 +13,7 @@ from ..converters.containers import ListPlan, TuplePlan
 from ..converters.conversions import DecimalPlan
 from ..converters.converter import NonePlan, Plan, ScalarPlan
 from ..converters.unions import UnionPlan
-from ..filters.expressions import FieldPath
+from ..filters.expressions import FieldPath, key_of, plan_at, step_of, steps_of
 
 _NUMBERS = (int, float, Int64, Decimal128)
 
@@ -26,8 +26,8 @@ def check_numbers(what: str, field: FieldPath) -> None:
     InvalidQuery
         For such a field.
     """
-    if not _numeric(field._plan):
-        raise InvalidQuery(f"{what} is for numbers, and {field!r} is declared as {field._plan.name}")
+    if not _numeric(plan_at(field)):
+        raise InvalidQuery(f"{what} is for numbers, and {field!r} is declared as {plan_at(field).name}")
 
 
 def folded(operator: str, field: FieldPath) -> tuple[list[dict[str, Any]], Plan]:
@@ -37,27 +37,19 @@ def folded(operator: str, field: FieldPath) -> tuple[list[dict[str, Any]], Plan]
     which goes through a list.
     """
     stages: list[dict[str, Any]] = []
-    root, *below = _steps(field)
-    value, plan = f"${root._key}", root._plan
+    root, *below = steps_of(field)
+    value, plan = f"${key_of(root)}", plan_at(root)
     for path in below:
-        if isinstance(path._step, int):
-            item = {"$cond": [{"$isArray": [value]}, {"$arrayElemAt": [value, path._step]}, "$$REMOVE"]}
+        if isinstance(step_of(path), int):
+            item = {"$cond": [{"$isArray": [value]}, {"$arrayElemAt": [value, step_of(path)]}, "$$REMOVE"]}
             stages.append({"$project": {"_id": 0, "value": item}})
             value = "$value"
         else:
             value = _unwound(stages, value, plan)
-            value = f"{value}.{path._step}"
-        plan = path._plan
+            value = f"{value}.{step_of(path)}"
+        plan = plan_at(path)
     value = _unwound(stages, value, plan)
     return [*stages, {"$group": {"_id": None, "value": {operator: value}}}], _item(plan)
-
-
-def _steps(field: FieldPath) -> list[FieldPath]:
-    """Return the field of the model and the paths below it, down to this one."""
-    steps = [field]
-    while steps[0]._parent is not None:
-        steps.insert(0, steps[0]._parent)
-    return steps
 
 
 def _unwound(stages: list[dict[str, Any]], value: str, plan: Plan) -> str:
@@ -98,3 +90,10 @@ def _numeric(plan: Plan) -> bool:
     if isinstance(plan, (ListPlan, TuplePlan, UnionPlan)):
         return any(_numeric(each) for each in plan.parts())
     return plan.free or isinstance(plan, DecimalPlan)
+
+
+def number(value: Any) -> Any:
+    """Return a number of the server as a number of Python."""
+    if isinstance(value, Decimal128):
+        return value.to_decimal()
+    return int(value) if isinstance(value, Int64) else value

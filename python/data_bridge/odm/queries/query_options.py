@@ -1,17 +1,17 @@
-"""The parts of a query over models, and the options that each of its operations takes."""
+"""Options of queries over models: the options of `find`, and those that each other operation takes."""
 
 from __future__ import annotations
 
 import difflib
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...commands.options import CHAINED, check_option
 from ...connection.uri import check_timeout
 from ...query.table_options import REPRESENTATION
 from ...synchronous.collection import Collection
-from ..filters import linked_paths, trust
+from ..filters import trust
 from ..filters.lookup import sort_keys
 
 _PARTS = ("skip", "limit", "sort", "with_children", "fetch_links")
@@ -73,28 +73,9 @@ AGGREGATE_ONLY = frozenset({"bypass_document_validation", *CHAINED.values()} - {
 _CAMEL_CASE = {camel: name for name, camel in CHAINED.items() if camel != name}
 
 
-class Asked(NamedTuple):
-    """The parts of a query."""
-
-    filters: tuple[Any, ...] = ()
-    sort: tuple[tuple[str, int], ...] = ()
-    skip: int = 0
-    limit: int = 0
-    view: Any = None
-    keys: Any = None
-    with_children: bool = False
-    fetch_links: bool = False
-    options: Mapping[str, Any] = {}
-
-    def given(self) -> dict[str, Any]:
-        """Return the options that differ from their defaults."""
-        return {name: value for name, value in self.options.items() if not _is_default(name, value)}
-
-    def parts(self) -> list[str]:
-        """Return the names of the parts that not every operation takes, those that were given."""
-        given = {"sort": self.sort, "skip": self.skip, "limit": self.limit, "fetch_links": self.fetch_links}
-        names = [name for name, value in given.items() if value]
-        return names if self.view is None and self.keys is None else [*names, "project"]
+def changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that differ from their defaults."""
+    return {name: value for name, value in options.items() if not _is_default(name, value)}
 
 
 def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -158,19 +139,6 @@ def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
             raise _unknown("aggregate()", given, (*AGGREGATED, "bypass_document_validation"))
         _checked(name, value)
     return dict(options)
-
-
-def conditions(model: Any, filters: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return filters of a query, checked for keys of linked documents.
-
-    Raises
-    ------
-    InvalidQuery
-        For a condition on a key of a linked document.
-    """
-    if filters and linked_paths.has_links(model):
-        return tuple(linked_paths.condition(model, each) for each in filters)
-    return filters
 
 
 def _checked(name: str, value: Any) -> Any:

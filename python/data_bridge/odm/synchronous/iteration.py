@@ -19,7 +19,7 @@ class Iteration(ModelQueryBase[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Run the query; instances as they come, in bounded memory. Leaving the loop ends the run."""
-        documents, maker = iter(self._documents), self._maker
+        documents, maker = iter(self._spec.document_query), self._spec.maker
         # With progress the documents come through a generator of Python's.
         as_instances = getattr(documents, "instances", None)
         if maker is None:
@@ -28,9 +28,9 @@ class Iteration(ModelQueryBase[T]):
             instances = as_instances(maker)
         else:
             instances = map(maker.instance, documents)
-        if not self._asked.fetch_links:
+        if not self._spec.fetch_links:
             return instances
-        return LinkedInstances(instances, lambda block: fetch_links(self, block))
+        return LinkedInstances(instances, lambda block: fetch_links(self._spec, block))
 
     if not TYPE_CHECKING:
         # For type checkers there is none, so that they report what this refuses.
@@ -38,10 +38,10 @@ class Iteration(ModelQueryBase[T]):
             raise TypeError("this query is synchronous: use `for`, or an AsyncDocument")
 
     def __arrow_c_schema__(self) -> Any:
-        return self._native.__arrow_c_schema__()
+        return self._spec.table_query.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        return self._native.__arrow_c_stream__(requested_schema)
+        return self._spec.table_query.__arrow_c_stream__(requested_schema)
 
 
 class LinkedInstances:
