@@ -81,6 +81,12 @@ EXCEPTIONS = [
         "native: writes unchanged elements as they are stored; users of the Document have no use for it",
     ),
     Exceptions(
+        "_core.FieldSlot",
+        frozenset({"_plan"}),
+        ("odm/models/field.py",),
+        "native: gives a field its converter, once its annotation can be resolved",
+    ),
+    Exceptions(
         "Result",
         frozenset({"_data"}),
         ("query/", "odm/"),

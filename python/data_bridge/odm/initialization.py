@@ -8,7 +8,7 @@ from typing import Any, overload
 from ..asynchronous.database import AsyncDatabase
 from ..synchronous.database import Database
 from .asynchronous.document import AsyncDocument
-from .models.registration import bind, check, indexes_of
+from .models.registration import check_model, indexes_of, register
 from .synchronous.document import Document
 
 
@@ -31,9 +31,9 @@ def init(database: Any, models: Iterable[type[Any]]) -> Any:
     """
     models = list(models)
     for model in models:
-        check(database, model)
+        check_model(database, model)
     for model in models:
-        bind(model, database)
+        register(model, database)
     if isinstance(database, AsyncDatabase):
         return _make_indexes(models)
     for model in models:

@@ -13,7 +13,17 @@ from bson.regex import Regex
 
 from ..errors import InvalidQuery
 from .filters import trust
-from .filters.expressions import Expression, FieldPath, all_of, as_filter, key_of, made, operand_of, root_of, roots_of
+from .filters.expressions import (
+    Expression,
+    FieldPath,
+    all_of,
+    as_filter,
+    expression_of,
+    key_of,
+    operand_of,
+    root_of,
+    roots_of,
+)
 from .filters.lookup import check_items
 from .filters.updates import (
     AddToSet,
@@ -91,17 +101,17 @@ def And(*filters: Any) -> Expression:
     """All conditions hold. There must be one: none would be fulfilled by every document."""
     if not filters:
         raise TypeError("And takes at least one condition")
-    return made(all_of(filters), roots_of(*filters))
+    return expression_of(all_of(filters), roots_of(*filters))
 
 
 def Or(*filters: Any) -> Expression:
     """One condition holds."""
-    return made({"$or": _some("Or", filters)}, roots_of(*filters))
+    return expression_of({"$or": _some("Or", filters)}, roots_of(*filters))
 
 
 def Nor(*filters: Any) -> Expression:
     """No condition holds."""
-    return made({"$nor": _some("Nor", filters)}, roots_of(*filters))
+    return expression_of({"$nor": _some("Nor", filters)}, roots_of(*filters))
 
 
 def Not(condition: Any) -> Expression:
@@ -129,7 +139,7 @@ def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str 
     condition = {"$regex": _is(str, pattern)}
     if options:
         condition["$options"] = _is(str, options)
-    return made({key_of(_path(field)): condition}, [root_of(_path(field))])
+    return expression_of({key_of(_path(field)): condition}, [root_of(_path(field))])
 
 
 def ElemMatch(field: Any, *filters: Any) -> Expression:
@@ -177,7 +187,7 @@ def Text(search: str, *, language: str | None = None, case_sensitive: bool = Fal
         condition["$language"] = _is(str, language)
     if case_sensitive:
         condition["$caseSensitive"] = True
-    return made({"$text": condition})
+    return expression_of({"$text": condition})
 
 
 def Near(
@@ -212,8 +222,8 @@ def Expr(expression: Mapping[str, Any]) -> Expression:
     """An aggregation expression: what compares fields with each other."""
     if not isinstance(expression, Mapping):
         raise TypeError(f"Expr takes a mapping, got {type(expression).__name__}")
-    trust.check(expression, "Expr")
-    return made({"$expr": trust.copied(expression)})
+    trust.check_code(expression, "Expr")
+    return expression_of({"$expr": trust.copied(expression)})
 
 
 def _geometry(kind: str, coordinates: list[Any]) -> dict[str, Any]:
@@ -233,7 +243,7 @@ def _path(field: Any) -> FieldPath:
 
 
 def _condition(field: Any, operator: str, value: Any) -> Expression:
-    return made({key_of(_path(field)): {operator: value}}, [root_of(_path(field))])
+    return expression_of({key_of(_path(field)): {operator: value}}, [root_of(_path(field))])
 
 
 def _several(field: Any, operator: str, values: Iterable[Any]) -> Expression:

@@ -21,7 +21,7 @@ from ..models.write_requests import assign_id, guarded, id_of, update_of
 from ..queries.query_base import spec_of
 from .outcome import maybe_await
 
-_MANY = {name: name for name in ("session", "collation", "hint")}
+_UPDATE_MANY_OPTIONS = {name: name for name in ("session", "collation", "hint")}
 """Options of a query that `update_many` takes."""
 
 
@@ -99,7 +99,7 @@ class AsyncBulkWriter:
     def update_many(self, query: Any, *updates: Any) -> None:
         """Update operators on all documents that a query of the model matches."""
         spec = spec_of(query)
-        options = spec.options_for("update_many()", _MANY)
+        options = spec.options_for("update_many()", _UPDATE_MANY_OPTIONS)
         if spec.collection != collection_of(self._model):
             raise TypeError(f"a bulk writer of {self._model.__name__} takes queries of its collection only")
         if options.pop("session", self._session) is not self._session:

@@ -1,4 +1,4 @@
-"""From annotations to plans."""
+"""From annotations to converters."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from bson.min_key import MinKey
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
-from .choice_converter import ChoicePlan
-from .containers import DictPlan, ListPlan, TuplePlan
-from .conversions import ConvertedPlan
-from .converter import DIRECT, AnyPlan, NonePlan, Plan, ScalarPlan
+from .choice_converter import ChoiceConverter
+from .containers import DictConverter, ListConverter, TupleConverter
+from .conversions import PythonTypeConverter
+from .converter import DIRECT, AnyConverter, Converter, NoneConverter, ScalarConverter
 from .stored_values import STORED
-from .unions import UnionPlan
+from .unions import UnionConverter
 
 _SCALARS = {
     *DIRECT, bson.Int64, Binary, Code, DatetimeMS, DBRef, Decimal128, MaxKey, MinKey, Regex, Timestamp
@@ -54,8 +54,8 @@ def is_class_variable(annotation: Any) -> bool:
     return annotation is ClassVar or get_origin(annotation) is ClassVar
 
 
-def plan_of(annotation: Any, names: Namespace) -> Plan:
-    """The plan of an annotation.
+def converter_of(annotation: Any, names: Namespace) -> Converter:
+    """The converter of an annotation.
 
     Parameters
     ----------
@@ -71,45 +71,45 @@ def plan_of(annotation: Any, names: Namespace) -> Plan:
     """
     annotation = evaluated(annotation, names)
     if annotation is Any or annotation is object:
-        return AnyPlan()
+        return AnyConverter()
     if annotation is None or annotation is type(None):
-        return NonePlan()
+        return NoneConverter()
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return plan_of(arguments[0], names)
+        return converter_of(arguments[0], names)
     if origin is Literal:
-        return ChoicePlan.of_literal(arguments)
+        return ChoiceConverter.of_literal(arguments)
     if origin is Union or origin is types.UnionType:
-        return UnionPlan([plan_of(each, names) for each in arguments])
+        return UnionConverter([converter_of(each, names) for each in arguments])
     if isinstance(annotation, typing.NewType):
-        return plan_of(annotation.__supertype__, names)
+        return converter_of(annotation.__supertype__, names)
     kind = origin or annotation
     if not isinstance(kind, type):
         raise TypeError(f"the annotation {annotation!r} is not supported; use Any for values of any type")
     return _of_class(kind, arguments, names, annotation)
 
 
-def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotation: Any) -> Plan:
-    # A class may bring its own plan: models, links.
-    own = getattr(kind, "_plan_of", None)
+def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotation: Any) -> Converter:
+    # A class may bring its own converter: models, links.
+    own = getattr(kind, "_converter_of", None)
     if own is not None:
         return own([evaluated(each, names) for each in arguments])  # type: ignore[no-any-return]
     if kind in _LISTS:
-        return ListPlan(_LISTS[kind], plan_of(arguments[0] if arguments else Any, names))
+        return ListConverter(_LISTS[kind], converter_of(arguments[0] if arguments else Any, names))
     if kind is tuple:
         if not arguments or arguments[-1] is ...:
-            return ListPlan(tuple, plan_of(arguments[0] if arguments else Any, names))
-        return TuplePlan([plan_of(each, names) for each in arguments])
+            return ListConverter(tuple, converter_of(arguments[0] if arguments else Any, names))
+        return TupleConverter([converter_of(each, names) for each in arguments])
     if kind is dict:
         if arguments and evaluated(arguments[0], names) is not str:
             raise TypeError(f"the keys of {annotation!r} must be str, as BSON's are")
-        return DictPlan(plan_of(arguments[1] if arguments else Any, names))
-    if kind in ConvertedPlan.kinds:
-        return ConvertedPlan.kinds[kind]()
+        return DictConverter(converter_of(arguments[1] if arguments else Any, names))
+    if kind in PythonTypeConverter.kinds:
+        return PythonTypeConverter.kinds[kind]()
     if issubclass(kind, enum.Enum):
-        return ChoicePlan.of_enum(kind)
+        return ChoiceConverter.of_enum(kind)
     if kind in _SCALARS:
-        return STORED.get(kind, ScalarPlan)(kind)
+        return STORED.get(kind, ScalarConverter)(kind)
     raise TypeError(f"the annotation {annotation!r} is not supported; use Any for values of any type")
 
 

@@ -1,14 +1,14 @@
-"""Plans of one value out of a few: Literal and Enum."""
+"""Converters of one value out of a few: Literal and Enum."""
 
 from __future__ import annotations
 
 import enum
 from typing import Any
 
-from .converter import Plan
+from .converter import Converter
 
 
-class ChoicePlan(Plan):
+class ChoiceConverter(Converter):
     """One of a few values: Literal, or the values of an Enum. 1, 1.0 and True are three values."""
 
     def __init__(self, name: str, members: list[tuple[Any, Any]]) -> None:
@@ -16,11 +16,11 @@ class ChoicePlan(Plan):
         self._stored = members
 
     @classmethod
-    def of_enum(cls, kind: type[enum.Enum]) -> ChoicePlan:
+    def of_enum(cls, kind: type[enum.Enum]) -> ChoiceConverter:
         return cls(f"{kind.__name__} ({_options(each.value for each in kind)})", [(each.value, each) for each in kind])
 
     @classmethod
-    def of_literal(cls, values: tuple[Any, ...]) -> ChoicePlan:
+    def of_literal(cls, values: tuple[Any, ...]) -> ChoiceConverter:
         pairs = [(each.value if isinstance(each, enum.Enum) else each, each) for each in values]
         return cls(f"one of {_options(values)}", pairs)
 

@@ -1,4 +1,4 @@
-"""Plans of what holds other values: lists, dicts, embedded models."""
+"""Converters of what holds other values: lists, dicts, embedded models."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 from ..._core import Document, ListView
 from ..errors import Mismatch
-from .converter import CLASS_KEY, AnyPlan, Plan, each_of, models_of
+from .converter import CLASS_KEY, AnyConverter, Converter, each_of, models_of
 
 
-class ListPlan(Plan):
+class ListConverter(Converter):
     """list[T], set[T], frozenset[T] and tuple[T, ...]: a list."""
 
     keeps = True
 
-    def __init__(self, kind: type, item: Plan) -> None:
+    def __init__(self, kind: type, item: Converter) -> None:
         self.kind = kind
-        self.item: Plan = item
+        self.item: Converter = item
         self.deep, self.virtual, self.links = item.deep, item.virtual, item.links
         self.name = f"{kind.__name__}[{item.name}{', ...' if kind is tuple else ''}]"
         self._takes = (list, tuple) if kind in (list, tuple) else (set, frozenset, list, tuple)
@@ -44,8 +44,8 @@ class ListPlan(Plan):
             return value
         return self._make(items)
 
-    def for_field(self, field: Any) -> Plan:
-        return ListPlan(self.kind, self.item.for_field(field))
+    def for_field(self, field: Any) -> Converter:
+        return ListConverter(self.kind, self.item.for_field(field))
 
     def _make(self, items: list[Any]) -> Any:
         if self.kind is list:
@@ -68,7 +68,7 @@ class ListPlan(Plan):
             try:
                 return super().operand(value)
             except Mismatch:
-                if not isinstance(self.item, ListPlan):
+                if not isinstance(self.item, ListConverter):
                     raise
         return self.item.operand(value)
 
@@ -76,21 +76,21 @@ class ListPlan(Plan):
         return isinstance(value, (ListView, self.kind))
 
 
-class TuplePlan(Plan):
+class TupleConverter(Converter):
     """tuple[A, B]: a list of that length."""
 
     keeps = True
 
-    def __init__(self, items: list[Plan]) -> None:
+    def __init__(self, items: list[Converter]) -> None:
         _stored(items)
         self.items = items
         self.deep = any(each.deep for each in items)
         self.name = f"tuple[{', '.join(each.name for each in items)}]"
 
-    def below(self, step: int | str) -> Plan | None:
+    def below(self, step: int | str) -> Converter | None:
         return self.items[step] if isinstance(step, int) and step < len(self.items) else None
 
-    def parts(self) -> list[Plan]:
+    def parts(self) -> list[Converter]:
         return self.items
 
     def models(self) -> list[Any] | None:
@@ -100,9 +100,9 @@ class TuplePlan(Plan):
         if not isinstance(value, (list, tuple, ListView)) or len(value) != len(self.items):
             raise self.fail(value)
         converted = []
-        for position, (plan, each) in enumerate(zip(self.items, value, strict=True)):
+        for position, (converter, each) in enumerate(zip(self.items, value, strict=True)):
             try:
-                converted.append(convert(plan, each, position))
+                converted.append(convert(converter, each, position))
             except Mismatch as mismatch:
                 raise mismatch.under(position) from None
         return converted
@@ -110,27 +110,27 @@ class TuplePlan(Plan):
     def load(self, stored: Any, place: Any) -> tuple[Any, ...]:
         if not isinstance(stored, ListView):
             raise self.fail(stored)
-        return tuple(self._all(stored, lambda plan, each, position: plan.load(each, (place, position))))
+        return tuple(self._all(stored, lambda converter, each, position: converter.load(each, (place, position))))
 
     def accept(self, value: Any) -> tuple[Any, ...]:
-        return tuple(self._all(value, lambda plan, each, _: plan.accept(each)))
+        return tuple(self._all(value, lambda converter, each, _: converter.accept(each)))
 
     def dump(self, value: Any) -> list[Any]:
-        return self._all(value, lambda plan, each, _: plan.dump(each))
+        return self._all(value, lambda converter, each, _: converter.dump(each))
 
     def exact(self, value: Any) -> bool:
         return isinstance(value, (ListView, tuple))
 
 
-class DictPlan(Plan):
+class DictConverter(Converter):
     """dict[str, T]: a document."""
 
     keeps = True
     keyed = True
 
-    def __init__(self, item: Plan) -> None:
+    def __init__(self, item: Converter) -> None:
         _stored([item])
-        self.item: Plan = item
+        self.item: Converter = item
         self.deep, self.links = item.deep, item.links
         self.name = f"dict[str, {item.name}]"
 
@@ -168,7 +168,7 @@ class DictPlan(Plan):
         return isinstance(value, Mapping)
 
 
-class EmbeddedPlan(Plan):
+class EmbeddedConverter(Converter):
     """An embedded model: a document."""
 
     keeps = True
@@ -217,12 +217,12 @@ class EmbeddedPlan(Plan):
 
     def operand(self, value: Any) -> Any:
         # A mapping is compared as it is: with the model's defaults added it would be another document.
-        return AnyPlan().dump(value) if isinstance(value, Mapping) else self.dump(value)
+        return AnyConverter().dump(value) if isinstance(value, Mapping) else self.dump(value)
 
     def exact(self, value: Any) -> bool:
         return type(value) is self.model or (self.in_tree and isinstance(value, self.model))
 
 
-def _stored(plans: Iterable[Plan]) -> None:
-    if any(each.virtual for each in plans):
+def _stored(converters: Iterable[Converter]) -> None:
+    if any(each.virtual for each in converters):
         raise TypeError("a BackLink stands alone or in a list: nothing is stored for it")

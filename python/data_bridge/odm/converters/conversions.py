@@ -1,4 +1,4 @@
-"""Plans of types of Python's that are stored as other ones: UUID, Decimal, date."""
+"""Converters of types of Python's that are stored as other ones: UUID, Decimal, date."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from bson.binary import Binary
 from bson.decimal128 import Decimal128
 
 from ..errors import Mismatch
-from .converter import Plan, decimal128
+from .converter import Converter, decimal128
 
 
-class ConvertedPlan(Plan):
+class PythonTypeConverter(Converter):
     """A type of Python's that is stored as another one."""
 
-    kinds: ClassVar[dict[type, type[ConvertedPlan]]] = {}
+    kinds: ClassVar[dict[type, type[PythonTypeConverter]]] = {}
     kind: type
 
     def __init__(self) -> None:
         self.name = self.kind.__name__
 
     def __init_subclass__(cls) -> None:
-        ConvertedPlan.kinds[cls.kind] = cls
+        PythonTypeConverter.kinds[cls.kind] = cls
 
     def accept(self, value: Any) -> Any:
         if isinstance(value, self.kind):
@@ -35,7 +35,7 @@ class ConvertedPlan(Plan):
         return isinstance(value, self.kind)
 
 
-class UuidPlan(ConvertedPlan):
+class UuidConverter(PythonTypeConverter):
     """UUID: binary of subtype 4, or what the codec options say."""
 
     kind = uuid.UUID
@@ -56,7 +56,7 @@ class UuidPlan(ConvertedPlan):
         return super().accept(value)  # type: ignore[no-any-return]
 
 
-class DecimalPlan(ConvertedPlan):
+class DecimalConverter(PythonTypeConverter):
     """Decimal: decimal128."""
 
     kind = decimal.Decimal
@@ -77,7 +77,7 @@ class DecimalPlan(ConvertedPlan):
         return decimal128(self.accept(value))
 
 
-class DatePlan(ConvertedPlan):
+class DateConverter(PythonTypeConverter):
     """date: midnight in UTC."""
 
     kind = dt.date

@@ -1,7 +1,7 @@
-"""How values of one annotation convert: from what is stored, from what a user gives, to what is stored.
+"""Converters of the values of one annotation: from stored values, from a user's values, and to stored values.
 
-A plan is made once per annotation and class. The native module takes values of the types in `direct` as they are; all
-others pass through `load`.
+A converter is made once per annotation and class. The native module takes values of the types in `direct` as they are;
+all others pass through `load`.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ DIRECT: dict[type, int] = {
 }
 
 
-class Plan:
-    """The base of all plans. Each method raises Mismatch for what does not fit."""
+class Converter:
+    """The base of all converters. Each method raises Mismatch for what does not fit."""
 
     name: str
     """The annotation, for messages."""
@@ -54,8 +54,8 @@ class Plan:
     nullable: bool = False
     model: Any = None
     """The model of embedded documents, whose fields a path goes on with."""
-    item: Plan | None = None
-    """The plan of what a list or mapping holds."""
+    item: Converter | None = None
+    """The converter of what a list or mapping holds."""
     keyed: bool = False
     """Items are found by key, not by position."""
     virtual: bool = False
@@ -65,24 +65,24 @@ class Plan:
     links: Any = None
     """What a link refers to: see `links`."""
 
-    def for_field(self, field: Any) -> Plan:
-        """The plan within a field, whose options it may depend on."""
+    def for_field(self, field: Any) -> Converter:
+        """The converter within a field, whose options it may depend on."""
         return self
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
-        """The stored key and the owner of the plan of a name below this one; None where no such name is declared."""
+        """Return the stored key and the owner of the converter of a field below; None where it is not declared."""
         if self.model is not None:
             field = self.model.__odm__.fields.get(name)
             return None if field is None else (field.key, field)
         # As the server does, a name goes through a list to its items.
         return self.item.attribute(name) if self.item is not None and not self.keyed else None
 
-    def below(self, step: int | str) -> Plan | None:
-        """The plan of what stands at a position or under a key; None where nothing can."""
+    def below(self, step: int | str) -> Converter | None:
+        """The converter of what stands at a position or under a key; None where nothing can."""
         return self.item if self.keyed == isinstance(step, str) else None
 
-    def parts(self) -> Iterable[Plan]:
-        """The plans that this one is made of."""
+    def parts(self) -> Iterable[Converter]:
+        """The converters that this one is made of."""
         return () if self.item is None else (self.item,)
 
     def models(self) -> list[Any] | None:
@@ -110,20 +110,20 @@ class Plan:
         return self.dump(self.accept(value))
 
     def exact(self, value: Any) -> bool:
-        """Whether a Union should take this plan for a value before it tries others."""
+        """Whether a Union should take this converter for a value before it tries others."""
         return False
 
     def fail(self, value: Any) -> Mismatch:
         return Mismatch(self.name, value)
 
 
-def models_of(plans: Iterable[Plan]) -> list[Any] | None:
-    """As `Plan.models`, of several."""
-    found = [each.models() for each in plans]
+def models_of(converters: Iterable[Converter]) -> list[Any] | None:
+    """As `Converter.models`, of several."""
+    found = [each.models() for each in converters]
     return None if None in found else [model for models in found for model in models or ()]
 
 
-class NonePlan(Plan):
+class NoneConverter(Converter):
     """None."""
 
     name = "None"
@@ -141,7 +141,7 @@ class NonePlan(Plan):
         return value is None
 
 
-class ScalarPlan(Plan):
+class ScalarConverter(Converter):
     """A type that BSON stores and PyMongo gives as it is."""
 
     def __init__(self, kind: type) -> None:
@@ -187,7 +187,7 @@ class ScalarPlan(Plan):
         return type(value) is self.kind or (type(value) is not bool and isinstance(value, self.kind))
 
 
-class AnyPlan(Plan):
+class AnyConverter(Converter):
     """Any: what PyMongo gives; documents as dicts and lists as lists, which may be changed."""
 
     name = "Any"

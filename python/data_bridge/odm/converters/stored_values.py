@@ -1,4 +1,4 @@
-"""Plans of types of `bson` whose values PyMongo reads as another type: Binary, DatetimeMS, and UUIDs as bytes."""
+"""Converters of types of `bson` whose values PyMongo reads as another type: Binary, DatetimeMS, and UUIDs as bytes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from bson.datetime_ms import DatetimeMS
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from .converter import ScalarPlan
+from .converter import ScalarConverter
 
 
-class BinaryPlan(ScalarPlan):
+class BinaryConverter(ScalarConverter):
     """bytes and Binary: binary of any subtype.
 
     PyMongo reads subtype 0 as `bytes`, and the subtype of UUIDs as a `UUID` where the codec options say so. A Binary is
@@ -34,7 +34,7 @@ class BinaryPlan(ScalarPlan):
         return Binary(value) if self.kind is Binary and type(value) is bytes else super().accept(value)
 
 
-class DatetimeMSPlan(ScalarPlan):
+class DatetimeMSConverter(ScalarConverter):
     """DatetimeMS: a date of any year, which PyMongo reads as a `datetime` where it can."""
 
     def load(self, stored: Any, place: Any) -> Any:
@@ -60,4 +60,8 @@ def _binary_at(place: Any) -> Binary | None:
     return found if isinstance(found, Binary) else None
 
 
-STORED: dict[type, type[ScalarPlan]] = {bytes: BinaryPlan, Binary: BinaryPlan, DatetimeMS: DatetimeMSPlan}
+STORED: dict[type, type[ScalarConverter]] = {
+    bytes: BinaryConverter,
+    Binary: BinaryConverter,
+    DatetimeMS: DatetimeMSConverter,
+}

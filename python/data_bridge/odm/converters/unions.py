@@ -1,4 +1,4 @@
-"""Plans of unions, and which unions of models can be told apart."""
+"""Converters of unions, and which unions of models can be told apart."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from bson.int64 import Int64
 
 from ..._core import Document
 from ..errors import Mismatch
-from .choice_converter import ChoicePlan
-from .containers import DictPlan, EmbeddedPlan, ListPlan, TuplePlan
-from .conversions import DatePlan, DecimalPlan, UuidPlan
-from .converter import CLASS_KEY, NULL, AnyPlan, NonePlan, Plan, ScalarPlan, models_of
+from .choice_converter import ChoiceConverter
+from .containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter
+from .conversions import DateConverter, DecimalConverter, UuidConverter
+from .converter import CLASS_KEY, NULL, AnyConverter, Converter, NoneConverter, ScalarConverter, models_of
 
 
-class UnionPlan(Plan):
+class UnionConverter(Converter):
     """A | B, Optional[T]: the first member that fits exactly, else the first that fits at all.
 
     Of several embedded models it is the one whose class the document names, or whose tag it bears, or the only one
     whose fields are those of the document; where more than one would do, none is taken.
     """
 
-    def __init__(self, members: list[Plan]) -> None:
-        self.members: list[Plan] = []
+    def __init__(self, members: list[Converter]) -> None:
+        self.members: list[Converter] = []
         for each in members:
-            self.members += each.members if isinstance(each, UnionPlan) else [each]
+            self.members += each.members if isinstance(each, UnionConverter) else [each]
         members = self.members
         self.name = " | ".join(each.name for each in members)
         self.keeps = any(each.keeps for each in members)
         self.deep = any(each.deep for each in members)
         self.nullable = any(each.nullable for each in members)
-        others = [each for each in members if not isinstance(each, NonePlan)]
+        others = [each for each in members if not isinstance(each, NoneConverter)]
         self._alone = others[0] if len(others) == 1 else None
-        self.embedded = [each for each in others if isinstance(each, EmbeddedPlan)]
-        self._others = [each for each in members if not isinstance(each, EmbeddedPlan)]
+        self.embedded = [each for each in others if isinstance(each, EmbeddedConverter)]
+        self._others = [each for each in members if not isinstance(each, EmbeddedConverter)]
         if self._alone is not None:
             self.direct = self._alone.direct | (NULL if self.nullable else 0)
             self.model, self.item, self.keyed = self._alone.model, self._alone.item, self._alone.keyed
@@ -50,22 +50,22 @@ class UnionPlan(Plan):
             self.free, self.links, self.attribute = self._alone.free, self._alone.links, self._alone.attribute  # type: ignore[method-assign]
         elif any(each.virtual for each in members):
             raise TypeError("a BackLink stands alone or in a list: nothing is stored for it")
-        elif all(isinstance(each, (NonePlan, ScalarPlan)) or each.keeps for each in members):
+        elif all(isinstance(each, (NoneConverter, ScalarConverter)) or each.keeps for each in members):
             self.direct = reduce(or_, (each.direct for each in members))
 
-    def for_field(self, field: Any) -> Plan:
-        return UnionPlan([each.for_field(field) for each in self.members])
+    def for_field(self, field: Any) -> Converter:
+        return UnionConverter([each.for_field(field) for each in self.members])
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
         """As of one model, where all that declare the name mean the same by it."""
-        found = [each for plan in self.embedded if (each := plan.attribute(name)) is not None]
-        meant = {(key, source.plan.name) for key, source in found}
+        found = [each for converter in self.embedded if (each := converter.attribute(name)) is not None]
+        meant = {(key, source.converter.name) for key, source in found}
         return found[0] if len(meant) == 1 else None
 
-    def below(self, step: int | str) -> Plan | None:
+    def below(self, step: int | str) -> Converter | None:
         return None if self._alone is None else self._alone.below(step)
 
-    def parts(self) -> list[Plan]:
+    def parts(self) -> list[Converter]:
         return self.members
 
     def models(self) -> list[Any] | None:
@@ -80,7 +80,7 @@ class UnionPlan(Plan):
             return self._alone.load(stored, place)
         if self.embedded and isinstance(stored, Document):
             return self._load_document(stored, place)
-        return self._first(stored, lambda plan: plan.load(stored, place))
+        return self._first(stored, lambda converter: converter.load(stored, place))
 
     def _load_document(self, stored: Document, place: Any) -> Any:
         models = self._models(stored.get(CLASS_KEY))
@@ -88,20 +88,20 @@ class UnionPlan(Plan):
             return models[0].load(stored, place)
         tag = self._tag
         if tag is not None and tag[0] in stored:
-            for choice, plan in tag[1]:
+            for choice, converter in tag[1]:
                 if _fits(choice, stored[tag[0]]):
-                    return plan.load(stored, place)
-        fitting = [each for each in (plan.load(stored, place) for plan in models) if each._fits()]
+                    return converter.load(stored, place)
+        fitting = [each for each in (converter.load(stored, place) for converter in models) if each._fits()]
         if fitting:
             return self._best(stored, fitting, lambda each: set(each._unknown()))
-        return self._first(stored, lambda plan: plan.load(stored, place), self._others)
+        return self._first(stored, lambda converter: converter.load(stored, place), self._others)
 
-    def _models(self, class_id: Any) -> list[EmbeddedPlan]:
+    def _models(self, class_id: Any) -> list[EmbeddedConverter]:
         """The models that a document with this name of a class, or None, may be of."""
         plain = [each for each in self.embedded if not each.in_tree]
         if class_id is None:
             # Documents from before there was a tree are read as of one, where nothing else could be meant.
-            any_dict = any(isinstance(each, (DictPlan, AnyPlan)) for each in self.members)
+            any_dict = any(isinstance(each, (DictConverter, AnyConverter)) for each in self.members)
             return plain or ([] if any_dict else self.embedded)
         return next(([each] for each in self.embedded if each.in_tree and each.knows(class_id)), plain)
 
@@ -114,12 +114,13 @@ class UnionPlan(Plan):
         raise Mismatch(f"one of {self.name}", value, found=f"a document that may be {names}")
 
     @cached_property
-    def _tag(self) -> tuple[str, list[tuple[Plan, EmbeddedPlan]]] | None:
+    def _tag(self) -> tuple[str, list[tuple[Converter, EmbeddedConverter]]] | None:
         """The key of a field that is a Literal or Enum in all models, with no value in two of them; who has which."""
-        models = [plan for plan in self.embedded if not plan.in_tree]
+        models = [converter for converter in self.embedded if not converter.in_tree]
         for key in models[0].model.__odm__.by_key if models else ():
-            fields = [plan.model.__odm__.by_key.get(key) for plan in models]
-            choices = [field.plan for field in fields if field is not None and isinstance(field.plan, ChoicePlan)]
+            fields = [converter.model.__odm__.by_key.get(key) for converter in models]
+            declared = [field.converter for field in fields if field is not None]
+            choices = [each for each in declared if isinstance(each, ChoiceConverter)]
             if len(choices) == len(models) and all(_apart(*pair) for pair in combinations(choices, 2)):
                 return key, list(zip(choices, models, strict=True))
         return None
@@ -131,19 +132,19 @@ class UnionPlan(Plan):
             return self._alone.accept(value)
         if self.embedded and isinstance(value, Mapping):
             return self._of_mapping(value)
-        return self._first(value, lambda plan: plan.accept(value))
+        return self._first(value, lambda converter: converter.accept(value))
 
     def _of_mapping(self, value: Mapping[str, Any]) -> Any:
         fitting = []
-        for plan in self._models(value.get(CLASS_KEY)):
+        for converter in self._models(value.get(CLASS_KEY)):
             try:
-                fitting.append(plan.accept(value))
+                fitting.append(converter.accept(value))
             except (Mismatch, ValueError):
                 continue
         made = {type(each): each for each in fitting}
         if made:
             return self._best(value, list(made.values()), lambda _: set())
-        return self._first(value, lambda plan: plan.accept(value), self._others)
+        return self._first(value, lambda converter: converter.accept(value), self._others)
 
     def dump(self, value: Any) -> Any:
         if value is None and self.nullable:
@@ -152,20 +153,20 @@ class UnionPlan(Plan):
             return self._alone.dump(value)
         if self.embedded and isinstance(value, Mapping):
             value = self._of_mapping(value)
-        return self._first(value, lambda plan: plan.dump(value))
+        return self._first(value, lambda converter: converter.dump(value))
 
     def operand(self, value: Any) -> Any:
         if value is None and self.nullable:
             return None
         if self._alone is not None:
             return self._alone.operand(value)
-        return self._first(value, lambda plan: plan.operand(value))
+        return self._first(value, lambda converter: converter.operand(value))
 
-    def _first(self, value: Any, convert: Any, members: Iterable[Plan] | None = None) -> Any:
+    def _first(self, value: Any, convert: Any, members: Iterable[Converter] | None = None) -> Any:
         members = list(self.members if members is None else members)
-        for plan in sorted(members, key=lambda plan: not plan.exact(value)):
+        for converter in sorted(members, key=lambda converter: not converter.exact(value)):
             try:
-                return convert(plan)
+                return convert(converter)
             except (Mismatch, ValueError):
                 continue
         raise self.fail(value)
@@ -175,7 +176,7 @@ class UnionPlan(Plan):
 
     # ---- what can be told apart -------------------------------------------------------------------------------------
 
-    def check(self) -> None:
+    def check_distinct(self) -> None:
         """Refuse a union of models of which one's documents could be another's.
 
         Raises
@@ -183,16 +184,18 @@ class UnionPlan(Plan):
         TypeError
             For such a union, with what to do about it.
         """
-        for kinds in ((ListPlan, TuplePlan), (DictPlan,)):
+        for kinds in ((ListConverter, TupleConverter), (DictConverter,)):
             several = [each for each in self.members if isinstance(each, kinds) and _embeds(each)]
             if len(several) > 1:
                 names = " and ".join(each.name for each in several)
                 raise TypeError(f"{names} cannot be told apart where they are stored: write list[A | B]")
         plain = [each for each in self.embedded if not each.in_tree]
-        if plain and any(isinstance(each, (DictPlan, AnyPlan)) for each in self.members):
+        if plain and any(isinstance(each, (DictConverter, AnyConverter)) for each in self.members):
             raise TypeError(f"{self.name}: a dict may be a document of {plain[0].name}; {_ADVICE}")
         classes: dict[str, Any] = {}
-        for info in (each for plan in self.embedded if plan.in_tree for each in plan.model.__odm__.descendants()):
+        for info in (
+            each for converter in self.embedded if converter.in_tree for each in converter.model.__odm__.descendants()
+        ):
             if classes.setdefault(info.class_id, info.cls) is not info.cls:
                 raise TypeError(f"{self.name}: two classes have the name {info.class_id!r} in documents")
         for one, other in combinations(plain, 2):
@@ -206,61 +209,61 @@ _ADVICE = (
 )
 
 
-def check_unions(plan: Plan, seen: set[Any] | None = None) -> None:
-    """Refuse ambiguous unions in a plan, and in all models that are embedded in it.
+def check_unions(converter: Converter, seen: set[Any] | None = None) -> None:
+    """Refuse ambiguous unions in a converter, and in all models that are embedded in it.
 
     Raises
     ------
     NameError
         When an annotation names a class that is not there yet.
     TypeError
-        As `UnionPlan.check`.
+        As `UnionConverter.check_distinct`.
     """
     seen = set() if seen is None else seen
-    if isinstance(plan, UnionPlan):
-        plan.check()
-    for below in _within(plan):
+    if isinstance(converter, UnionConverter):
+        converter.check_distinct()
+    for below in _within(converter):
         check_unions(below, seen)
-    if isinstance(plan, EmbeddedPlan) and plan.model not in seen:
-        seen.add(plan.model)
-        for field in plan.model.__odm__.fields.values():
-            check_unions(field.plan, seen)
+    if isinstance(converter, EmbeddedConverter) and converter.model not in seen:
+        seen.add(converter.model)
+        for field in converter.model.__odm__.fields.values():
+            check_unions(field.converter, seen)
 
 
-def _within(plan: Plan) -> list[Plan]:
-    if isinstance(plan, UnionPlan):
-        return plan.members
-    if isinstance(plan, TuplePlan):
-        return plan.items
-    return [] if plan.item is None else [plan.item]
+def _within(converter: Converter) -> list[Converter]:
+    if isinstance(converter, UnionConverter):
+        return converter.members
+    if isinstance(converter, TupleConverter):
+        return converter.items
+    return [] if converter.item is None else [converter.item]
 
 
-def _embeds(plan: Plan) -> bool:
-    return isinstance(plan, EmbeddedPlan) or any(_embeds(each) for each in _within(plan))
+def _embeds(converter: Converter) -> bool:
+    return isinstance(converter, EmbeddedConverter) or any(_embeds(each) for each in _within(converter))
 
 
-def _covers(one: EmbeddedPlan, other: EmbeddedPlan) -> bool:
+def _covers(one: EmbeddedConverter, other: EmbeddedConverter) -> bool:
     """Whether a document that is written for `one` is a complete document of `other`."""
     theirs = other.model.__odm__.by_key
     ours = one.model.__odm__.by_key
     return (
         ours.keys() <= theirs.keys()
         and all(key in ours for key, field in theirs.items() if field.required)
-        and not any(_apart(field.plan, theirs[key].plan) for key, field in ours.items())
+        and not any(_apart(field.converter, theirs[key].converter) for key, field in ours.items())
     )
 
 
-def _apart(one: Plan, other: Plan) -> bool:
+def _apart(one: Converter, other: Converter) -> bool:
     """Whether no stored value fits both."""
-    if isinstance(one, ChoicePlan) and isinstance(other, ChoicePlan):
+    if isinstance(one, ChoiceConverter) and isinstance(other, ChoiceConverter):
         return not any(_fits(other, stored) for stored in one.stored)
     first, second = _kinds(one), _kinds(other)
     return first is not None and second is not None and first.isdisjoint(second)
 
 
-def _fits(plan: Plan, stored: Any) -> bool:
+def _fits(converter: Converter, stored: Any) -> bool:
     try:
-        plan.load(stored, None)
+        converter.load(stored, None)
     except Mismatch:
         return False
     return True
@@ -277,25 +280,25 @@ _KINDS: dict[type, str] = {
     DBRef: "document",
 }
 """Types of which one reads what another one writes."""
-_PLANS: dict[type[Plan], set[str]] = {
-    NonePlan: {"None"},
-    UuidPlan: {"bytes"},
-    DecimalPlan: {"number", "Decimal128"},
-    DatePlan: {"date"},
-    ListPlan: {"list"},
-    TuplePlan: {"list"},
-    DictPlan: {"document"},
-    EmbeddedPlan: {"document"},
+_CONVERTERS: dict[type[Converter], set[str]] = {
+    NoneConverter: {"None"},
+    UuidConverter: {"bytes"},
+    DecimalConverter: {"number", "Decimal128"},
+    DateConverter: {"date"},
+    ListConverter: {"list"},
+    TupleConverter: {"list"},
+    DictConverter: {"document"},
+    EmbeddedConverter: {"document"},
 }
 
 
-def _kinds(plan: Plan) -> set[str] | None:
-    """What may be stored for a plan; None for anything."""
-    if isinstance(plan, UnionPlan):
-        below = [_kinds(each) for each in plan.members]
+def _kinds(converter: Converter) -> set[str] | None:
+    """What may be stored for a converter; None for anything."""
+    if isinstance(converter, UnionConverter):
+        below = [_kinds(each) for each in converter.members]
         return None if None in below else set().union(*(each for each in below if each is not None))
-    if isinstance(plan, ChoicePlan):
-        return {_KINDS.get(type(each), type(each).__name__) for each in plan.stored}
-    if isinstance(plan, ScalarPlan):
-        return {_KINDS.get(plan.kind, plan.kind.__name__)}
-    return _PLANS.get(type(plan))
+    if isinstance(converter, ChoiceConverter):
+        return {_KINDS.get(type(each), type(each).__name__) for each in converter.stored}
+    if isinstance(converter, ScalarConverter):
+        return {_KINDS.get(converter.kind, converter.kind.__name__)}
+    return _CONVERTERS.get(type(converter))

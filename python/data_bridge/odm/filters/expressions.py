@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from bson.regex import Regex
 
 from ...errors import InvalidQuery
-from ..converters.converter import AnyPlan, Plan, in_linked, not_stored
+from ..converters.converter import AnyConverter, Converter, in_linked, not_stored
 from ..errors import Mismatch, describe
 from . import trust
 
@@ -60,19 +60,19 @@ class Expression:
         """The filter as it is sent."""
 
     def __and__(self, other: Any) -> Expression:
-        return made(all_of([self, other]), roots_of(self, other))
+        return expression_of(all_of([self, other]), roots_of(self, other))
 
     def __rand__(self, other: Any) -> Expression:
-        return made(all_of([other, self]), roots_of(self, other))
+        return expression_of(all_of([other, self]), roots_of(self, other))
 
     def __or__(self, other: Any) -> Expression:
-        return made({"$or": [*_alternatives(self), *_alternatives(other)]}, roots_of(self, other))
+        return expression_of({"$or": [*_alternatives(self), *_alternatives(other)]}, roots_of(self, other))
 
     def __ror__(self, other: Any) -> Expression:
-        return made({"$or": [*_alternatives(other), *_alternatives(self)]}, roots_of(self, other))
+        return expression_of({"$or": [*_alternatives(other), *_alternatives(self)]}, roots_of(self, other))
 
     def __invert__(self) -> Expression:
-        return made({"$nor": [self.document]}, self._roots)
+        return expression_of({"$nor": [self.document]}, self._roots)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -83,7 +83,7 @@ class Expression:
         return f"Expression({self.document!r})"
 
 
-def made(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expression:
+def expression_of(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expression:
     """An expression of what operators made: values in it are values, whatever their keys look like.
 
     `roots` are the fields of a model that it is about.
@@ -115,10 +115,10 @@ class FieldPath:
         self._below: dict[str, FieldPath] = {}
 
     @property
-    def _plan(self) -> Plan:
-        # A field of a model knows its plan once its annotation can be resolved.
+    def _converter(self) -> Converter:
+        # A field of a model knows its converter once its annotation can be resolved.
         source = self._source
-        return source if isinstance(source, Plan) else source.plan
+        return source if isinstance(source, Converter) else source.converter
 
     @property
     def _key(self) -> str:
@@ -129,8 +129,8 @@ class FieldPath:
         InvalidQuery
             For a BackLink: under its key nothing is stored, so that any condition on it would be one on null.
         """
-        if self._plan.virtual:
-            raise InvalidQuery(not_stored(self._label, self._plan))
+        if self._converter.virtual:
+            raise InvalidQuery(not_stored(self._label, self._converter))
         return self._stored_key
 
     def __getattr__(self, name: str) -> FieldPath:
@@ -138,31 +138,31 @@ class FieldPath:
             raise AttributeError(name)
         # The same object each time: paths may be keys of a dict, which compares by identity first.
         if name not in self._below:
-            found = self._plan.attribute(name)
-            if found is None and self._plan.links is not None and not self._plan.virtual:
-                raise AttributeError(in_linked(f"{self._label}.{name}", f"{self._label}.id", self._plan.links))
+            found = self._converter.attribute(name)
+            if found is None and self._converter.links is not None and not self._converter.virtual:
+                raise AttributeError(in_linked(f"{self._label}.{name}", f"{self._label}.id", self._converter.links))
             if found is None:
-                hint = f'; use {self._label}["{name}"]' if self._plan.free or self._plan.keyed else ""
-                raise AttributeError(f"{self._label} ({self._plan.name}) declares no field {name!r}{hint}")
+                hint = f'; use {self._label}["{name}"]' if self._converter.free or self._converter.keyed else ""
+                raise AttributeError(f"{self._label} ({self._converter.name}) declares no field {name!r}{hint}")
             key, source = found
             self._below[name] = FieldPath(f"{self._label}.{name}", key, source, self)
         return self._below[name]
 
     def _named(self, name: str) -> FieldPath:
         """The field below of a name, or else of a stored key."""
-        plan = self._plan
-        while plan.model is None and plan.item is not None and not plan.keyed:
-            plan = plan.item
-        if plan.links is not None and name in ("_id", "$id"):
+        converter = self._converter
+        while converter.model is None and converter.item is not None and not converter.keyed:
+            converter = converter.item
+        if converter.links is not None and name in ("_id", "$id"):
             name = "id"
-        if plan.model is not None and name not in plan.model.__odm__.fields:
-            field = plan.model.__odm__.by_key.get(name)
+        if converter.model is not None and name not in converter.model.__odm__.fields:
+            field = converter.model.__odm__.by_key.get(name)
             name = name if field is None else field.name
         found: FieldPath = getattr(self, name)
         return found
 
     def __getitem__(self, step: int | str) -> Any:
-        plan = self._plan
+        converter = self._converter
         if isinstance(step, bool) or not isinstance(step, (int, str)):
             raise TypeError(f"{self._label} is indexed by a position or a key, got {type(step).__name__}")
         if isinstance(step, int):
@@ -170,10 +170,10 @@ class FieldPath:
                 raise InvalidQuery(f"{self._label}[{step}]: positions are counted from the start")
         else:
             check_key(step)
-        below = AnyPlan() if plan.free else plan.below(step)
+        below = AnyConverter() if converter.free else converter.below(step)
         if below is None:
             lacks = f"position {step}" if isinstance(step, int) else "keys"
-            raise TypeError(f"{self._label} ({plan.name}) has no {lacks}")
+            raise TypeError(f"{self._label} ({converter.name}) has no {lacks}")
         return FieldPath(f"{self._label}[{step!r}]", step, below, self)
 
     def __iter__(self) -> NoReturn:
@@ -188,20 +188,20 @@ class FieldPath:
         if value is None:
             return None
         try:
-            return self._plan.operand(value)
+            return self._converter.operand(value)
         except Mismatch as mismatch:
             place = "".join(f"[{step!r}]" for step in mismatch.path)
             raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
 
     def _compared(self, operator: str, value: Any) -> Expression:
-        return made({self._key: {operator: self._operand(value)}}, [self._root])
+        return expression_of({self._key: {operator: self._operand(value)}}, [self._root])
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
         operand = self._operand(value)
         # Bare, these would be conditions: operators, or a pattern to match.
         if isinstance(operand, (Mapping, Regex, re.Pattern)):
             operand = {"$eq": operand}
-        return made({self._key: operand}, [self._root])
+        return expression_of({self._key: operand}, [self._root])
 
     def __ne__(self, value: object) -> Expression:  # type: ignore[override]
         return self._compared("$ne", value)
@@ -248,9 +248,9 @@ def key_of(field: FieldPath) -> str:
     return field._key
 
 
-def plan_at(field: FieldPath) -> Plan:
-    """Return the plan of the values of a field."""
-    return field._plan
+def converter_at(field: FieldPath) -> Converter:
+    """Return the converter of the values of a field."""
+    return field._converter
 
 
 def root_of(field: FieldPath) -> FieldPath:
@@ -315,7 +315,7 @@ def as_filter(value: Any) -> Mapping[str, Any]:
     if isinstance(value, Expression):
         return value.document
     if isinstance(value, Mapping):
-        trust.check(value, "filter")
+        trust.check_code(value, "filter")
         return trust.copied(value)  # type: ignore[no-any-return]
     raise TypeError(
         f"a filter must be an expression such as User.age > 25, or a mapping, got {describe(value)}; nothing was sent"

@@ -7,7 +7,7 @@ from typing import Any
 
 from ...errors import InvalidQuery
 from ..errors import describe
-from .expressions import FieldPath, Sort, declaration_of, key_of, path_below, plan_at, root_of, root_of_sort
+from .expressions import FieldPath, Sort, converter_at, declaration_of, key_of, path_below, root_of, root_of_sort
 
 
 def check_fields(model: Any, roots: Iterable[FieldPath]) -> None:
@@ -31,10 +31,10 @@ def check_items(field: FieldPath, roots: Iterable[FieldPath]) -> None:
     InvalidQuery
         As `check_fields`; `User.items.name` is a field of users, `Item.name` one of items.
     """
-    models = plan_at(field).models()
+    models = converter_at(field).models()
     for root in () if models is None else roots:
         if not any(_has(model, declaration_of(root)) for model in models or ()):
-            names = " or ".join(model.__name__ for model in models or ()) or plan_at(field).name
+            names = " or ".join(model.__name__ for model in models or ()) or converter_at(field).name
             raise InvalidQuery(f"{root!r} is no field of the items of {field!r} ({names})")
 
 
@@ -69,10 +69,10 @@ def resolve(model: Any, field: Any) -> FieldPath:
     first, *rest = field.split(".")
     found: FieldPath = model.__odm__.path(first)
     for step in rest:
-        plan = plan_at(found)
-        if step.isdigit() and not plan.keyed:
+        converter = converter_at(found)
+        if step.isdigit() and not converter.keyed:
             found = found[int(step)]
-        elif plan.keyed or plan.free:
+        elif converter.keyed or converter.free:
             found = found[step]
         else:
             found = path_below(found, step)

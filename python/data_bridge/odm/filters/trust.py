@@ -32,7 +32,7 @@ def copied(value: Any) -> Any:
     return [copied(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def check(value: Any, what: str) -> None:
+def check_code(value: Any, what: str) -> None:
     """Refuse operators that run code, at any depth, but within what is trusted.
 
     Raises

@@ -10,10 +10,10 @@ from typing import Any, overload
 from bson.regex import Regex
 
 from ...errors import InvalidQuery
-from ..converters.converter import Plan
+from ..converters.converter import Converter
 from ..errors import Mismatch
 from . import linked_paths, trust
-from .expressions import Expression, FieldPath, key_of, plan_at, roots_of
+from .expressions import Expression, FieldPath, converter_at, key_of, roots_of
 from .lookup import check_items, resolve
 
 _MISSING: Any = object()
@@ -227,7 +227,7 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
         if isinstance(update, Update):
             document: Mapping[str, Any] = update.document(model)
         elif isinstance(update, Mapping):
-            trust.check(update, "update")
+            trust.check_code(update, "update")
             document = update
             for changes in update.values():
                 if isinstance(changes, Mapping):
@@ -255,18 +255,18 @@ def _listed(what: str, items: Any) -> list[Any]:
 
 def _whole(field: FieldPath, value: Any) -> Any:
     """A value of the field itself, not of one of its items."""
-    if value is None and not plan_at(field).nullable:
-        raise InvalidQuery(f"{field!r}: expected {plan_at(field).name}, got None")
-    return _checked(field, plan_at(field), value)
+    if value is None and not converter_at(field).nullable:
+        raise InvalidQuery(f"{field!r}: expected {converter_at(field).name}, got None")
+    return _checked(field, converter_at(field), value)
 
 
 def _item(field: FieldPath, value: Any) -> Any:
-    plan = plan_at(field)
-    if plan.item is None or plan.keyed:
-        if plan.free:
-            return _checked(field, plan, value)
-        raise InvalidQuery(f"{field!r} ({plan.name}) is no list")
-    return _checked(field, plan.item, value)
+    converter = converter_at(field)
+    if converter.item is None or converter.keyed:
+        if converter.free:
+            return _checked(field, converter, value)
+        raise InvalidQuery(f"{field!r} ({converter.name}) is no list")
+    return _checked(field, converter.item, value)
 
 
 def _item_sort(field: FieldPath, sort: Any) -> Any:
@@ -274,15 +274,15 @@ def _item_sort(field: FieldPath, sort: Any) -> Any:
     for direction in sort.values() if isinstance(sort, Mapping) else [sort]:
         if direction not in (1, -1) or isinstance(direction, bool):
             raise InvalidQuery(f"{field!r}: items are sorted by 1 or -1, got {direction!r}")
-    item = plan_at(field).item
+    item = converter_at(field).item
     if not isinstance(sort, Mapping) or item is None or item.model is None:
         return sort
     return {key_of(resolve(item.model, key)): direction for key, direction in sort.items()}
 
 
-def _checked(field: FieldPath, plan: Plan, value: Any) -> Any:
+def _checked(field: FieldPath, converter: Converter, value: Any) -> Any:
     try:
-        return plan.dump(plan.accept(value))
+        return converter.dump(converter.accept(value))
     except Mismatch as mismatch:
         place = "".join(f"[{step!r}]" for step in mismatch.path)
         raise InvalidQuery(f"{field!r}{place}: expected {mismatch.expected}, got {mismatch.found}") from None

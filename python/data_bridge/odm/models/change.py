@@ -48,12 +48,12 @@ class Change(NamedTuple):
         unsaved: dict[str, Any] = {}
         for name, value in state.move_to(instance, written, whole=whole).items():
             # Another task or thread assigned it during the write: it is not stored yet.
-            if fields[name].key not in document and not fields[name].plan.virtual:
+            if fields[name].key not in document and not fields[name].converter.virtual:
                 state.release_kept(instance, name)
                 unsaved[name] = value
         # A default of a key that is not stored is kept: its factory would make another value.
         for name in state.held_values(instance).kept:
-            if not fields[name].plan.keeps and fields[name].key in document:
+            if not fields[name].converter.keeps and fields[name].key in document:
                 value = state.release_kept(instance, name)
                 if name != REVISION and value is not state.MISSING and not contains(document, fields[name], value):
                     unsaved[name] = value

@@ -37,7 +37,7 @@ class CopiedView(ModelView):
                 object.__setattr__(self, name, value)
 
     def __reduce__(self) -> Any:
-        if type(self).__odm__.elsewhere is not None:
+        if type(self).__odm__.variants is not None:
             raise TypeError(
                 f"an instance of {type(self).__name__}.on(database) cannot be pickled: a database holds connections"
             )

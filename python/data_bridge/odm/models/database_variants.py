@@ -5,10 +5,10 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
-from .registration import bind, check
+from .registration import check_model, register
 
 
-class Elsewhere:
+class DatabaseVariants:
     """A database, and the variants of models that have their documents there.
 
     A variant is a class derived from its model. Links of its instances lead to variants, and so do classes of its tree.
@@ -21,9 +21,9 @@ class Elsewhere:
     def model(self, model: Any) -> Any:
         """The variant of a model; a variant itself as it is."""
         info = model.__odm__
-        if info.elsewhere is self:
+        if info.variants is self:
             return model
-        original = model if info.elsewhere is None else info.original
+        original = model if info.variants is None else info.original
         if original not in self._variants:
             # Another thread may be faster: its class counts.
             self._variants.setdefault(original, self._made(original))
@@ -32,44 +32,44 @@ class Elsewhere:
     def _made(self, model: Any) -> Any:
         info = model.__odm__
         if info.is_collection:
-            check(self.database, model)
+            check_model(self.database, model)
         bases = [model]
         if info.in_tree and info.parent is not None and info.parent.in_tree:
             bases.append(self.model(info.parent.cls))
         names = {"__module__": model.__module__, "__qualname__": model.__qualname__}
         made: Any = type(model)(model.__name__, tuple(bases), names, variant=True)
         variant = made.__odm__
-        variant.elsewhere, variant.original = self, model
+        variant.variants, variant.original = self, model
         variant.parent, variant.children, variant.settings = info.parent, info.children, info.settings
         for name, field in info.fields.items():
-            if field.plan.deep or field.plan.virtual:
-                field = field.elsewhere(self)
+            if field.converter.deep or field.converter.virtual:
+                field = field.in_database(self)
                 type.__setattr__(made, name, field.slot)
             variant.fields[name] = field
         if info.is_collection:
-            bind(made, self.database)
+            register(made, self.database)
         return made
 
 
-_known: weakref.WeakValueDictionary[Any, Elsewhere] = weakref.WeakValueDictionary()
+_known: weakref.WeakValueDictionary[Any, DatabaseVariants] = weakref.WeakValueDictionary()
 """Those whose variants are in use; each keeps its database and so the ids in its key."""
 
 
-def elsewhere(database: Any) -> Elsewhere:
+def variants_in(database: Any) -> DatabaseVariants:
     """What belongs to a database: the same for equal ones, so that instances of equal classes compare."""
     key = (id(database.client), database.name, id(database._settings))
     found = _known.get(key)
-    return _known.setdefault(key, Elsewhere(database)) if found is None else found
+    return _known.setdefault(key, DatabaseVariants(database)) if found is None else found
 
 
-class Root:
+class VariantRoot:
     """The root of a place in a document of a variant."""
 
-    __slots__ = ("_document", "elsewhere")
+    __slots__ = ("_document", "variants")
 
-    def __init__(self, document: Any, elsewhere: Elsewhere) -> None:
+    def __init__(self, document: Any, variants: DatabaseVariants) -> None:
         self._document = document
-        self.elsewhere = elsewhere
+        self.variants = variants
 
     def get(self, key: str) -> Any:
         """A value of the document."""
@@ -85,4 +85,4 @@ def model_at(model: Any, place: Any) -> Any:
     """The model that a link at a place leads to."""
     while isinstance(place, tuple):
         place = place[0]
-    return place.elsewhere.model(model) if isinstance(place, Root) else model
+    return place.variants.model(model) if isinstance(place, VariantRoot) else model

@@ -16,7 +16,7 @@ from bson.raw_bson import RawBSONDocument
 
 from ..._core import Document as StoredDocument
 from ...commands import encode
-from ..converters.converter import CLASS_KEY, Plan
+from ..converters.converter import CLASS_KEY, Converter
 from ..errors import ValidationError
 from . import instance_state as state
 
@@ -96,7 +96,7 @@ def _top_keys(paths: Iterable[str]) -> set[str]:
 
 def _changed(field: FieldInfo | None, stored: StoredDocument, key: str, new: Any, options: CodecOptions[Any]) -> Any:
     """Return the value of a key that changed; within an embedded model, unchanged elements as they are stored."""
-    if field is not None and field.plan.model is not None and isinstance(stored.get(key), StoredDocument):
+    if field is not None and field.converter.model is not None and isinstance(stored.get(key), StoredDocument):
         with contextlib.suppress(ValidationError):
             return _merged(stored[key], field.dump(field.load(stored[key], (stored, key))), new, options)
     return new
@@ -174,7 +174,7 @@ def contains(document: Mapping[str, Any], field: FieldInfo, value: Any) -> bool:
 
 def _compare(field: FieldInfo, document: Any, value: Any, assigned: bool, found: Difference) -> None:
     """Add the difference between a held value and the stored one."""
-    if field.plan.virtual or not (assigned or field.plan.keeps):
+    if field.converter.virtual or not (assigned or field.converter.keeps):
         return
     new = field.dump(value)
     if field.key not in document:
@@ -186,17 +186,17 @@ def _compare(field: FieldInfo, document: Any, value: Any, assigned: bool, found:
     except ValidationError:
         found.sets[field.key] = new
         return
-    _compare_stored(field.key, field.plan, old, new, found)
+    _compare_stored(field.key, field.converter, old, new, found)
 
 
-def _compare_stored(key: str, plan: Plan, old: Any, new: Any, found: Difference) -> None:
+def _compare_stored(key: str, converter: Converter, old: Any, new: Any, found: Difference) -> None:
     if same(old, new):
         return
     # Within an embedded model only the changed fields are sent: other writers may change its other fields.
-    if plan.model is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _same_class(old, new):
+    if converter.model is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _same_class(old, new):
         found.sets[key] = new
         return
-    fields = plan.model.__odm__.by_key
+    fields = converter.model.__odm__.by_key
     for each in old:
         if each not in new:
             found.unsets[f"{key}.{each}"] = ""
@@ -204,7 +204,7 @@ def _compare_stored(key: str, plan: Plan, old: Any, new: Any, found: Difference)
         if each not in old:
             found.sets[f"{key}.{each}"] = value
         else:
-            below = fields[each].plan if each in fields else Plan()
+            below = fields[each].converter if each in fields else Converter()
             _compare_stored(f"{key}.{each}", below, old[each], value, found)
 
 

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from ..._core import FieldSlot
-from ..converters.annotations import evaluated, plan_of
-from ..converters.converter import Plan
+from ..converters.annotations import converter_of, evaluated
+from ..converters.converter import Converter
 from ..errors import Mismatch, NotFetched, ValidationError
 from ..filters.expressions import FieldPath, check_key
 from . import instance_state as state
-from .database_variants import Root
+from .database_variants import VariantRoot
 from .instance_state import MISSING
 
 
@@ -99,8 +99,8 @@ class FieldInfo:
         self._owner = owner
         self._annotation = annotation if options.stored is None else options.stored
         self._names = names
-        self._plan: Plan | None = None
-        self._elsewhere: Any = None
+        self._converter: Converter | None = None
+        self._variants: Any = None
         self.path = FieldPath(f"{owner}.{name}", self.key, self)
         self.slot = FieldSlot(name, self.key, self.path, self._resolve)
 
@@ -109,15 +109,15 @@ class FieldInfo:
         return FieldInfo(owner, self.name, self._annotation, self.options, self._names)
 
     @cached_property
-    def plan(self) -> Plan:
+    def converter(self) -> Converter:
         """How values convert. Asked for several times a field of each instance that is made."""
-        if self._plan is None:
+        if self._converter is None:
             self._resolve()
-        assert self._plan is not None
-        return self._plan
+        assert self._converter is not None
+        return self._converter
 
     def _resolve(self) -> None:
-        """Make the plan.
+        """Make the converter.
 
         Raises
         ------
@@ -125,33 +125,33 @@ class FieldInfo:
             When the annotation names a class that is not there yet.
         """
         names = self._names
-        if self._plan is not None:
+        if self._converter is not None:
             return  # Another thread was faster: the names may be gone.
         try:
-            plan = plan_of(self._annotation, names).for_field(self)
+            converter = converter_of(self._annotation, names).for_field(self)
         except NameError as error:
             raise NameError(
                 f"{self._owner}.{self.name}: the annotation {self._annotation!r} cannot be resolved: {error}"
             ) from None
         except TypeError as error:
             raise TypeError(f"{self._owner}.{self.name}: {error}") from None
-        # In this order, as other threads may be here: who sees no plan has seen the names.
-        self.slot._plan(plan.direct, self.load, plan.keeps, self.accept, self._missing)
-        self._plan = plan
+        # In this order, as other threads may be here: who sees no converter has seen the names.
+        self.slot._plan(converter.direct, self.load, converter.keeps, self.accept, self._missing)
+        self._converter = converter
         self._names = {}
 
-    def elsewhere(self, elsewhere: Any) -> FieldInfo:
+    def in_database(self, variants: Any) -> FieldInfo:
         """The same field of a variant of the model in another database, where its links lead."""
-        plan, other = self.plan, copy.copy(self)
-        other._elsewhere = elsewhere
+        converter, other = self.converter, copy.copy(self)
+        other._variants = variants
         other.slot = FieldSlot(self.name, self.key, self.path, other._resolve)
-        other.slot._plan(plan.direct, other.load, plan.keeps, other.accept, other._missing)
+        other.slot._plan(converter.direct, other.load, converter.keeps, other.accept, other._missing)
         return other
 
     @property
     def required(self) -> bool:
         """Whether there is neither a default nor None to fall back on."""
-        return self.options.default is MISSING and self.options.default_factory is None and not self.plan.nullable
+        return self.options.default is MISSING and self.options.default_factory is None and not self.converter.nullable
 
     def default(self) -> Any:
         """A fresh default. Only for a field that is not required."""
@@ -160,32 +160,32 @@ class FieldInfo:
         if self.options.default is MISSING:
             return None
         value = self.options.default
-        return value if value is None else self.accept(copy.deepcopy(value) if self.plan.keeps else value)
+        return value if value is None else self.accept(copy.deepcopy(value) if self.converter.keeps else value)
 
     def load(self, stored: Any, place: Any) -> Any:
-        if self._elsewhere is not None and place is not None:
-            place = (Root(place[0], self._elsewhere), place[1])
+        if self._variants is not None and place is not None:
+            place = (VariantRoot(place[0], self._variants), place[1])
         try:
-            return self.plan.load(stored, place)
+            return self.converter.load(stored, place)
         except Mismatch as mismatch:
             raise located(mismatch, place, self._owner) from None
 
     def accept(self, value: Any) -> Any:
         try:
-            if self.plan.virtual:
+            if self.converter.virtual:
                 raise Mismatch("no value: fetch_links finds it", value)
-            return self.plan.accept(value)
+            return self.converter.accept(value)
         except Mismatch as mismatch:
             raise mismatch.under(self.name).error(model=self._owner) from None
 
     def _missing(self, instance: Any) -> Any:
-        if self.plan.virtual:
+        if self.converter.virtual:
             raise NotFetched(f"{self._owner}.{self.name} is found by a query: use fetch_links")
         if self.required:
             document = state.stored_document(instance)
             place = (state.place(instance), self.key)
             found = "no such key" if document is not None else "no value"
-            raise located(Mismatch(self.plan.name, None, found=found), place, self._owner)
+            raise located(Mismatch(self.converter.name, None, found=found), place, self._owner)
         return self.default()
 
     def dump(self, value: Any) -> Any:
@@ -197,7 +197,7 @@ class FieldInfo:
             When it does not fit.
         """
         try:
-            return self.plan.dump(value)
+            return self.converter.dump(value)
         except Mismatch as mismatch:
             raise mismatch.under(self.name).error(model=self._owner) from None
 

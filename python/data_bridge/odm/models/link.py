@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bson.dbref import DBRef
 
-from ..converters.converter import Plan, plain
+from ..converters.converter import Converter, plain
 from ..errors import Mismatch, NotFetched
 from .database_variants import model_at
 from .registration import is_collection
@@ -48,7 +48,7 @@ class Link(_LinkState[T]):
         given: Any = target
         if isinstance(target, type):
             self.model = given
-            self.id = given.__odm__.fields["id"].plan.accept(id)
+            self.id = given.__odm__.fields["id"].converter.accept(id)
         else:
             self.model, self.id = type(given), given.id
             self._resolved(given)
@@ -87,7 +87,7 @@ class Link(_LinkState[T]):
         """The reference that is stored for a new link."""
         if self.id is None:
             raise Mismatch(f"a {self.model.__name__} that was inserted", None, found="one without an _id")
-        return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].plan.dump(self.id))
+        return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].converter.dump(self.id))
 
     def _dumped(self) -> Any:
         """As it is stored: as it was read, in whatever form, or a reference."""
@@ -135,10 +135,10 @@ class Link(_LinkState[T]):
         return restored, (type(self), self.model, self.id, self._document, self._fetched, self._stored)
 
     @classmethod
-    def _plan_of(cls, arguments: list[Any]) -> Plan:
+    def _converter_of(cls, arguments: list[Any]) -> Converter:
         if len(arguments) != 1 or not is_collection(arguments[0]):
             raise TypeError(f"a {cls.__name__} names one Document or AsyncDocument: {cls.__name__}[Author]")
-        return LinkPlan(arguments[0]) if cls is Link else BackLinkPlan(arguments[0])
+        return LinkConverter(arguments[0]) if cls is Link else BackLinkConverter(arguments[0])
 
 
 class BackLink(Link[T]):
@@ -150,7 +150,7 @@ class BackLink(Link[T]):
     __slots__ = ()
 
 
-class LinkPlan(Plan):
+class LinkConverter(Converter):
     """Link[T]: a DBRef; a bare `_id` is read too."""
 
     keeps = True
@@ -163,12 +163,12 @@ class LinkPlan(Plan):
         self.original: str | None = None
 
     @cached_property
-    def _id_plan(self) -> Plan:
-        plan: Plan = self.target.__odm__.fields["id"].plan
-        return plan
+    def _id_converter(self) -> Converter:
+        converter: Converter = self.target.__odm__.fields["id"].converter
+        return converter
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
-        return ("$id", self._id_plan) if name == "id" else None
+        return ("$id", self._id_converter) if name == "id" else None
 
     def load(self, stored: Any, place: Any) -> Link[Any]:
         key, target = stored, model_at(self.target, place)
@@ -178,7 +178,7 @@ class LinkPlan(Plan):
                 raise self.fail(stored)
             key = stored.id
         try:
-            found = self._id_plan.load(key, place)
+            found = self._id_converter.load(key, place)
             # Written back as it was: other programs may look for a bare _id, or for more keys in the reference.
             return restored(Link, target, found, None, False, (plain(stored), found))  # type: ignore[no-any-return]
         except Mismatch:
@@ -205,7 +205,7 @@ class LinkPlan(Plan):
         return isinstance(value, (Link, DBRef, self.target))
 
 
-class BackLinkPlan(LinkPlan):
+class BackLinkConverter(LinkConverter):
     """BackLink[T]: found by a query, never stored."""
 
     virtual = True
@@ -218,10 +218,10 @@ class BackLinkPlan(LinkPlan):
     def attribute(self, name: str) -> None:
         return None
 
-    def for_field(self, field: Any) -> Plan:
+    def for_field(self, field: Any) -> Converter:
         if field.options.original_field is None:
             raise TypeError("a BackLink needs the name of the field that links here: Field(original_field=...)")
-        return BackLinkPlan(self.target, field.options.original_field)
+        return BackLinkConverter(self.target, field.options.original_field)
 
 
 def set_document(link: Link[Any], document: Any) -> None:

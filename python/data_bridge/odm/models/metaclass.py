@@ -51,7 +51,7 @@ class ModelInfo:
         self.hooks = Hooks.of(cls, self.is_async)
         self.collection: Any = None
         """Where the documents are; set by `init`."""
-        self.elsewhere: Any = None
+        self.variants: Any = None
         """Of a variant: the database that its documents are in, and other variants there."""
         self.original: Any = None
         """Of a variant: the model."""
@@ -125,7 +125,7 @@ class ModelInfo:
         if self.settings.projection is not None:
             return dict(self.settings.projection)
         classes = self.descendants() if with_children else [self]
-        keys = {field.key: 1 for each in classes for field in each.fields.values() if not field.plan.virtual}
+        keys = {field.key: 1 for each in classes for field in each.fields.values() if not field.converter.virtual}
         return {**keys, CLASS_KEY: 1} if self.in_tree else keys
 
     def maker(self, whole: bool, with_children: bool = False) -> ModelClass:
@@ -142,9 +142,9 @@ class ModelInfo:
 
     def _beside(self, other: ModelInfo) -> ModelInfo:
         """The same model in the database that this one is in."""
-        if self.elsewhere is None:
+        if self.variants is None:
             return other
-        info: ModelInfo = self.elsewhere.model(other.cls).__odm__
+        info: ModelInfo = self.variants.model(other.cls).__odm__
         return info
 
     def joined_by(self, child: ModelInfo) -> None:
@@ -253,11 +253,11 @@ def _resolve_early(info: ModelInfo) -> None:
     """Find mistakes in annotations where the class is made; forward references wait for the first use."""
     for field in info.fields.values():
         try:
-            plan = field.plan
+            converter = field.converter
         except NameError:
             continue
         try:
-            check_unions(plan)
+            check_unions(converter)
         except NameError:
             continue
         except TypeError as error:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core import Document as StoredDocument
-from ..converters.containers import EmbeddedPlan
-from ..converters.converter import CLASS_KEY, Plan, plain
+from ..converters.containers import EmbeddedConverter
+from ..converters.converter import CLASS_KEY, Converter, plain
 from ..errors import Mismatch, ValidationError
 from . import arrow_rows
 from . import instance_state as state
@@ -48,13 +48,13 @@ class Model(CopiedView, metaclass=ModelMeta):
             # A key that is the name of another field is given for that one.
             if value is MISSING and field.key not in fields:
                 value = values.pop(field.key, MISSING)
-            if field.plan.virtual and value is MISSING:
+            if field.converter.virtual and value is MISSING:
                 continue
             try:
                 if value is MISSING and not field.required:
                     self._assigned[field.name] = field.default()
                 elif value is MISSING:
-                    raise Mismatch(field.plan.name, None, found="no value").under(field.name).error(model=name)
+                    raise Mismatch(field.converter.name, None, found="no value").under(field.name).error(model=name)
                 else:
                     setattr(self, field.name, value)
             except ValidationError as error:
@@ -67,11 +67,11 @@ class Model(CopiedView, metaclass=ModelMeta):
                 errors.append(Mismatch(repr(info.class_id), value).under(key).error(model=name))
         raise_all(errors)
 
-    # ---- how plans and queries make instances -----------------------------------------------------------------------
+    # ---- construction by converters and queries ---------------------------------------------------------------------
 
     @classmethod
-    def _plan_of(cls, _arguments: list[Any]) -> Plan:
-        return EmbeddedPlan(cls)
+    def _converter_of(cls, _arguments: list[Any]) -> Converter:
+        return EmbeddedConverter(cls)
 
     @classmethod
     def _embedded(cls, document: StoredDocument, place: Any) -> Self:
@@ -141,7 +141,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         document = self._document()
         result: dict[str, Any] = {}
         for field in info.fields.values():
-            if field.plan.virtual:
+            if field.converter.virtual:
                 continue
             value = state.held_value(self, field.name)
             if value is MISSING:
@@ -166,11 +166,11 @@ class Model(CopiedView, metaclass=ModelMeta):
 
     def _fits(self) -> bool:
         """Whether all that is stored fits; what is quick to see first."""
-        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        fields = [field for field in type(self).__odm__.fields.values() if not field.converter.virtual]
         document = self._document()
         if any(field.required and (document is None or field.key not in document) for field in fields):
             return False
-        for field in sorted(fields, key=lambda field: field.plan.deep):
+        for field in sorted(fields, key=lambda field: field.converter.deep):
             try:
                 value = getattr(self, field.name)
             except ValidationError:
@@ -183,7 +183,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         """What does not fit, in all fields and in all that is embedded."""
         errors: list[ValidationError] = []
         for name, field in type(self).__odm__.fields.items():
-            if field.plan.virtual:
+            if field.converter.virtual:
                 continue
             try:
                 value = getattr(self, name)
@@ -230,7 +230,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         wanted, unwanted = None if include is None else set(include), set(exclude)
         result = {}
         for name, field in type(self).__odm__.fields.items():
-            if name in unwanted or (wanted is not None and name not in wanted) or field.plan.virtual:
+            if name in unwanted or (wanted is not None and name not in wanted) or field.converter.virtual:
                 continue
             value = getattr(self, name)
             if value is not None or not exclude_none:
@@ -257,7 +257,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             return NotImplemented
         if self is other:
             return True
-        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        fields = [field for field in type(self).__odm__.fields.values() if not field.converter.virtual]
         return all(self._comparable(field) == other._comparable(field) for field in fields)
 
     def _comparable(self, field: Any) -> tuple[bool, Any]:
@@ -272,7 +272,7 @@ class Model(CopiedView, metaclass=ModelMeta):
     def __repr__(self) -> str:
         shown = []
         for name, field in type(self).__odm__.fields.items():
-            if field.plan.virtual:
+            if field.converter.virtual:
                 continue
             try:
                 shown.append(f"{name}={getattr(self, name)!r}")

@@ -19,7 +19,7 @@ from ..filters.expressions import Sort
 from ..filters.lookup import sort_keys
 
 
-def bind(model: Any, database: Any) -> None:
+def register(model: Any, database: Any) -> None:
     """Give one model its collection."""
     options = with_uuids(database.codec_options)
     model.__odm__.collection = database.get_collection(model.__odm__.settings.name, codec_options=options)
@@ -79,7 +79,7 @@ def is_collection(model: Any) -> bool:
     return info is not None and bool(info.is_collection)
 
 
-def check(database: Any, model: Any) -> None:
+def check_model(database: Any, model: Any) -> None:
     """Refuse a database and a model that do not go together, and a model that is none yet.
 
     Raises
@@ -97,7 +97,7 @@ def check(database: Any, model: Any) -> None:
         kind, client = ("AsyncDocument", "AsyncMongoClient") if is_async else ("Document", "MongoClient")
         raise TypeError(f"{name} is a {kind}: it goes with a database of a {client}")
     for field in model.__odm__.fields.values():
-        check_unions(field.plan)
+        check_unions(field.converter)
     indexes_of(model)
 
 

@@ -33,7 +33,7 @@ def assign_id(instance: Any) -> None:
         try:
             instance.id = ObjectId()
         except ValidationError:
-            expected = type(instance).__odm__.fields["id"].plan.name
+            expected = type(instance).__odm__.fields["id"].converter.name
             raise Mismatch(expected, None).under("id").error(model=type(instance).__name__) from None
 
 

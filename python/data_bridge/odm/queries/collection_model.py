@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from bson import ObjectId
 
 from ..filters.expressions import all_of
-from ..models.database_variants import elsewhere
+from ..models.database_variants import variants_in
 from ..models.field import FieldOptions
 from ..models.model import Model
 from .query_base import ModelQueryBase
@@ -60,7 +60,7 @@ class CollectionModel(Model):
         TypeError
             For a database of another kind of client than the model is for.
         """
-        return elsewhere(database).model(cls)  # type: ignore[no-any-return]
+        return variants_in(database).model(cls)  # type: ignore[no-any-return]
 
     @classmethod
     def _required_filter(cls, filters: tuple[Any, ...], what: str) -> None:

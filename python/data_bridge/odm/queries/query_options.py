@@ -16,21 +16,21 @@ from ..filters.lookup import sort_keys
 
 _PARTS = ("skip", "limit", "sort", "with_children", "fetch_links")
 
-OPTIONS: dict[str, Any] = {
+FIND_OPTIONS: dict[str, Any] = {
     name: parameter.default
     for name, parameter in inspect.signature(Collection.find).parameters.items()
     if name not in ("self", "filter", "projection", "unknown", *_PARTS)
 }
 """Options of a query beside its parts, as `Collection.find` has them, with their defaults."""
 
-BOUND = {"timeout": None}
+COLLECTION_OPTIONS = {"timeout": None}
 """Options that are settings of the collection a write is sent to: no arguments of the operation."""
 
-READ = {**BOUND, "read_preference": None, "read_concern": None}
-"""As BOUND, for reads."""
+READ_OPTIONS = {**COLLECTION_OPTIONS, "read_preference": None, "read_concern": None}
+"""As COLLECTION_OPTIONS, for reads."""
 
-COUNTED = {
-    **READ,
+COUNT_OPTIONS = {
+    **READ_OPTIONS,
     "session": "session",
     "hint": "hint",
     "collation": "collation",
@@ -39,7 +39,7 @@ COUNTED = {
 }
 """Options of counts and `distinct`, by the names that these operations have for them."""
 
-FOLDED = {
+FOLD_OPTIONS = {
     name: name
     for name in (
         *("session", "timeout", "read_preference", "read_concern"),
@@ -48,26 +48,29 @@ FOLDED = {
 }
 """Options of `sum`, `avg`, `min` and `max`."""
 
-AGGREGATED = {
-    **FOLDED,
+AGGREGATE_OPTIONS = {
+    **FOLD_OPTIONS,
     **{name: name for name in ("batch_size", "schema", "on_conflict", "progress", *REPRESENTATION)},
 }
 """Options of `aggregate`."""
 
-WRITTEN = {**BOUND, **{name: name for name in ("session", "hint", "collation", "let", "comment", "max_time_ms")}}
+WRITE_OPTIONS = {
+    **COLLECTION_OPTIONS,
+    **{name: name for name in ("session", "hint", "collation", "let", "comment", "max_time_ms")},
+}
 """Options of writes."""
 
-FOLLOWED = ("session", "timeout", "read_preference", "read_concern", "max_time_ms", "comment")
+LINK_OPTIONS = ("session", "timeout", "read_preference", "read_concern", "max_time_ms", "comment")
 """Options of a query that its queries for links take too."""
 
-FIND_AND = {
+FIND_AND_OPTIONS = {
     "update": frozenset({"sort", "return_document", "upsert", "array_filters", "bypass_document_validation"}),
     "replace": frozenset({"sort", "return_document", "upsert", "bypass_document_validation"}),
     "delete": frozenset({"sort"}),
 }
-"""Options of `find_one_and_*` beside those of WRITTEN."""
+"""Options of `find_one_and_*` beside those of WRITE_OPTIONS."""
 
-AGGREGATE_ONLY = frozenset({"bypass_document_validation", *CHAINED.values()} - {"skip", "limit", *OPTIONS})
+AGGREGATE_ONLY = frozenset({"bypass_document_validation", *CHAINED.values()} - {"skip", "limit", *FIND_OPTIONS})
 """Options of `aggregate` that `find` does not have: PyMongo's own spelling among them."""
 
 _CAMEL_CASE = {camel: name for name, camel in CHAINED.items() if camel != name}
@@ -96,10 +99,10 @@ def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | No
                 parts["sort"] = tuple(sort_keys(model, value if isinstance(value, list) else [value]))
         elif name in _PARTS:
             parts[name] = check_option(name, value) if name in CHAINED else value
-        elif name in OPTIONS:
+        elif name in FIND_OPTIONS:
             rest[name] = _checked(name, value)
         else:
-            raise _unknown(f"{model.__name__}.find()", name, (*_PARTS, *OPTIONS))
+            raise _unknown(f"{model.__name__}.find()", name, (*_PARTS, *FIND_OPTIONS))
     return {**parts, "options": {**(before or {}), **rest}}
 
 
@@ -111,17 +114,17 @@ def find_and_options(model: Any, action: str, options: Mapping[str, Any]) -> dic
     TypeError, ValueError
         As `split`.
     """
-    trust.check(options, "options")
+    trust.check_code(options, "options")
     checked: dict[str, Any] = {}
     for given, value in options.items():
         name = _CAMEL_CASE.get(given, given)
         if name == "sort":
             if value is not None:
                 checked["sort"] = sort_keys(model, value if isinstance(value, list) else [value])
-        elif name in FIND_AND[action] or name in WRITTEN:
-            checked[name] = _checked(name, value) if name in OPTIONS else value
+        elif name in FIND_AND_OPTIONS[action] or name in WRITE_OPTIONS:
+            checked[name] = _checked(name, value) if name in FIND_OPTIONS else value
         else:
-            raise _unknown(f"find_one_and_{action}()", given, (*sorted(FIND_AND[action]), *WRITTEN))
+            raise _unknown(f"find_one_and_{action}()", given, (*sorted(FIND_AND_OPTIONS[action]), *WRITE_OPTIONS))
     return checked
 
 
@@ -135,8 +138,8 @@ def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """
     for given, value in options.items():
         name = _CAMEL_CASE.get(given, given)
-        if name not in AGGREGATED and name != "bypass_document_validation":
-            raise _unknown("aggregate()", given, (*AGGREGATED, "bypass_document_validation"))
+        if name not in AGGREGATE_OPTIONS and name != "bypass_document_validation":
+            raise _unknown("aggregate()", given, (*AGGREGATE_OPTIONS, "bypass_document_validation"))
         _checked(name, value)
     return dict(options)
 
@@ -146,13 +149,13 @@ def _checked(name: str, value: Any) -> Any:
         return value if value is ... else check_timeout(value)
     if name in CHAINED:
         if name == "let" and value is not None:
-            trust.check(value, "let")
+            trust.check_code(value, "let")
         check_option(CHAINED[name], value)
     return value
 
 
 def _is_default(name: str, value: Any) -> bool:
-    default = OPTIONS[name]
+    default = FIND_OPTIONS[name]
     # None is no value of any option but `timeout`, for which it is no limit.
     if value is default or (value is None and name != "timeout"):
         return True

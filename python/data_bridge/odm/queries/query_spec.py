@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...commands import encode
 from ...errors import InvalidQuery
-from ..converters.containers import ListPlan
-from ..converters.converter import Plan, plain
+from ..converters.containers import ListConverter
+from ..converters.converter import Converter, plain
 from ..errors import Mismatch
 from ..filters import linked_paths, trust
 from ..filters.expressions import all_of, key_of, roots_of
 from ..filters.lookup import check_fields, resolve, sort_keys
-from ..models.database_variants import Root
+from ..models.database_variants import VariantRoot
 from ..models.model import Model
 from ..models.registration import collection_of, read_bson
-from .query_options import AGGREGATED, aggregate_options, changed_options, split
+from .query_options import AGGREGATE_OPTIONS, aggregate_options, changed_options, split
 
 if TYPE_CHECKING:
     from ..._core import ModelClass
@@ -100,7 +100,7 @@ class QuerySpec(NamedTuple):
             linked_paths.check_projection(self.model, view.__odm__.settings.projection)
             return self.changed(view=view, keys=None)
         if isinstance(view, Mapping):
-            trust.check(view, "projection")
+            trust.check_code(view, "projection")
             return self.changed(view=None, keys=linked_paths.projection(self.model, view))
         if isinstance(view, Iterable) and not isinstance(view, (str, bytes)):
             return self.changed(view=None, keys=[key_of(resolve(self.model, each)) for each in view])
@@ -127,9 +127,9 @@ class QuerySpec(NamedTuple):
         )
 
     @property
-    def elsewhere(self) -> Any:
+    def variants(self) -> Any:
         """The database variants that the model is one of; None in the database of `init`."""
-        return self.model.__odm__.elsewhere
+        return self.model.__odm__.variants
 
     # ---- queries of the collection ----------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ class QuerySpec(NamedTuple):
         if self.keys is not None:
             return None
         if self.view is not None:
-            view = self.view if self.elsewhere is None else self.elsewhere.model(self.view)
+            view = self.view if self.variants is None else self.variants.model(self.view)
             maker: ModelClass = view.__odm__.maker(False)
             return maker
         made: ModelClass = self.model.__odm__.maker(self.projection is None, self.with_children)
@@ -233,7 +233,7 @@ class QuerySpec(NamedTuple):
             For operators that run code and are not trusted.
         """
         stages = list(stages)
-        trust.check(stages, "pipeline")
+        trust.check_code(stages, "pipeline")
         before: list[Mapping[str, Any]] = [{"$match": self.filter}] if self.filter else []
         if self.sort:
             before.append({"$sort": dict(self.sort)})
@@ -245,10 +245,10 @@ class QuerySpec(NamedTuple):
 
     def aggregate(self, stages: Iterable[Mapping[str, Any]], given: Mapping[str, Any]) -> Any:
         """Return the aggregation of the collection; the options `given` replace those of the query."""
-        own = self.options_for("aggregate()", AGGREGATED, "sort", "skip", "limit")
+        own = self.options_for("aggregate()", AGGREGATE_OPTIONS, "sort", "skip", "limit")
         return self.collection.aggregate(self.pipeline(stages), **{**own, **aggregate_options(given)})
 
-    def loaded(self, plan: Plan, value: Any) -> Any:
+    def loaded(self, converter: Converter, value: Any) -> Any:
         """Return a value of a reply as its field gives it; a value that does not fit, as the server sent it."""
         if value is None:
             return None
@@ -260,10 +260,10 @@ class QuerySpec(NamedTuple):
             value = document[""]
         # A field of binaries needs the bytes of a UUID.
         root = document if isinstance(value, uuid.UUID) else None
-        place: Any = root if self.elsewhere is None else Root(root, self.elsewhere)
+        place: Any = root if self.variants is None else VariantRoot(root, self.variants)
         place = place if root is None else (place, "")
         # A path through a list gives its items, each as one value.
-        for each in (plan, ListPlan(list, plan)):
+        for each in (converter, ListConverter(list, converter)):
             try:
                 return each.load(value, place)
             except Mismatch:

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..converters.containers import ListPlan
+from ..converters.containers import ListConverter
 from ..errors import ValidationError
-from ..filters.expressions import key_of, plan_at
+from ..filters.expressions import converter_at, key_of
 from ..models import instance_state as state
 from ..models.link import BackLink, Link, restored, set_document
 from ..models.model import models_in
-from ..queries.query_options import FOLLOWED
+from ..queries.query_options import LINK_OPTIONS
 from ..queries.query_spec import QuerySpec
 
 IDS_AT_A_TIME = 100_000
@@ -23,30 +23,30 @@ IDS_AT_A_TIME = 100_000
 def fetch_links(spec: QuerySpec, instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Read the documents that links of `instances` refer to, where the query says so; `given` replaces its options."""
     if spec.fetch_links:
-        options = {name: value for name, value in {**spec.options, **given}.items() if name in FOLLOWED}
-        fetch(instances, options, spec.elsewhere)
+        options = {name: value for name, value in {**spec.options, **given}.items() if name in LINK_OPTIONS}
+        fetch(instances, options, spec.variants)
 
 
-def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = None) -> None:
+def fetch(instances: list[Any], options: Mapping[str, Any], variants: Any = None) -> None:
     """Read what the links of `instances` refer to, in the database of `init` or elsewhere; `options` as for `find`."""
     found: dict[int, tuple[Any, list[Any]]] = {}
     leading: dict[int, bool] = {}
     for each in instances:
         _hold(each, found, leading)
     for field, holders in found.values():
-        if field.plan.virtual:
-            _fetch_back(field, _target(field, elsewhere), holders, options)
+        if field.converter.virtual:
+            _fetch_back(field, _target(field, variants), holders, options)
         else:
-            _fetch_forward(field, _target(field, elsewhere), holders, options)
+            _fetch_forward(field, _target(field, variants), holders, options)
 
 
 def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
     """Note the instance, and what is embedded in it, for each field of links."""
     info = getattr(type(instance), "__odm__", None)
     for field in () if info is None else info.fields.values():
-        if field.plan.links is not None:
+        if field.converter.links is not None:
             # What is embedded has no `_id` that others could link to.
-            if type(instance).__odm__.is_collection or not field.plan.virtual:
+            if type(instance).__odm__.is_collection or not field.converter.virtual:
                 found.setdefault(id(field), (field, []))[1].append(instance)
         elif _leads(field, leading):
             for embedded in models_in(_value(instance, field)):
@@ -56,14 +56,14 @@ def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[
 def _leads(field: Any, leading: dict[int, bool]) -> bool:
     """Whether there may be links in what is embedded: what holds none is not built."""
     if id(field) not in leading:
-        rest, seen = [field.plan], set()
-        while rest and not any(plan.links for plan in rest):
-            models = [plan.model for plan in rest if plan.model is not None]
-            rest = [part for plan in rest for part in plan.parts()]
+        rest, seen = [field.converter], set()
+        while rest and not any(converter.links for converter in rest):
+            models = [converter.model for converter in rest if converter.model is not None]
+            rest = [part for converter in rest for part in converter.parts()]
             for info in (info for model in models for info in model.__odm__.descendants()):
                 if info not in seen:
                     seen.add(info)
-                    rest += [each.plan for each in info.fields.values()]
+                    rest += [each.converter for each in info.fields.values()]
         leading[id(field)] = bool(rest)
     return leading[id(field)]
 
@@ -76,9 +76,9 @@ def _value(instance: Any, field: Any) -> Any:
         return None
 
 
-def _target(field: Any, elsewhere: Any) -> Any:
-    target = field.plan.links.target
-    return target if elsewhere is None else elsewhere.model(target)
+def _target(field: Any, variants: Any) -> Any:
+    target = field.converter.links.target
+    return target if variants is None else variants.model(target)
 
 
 def _fetch_forward(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
@@ -90,9 +90,9 @@ def _fetch_forward(field: Any, target: Any, instances: list[Any], options: Mappi
 
 
 def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
-    plan = field.plan.links
-    original = target.__odm__.path(plan.original)
-    if plan_at(original).links is None or plan_at(original).virtual or plan_at(original).keyed:
+    converter = field.converter.links
+    original = target.__odm__.path(converter.original)
+    if converter_at(original).links is None or converter_at(original).virtual or converter_at(original).keyed:
         raise TypeError(f"{field.path!r}: {original!r} is no Link")
     # A link is a DBRef; other programs store the bare _id.
     keys = [f"{key_of(original)}.$id", key_of(original)]
@@ -101,9 +101,9 @@ def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[
     by_id: dict[Any, list[Any]] = {}
     for each in found:
         # One that does not fit fails the query: left out, it would be missing in what it leads to, and nobody told.
-        for link in _links_in(getattr(each, plan.original)):
+        for link in _links_in(getattr(each, converter.original)):
             by_id.setdefault(_key(link.id), []).append(each)
-    several = isinstance(field.plan, ListPlan)
+    several = isinstance(field.converter, ListConverter)
     for instance in instances:
         back = [restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
         state.keep(instance, field.name, back if several else (back[0] if back else None))

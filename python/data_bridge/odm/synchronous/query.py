@@ -7,14 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ...errors import InvalidQuery
-from ..converters.conversions import DecimalPlan
-from ..converters.converter import ScalarPlan
+from ..converters.conversions import DecimalConverter
+from ..converters.converter import ScalarConverter
 from ..errors import ValidationError
-from ..filters.expressions import key_of, plan_at
+from ..filters.expressions import converter_at, key_of
 from ..filters.lookup import resolve
 from ..models.model import faults_of, raise_all
 from ..queries.folding import check_numbers, folded, number
-from ..queries.query_options import COUNTED, FOLDED
+from ..queries.query_options import COUNT_OPTIONS, FOLD_OPTIONS
 from . import query_writes
 from .iteration import Iteration
 from .links import fetch_links
@@ -93,7 +93,7 @@ class ModelQuery(Iteration[T]):
     def count(self) -> int:
         """Count the documents that match; skip and limit apply."""
         # Order, projections and links are of no consequence to the number.
-        options = self._spec.options_for("count()", COUNTED, "sort", "skip", "limit", "project", "fetch_links")
+        options = self._spec.options_for("count()", COUNT_OPTIONS, "sort", "skip", "limit", "project", "fetch_links")
         if self._spec.skip:
             options["skip"] = self._spec.skip
         if self._spec.limit:
@@ -111,10 +111,10 @@ class ModelQuery(Iteration[T]):
     def distinct(self, field: Any) -> list[Any]:
         """The different values of a field, or of the items of a list."""
         found = resolve(self._spec.model, field)
-        options = self._spec.options_for("distinct()", COUNTED)
+        options = self._spec.options_for("distinct()", COUNT_OPTIONS)
         values = self._spec.count_collection.distinct(key_of(found), self._spec.filter, **options)
-        plan = plan_at(found)
-        item = plan if plan.item is None or plan.keyed else plan.item
+        converter = converter_at(found)
+        item = converter if converter.item is None or converter.keyed else converter.item
         return [self._spec.loaded(item, value) for value in values]
 
     def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> Query:
@@ -144,18 +144,20 @@ class ModelQuery(Iteration[T]):
 
     def _folded(self, operator: str, field: Any) -> Any:
         found, what = resolve(self._spec.model, field), f"{operator[1:]}()"
-        options = self._spec.options_for(what, FOLDED, "sort", "skip", "limit")
+        options = self._spec.options_for(what, FOLD_OPTIONS, "sort", "skip", "limit")
         if operator in ("$sum", "$avg"):
             check_numbers(what, found)
-        stages, plan = folded(operator, found)
+        stages, converter = folded(operator, found)
         document = self._spec.collection.aggregate(self._spec.pipeline(stages), **options).first()
         if document is None:
             return None
         value = document["value"]
         # A mean of ints is no int, a sum of some choices none of them.
-        if operator == "$avg" or (operator == "$sum" and not isinstance(plan, (ScalarPlan, DecimalPlan))):
+        if operator == "$avg" or (
+            operator == "$sum" and not isinstance(converter, (ScalarConverter, DecimalConverter))
+        ):
             return number(value)
-        return self._spec.loaded(plan, value)
+        return self._spec.loaded(converter, value)
 
     def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan of the query itself, not of the queries for links. As `Query.explain`."""

@@ -11,7 +11,7 @@ from ..models import instance_state as state
 from ..models.change import insertion, replacement_document
 from ..models.registration import check_instance
 from ..models.write_requests import assign_id, update_of
-from ..queries.query_options import WRITTEN, find_and_options
+from ..queries.query_options import WRITE_OPTIONS, find_and_options
 from .links import fetch_links
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 def update(spec: QuerySpec, updates: Iterable[Any], *, many: bool) -> UpdateResult:
     """Update all documents that match, or one of them."""
-    options = spec.options_for("update()" if many else "update_one()", WRITTEN)
+    options = spec.options_for("update()" if many else "update_one()", WRITE_OPTIONS)
     change = update_of(spec.model, updates)
     return _updated(spec, change, options, multi=many)
 
 
 def upsert(spec: QuerySpec, updates: Iterable[Any], on_insert: Any) -> UpdateResult:
     """Update one document that matches, or insert `on_insert` where none does."""
-    options = spec.options_for("upsert()", WRITTEN)
+    options = spec.options_for("upsert()", WRITE_OPTIONS)
     check_instance(spec.model, on_insert, "upsert()")
     change = update_of(spec.model, updates)
     while True:
@@ -61,7 +61,7 @@ def _named(condition: Mapping[str, Any]) -> Any:
 
 def delete(spec: QuerySpec, *, many: bool) -> DeleteResult:
     """Delete all documents that match, or one of them."""
-    options = dict(spec.options_for("delete()" if many else "delete_one()", WRITTEN))
+    options = dict(spec.options_for("delete()" if many else "delete_one()", WRITE_OPTIONS))
     result: DeleteResult = spec.write_collection._deleted(
         spec.filter, options.pop("session", None), multi=many, **options
     )
@@ -78,7 +78,7 @@ def _updated(spec: QuerySpec, change: Any, options: Mapping[str, Any], **more: A
 def find_one_and(spec: QuerySpec, action: str, change: Any, options: dict[str, Any], overwrite: bool = False) -> Any:
     """`find_one_and_update`, `_replace` and `_delete`: the instance before or after."""
     name = f"find_one_and_{action}"
-    taken = spec.options_for(f"{name}()", WRITTEN, "sort", "project", "fetch_links")
+    taken = spec.options_for(f"{name}()", WRITE_OPTIONS, "sort", "project", "fetch_links")
     given = find_and_options(spec.model, action, options)
     if action == "update":
         arguments = [update_of(spec.model, change)]
