@@ -1,4 +1,4 @@
-"""`init`: gives models their collections, and makes the indexes that they declare."""
+"""`init`: gives models their collections and creates their declared indexes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ def init(database: Database, models: Iterable[type[Document]]) -> None: ...
 @overload
 def init(database: AsyncDatabase, models: Iterable[type[AsyncDocument]]) -> Awaitable[None]: ...
 def init(database: Any, models: Iterable[type[Any]]) -> Any:
-    """Give models their collections in `database`, and make the indexes they declare.
+    """Give models their collections in `database` and create their declared indexes.
 
-    It may be called for several databases, of several clients, each with models of its own; a model that is named again
-    moves to the new database. For AsyncDocuments it is awaited.
+    Call it once per database, with the models of that database. A later call moves a model to another database. With
+    AsyncDocuments, await the call.
 
     Raises
     ------
     TypeError
-        For what is no model of this kind of database, before any model is touched.
+        For a class that is no model of this kind of database; no model is changed then.
     NameError
         For an annotation that names a class which does not exist.
     """

@@ -1,6 +1,6 @@
-"""Operators for filters and updates, under the names Beanie gives them.
+"""Operators for filters and updates, with the names that Beanie uses.
 
-They are functions of fields, not methods, so that a field may be called `size` or `type`.
+They are functions, not methods of fields, so that a field may have the name `size` or `type`.
 """
 
 from __future__ import annotations
@@ -88,24 +88,24 @@ def In(field: Any, values: Iterable[Any]) -> Expression:
 
 
 def NotIn(field: Any, values: Iterable[Any]) -> Expression:
-    """The field is none of `values`; also where it is missing."""
+    """The field is missing or is none of `values`."""
     return _several(field, "$nin", values)
 
 
 def All(field: Any, values: Iterable[Any]) -> Expression:
-    """The list holds all of `values`."""
+    """The list contains all of `values`."""
     return _several(field, "$all", values)
 
 
 def And(*filters: Any) -> Expression:
-    """All conditions hold. There must be one: none would be fulfilled by every document."""
+    """All conditions hold. At least one is required: without conditions, every document would match."""
     if not filters:
         raise TypeError("And takes at least one condition")
     return expression_of(all_of(filters), roots_of(*filters))
 
 
 def Or(*filters: Any) -> Expression:
-    """One condition holds."""
+    """At least one condition holds."""
     return expression_of({"$or": _some("Or", filters)}, roots_of(*filters))
 
 
@@ -120,21 +120,21 @@ def Not(condition: Any) -> Expression:
 
 
 def Exists(field: Any, exists: bool = True) -> Expression:
-    """The document has the field, be it null; with False: it has not."""
+    """The document has the field, also with null; with False, it does not have it."""
     return _condition(field, "$exists", _is(bool, exists))
 
 
 def Type(field: Any, kind: str | int | list[str | int]) -> Expression:
-    """The stored type: BSON's alias or number, or several."""
+    """The stored value has this type: an alias or number of BSON, or several."""
     kinds = kind if isinstance(kind, list) else [kind]
     return _condition(field, "$type", [_is((str, int), each) for each in kinds])
 
 
 def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str = "") -> Expression:
-    """The string matches. `options`: the server's letters, i, m, s, x; a compiled pattern brings its own."""
+    """The string matches. `options` are the server's letters i, m, s, x; a compiled pattern has its own flags."""
     if isinstance(pattern, (re.Pattern, Regex)):
         if options:
-            raise TypeError("options go with a pattern that is a str")
+            raise TypeError("RegEx takes options with a str pattern only: set the flags of the compiled pattern")
         return _condition(field, "$regex", pattern)
     condition = {"$regex": _is(str, pattern)}
     if options:
@@ -143,7 +143,7 @@ def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str 
 
 
 def ElemMatch(field: Any, *filters: Any) -> Expression:
-    """One item of the list fulfils all of `filters`: expressions of the item's model, or a mapping."""
+    """One item of the list matches all of `filters`: expressions of the item's model, or a mapping."""
     if not filters:
         raise TypeError("ElemMatch takes at least one condition")
     check_items(_path(field), roots_of(*filters))
@@ -151,22 +151,22 @@ def ElemMatch(field: Any, *filters: Any) -> Expression:
 
 
 def Size(field: Any, size: int) -> Expression:
-    """The list has so many items."""
+    """The list has `size` items."""
     return _condition(field, "$size", _is(int, size))
 
 
 def Mod(field: Any, divisor: int, remainder: int) -> Expression:
-    """The number leaves `remainder` when divided."""
+    """The number, divided by `divisor`, has this remainder."""
     return _condition(field, "$mod", [_is(int, divisor), _is(int, remainder)])
 
 
 def BitsAllSet(field: Any, mask: int | list[int]) -> Expression:
-    """All bits are set: a mask, or positions."""
+    """All bits of a mask, or at these positions, are set."""
     return _bits(field, "$bitsAllSet", mask)
 
 
 def BitsAnySet(field: Any, mask: int | list[int]) -> Expression:
-    """Some bit is set."""
+    """At least one bit is set."""
     return _bits(field, "$bitsAnySet", mask)
 
 
@@ -176,7 +176,7 @@ def BitsAllClear(field: Any, mask: int | list[int]) -> Expression:
 
 
 def BitsAnyClear(field: Any, mask: int | list[int]) -> Expression:
-    """Some bit is clear."""
+    """At least one bit is clear."""
     return _bits(field, "$bitsAnyClear", mask)
 
 
@@ -199,7 +199,7 @@ def Near(
     min_distance: float | None = None,
     sphere: bool = True,
 ) -> Expression:
-    """Nearest first; distances in metres. It needs a 2dsphere index."""
+    """Documents near a point, nearest first; distances in metres. The field needs a 2dsphere index."""
     condition: dict[str, Any] = {"$geometry": {"type": "Point", "coordinates": [float(longitude), float(latitude)]}}
     if max_distance is not None:
         condition["$maxDistance"] = float(max_distance)
@@ -214,12 +214,12 @@ def GeoWithin(field: Any, kind: str, coordinates: list[Any]) -> Expression:
 
 
 def GeoIntersects(field: Any, kind: str, coordinates: list[Any]) -> Expression:
-    """Meets a GeoJSON geometry."""
+    """Intersects a GeoJSON geometry."""
     return _condition(field, "$geoIntersects", _geometry(kind, coordinates))
 
 
 def Expr(expression: Mapping[str, Any]) -> Expression:
-    """An aggregation expression: what compares fields with each other."""
+    """An aggregation expression, which can compare fields with each other."""
     if not isinstance(expression, Mapping):
         raise TypeError(f"Expr takes a mapping, got {type(expression).__name__}")
     trust.check_code(expression, "Expr")
@@ -231,7 +231,7 @@ def _geometry(kind: str, coordinates: list[Any]) -> dict[str, Any]:
 
 
 def _expression(condition: Any) -> Expression:
-    # Type checkers take what `==` gives for a bool.
+    # Type checkers take the result of `==` for a bool.
     expression: Expression = condition
     return expression
 
@@ -270,7 +270,7 @@ def _bits(field: Any, operator: str, mask: int | list[int]) -> Expression:
 
 
 def _is(kind: Any, value: Any) -> Any:
-    """`value`, which decides what an operator does and so must be no mapping from outside."""
+    """Return `value` if it is of this type: a mapping from outside would change the operator."""
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise TypeError(f"expected {getattr(kind, '__name__', 'str or int')}, got {type(value).__name__}")
     return value

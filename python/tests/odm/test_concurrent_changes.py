@@ -111,15 +111,15 @@ async def test_a_change_of_another_thread_once_the_answer_is_there(tasks: Any, m
     tasks.insert_one({"_id": ObjectId(), "name": "first"})
     task = await Task.find_one()
     assert task is not None
-    task.name, before = "second", change._document_from_bson
+    task.name, before = "second", change.read_bson
 
-    def told(data: bytes, codec: Any) -> Any:
+    def told(collection: Any, data: bytes) -> Any:
         other = threading.Thread(target=setattr, args=(task, "n", 7))
         other.start()
         other.join()
-        return before(data, codec)
+        return before(collection, data)
 
-    monkeypatch.setattr(change, "_document_from_bson", told)
+    monkeypatch.setattr(change, "read_bson", told)
     await task.save()
     monkeypatch.undo()
     assert task.n == 7

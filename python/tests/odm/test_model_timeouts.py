@@ -13,6 +13,7 @@ import data_bridge
 from data_bridge import odm
 from data_bridge.odm import AsyncDocument, Document, Link
 from data_bridge.odm import operators as op
+from data_bridge.odm.queries.query_base import spec_of
 from data_bridge.odm.synchronous.links import fetch_links
 
 COMMANDS = ["find", "aggregate", "distinct", "insert", "update", "delete", "findAndModify"]
@@ -124,7 +125,7 @@ def test_a_query_for_links_has_the_timeout_of_its_own_query(admin: Admin, faulty
         Person(friend=Link(Person().insert())).insert()
         query, instances = Person.find(timeout=0.07), Person.find().to_list()
         with stalled(admin), pytest.raises(data_bridge.ServerTimeout, match=r"within 0.07 s"):
-            fetch_links(query.fetch_links(), instances)
+            fetch_links(spec_of(query.fetch_links()), instances)
 
 
 def test_what_is_no_timeout_writes_nothing(admin: Admin, faulty_uri: str) -> None:

@@ -1,4 +1,4 @@
-"""Many writes of instances in as few commands as they fit in."""
+"""Bulk writes of instances, in as few commands as possible."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ..queries.query_base import spec_of
 from .outcome import maybe_await
 
 _UPDATE_MANY_OPTIONS = {name: name for name in ("session", "collation", "hint")}
-"""Options of a query that `update_many` takes."""
+"""Query options that `update_many` accepts."""
 
 
 class AsyncBulkWriter:
@@ -41,10 +41,10 @@ class AsyncBulkWriter:
         self._timeout = timeout
         self._queued: list[tuple[Event | None, Any, Callable[[list[Any]], Request | None]]] = []
         self.result: BulkWriteResult | None = None
-        """What was done, after the block; None where there was nothing to do."""
+        """The result, after the block; None for a bulk without writes."""
 
     def insert(self, instance: Any) -> None:
-        """As the instance's `insert`."""
+        """Queue the instance's `insert`."""
 
         def request(_: list[Any]) -> Request:
             assign_id(instance)
@@ -54,7 +54,7 @@ class AsyncBulkWriter:
         self._add(Event.INSERT, instance, request)
 
     def save(self, instance: Any) -> None:
-        """As the instance's `save`, for one that has an `_id`."""
+        """Queue the instance's `save`; it must have an `_id`."""
 
         def request(_: list[Any]) -> Request | None:
             change = diff(instance)
@@ -68,7 +68,7 @@ class AsyncBulkWriter:
         self._add(Event.SAVE, instance, request)
 
     def replace(self, instance: Any, *, overwrite: bool = False) -> None:
-        """As the instance's `replace`."""
+        """Queue the instance's `replace`."""
 
         def request(_: list[Any]) -> Request:
             change = replacement(instance, overwrite)
@@ -78,15 +78,15 @@ class AsyncBulkWriter:
         self._add(Event.REPLACE, instance, request)
 
     def delete(self, instance: Any) -> None:
-        """As the instance's `delete`."""
+        """Queue the instance's `delete`."""
         self._check(instance)
         found_by = {"_id": id_of(instance)}
         self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by), found_by, {}))
 
     def update(self, instance: Any, *updates: Any) -> None:
-        """Update operators on an instance's document; the instance is not read again."""
+        """Queue update operators for the document of an instance, which is not read again."""
         self._check(instance)
-        # Checked here, where it was asked for.
+        # Check the operators in the call that passes them.
         update_of(self._model, updates)
         found_by = guarded(instance)
 
@@ -97,7 +97,7 @@ class AsyncBulkWriter:
         self._add(Event.UPDATE, instance, request)
 
     def update_many(self, query: Any, *updates: Any) -> None:
-        """Update operators on all documents that a query of the model matches."""
+        """Queue update operators for all documents that a query of the model matches."""
         spec = spec_of(query)
         options = spec.options_for("update_many()", _UPDATE_MANY_OPTIONS)
         if spec.collection != collection_of(self._model):
@@ -115,15 +115,14 @@ class AsyncBulkWriter:
         self._queued.append((event, instance, request))
 
     async def commit(self) -> BulkWriteResult | None:
-        """Send what was collected; what was done, or None where there was nothing to do.
+        """Send the queued writes and return the result; None for a bulk without writes.
 
         Raises
         ------
         BulkWriteError
-            When some writes failed. The instances are then as before.
+            When some writes failed. The instances do not change.
         DocumentNotFound, RevisionConflict
-            When some of the documents are not there. All others were written, while all instances are as before:
-            `reload()` tells which is which.
+            When some documents were not found. All others were written, but no instance changes: `reload()` them.
         """
         queued, self._queued = self._queued, []
         requests: list[tuple[Event | None, Any, Request]] = []
@@ -146,12 +145,12 @@ class AsyncBulkWriter:
         return self.result
 
     async def _send(self, operations: list[Any]) -> BulkWriteResult:
-        """Send them, and make sure that each that is for one document has found it."""
+        """Send the operations, and raise when one that is for a single document found none."""
         collection = collection_of(self._model, self._timeout)
         details: dict[str, Any] = {}
         failed: BulkWriteError | None = None
         acknowledged, offset, missed = True, 0, 0
-        # The server counts matches of a whole command. So what may match any number of documents goes by itself.
+        # The server counts the matches of a whole command, so updates of many documents are sent in their own.
         for many, group in groupby(operations, key=lambda each: type(each) is UpdateMany):
             part = list(group)
             try:
@@ -172,8 +171,11 @@ class AsyncBulkWriter:
         if missed:
             name = self._model.__name__
             if self._model.__odm__.settings.use_revision:
-                raise RevisionConflict(f"{missed} of the {name}s are not there in the revision that was read")
-            raise DocumentNotFound(f"{missed} of the {name}s are not there: somebody else deleted them")
+                raise RevisionConflict(
+                    f"{_documents(missed, name)} not found in the revision that was read: reload() the instances, and "
+                    "write again"
+                )
+            raise DocumentNotFound(f"{_documents(missed, name)} not found: insert() the instances, or leave them out")
         return BulkWriteResult(details, acknowledged)
 
     async def __aenter__(self) -> AsyncBulkWriter:
@@ -184,8 +186,12 @@ class AsyncBulkWriter:
             await self.commit()
 
 
+def _documents(count: int, name: str) -> str:
+    return f"1 {name} document was" if count == 1 else f"{count} {name} documents were"
+
+
 async def _before(event: Event, instance: Any) -> list[Any]:
-    """Run hooks; what they change of an instance that update operators are for goes with these."""
+    """Run hooks; return their changes of an instance whose update operators are sent, to send with these."""
     hooks = type(instance).__odm__.hooks
     watched = event is Event.UPDATE and hooks.any("before", event)
     before = difference(instance) if watched else None

@@ -1,4 +1,4 @@
-"""Following links: one query for each field of links, however many documents there are."""
+"""Fetches of linked documents: one query for each field of links, for any number of instances."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from ..queries.query_options import LINK_OPTIONS
 from ..queries.query_spec import QuerySpec
 
 IDS_AT_A_TIME = 100_000
-"""Ids in one `$in`: a command is 16 MB at most."""
+"""Ids in one `$in`: a command has at most 16 MB."""
 
 
 async def fetch_links(spec: QuerySpec, instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Read the documents that links of `instances` refer to, where the query says so; `given` replaces its options."""
+    """Fetch the linked documents of `instances`, if the query fetches links; `given` replaces its options."""
     if spec.fetch_links:
         options = {name: value for name, value in {**spec.options, **given}.items() if name in LINK_OPTIONS}
         await fetch(instances, options, spec.variants)
 
 
 async def fetch(instances: list[Any], options: Mapping[str, Any], variants: Any = None) -> None:
-    """Read what the links of `instances` refer to, in the database of `init` or elsewhere; `options` as for `find`."""
+    """Fetch the linked documents of `instances` from the database of `init` or of `variants`; options as for `find`."""
     found: dict[int, tuple[Any, list[Any]]] = {}
     leading: dict[int, bool] = {}
     for each in instances:
@@ -40,11 +40,11 @@ async def fetch(instances: list[Any], options: Mapping[str, Any], variants: Any 
 
 
 def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
-    """Note the instance, and what is embedded in it, for each field of links."""
+    """Record the instance and its embedded models for each field of links."""
     info = getattr(type(instance), "__odm__", None)
     for field in () if info is None else info.fields.values():
         if field.converter.links is not None:
-            # What is embedded has no `_id` that others could link to.
+            # An embedded model has no `_id` to link to.
             if type(instance).__odm__.is_collection or not field.converter.virtual:
                 found.setdefault(id(field), (field, []))[1].append(instance)
         elif _leads(field, leading):
@@ -53,7 +53,7 @@ def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[
 
 
 def _leads(field: Any, leading: dict[int, bool]) -> bool:
-    """Whether there may be links in what is embedded: what holds none is not built."""
+    """Return whether the embedded models of a field may have links; only such values are built."""
     if id(field) not in leading:
         rest, seen = [field.converter], set()
         while rest and not any(converter.links for converter in rest):
@@ -68,7 +68,7 @@ def _leads(field: Any, leading: dict[int, bool]) -> bool:
 
 
 def _value(instance: Any, field: Any) -> Any:
-    """A value of an instance; None for one that does not fit, which is an error where it is read."""
+    """Return a value of an instance; None for an invalid one, which raises where the caller reads it."""
     try:
         return getattr(instance, field.name)
     except ValidationError:
@@ -93,13 +93,13 @@ async def _fetch_back(field: Any, target: Any, instances: list[Any], options: Ma
     original = target.__odm__.path(converter.original)
     if converter_at(original).links is None or converter_at(original).virtual or converter_at(original).keyed:
         raise TypeError(f"{field.path!r}: {original!r} is no Link")
-    # A link is a DBRef; other programs store the bare _id.
+    # A link is a DBRef, or the bare _id that other programs store.
     keys = [f"{key_of(original)}.$id", key_of(original)]
     ids = [_stored_id(type(each), each.id) for each in instances]
     found = await _find(target, keys, ids, options)
     by_id: dict[Any, list[Any]] = {}
     for each in found:
-        # One that does not fit fails the query: left out, it would be missing in what it leads to, and nobody told.
+        # An invalid link raises: without it, the back links would be incomplete.
         for link in _links_in(getattr(each, converter.original)):
             by_id.setdefault(_key(link.id), []).append(each)
     several = isinstance(field.converter, ListConverter)
@@ -131,7 +131,7 @@ def _links_in(value: Any) -> Iterator[Link[Any]]:
 
 
 def _key(id: Any) -> Any:
-    """`id` as a key of a dict, also where it is a document."""
+    """Return `id` as a key of a dict, also where it is a document."""
     try:
         hash(id)
     except TypeError:

@@ -7,5 +7,5 @@ from typing import Any
 
 
 async def maybe_await(value: Any) -> Any:
-    """The value of a hook; that of an awaitable once it is there."""
+    """Return the value of a hook; await it if it is an awaitable."""
     return await value if inspect.isawaitable(value) else value

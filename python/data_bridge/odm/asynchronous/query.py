@@ -45,17 +45,17 @@ class AsyncModelQuery(AsyncIteration[T]):
     @overload
     def project(self, view: Iterable[Any] | Mapping[str, Any]) -> AsyncModelQuery[StoredDocument]: ...
     def project(self, view: Any) -> AsyncModelQuery[Any]:
-        """Read other keys: those of a model, which instances are then of, or fields, for plain Documents."""
+        """Read other keys: those of a model, for its instances, or a list of fields, for plain Documents."""
         return AsyncModelQuery(self._spec.projected(view))
 
     async def to_list(self) -> list[T]:
-        """Run the query; all instances."""
+        """Run the query and return all instances."""
         instances: list[T] = await self._spec.document_query._list(self._spec.maker)
         await fetch_links(self._spec, instances)
         return instances
 
     async def first_or_none(self) -> T | None:
-        """Run the query for its first document only."""
+        """Return the first instance, or None; only one document is read."""
         document = await self._spec.document_query.first()
         if document is None:
             return None
@@ -65,12 +65,12 @@ class AsyncModelQuery(AsyncIteration[T]):
         return instance
 
     async def validate(self) -> list[T]:
-        """Run the query and look at every value, column by column; all instances.
+        """Run the query, check every value, column by column, and return all instances.
 
         Raises
         ------
         ValidationError
-            When values do not fit; all of them, each with `_id` and path, are in `errors`.
+            When values do not fit their fields; `errors` has one error per value, with `_id` and path.
         """
         result = await self._spec.document_query.read()
         maker = self._spec.maker
@@ -80,7 +80,7 @@ class AsyncModelQuery(AsyncIteration[T]):
         doubtful: set[int] = set()
         for cls in {type(each) for each in instances}:
             for field in cls.__odm__.fields.values():
-                # Column by column: values that access takes as they are need no object to be looked at.
+                # Column by column: values of matching types need no Python object.
                 doubtful.update(result._data.unproven(field.slot))
         errors: list[ValidationError] = []
         for position in sorted(doubtful):
@@ -91,7 +91,7 @@ class AsyncModelQuery(AsyncIteration[T]):
 
     async def count(self) -> int:
         """Count the documents that match; skip and limit apply."""
-        # Order, projections and links are of no consequence to the number.
+        # Order, projection and links do not change the number.
         options = self._spec.options_for("count()", COUNT_OPTIONS, "sort", "skip", "limit", "project", "fetch_links")
         if self._spec.skip:
             options["skip"] = self._spec.skip
@@ -108,7 +108,7 @@ class AsyncModelQuery(AsyncIteration[T]):
         return document is not None
 
     async def distinct(self, field: Any) -> list[Any]:
-        """The different values of a field, or of the items of a list."""
+        """Return the distinct values of a field, or of the items of a list."""
         found = resolve(self._spec.model, field)
         options = self._spec.options_for("distinct()", COUNT_OPTIONS)
         values = await self._spec.count_collection.distinct(key_of(found), self._spec.filter, **options)
@@ -117,28 +117,28 @@ class AsyncModelQuery(AsyncIteration[T]):
         return [self._spec.loaded(item, value) for value in values]
 
     def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
-        """A pipeline over the documents that the query selects: a data_bridge AsyncQuery of plain Documents and tables.
+        """Return the AsyncQuery of a pipeline over the documents that the query selects: plain Documents and tables.
 
-        The query's filter, sort, skip and limit come before the stages of the pipeline. Options are those of
-        `Collection.aggregate`, and replace the query's.
+        The query's filter, sort, skip and limit precede the stages of the pipeline. Options are those of
+        `Collection.aggregate`; they replace the query's.
         """
         query: AsyncQuery = self._spec.aggregate(pipeline, options)
         return query
 
     async def sum(self, field: Any) -> Any:
-        """The sum of a field; None where nothing matches."""
+        """Return the sum of a field; None where no document matches."""
         return await self._folded("$sum", field)
 
     async def avg(self, field: Any) -> Any:
-        """The mean of a field; None where nothing matches."""
+        """Return the mean of a field; None where no document matches."""
         return await self._folded("$avg", field)
 
     async def min(self, field: Any) -> Any:
-        """The least value of a field."""
+        """Return the least value of a field."""
         return await self._folded("$min", field)
 
     async def max(self, field: Any) -> Any:
-        """The greatest value of a field."""
+        """Return the greatest value of a field."""
         return await self._folded("$max", field)
 
     async def _folded(self, operator: str, field: Any) -> Any:
@@ -151,7 +151,7 @@ class AsyncModelQuery(AsyncIteration[T]):
         if document is None:
             return None
         value = document["value"]
-        # A mean of ints is no int, a sum of some choices none of them.
+        # The mean of ints need not be an int, nor a sum of choices one of them.
         if operator == "$avg" or (
             operator == "$sum" and not isinstance(converter, (ScalarConverter, DecimalConverter))
         ):
@@ -159,35 +159,35 @@ class AsyncModelQuery(AsyncIteration[T]):
         return self._spec.loaded(converter, value)
 
     async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
-        """The server's plan of the query itself, not of the queries for links. As `AsyncQuery.explain`."""
+        """Return the server's plan of the query, without the queries for links, like `AsyncQuery.explain`."""
         plan: dict[str, Any] = await self._spec.document_query.explain(verbosity)
         return plan
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------
 
     def to_query(self) -> AsyncQuery:
-        """The data_bridge AsyncQuery below: plain Documents, tables, streams."""
+        """Return the data_bridge AsyncQuery below this query: plain Documents, tables, streams."""
         query: AsyncQuery = self._spec.table_query
         return query
 
     async def read(self) -> Result:
-        """As `AsyncQuery.read`."""
+        """Read all documents, like `AsyncQuery.read`."""
         return await self.to_query().read()
 
     async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
-        """As `AsyncQuery.to_arrow`; the model's `from_arrow` reads it."""
+        """Return a pyarrow Table, like `AsyncQuery.to_arrow`; the model's `from_arrow` reads it."""
         return await self.to_query().to_arrow(shapes=shapes)
 
     async def to_polars(self) -> pl.DataFrame:
-        """As `AsyncQuery.to_polars`."""
+        """Return a Polars frame, like `AsyncQuery.to_polars`."""
         return await self.to_query().to_polars()
 
     async def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
-        """As `AsyncQuery.to_pandas`."""
+        """Return a pandas frame, like `AsyncQuery.to_pandas`."""
         return await self.to_query().to_pandas(dtype_backend=dtype_backend)
 
     async def to_dicts(self) -> list[dict[str, Any]]:
-        """As `AsyncQuery.to_dicts`: what PyMongo gives."""
+        """Return the dicts that PyMongo returns, like `AsyncQuery.to_dicts`."""
         return await self.to_query().to_dicts()
 
     @overload
@@ -195,18 +195,18 @@ class AsyncModelQuery(AsyncIteration[T]):
     @overload
     async def to_models(self, model: Any) -> list[Any]: ...
     async def to_models(self, model: Any) -> list[Any]:
-        """As `AsyncQuery.to_models`: objects of another class, made of whole documents."""
+        """Return objects of another class, made of whole documents, like `AsyncQuery.to_models`."""
         models: list[Any] = await self._spec.object_query.to_models(model)
         return models
 
     def stream(self, **arguments: Any) -> AsyncStream:
-        """As `AsyncQuery.stream`."""
+        """Return a stream of tables, like `AsyncQuery.stream`."""
         return self.to_query().stream(**arguments)
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
     async def update(self, *updates: Any) -> UpdateResult:
-        """Update all documents that match: `Set({User.age: 5})`, other operators, mappings."""
+        """Update all documents that match, with operators such as `Set({User.age: 5})`, or mappings."""
         return await query_writes.update(self._spec, updates, many=True)
 
     async def update_one(self, *updates: Any) -> UpdateResult:
@@ -214,15 +214,15 @@ class AsyncModelQuery(AsyncIteration[T]):
         return await query_writes.update(self._spec, updates, many=False)
 
     async def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
-        """Update one document that matches, or insert `on_insert` as it is where none does.
+        """Update one document that matches, or insert `on_insert` unchanged if none does.
 
-        Of two who insert at the same time the second updates what the first inserted, given a unique index on what the
-        filter asks for.
+        With a unique index on the fields of the filter, the second of two concurrent upserts updates the document that
+        the first one inserted.
         """
         return await query_writes.upsert(self._spec, updates, on_insert)
 
     async def delete(self) -> DeleteResult:
-        """Delete all documents that match; all there are where the query has no condition."""
+        """Delete all documents that match; without a condition, all documents of the model."""
         return await query_writes.delete(self._spec, many=True)
 
     async def delete_one(self) -> DeleteResult:
@@ -230,7 +230,7 @@ class AsyncModelQuery(AsyncIteration[T]):
         return await query_writes.delete(self._spec, many=False)
 
     async def find_one_and_update(self, *updates: Any, **options: Any) -> T | None:
-        """Update the first document that matches, in the order of `sort`, and return it as it was.
+        """Update the first document that matches, in the order of `sort`, and return its previous state.
 
         Parameters
         ----------
@@ -241,12 +241,12 @@ class AsyncModelQuery(AsyncIteration[T]):
         return instance
 
     async def find_one_and_replace(self, replacement: T, *, overwrite: bool = False, **options: Any) -> T | None:
-        """Replace the first document that matches, all its keys, and return it as it was.
+        """Replace all keys of the first document that matches, and return its previous state.
 
         Raises
         ------
         PartlyRead
-            When `replacement` was read for its declared fields only, and `overwrite` is not given. As `replace`.
+            When `replacement` was read for its declared fields only, without `overwrite=True`, as for `replace`.
         """
         instance: T | None = await query_writes.find_one_and(self._spec, "replace", replacement, options, overwrite)
         return instance

@@ -38,10 +38,10 @@ async def upsert(spec: QuerySpec, updates: Iterable[Any], on_insert: Any) -> Upd
         inserts = dict(insert.document)
         if _named(spec.filter) is not None:
             del inserts["_id"]
-        # Inserts only where still nothing matches: the document of a faster writer is updated.
+        # Inserts only if still no document matches: the document of a faster writer is updated.
         result = await _updated(spec, {"$setOnInsert": inserts}, options, upsert=True)
         if not result.acknowledged or result.did_upsert:
-            # Not the whole document: keys that the filter wants equal to something are stored as well.
+            # Not the whole document: the server also stores the equality conditions of the filter.
             insert.document["_id"] = result.upserted_id
             # The filter may name another `_id` than the instance has.
             state.discard(on_insert, "id")
@@ -50,7 +50,7 @@ async def upsert(spec: QuerySpec, updates: Iterable[Any], on_insert: Any) -> Upd
 
 
 def _named(condition: Mapping[str, Any]) -> Any:
-    """The `_id` that a filter names, which the server takes for the new document; None where it names none."""
+    """Return the `_id` in a filter, which the server gives to the new document; None without one."""
     named = condition.get("_id")
     if isinstance(named, Mapping) and any(str(key).startswith("$") for key in named):
         named = named.get("$eq")
@@ -77,7 +77,7 @@ async def _updated(spec: QuerySpec, change: Any, options: Mapping[str, Any], **m
 async def find_one_and(
     spec: QuerySpec, action: str, change: Any, options: dict[str, Any], overwrite: bool = False
 ) -> Any:
-    """`find_one_and_update`, `_replace` and `_delete`: the instance before or after."""
+    """Run `find_one_and_update`, `_replace` or `_delete`; return the instance before or after the write."""
     name = f"find_one_and_{action}"
     taken = spec.options_for(f"{name}()", WRITE_OPTIONS, "sort", "project", "fetch_links")
     given = find_and_options(spec.model, action, options)
@@ -85,7 +85,7 @@ async def find_one_and(
         arguments = [update_of(spec.model, change)]
     elif action == "replace":
         if not isinstance(change, spec.model):
-            raise TypeError(f"a replacement must be a {spec.model.__name__}, got {type(change).__name__}")
+            raise TypeError(f"the replacement must be a {spec.model.__name__}, got {type(change).__name__}")
         arguments = [replacement_document(change, overwrite)]
     else:
         arguments = []

@@ -1,4 +1,4 @@
-"""Writes of instances: hooks, one command, and the state of the instance afterwards."""
+"""Writes of instances: hooks, one command, and the new state of the instance."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ M = TypeVar("M", bound=CollectionModel)
 
 
 async def insert(instance: M, session: Any, timeout: Any, *events: Event) -> M:
-    """Insert a document made of the instance; `events` are what else the user asked for by that."""
+    """Insert the document of the instance; hooks of `events` run too, `save` for one."""
     for hook in hooks_of("before", instance, *events, Event.INSERT):
         await maybe_await(hook())
     collection = collection_of(type(instance), timeout)
@@ -50,7 +50,7 @@ def _encoded(change: Change, collection: Any, what: str) -> Change:
 
 
 async def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: Any, timeout: Any) -> list[Any]:
-    """Insert documents made of instances."""
+    """Insert the documents of instances."""
     instances = list(instances)
     changes = []
     if len({id(each) for each in instances}) < len(instances):
@@ -72,7 +72,7 @@ async def insert_many(model: Any, instances: Iterable[Any], ordered: bool, sessi
 
 
 async def save(instance: M, session: Any, timeout: Any) -> M:
-    """Write what changed; insert what is not stored yet."""
+    """Write the fields that changed; insert an instance that is not stored."""
     if not state.is_stored(instance) and instance.id is None:
         return await insert(instance, session, timeout, Event.SAVE)
     for hook in hooks_of("before", instance, Event.SAVE):
@@ -106,7 +106,7 @@ async def replace(instance: M, overwrite: bool, session: Any, timeout: Any) -> M
 
 
 async def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any) -> M:
-    """Run update operators on the document, and what hooks change of the instance; read it again."""
+    """Run update operators and the changes of hooks on the document, and read it again."""
     id_of(instance)
     check_unchanged(instance, "update()")
     model = type(instance)
@@ -124,7 +124,7 @@ async def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any
         if found is None:
             await _not_there(instance, session, timeout)
     finally:
-        # Changes of hooks are written, or the hooks of the next attempt make them again.
+        # The changes of hooks were written, or the hooks of the next call make them again.
         later = discard_sent(instance, sent)
     state.restore_on_abort(instance, session)
     # Another thread may assign values at any time: these stay changes.
@@ -148,7 +148,7 @@ async def delete(instance: Any, session: Any, timeout: Any) -> DeleteResult:
 
 
 async def reload(instance: M, session: Any, timeout: Any) -> M:
-    """Read the document again; what was changed and not written is forgotten."""
+    """Read the document again and discard unsaved changes."""
     model = type(instance)
     found = await collection_of(model, timeout).find_one(
         {"_id": id_of(instance)}, read_projection(model), session=session
@@ -161,11 +161,14 @@ async def reload(instance: M, session: Any, timeout: Any) -> M:
 
 
 async def _not_there(instance: Any, session: Any, timeout: Any) -> None:
-    """Say why no document matched."""
+    """Raise the reason that no document matched."""
     if type(instance).__odm__.settings.use_revision:
         there = await collection_of(type(instance), timeout).find_one(
             {"_id": id_of(instance)}, {"_id": 1}, session=session
         )
         if there is not None:
-            raise RevisionConflict(f"{not_found_text(instance)} in the revision that was read: somebody else wrote it")
+            raise RevisionConflict(
+                f"{not_found_text(instance)} in the revision that was read: another writer changed it. reload() the "
+                "instance, and write again"
+            )
     raise DocumentNotFound(not_found_text(instance))

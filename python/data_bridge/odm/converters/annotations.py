@@ -1,4 +1,4 @@
-"""From annotations to converters."""
+"""Converters of annotations."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Namespace = Mapping[str, Any]
 
 
 def own_annotations(cls: type) -> dict[str, Any]:
-    """The annotations of one class, not of its bases; what cannot be resolved yet is a string or ForwardRef."""
+    """Return the annotations of a class without its bases; unresolved ones are strings or ForwardRefs."""
     if sys.version_info >= (3, 14):
         import annotationlib
 
@@ -46,7 +46,7 @@ def own_annotations(cls: type) -> dict[str, Any]:
 
 
 def is_class_variable(annotation: Any) -> bool:
-    """Whether it is a ClassVar, in whatever form annotations come."""
+    """Return whether an annotation, evaluated or not, is a ClassVar."""
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
@@ -55,19 +55,19 @@ def is_class_variable(annotation: Any) -> bool:
 
 
 def converter_of(annotation: Any, names: Namespace) -> Converter:
-    """The converter of an annotation.
+    """Return the converter of an annotation.
 
     Parameters
     ----------
     names
-        What strings in it are evaluated with.
+        The namespace for strings in the annotation.
 
     Raises
     ------
     NameError
-        For a name that is not there (yet).
+        For a name that is not defined yet.
     TypeError
-        For an annotation that no stored value could have.
+        For an annotation that no stored value can have.
     """
     annotation = evaluated(annotation, names)
     if annotation is Any or annotation is object:
@@ -90,7 +90,7 @@ def converter_of(annotation: Any, names: Namespace) -> Converter:
 
 
 def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotation: Any) -> Converter:
-    # A class may bring its own converter: models, links.
+    # Models and links have their own converters.
     own = getattr(kind, "_converter_of", None)
     if own is not None:
         return own([evaluated(each, names) for each in arguments])  # type: ignore[no-any-return]
@@ -114,16 +114,16 @@ def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotati
 
 
 def evaluated(annotation: Any, names: Namespace) -> Any:
-    """The annotation that a string stands for; any other as it is.
+    """Return the annotation that a string means; any other annotation unchanged.
 
     Raises
     ------
     NameError
-        For a name that is not there (yet).
+        For a name that is not defined yet.
     """
     while isinstance(annotation, (str, ForwardRef)):
         text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
-        # What annotations are for: the class statement's author wrote it, as typing.get_type_hints trusts too.
+        # The author of the class wrote the string; typing.get_type_hints evaluates it too.
         annotation = eval(text, {}, _Names(names))
     return annotation
 

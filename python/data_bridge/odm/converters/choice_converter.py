@@ -1,4 +1,4 @@
-"""Converters of one value out of a few: Literal and Enum."""
+"""Converters of choices: Literal and Enum."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .converter import Converter
 
 
 class ChoiceConverter(Converter):
-    """One of a few values: Literal, or the values of an Enum. 1, 1.0 and True are three values."""
+    """A choice of values: Literal, or the values of an Enum. 1, 1.0 and True are three values."""
 
     def __init__(self, name: str, members: list[tuple[Any, Any]]) -> None:
         self.name = name
@@ -26,7 +26,7 @@ class ChoiceConverter(Converter):
 
     @property
     def stored(self) -> list[Any]:
-        """The values as they are stored."""
+        """The choices as they are stored."""
         return [known for known, _ in self._stored]
 
     def load(self, stored: Any, place: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Converters of what holds other values: lists, dicts, embedded models."""
+"""Converters of containers: lists, dicts, embedded models."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ListConverter(Converter):
         if not isinstance(value, self._takes):
             raise self.fail(value)
         items = each_of(self.item.accept, enumerate(value))
-        # The list that was given stays the list, if nothing in it had to be converted.
+        # Keep the caller's list where no item was converted.
         if type(value) is self.kind and all(new is old for new, old in zip(items, value, strict=True)):
             return value
         return self._make(items)
@@ -59,11 +59,11 @@ class ListConverter(Converter):
         if not isinstance(value, self._takes):
             raise self.fail(value)
         items = each_of(self.item.dump, enumerate(value))
-        # Equal sets may iterate differently, and must not look changed.
+        # Sorted, as equal sets may iterate in different orders.
         return sorted(items, key=repr) if isinstance(value, (set, frozenset)) else items
 
     def operand(self, value: Any) -> Any:
-        # A list field is compared with whole lists or, as the server does, with its items.
+        # Like the server, compare a list field with lists or with its items.
         if isinstance(value, (list, tuple, set, frozenset)):
             try:
                 return super().operand(value)
@@ -77,7 +77,7 @@ class ListConverter(Converter):
 
 
 class TupleConverter(Converter):
-    """tuple[A, B]: a list of that length."""
+    """tuple[A, B]: a list of this length."""
 
     keeps = True
 
@@ -180,7 +180,7 @@ class EmbeddedConverter(Converter):
 
     @property
     def in_tree(self) -> bool:
-        """Whether stored documents name their class."""
+        """The stored documents name their class."""
         return bool(self.model.__odm__.in_tree)
 
     def load(self, stored: Any, place: Any) -> Any:
@@ -190,11 +190,11 @@ class EmbeddedConverter(Converter):
         return model._embedded(stored, place)
 
     def knows(self, class_id: Any) -> bool:
-        """Whether it is the name of the model, or of a class below it."""
+        """Return whether a stored class name is that of the model or of a class below it."""
         return any(each.class_id == class_id for each in self.model.__odm__.descendants())
 
     def named(self, class_id: Any) -> Any:
-        """The class of a name in documents; the model itself where they have none, as before there was a tree."""
+        """Return the class of a stored name; the model for documents without one, which are older than the tree."""
         if class_id is None:
             return self.model
         if self.knows(class_id):
@@ -216,7 +216,7 @@ class EmbeddedConverter(Converter):
         return self.accept(value)._dump()  # type: ignore[no-any-return]
 
     def operand(self, value: Any) -> Any:
-        # A mapping is compared as it is: with the model's defaults added it would be another document.
+        # Compare a mapping unchanged: the model's defaults would make it another document.
         return AnyConverter().dump(value) if isinstance(value, Mapping) else self.dump(value)
 
     def exact(self, value: Any) -> bool:

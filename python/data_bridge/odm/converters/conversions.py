@@ -1,4 +1,4 @@
-"""Converters of types of Python's that are stored as other ones: UUID, Decimal, date."""
+"""Converters of Python types that are stored as other types: UUID, Decimal, date."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .converter import Converter, decimal128
 
 
 class PythonTypeConverter(Converter):
-    """A type of Python's that is stored as another one."""
+    """A Python type that is stored as another type."""
 
     kinds: ClassVar[dict[type, type[PythonTypeConverter]]] = {}
     kind: type
@@ -36,7 +36,7 @@ class PythonTypeConverter(Converter):
 
 
 class UuidConverter(PythonTypeConverter):
-    """UUID: binary of subtype 4, or what the codec options say."""
+    """UUID: binary of subtype 4, or of the representation in the codec options."""
 
     kind = uuid.UUID
 

@@ -1,4 +1,4 @@
-"""Converters of types of `bson` whose values PyMongo reads as another type: Binary, DatetimeMS, and UUIDs as bytes."""
+"""Converters of `bson` types that PyMongo reads as other types: Binary, DatetimeMS, and UUIDs as bytes."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from .converter import ScalarConverter
 class BinaryConverter(ScalarConverter):
     """bytes and Binary: binary of any subtype.
 
-    PyMongo reads subtype 0 as `bytes`, and the subtype of UUIDs as a `UUID` where the codec options say so. A Binary is
-    the value that was written.
+    PyMongo reads subtype 0 as `bytes`, and the subtype of UUIDs as a `UUID`, depending on the codec options. A Binary
+    is the value that was written.
     """
 
-    # A UUID alone does not tell its subtype and byte order: these are where it stands.
+    # A UUID does not determine its subtype and byte order: these are read from the stored document.
     deep = True
 
     def load(self, stored: Any, place: Any) -> Any:
@@ -42,7 +42,7 @@ class DatetimeMSConverter(ScalarConverter):
 
 
 def _binary_at(place: Any) -> Binary | None:
-    """Return the binary at a place in a document as it is stored; None where the document is not known."""
+    """Return the stored binary at a place in a document; None without the document."""
     path: list[str | int] = []
     while isinstance(place, tuple):
         place, step = place

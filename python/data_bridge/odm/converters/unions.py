@@ -1,4 +1,4 @@
-"""Converters of unions, and which unions of models can be told apart."""
+"""Converters of unions, and the check that the members of a union of models can be distinguished."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from .converter import CLASS_KEY, NULL, AnyConverter, Converter, NoneConverter, 
 
 
 class UnionConverter(Converter):
-    """A | B, Optional[T]: the first member that fits exactly, else the first that fits at all.
+    """A | B, Optional[T]: the first member that fits exactly, else the first that fits.
 
-    Of several embedded models it is the one whose class the document names, or whose tag it bears, or the only one
-    whose fields are those of the document; where more than one would do, none is taken.
+    Among embedded models, it is the one whose class or tag the document has, or the only one that has the document's
+    fields. If several models fit, loading raises Mismatch.
     """
 
     def __init__(self, members: list[Converter]) -> None:
@@ -57,7 +57,7 @@ class UnionConverter(Converter):
         return UnionConverter([each.for_field(field) for each in self.members])
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
-        """As of one model, where all that declare the name mean the same by it."""
+        """Return the attribute of one model, if all models that declare it have the same key and type."""
         found = [each for converter in self.embedded if (each := converter.attribute(name)) is not None]
         meant = {(key, source.converter.name) for key, source in found}
         return found[0] if len(meant) == 1 else None
@@ -97,16 +97,16 @@ class UnionConverter(Converter):
         return self._first(stored, lambda converter: converter.load(stored, place), self._others)
 
     def _models(self, class_id: Any) -> list[EmbeddedConverter]:
-        """The models that a document with this name of a class, or None, may be of."""
+        """Return the models of a document with this class name, or None."""
         plain = [each for each in self.embedded if not each.in_tree]
         if class_id is None:
-            # Documents from before there was a tree are read as of one, where nothing else could be meant.
+            # Documents that are older than the tree are of a tree, if no other member fits.
             any_dict = any(isinstance(each, (DictConverter, AnyConverter)) for each in self.members)
             return plain or ([] if any_dict else self.embedded)
         return next(([each] for each in self.embedded if each.in_tree and each.knows(class_id)), plain)
 
     def _best(self, value: Any, fitting: list[Any], unknown: Callable[[Any], set[str]]) -> Any:
-        """Of instances that fit, the one with the fewest keys that its class does not declare."""
+        """Return the instance with the fewest undeclared keys among those that fit."""
         first, *rest = sorted(((unknown(each), each) for each in fitting), key=lambda pair: len(pair[0]))
         if all(first[0] < other for other, _ in rest):
             return first[1]
@@ -115,7 +115,7 @@ class UnionConverter(Converter):
 
     @cached_property
     def _tag(self) -> tuple[str, list[tuple[Converter, EmbeddedConverter]]] | None:
-        """The key of a field that is a Literal or Enum in all models, with no value in two of them; who has which."""
+        """The key of a Literal or Enum in all models that share no value of it, and the models by these values."""
         models = [converter for converter in self.embedded if not converter.in_tree]
         for key in models[0].model.__odm__.by_key if models else ():
             fields = [converter.model.__odm__.by_key.get(key) for converter in models]
@@ -174,21 +174,21 @@ class UnionConverter(Converter):
     def exact(self, value: Any) -> bool:
         return any(each.exact(value) for each in self.members)
 
-    # ---- what can be told apart -------------------------------------------------------------------------------------
+    # ---- distinguishable members ------------------------------------------------------------------------------------
 
     def check_distinct(self) -> None:
-        """Refuse a union of models of which one's documents could be another's.
+        """Refuse a union of models where a document of one may be a document of another.
 
         Raises
         ------
         TypeError
-            For such a union, with what to do about it.
+            For such a union, with the change that is needed.
         """
         for kinds in ((ListConverter, TupleConverter), (DictConverter,)):
             several = [each for each in self.members if isinstance(each, kinds) and _embeds(each)]
             if len(several) > 1:
                 names = " and ".join(each.name for each in several)
-                raise TypeError(f"{names} cannot be told apart where they are stored: write list[A | B]")
+                raise TypeError(f"stored values of {names} cannot be distinguished: write list[A | B]")
         plain = [each for each in self.embedded if not each.in_tree]
         if plain and any(isinstance(each, (DictConverter, AnyConverter)) for each in self.members):
             raise TypeError(f"{self.name}: a dict may be a document of {plain[0].name}; {_ADVICE}")
@@ -204,18 +204,18 @@ class UnionConverter(Converter):
 
 
 _ADVICE = (
-    "give them a field that tells, `kind: Literal['circle'] = 'circle'` and another value in each, "
+    "give each a field with its own value, such as `kind: Literal['circle'] = 'circle'`, "
     "or Settings.is_root = True, which stores the name of the class"
 )
 
 
 def check_unions(converter: Converter, seen: set[Any] | None = None) -> None:
-    """Refuse ambiguous unions in a converter, and in all models that are embedded in it.
+    """Refuse ambiguous unions in a converter and in its embedded models.
 
     Raises
     ------
     NameError
-        When an annotation names a class that is not there yet.
+        When an annotation names a class that is not defined yet.
     TypeError
         As `UnionConverter.check_distinct`.
     """
@@ -243,7 +243,7 @@ def _embeds(converter: Converter) -> bool:
 
 
 def _covers(one: EmbeddedConverter, other: EmbeddedConverter) -> bool:
-    """Whether a document that is written for `one` is a complete document of `other`."""
+    """Return whether a document of `one` is a complete document of `other`."""
     theirs = other.model.__odm__.by_key
     ours = one.model.__odm__.by_key
     return (
@@ -254,7 +254,7 @@ def _covers(one: EmbeddedConverter, other: EmbeddedConverter) -> bool:
 
 
 def _apart(one: Converter, other: Converter) -> bool:
-    """Whether no stored value fits both."""
+    """Return whether no stored value fits both."""
     if isinstance(one, ChoiceConverter) and isinstance(other, ChoiceConverter):
         return not any(_fits(other, stored) for stored in one.stored)
     first, second = _kinds(one), _kinds(other)
@@ -279,7 +279,7 @@ _KINDS: dict[type, str] = {
     DatetimeMS: "date",
     DBRef: "document",
 }
-"""Types of which one reads what another one writes."""
+"""Stored types of Python types: types with the same one read each other's values."""
 _CONVERTERS: dict[type[Converter], set[str]] = {
     NoneConverter: {"None"},
     UuidConverter: {"bytes"},
@@ -293,7 +293,7 @@ _CONVERTERS: dict[type[Converter], set[str]] = {
 
 
 def _kinds(converter: Converter) -> set[str] | None:
-    """What may be stored for a converter; None for anything."""
+    """Return the stored types of a converter; None for any type."""
     if isinstance(converter, UnionConverter):
         below = [_kinds(each) for each in converter.members]
         return None if None in below else set().union(*(each for each in below if each is not None))

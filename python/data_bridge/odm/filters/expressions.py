@@ -1,7 +1,7 @@
-"""Fields as expressions: what `User.age` is, and what comparing it gives.
+"""Paths of fields, such as `User.age`, and the expressions that comparisons make of them.
 
-Names without an underscore in front belong to the fields of models, so that `User.address.size` is always a field;
-operators that are no Python operators live in `operators`.
+All public names of a path are names of fields, so that `User.address.size` is always a field. Operators without a
+Python operator are in `operators`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from . import trust
 
 
 class Sort:
-    """A key and a direction: what `-User.age` gives."""
+    """A key and a direction, such as `-User.age`."""
 
     __slots__ = ("_root", "direction", "key")
 
@@ -44,14 +44,14 @@ class Expression:
     __slots__ = ("_roots", "document")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        """A filter in the server's language, which is checked as one that `find` is given.
+        """Make an expression of a filter document, with the checks of `find`.
 
         Raises
         ------
         TypeError
-            For what is no mapping.
+            For a value that is no mapping.
         InvalidQuery
-            For a mapping that holds operators which run code and is not trusted.
+            For operators that run code in a mapping that is not trusted.
         """
         if not isinstance(document, Mapping):
             raise TypeError(f"an Expression takes a mapping, got {describe(document)}")
@@ -84,9 +84,9 @@ class Expression:
 
 
 def expression_of(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expression:
-    """An expression of what operators made: values in it are values, whatever their keys look like.
+    """Return the expression of a document made by operators: its values are values, even with keys like operators.
 
-    `roots` are the fields of a model that it is about.
+    `roots` are the fields of a model in the document.
     """
     expression = Expression.__new__(Expression)
     expression.document, expression._roots = document, frozenset(roots)
@@ -94,13 +94,13 @@ def expression_of(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) 
 
 
 def roots_of(*filters: Any) -> frozenset[FieldPath]:
-    """Return the fields of a model that the expressions among filters are about."""
+    """Return the fields of a model in the expressions among filters."""
     roots: frozenset[FieldPath] = frozenset()
     return roots.union(*(each._roots for each in filters if isinstance(each, Expression)))
 
 
 class FieldPath:
-    """A declared field, or one within it. Nothing but declared names resolves."""
+    """A declared field, or a path below one. Only declared names resolve."""
 
     __slots__ = ("_below", "_label", "_parent", "_root", "_source", "_step", "_stored_key")
 
@@ -116,7 +116,7 @@ class FieldPath:
 
     @property
     def _converter(self) -> Converter:
-        # A field of a model knows its converter once its annotation can be resolved.
+        # A field of a model has a converter once its annotation can be resolved.
         source = self._source
         return source if isinstance(source, Converter) else source.converter
 
@@ -127,7 +127,7 @@ class FieldPath:
         Raises
         ------
         InvalidQuery
-            For a BackLink: under its key nothing is stored, so that any condition on it would be one on null.
+            For a BackLink, which is not stored: a condition on its key would be a condition on null.
         """
         if self._converter.virtual:
             raise InvalidQuery(not_stored(self._label, self._converter))
@@ -136,7 +136,7 @@ class FieldPath:
     def __getattr__(self, name: str) -> FieldPath:
         if name.startswith("_"):
             raise AttributeError(name)
-        # The same object each time: paths may be keys of a dict, which compares by identity first.
+        # The same object each time, as a dict compares its keys by identity first.
         if name not in self._below:
             found = self._converter.attribute(name)
             if found is None and self._converter.links is not None and not self._converter.virtual:
@@ -149,7 +149,7 @@ class FieldPath:
         return self._below[name]
 
     def _named(self, name: str) -> FieldPath:
-        """The field below of a name, or else of a stored key."""
+        """Return the field below with this name, or else with this stored key."""
         converter = self._converter
         while converter.model is None and converter.item is not None and not converter.keyed:
             converter = converter.item
@@ -177,7 +177,7 @@ class FieldPath:
         return FieldPath(f"{self._label}[{step!r}]", step, below, self)
 
     def __iter__(self) -> NoReturn:
-        # `__getitem__` would otherwise make it iterable, without end.
+        # `__getitem__` would otherwise make it an endless iterable.
         raise TypeError(f"{self._label} is a field of a model, not a value")
 
     __contains__ = None
@@ -198,7 +198,7 @@ class FieldPath:
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
         operand = self._operand(value)
-        # Bare, these would be conditions: operators, or a pattern to match.
+        # Without $eq, these would be operators or a pattern to match.
         if isinstance(operand, (Mapping, Regex, re.Pattern)):
             operand = {"$eq": operand}
         return expression_of({self._key: operand}, [self._root])
@@ -298,19 +298,19 @@ def operand_of(field: FieldPath, value: Any) -> Any:
 
 
 def path(field: Any) -> Any:
-    """The same field, for type checkers of any type: `path(User.address).city` where `address` may be None."""
+    """Return the same field with type Any, for type checkers: `path(User.address).city` where `address` may be None."""
     return field
 
 
 def as_filter(value: Any) -> Mapping[str, Any]:
-    """The filter of an expression or mapping.
+    """Return the filter of an expression or mapping.
 
     Raises
     ------
     TypeError
-        For anything else: a `bool`, say, means that a comparison has not become an expression.
+        For any other value. A `bool` means that a comparison did not make an expression.
     InvalidQuery
-        For a mapping that holds operators which run code and is not trusted.
+        For operators that run code in a mapping that is not trusted.
     """
     if isinstance(value, Expression):
         return value.document
@@ -323,7 +323,7 @@ def as_filter(value: Any) -> Mapping[str, Any]:
 
 
 def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:
-    """One filter of several."""
+    """Return one filter of several."""
     clauses: list[Mapping[str, Any]] = []
     for each in filters:
         document = as_filter(each)
@@ -336,26 +336,28 @@ def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:
 
 
 def _alternatives(filter: Any) -> list[Mapping[str, Any]]:
-    # Flat, so that many of them are not nested deeper than a command may be.
+    # Flat: nested alternatives could exceed the depth of a command.
     return _clauses("$or", as_filter(filter))
 
 
 def _clauses(operator: str, document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The clauses of a filter that is nothing but `operator`; any other is one clause."""
+    """Return the clauses of a filter that consists of `operator` only; any other filter is one clause."""
     below = document.get(operator)
-    # What the server refuses stays as it is: a filter of `{"$and": []}` must not become one that everything matches.
+    # Keep invalid filters: `{"$and": []}`, which the server refuses, must not become a filter that matches everything.
     flat = len(document) == 1 and isinstance(below, list) and below and all(isinstance(each, Mapping) for each in below)
     return list(below) if flat and not isinstance(document, trust.Trusted) else [document]  # type: ignore[arg-type]
 
 
 def check_key(key: str) -> str:
-    """A key that can be part of a dotted path and is no operator.
+    """Return a key that can be part of a dotted path and is no operator.
 
     Raises
     ------
     InvalidQuery
-        For any other.
+        For any other key.
     """
     if not key or "." in key or key.startswith("$") or "\0" in key:
-        raise InvalidQuery(f"{key!r} cannot stand in a path: no dots, no NUL, no $ in front, not empty")
+        raise InvalidQuery(
+            f"{key!r} cannot be part of a path: a key has no dots, no NUL and no leading $, and is not empty"
+        )
     return key

@@ -41,7 +41,7 @@ def has_links(model: Any) -> bool:
 def _leading(model: Any) -> Mapping[str, list[Converter]]:
     """Return the converters of the keys that links are below, of the model and the classes below it."""
     info = model.__odm__
-    # A class that was made since may be one below the model.
+    # A class that was made later may be below the model.
     if info.leading is not None and info.leading[0] == info.made:
         leading: Mapping[str, list[Converter]] = info.leading[1]
         return leading
@@ -70,7 +70,7 @@ def condition(model: Any, filter: Any) -> Any:
     if isinstance(filter, Expression):
         document = _filter(model, filter.document, ())
         return filter if document is filter.document else expression_of(document, roots_of(filter))
-    # An expression, as it is checked: queries look at mappings again with each chained call.
+    # An expression is checked once; a mapping would be checked again by each chained call.
     return expression_of(_filter(model, as_filter(filter), ())) if isinstance(filter, Mapping) else filter
 
 
@@ -226,7 +226,7 @@ def _blocked(model: Any, path: Iterable[str]) -> _Blocked | None:
 
 
 def _below(converter: Converter, steps: list[str], at: int) -> Any:
-    """Return where a path goes: into a linked document, to a value that has no keys (_DEAD), or elsewhere (None)."""
+    """Return the end of a path: a linked document, a value without keys (_DEAD), or another value (None)."""
     if isinstance(converter, UnionConverter):
         return _any(_below(each, steps, at) for each in converter.members if not isinstance(each, NoneConverter))
     if converter.links is converter and converter.virtual:
@@ -248,13 +248,13 @@ def _below(converter: Converter, steps: list[str], at: int) -> Any:
 
 
 def _item_step(steps: list[str], at: int) -> int:
-    """Return the step that a path goes on with in the items of a list: a position may be left out."""
+    """Return the next step of a path in the items of a list; a position is optional."""
     positional = at < len(steps) and (steps[at].isdigit() or steps[at] == "$" or steps[at].startswith("$["))
     return at + positional
 
 
 def _any(found: Iterator[Any]) -> Any:
-    """Return what holds where any of several may be stored."""
+    """Return the common result for several converters of a value."""
     results = list(found)
     if any(each is None for each in results) or not results:
         return None

@@ -1,4 +1,4 @@
-"""Fields of a model from what a user names them by: paths, dotted names, keys to sort by."""
+"""Lookup of fields by paths, dotted names and sort keys."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .expressions import FieldPath, Sort, converter_at, declaration_of, key_of, 
 
 
 def check_fields(model: Any, roots: Iterable[FieldPath]) -> None:
-    """Refuse fields of other models: a condition on them would be one on nothing, and an update a new key.
+    """Refuse fields of other models, which no document of this model has.
 
     Raises
     ------
     InvalidQuery
-        For a field that neither the model nor a class below it declares, and for one of another collection's model.
+        For a field that neither the model nor a class below it declares, and for a field of another collection's model.
     """
     for root in roots:
         if not _has(model, declaration_of(root)):
@@ -24,12 +24,12 @@ def check_fields(model: Any, roots: Iterable[FieldPath]) -> None:
 
 
 def check_items(field: FieldPath, roots: Iterable[FieldPath]) -> None:
-    """Refuse, in a condition on the items of a list, fields of anything but the items' models.
+    """Refuse fields of other models in a condition on the items of a list.
 
     Raises
     ------
     InvalidQuery
-        As `check_fields`; `User.items.name` is a field of users, `Item.name` one of items.
+        As for `check_fields`; `User.items.name` is a field of users, `Item.name` of items.
     """
     models = converter_at(field).models()
     for root in () if models is None else roots:
@@ -39,7 +39,7 @@ def check_items(field: FieldPath, roots: Iterable[FieldPath]) -> None:
 
 
 def _has(model: Any, field: Any) -> bool:
-    """Whether the model has a field, or a class below it, or both name the same of one collection's documents."""
+    """Return whether the model or a class below it declares the field, or a field with its key in its collection."""
     info, other = model.__odm__, field.declared_by
     there = (each.fields.get(field.name) for each in info.descendants())
     if not any(each is not None and each.key == field.key for each in there):
@@ -50,14 +50,14 @@ def _has(model: Any, field: Any) -> bool:
 
 
 def resolve(model: Any, field: Any) -> FieldPath:
-    """A field of `model`, from a path or from its dotted name.
+    """Return a field of `model` by its path or dotted name.
 
     Raises
     ------
     AttributeError
-        For a name that is not declared.
+        For an undeclared name.
     TypeError
-        For what is neither.
+        For any other object.
     InvalidQuery
         For a field of another model.
     """
@@ -65,7 +65,7 @@ def resolve(model: Any, field: Any) -> FieldPath:
         check_fields(model, [root_of(field)])
         return field
     if not isinstance(field, str):
-        raise TypeError(f"a field must be given as {model.__name__}.name or by its name, got {describe(field)}")
+        raise TypeError(f"a field must be {model.__name__}.name or the name of a field, got {describe(field)}")
     first, *rest = field.split(".")
     found: FieldPath = model.__odm__.path(first)
     for step in rest:
@@ -80,7 +80,7 @@ def resolve(model: Any, field: Any) -> FieldPath:
 
 
 def sort_keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, int]]:
-    """Keys and directions: from `-User.age`, `User.age`, "-age", ("age", -1), or lists of them."""
+    """Return the keys and directions of `-User.age`, `User.age`, "-age", ("age", -1), or lists of these."""
     result: list[tuple[str, int]] = []
     for key in keys:
         if isinstance(key, Sort):

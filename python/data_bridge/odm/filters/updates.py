@@ -1,4 +1,4 @@
-"""Update operators. Values are converted as the fields say, and are never taken for operators."""
+"""Update operators. Values are converted by their fields and are never operators."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from .lookup import check_items, resolve
 
 _MISSING: Any = object()
 _SOME_TIME = dt.datetime(2000, 1, 1, 12)
-"""As the server's times are: no midnight."""
+"""A time with hours, like those that the server stores."""
 
 
 class Update:
     """One update operator and the fields it changes: `Set({User.age: 5, User.name: "Ada"})`, or `Set(User.age, 5)`.
 
-    The second form is for single fields, and for those that type checkers take for lists, which are no keys of dicts.
+    The second form is for single fields, and for fields that type checkers take for lists, which cannot be keys.
     """
 
     operator: str
@@ -41,7 +41,7 @@ class Update:
         self.changes = dict(changes)
 
     def document(self, model: Any) -> dict[str, Any]:
-        """{operator: {key: value}}, fields found in `model`."""
+        """Return {operator: {key: value}} with the keys of `model`."""
         changes = {}
         for field, value in self.changes.items():
             found = resolve(model, field)
@@ -62,7 +62,7 @@ class Set(Update):
 
 
 class SetOnInsert(Update):
-    """Sets fields where an upsert inserts."""
+    """Sets fields when an upsert inserts."""
 
     operator = "$setOnInsert"
 
@@ -73,24 +73,24 @@ class Inc(Update):
     operator = "$inc"
 
     def _value(self, field: FieldPath, value: Any) -> Any:
-        # A number that the field could hold itself: 1.5 more of an int would be none.
+        # The operand must be a value of the field: an int plus 1.5 is no int.
         return _whole(field, value)
 
 
 class Mul(Inc):
-    """Multiplies numbers, by what the field could hold itself."""
+    """Multiplies numbers by a value that the field can have."""
 
     operator = "$mul"
 
 
 class Min(Update):
-    """Sets fields to values that are less."""
+    """Sets fields to values that are less than the stored ones."""
 
     operator = "$min"
 
 
 class Max(Update):
-    """Sets fields to values that are greater."""
+    """Sets fields to values that are greater than the stored ones."""
 
     operator = "$max"
 
@@ -143,14 +143,14 @@ class Pop(Update):
 
 
 class Each:
-    """Several items for Push and AddToSet; the rest is for Push.
+    """Several items for Push and AddToSet; the parameters are for Push only.
 
     Parameters
     ----------
     position
-        Where to insert; the end by default.
+        The position to insert at; the end by default.
     slice
-        How many items to keep: from the start, or the end when negative.
+        The number of items to keep: the first ones, or the last ones if negative.
     sort
         1 or -1 for items, or a mapping of their fields to 1 and -1.
     """
@@ -172,7 +172,7 @@ class Push(Update):
     operator = "$push"
 
     def _value(self, field: FieldPath, value: Any) -> Any:
-        # Always by $each: a mapping from outside must not become a modifier.
+        # Always $each, as a mapping from outside must not become a modifier.
         each = value if isinstance(value, Each) else Each([value])
         modifiers = dict(each.modifiers)
         if "$sort" in modifiers:
@@ -181,13 +181,13 @@ class Push(Update):
 
 
 class AddToSet(Push):
-    """Appends an item to lists that do not hold it; several with `Each`."""
+    """Appends an item to lists that do not contain it; several with `Each`."""
 
     operator = "$addToSet"
 
 
 class Pull(Update):
-    """Removes items: those equal to a value, or those that fulfil an expression of the item's model."""
+    """Removes the items that equal a value or match an expression of the item's model."""
 
     operator = "$pull"
 
@@ -204,7 +204,7 @@ class Pull(Update):
 
 
 class PullAll(Update):
-    """Removes items equal to any of some values."""
+    """Removes the items that equal one of several values."""
 
     operator = "$pullAll"
 
@@ -213,14 +213,14 @@ class PullAll(Update):
 
 
 def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
-    """One update of several operators and mappings.
+    """Return one update of several operators and mappings.
 
     Raises
     ------
     TypeError
-        For what is neither.
+        For any other object.
     InvalidQuery
-        For an empty update, for a mapping that is no update, and where two change the same key.
+        For an empty update, for a mapping without operators, and for two changes of one key.
     """
     merged: dict[str, Any] = {}
     for update in updates:
@@ -243,7 +243,7 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
                     raise InvalidQuery(f"{operator} names {key!r} twice")
                 into[key] = value
     if not merged:
-        raise InvalidQuery("an update must change something")
+        raise InvalidQuery("the update is empty: pass operators such as Set, or a mapping with operators")
     return merged
 
 
@@ -254,7 +254,7 @@ def _listed(what: str, items: Any) -> list[Any]:
 
 
 def _whole(field: FieldPath, value: Any) -> Any:
-    """A value of the field itself, not of one of its items."""
+    """Return a value of the field itself, not of one of its items."""
     if value is None and not converter_at(field).nullable:
         raise InvalidQuery(f"{field!r}: expected {converter_at(field).name}, got None")
     return _checked(field, converter_at(field), value)
@@ -270,7 +270,7 @@ def _item(field: FieldPath, value: Any) -> Any:
 
 
 def _item_sort(field: FieldPath, sort: Any) -> Any:
-    """An order of items, fields of their model found by name."""
+    """Return an order of items, with the keys of the fields of their model."""
     for direction in sort.values() if isinstance(sort, Mapping) else [sort]:
         if direction not in (1, -1) or isinstance(direction, bool):
             raise InvalidQuery(f"{field!r}: items are sorted by 1 or -1, got {direction!r}")

@@ -1,4 +1,4 @@
-"""Writes of a bulk: requests, the revisions that they leave, and the details of several commands added up."""
+"""Requests of a bulk, the revisions that they write, and the sum of the results of several commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .write_requests import REVISION
 
 
 class Request(NamedTuple):
-    """A write of the bulk."""
+    """One write of a bulk."""
 
     operation: Any
     filter: dict[str, Any]
@@ -24,14 +24,14 @@ class Request(NamedTuple):
 
 
 class Revisions:
-    """What a bulk does to the revisions of documents: each write finds the one that the write before it has made."""
+    """Revisions of documents within a bulk: each write must find the revision of the write before it."""
 
     def __init__(self) -> None:
         self._made: dict[int, Any] = {}
         self._seen: dict[int, Any] = {}
 
     def follow(self, instance: Any, request: Request) -> None:
-        """Let a write find its document as the writes before it leave it."""
+        """Make a write find the revision that the earlier writes of its document make."""
         key, found_by = id(instance), request.filter
         if REVISION in found_by:
             if request.change is None:
@@ -43,13 +43,13 @@ class Revisions:
             self._made[key] = revision
 
     def restore(self, instance: Any, document: dict[str, Any]) -> None:
-        """An instance that was not read again after update operators has not seen the revision that it now has."""
+        """Give an instance the revision that it has read: update operators, which it has not read, made a newer one."""
         if id(instance) in self._seen:
             document[REVISION] = self._seen[id(instance)]
 
 
 def add_details(total: dict[str, Any], did: dict[str, Any], offset: int) -> None:
-    """Add the details of more operations, the first of which is at `offset` among all."""
+    """Add the details of more operations, which start at position `offset` of the bulk."""
     for key, value in did.items():
         if isinstance(value, list):
             moved = [{**each, "index": each["index"] + offset} if "index" in each else each for each in value]

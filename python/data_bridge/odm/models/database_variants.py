@@ -1,4 +1,4 @@
-"""The same models in another database than the one that `init` gave them: `User.on(database)`."""
+"""Variants of models in another database than that of `init`: `User.on(database)`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .registration import check_model, register
 
 
 class DatabaseVariants:
-    """A database, and the variants of models that have their documents there.
+    """A database, and the variants of models with their documents there.
 
-    A variant is a class derived from its model. Links of its instances lead to variants, and so do classes of its tree.
+    A variant is a class derived from its model. Links of its instances and classes of its tree lead to variants.
     """
 
     def __init__(self, database: Any) -> None:
@@ -19,13 +19,13 @@ class DatabaseVariants:
         self._variants: dict[Any, Any] = {}
 
     def model(self, model: Any) -> Any:
-        """The variant of a model; a variant itself as it is."""
+        """Return the variant of a model; a variant of this database unchanged."""
         info = model.__odm__
         if info.variants is self:
             return model
         original = model if info.variants is None else info.original
         if original not in self._variants:
-            # Another thread may be faster: its class counts.
+            # If another thread was faster, use its class.
             self._variants.setdefault(original, self._made(original))
         return self._variants[original]
 
@@ -52,11 +52,11 @@ class DatabaseVariants:
 
 
 _known: weakref.WeakValueDictionary[Any, DatabaseVariants] = weakref.WeakValueDictionary()
-"""Those whose variants are in use; each keeps its database and so the ids in its key."""
+"""The databases with variants in use; each keeps its database alive, and so the ids in its key."""
 
 
 def variants_in(database: Any) -> DatabaseVariants:
-    """What belongs to a database: the same for equal ones, so that instances of equal classes compare."""
+    """Return the variants of a database; the same object for equal databases, so that their instances compare equal."""
     key = (id(database.client), database.name, id(database._settings))
     found = _known.get(key)
     return _known.setdefault(key, DatabaseVariants(database)) if found is None else found
@@ -72,17 +72,17 @@ class VariantRoot:
         self.variants = variants
 
     def get(self, key: str) -> Any:
-        """A value of the document."""
+        """Return a value of the document."""
         return self._document.get(key)
 
     @property
     def raw(self) -> bytes | None:
-        """The document as it is stored; None where there is none."""
+        """The document as it is stored, or None."""
         return None if self._document is None else self._document.raw
 
 
 def model_at(model: Any, place: Any) -> Any:
-    """The model that a link at a place leads to."""
+    """Return the model that a link at a place refers to."""
     while isinstance(place, tuple):
         place = place[0]
     return place.variants.model(model) if isinstance(place, VariantRoot) else model

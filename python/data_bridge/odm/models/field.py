@@ -1,4 +1,4 @@
-"""`Field`, and what a model knows of each field."""
+"""`Field`, and the declared fields of models."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .instance_state import MISSING
 
 
 class FieldOptions:
-    """What `Field(...)` said."""
+    """The arguments of `Field(...)`."""
 
     __slots__ = (
         *("alias", "default", "default_factory", "description", "index", "original_field", "stored", "unique"),
@@ -34,9 +34,9 @@ class FieldOptions:
         self.original_field: str | None = options.get("original_field")
         self.description: str | None = options.get("description")
         self.stored: Any = options.get("stored")
-        """The annotation that counts, where the one for type checkers is wider."""
+        """The annotation to use, where the one for type checkers is wider."""
         self.built_in: bool = options.get("built_in", False)
-        """Declared by this package, for every model."""
+        """The package declares the field for every model."""
 
 
 def Field(
@@ -49,29 +49,29 @@ def Field(
     original_field: str | None = None,
     description: str | None = None,
 ) -> Any:
-    """A declared field that is more than an annotation.
+    """Declare a field with more than an annotation.
 
     Parameters
     ----------
     default
-        The value where none is given, or none is stored. Lists and dicts are copied for each instance.
+        The value of an instance without one, or without a stored one. Lists and dicts are copied for each instance.
     default_factory
-        Makes the default.
+        A callable that returns the default.
     alias
-        The key in stored documents; the name by default. Constructors take either.
+        The key in stored documents; the name by default. Constructors accept both.
     index
         An index on the field: True or 1, -1, or one of the server's kinds: "text", "2dsphere", "hashed".
     unique
         A unique index.
     original_field
-        For a BackLink: the field of the other model that links to this one.
+        For a BackLink: the field of the other model that contains the link.
     description
-        For readers.
+        A text for readers of the code.
 
     Raises
     ------
     TypeError
-        When both a default and a factory are given.
+        For both a default and a factory.
     """
     if default is not MISSING and default_factory is not None:
         raise TypeError("a field takes a default or a default_factory, not both")
@@ -87,7 +87,7 @@ def Field(
 
 
 class FieldInfo:
-    """A declared field of one model class; what it inherits is shared with the base."""
+    """A declared field of one model class; derived classes share it."""
 
     def __init__(self, owner: str, name: str, annotation: Any, options: FieldOptions, names: Mapping[str, Any]) -> None:
         self.name = name
@@ -95,7 +95,7 @@ class FieldInfo:
         self.key = options.alias or ("_id" if name == "id" else name)
         check_key(self.key)
         self.declared_by: Any = None
-        """What is known of the model that declares it."""
+        """The ModelInfo of the class that declares the field."""
         self._owner = owner
         self._annotation = annotation if options.stored is None else options.stored
         self._names = names
@@ -110,7 +110,7 @@ class FieldInfo:
 
     @cached_property
     def converter(self) -> Converter:
-        """How values convert. Asked for several times a field of each instance that is made."""
+        """The converter of the values; cached, as each new instance reads it several times."""
         if self._converter is None:
             self._resolve()
         assert self._converter is not None
@@ -122,11 +122,11 @@ class FieldInfo:
         Raises
         ------
         NameError
-            When the annotation names a class that is not there yet.
+            When the annotation names a class that is not defined yet.
         """
         names = self._names
         if self._converter is not None:
-            return  # Another thread was faster: the names may be gone.
+            return  # Another thread was faster, and has dropped the names.
         try:
             converter = converter_of(self._annotation, names).for_field(self)
         except NameError as error:
@@ -135,13 +135,13 @@ class FieldInfo:
             ) from None
         except TypeError as error:
             raise TypeError(f"{self._owner}.{self.name}: {error}") from None
-        # In this order, as other threads may be here: who sees no converter has seen the names.
+        # In this order: another thread that finds no converter still finds the names.
         self.slot._plan(converter.direct, self.load, converter.keeps, self.accept, self._missing)
         self._converter = converter
         self._names = {}
 
     def in_database(self, variants: Any) -> FieldInfo:
-        """The same field of a variant of the model in another database, where its links lead."""
+        """Return the field of a variant of the model, whose links lead to the database of the variant."""
         converter, other = self.converter, copy.copy(self)
         other._variants = variants
         other.slot = FieldSlot(self.name, self.key, self.path, other._resolve)
@@ -150,11 +150,11 @@ class FieldInfo:
 
     @property
     def required(self) -> bool:
-        """Whether there is neither a default nor None to fall back on."""
+        """The field has no default and does not accept None."""
         return self.options.default is MISSING and self.options.default_factory is None and not self.converter.nullable
 
     def default(self) -> Any:
-        """A fresh default. Only for a field that is not required."""
+        """Return a new default. Only for a field that is not required."""
         if self.options.default_factory is not None:
             return self.accept(self.options.default_factory())
         if self.options.default is MISSING:
@@ -173,14 +173,14 @@ class FieldInfo:
     def accept(self, value: Any) -> Any:
         try:
             if self.converter.virtual:
-                raise Mismatch("no value: fetch_links finds it", value)
+                raise Mismatch("no value, as fetch_links finds it", value)
             return self.converter.accept(value)
         except Mismatch as mismatch:
             raise mismatch.under(self.name).error(model=self._owner) from None
 
     def _missing(self, instance: Any) -> Any:
         if self.converter.virtual:
-            raise NotFetched(f"{self._owner}.{self.name} is found by a query: use fetch_links")
+            raise NotFetched(f"{self._owner}.{self.name} was not fetched: use fetch_links")
         if self.required:
             document = state.stored_document(instance)
             place = (state.place(instance), self.key)
@@ -189,12 +189,12 @@ class FieldInfo:
         return self.default()
 
     def dump(self, value: Any) -> Any:
-        """The value as it is stored.
+        """Return the value as it is stored.
 
         Raises
         ------
         ValidationError
-            When it does not fit.
+            For a value that does not fit.
         """
         try:
             return self.converter.dump(value)
@@ -203,7 +203,7 @@ class FieldInfo:
 
 
 def located(mismatch: Mismatch, place: Any, model: str) -> ValidationError:
-    """The error of a stored value: `place` leads to the document that holds it."""
+    """Return the error of a stored value; `place` leads to its document."""
     path: list[str | int] = []
     while isinstance(place, tuple):
         place, step = place
@@ -213,7 +213,7 @@ def located(mismatch: Mismatch, place: Any, model: str) -> ValidationError:
 
 
 def options_of(default: Any, annotation: Any, names: Mapping[str, Any]) -> FieldOptions:
-    """The options of a field from its default and annotation: `Field(...)` stands in either."""
+    """Return the options of a field; `Field(...)` is its default or in its annotation."""
     if isinstance(annotation, str) and "Annotated" in annotation:
         annotation = evaluated(annotation, names)
     if isinstance(default, FieldOptions):

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class _LinkState(Generic[T]):
-    """The attributes of a link. Links that are read are made as this class, which sets them without `__setattr__`."""
+    """The attributes of a link. Links that are read are made as this class, which has no slow `__setattr__`."""
 
     __slots__ = ("_document", "_fetched", "_stored", "id", "model")
 
@@ -30,13 +30,13 @@ class _LinkState(Generic[T]):
 class Link(_LinkState[T]):
     """A reference to a document of another model.
 
-    `link.id` is its `_id`. Once it was fetched, `link.document` is the document and all other attributes are its own;
-    `link.document` is None where the collection has no such document.
+    `link.id` is its `_id`. After a fetch, `link.document` is the document, or None if the collection does not contain
+    it; all other attributes are those of the document.
 
     Parameters
     ----------
     target
-        An instance, or a model with the `_id` as the second argument.
+        An instance, or a model together with the `_id` as the second argument.
     """
 
     __slots__ = ()
@@ -58,12 +58,12 @@ class Link(_LinkState[T]):
 
     @property
     def document(self) -> T | None:
-        """What it refers to; None where there is no such document.
+        """The linked document; None if the collection does not contain it.
 
         Raises
         ------
         NotFetched
-            Before it was fetched.
+            Before the fetch.
         """
         return self._value()
 
@@ -73,7 +73,7 @@ class Link(_LinkState[T]):
         return self._document
 
     def fetch(self, session: Any = None, *, timeout: Any = ...) -> Any:
-        """Read the document, or None where there is none; awaited for AsyncDocuments."""
+        """Read the document, or None if the collection does not contain it. Await the call for AsyncDocuments."""
         if not self.model.__odm__.is_async:
             self._resolved(self.model.get(self.id, with_children=True, session=session, timeout=timeout))
             return self._document
@@ -84,13 +84,13 @@ class Link(_LinkState[T]):
         return self._document
 
     def to_ref(self) -> DBRef:
-        """The reference that is stored for a new link."""
+        """Return the reference that a new link stores."""
         if self.id is None:
             raise Mismatch(f"a {self.model.__name__} that was inserted", None, found="one without an _id")
         return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].converter.dump(self.id))
 
     def _dumped(self) -> Any:
-        """As it is stored: as it was read, in whatever form, or a reference."""
+        """Return the link as it is stored: the value that was read, or a reference."""
         if self._stored is not None and self._stored[1] == self.id:
             return self._stored[0]
         return self.to_ref()
@@ -101,19 +101,19 @@ class Link(_LinkState[T]):
             raise AttributeError(name)
         document = self._value()
         if name == "document":
-            return document  # its own lookup has failed: the line above said why
+            return document  # Python comes here when the property raises; the line above raises again
         if document is None:
-            raise AttributeError(f"{self!r} refers to a document that does not exist: {name!r} cannot be read")
+            raise AttributeError(f"{self!r}: {name!r} cannot be read, as the linked document does not exist")
         return getattr(document, name)
 
     if not TYPE_CHECKING:
-        # Type checkers find the mistake where there is none.
+        # Without it, type checkers report undeclared attributes.
         def __setattr__(self, name: str, value: Any) -> None:
             if name not in _LinkState.__slots__:
                 model = self.model.__name__
                 raise AttributeError(
-                    f"{self!r} is a reference, and its {name!r} cannot be set: set it on the {model} itself, "
-                    f"`link.document` of a link that was fetched, and save() that"
+                    f"{self!r} is a reference, and its {name!r} cannot be set: set it on the {model}, which is "
+                    f"`link.document` after a fetch, and save() that"
                 )
             object.__setattr__(self, name, value)
 
@@ -137,12 +137,12 @@ class Link(_LinkState[T]):
     @classmethod
     def _converter_of(cls, arguments: list[Any]) -> Converter:
         if len(arguments) != 1 or not is_collection(arguments[0]):
-            raise TypeError(f"a {cls.__name__} names one Document or AsyncDocument: {cls.__name__}[Author]")
+            raise TypeError(f"a {cls.__name__} takes one Document or AsyncDocument: write {cls.__name__}[Author]")
         return LinkConverter(arguments[0]) if cls is Link else BackLinkConverter(arguments[0])
 
 
 class BackLink(Link[T]):
-    """The other end of a Link: documents of another model that link to this one. Nothing is stored for it.
+    """The reverse of a Link: documents of another model that link to this one. It is not stored.
 
     `books: list[BackLink[Book]] = Field(original_field="author")`; `fetch_links` finds them.
     """
@@ -151,7 +151,7 @@ class BackLink(Link[T]):
 
 
 class LinkConverter(Converter):
-    """Link[T]: a DBRef; a bare `_id` is read too."""
+    """Link[T]: a DBRef, or a bare `_id` of another program."""
 
     keeps = True
     deep = True
@@ -173,13 +173,13 @@ class LinkConverter(Converter):
     def load(self, stored: Any, place: Any) -> Link[Any]:
         key, target = stored, model_at(self.target, place)
         if isinstance(stored, DBRef):
-            # With a database it leads there: to follow it in another one would give a document that is not meant.
+            # A reference to another database does not mean a document of this one.
             if stored.collection != target.__odm__.settings.name or stored.database not in (None, _database(target)):
                 raise self.fail(stored)
             key = stored.id
         try:
             found = self._id_converter.load(key, place)
-            # Written back as it was: other programs may look for a bare _id, or for more keys in the reference.
+            # Kept to be written back unchanged: other programs may need a bare _id, or more keys in the reference.
             return restored(Link, target, found, None, False, (plain(stored), found))  # type: ignore[no-any-return]
         except Mismatch:
             raise self.fail(stored) from None
@@ -206,7 +206,7 @@ class LinkConverter(Converter):
 
 
 class BackLinkConverter(LinkConverter):
-    """BackLink[T]: found by a query, never stored."""
+    """BackLink[T]: a query finds it; it is not stored."""
 
     virtual = True
 
@@ -220,7 +220,7 @@ class BackLinkConverter(LinkConverter):
 
     def for_field(self, field: Any) -> Converter:
         if field.options.original_field is None:
-            raise TypeError("a BackLink needs the name of the field that links here: Field(original_field=...)")
+            raise TypeError("a BackLink needs the field that contains the link: Field(original_field=...)")
         return BackLinkConverter(self.target, field.options.original_field)
 
 

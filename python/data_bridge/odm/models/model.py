@@ -1,4 +1,4 @@
-"""What all models do: a value for each declared field, and nothing that hides one."""
+"""The base of models: a value for each declared field, and no names that hide a field."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Model(CopiedView, metaclass=ModelMeta):
-    """The base of Document, AsyncDocument and EmbeddedDocument: declared fields, and no attributes beside them.
+    """The base of Document, AsyncDocument and EmbeddedDocument: declared fields, and no other attributes.
 
-    An instance that a query made is a view of a row. A value is built when its field is read; lists, dicts and embedded
-    models are then kept, so that they can be changed.
+    An instance of a query is a view of a row. A value is built when its field is read; lists, dicts and embedded models
+    are then kept, so that they can be changed in place.
     """
 
     __odm__: ClassVar[ModelInfo]
@@ -38,14 +38,14 @@ class Model(CopiedView, metaclass=ModelMeta):
         Raises
         ------
         ValidationError
-            For values that do not fit, that are missing, or that are not declared; all of them are in `errors`.
+            For values that are invalid, missing or undeclared; `errors` has one error for each.
         """
         errors: list[ValidationError] = []
         name = type(self).__name__
         fields = type(self).__odm__.fields
         for field in fields.values():
             value = values.pop(field.name, MISSING)
-            # A key that is the name of another field is given for that one.
+            # A key that is also the name of another field means that field.
             if value is MISSING and field.key not in fields:
                 value = values.pop(field.key, MISSING)
             if field.converter.virtual and value is MISSING:
@@ -90,29 +90,29 @@ class Model(CopiedView, metaclass=ModelMeta):
 
     @classmethod
     def from_arrow(cls, data: Any) -> list[Self]:
-        """Instances over a table whose columns bear the stored keys: one of a query, or one read back from Parquet.
+        """Return instances over a table whose columns are the stored keys: of a query, or read back from Parquet.
 
-        They are stored, and read for their declared fields only: `save()` sends what changed since, and `replace()`
-        raises PartlyRead. In a tree of models each row is an instance of the class it names. No `init` is needed.
+        They are stored, and read for their declared fields only: `save()` sends later changes, and `replace()` raises
+        PartlyRead. In a tree of models, each row is an instance of the class in the row. No `init` is needed.
 
         Parameters
         ----------
         data
-            Arrow data of any kind, as for `data_bridge.from_arrow`: null reads as missing, and a field then has its
-            default, unless the table was made with `to_arrow(shapes=True)`. Or a Result, of an aggregation say, whose
-            documents are taken as they are.
+            Arrow data, as for `data_bridge.from_arrow`: null reads as missing, and a field then has its default,
+            unless the table was made with `to_arrow(shapes=True)`. Or a Result, such as that of an aggregation, whose
+            documents are used unchanged.
 
         Raises
         ------
         TypeError, ValueError, DecodeError
-            As `data_bridge.from_arrow`.
+            As for `data_bridge.from_arrow`.
         """
         return arrow_rows.instances(cls, data)
 
     # ---- values -----------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> Any:
-        """The value under a key of the stored document; declared ones as their fields give them."""
+        """Return the value of a stored key; of a declared key, the value of its field."""
         field = type(self).__odm__.by_key.get(key)
         if field is not None:
             return getattr(self, field.name)
@@ -132,11 +132,11 @@ class Model(CopiedView, metaclass=ModelMeta):
         return key in type(self).__odm__.by_key or (document is not None and key in document)
 
     def __iter__(self) -> Iterator[Any]:
-        # `__getitem__` alone would make it iterable by positions.
+        # `__getitem__` would otherwise make it iterable by position.
         raise TypeError(f"a {type(self).__name__} is no mapping: use model_dump()")
 
     def _dump(self) -> dict[str, Any]:
-        """The document as it is stored: what was not touched just as it was read, what is missing left out."""
+        """Return the document to store: unchanged values as they were read, without missing ones."""
         info = type(self).__odm__
         document = self._document()
         result: dict[str, Any] = {}
@@ -158,14 +158,14 @@ class Model(CopiedView, metaclass=ModelMeta):
         return result
 
     def _unknown(self) -> list[str]:
-        """Stored keys that are not declared."""
+        """Return the stored keys that are not declared."""
         document = self._document()
         info = type(self).__odm__
         known = {*info.by_key, CLASS_KEY} if info.in_tree else info.by_key
         return [] if document is None else [key for key in document if key not in known]
 
     def _fits(self) -> bool:
-        """Whether all that is stored fits; what is quick to see first."""
+        """Return whether all stored values fit; quick checks first."""
         fields = [field for field in type(self).__odm__.fields.values() if not field.converter.virtual]
         document = self._document()
         if any(field.required and (document is None or field.key not in document) for field in fields):
@@ -180,7 +180,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         return True
 
     def _faults(self) -> list[ValidationError]:
-        """What does not fit, in all fields and in all that is embedded."""
+        """Return the errors of all fields and of embedded models."""
         errors: list[ValidationError] = []
         for name, field in type(self).__odm__.fields.items():
             if field.converter.virtual:
@@ -199,12 +199,12 @@ class Model(CopiedView, metaclass=ModelMeta):
         return self
 
     def validate(self) -> Self:
-        """Look at every field, also within embedded models.
+        """Check every field, also those of embedded models.
 
         Raises
         ------
         ValidationError
-            With all that does not fit in `errors`.
+            For values that do not fit; `errors` has one error for each.
         """
         return self._checked()
 
@@ -216,7 +216,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         exclude: Iterable[str] = (),
         exclude_none: bool = False,
     ) -> dict[str, Any]:
-        """The fields as a dict, embedded models as dicts; its values are copies.
+        """Return the fields as a dict of copies, embedded models as dicts.
 
         Parameters
         ----------
@@ -225,7 +225,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         include, exclude
             Names of fields.
         exclude_none
-            Leave out what is None.
+            Leave out values that are None.
         """
         wanted, unwanted = None if include is None else set(include), set(exclude)
         result = {}
@@ -241,7 +241,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         return result
 
     def model_dump_json(self, *, canonical: bool = False) -> str:
-        """The stored document as MongoDB Extended JSON v2, relaxed unless `canonical`."""
+        """Return the document as MongoDB Extended JSON v2, relaxed unless `canonical`."""
         from bson import json_util
         from bson.binary import UuidRepresentation
 
@@ -250,7 +250,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             self._dump(), json_options=options.with_options(uuid_representation=UuidRepresentation.STANDARD)
         )
 
-    # ---- like any object --------------------------------------------------------------------------------------------
+    # ---- comparison and repr ----------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other) or not isinstance(other, Model):
@@ -261,7 +261,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         return all(self._comparable(field) == other._comparable(field) for field in fields)
 
     def _comparable(self, field: Any) -> tuple[bool, Any]:
-        """Whether a value fits its field, and what equal ones share: what is stored, where it does not fit."""
+        """Return whether a value fits its field, and the value to compare: the stored one if it does not fit."""
         try:
             return True, getattr(self, field.name)
         except ValidationError:
@@ -282,11 +282,11 @@ class Model(CopiedView, metaclass=ModelMeta):
 
 
 class EmbeddedDocument(Model):
-    """A model of documents within documents, and of the rows of a projection."""
+    """A model of documents within documents and of projections."""
 
 
 def raise_all(errors: list[ValidationError]) -> None:
-    """One error for all of them; none for none."""
+    """Raise one error for all errors, if there are any."""
     if not errors:
         return
     first = errors[0]
@@ -303,7 +303,7 @@ def faults_of(instance: Model) -> list[ValidationError]:
 
 
 def models_in(value: Any) -> Iterator[Model]:
-    """Instances of embedded models that a value is or holds, but not what these hold."""
+    """Yield the embedded models in a value, but not those within them."""
     if isinstance(value, Model) and not type(value).__odm__.is_collection:
         yield value
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""What Document and AsyncDocument share: how queries start."""
+"""The base of Document and AsyncDocument, which makes their queries."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class CollectionModel(Model):
     _is_collection: ClassVar[bool] = True
     _query_type: ClassVar[type[ModelQueryBase[Any]]]
 
-    # Any, so that models may declare it as they like; unless they do, it is an ObjectId.
+    # Any, so that models may declare another type; the default is ObjectId.
     if TYPE_CHECKING:
-        # Not as a field: checkers would want a default for each `id: str` of a model.
+        # No field: type checkers would require a default for each `id: str` of a model.
         id = cast(Any, None)
     else:
         id: Any = FieldOptions(None, stored=ObjectId | None, built_in=True)
-    """`_id`: an ObjectId made when the instance is inserted, unless the model declares `id` to be something else."""
+    """`_id`: an ObjectId, made when the instance is inserted, unless the model declares `id` with another type."""
 
     @classmethod
     def _query(cls, filters: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -51,18 +51,18 @@ class CollectionModel(Model):
 
     @classmethod
     def on(cls, database: Any) -> type[Self]:
-        """The same model in another database, beside the one that `init` gave it: a class derived from this one.
+        """Return the variant of the model in another database than that of `init`: a class derived from this one.
 
         Links of its instances lead to documents of that database, and so do queries for classes below it.
 
         Raises
         ------
         TypeError
-            For a database of another kind of client than the model is for.
+            For a database of the other kind of client than the model needs.
         """
         return variants_in(database).model(cls)  # type: ignore[no-any-return]
 
     @classmethod
     def _required_filter(cls, filters: tuple[Any, ...], what: str) -> None:
         if not all_of(filters):
-            raise TypeError(f"{what} needs a condition; {what.replace('_many', '_all')} is for all documents")
+            raise TypeError(f"{what} needs a condition: use {what.replace('_many', '_all')} for all documents")

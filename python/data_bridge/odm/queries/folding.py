@@ -1,4 +1,4 @@
-"""`sum`, `avg`, `min` and `max` of a field: the stages that give its values one by one."""
+"""Stages of `sum`, `avg`, `min` and `max`, which unwind the values of a field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERS = (int, float, Int64, Decimal128)
 
 
 def check_numbers(what: str, field: FieldPath) -> None:
-    """Refuse a sum or mean of values that are no numbers: the server would leave them out.
+    """Refuse a sum or mean of values that are no numbers, which the server would ignore.
 
     Raises
     ------

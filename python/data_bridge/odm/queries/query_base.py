@@ -31,27 +31,27 @@ class ModelQueryBase(Generic[T]):
     # ---- chained ----------------------------------------------------------------------------------------------------
 
     def find(self, *filters: Any, **options: Any) -> Self:
-        """More conditions, all of which must hold; `options` as for `Document.find`."""
+        """Add conditions, all of which must match; `options` as for `Document.find`."""
         return type(self)(self._spec.found(filters, options))
 
     def sort(self, *keys: Any) -> Self:
-        """Order: `-User.age`, `User.age`, "-age", ("age", -1), or a list of these."""
+        """Sort by `-User.age`, `User.age`, "-age", ("age", -1), or a list of these."""
         return type(self)(self._spec.sorted(keys))
 
     def skip(self, count: int) -> Self:
-        """Leave out the first `count` documents."""
+        """Skip the first `count` documents."""
         return type(self)(self._spec.changed(skip=count))
 
     def limit(self, count: int) -> Self:
-        """No more than `count` documents; 0 means all."""
+        """Read at most `count` documents; 0 means all."""
         return type(self)(self._spec.changed(limit=count))
 
     def with_children(self, with_children: bool = True) -> Self:
-        """Also documents of classes derived from the model, each as an instance of its class."""
+        """Include documents of derived classes, each as an instance of its class."""
         return type(self)(self._spec.changed(with_children=with_children))
 
     def fetch_links(self, fetch_links: bool = True) -> Self:
-        """Also the documents that links refer to: one more query for each field of links, however many documents.
+        """Fetch linked documents too, with one more query for each field of links, for any number of documents.
 
         These queries have the query's session, timeout, max_time_ms, comment, read preference and read concern. Links
         are fetched for instances: tables, plain Documents and `aggregate` raise InvalidQuery.
@@ -59,7 +59,7 @@ class ModelQueryBase(Generic[T]):
         return type(self)(self._spec.changed(fetch_links=fetch_links))
 
     def get_filter_query(self) -> Mapping[str, Any]:
-        """The filter as it is sent."""
+        """Return the filter as it is sent."""
         return self._spec.filter
 
     def __repr__(self) -> str:

@@ -21,13 +21,13 @@ FIND_OPTIONS: dict[str, Any] = {
     for name, parameter in inspect.signature(Collection.find).parameters.items()
     if name not in ("self", "filter", "projection", "unknown", *_PARTS)
 }
-"""Options of a query beside its parts, as `Collection.find` has them, with their defaults."""
+"""Options of `Collection.find` beside the parts of a query, with their defaults."""
 
 COLLECTION_OPTIONS = {"timeout": None}
-"""Options that are settings of the collection a write is sent to: no arguments of the operation."""
+"""Options that are settings of the collection, not arguments of the operation."""
 
 READ_OPTIONS = {**COLLECTION_OPTIONS, "read_preference": None, "read_concern": None}
-"""As COLLECTION_OPTIONS, for reads."""
+"""The same for reads."""
 
 COUNT_OPTIONS = {
     **READ_OPTIONS,
@@ -37,7 +37,7 @@ COUNT_OPTIONS = {
     "max_time_ms": "maxTimeMS",
     "comment": "comment",
 }
-"""Options of counts and `distinct`, by the names that these operations have for them."""
+"""Options of counts and `distinct`, with the names of these operations."""
 
 FOLD_OPTIONS = {
     name: name
@@ -61,7 +61,7 @@ WRITE_OPTIONS = {
 """Options of writes."""
 
 LINK_OPTIONS = ("session", "timeout", "read_preference", "read_concern", "max_time_ms", "comment")
-"""Options of a query that its queries for links take too."""
+"""Options that the queries for links take from their query."""
 
 FIND_AND_OPTIONS = {
     "update": frozenset({"sort", "return_document", "upsert", "array_filters", "bypass_document_validation"}),
@@ -71,7 +71,7 @@ FIND_AND_OPTIONS = {
 """Options of `find_one_and_*` beside those of WRITE_OPTIONS."""
 
 AGGREGATE_ONLY = frozenset({"bypass_document_validation", *CHAINED.values()} - {"skip", "limit", *FIND_OPTIONS})
-"""Options of `aggregate` that `find` does not have: PyMongo's own spelling among them."""
+"""Options of `aggregate` only, also with the spelling of PyMongo."""
 
 _CAMEL_CASE = {camel: name for name, camel in CHAINED.items() if camel != name}
 
@@ -112,7 +112,7 @@ def find_and_options(model: Any, action: str, options: Mapping[str, Any]) -> dic
     Raises
     ------
     TypeError, ValueError
-        As `split`.
+        As for `split`.
     """
     trust.check_code(options, "options")
     checked: dict[str, Any] = {}
@@ -134,7 +134,7 @@ def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
     Raises
     ------
     TypeError, ValueError
-        As `split`.
+        As for `split`.
     """
     for given, value in options.items():
         name = _CAMEL_CASE.get(given, given)
@@ -156,10 +156,10 @@ def _checked(name: str, value: Any) -> Any:
 
 def _is_default(name: str, value: Any) -> bool:
     default = FIND_OPTIONS[name]
-    # None is no value of any option but `timeout`, for which it is no limit.
+    # None means the default, except for `timeout`, where it means no limit.
     if value is default or (value is None and name != "timeout"):
         return True
-    # By type first: a schema may be a frame, whose `==` is no truth value.
+    # Types first: a schema may be a frame, whose `==` returns a frame.
     return type(value) is type(default) and bool(value == default)
 
 

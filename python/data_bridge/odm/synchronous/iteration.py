@@ -18,9 +18,9 @@ class Iteration(ModelQueryBase[T]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[T]:
-        """Run the query; instances as they come, in bounded memory. Leaving the loop ends the run."""
+        """Run the query and yield instances as they arrive, in bounded memory. Leaving the loop ends the run."""
         documents, maker = iter(self._spec.document_query), self._spec.maker
-        # With progress the documents come through a generator of Python's.
+        # With progress, the documents come from a Python generator.
         as_instances = getattr(documents, "instances", None)
         if maker is None:
             instances: Iterator[Any] = documents
@@ -33,7 +33,7 @@ class Iteration(ModelQueryBase[T]):
         return LinkedInstances(instances, lambda block: fetch_links(self._spec, block))
 
     if not TYPE_CHECKING:
-        # For type checkers there is none, so that they report what this refuses.
+        # Hidden from type checkers, so that they report this use.
         def __aiter__(self) -> Any:
             raise TypeError("this query is synchronous: use `for`, or an AsyncDocument")
 
@@ -45,7 +45,7 @@ class Iteration(ModelQueryBase[T]):
 
 
 class LinkedInstances:
-    """Instances with their links, fetched a block of instances at a time.
+    """Instances with their links, which are fetched for blocks of instances.
 
     A block that an error or Ctrl-C interrupts is kept: the instances before the error come first, then the error.
     """
@@ -69,7 +69,7 @@ class LinkedInstances:
             try:
                 self._waiting.extend(islice(self._instances, FETCHED_AT_A_TIME - len(self._waiting)))
             except Exception as error:  # noqa: BLE001
-                # It comes behind the instances before it.
+                # Raised after the instances before it.
                 self._error = error
         if not self._waiting:
             ended, self._error = self._error, None

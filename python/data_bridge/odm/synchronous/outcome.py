@@ -6,5 +6,5 @@ from typing import Any
 
 
 def maybe_await(value: Any) -> Any:
-    """The value of a hook, which is no awaitable here."""
+    """Return the value of a hook, which is never an awaitable on this side."""
     return value

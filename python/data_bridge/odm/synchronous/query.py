@@ -46,17 +46,17 @@ class ModelQuery(Iteration[T]):
     @overload
     def project(self, view: Iterable[Any] | Mapping[str, Any]) -> ModelQuery[StoredDocument]: ...
     def project(self, view: Any) -> ModelQuery[Any]:
-        """Read other keys: those of a model, which instances are then of, or fields, for plain Documents."""
+        """Read other keys: those of a model, for its instances, or a list of fields, for plain Documents."""
         return ModelQuery(self._spec.projected(view))
 
     def to_list(self) -> list[T]:
-        """Run the query; all instances."""
+        """Run the query and return all instances."""
         instances: list[T] = self._spec.document_query._list(self._spec.maker)
         fetch_links(self._spec, instances)
         return instances
 
     def first_or_none(self) -> T | None:
-        """Run the query for its first document only."""
+        """Return the first instance, or None; only one document is read."""
         document = self._spec.document_query.first()
         if document is None:
             return None
@@ -66,12 +66,12 @@ class ModelQuery(Iteration[T]):
         return instance
 
     def validate(self) -> list[T]:
-        """Run the query and look at every value, column by column; all instances.
+        """Run the query, check every value, column by column, and return all instances.
 
         Raises
         ------
         ValidationError
-            When values do not fit; all of them, each with `_id` and path, are in `errors`.
+            When values do not fit their fields; `errors` has one error per value, with `_id` and path.
         """
         result = self._spec.document_query.read()
         maker = self._spec.maker
@@ -81,7 +81,7 @@ class ModelQuery(Iteration[T]):
         doubtful: set[int] = set()
         for cls in {type(each) for each in instances}:
             for field in cls.__odm__.fields.values():
-                # Column by column: values that access takes as they are need no object to be looked at.
+                # Column by column: values of matching types need no Python object.
                 doubtful.update(result._data.unproven(field.slot))
         errors: list[ValidationError] = []
         for position in sorted(doubtful):
@@ -92,7 +92,7 @@ class ModelQuery(Iteration[T]):
 
     def count(self) -> int:
         """Count the documents that match; skip and limit apply."""
-        # Order, projections and links are of no consequence to the number.
+        # Order, projection and links do not change the number.
         options = self._spec.options_for("count()", COUNT_OPTIONS, "sort", "skip", "limit", "project", "fetch_links")
         if self._spec.skip:
             options["skip"] = self._spec.skip
@@ -109,7 +109,7 @@ class ModelQuery(Iteration[T]):
         return document is not None
 
     def distinct(self, field: Any) -> list[Any]:
-        """The different values of a field, or of the items of a list."""
+        """Return the distinct values of a field, or of the items of a list."""
         found = resolve(self._spec.model, field)
         options = self._spec.options_for("distinct()", COUNT_OPTIONS)
         values = self._spec.count_collection.distinct(key_of(found), self._spec.filter, **options)
@@ -118,28 +118,28 @@ class ModelQuery(Iteration[T]):
         return [self._spec.loaded(item, value) for value in values]
 
     def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> Query:
-        """A pipeline over the documents that the query selects: a data_bridge Query of plain Documents and tables.
+        """Return the Query of a pipeline over the documents that the query selects: plain Documents and tables.
 
-        The query's filter, sort, skip and limit come before the stages of the pipeline. Options are those of
-        `Collection.aggregate`, and replace the query's.
+        The query's filter, sort, skip and limit precede the stages of the pipeline. Options are those of
+        `Collection.aggregate`; they replace the query's.
         """
         query: Query = self._spec.aggregate(pipeline, options)
         return query
 
     def sum(self, field: Any) -> Any:
-        """The sum of a field; None where nothing matches."""
+        """Return the sum of a field; None where no document matches."""
         return self._folded("$sum", field)
 
     def avg(self, field: Any) -> Any:
-        """The mean of a field; None where nothing matches."""
+        """Return the mean of a field; None where no document matches."""
         return self._folded("$avg", field)
 
     def min(self, field: Any) -> Any:
-        """The least value of a field."""
+        """Return the least value of a field."""
         return self._folded("$min", field)
 
     def max(self, field: Any) -> Any:
-        """The greatest value of a field."""
+        """Return the greatest value of a field."""
         return self._folded("$max", field)
 
     def _folded(self, operator: str, field: Any) -> Any:
@@ -152,7 +152,7 @@ class ModelQuery(Iteration[T]):
         if document is None:
             return None
         value = document["value"]
-        # A mean of ints is no int, a sum of some choices none of them.
+        # The mean of ints need not be an int, nor a sum of choices one of them.
         if operator == "$avg" or (
             operator == "$sum" and not isinstance(converter, (ScalarConverter, DecimalConverter))
         ):
@@ -160,35 +160,35 @@ class ModelQuery(Iteration[T]):
         return self._spec.loaded(converter, value)
 
     def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
-        """The server's plan of the query itself, not of the queries for links. As `Query.explain`."""
+        """Return the server's plan of the query, without the queries for links, like `Query.explain`."""
         plan: dict[str, Any] = self._spec.document_query.explain(verbosity)
         return plan
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------
 
     def to_query(self) -> Query:
-        """The data_bridge Query below: plain Documents, tables, streams."""
+        """Return the data_bridge Query below this query: plain Documents, tables, streams."""
         query: Query = self._spec.table_query
         return query
 
     def read(self) -> Result:
-        """As `Query.read`."""
+        """Read all documents, like `Query.read`."""
         return self.to_query().read()
 
     def to_arrow(self, *, shapes: bool = False) -> pa.Table:
-        """As `Query.to_arrow`; the model's `from_arrow` reads it."""
+        """Return a pyarrow Table, like `Query.to_arrow`; the model's `from_arrow` reads it."""
         return self.to_query().to_arrow(shapes=shapes)
 
     def to_polars(self) -> pl.DataFrame:
-        """As `Query.to_polars`."""
+        """Return a Polars frame, like `Query.to_polars`."""
         return self.to_query().to_polars()
 
     def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
-        """As `Query.to_pandas`."""
+        """Return a pandas frame, like `Query.to_pandas`."""
         return self.to_query().to_pandas(dtype_backend=dtype_backend)
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """As `Query.to_dicts`: what PyMongo gives."""
+        """Return the dicts that PyMongo returns, like `Query.to_dicts`."""
         return self.to_query().to_dicts()
 
     @overload
@@ -196,18 +196,18 @@ class ModelQuery(Iteration[T]):
     @overload
     def to_models(self, model: Any) -> list[Any]: ...
     def to_models(self, model: Any) -> list[Any]:
-        """As `Query.to_models`: objects of another class, made of whole documents."""
+        """Return objects of another class, made of whole documents, like `Query.to_models`."""
         models: list[Any] = self._spec.object_query.to_models(model)
         return models
 
     def stream(self, **arguments: Any) -> Stream:
-        """As `Query.stream`."""
+        """Return a stream of tables, like `Query.stream`."""
         return self.to_query().stream(**arguments)
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
     def update(self, *updates: Any) -> UpdateResult:
-        """Update all documents that match: `Set({User.age: 5})`, other operators, mappings."""
+        """Update all documents that match, with operators such as `Set({User.age: 5})`, or mappings."""
         return query_writes.update(self._spec, updates, many=True)
 
     def update_one(self, *updates: Any) -> UpdateResult:
@@ -215,15 +215,15 @@ class ModelQuery(Iteration[T]):
         return query_writes.update(self._spec, updates, many=False)
 
     def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
-        """Update one document that matches, or insert `on_insert` as it is where none does.
+        """Update one document that matches, or insert `on_insert` unchanged if none does.
 
-        Of two who insert at the same time the second updates what the first inserted, given a unique index on what the
-        filter asks for.
+        With a unique index on the fields of the filter, the second of two concurrent upserts updates the document that
+        the first one inserted.
         """
         return query_writes.upsert(self._spec, updates, on_insert)
 
     def delete(self) -> DeleteResult:
-        """Delete all documents that match; all there are where the query has no condition."""
+        """Delete all documents that match; without a condition, all documents of the model."""
         return query_writes.delete(self._spec, many=True)
 
     def delete_one(self) -> DeleteResult:
@@ -231,7 +231,7 @@ class ModelQuery(Iteration[T]):
         return query_writes.delete(self._spec, many=False)
 
     def find_one_and_update(self, *updates: Any, **options: Any) -> T | None:
-        """Update the first document that matches, in the order of `sort`, and return it as it was.
+        """Update the first document that matches, in the order of `sort`, and return its previous state.
 
         Parameters
         ----------
@@ -242,12 +242,12 @@ class ModelQuery(Iteration[T]):
         return instance
 
     def find_one_and_replace(self, replacement: T, *, overwrite: bool = False, **options: Any) -> T | None:
-        """Replace the first document that matches, all its keys, and return it as it was.
+        """Replace all keys of the first document that matches, and return its previous state.
 
         Raises
         ------
         PartlyRead
-            When `replacement` was read for its declared fields only, and `overwrite` is not given. As `replace`.
+            When `replacement` was read for its declared fields only, without `overwrite=True`, as for `replace`.
         """
         instance: T | None = query_writes.find_one_and(self._spec, "replace", replacement, options, overwrite)
         return instance
