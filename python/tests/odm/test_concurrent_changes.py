@@ -1,4 +1,4 @@
-"""What is changed while a write is under way, by another task or thread, is not lost with it."""
+"""Changes by another task or thread during a write: none is lost."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ async def tasks(mongodb_uri: str, database: Any) -> AsyncIterator[Any]:
 
 
 async def meanwhile(write: Awaitable[Any], change: Callable[[], None]) -> None:
-    """Change something while the write waits for its answer."""
+    """Change the instance while the write waits for its reply."""
     running = asyncio.ensure_future(write)
     await asyncio.sleep(0)
     assert not running.done()
@@ -107,7 +107,7 @@ async def test_a_change_of_what_is_not_stored_yet(tasks: Any, name: str, read: b
 
 
 async def test_a_change_of_another_thread_once_the_answer_is_there(tasks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads may switch anywhere, also while the instance is told of what was stored."""
+    """Threads may switch at any point, also while the change is applied."""
     tasks.insert_one({"_id": ObjectId(), "name": "first"})
     task = await Task.find_one()
     assert task is not None
@@ -154,9 +154,9 @@ async def test_a_value_that_was_written_is_no_change(tasks: Any) -> None:
 @pytest.mark.parametrize(
     ("module", "step", "field"),
     [
-        (writes, "discard_sent", "n"),  # before the answer is read
+        (writes, "discard_sent", "n"),  # before the reply is read
         (instance_state, "restore_on_abort", "n"),  # between both
-        (diff, "changed_fields", "stamped"),  # while a change of a hook is compared with the one that was sent
+        (diff, "changed_fields", "stamped"),  # while a change of a hook is compared with the sent one
         (writes, "read_projection", "n"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What must never be lost or written without a word: each is a test that it raises, or that it is kept."""
+"""Values that must not be lost or changed silently: each call keeps the value or raises."""
 
 from __future__ import annotations
 
@@ -228,7 +228,7 @@ def test_find_one_and_replace_deletes_nothing_that_was_not_read(ours: data_bridg
 
 @pytest.mark.parametrize("bulk", [False, True])
 def test_what_did_not_change_stays_as_it_is_stored(ours: data_bridge.Database, database: Any, bulk: bool) -> None:
-    """Also values of types that no Python value is written as: undefined, symbol, dbPointer."""
+    """Also values of types that have no Python value: undefined, symbol, dbPointer."""
 
     class Old(Document):
         n: int
@@ -250,8 +250,8 @@ def test_what_did_not_change_stays_as_it_is_stored(ours: data_bridge.Database, d
         instance = Old.find_one()
         assert instance is not None
         assert old.find_one().raw == stored
-        assert len(instance.listed) == len(instance.embedded) == len(every)  # made and kept
-        for n in (2, 3):  # the second time of what the first one wrote
+        assert len(instance.listed) == len(instance.embedded) == len(every)  # built and kept
+        for n in (2, 3):  # the second round changes what the first one wrote
             instance.n = n
             if n == 3:
                 instance.save()
@@ -526,7 +526,7 @@ def test_links_to_ids_that_are_stored_as_another_type(
 def test_a_plan_may_be_asked_for_by_several_threads() -> None:
     field = User.__odm__.fields["address"]
     converter = field.converter
-    field._resolve()  # as a thread does that saw no converter just before another one made it
+    field._resolve()  # like a thread that found no converter just before another thread made it
     assert field.converter is converter
 
 

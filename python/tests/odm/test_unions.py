@@ -1,4 +1,4 @@
-"""Unions of embedded models: the class that was written is the class that is read, or nobody guesses."""
+"""Unions of embedded models: the class that was written is read, or the union is refused."""
 
 from __future__ import annotations
 
@@ -130,12 +130,12 @@ def test_what_was_written_is_read(drawings: Any, field: str, value: Any) -> None
     assert read is not None
     assert classes(getattr(read, field)) == classes(value)
     assert getattr(read, field) == value
-    # From documents as they are stored, too: what a JSON body holds, say.
+    # Also from stored documents, such as a JSON body.
     again = Drawing(**{field: drawings.find_one()[field]})
     assert classes(getattr(again, field)) == classes(value)
     dumped = Drawing(**{field: made.model_dump()[field]})
     assert classes(getattr(dumped, field)) == classes(value)
-    # And nothing changed by reading.
+    # Reading is no change.
     before = drawings.find_one()
     read.save()
     assert drawings.find_one() == before
