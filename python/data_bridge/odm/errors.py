@@ -27,7 +27,7 @@ class ValidationError(DataBridgeError, ValueError):
     """
 
     def __init__(
-        self, path: tuple[str | int, ...], expected: str, found: str, id: Any = None, model: str | None = None
+        self, path: tuple[str | int, ...], expected: str, found: str, id: object = None, model: str | None = None
     ) -> None:
         self.path = path
         self.expected = expected
@@ -46,7 +46,7 @@ class ValidationError(DataBridgeError, ValueError):
 class Mismatch(ValueError):
     """A value that does not fit, before it is a ValidationError: each level above prepends its key."""
 
-    def __init__(self, expected: str, value: Any, *, found: str | None = None) -> None:
+    def __init__(self, expected: str, value: object, *, found: str | None = None) -> None:
         super().__init__(expected)
         self.expected = expected
         self.found = describe(value) if found is None else found
@@ -57,7 +57,9 @@ class Mismatch(ValueError):
         self.path.insert(0, key)
         return self
 
-    def error(self, *, id: Any = None, before: tuple[str | int, ...] = (), model: str | None = None) -> ValidationError:
+    def error(
+        self, *, id: object = None, before: tuple[str | int, ...] = (), model: str | None = None
+    ) -> ValidationError:
         """Return the error for the user."""
         return ValidationError((*before, *self.path), self.expected, self.found, id, model)
 
@@ -86,7 +88,7 @@ class PartlyRead(DataBridgeError):
     """The operation would delete keys of the document that were not read."""
 
 
-def describe(value: Any) -> str:
+def describe(value: object) -> str:
     """Return the type of a value and the start of its repr, for messages."""
     try:
         shown = repr(value)

@@ -52,85 +52,85 @@ __all__ = [
 ]  # fmt: skip
 
 
-def Eq(field: Any, value: Any) -> Expression:
+def Eq(field: object, value: object) -> Expression:
     """`field == value`."""
     return _expression(_path(field) == value)
 
 
-def Ne(field: Any, value: Any) -> Expression:
+def Ne(field: object, value: object) -> Expression:
     """`field != value`."""
     return _expression(_path(field) != value)
 
 
-def Gt(field: Any, value: Any) -> Expression:
+def Gt(field: object, value: object) -> Expression:
     """`field > value`."""
     return _expression(_path(field) > value)
 
 
-def Gte(field: Any, value: Any) -> Expression:
+def Gte(field: object, value: object) -> Expression:
     """`field >= value`."""
     return _expression(_path(field) >= value)
 
 
-def Lt(field: Any, value: Any) -> Expression:
+def Lt(field: object, value: object) -> Expression:
     """`field < value`."""
     return _expression(_path(field) < value)
 
 
-def Lte(field: Any, value: Any) -> Expression:
+def Lte(field: object, value: object) -> Expression:
     """`field <= value`."""
     return _expression(_path(field) <= value)
 
 
-def In(field: Any, values: Iterable[Any]) -> Expression:
+def In(field: object, values: Iterable[Any]) -> Expression:
     """The field, or one of its items, is one of `values`."""
     return _several(field, "$in", values)
 
 
-def NotIn(field: Any, values: Iterable[Any]) -> Expression:
+def NotIn(field: object, values: Iterable[Any]) -> Expression:
     """The field is missing or is none of `values`."""
     return _several(field, "$nin", values)
 
 
-def All(field: Any, values: Iterable[Any]) -> Expression:
+def All(field: object, values: Iterable[Any]) -> Expression:
     """The list contains all of `values`."""
     return _several(field, "$all", values)
 
 
-def And(*filters: Any) -> Expression:
+def And(*filters: object) -> Expression:
     """All conditions hold. At least one is required: without conditions, every document would match."""
     if not filters:
         raise TypeError("And takes at least one condition")
     return expression_of(all_of(filters), roots_of(*filters))
 
 
-def Or(*filters: Any) -> Expression:
+def Or(*filters: object) -> Expression:
     """At least one condition holds."""
     return expression_of({"$or": _some("Or", filters)}, roots_of(*filters))
 
 
-def Nor(*filters: Any) -> Expression:
+def Nor(*filters: object) -> Expression:
     """No condition holds."""
     return expression_of({"$nor": _some("Nor", filters)}, roots_of(*filters))
 
 
-def Not(condition: Any) -> Expression:
+def Not(condition: object) -> Expression:
     """The condition does not hold: `~condition`."""
     return Nor(condition)
 
 
-def Exists(field: Any, exists: bool = True) -> Expression:
+def Exists(field: object, exists: bool = True) -> Expression:
     """The document has the field, also with null; with False, it does not have it."""
     return _condition(field, "$exists", _is(bool, exists))
 
 
-def Type(field: Any, kind: str | int | list[str | int]) -> Expression:
+def Type(field: object, kind: str | int | list[str | int]) -> Expression:
     """The stored value has this type: an alias or number of BSON, or several."""
     kinds = kind if isinstance(kind, list) else [kind]
     return _condition(field, "$type", [_is((str, int), each) for each in kinds])
 
 
-def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str = "") -> Expression:
+def RegEx(field: object, pattern: str | re.Pattern[str] | Regex[str], options: str = "") -> Expression:
     """The string matches. `options` are the server's letters i, m, s, x; a compiled pattern has its own flags."""
     if isinstance(pattern, (re.Pattern, Regex)):
         if options:
@@ -142,7 +142,7 @@ def RegEx(field: Any, pattern: str | re.Pattern[str] | Regex[str], options: str 
     return expression_of({key_of(_path(field)): condition}, [root_of(_path(field))])
 
 
-def ElemMatch(field: Any, *filters: Any) -> Expression:
+def ElemMatch(field: object, *filters: object) -> Expression:
     """One item of the list matches all of `filters`: expressions of the item's model, or a mapping."""
     if not filters:
         raise TypeError("ElemMatch takes at least one condition")
@@ -150,32 +150,32 @@ def ElemMatch(field: Any, *filters: Any) -> Expression:
     return _condition(field, "$elemMatch", all_of(filters))
 
 
-def Size(field: Any, size: int) -> Expression:
+def Size(field: object, size: int) -> Expression:
     """The list has `size` items."""
     return _condition(field, "$size", _is(int, size))
 
 
-def Mod(field: Any, divisor: int, remainder: int) -> Expression:
+def Mod(field: object, divisor: int, remainder: int) -> Expression:
     """The number, divided by `divisor`, has this remainder."""
     return _condition(field, "$mod", [_is(int, divisor), _is(int, remainder)])
 
 
-def BitsAllSet(field: Any, mask: int | list[int]) -> Expression:
+def BitsAllSet(field: object, mask: int | list[int]) -> Expression:
     """All bits of a mask, or at these positions, are set."""
     return _bits(field, "$bitsAllSet", mask)
 
 
-def BitsAnySet(field: Any, mask: int | list[int]) -> Expression:
+def BitsAnySet(field: object, mask: int | list[int]) -> Expression:
     """At least one bit is set."""
     return _bits(field, "$bitsAnySet", mask)
 
 
-def BitsAllClear(field: Any, mask: int | list[int]) -> Expression:
+def BitsAllClear(field: object, mask: int | list[int]) -> Expression:
     """All bits are clear."""
     return _bits(field, "$bitsAllClear", mask)
 
 
-def BitsAnyClear(field: Any, mask: int | list[int]) -> Expression:
+def BitsAnyClear(field: object, mask: int | list[int]) -> Expression:
     """At least one bit is clear."""
     return _bits(field, "$bitsAnyClear", mask)
 
@@ -191,7 +191,7 @@ def Text(search: str, *, language: str | None = None, case_sensitive: bool = Fal
 
 
 def Near(
-    field: Any,
+    field: object,
     longitude: float,
     latitude: float,
     *,
@@ -208,12 +208,12 @@ def Near(
     return _condition(field, "$nearSphere" if sphere else "$near", condition)
 
 
-def GeoWithin(field: Any, kind: str, coordinates: list[Any]) -> Expression:
+def GeoWithin(field: object, kind: str, coordinates: list[Any]) -> Expression:
     """Within a GeoJSON geometry: `kind` is "Polygon" or "MultiPolygon"."""
     return _condition(field, "$geoWithin", _geometry(kind, coordinates))
 
 
-def GeoIntersects(field: Any, kind: str, coordinates: list[Any]) -> Expression:
+def GeoIntersects(field: object, kind: str, coordinates: list[Any]) -> Expression:
     """Intersects a GeoJSON geometry."""
     return _condition(field, "$geoIntersects", _geometry(kind, coordinates))
 
@@ -236,17 +236,17 @@ def _expression(condition: Any) -> Expression:
     return expression
 
 
-def _path(field: Any) -> FieldPath:
+def _path(field: object) -> FieldPath:
     if isinstance(field, FieldPath):
         return field
     raise TypeError(f"an operator takes a field of a model, such as User.age, got {type(field).__name__}")
 
 
-def _condition(field: Any, operator: str, value: Any) -> Expression:
+def _condition(field: object, operator: str, value: object) -> Expression:
     return expression_of({key_of(_path(field)): {operator: value}}, [root_of(_path(field))])
 
 
-def _several(field: Any, operator: str, values: Iterable[Any]) -> Expression:
+def _several(field: object, operator: str, values: Iterable[Any]) -> Expression:
     if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
         raise TypeError(f"{operator} takes a list of values, got {type(values).__name__}")
     operands = [operand_of(_path(field), value) for value in values]
@@ -265,7 +265,7 @@ def _some(name: str, filters: tuple[Any, ...]) -> list[Mapping[str, Any]]:
     return [as_filter(each) for each in filters]
 
 
-def _bits(field: Any, operator: str, mask: int | list[int]) -> Expression:
+def _bits(field: object, operator: str, mask: int | list[int]) -> Expression:
     return _condition(field, operator, [_is(int, each) for each in mask] if isinstance(mask, list) else _is(int, mask))
 
 

@@ -354,7 +354,7 @@ def test_the_id_of_another_model_is_no_field_of_this_one() -> None:
             "Model.x: the annotation <class 'datetime.timedelta'> is not supported; use Any for values of any type",
         ),
         (dict[int, str], "Model.x: the keys of dict[int, str] must be str, as BSON's are"),
-        (BackLink[Named], "Model.x: a BackLink needs the name of the field that links here: Field(original_field=...)"),
+        (BackLink[Named], "Model.x: a BackLink needs the field that contains the link: Field(original_field=...)"),
     ],
 )
 @pytest.mark.parametrize("base", [Document, AsyncDocument, odm.EmbeddedDocument])

@@ -277,15 +277,15 @@ class Renamed(EmbeddedDocument):
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [
-        (Other | Same, "one of the other; give them a field that tells"),
+        (Other | Same, "one of the other; give each a field with its own value"),
         (Other | More, "one of the other"),
         (Other | Renamed, "one of the other"),
         (Circle | Tagged, "one of the other"),
         (list[Other | Same | None], "one of the other"),
         (Other | dict[str, int], "a dict may be a document of Other"),
         (Other | Any, "a dict may be a document of Other"),
-        (list[Other] | list[Point], r"list\[Other\] and list\[Point\] cannot be told apart"),
-        (dict[str, Other] | dict[str, Point], "cannot be told apart"),
+        (list[Other] | list[Point], r"list\[Other\] and list\[Point\] cannot be distinguished"),
+        (dict[str, Other] | dict[str, Point], "cannot be distinguished"),
     ],
 )
 def test_an_ambiguous_union_is_refused_where_the_class_is_made(annotation: Any, message: str) -> None:

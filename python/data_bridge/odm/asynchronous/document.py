@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..._typing import Timeout
 from ..queries.collection_model import CollectionModel
 from . import writes
 from .bulk_writer import AsyncBulkWriter
+from .outcome import Session
 from .query import AsyncModelQuery
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ class AsyncDocument(CollectionModel):
     _query_type: ClassVar[type[Any]] = AsyncModelQuery
 
     @classmethod
-    def find(cls, *filters: Any, **options: Any) -> AsyncModelQuery[Self]:
+    def find(cls, *filters: object, **options: Any) -> AsyncModelQuery[Self]:
         """Return a query for the documents that match all conditions. It runs when its result is read.
 
         Parameters
@@ -79,12 +81,12 @@ class AsyncDocument(CollectionModel):
         return cls.find(**options)
 
     @classmethod
-    async def find_one(cls, *filters: Any, **options: Any) -> Self | None:
+    async def find_one(cls, *filters: object, **options: Any) -> Self | None:
         """Return the first document that matches all conditions, or None. Arguments as for `find`."""
         return await cls.find(*filters, **options).first_or_none()
 
     @classmethod
-    async def get(cls, id: Any, **options: Any) -> Self | None:
+    async def get(cls, id: object, **options: Any) -> Self | None:
         """Return the document with this `_id`, or None. An ObjectId may be passed as its 24 digits."""
         return await cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
 
@@ -94,7 +96,7 @@ class AsyncDocument(CollectionModel):
         return await cls.find(**options).count()
 
     @classmethod
-    async def distinct(cls, field: Any, *filters: Any, **options: Any) -> list[Any]:
+    async def distinct(cls, field: object, *filters: object, **options: Any) -> list[Any]:
         """Return the distinct values of a field."""
         return await cls.find(*filters, **options).distinct(field)
 
@@ -105,7 +107,7 @@ class AsyncDocument(CollectionModel):
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    async def insert(self, *, session: Any = None, timeout: Any = ...) -> Self:
+    async def insert(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Insert the document of the instance, which gets an ObjectId if it has no `_id`.
 
         Raises
@@ -117,7 +119,7 @@ class AsyncDocument(CollectionModel):
         """
         return await writes.insert(self, session, timeout)
 
-    async def save(self, *, session: Any = None, timeout: Any = ...) -> Self:
+    async def save(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Send the fields that changed since the document was read or written; insert an instance that is not stored.
 
         Lists, dicts and embedded models that were changed in place are compared with their stored values.
@@ -131,7 +133,7 @@ class AsyncDocument(CollectionModel):
         """
         return await writes.save(self, session, timeout)
 
-    async def replace(self, *, overwrite: bool = False, session: Any = None, timeout: Any = ...) -> Self:
+    async def replace(self, *, overwrite: bool = False, session: Session = None, timeout: Timeout = ...) -> Self:
         """Write the whole document.
 
         Raises
@@ -144,7 +146,7 @@ class AsyncDocument(CollectionModel):
         """
         return await writes.replace(self, overwrite, session, timeout)
 
-    async def update(self, *updates: Any, session: Any = None, timeout: Any = ...) -> Self:
+    async def update(self, *updates: object, session: Session = None, timeout: Timeout = ...) -> Self:
         """Run update operators on the document, and read it again.
 
         Raises
@@ -156,22 +158,22 @@ class AsyncDocument(CollectionModel):
         """
         return await writes.update(self, updates, session, timeout)
 
-    async def delete(self, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
+    async def delete(self, *, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
         """Delete the document."""
         return await writes.delete(self, session, timeout)
 
-    async def reload(self, *, session: Any = None, timeout: Any = ...) -> Self:
+    async def reload(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Read the document again and discard unsaved changes."""
         return await writes.reload(self, session, timeout)
 
     @classmethod
-    async def insert_one(cls, instance: Self, *, session: Any = None, timeout: Any = ...) -> Self:
+    async def insert_one(cls, instance: Self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Insert the document of an instance, as its `insert` does."""
         return await instance.insert(session=session, timeout=timeout)
 
     @classmethod
     async def insert_many(
-        cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None, timeout: Any = ...
+        cls, instances: Iterable[Self], *, ordered: bool = True, session: Session = None, timeout: Timeout = ...
     ) -> list[Self]:
         """Insert the documents of instances, in as few commands as possible.
 
@@ -183,22 +185,22 @@ class AsyncDocument(CollectionModel):
         return await writes.insert_many(cls, instances, ordered, session, timeout)
 
     @classmethod
-    async def delete_many(cls, *filters: Any, session: Any = None, timeout: Any = ...) -> DeleteResult:
+    async def delete_many(cls, *filters: object, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
         """Delete the documents that match all conditions; at least one condition is required."""
         cls._required_filter(filters, "delete_many")
         return await cls.find(*filters, session=session, timeout=timeout).delete()
 
     @classmethod
-    async def delete_all(cls, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
+    async def delete_all(cls, *, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
         """Delete all documents of the model."""
         return await cls.find(session=session, timeout=timeout).delete()
 
     @classmethod
-    async def update_all(cls, *updates: Any, session: Any = None, timeout: Any = ...) -> UpdateResult:
+    async def update_all(cls, *updates: object, session: Session = None, timeout: Timeout = ...) -> UpdateResult:
         """Update all documents of the model."""
         return await cls.find(session=session, timeout=timeout).update(*updates)
 
     @classmethod
-    def bulk_writer(cls, *, ordered: bool = True, session: Any = None, timeout: Any = ...) -> AsyncBulkWriter:
+    def bulk_writer(cls, *, ordered: bool = True, session: Session = None, timeout: Timeout = ...) -> AsyncBulkWriter:
         """Return a writer that collects writes: `async with User.bulk_writer() as bulk: bulk.save(user)`."""
         return AsyncBulkWriter(cls, ordered, session, timeout)

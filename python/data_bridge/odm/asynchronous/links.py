@@ -10,8 +10,10 @@ from ..converters.containers import ListConverter
 from ..errors import ValidationError
 from ..filters.expressions import converter_at, key_of
 from ..models import instance_state as state
+from ..models.database_variants import DatabaseVariants
+from ..models.field import FieldInfo
 from ..models.link import BackLink, Link, restored, set_document
-from ..models.model import models_in
+from ..models.model import Model, models_in
 from ..queries.query_options import LINK_OPTIONS
 from ..queries.query_spec import QuerySpec
 
@@ -26,7 +28,7 @@ async def fetch_links(spec: QuerySpec, instances: list[Any], given: Mapping[str,
         await fetch(instances, options, spec.variants)
 
 
-async def fetch(instances: list[Any], options: Mapping[str, Any], variants: Any = None) -> None:
+async def fetch(instances: list[Any], options: Mapping[str, Any], variants: DatabaseVariants | None = None) -> None:
     """Fetch the linked documents of `instances` from the database of `init` or of `variants`; options as for `find`."""
     found: dict[int, tuple[Any, list[Any]]] = {}
     leading: dict[int, bool] = {}
@@ -39,7 +41,7 @@ async def fetch(instances: list[Any], options: Mapping[str, Any], variants: Any 
             await _fetch_forward(field, _target(field, variants), holders, options)
 
 
-def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
+def _hold(instance: Model, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
     """Record the instance and its embedded models for each field of links."""
     info = getattr(type(instance), "__odm__", None)
     for field in () if info is None else info.fields.values():
@@ -52,7 +54,7 @@ def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[
                 _hold(embedded, found, leading)
 
 
-def _leads(field: Any, leading: dict[int, bool]) -> bool:
+def _leads(field: FieldInfo, leading: dict[int, bool]) -> bool:
     """Return whether the embedded models of a field may have links; only such values are built."""
     if id(field) not in leading:
         rest, seen = [field.converter], set()
@@ -67,7 +69,7 @@ def _leads(field: Any, leading: dict[int, bool]) -> bool:
     return leading[id(field)]
 
 
-def _value(instance: Any, field: Any) -> Any:
+def _value(instance: Model, field: FieldInfo) -> Any:
     """Return a value of an instance; None for an invalid one, which raises where the caller reads it."""
     try:
         return getattr(instance, field.name)
@@ -75,12 +77,14 @@ def _value(instance: Any, field: Any) -> Any:
         return None
 
 
-def _target(field: Any, variants: Any) -> Any:
-    target = field.converter.links.target
+def _target(field: FieldInfo, variants: DatabaseVariants | None) -> type[Model]:
+    target: type[Model] = field.converter.links.target
     return target if variants is None else variants.model(target)
 
 
-async def _fetch_forward(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
+async def _fetch_forward(
+    field: FieldInfo, target: type[Model], instances: list[Any], options: Mapping[str, Any]
+) -> None:
     links = [link for each in instances for link in _links_in(_value(each, field))]
     found = await _find(target, ["_id"], [_stored_id(target, link.id) for link in links], options)
     by_id = {_key(each.id): each for each in found}
@@ -88,7 +92,7 @@ async def _fetch_forward(field: Any, target: Any, instances: list[Any], options:
         set_document(link, by_id.get(_key(link.id)))
 
 
-async def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
+async def _fetch_back(field: FieldInfo, target: type[Model], instances: list[Any], options: Mapping[str, Any]) -> None:
     converter = field.converter.links
     original = target.__odm__.path(converter.original)
     if converter_at(original).links is None or converter_at(original).virtual or converter_at(original).keyed:
@@ -118,11 +122,11 @@ async def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[st
     return found
 
 
-def _stored_id(model: Any, id: Any) -> Any:
+def _stored_id(model: type[Model], id: object) -> Any:
     return None if id is None else model.__odm__.fields["id"].dump(id)
 
 
-def _links_in(value: Any) -> Iterator[Link[Any]]:
+def _links_in(value: object) -> Iterator[Link[Any]]:
     if isinstance(value, Link):
         yield value
     elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
@@ -130,7 +134,7 @@ def _links_in(value: Any) -> Iterator[Link[Any]]:
             yield from _links_in(each)
 
 
-def _key(id: Any) -> Any:
+def _key(id: object) -> Any:
     """Return `id` as a key of a dict, also where it is a document."""
     try:
         hash(id)

@@ -107,7 +107,7 @@ class AsyncModelQuery(AsyncIteration[T]):
         ).first()
         return document is not None
 
-    async def distinct(self, field: Any) -> list[Any]:
+    async def distinct(self, field: object) -> list[Any]:
         """Return the distinct values of a field, or of the items of a list."""
         found = resolve(self._spec.model, field)
         options = self._spec.options_for("distinct()", COUNT_OPTIONS)
@@ -125,23 +125,23 @@ class AsyncModelQuery(AsyncIteration[T]):
         query: AsyncQuery = self._spec.aggregate(pipeline, options)
         return query
 
-    async def sum(self, field: Any) -> Any:
+    async def sum(self, field: object) -> Any:
         """Return the sum of a field; None where no document matches."""
         return await self._folded("$sum", field)
 
-    async def avg(self, field: Any) -> Any:
+    async def avg(self, field: object) -> Any:
         """Return the mean of a field; None where no document matches."""
         return await self._folded("$avg", field)
 
-    async def min(self, field: Any) -> Any:
+    async def min(self, field: object) -> Any:
         """Return the least value of a field."""
         return await self._folded("$min", field)
 
-    async def max(self, field: Any) -> Any:
+    async def max(self, field: object) -> Any:
         """Return the greatest value of a field."""
         return await self._folded("$max", field)
 
-    async def _folded(self, operator: str, field: Any) -> Any:
+    async def _folded(self, operator: str, field: object) -> Any:
         found, what = resolve(self._spec.model, field), f"{operator[1:]}()"
         options = self._spec.options_for(what, FOLD_OPTIONS, "sort", "skip", "limit")
         if operator in ("$sum", "$avg"):
@@ -205,15 +205,15 @@ class AsyncModelQuery(AsyncIteration[T]):
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    async def update(self, *updates: Any) -> UpdateResult:
+    async def update(self, *updates: object) -> UpdateResult:
         """Update all documents that match, with operators such as `Set({User.age: 5})`, or mappings."""
         return await query_writes.update(self._spec, updates, many=True)
 
-    async def update_one(self, *updates: Any) -> UpdateResult:
+    async def update_one(self, *updates: object) -> UpdateResult:
         """Update one document that matches."""
         return await query_writes.update(self._spec, updates, many=False)
 
-    async def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
+    async def upsert(self, *updates: object, on_insert: T) -> UpdateResult:
         """Update one document that matches, or insert `on_insert` unchanged if none does.
 
         With a unique index on the fields of the filter, the second of two concurrent upserts updates the document that
@@ -229,7 +229,7 @@ class AsyncModelQuery(AsyncIteration[T]):
         """Delete one document that matches."""
         return await query_writes.delete(self._spec, many=False)
 
-    async def find_one_and_update(self, *updates: Any, **options: Any) -> T | None:
+    async def find_one_and_update(self, *updates: object, **options: Any) -> T | None:
         """Update the first document that matches, in the order of `sort`, and return its previous state.
 
         Parameters

@@ -67,7 +67,7 @@ async def delete(spec: QuerySpec, *, many: bool) -> DeleteResult:
     return result
 
 
-async def _updated(spec: QuerySpec, change: Any, options: Mapping[str, Any], **more: Any) -> UpdateResult:
+async def _updated(spec: QuerySpec, change: object, options: Mapping[str, Any], **more: Any) -> UpdateResult:
     options = {"upsert": False, **options, **more}
     session = options.pop("session", None)
     result: UpdateResult = await spec.write_collection._updated(spec.filter, change, session, **options)

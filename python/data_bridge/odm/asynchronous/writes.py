@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from ..._typing import Timeout
 from ...commands import encode
 from ...commands.operations import ReturnDocument
 from ...commands.write_results import DeleteResult
@@ -25,12 +26,12 @@ from ..models.write_requests import (
     update_of,
 )
 from ..queries.collection_model import CollectionModel
-from .outcome import maybe_await
+from .outcome import Session, maybe_await
 
 M = TypeVar("M", bound=CollectionModel)
 
 
-async def insert(instance: M, session: Any, timeout: Any, *events: Event) -> M:
+async def insert(instance: M, session: Session, timeout: Timeout, *events: Event) -> M:
     """Insert the document of the instance; hooks of `events` run too, `save` for one."""
     for hook in hooks_of("before", instance, *events, Event.INSERT):
         await maybe_await(hook())
@@ -49,7 +50,9 @@ def _encoded(change: Change, collection: Any, what: str) -> Change:
     return change._replace(document=encode.Encoded(change.document, collection.codec_options, what))
 
 
-async def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: Any, timeout: Any) -> list[Any]:
+async def insert_many(
+    model: type[M], instances: Iterable[M], ordered: bool, session: Session, timeout: Timeout
+) -> list[M]:
     """Insert the documents of instances."""
     instances = list(instances)
     changes = []
@@ -71,7 +74,7 @@ async def insert_many(model: Any, instances: Iterable[Any], ordered: bool, sessi
     return instances
 
 
-async def save(instance: M, session: Any, timeout: Any) -> M:
+async def save(instance: M, session: Session, timeout: Timeout) -> M:
     """Write the fields that changed; insert an instance that is not stored."""
     if not state.is_stored(instance) and instance.id is None:
         return await insert(instance, session, timeout, Event.SAVE)
@@ -91,7 +94,7 @@ async def save(instance: M, session: Any, timeout: Any) -> M:
     return instance
 
 
-async def replace(instance: M, overwrite: bool, session: Any, timeout: Any) -> M:
+async def replace(instance: M, overwrite: bool, session: Session, timeout: Timeout) -> M:
     """Write the whole document."""
     for hook in hooks_of("before", instance, Event.REPLACE):
         await maybe_await(hook())
@@ -105,7 +108,7 @@ async def replace(instance: M, overwrite: bool, session: Any, timeout: Any) -> M
     return instance
 
 
-async def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any) -> M:
+async def update(instance: M, updates: Iterable[Any], session: Session, timeout: Timeout) -> M:
     """Run update operators and the changes of hooks on the document, and read it again."""
     id_of(instance)
     check_unchanged(instance, "update()")
@@ -135,7 +138,7 @@ async def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any
     return instance
 
 
-async def delete(instance: Any, session: Any, timeout: Any) -> DeleteResult:
+async def delete(instance: CollectionModel, session: Session, timeout: Timeout) -> DeleteResult:
     """Delete the document."""
     for hook in hooks_of("before", instance, Event.DELETE):
         await maybe_await(hook())
@@ -147,7 +150,7 @@ async def delete(instance: Any, session: Any, timeout: Any) -> DeleteResult:
     return result
 
 
-async def reload(instance: M, session: Any, timeout: Any) -> M:
+async def reload(instance: M, session: Session, timeout: Timeout) -> M:
     """Read the document again and discard unsaved changes."""
     model = type(instance)
     found = await collection_of(model, timeout).find_one(
@@ -160,7 +163,7 @@ async def reload(instance: M, session: Any, timeout: Any) -> M:
     return instance
 
 
-async def _not_there(instance: Any, session: Any, timeout: Any) -> None:
+async def _not_there(instance: CollectionModel, session: Session, timeout: Timeout) -> None:
     """Raise the reason that no document matched."""
     if type(instance).__odm__.settings.use_revision:
         there = await collection_of(type(instance), timeout).find_one(

@@ -29,27 +29,27 @@ class ChoiceConverter(Converter):
         """The choices as they are stored."""
         return [known for known, _ in self._stored]
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         for known, member in self._stored:
             if _same(known, stored):
                 return member
         raise self.fail(stored)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         for _, member in self._stored:
             if value is member:
                 return member
         return self.load(value, None)
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         member = self.accept(value)
         return next(known for known, each in self._stored if each is member)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return any(value is member or _same(known, value) for known, member in self._stored)
 
 
-def _same(known: Any, value: Any) -> bool:
+def _same(known: object, value: object) -> bool:
     if isinstance(known, (bool, float)) or isinstance(value, (bool, float)):
         return type(known) is type(value) and known == value
     return bool(known == value)

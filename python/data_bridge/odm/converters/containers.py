@@ -22,7 +22,7 @@ class ListConverter(Converter):
         self.name = f"{kind.__name__}[{item.name}{', ...' if kind is tuple else ''}]"
         self._takes = (list, tuple) if kind in (list, tuple) else (set, frozenset, list, tuple)
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         if not isinstance(stored, ListView):
             raise self.fail(stored)
         item, deep, loaded = self.item, self.deep, []
@@ -33,7 +33,7 @@ class ListConverter(Converter):
                 raise mismatch.under(position) from None
         return self._make(loaded)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         if isinstance(value, ListView):
             value = value.to_list()
         if not isinstance(value, self._takes):
@@ -44,7 +44,7 @@ class ListConverter(Converter):
             return value
         return self._make(items)
 
-    def for_field(self, field: Any) -> Converter:
+    def for_field(self, field: object) -> Converter:
         return ListConverter(self.kind, self.item.for_field(field))
 
     def _make(self, items: list[Any]) -> Any:
@@ -55,14 +55,14 @@ class ListConverter(Converter):
         except TypeError:
             raise Mismatch(f"{self.name} of hashable values", items) from None
 
-    def dump(self, value: Any) -> list[Any]:
+    def dump(self, value: object) -> list[Any]:
         if not isinstance(value, self._takes):
             raise self.fail(value)
         items = each_of(self.item.dump, enumerate(value))
         # Sorted, as equal sets may iterate in different orders.
         return sorted(items, key=repr) if isinstance(value, (set, frozenset)) else items
 
-    def operand(self, value: Any) -> Any:
+    def operand(self, value: object) -> Any:
         # Like the server, compare a list field with lists or with its items.
         if isinstance(value, (list, tuple, set, frozenset)):
             try:
@@ -72,7 +72,7 @@ class ListConverter(Converter):
                     raise
         return self.item.operand(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return isinstance(value, (ListView, self.kind))
 
 
@@ -96,7 +96,7 @@ class TupleConverter(Converter):
     def models(self) -> list[Any] | None:
         return models_of(self.items)
 
-    def _all(self, value: Any, convert: Any) -> list[Any]:
+    def _all(self, value: object, convert: Any) -> list[Any]:
         if not isinstance(value, (list, tuple, ListView)) or len(value) != len(self.items):
             raise self.fail(value)
         converted = []
@@ -107,18 +107,18 @@ class TupleConverter(Converter):
                 raise mismatch.under(position) from None
         return converted
 
-    def load(self, stored: Any, place: Any) -> tuple[Any, ...]:
+    def load(self, stored: object, place: object) -> tuple[Any, ...]:
         if not isinstance(stored, ListView):
             raise self.fail(stored)
         return tuple(self._all(stored, lambda converter, each, position: converter.load(each, (place, position))))
 
-    def accept(self, value: Any) -> tuple[Any, ...]:
+    def accept(self, value: object) -> tuple[Any, ...]:
         return tuple(self._all(value, lambda converter, each, _: converter.accept(each)))
 
-    def dump(self, value: Any) -> list[Any]:
+    def dump(self, value: object) -> list[Any]:
         return self._all(value, lambda converter, each, _: converter.dump(each))
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return isinstance(value, (ListView, tuple))
 
 
@@ -134,7 +134,7 @@ class DictConverter(Converter):
         self.deep, self.links = item.deep, item.links
         self.name = f"dict[str, {item.name}]"
 
-    def load(self, stored: Any, place: Any) -> dict[str, Any]:
+    def load(self, stored: object, place: object) -> dict[str, Any]:
         if not isinstance(stored, Document):
             raise self.fail(stored)
         item, deep, loaded = self.item, self.deep, {}
@@ -145,18 +145,18 @@ class DictConverter(Converter):
                 raise mismatch.under(key) from None
         return loaded
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         values = self._checked(value)
         accepted = dict(zip(values, each_of(self.item.accept, values.items()), strict=True))
         if type(value) is dict and all(accepted[key] is value[key] for key in value):
             return value
         return accepted
 
-    def dump(self, value: Any) -> dict[str, Any]:
+    def dump(self, value: object) -> dict[str, Any]:
         values = self._checked(value)
         return dict(zip(values, each_of(self.item.dump, values.items()), strict=True))
 
-    def _checked(self, value: Any) -> Mapping[str, Any]:
+    def _checked(self, value: object) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
             raise self.fail(value)
         for key in value:
@@ -164,7 +164,7 @@ class DictConverter(Converter):
                 raise Mismatch("a key that is a str", key)
         return value
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return isinstance(value, Mapping)
 
 
@@ -183,17 +183,17 @@ class EmbeddedConverter(Converter):
         """The stored documents name their class."""
         return bool(self.model.__odm__.in_tree)
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         if not isinstance(stored, Document):
             raise self.fail(stored)
         model = self.named(stored.get(CLASS_KEY)) if self.in_tree else self.model
         return model._embedded(stored, place)
 
-    def knows(self, class_id: Any) -> bool:
+    def knows(self, class_id: object) -> bool:
         """Return whether a stored class name is that of the model or of a class below it."""
         return any(each.class_id == class_id for each in self.model.__odm__.descendants())
 
-    def named(self, class_id: Any) -> Any:
+    def named(self, class_id: object) -> Any:
         """Return the class of a stored name; the model for documents without one, which are older than the tree."""
         if class_id is None:
             return self.model
@@ -201,7 +201,7 @@ class EmbeddedConverter(Converter):
             return next(each.cls for each in self.model.__odm__.descendants() if each.class_id == class_id)
         raise Mismatch(f"{self.name} or a class below it", class_id).under(CLASS_KEY)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         if isinstance(value, self.model):
             if type(value) is self.model or self.in_tree:
                 return value
@@ -212,14 +212,14 @@ class EmbeddedConverter(Converter):
             return model._of_mapping(value)
         raise self.fail(value)
 
-    def dump(self, value: Any) -> dict[str, Any]:
+    def dump(self, value: object) -> dict[str, Any]:
         return self.accept(value)._dump()  # type: ignore[no-any-return]
 
-    def operand(self, value: Any) -> Any:
+    def operand(self, value: object) -> Any:
         # Compare a mapping unchanged: the model's defaults would make it another document.
         return AnyConverter().dump(value) if isinstance(value, Mapping) else self.dump(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return type(value) is self.model or (self.in_tree and isinstance(value, self.model))
 
 

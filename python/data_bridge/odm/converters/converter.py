@@ -65,7 +65,7 @@ class Converter:
     links: Any = None
     """The converter of the links that the values are or contain."""
 
-    def for_field(self, field: Any) -> Converter:
+    def for_field(self, field: object) -> Converter:
         """Return the converter for a field, as its options may change the converter."""
         return self
 
@@ -93,27 +93,27 @@ class Converter:
             return [self.model]
         return self.item.models() if self.item is not None and not self.keyed else []
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         """Return the Python value. `place` is a document, or the pair of the container's place and a key."""
         raise NotImplementedError
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         """Return the value of a user as the instance holds it."""
         raise NotImplementedError
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         """Return the value as it is stored. Check it again: lists and dicts may have been changed in place."""
         return self.accept(value)
 
-    def operand(self, value: Any) -> Any:
+    def operand(self, value: object) -> Any:
         """Return the value of a filter or update as it is stored."""
         return self.dump(self.accept(value))
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         """Return whether a union tries this converter before others."""
         return False
 
-    def fail(self, value: Any) -> Mismatch:
+    def fail(self, value: object) -> Mismatch:
         return Mismatch(self.name, value)
 
 
@@ -130,14 +130,14 @@ class NoneConverter(Converter):
     direct = NULL
     nullable = True
 
-    def load(self, stored: Any, place: Any) -> None:
+    def load(self, stored: object, place: object) -> None:
         return self.accept(stored)
 
-    def accept(self, value: Any) -> None:
+    def accept(self, value: object) -> None:
         if value is not None:
             raise self.fail(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return value is None
 
 
@@ -149,7 +149,7 @@ class ScalarConverter(Converter):
         self.name = kind.__name__
         self.direct = DIRECT.get(kind, 0)
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         kind = self.kind
         if isinstance(stored, kind) and (kind is not int or type(stored) is not bool):
             # Like the native module: only a field of Int64 has Int64 values.
@@ -159,7 +159,7 @@ class ScalarConverter(Converter):
             return int(stored)
         return self._float(stored)
 
-    def _float(self, value: Any) -> float:
+    def _float(self, value: object) -> float:
         if self.kind is float and isinstance(value, int) and type(value) is not bool:
             try:
                 number = float(value)
@@ -169,7 +169,7 @@ class ScalarConverter(Converter):
                 return number
         raise self.fail(value)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         kind = self.kind
         if isinstance(value, kind) and (kind is not int or type(value) is not bool):
             return value
@@ -177,13 +177,13 @@ class ScalarConverter(Converter):
             return ObjectId(value)
         return self._float(value)
 
-    def operand(self, value: Any) -> Any:
+    def operand(self, value: object) -> Any:
         # An int field may be compared with 2.5: the server compares numbers of all types.
         if self.kind in (int, float) and isinstance(value, (int, float, Decimal128)) and type(value) is not bool:
             return value
         return super().operand(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return type(value) is self.kind or (type(value) is not bool and isinstance(value, self.kind))
 
 
@@ -197,13 +197,13 @@ class AnyConverter(Converter):
     # Not int64: Int64 is more than its value.
     direct = NULL | STRING | INT32 | DOUBLE | BOOLEAN | OBJECT_ID | DATE | BINARY
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         return plain(stored)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         return value
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         if isinstance(value, (Mapping, list, tuple)):
             # Check the depth without recursion first: the next step recurses.
             encode.check_depth(value, "value", MAX_STORED_DEPTH)
@@ -224,7 +224,7 @@ def not_stored(field: str, link: Any) -> str:
     return f"{field} ({link.name}) is not stored: filters and updates cannot use it"
 
 
-def plain(stored: Any) -> Any:
+def plain(stored: object) -> Any:
     """Return a view as dicts and lists."""
     if isinstance(stored, Document):
         return stored.to_dict()
@@ -250,7 +250,7 @@ def each_of(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
     return converted
 
 
-def dump_any(value: Any) -> Any:
+def dump_any(value: object) -> Any:
     """Return a value without a declared type as it is stored: models as documents, enums as their values."""
     dump = getattr(type(value), "_dump", None)
     if dump is not None:

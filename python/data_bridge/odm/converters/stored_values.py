@@ -25,19 +25,19 @@ class BinaryConverter(ScalarConverter):
     # A UUID does not determine its subtype and byte order: these are read from the stored document.
     deep = True
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         if isinstance(stored, uuid.UUID) and (binary := _binary_at(place)) is not None:
             return binary
         return self.accept(stored)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         return Binary(value) if self.kind is Binary and type(value) is bytes else super().accept(value)
 
 
 class DatetimeMSConverter(ScalarConverter):
     """DatetimeMS: a date of any year, which PyMongo reads as a `datetime` where it can."""
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         return DatetimeMS(stored) if isinstance(stored, dt.datetime) else super().load(stored, place)
 
 

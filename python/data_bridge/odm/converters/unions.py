@@ -53,7 +53,7 @@ class UnionConverter(Converter):
         elif all(isinstance(each, (NoneConverter, ScalarConverter)) or each.keeps for each in members):
             self.direct = reduce(or_, (each.direct for each in members))
 
-    def for_field(self, field: Any) -> Converter:
+    def for_field(self, field: object) -> Converter:
         return UnionConverter([each.for_field(field) for each in self.members])
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
@@ -73,7 +73,7 @@ class UnionConverter(Converter):
 
     # ---- conversions ------------------------------------------------------------------------------------------------
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         if stored is None and self.nullable:
             return None
         if self._alone is not None:
@@ -82,7 +82,7 @@ class UnionConverter(Converter):
             return self._load_document(stored, place)
         return self._first(stored, lambda converter: converter.load(stored, place))
 
-    def _load_document(self, stored: Document, place: Any) -> Any:
+    def _load_document(self, stored: Document, place: object) -> Any:
         models = self._models(stored.get(CLASS_KEY))
         if len(models) == 1 and (models[0].in_tree or models == self.embedded):
             return models[0].load(stored, place)
@@ -96,7 +96,7 @@ class UnionConverter(Converter):
             return self._best(stored, fitting, lambda each: set(each._unknown()))
         return self._first(stored, lambda converter: converter.load(stored, place), self._others)
 
-    def _models(self, class_id: Any) -> list[EmbeddedConverter]:
+    def _models(self, class_id: object) -> list[EmbeddedConverter]:
         """Return the models of a document with this class name, or None."""
         plain = [each for each in self.embedded if not each.in_tree]
         if class_id is None:
@@ -105,7 +105,7 @@ class UnionConverter(Converter):
             return plain or ([] if any_dict else self.embedded)
         return next(([each] for each in self.embedded if each.in_tree and each.knows(class_id)), plain)
 
-    def _best(self, value: Any, fitting: list[Any], unknown: Callable[[Any], set[str]]) -> Any:
+    def _best(self, value: object, fitting: list[Any], unknown: Callable[[Any], set[str]]) -> Any:
         """Return the instance with the fewest undeclared keys among those that fit."""
         first, *rest = sorted(((unknown(each), each) for each in fitting), key=lambda pair: len(pair[0]))
         if all(first[0] < other for other, _ in rest):
@@ -125,7 +125,7 @@ class UnionConverter(Converter):
                 return key, list(zip(choices, models, strict=True))
         return None
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         if value is None and self.nullable:
             return None
         if self._alone is not None:
@@ -146,7 +146,7 @@ class UnionConverter(Converter):
             return self._best(value, list(made.values()), lambda _: set())
         return self._first(value, lambda converter: converter.accept(value), self._others)
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         if value is None and self.nullable:
             return None
         if self._alone is not None:
@@ -155,14 +155,14 @@ class UnionConverter(Converter):
             value = self._of_mapping(value)
         return self._first(value, lambda converter: converter.dump(value))
 
-    def operand(self, value: Any) -> Any:
+    def operand(self, value: object) -> Any:
         if value is None and self.nullable:
             return None
         if self._alone is not None:
             return self._alone.operand(value)
         return self._first(value, lambda converter: converter.operand(value))
 
-    def _first(self, value: Any, convert: Any, members: Iterable[Converter] | None = None) -> Any:
+    def _first(self, value: object, convert: Any, members: Iterable[Converter] | None = None) -> Any:
         members = list(self.members if members is None else members)
         for converter in sorted(members, key=lambda converter: not converter.exact(value)):
             try:
@@ -171,7 +171,7 @@ class UnionConverter(Converter):
                 continue
         raise self.fail(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return any(each.exact(value) for each in self.members)
 
     # ---- distinguishable members ------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def _apart(one: Converter, other: Converter) -> bool:
     return first is not None and second is not None and first.isdisjoint(second)
 
 
-def _fits(converter: Converter, stored: Any) -> bool:
+def _fits(converter: Converter, stored: object) -> bool:
     try:
         converter.load(stored, None)
     except Mismatch:

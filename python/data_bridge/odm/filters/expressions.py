@@ -59,16 +59,16 @@ class Expression:
         self.document = as_filter(document)
         """The filter as it is sent."""
 
-    def __and__(self, other: Any) -> Expression:
+    def __and__(self, other: object) -> Expression:
         return expression_of(all_of([self, other]), roots_of(self, other))
 
-    def __rand__(self, other: Any) -> Expression:
+    def __rand__(self, other: object) -> Expression:
         return expression_of(all_of([other, self]), roots_of(self, other))
 
-    def __or__(self, other: Any) -> Expression:
+    def __or__(self, other: object) -> Expression:
         return expression_of({"$or": [*_alternatives(self), *_alternatives(other)]}, roots_of(self, other))
 
-    def __ror__(self, other: Any) -> Expression:
+    def __ror__(self, other: object) -> Expression:
         return expression_of({"$or": [*_alternatives(other), *_alternatives(self)]}, roots_of(self, other))
 
     def __invert__(self) -> Expression:
@@ -93,7 +93,7 @@ def expression_of(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) 
     return expression
 
 
-def roots_of(*filters: Any) -> frozenset[FieldPath]:
+def roots_of(*filters: object) -> frozenset[FieldPath]:
     """Return the fields of a model in the expressions among filters."""
     roots: frozenset[FieldPath] = frozenset()
     return roots.union(*(each._roots for each in filters if isinstance(each, Expression)))
@@ -182,7 +182,7 @@ class FieldPath:
 
     __contains__ = None
 
-    def _operand(self, value: Any) -> Any:
+    def _operand(self, value: object) -> Any:
         if isinstance(value, (FieldPath, Expression)):
             raise TypeError(f"{self._label} cannot be compared with another field: use operators.Expr")
         if value is None:
@@ -193,7 +193,7 @@ class FieldPath:
             place = "".join(f"[{step!r}]" for step in mismatch.path)
             raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
 
-    def _compared(self, operator: str, value: Any) -> Expression:
+    def _compared(self, operator: str, value: object) -> Expression:
         return expression_of({self._key: {operator: self._operand(value)}}, [self._root])
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
@@ -206,16 +206,16 @@ class FieldPath:
     def __ne__(self, value: object) -> Expression:  # type: ignore[override]
         return self._compared("$ne", value)
 
-    def __lt__(self, value: Any) -> Expression:
+    def __lt__(self, value: object) -> Expression:
         return self._compared("$lt", value)
 
-    def __le__(self, value: Any) -> Expression:
+    def __le__(self, value: object) -> Expression:
         return self._compared("$lte", value)
 
-    def __gt__(self, value: Any) -> Expression:
+    def __gt__(self, value: object) -> Expression:
         return self._compared("$gt", value)
 
-    def __ge__(self, value: Any) -> Expression:
+    def __ge__(self, value: object) -> Expression:
         return self._compared("$gte", value)
 
     def __hash__(self) -> int:
@@ -286,7 +286,7 @@ def path_below(field: FieldPath, name: str) -> FieldPath:
     return field._named(name)
 
 
-def operand_of(field: FieldPath, value: Any) -> Any:
+def operand_of(field: FieldPath, value: object) -> Any:
     """Return a value of a condition on a field, as it is stored.
 
     Raises
@@ -297,12 +297,12 @@ def operand_of(field: FieldPath, value: Any) -> Any:
     return field._operand(value)
 
 
-def path(field: Any) -> Any:
+def path(field: object) -> Any:
     """Return the same field with type Any, for type checkers: `path(User.address).city` where `address` may be None."""
     return field
 
 
-def as_filter(value: Any) -> Mapping[str, Any]:
+def as_filter(value: object) -> Mapping[str, Any]:
     """Return the filter of an expression or mapping.
 
     Raises
@@ -335,7 +335,7 @@ def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:
     return {"$and": clauses} if clauses else {}
 
 
-def _alternatives(filter: Any) -> list[Mapping[str, Any]]:
+def _alternatives(filter: object) -> list[Mapping[str, Any]]:
     # Flat: nested alternatives could exceed the depth of a command.
     return _clauses("$or", as_filter(filter))
 

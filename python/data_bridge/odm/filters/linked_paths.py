@@ -59,7 +59,7 @@ def _leading(model: Any) -> Mapping[str, list[Converter]]:
     return found
 
 
-def condition(model: Any, filter: Any) -> Any:
+def condition(model: Any, filter: object) -> Any:
     """Return a filter in which `a.id` and `a._id` of a link `a` are `a.$id`, the key that is stored.
 
     Raises
@@ -130,7 +130,7 @@ def _filter(model: Any, document: Mapping[str, Any], prefix: tuple[str, ...]) ->
     return _like(document, changed)
 
 
-def _operators(model: Any, value: Any, path: tuple[str, ...]) -> Any:
+def _operators(model: Any, value: object, path: tuple[str, ...]) -> Any:
     """Return the condition on one key, whose `$elemMatch` may name keys below it."""
     if not isinstance(value, Mapping):
         return value
@@ -164,7 +164,7 @@ def _projection(model: Any, keys: Mapping[str, Any], prefix: tuple[str, ...]) ->
     return _like(keys, changed)
 
 
-def _check_expression(model: Any, value: Any) -> None:
+def _check_expression(model: Any, value: object) -> None:
     """Refuse an aggregation expression that reads a key of a linked document."""
     if isinstance(value, str):
         head, _, rest = value.partition(".")

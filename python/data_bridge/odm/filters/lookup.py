@@ -49,7 +49,7 @@ def _has(model: Any, field: Any) -> bool:
     return related or bool(other.settings.name == info.settings.name)
 
 
-def resolve(model: Any, field: Any) -> FieldPath:
+def resolve(model: Any, field: object) -> FieldPath:
     """Return a field of `model` by its path or dotted name.
 
     Raises

@@ -24,7 +24,7 @@ def trusted(document: Mapping[str, Any]) -> Trusted:
     return Trusted(document)
 
 
-def copied(value: Any) -> Any:
+def copied(value: object) -> Any:
     """Return a deep copy of lists and mappings, as later changes of the original are not checked."""
     if isinstance(value, Mapping) and not isinstance(getattr(value, "raw", None), bytes):
         copy = {key: copied(below) for key, below in value.items()}

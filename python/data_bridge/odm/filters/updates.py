@@ -32,8 +32,8 @@ class Update:
     @overload
     def __init__(self, changes: Mapping[Any, Any], /) -> None: ...
     @overload
-    def __init__(self, field: Any, value: Any, /) -> None: ...
-    def __init__(self, changes: Any, value: Any = _MISSING, /) -> None:
+    def __init__(self, field: object, value: object, /) -> None: ...
+    def __init__(self, changes: object, value: object = _MISSING, /) -> None:
         if value is not _MISSING:
             changes = {changes: value}
         if not isinstance(changes, Mapping) or not changes:
@@ -48,7 +48,7 @@ class Update:
             changes[key_of(found)] = self._value(found, value)
         return {self.operator: changes}
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         return _whole(field, value)
 
     def __repr__(self) -> str:
@@ -72,7 +72,7 @@ class Inc(Update):
 
     operator = "$inc"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         # The operand must be a value of the field: an int plus 1.5 is no int.
         return _whole(field, value)
 
@@ -100,10 +100,10 @@ class Unset(Update):
 
     operator = "$unset"
 
-    def __init__(self, *fields: Any) -> None:
+    def __init__(self, *fields: object) -> None:
         super().__init__(dict.fromkeys(fields, ""))
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         return ""
 
 
@@ -112,7 +112,7 @@ class Rename(Update):
 
     operator = "$rename"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         if not isinstance(value, str):
             raise TypeError(f"the new name of {field!r} must be a str, got {type(value).__name__}")
         return value
@@ -123,10 +123,10 @@ class CurrentDate(Update):
 
     operator = "$currentDate"
 
-    def __init__(self, *fields: Any) -> None:
+    def __init__(self, *fields: object) -> None:
         super().__init__(dict.fromkeys(fields, True))
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         _whole(field, _SOME_TIME)
         return True
 
@@ -136,7 +136,7 @@ class Pop(Update):
 
     operator = "$pop"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         if value not in (1, -1) or isinstance(value, bool):
             raise InvalidQuery(f"Pop takes 1 (the last item) or -1 (the first), got {value!r}")
         return value
@@ -156,7 +156,7 @@ class Each:
     """
 
     def __init__(
-        self, items: Iterable[Any], *, position: int | None = None, slice: int | None = None, sort: Any = None
+        self, items: Iterable[Any], *, position: int | None = None, slice: int | None = None, sort: object = None
     ) -> None:
         self.items = _listed("Each", items)
         self.modifiers = {
@@ -171,7 +171,7 @@ class Push(Update):
 
     operator = "$push"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         # Always $each, as a mapping from outside must not become a modifier.
         each = value if isinstance(value, Each) else Each([value])
         modifiers = dict(each.modifiers)
@@ -191,7 +191,7 @@ class Pull(Update):
 
     operator = "$pull"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         if isinstance(value, Expression):
             check_items(field, roots_of(value))
             return value.document
@@ -208,7 +208,7 @@ class PullAll(Update):
 
     operator = "$pullAll"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         return [_item(field, item) for item in _listed("PullAll", value)]
 
 
@@ -247,20 +247,20 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
     return merged
 
 
-def _listed(what: str, items: Any) -> list[Any]:
+def _listed(what: str, items: object) -> list[Any]:
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise TypeError(f"{what} takes a list of items, got {type(items).__name__}")
     return list(items)
 
 
-def _whole(field: FieldPath, value: Any) -> Any:
+def _whole(field: FieldPath, value: object) -> Any:
     """Return a value of the field itself, not of one of its items."""
     if value is None and not converter_at(field).nullable:
         raise InvalidQuery(f"{field!r}: expected {converter_at(field).name}, got None")
     return _checked(field, converter_at(field), value)
 
 
-def _item(field: FieldPath, value: Any) -> Any:
+def _item(field: FieldPath, value: object) -> Any:
     converter = converter_at(field)
     if converter.item is None or converter.keyed:
         if converter.free:
@@ -269,7 +269,7 @@ def _item(field: FieldPath, value: Any) -> Any:
     return _checked(field, converter.item, value)
 
 
-def _item_sort(field: FieldPath, sort: Any) -> Any:
+def _item_sort(field: FieldPath, sort: object) -> Any:
     """Return an order of items, with the keys of the fields of their model."""
     for direction in sort.values() if isinstance(sort, Mapping) else [sort]:
         if direction not in (1, -1) or isinstance(direction, bool):
@@ -280,7 +280,7 @@ def _item_sort(field: FieldPath, sort: Any) -> Any:
     return {key_of(resolve(item.model, key)): direction for key, direction in sort.items()}
 
 
-def _checked(field: FieldPath, converter: Converter, value: Any) -> Any:
+def _checked(field: FieldPath, converter: Converter, value: object) -> Any:
     try:
         return converter.dump(converter.accept(value))
     except Mismatch as mismatch:

@@ -10,7 +10,7 @@ from ..errors import NotInitialized
 from .registration import collection_of, with_uuids
 
 
-def instances(model: Any, data: Any) -> list[Any]:
+def instances(model: Any, data: object) -> list[Any]:
     """Return an instance of `model` for each row of `data`."""
     # A result still has its documents, so no table is needed.
     result = data if isinstance(data, Result) else from_arrow(data, codec_options=_options(model))

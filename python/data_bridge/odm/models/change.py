@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ...commands import encode
+from ...connection.session_state import SessionState
 from ..errors import PartlyRead
 from ..filters import trust
 from . import instance_state as state
@@ -27,7 +28,7 @@ class Change(NamedTuple):
     document: dict[str, Any]
     """The document after the write."""
 
-    def apply(self, instance: Model, *, whole: bool, session: Any) -> None:
+    def apply(self, instance: Model, *, whole: bool, session: SessionState | None) -> None:
         """Make the instance read from the document. Values that were assigned during the write stay changes.
 
         Parameters

@@ -75,7 +75,7 @@ def detach(instance: V) -> V:
     return instance.__deepcopy__({_DETACHED: True})
 
 
-def _restored(cls: Any, document: StoredDocument | None, whole: bool, place: Any = None) -> Any:
+def _restored(cls: Any, document: StoredDocument | None, whole: bool, place: object = None) -> Any:
     made = cls.__new__(cls)
     if document is not None:
         made._fill(document, whole, place)

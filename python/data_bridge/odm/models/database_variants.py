@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from ..._core import Document as StoredDocument
 from .registration import check_model, register
 
 
@@ -67,13 +68,13 @@ class VariantRoot:
 
     __slots__ = ("_document", "variants")
 
-    def __init__(self, document: Any, variants: DatabaseVariants) -> None:
+    def __init__(self, document: StoredDocument | None, variants: DatabaseVariants) -> None:
         self._document = document
         self.variants = variants
 
     def get(self, key: str) -> Any:
-        """Return a value of the document."""
-        return self._document.get(key)
+        """Return a value of the document; None without a document."""
+        return None if self._document is None else self._document.get(key)
 
     @property
     def raw(self) -> bytes | None:
@@ -81,7 +82,7 @@ class VariantRoot:
         return None if self._document is None else self._document.raw
 
 
-def model_at(model: Any, place: Any) -> Any:
+def model_at(model: Any, place: object) -> Any:
     """Return the model that a link at a place refers to."""
     while isinstance(place, tuple):
         place = place[0]

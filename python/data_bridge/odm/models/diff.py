@@ -94,7 +94,7 @@ def _top_keys(paths: Iterable[str]) -> set[str]:
     return {path.partition(".")[0] for path in paths}
 
 
-def _changed(field: FieldInfo | None, stored: StoredDocument, key: str, new: Any, options: CodecOptions[Any]) -> Any:
+def _changed(field: FieldInfo | None, stored: StoredDocument, key: str, new: object, options: CodecOptions[Any]) -> Any:
     """Return the value of a key that changed; within an embedded model, unchanged elements as they are stored."""
     if field is not None and field.converter.model is not None and isinstance(stored.get(key), StoredDocument):
         with contextlib.suppress(ValidationError):
@@ -102,7 +102,7 @@ def _changed(field: FieldInfo | None, stored: StoredDocument, key: str, new: Any
     return new
 
 
-def _merged(stored: StoredDocument, old: Any, new: Any, options: CodecOptions[Any]) -> Any:
+def _merged(stored: StoredDocument, old: object, new: object, options: CodecOptions[Any]) -> Any:
     """Return an embedded document that changed; elements that `save()` does not send, as they are stored."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
@@ -152,7 +152,7 @@ def discard_sent(instance: Model, sent: Mapping[str, Any]) -> dict[str, Any]:
     return later
 
 
-def _was_sent(field: FieldInfo, value: Any, sent: Any) -> bool:
+def _was_sent(field: FieldInfo, value: object, sent: object) -> bool:
     """Return whether a value is stored as the one that was sent."""
     try:
         return same(sent, field.dump(value))
@@ -160,7 +160,7 @@ def _was_sent(field: FieldInfo, value: Any, sent: Any) -> bool:
         return value is sent
 
 
-def contains(document: Mapping[str, Any], field: FieldInfo, value: Any) -> bool:
+def contains(document: Mapping[str, Any], field: FieldInfo, value: object) -> bool:
     """Return whether a document that was written has this value of a field."""
     try:
         if isinstance(document, encode.Kept) and field.key in document.keys_kept:
@@ -189,7 +189,7 @@ def _compare(field: FieldInfo, document: Any, value: Any, assigned: bool, found:
     _compare_stored(field.key, field.converter, old, new, found)
 
 
-def _compare_stored(key: str, converter: Converter, old: Any, new: Any, found: Difference) -> None:
+def _compare_stored(key: str, converter: Converter, old: object, new: object, found: Difference) -> None:
     if same(old, new):
         return
     # Within an embedded model only the changed fields are sent: other writers may change its other fields.
@@ -233,5 +233,5 @@ def same(old: Any, new: Any) -> bool:
         return False
 
 
-def _encoded(value: Any) -> bytes:
+def _encoded(value: object) -> bytes:
     return bson.encode({"": value}, codec_options=_COMPARED)

@@ -25,7 +25,7 @@ class FieldOptions:
         "built_in",
     )
 
-    def __init__(self, default: Any = MISSING, **options: Any) -> None:
+    def __init__(self, default: object = MISSING, **options: Any) -> None:
         self.default = default
         self.default_factory: Callable[[], Any] | None = options.get("default_factory")
         self.alias: str | None = options.get("alias")
@@ -40,7 +40,7 @@ class FieldOptions:
 
 
 def Field(
-    default: Any = MISSING,
+    default: object = MISSING,
     *,
     default_factory: Callable[[], Any] | None = None,
     alias: str | None = None,
@@ -170,7 +170,7 @@ class FieldInfo:
         except Mismatch as mismatch:
             raise located(mismatch, place, self._owner) from None
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         try:
             if self.converter.virtual:
                 raise Mismatch("no value, as fetch_links finds it", value)
@@ -188,7 +188,7 @@ class FieldInfo:
             raise located(Mismatch(self.converter.name, None, found=found), place, self._owner)
         return self.default()
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         """Return the value as it is stored.
 
         Raises
@@ -212,7 +212,7 @@ def located(mismatch: Mismatch, place: Any, model: str) -> ValidationError:
     return mismatch.error(id=root, before=tuple(path), model=model)
 
 
-def options_of(default: Any, annotation: Any, names: Mapping[str, Any]) -> FieldOptions:
+def options_of(default: object, annotation: Any, names: Mapping[str, Any]) -> FieldOptions:
     """Return the options of a field; `Field(...)` is its default or in its annotation."""
     if isinstance(annotation, str) and "Annotated" in annotation:
         annotation = evaluated(annotation, names)

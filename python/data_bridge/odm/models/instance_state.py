@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ..._core import Document as StoredDocument
 from ..._core import ModelView
+from ...connection.session_state import SessionState
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__bool__": lambda _: False})()
 """No value: neither null nor undefined."""
@@ -64,7 +65,7 @@ def held_values(instance: ModelView) -> HeldValues:
     return HeldValues(dict(instance._kept), assigned)
 
 
-def keep(instance: ModelView, name: str, value: Any) -> None:
+def keep(instance: ModelView, name: str, value: object) -> None:
     """Hold a value that is no change: the documents of a BackLink."""
     instance._kept[name] = value
 
@@ -97,7 +98,7 @@ def move_to(instance: ModelView, document: StoredDocument, *, whole: bool) -> di
     return instance._written(document, whole, True)
 
 
-def restore_on_abort(instance: ModelView, session: Any) -> None:
+def restore_on_abort(instance: ModelView, session: SessionState | None) -> None:
     """Record the state, for the case that the session's transaction is not committed: the changes are then unsaved."""
     if session is None or not session.in_transaction:
         return

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bson.dbref import DBRef
 
+from ..._typing import Timeout
+from ...connection.session_state import SessionState
 from ..converters.converter import Converter, plain
 from ..errors import Mismatch, NotFetched
 from .database_variants import model_at
@@ -41,7 +43,7 @@ class Link(_LinkState[T]):
 
     __slots__ = ()
 
-    def __init__(self, target: T | type[T], id: Any = None) -> None:
+    def __init__(self, target: T | type[T], id: object = None) -> None:
         self._document = None
         self._fetched = False
         self._stored = None
@@ -72,14 +74,14 @@ class Link(_LinkState[T]):
             raise NotFetched(f"{self!r} was not fetched: use fetch_links, or its fetch()")
         return self._document
 
-    def fetch(self, session: Any = None, *, timeout: Any = ...) -> Any:
+    def fetch(self, session: SessionState | None = None, *, timeout: Timeout = ...) -> Any:
         """Read the document, or None if the collection does not contain it. Await the call for AsyncDocuments."""
         if not self.model.__odm__.is_async:
             self._resolved(self.model.get(self.id, with_children=True, session=session, timeout=timeout))
             return self._document
         return self._fetch_async(session, timeout)
 
-    async def _fetch_async(self, session: Any, timeout: Any) -> T | None:
+    async def _fetch_async(self, session: SessionState | None, timeout: Timeout) -> T | None:
         self._resolved(await self.model.get(self.id, with_children=True, session=session, timeout=timeout))
         return self._document
 
@@ -108,7 +110,7 @@ class Link(_LinkState[T]):
 
     if not TYPE_CHECKING:
         # Without it, type checkers report undeclared attributes.
-        def __setattr__(self, name: str, value: Any) -> None:
+        def __setattr__(self, name: str, value: object) -> None:
             if name not in _LinkState.__slots__:
                 model = self.model.__name__
                 raise AttributeError(
@@ -170,7 +172,7 @@ class LinkConverter(Converter):
     def attribute(self, name: str) -> tuple[str, Any] | None:
         return ("$id", self._id_converter) if name == "id" else None
 
-    def load(self, stored: Any, place: Any) -> Link[Any]:
+    def load(self, stored: object, place: object) -> Link[Any]:
         key, target = stored, model_at(self.target, place)
         if isinstance(stored, DBRef):
             # A reference to another database does not mean a document of this one.
@@ -184,7 +186,7 @@ class LinkConverter(Converter):
         except Mismatch:
             raise self.fail(stored) from None
 
-    def accept(self, value: Any) -> Link[Any]:
+    def accept(self, value: object) -> Link[Any]:
         if isinstance(value, Link) and value.model.__odm__.settings.name == self.target.__odm__.settings.name:
             return value
         if isinstance(value, self.target):
@@ -198,10 +200,10 @@ class LinkConverter(Converter):
         except Mismatch:
             raise self.fail(value) from None
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         return self.accept(value)._dumped()
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return isinstance(value, (Link, DBRef, self.target))
 
 
@@ -224,7 +226,7 @@ class BackLinkConverter(LinkConverter):
         return BackLinkConverter(self.target, field.options.original_field)
 
 
-def set_document(link: Link[Any], document: Any) -> None:
+def set_document(link: Link[Any], document: object) -> None:
     """Make a link a fetched one; None where the collection has no such document."""
     link._resolved(document)
 
@@ -234,7 +236,7 @@ def _database(model: Any) -> str | None:
     return None if collection is None else collection.database.name
 
 
-def restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool, stored: Any = None) -> Any:
+def restored(cls: Any, model: Any, id: object, document: object, fetched: bool, stored: object = None) -> Any:
     """Return a link of class `cls` with this state."""
     made: Any = object.__new__(_LinkState)
     made.model, made.id, made._document, made._fetched, made._stored = model, id, document, fetched, stored

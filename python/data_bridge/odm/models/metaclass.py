@@ -198,7 +198,7 @@ class ModelMeta(type):
             info.parent.joined_by(info)
         return cls
 
-    def __setattr__(cls, name: str, value: Any) -> None:
+    def __setattr__(cls, name: str, value: object) -> None:
         if name in cls.__dict__ and isinstance(cls.__dict__[name], FieldSlot):
             raise AttributeError(f"{cls.__name__}.{name} is a declared field and cannot be replaced")
         super().__setattr__(name, value)

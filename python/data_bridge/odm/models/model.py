@@ -74,7 +74,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         return EmbeddedConverter(cls)
 
     @classmethod
-    def _embedded(cls, document: StoredDocument, place: Any) -> Self:
+    def _embedded(cls, document: StoredDocument, place: object) -> Self:
         made = cls.__new__(cls)
         made._fill(document, True, place)
         return made
@@ -89,7 +89,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             raise mismatch from None
 
     @classmethod
-    def from_arrow(cls, data: Any) -> list[Self]:
+    def from_arrow(cls, data: object) -> list[Self]:
         """Return instances over a table whose columns are the stored keys: of a query, or read back from Parquet.
 
         They are stored, and read for their declared fields only: `save()` sends later changes, and `replace()` raises
@@ -121,7 +121,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             raise KeyError(key)
         return document[key]
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         field = type(self).__odm__.by_key.get(key)
         if field is None:
             raise KeyError(f"{type(self).__name__} declares no field with the key {key!r}")
@@ -302,7 +302,7 @@ def faults_of(instance: Model) -> list[ValidationError]:
     return instance._faults()
 
 
-def models_in(value: Any) -> Iterator[Model]:
+def models_in(value: object) -> Iterator[Model]:
     """Yield the embedded models in a value, but not those within them."""
     if isinstance(value, Model) and not type(value).__odm__.is_collection:
         yield value
@@ -314,7 +314,7 @@ def models_in(value: Any) -> Iterator[Model]:
             yield from models_in(each)
 
 
-def _dumped(value: Any, by_alias: bool, exclude_none: bool) -> Any:
+def _dumped(value: object, by_alias: bool, exclude_none: bool) -> Any:
     if isinstance(value, Model):
         return value.model_dump(by_alias=by_alias, exclude_none=exclude_none)
     if isinstance(value, Link):

@@ -10,6 +10,7 @@ from bson.codec_options import CodecOptions
 
 from ..._core import Document as StoredDocument
 from ..._core import _document_from_bson
+from ..._typing import Timeout
 from ...asynchronous.database import AsyncDatabase
 from ...commands.operations import IndexModel
 from ...synchronous.database import Database
@@ -32,7 +33,7 @@ def with_uuids(options: CodecOptions[Any]) -> CodecOptions[Any]:
     return options
 
 
-def collection_of(model: Any, timeout: Any = ...) -> Any:
+def collection_of(model: Any, timeout: Timeout = ...) -> Any:
     """Return the collection of a model; in a tree, the class above has it, unless the model has another name.
 
     Parameters
@@ -126,7 +127,7 @@ def indexes_of(model: Any) -> list[Any]:
     return indexes
 
 
-def _is_pairs(index: Any) -> bool:
+def _is_pairs(index: object) -> bool:
     return isinstance(index, tuple) and len(index) > 0 and all(isinstance(each, (tuple, Sort)) for each in index)
 
 

@@ -37,14 +37,14 @@ class CollectionModel(Model):
         return cls._query_type(QuerySpec.of(cls, filters, options))
 
     @classmethod
-    def _aggregated(cls, pipeline: Any, options: dict[str, Any]) -> Any:
+    def _aggregated(cls, pipeline: object, options: dict[str, Any]) -> Any:
         """Return the query of a pipeline; options of `find` and of `aggregate` alike."""
         own = {name: value for name, value in options.items() if name in AGGREGATE_ONLY}
         rest = {name: value for name, value in options.items() if name not in own}
         return cls._query((), rest).aggregate(pipeline, **own)
 
     @classmethod
-    def _by_id(cls, id: Any, options: dict[str, Any]) -> Any:
+    def _by_id(cls, id: object, options: dict[str, Any]) -> Any:
         if id is None:
             raise TypeError("get() needs an _id, got None")
         return cls._query((cls.id == id,), options)

@@ -92,7 +92,7 @@ def _numeric(converter: Converter) -> bool:
     return converter.free or isinstance(converter, DecimalConverter)
 
 
-def number(value: Any) -> Any:
+def number(value: object) -> Any:
     """Return a number of the server as a number of Python."""
     if isinstance(value, Decimal128):
         return value.to_decimal()

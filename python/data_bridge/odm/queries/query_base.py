@@ -30,11 +30,11 @@ class ModelQueryBase(Generic[T]):
 
     # ---- chained ----------------------------------------------------------------------------------------------------
 
-    def find(self, *filters: Any, **options: Any) -> Self:
+    def find(self, *filters: object, **options: Any) -> Self:
         """Add conditions, all of which must match; `options` as for `Document.find`."""
         return type(self)(self._spec.found(filters, options))
 
-    def sort(self, *keys: Any) -> Self:
+    def sort(self, *keys: object) -> Self:
         """Sort by `-User.age`, `User.age`, "-age", ("age", -1), or a list of these."""
         return type(self)(self._spec.sorted(keys))
 

@@ -144,7 +144,7 @@ def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return dict(options)
 
 
-def _checked(name: str, value: Any) -> Any:
+def _checked(name: str, value: object) -> Any:
     if name == "timeout":
         return value if value is ... else check_timeout(value)
     if name in CHAINED:
@@ -154,7 +154,7 @@ def _checked(name: str, value: Any) -> Any:
     return value
 
 
-def _is_default(name: str, value: Any) -> bool:
+def _is_default(name: str, value: object) -> bool:
     default = FIND_OPTIONS[name]
     # None means the default, except for `timeout`, where it means no limit.
     if value is default or (value is None and name != "timeout"):

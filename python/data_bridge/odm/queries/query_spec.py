@@ -43,7 +43,7 @@ class QuerySpec(NamedTuple):
     options: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
-    def of(cls, model: Any, filters: tuple[Any, ...], options: Mapping[str, Any]) -> QuerySpec:
+    def of(cls, model: type[Model], filters: tuple[Any, ...], options: Mapping[str, Any]) -> QuerySpec:
         """Return the specification of `find(*filters, **options)`.
 
         Raises
@@ -164,7 +164,7 @@ class QuerySpec(NamedTuple):
             raise InvalidQuery("to_models() does not fetch links: use to_list(), or leave out fetch_links")
         return self._query(None if self.keys is None and self.view is None else self.projection)
 
-    def _query(self, projection: Any) -> Any:
+    def _query(self, projection: object) -> Any:
         sort = list(self.sort) or None
         return self.collection.find(self.filter, projection, self.skip, self.limit, sort=sort, **self.options)
 
@@ -248,7 +248,7 @@ class QuerySpec(NamedTuple):
         own = self.options_for("aggregate()", AGGREGATE_OPTIONS, "sort", "skip", "limit")
         return self.collection.aggregate(self.pipeline(stages), **{**own, **aggregate_options(given)})
 
-    def loaded(self, converter: Converter, value: Any) -> Any:
+    def loaded(self, converter: Converter, value: object) -> Any:
         """Return a value of a reply as its field gives it; a value that does not fit, as the server sent it."""
         if value is None:
             return None
@@ -271,12 +271,12 @@ class QuerySpec(NamedTuple):
         return plain(value)
 
 
-def _filter(model: Any, filters: tuple[Any, ...], with_children: bool) -> Mapping[str, Any]:
+def _filter(model: type[Model], filters: tuple[Any, ...], with_children: bool) -> Mapping[str, Any]:
     check_fields(model, roots_of(*filters))
     return all_of([*filters, model.__odm__.class_filter(with_children)])
 
 
-def _conditions(model: Any, filters: tuple[Any, ...]) -> tuple[Any, ...]:
+def _conditions(model: type[Model], filters: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the filters, with the keys of links as they are stored."""
     if filters and linked_paths.has_links(model):
         return tuple(linked_paths.condition(model, each) for each in filters)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
+from ..._typing import Timeout
 from ...commands import server_errors
 from ...commands.operations import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from ...commands.write_results import BulkWriteResult
@@ -19,8 +20,9 @@ from ..models.diff import difference
 from ..models.hooks import Event, hooks_of
 from ..models.registration import check_instance, collection_of
 from ..models.write_requests import assign_id, guarded, id_of, update_of
-from ..queries.query_base import spec_of
-from .outcome import maybe_await
+from ..queries.collection_model import CollectionModel
+from ..queries.query_base import ModelQueryBase, spec_of
+from .outcome import Session, maybe_await
 
 _UPDATE_MANY_OPTIONS = {name: name for name in ("session", "collation", "hint")}
 """Query options that `update_many` accepts."""
@@ -29,7 +31,7 @@ _UPDATE_MANY_OPTIONS = {name: name for name in ("session", "collation", "hint")}
 class BulkWriter:
     """Collects writes in a `with` block and sends them at its end; a block that raises sends nothing."""
 
-    def __init__(self, model: Any, ordered: bool, session: Any, timeout: Any) -> None:
+    def __init__(self, model: type[CollectionModel], ordered: bool, session: Session, timeout: Timeout) -> None:
         self._model = model
         self._ordered = ordered
         self._session = session
@@ -38,7 +40,7 @@ class BulkWriter:
         self.result: BulkWriteResult | None = None
         """The result, after the block; None for a bulk without writes."""
 
-    def insert(self, instance: Any) -> None:
+    def insert(self, instance: CollectionModel) -> None:
         """Queue the instance's `insert`."""
 
         def request(_: list[Any]) -> Request:
@@ -48,7 +50,7 @@ class BulkWriter:
 
         self._add(Event.INSERT, instance, request)
 
-    def save(self, instance: Any) -> None:
+    def save(self, instance: CollectionModel) -> None:
         """Queue the instance's `save`; it must have an `_id`."""
 
         def request(_: list[Any]) -> Request | None:
@@ -62,7 +64,7 @@ class BulkWriter:
         id_of(instance)
         self._add(Event.SAVE, instance, request)
 
-    def replace(self, instance: Any, *, overwrite: bool = False) -> None:
+    def replace(self, instance: CollectionModel, *, overwrite: bool = False) -> None:
         """Queue the instance's `replace`."""
 
         def request(_: list[Any]) -> Request:
@@ -72,13 +74,13 @@ class BulkWriter:
 
         self._add(Event.REPLACE, instance, request)
 
-    def delete(self, instance: Any) -> None:
+    def delete(self, instance: CollectionModel) -> None:
         """Queue the instance's `delete`."""
         self._check(instance)
         found_by = {"_id": id_of(instance)}
         self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by), found_by, {}))
 
-    def update(self, instance: Any, *updates: Any) -> None:
+    def update(self, instance: CollectionModel, *updates: object) -> None:
         """Queue update operators for the document of an instance, which is not read again."""
         self._check(instance)
         # Check the operators in the call that passes them.
@@ -91,7 +93,7 @@ class BulkWriter:
 
         self._add(Event.UPDATE, instance, request)
 
-    def update_many(self, query: Any, *updates: Any) -> None:
+    def update_many(self, query: ModelQueryBase[Any], *updates: object) -> None:
         """Queue update operators for all documents that a query of the model matches."""
         spec = spec_of(query)
         options = spec.options_for("update_many()", _UPDATE_MANY_OPTIONS)
@@ -102,10 +104,10 @@ class BulkWriter:
         operation = UpdateMany(spec.filter, update_of(spec.model, updates), **options)
         self._queued.append((None, None, lambda _: Request(operation, {}, {})))
 
-    def _check(self, instance: Any) -> None:
+    def _check(self, instance: CollectionModel) -> None:
         check_instance(self._model, instance, f"a bulk writer of {self._model.__name__}")
 
-    def _add(self, event: Event, instance: Any, request: Callable[[list[Any]], Request | None]) -> None:
+    def _add(self, event: Event, instance: CollectionModel, request: Callable[[list[Any]], Request | None]) -> None:
         self._check(instance)
         self._queued.append((event, instance, request))
 
@@ -176,7 +178,7 @@ class BulkWriter:
     def __enter__(self) -> BulkWriter:
         return self
 
-    def __exit__(self, kind: Any, *_: object) -> None:
+    def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
             self.commit()
 
@@ -185,7 +187,7 @@ def _documents(count: int, name: str) -> str:
     return f"1 {name} document was" if count == 1 else f"{count} {name} documents were"
 
 
-def _before(event: Event, instance: Any) -> list[Any]:
+def _before(event: Event, instance: CollectionModel) -> list[Any]:
     """Run hooks; return their changes of an instance whose update operators are sent, to send with these."""
     hooks = type(instance).__odm__.hooks
     watched = event is Event.UPDATE and hooks.any("before", event)

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..._typing import Timeout
 from ..queries.collection_model import CollectionModel
 from . import writes
 from .bulk_writer import BulkWriter
+from .outcome import Session
 from .query import ModelQuery
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Document(CollectionModel):
     _query_type: ClassVar[type[Any]] = ModelQuery
 
     @classmethod
-    def find(cls, *filters: Any, **options: Any) -> ModelQuery[Self]:
+    def find(cls, *filters: object, **options: Any) -> ModelQuery[Self]:
         """Return a query for the documents that match all conditions. It runs when its result is read.
 
         Parameters
@@ -62,12 +64,12 @@ class Document(CollectionModel):
         return cls.find(**options)
 
     @classmethod
-    def find_one(cls, *filters: Any, **options: Any) -> Self | None:
+    def find_one(cls, *filters: object, **options: Any) -> Self | None:
         """Return the first document that matches all conditions, or None. Arguments as for `find`."""
         return cls.find(*filters, **options).first_or_none()
 
     @classmethod
-    def get(cls, id: Any, **options: Any) -> Self | None:
+    def get(cls, id: object, **options: Any) -> Self | None:
         """Return the document with this `_id`, or None. An ObjectId may be passed as its 24 digits."""
         return cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
 
@@ -77,7 +79,7 @@ class Document(CollectionModel):
         return cls.find(**options).count()
 
     @classmethod
-    def distinct(cls, field: Any, *filters: Any, **options: Any) -> list[Any]:
+    def distinct(cls, field: object, *filters: object, **options: Any) -> list[Any]:
         """Return the distinct values of a field."""
         return cls.find(*filters, **options).distinct(field)
 
@@ -88,7 +90,7 @@ class Document(CollectionModel):
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    def insert(self, *, session: Any = None, timeout: Any = ...) -> Self:
+    def insert(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Insert the document of the instance, which gets an ObjectId if it has no `_id`.
 
         Raises
@@ -100,7 +102,7 @@ class Document(CollectionModel):
         """
         return writes.insert(self, session, timeout)
 
-    def save(self, *, session: Any = None, timeout: Any = ...) -> Self:
+    def save(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Send the fields that changed since the document was read or written; insert an instance that is not stored.
 
         Lists, dicts and embedded models that were changed in place are compared with their stored values.
@@ -114,7 +116,7 @@ class Document(CollectionModel):
         """
         return writes.save(self, session, timeout)
 
-    def replace(self, *, overwrite: bool = False, session: Any = None, timeout: Any = ...) -> Self:
+    def replace(self, *, overwrite: bool = False, session: Session = None, timeout: Timeout = ...) -> Self:
         """Write the whole document.
 
         Raises
@@ -127,7 +129,7 @@ class Document(CollectionModel):
         """
         return writes.replace(self, overwrite, session, timeout)
 
-    def update(self, *updates: Any, session: Any = None, timeout: Any = ...) -> Self:
+    def update(self, *updates: object, session: Session = None, timeout: Timeout = ...) -> Self:
         """Run update operators on the document, and read it again.
 
         Raises
@@ -139,22 +141,22 @@ class Document(CollectionModel):
         """
         return writes.update(self, updates, session, timeout)
 
-    def delete(self, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
+    def delete(self, *, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
         """Delete the document."""
         return writes.delete(self, session, timeout)
 
-    def reload(self, *, session: Any = None, timeout: Any = ...) -> Self:
+    def reload(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Read the document again and discard unsaved changes."""
         return writes.reload(self, session, timeout)
 
     @classmethod
-    def insert_one(cls, instance: Self, *, session: Any = None, timeout: Any = ...) -> Self:
+    def insert_one(cls, instance: Self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Insert the document of an instance, as its `insert` does."""
         return instance.insert(session=session, timeout=timeout)
 
     @classmethod
     def insert_many(
-        cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None, timeout: Any = ...
+        cls, instances: Iterable[Self], *, ordered: bool = True, session: Session = None, timeout: Timeout = ...
     ) -> list[Self]:
         """Insert the documents of instances, in as few commands as possible.
 
@@ -166,22 +168,22 @@ class Document(CollectionModel):
         return writes.insert_many(cls, instances, ordered, session, timeout)
 
     @classmethod
-    def delete_many(cls, *filters: Any, session: Any = None, timeout: Any = ...) -> DeleteResult:
+    def delete_many(cls, *filters: object, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
         """Delete the documents that match all conditions; at least one condition is required."""
         cls._required_filter(filters, "delete_many")
         return cls.find(*filters, session=session, timeout=timeout).delete()
 
     @classmethod
-    def delete_all(cls, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
+    def delete_all(cls, *, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
         """Delete all documents of the model."""
         return cls.find(session=session, timeout=timeout).delete()
 
     @classmethod
-    def update_all(cls, *updates: Any, session: Any = None, timeout: Any = ...) -> UpdateResult:
+    def update_all(cls, *updates: object, session: Session = None, timeout: Timeout = ...) -> UpdateResult:
         """Update all documents of the model."""
         return cls.find(session=session, timeout=timeout).update(*updates)
 
     @classmethod
-    def bulk_writer(cls, *, ordered: bool = True, session: Any = None, timeout: Any = ...) -> BulkWriter:
+    def bulk_writer(cls, *, ordered: bool = True, session: Session = None, timeout: Timeout = ...) -> BulkWriter:
         """Return a writer that collects writes: `with User.bulk_writer() as bulk: bulk.save(user)`."""
         return BulkWriter(cls, ordered, session, timeout)

@@ -1,8 +1,13 @@
-"""Hooks on the synchronous side: `maybe_await(hook())`."""
+"""Parts of writes that differ between the sides, here for the synchronous one: sessions and the values of hooks."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from ...synchronous.session import ClientSession
+
+Session = ClientSession | None
+"""The session of a call, or None."""
 
 
 def maybe_await(value: Any) -> Any:

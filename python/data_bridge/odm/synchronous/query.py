@@ -108,7 +108,7 @@ class ModelQuery(Iteration[T]):
         ).first()
         return document is not None
 
-    def distinct(self, field: Any) -> list[Any]:
+    def distinct(self, field: object) -> list[Any]:
         """Return the distinct values of a field, or of the items of a list."""
         found = resolve(self._spec.model, field)
         options = self._spec.options_for("distinct()", COUNT_OPTIONS)
@@ -126,23 +126,23 @@ class ModelQuery(Iteration[T]):
         query: Query = self._spec.aggregate(pipeline, options)
         return query
 
-    def sum(self, field: Any) -> Any:
+    def sum(self, field: object) -> Any:
         """Return the sum of a field; None where no document matches."""
         return self._folded("$sum", field)
 
-    def avg(self, field: Any) -> Any:
+    def avg(self, field: object) -> Any:
         """Return the mean of a field; None where no document matches."""
         return self._folded("$avg", field)
 
-    def min(self, field: Any) -> Any:
+    def min(self, field: object) -> Any:
         """Return the least value of a field."""
         return self._folded("$min", field)
 
-    def max(self, field: Any) -> Any:
+    def max(self, field: object) -> Any:
         """Return the greatest value of a field."""
         return self._folded("$max", field)
 
-    def _folded(self, operator: str, field: Any) -> Any:
+    def _folded(self, operator: str, field: object) -> Any:
         found, what = resolve(self._spec.model, field), f"{operator[1:]}()"
         options = self._spec.options_for(what, FOLD_OPTIONS, "sort", "skip", "limit")
         if operator in ("$sum", "$avg"):
@@ -206,15 +206,15 @@ class ModelQuery(Iteration[T]):
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    def update(self, *updates: Any) -> UpdateResult:
+    def update(self, *updates: object) -> UpdateResult:
         """Update all documents that match, with operators such as `Set({User.age: 5})`, or mappings."""
         return query_writes.update(self._spec, updates, many=True)
 
-    def update_one(self, *updates: Any) -> UpdateResult:
+    def update_one(self, *updates: object) -> UpdateResult:
         """Update one document that matches."""
         return query_writes.update(self._spec, updates, many=False)
 
-    def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
+    def upsert(self, *updates: object, on_insert: T) -> UpdateResult:
         """Update one document that matches, or insert `on_insert` unchanged if none does.
 
         With a unique index on the fields of the filter, the second of two concurrent upserts updates the document that
@@ -230,7 +230,7 @@ class ModelQuery(Iteration[T]):
         """Delete one document that matches."""
         return query_writes.delete(self._spec, many=False)
 
-    def find_one_and_update(self, *updates: Any, **options: Any) -> T | None:
+    def find_one_and_update(self, *updates: object, **options: Any) -> T | None:
         """Update the first document that matches, in the order of `sort`, and return its previous state.
 
         Parameters

@@ -68,7 +68,7 @@ def delete(spec: QuerySpec, *, many: bool) -> DeleteResult:
     return result
 
 
-def _updated(spec: QuerySpec, change: Any, options: Mapping[str, Any], **more: Any) -> UpdateResult:
+def _updated(spec: QuerySpec, change: object, options: Mapping[str, Any], **more: Any) -> UpdateResult:
     options = {"upsert": False, **options, **more}
     session = options.pop("session", None)
     result: UpdateResult = spec.write_collection._updated(spec.filter, change, session, **options)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from ..._typing import Timeout
 from ...commands import encode
 from ...commands.operations import ReturnDocument
 from ...commands.write_results import DeleteResult
@@ -26,12 +27,12 @@ from ..models.write_requests import (
     update_of,
 )
 from ..queries.collection_model import CollectionModel
-from .outcome import maybe_await
+from .outcome import Session, maybe_await
 
 M = TypeVar("M", bound=CollectionModel)
 
 
-def insert(instance: M, session: Any, timeout: Any, *events: Event) -> M:
+def insert(instance: M, session: Session, timeout: Timeout, *events: Event) -> M:
     """Insert the document of the instance; hooks of `events` run too, `save` for one."""
     for hook in hooks_of("before", instance, *events, Event.INSERT):
         maybe_await(hook())
@@ -50,7 +51,7 @@ def _encoded(change: Change, collection: Any, what: str) -> Change:
     return change._replace(document=encode.Encoded(change.document, collection.codec_options, what))
 
 
-def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: Any, timeout: Any) -> list[Any]:
+def insert_many(model: type[M], instances: Iterable[M], ordered: bool, session: Session, timeout: Timeout) -> list[M]:
     """Insert the documents of instances."""
     instances = list(instances)
     changes = []
@@ -72,7 +73,7 @@ def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: An
     return instances
 
 
-def save(instance: M, session: Any, timeout: Any) -> M:
+def save(instance: M, session: Session, timeout: Timeout) -> M:
     """Write the fields that changed; insert an instance that is not stored."""
     if not state.is_stored(instance) and instance.id is None:
         return insert(instance, session, timeout, Event.SAVE)
@@ -92,7 +93,7 @@ def save(instance: M, session: Any, timeout: Any) -> M:
     return instance
 
 
-def replace(instance: M, overwrite: bool, session: Any, timeout: Any) -> M:
+def replace(instance: M, overwrite: bool, session: Session, timeout: Timeout) -> M:
     """Write the whole document."""
     for hook in hooks_of("before", instance, Event.REPLACE):
         maybe_await(hook())
@@ -106,7 +107,7 @@ def replace(instance: M, overwrite: bool, session: Any, timeout: Any) -> M:
     return instance
 
 
-def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any) -> M:
+def update(instance: M, updates: Iterable[Any], session: Session, timeout: Timeout) -> M:
     """Run update operators and the changes of hooks on the document, and read it again."""
     id_of(instance)
     check_unchanged(instance, "update()")
@@ -136,7 +137,7 @@ def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any) -> M
     return instance
 
 
-def delete(instance: Any, session: Any, timeout: Any) -> DeleteResult:
+def delete(instance: CollectionModel, session: Session, timeout: Timeout) -> DeleteResult:
     """Delete the document."""
     for hook in hooks_of("before", instance, Event.DELETE):
         maybe_await(hook())
@@ -146,7 +147,7 @@ def delete(instance: Any, session: Any, timeout: Any) -> DeleteResult:
     return result
 
 
-def reload(instance: M, session: Any, timeout: Any) -> M:
+def reload(instance: M, session: Session, timeout: Timeout) -> M:
     """Read the document again and discard unsaved changes."""
     model = type(instance)
     found = collection_of(model, timeout).find_one({"_id": id_of(instance)}, read_projection(model), session=session)
@@ -157,7 +158,7 @@ def reload(instance: M, session: Any, timeout: Any) -> M:
     return instance
 
 
-def _not_there(instance: Any, session: Any, timeout: Any) -> None:
+def _not_there(instance: CollectionModel, session: Session, timeout: Timeout) -> None:
     """Raise the reason that no document matched."""
     if type(instance).__odm__.settings.use_revision:
         there = collection_of(type(instance), timeout).find_one({"_id": id_of(instance)}, {"_id": 1}, session=session)
