@@ -38,7 +38,8 @@ class Change(NamedTuple):
         session
             The session of the write; an aborted transaction restores the instance.
         """
-        state.restore_on_abort(instance, session)
+        if session is not None:
+            state.restore_on_abort(instance, session)
         document, collection = self.document, collection_of(type(instance))
         if isinstance(document, encode.Encoded):
             data = document.data
@@ -46,19 +47,17 @@ class Change(NamedTuple):
             data = encode.document(document, collection.codec_options, "document", encode.STORED_DEPTH)
         fields = type(instance).__odm__.fields
         written = read_bson(collection, data)
-        unsaved: dict[str, Any] = {}
         for name, value in state.move_to(instance, written, whole=whole).items():
             # Another task or thread assigned it during the write: it is not stored yet.
             if fields[name].key not in document and not fields[name].converter.virtual:
+                state.assign(instance, {name: value})
                 state.release_kept(instance, name)
-                unsaved[name] = value
         # A default of a key that is not stored is kept: its factory would make another value.
-        for name in state.held_values(instance).kept:
+        for name in state.kept_fields(instance):
             if not fields[name].converter.keeps and fields[name].key in document:
                 value = state.release_kept(instance, name)
                 if name != REVISION and value is not state.MISSING and not contains(document, fields[name], value):
-                    unsaved[name] = value
-        state.assign(instance, unsaved)
+                    state.assign(instance, {name: value})
 
 
 def diff(instance: Model) -> Change:

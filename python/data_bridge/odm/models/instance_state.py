@@ -65,6 +65,11 @@ def held_values(instance: ModelView) -> HeldValues:
     return HeldValues(dict(instance._kept), assigned)
 
 
+def kept_fields(instance: ModelView) -> list[str]:
+    """Return the names of the fields with kept values."""
+    return list(instance._kept)
+
+
 def keep(instance: ModelView, name: str, value: object) -> None:
     """Hold a value that is no change: the documents of a BackLink."""
     instance._kept[name] = value

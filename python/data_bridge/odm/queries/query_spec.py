@@ -65,8 +65,10 @@ class QuerySpec(NamedTuple):
         InvalidQuery
             As `of`, and where links are fetched for a projection that has none.
         """
-        parts = {**self._asdict(), **changes}
-        spec = QuerySpec(**{**parts, "filter": _filter(self.model, parts["filters"], parts["with_children"])})
+        spec = self._replace(**changes)
+        # Classes may have joined the tree since the last call.
+        if spec.with_children or "filters" in changes or "with_children" in changes:
+            spec = spec._replace(filter=_filter(spec.model, spec.filters, spec.with_children))
         if spec.fetch_links and (spec.keys is not None or spec.view is not None):
             spec._check_links()
         return spec
