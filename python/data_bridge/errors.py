@@ -5,27 +5,35 @@
 - `ConnectionFailure`: no usable connection: refused, lost, no server selected, authentication failed.
 - `OperationFailure`: the server answered with an error; `code`, `code_name`, `labels` and `details` are the server's.
   - `WriteError`: it refused a write. `DuplicateKeyError`: because a unique index has the key already.
-  - `WriteConcernError`: a write was done, but its write concern not met. `WTimeoutError`: not in time.
+  - `WriteConcernError`: a write was done, but its write concern not met. `WTimeoutError`: not in time,
+    which is a `ServerTimeout` as well.
   - `BulkWriteError`: some of many writes failed; `details` says which, and what the others did.
-- `ServerTimeout`: a deadline passed while waiting for the server.
+  - `ExecutionTimeout`: it reached the `max_time_ms` of the operation (code 50), which is a `ServerTimeout` as well.
+- `ServerTimeout`: a deadline passed while waiting for the server; `labels`, and if the server ended the operation its
+  `code` (50), `code_name` and `details`.
 - `DecodeError`: malformed BSON; `document`, `id`, `path` and `offset` say where.
 - `SchemaConflict`: a value does not fit the schema; `document`, `id`, `path`, `expected` and `found` say where and why.
 - `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.
 - `InvalidQuery`: a filter, pipeline, document, option or name that cannot be sent.
 - `ConversionError`: a document does not fit the class that `to_models` was given; `document`, `id`, `path` say where.
 - `InvalidOperation`: a call that makes no sense here: no operations to execute, a result that nobody acknowledged.
+
+Once `pymongo.errors` is imported, an exception is also an instance of PyMongo's class of that kind: `except
+pymongo.errors.DuplicateKeyError` catches it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from . import pymongo_errors as pymongo_errors
 from ._core import (
     BulkWriteError,
     ConnectionFailure,
     DataBridgeError,
     DecodeError,
     DuplicateKeyError,
+    ExecutionTimeout,
     InvalidOperation,
     InvalidQuery,
     OperationFailure,
@@ -44,6 +52,7 @@ __all__ = [
     "DataBridgeError",
     "DecodeError",
     "DuplicateKeyError",
+    "ExecutionTimeout",
     "InvalidOperation",
     "InvalidQuery",
     "OperationFailure",

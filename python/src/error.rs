@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use data_bridge::error::{Error, ErrorKind, Location, RawValue, Step};
+use data_bridge::error::{ConnectionCause, Error, ErrorKind, Location, RawValue, Step};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 
 create_exception!(
     data_bridge,
@@ -67,7 +67,13 @@ create_exception!(
     data_bridge,
     ServerTimeout,
     DataBridgeError,
-    "A deadline passed: `timeout` of this package, or the server's `maxTimeMS`."
+    "A deadline passed: `timeout` of this package, or the server's `maxTimeMS`. If the server said so: `code`, `details`."
+);
+create_exception!(
+    data_bridge,
+    ExecutionTimeout,
+    OperationFailure, // and ServerTimeout
+    "The server reached the `maxTimeMS` that an operation was given."
 );
 create_exception!(
     data_bridge,
@@ -94,12 +100,21 @@ create_exception!(
     "A filter, pipeline or option that cannot be sent."
 );
 
+/// The server's code for an operation that reached its `maxTimeMS`, and the code's name.
+const MAX_TIME_MS_EXPIRED: (i32, &str) = (50, "MaxTimeMSExpired");
+
 /// The server's codes for a key that a unique index has already.
 const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 
 /// The option by which text that is not UTF-8 can be read.
 const NOT_UTF8: &str = "; unicode_decode_error_handler=\"replace\" or \"ignore\", of MongoClient() or of the CodecOptions in \
                         codec_options=, reads such text";
+
+/// The server's code for a cursor that it does not have.
+const CURSOR_NOT_FOUND: i32 = 43;
+
+/// The server's codes for a member that is not primary, is in recovery or shuts down; PyMongo's `_NOT_PRIMARY_CODES`.
+const NOT_PRIMARY: [i32; 8] = [10058, 10107, 13435, 11600, 11602, 13436, 189, 91];
 
 /// Adds the classes to the module, with what their attributes are when nothing is known.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -115,6 +130,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<BulkWriteError>(),
         py.get_type::<InvalidOperation>(),
         py.get_type::<ServerTimeout>(),
+        py.get_type::<ExecutionTimeout>(),
         py.get_type::<DecodeError>(),
         py.get_type::<SchemaConflict>(),
         py.get_type::<ResultTooLarge>(),
@@ -122,12 +138,27 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ] {
         module.add(class.name()?.extract::<String>()?.as_str(), &class)?;
     }
-    let failure = py.get_type::<OperationFailure>();
-    failure.setattr("code", 0)?;
-    failure.setattr("code_name", "")?;
-    failure.setattr("details", py.None())?;
-    for class in [failure, py.get_type::<ConnectionFailure>()] {
+    let (failure, timeout) = (
+        py.get_type::<OperationFailure>(),
+        py.get_type::<ServerTimeout>(),
+    );
+    for class in [&failure, &timeout] {
+        class.setattr("code", 0)?;
+        class.setattr("code_name", "")?;
+        class.setattr("details", py.None())?;
+    }
+    for class in [&failure, &timeout, &py.get_type::<ConnectionFailure>()] {
         class.setattr("labels", PyTuple::empty(py))?;
+    }
+    // What the server says of a time that passed is a timeout as well. A class is created with one base.
+    for (class, base) in [
+        (py.get_type::<ExecutionTimeout>(), &failure),
+        (
+            py.get_type::<WTimeoutError>(),
+            &py.get_type::<WriteConcernError>(),
+        ),
+    ] {
+        class.setattr("__bases__", (base, &timeout))?;
     }
     for class in [
         py.get_type::<DecodeError>(),
@@ -179,7 +210,14 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
         ErrorKind::Operation { code, .. } if DUPLICATE_KEY.contains(code) => {
             py.get_type::<DuplicateKeyError>()
         }
+        ErrorKind::Operation { code, .. } if *code == MAX_TIME_MS_EXPIRED.0 => {
+            py.get_type::<ExecutionTimeout>()
+        }
         ErrorKind::Operation { .. } => py.get_type::<OperationFailure>(),
+        ErrorKind::WriteConcern {
+            timed_out: true, ..
+        } => py.get_type::<WTimeoutError>(),
+        ErrorKind::WriteConcern { .. } => py.get_type::<WriteConcernError>(),
         ErrorKind::InvalidQuery(_) => py.get_type::<InvalidQuery>(),
         ErrorKind::InvalidArgument(_) => py.get_type::<PyValueError>(),
         ErrorKind::Connection(_) => py.get_type::<ConnectionFailure>(),
@@ -187,6 +225,10 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
         ErrorKind::Timeout(_) => py.get_type::<ServerTimeout>(),
         ErrorKind::Io(_) => py.get_type::<PyOSError>(),
         _ => py.get_type::<DataBridgeError>(),
+    };
+    let class = match counterpart(error) {
+        Some(name) => variant(py, class, name)?,
+        None => class,
     };
     let raised = class.call1((text,))?;
     match error.kind() {
@@ -201,13 +243,21 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
         }
         ErrorKind::Operation {
             code, code_name, ..
+        } => answered(py, &raised, error, *code, code_name)?,
+        // The server ended the operation before the deadline of this package passed.
+        ErrorKind::Timeout(_) if !error.reply().is_empty() => {
+            let (code, name) = MAX_TIME_MS_EXPIRED;
+            answered(py, &raised, error, code, name)?;
+        }
+        ErrorKind::WriteConcern {
+            code, code_name, ..
         } => {
             raised.setattr("code", code)?;
             raised.setattr("code_name", code_name)?;
             raised.setattr("labels", error.labels())?;
-            // A reply that cannot be decoded leaves the details unknown; the error itself matters more.
-            raised.setattr("details", decode(py, error.reply()).ok())?;
+            raised.setattr("details", concern(py, error.reply()).ok())?;
         }
+        ErrorKind::Timeout(_) => raised.setattr("labels", error.labels())?,
         ErrorKind::Connection(_) => raised.setattr("labels", error.labels())?,
         ErrorKind::TooLarge { bytes, limit } => {
             raised.setattr("bytes", bytes)?;
@@ -218,13 +268,68 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
     Ok(raised)
 }
 
+fn answered(
+    py: Python<'_>,
+    raised: &Bound<'_, PyAny>,
+    error: &Error,
+    code: i32,
+    code_name: &str,
+) -> PyResult<()> {
+    raised.setattr("code", code)?;
+    raised.setattr("code_name", code_name)?;
+    raised.setattr("labels", error.labels())?;
+    // A reply that cannot be decoded leaves the details unknown; the error itself matters more.
+    raised.setattr("details", decode(py, error.reply()).ok())
+}
+
+/// The class of PyMongo's that the exception is an instance of too, where its own class does not say it.
+fn counterpart(error: &Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::Operation { code, .. } if *code == CURSOR_NOT_FOUND => Some("CursorNotFound"),
+        ErrorKind::Operation { code, .. } if NOT_PRIMARY.contains(code) => Some("NotPrimaryError"),
+        ErrorKind::Connection(_) => match error.cause()? {
+            ConnectionCause::Lost => Some("AutoReconnect"),
+            ConnectionCause::NoServer => Some("ServerSelectionTimeoutError"),
+            ConnectionCause::Authentication => Some("OperationFailure"),
+            _ => None,
+        },
+        ErrorKind::Timeout(_) if !error.reply().is_empty() => Some("ExecutionTimeout"),
+        _ => None,
+    }
+}
+
+fn variant<'py>(
+    py: Python<'py>,
+    class: Bound<'py, PyType>,
+    counterpart: &str,
+) -> PyResult<Bound<'py, PyType>> {
+    let module = py.import("data_bridge.pymongo_errors")?;
+    let made = module.call_method1("variant", (class, counterpart))?;
+    Ok(made.cast_into()?)
+}
+
+/// The write concern error of a reply with the reply's labels, as PyMongo shows it.
+fn concern<'py>(py: Python<'py>, reply: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let reply = decode(py, reply)?;
+    let concern = reply.get_item("writeConcernError")?;
+    if reply.contains("errorLabels")? {
+        concern.set_item("errorLabels", reply.get_item("errorLabels")?)?;
+    }
+    Ok(concern)
+}
+
 /// The name of the class of [`to_pyerr`]'s exception; `Cancelled` where the caller's own is raised.
 pub(crate) fn class_name(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Decode { .. } => "DecodeError",
         ErrorKind::SchemaConflict { .. } => "SchemaConflict",
         ErrorKind::Operation { code, .. } if DUPLICATE_KEY.contains(code) => "DuplicateKeyError",
+        ErrorKind::Operation { code, .. } if *code == MAX_TIME_MS_EXPIRED.0 => "ExecutionTimeout",
         ErrorKind::Operation { .. } => "OperationFailure",
+        ErrorKind::WriteConcern {
+            timed_out: true, ..
+        } => "WTimeoutError",
+        ErrorKind::WriteConcern { .. } => "WriteConcernError",
         ErrorKind::InvalidQuery(_) => "InvalidQuery",
         ErrorKind::InvalidArgument(_) => "ValueError",
         ErrorKind::Connection(_) => "ConnectionFailure",

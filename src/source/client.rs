@@ -1,10 +1,12 @@
 //! The client: one driver client per process, made on first use.
 
 use std::future::Future;
+use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::event::EventHandler;
 use mongodb::options::{ClientOptions, DriverInfo, ServerAddress};
@@ -13,13 +15,14 @@ use tokio::sync::{watch, OnceCell};
 use tokio::time::{sleep, timeout, Instant};
 
 use super::cursor::CursorSource;
+use super::deadline::RoundTrip;
 use super::events::{Event, Level, Topic};
 use super::failure::{from_driver, no_answer, text};
 use super::options::{self, Selection};
 use super::pump::{prefetch_bytes, Ask, Request};
 use super::query::{stages, Query};
 use super::resume::Resume;
-use super::session::Session;
+use super::session::{Consistency, Session, WeakSession};
 use super::sizes::Sizes;
 use super::spent::Kept;
 use super::task::Task;
@@ -30,9 +33,9 @@ use super::{filter, names, registry, runtime, servers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::fork::PerProcess;
 
-/// How long to look for a usable server when the connection string does not say; the driver's own 30 s is longer than
-/// anybody waits for a misspelt port.
-const SERVER_SELECTION: Duration = Duration::from_secs(10);
+/// The time to find a usable server in when the connection string gives none: longer than a heartbeat of 10 s, which may be the
+/// first to find a server that answered that it shuts down.
+const SERVER_SELECTION: Duration = Duration::from_secs(30);
 
 /// How long closing a client waits for its servers to confirm that they killed its cursors and ended its sessions.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -64,6 +67,9 @@ pub struct Read<'a> {
     pub session: Option<&'a Session>,
     /// The deadline; `None` waits without end.
     pub timeout: Option<Duration>,
+    /// The server gets the deadline as `maxTimeMS`, if the read answers once. That replaces the limit that an administrator
+    /// sets for reads (`defaultMaxTimeMS`), so it is for deadlines that the caller asked for.
+    pub limits_server: bool,
     /// The number that events call the read by.
     pub request: u64,
     /// Whether a find in `_id` order goes on behind its last row when its cursor is lost.
@@ -89,8 +95,19 @@ struct Connected {
     trouble: Trouble,
     writers: Writers,
     sizes: Sizes,
+    round_trip: RoundTrip,
     closing: watch::Sender<bool>,
     kept: Arc<Kept>,
+    /// Sessions that a transaction was started in.
+    transactions: Mutex<Vec<WeakSession>>,
+}
+
+impl Connected {
+    fn transactions(&self) -> MutexGuard<'_, Vec<WeakSession>> {
+        self.transactions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Connected {
@@ -214,6 +231,7 @@ impl Client {
             ask,
             session: read.session.cloned(),
             timeout: read.timeout,
+            limits_server: read.limits_server,
             eager,
             budget: prefetch_bytes(),
             request: read.request,
@@ -231,8 +249,13 @@ impl Client {
         let this = self.clone();
         Ok(Task::spawn(async move {
             let driver = this.driver().await?;
+            let consistency = Consistency::of(&options);
             let session = driver.start_session().with_options(options).await;
-            Ok(Session::new(&this, session.map_err(from_driver)?))
+            Ok(Session::new(
+                &this,
+                session.map_err(from_driver)?,
+                consistency,
+            ))
         }))
     }
 
@@ -249,6 +272,11 @@ impl Client {
         Task::spawn(async move {
             let begun = Instant::now();
             registry::stop(Some(this.0.id), CLOSING).await;
+            // The server would keep the locks of an open transaction for a minute.
+            let open = take(&mut *this.connected()?.transactions());
+            let ends = open.into_iter().filter_map(|session| session.upgrade());
+            let ending = join_all(ends.map(Session::end_transaction));
+            let _ = timeout(CLOSING, ending).await;
             this.writers()?.clear();
             let connected = this.connected()?;
             if let Some(driver) = connected.driver.get() {
@@ -297,13 +325,25 @@ impl Client {
         limit: Option<Duration>,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Task<T> {
+        self.labelled(limit, None, work)
+    }
+
+    /// As [`Client::task`]; the error of a deadline gets the label that the driver gives a lost connection.
+    pub(crate) fn labelled<T: Send + 'static>(
+        &self,
+        limit: Option<Duration>,
+        label: Option<&'static str>,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Task<T> {
         let this = self.clone();
         Task::spawn(async move {
             let mut closing = this.connected()?.closing.subscribe();
             tokio::select! {
                 outcome = work => outcome,
                 _ = closing.wait_for(|closing| *closing) => Err(this.interrupted()),
-                () = deadline(limit) => Err(this.no_answer(limit.unwrap_or_default())),
+                () = deadline(limit) => {
+                    Err(this.no_answer(limit.unwrap_or_default()).with_label(label))
+                }
             }
         })
     }
@@ -323,12 +363,30 @@ impl Client {
         Ok(&self.connected()?.writers)
     }
 
+    /// Records a session whose transaction is aborted when the client is closed.
+    pub(crate) fn opened_transaction(&self, session: &Session) {
+        if let Ok(connected) = self.connected() {
+            let mut transactions = connected.transactions();
+            transactions.retain(|known| {
+                known.upgrade().is_some_and(|known| {
+                    known.in_transaction() && !known.ended() && !known.is(session)
+                })
+            });
+            transactions.push(session.downgrade());
+        }
+    }
+
     /// What is known of the documents that are read.
     pub(crate) fn sizes(&self) -> Result<&Sizes> {
         Ok(&self.connected()?.sizes)
     }
 
-    /// Returns whether the connection string leaves retryable reads on.
+    /// How long the way to a server and back takes at least.
+    pub(crate) fn round_trip(&self) -> Result<&RoundTrip> {
+        Ok(&self.connected()?.round_trip)
+    }
+
+    /// Return whether reads are sent a second time, unless the connection string says otherwise.
     pub(crate) fn retries_reads(&self) -> bool {
         self.0.address.connection.retry_reads != Some(false)
     }
@@ -345,8 +403,10 @@ impl Client {
                 trouble: Trouble::default(),
                 writers: Writers::default(),
                 sizes: Sizes::default(),
+                round_trip: RoundTrip::default(),
                 closing: watch::Sender::new(false),
                 kept: Arc::default(),
+                transactions: Mutex::default(),
             })
         })
     }
@@ -389,9 +449,11 @@ impl Client {
                 });
             }
         }));
-        let trouble = self.connected()?.trouble.clone();
+        let connected = self.connected()?;
+        let (trouble, round_trip) = (connected.trouble.clone(), connected.round_trip.clone());
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
             trouble.note(&event);
+            round_trip.note(&event);
             servers::server(event);
         }));
         mongodb::Client::with_options(options)

@@ -6,9 +6,10 @@
 use std::io;
 use std::time::Duration;
 
+use mongodb::bson::Bson;
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind, WriteFailure};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{ConnectionCause, Error, ErrorKind};
 
 /// The server's code for an operation that ran into its `maxTimeMS`.
 const MAX_TIME_MS_EXPIRED: i32 = 50;
@@ -46,14 +47,23 @@ fn is_without_balancer(kind: &DriverKind) -> bool {
 /// A failure of an operation.
 pub(crate) fn from_driver(error: DriverError) -> Error {
     let kind = match &*error.kind {
-        DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => {
-            ErrorKind::Timeout(format!("{} (maxTimeMS)", command.message))
-        }
+        DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => operation(
+            command.code,
+            &command.code_name,
+            &format!("{} (maxTimeMS)", command.message),
+        ),
         DriverKind::Command(command) => {
             operation(command.code, &command.code_name, &command.message)
         }
         DriverKind::Write(WriteFailure::WriteConcernError(failure)) => {
-            operation(failure.code, &failure.code_name, &failure.message)
+            let info = failure.details.as_ref().and_then(|info| info.get("wtimeout"));
+            ErrorKind::WriteConcern {
+                code: failure.code,
+                code_name: failure.code_name.clone(),
+                message: failure.message.clone(),
+                timed_out: failure.code == MAX_TIME_MS_EXPIRED
+                    || info.and_then(Bson::as_bool) == Some(true),
+            }
         }
         DriverKind::Write(WriteFailure::WriteError(failure)) => operation(
             failure.code,
@@ -81,10 +91,17 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         DriverKind::Shutdown => ErrorKind::Cancelled,
         _ => ErrorKind::Internal(text(&error)),
     };
+    let cause = match &*error.kind {
+        DriverKind::Authentication { .. } => Some(ConnectionCause::Authentication),
+        DriverKind::ServerSelection { .. } => Some(ConnectionCause::NoServer),
+        DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. } => Some(ConnectionCause::Lost),
+        _ => None,
+    };
     let mut labels: Vec<_> = error.labels().iter().cloned().collect();
     labels.sort();
     let reply = error.server_response().map(|reply| reply.as_bytes());
     Error::new(kind)
+        .with_cause(cause)
         .with_labels(labels)
         .with_reply(reply.unwrap_or_default().to_vec())
 }
@@ -200,13 +217,36 @@ fn is_arithmetic(message: &str) -> bool {
 pub(crate) fn no_answer(timeout: Duration, trouble: &[String]) -> Error {
     let mut message = format!(
         "no answer from the server within {} s (timeout)",
-        timeout.as_secs_f64()
+        seconds(timeout)
     );
     if !trouble.is_empty() {
         message.push_str("; ");
         message.push_str(&shorten(trouble.join("; ")));
     }
     Error::new(ErrorKind::Timeout(message))
+}
+
+/// Seconds as a reader wants them: what is left for one of several commands has many digits.
+fn seconds(time: Duration) -> f64 {
+    let millis = time.as_secs_f64() * 1e3;
+    (if millis < 1.0 { millis } else { millis.round() }) / 1e3
+}
+
+/// `error` as that of a deadline that passed, if the server ran out of a `maxTimeMS` that follows from it.
+pub(crate) fn out_of_time(error: Error, timeout: Duration) -> Error {
+    let ErrorKind::Operation { code, .. } = error.kind() else {
+        return error;
+    };
+    if *code != MAX_TIME_MS_EXPIRED {
+        return error;
+    }
+    let message = format!(
+        "no answer from the server within {} s (timeout); the server has ended the operation",
+        seconds(timeout)
+    );
+    Error::new(ErrorKind::Timeout(message))
+        .with_labels(error.labels().to_vec())
+        .with_reply(error.reply().to_vec())
 }
 
 fn operation(code: i32, code_name: &str, message: &str) -> ErrorKind {

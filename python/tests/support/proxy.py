@@ -11,7 +11,9 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import bson
 
 HEADER = struct.Struct("<iiii")
 OP_MSG = 2013
@@ -79,6 +81,10 @@ class Proxy:
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
+        self.requests: list[bytes] | None = None
+        """A list that gets each request; none are kept without it."""
+        self.recorded: list[dict[str, Any]] | None = None
+        """The commands of the clients, while it is a list."""
         self._rule: _Rule | None = None
         self._count = 0
         self._lock = threading.Lock()
@@ -139,9 +145,14 @@ class Proxy:
     def _requests(self, client: socket.socket, server: socket.socket, _link: Link, rules: dict[int, _Rule]) -> None:
         for message in messages(client):
             _, request, _, opcode = HEADER.unpack_from(message)
+            if self.requests is not None and opcode == OP_MSG:
+                self.requests.append(message)
             rule = self._rule
             if rule is not None and opcode == OP_MSG and rule.command in ("", command_name(message)):
                 rules[request] = rule
+            recorded = self.recorded
+            if recorded is not None and opcode == OP_MSG:
+                recorded.append(command_of(message))
             server.sendall(message)
 
     def _replies(self, _client: socket.socket, server: socket.socket, link: Link, rules: dict[int, _Rule]) -> None:
@@ -177,6 +188,17 @@ def command_name(message: bytes) -> str:
     """The first key of an OP_MSG's body, which is its command."""
     end = message.index(b"\0", 26)  # header 16, flags 4, kind 1, length 4, type 1
     return message[26:end].decode()
+
+
+def body(message: bytes) -> bytes:
+    """The body of an OP_MSG, as BSON."""
+    length = int.from_bytes(message[21:25], "little")
+    return message[21 : 21 + length]
+
+
+def command_of(message: bytes) -> dict[str, Any]:
+    """The command of an OP_MSG, without its document sequences."""
+    return bson.decode(body(message))
 
 
 def drop(_link: Link, _reply: bytes) -> None:
