@@ -225,4 +225,6 @@ class EmbeddedConverter(Converter):
 
 def _stored(converters: Iterable[Converter]) -> None:
     if any(each.virtual for each in converters):
-        raise TypeError("a BackLink stands alone or in a list: nothing is stored for it")
+        raise TypeError(
+            "a BackLink, which is not stored, cannot be part of this type: write BackLink[T] or list[BackLink[T]]"
+        )

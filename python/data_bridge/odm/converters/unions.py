@@ -49,7 +49,9 @@ class UnionConverter(Converter):
             self.virtual = self._alone.virtual
             self.free, self.links, self.attribute = self._alone.free, self._alone.links, self._alone.attribute  # type: ignore[method-assign]
         elif any(each.virtual for each in members):
-            raise TypeError("a BackLink stands alone or in a list: nothing is stored for it")
+            raise TypeError(
+                "a BackLink, which is not stored, cannot be part of this type: write BackLink[T] or list[BackLink[T]]"
+            )
         elif all(isinstance(each, (NoneConverter, ScalarConverter)) or each.keeps for each in members):
             self.direct = reduce(or_, (each.direct for each in members))
 

@@ -33,8 +33,8 @@ def check_numbers(what: str, field: FieldPath) -> None:
 def folded(operator: str, field: FieldPath) -> tuple[list[dict[str, Any]], Converter]:
     """Return the stages that fold the values of a field, those of lists item by item, and the converter of one value.
 
-    In `$group` a list is one value, which `$sum` and `$avg` leave out; so is the list of the values that a path gives
-    which goes through a list.
+    In `$group` a list is one value, which `$sum` and `$avg` ignore, like the list of the values of a path through a
+    list.
     """
     stages: list[dict[str, Any]] = []
     root, *below = steps_of(field)
@@ -63,7 +63,7 @@ def _unwound(stages: list[dict[str, Any]], value: str, converter: Converter) -> 
 
 
 def _levels(converter: Converter) -> int:
-    """Return how deep lists are nested in a value; `$unwind` leaves other values."""
+    """Return the depth of nested lists in a value; `$unwind` does not change other values."""
     if isinstance(converter, ListConverter):
         return 1 + _levels(converter.item)
     if isinstance(converter, (TupleConverter, UnionConverter)):
