@@ -68,7 +68,7 @@ def _derive(kind: type[DataBridgeError], foreign: type) -> type[DataBridgeError]
     }
     if foreign.__name__ != "BulkWriteError":
         namespace["timeout"] = property(timeout)
-    # Where PyMongo's class has the attribute and ours has not.
+    # Attributes of PyMongo's class that the class of this package lacks.
     for name in ("code", "details"):
         if hasattr(foreign, name) and not hasattr(kind, name):
             namespace[name] = None

@@ -348,6 +348,15 @@ impl Client {
         })
     }
 
+    /// Waits until the client was closed, and as long as that may take.
+    pub(crate) async fn was_closed(&self) {
+        if let Ok(connected) = self.connected() {
+            let mut closing = connected.closing.subscribe();
+            let _ = closing.wait_for(|closing| *closing).await;
+        }
+        sleep(CLOSING).await;
+    }
+
     /// The error of a deadline that passed, with what is known to be wrong with the servers.
     pub(crate) fn no_answer(&self, limit: Duration) -> Error {
         let trouble = self

@@ -2,7 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::mem::take;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -46,6 +46,11 @@ struct Inner {
     ended: AtomicBool,
     /// A transaction was started, and neither its commit nor its abort was.
     in_transaction: AtomicBool,
+    /// Starts of transactions are numbered: the last one that was requested, that of the open transaction, and the last one that
+    /// was discarded.
+    starts: AtomicU64,
+    started: AtomicU64,
+    discarded: AtomicU64,
     /// An abort is under way.
     aborting: AtomicBool,
     first: StdMutex<FirstOperation>,
@@ -173,6 +178,9 @@ impl Session {
             cell: Mutex::new(Some(session)),
             ended: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
+            starts: AtomicU64::new(0),
+            started: AtomicU64::new(0),
+            discarded: AtomicU64::new(0),
             aborting: AtomicBool::new(false),
             first: StdMutex::default(),
             late: StdMutex::default(),
@@ -200,8 +208,12 @@ impl Session {
     pub fn start_transaction(&self, options: &[u8]) -> Result<Task<()>> {
         let options = options::transaction(options)?;
         let this = self.clone();
+        let start = self.inner()?.starts.fetch_add(1, Ordering::AcqRel) + 1;
         Ok(Task::spawn(async move {
             let mut guard = this.hold().await?;
+            if start <= guard.inner.discarded.load(Ordering::Acquire) {
+                return Err(Error::new(ErrorKind::Cancelled));
+            }
             if guard.inner.cancelled().is_some() {
                 // Left by a commit that was itself cancelled: the driver starts no second transaction before that one ends.
                 guard.abort().await?;
@@ -209,10 +221,20 @@ impl Session {
             let started = guard.session()?.start_transaction().with_options(options);
             started.await.map_err(from_driver)?;
             *locked(&guard.inner.first) = FirstOperation::Expected;
+            guard.inner.started.store(start, Ordering::Release);
             guard.inner.client.opened_transaction(&this);
             guard.inner.in_transaction.store(true, Ordering::Release);
             Ok(())
         }))
+    }
+
+    /// Discards the starts of transactions that were requested: the caller was interrupted while it waited for one, and does not
+    /// know of a transaction. The operations after it are not part of one.
+    pub fn discard_start(&self) {
+        if let Some(inner) = self.0.get() {
+            let starts = inner.starts.load(Ordering::Acquire);
+            inner.discarded.fetch_max(starts, Ordering::AcqRel);
+        }
     }
 
     /// Commits the transaction, within `limit`.
@@ -261,7 +283,7 @@ impl Session {
             guard.inner.in_transaction.store(false, Ordering::Release);
             Ok(())
         };
-        Task::spawn(seen(limit, abort)).detached()
+        Task::spawn(seen(inner.client.clone(), limit, abort)).detached()
     }
 
     /// Ends the session, aborting a transaction in progress. Ending it twice is no error.
@@ -275,7 +297,8 @@ impl Session {
                 } else {
                     ABORTING + KILLING
                 };
-                Task::spawn(seen(limit, self.clone().finish())).detached()
+                let end = seen(inner.client.clone(), limit, self.clone().finish());
+                Task::spawn(end).detached()
             }
             _ => Task::ready(Ok(())),
         }
@@ -379,7 +402,15 @@ impl Session {
         if cell.is_none() || inner.ended.load(Ordering::Acquire) {
             return Err(invalid("the session was ended"));
         }
-        Ok(Guard { cell, inner })
+        let mut guard = Guard { cell, inner };
+        let in_transaction = inner.in_transaction.load(Ordering::Acquire);
+        let discarded = inner.discarded.load(Ordering::Acquire);
+        if in_transaction && inner.started.load(Ordering::Acquire) <= discarded {
+            // Nothing was sent in it.
+            guard.abort().await?;
+            inner.in_transaction.store(false, Ordering::Release);
+        }
+        Ok(guard)
     }
 
     /// Refuses a session of another client.
@@ -472,12 +503,19 @@ impl Guard<'_> {
     }
 }
 
-/// Run `work` to its end, and wait for it no longer than `limit`.
+/// Run `work` until its client was closed, and wait for it no longer than `limit`.
 async fn seen(
+    client: Client,
     limit: Duration,
     work: impl Future<Output = Result<()>> + Send + 'static,
 ) -> Result<()> {
-    match timeout(limit, tokio::spawn(work)).await {
+    let work = tokio::spawn(async move {
+        tokio::select! {
+            outcome = work => outcome,
+            () = client.was_closed() => Ok(()),
+        }
+    });
+    match timeout(limit, work).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(failed)) => Err(Error::new(ErrorKind::Internal(failed.to_string()))),
         Err(_) => Ok(()),

@@ -31,7 +31,7 @@ class Attempts:
     def commit_again(self, error: BaseException) -> bool:
         """Return whether its commit may be sent again.
 
-        Not after the commit's own `maxTimeMS`: the specification leaves that to the caller.
+        False after the commit's own `maxTimeMS`: the specification forbids it.
         """
         expired = getattr(error, "code", 0) == _MAX_TIME_MS_EXPIRED
         return has_label(error, UNKNOWN_RESULT) and not expired and time.monotonic() < self._end

@@ -60,7 +60,7 @@ class Clients:
 def clients(mongodb_uri: str, stored: Mongo) -> Iterator[Clients]:
     clients = Clients(mongodb_uri)
     yield clients
-    # Commits that a fail point refused leave their transaction open.
+    # The transaction of a commit that a fail point refused is still open.
     clients.theirs.admin.command("killAllSessions", [])
     clients.ours.close()
     clients.theirs.close()

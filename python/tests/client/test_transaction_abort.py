@@ -60,7 +60,7 @@ def blocking(stored: Mongo, command: str) -> Iterator[None]:
 
 
 def check_unlocked(stored: Mongo) -> None:
-    """Nothing of the transaction is left when the server has begun, or refused, the blocked operation."""
+    """No transaction is open once the server has begun, or refused, the blocked operation."""
     time.sleep(BLOCKED + 0.3)
     with pymongo.timeout(5):
         stored.c.update_one({"_id": 1}, {"$set": {"other": True}})
@@ -177,6 +177,35 @@ async def test_cancelled_at_any_moment(mongodb_uri: str, stored: Mongo) -> None:
             with pymongo.timeout(5):
                 stored.c.update_one({"_id": 1}, {"$set": {"other": attempt}})
     assert stored.c.find_one() == {"_id": 1, "n": 0, "other": 59}
+
+
+@pytest.mark.parametrize("wait", [0, 0.05])
+async def test_a_start_that_is_cancelled_starts_nothing(wait: float, mongodb_uri: str, stored: Mongo) -> None:
+    """The next writes of the session are not part of a transaction that the caller never got."""
+    async with AsyncMongoClient(mongodb_uri) as client:
+        ours = client[stored.name].c
+        await ours.find_one({})
+        async with client.start_session() as session:
+            task = asyncio.create_task(session.start_transaction()._opened())
+            await asyncio.sleep(0)
+            # The event loop is blocked: it sees the end of the start, which comes meanwhile, after the cancellation.
+            threading.Event().wait(wait)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert not session.in_transaction
+            await ours.update_many({}, {"$inc": {"n": 1}}, session=session)
+            assert stored.c.find_one() == {"_id": 1, "n": 1}
+            async with session.start_transaction():
+                await ours.update_one({"_id": 1}, {"$inc": {"n": 1}}, session=session)
+            assert stored.c.find_one() == {"_id": 1, "n": 2}
+            # Another one that is discarded, and the end of the session.
+            task = asyncio.create_task(session.start_transaction()._opened())
+            await asyncio.sleep(0)
+            threading.Event().wait(wait)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+    assert stored.c.find_one() == {"_id": 1, "n": 2}
 
 
 def test_interrupted(mongodb_uri: str, stored: Mongo) -> None:

@@ -184,7 +184,7 @@ def test_unacknowledged(client: MongoClient, database: Mongo) -> None:
 
 
 ORDERED: dict[str, tuple[list[Any], int]] = {
-    # Operations of which one fails, and the documents that are left.
+    # Operations of which one fails, and the number of documents after them.
     "kinds": (
         [
             data_bridge.InsertOne({"_id": 2}),

@@ -187,7 +187,7 @@ def test_they_stay_errors_of_this_package(client: MongoClient, stored: Mongo) ->
         assert isinstance(again, data_bridge.DuplicateKeyError)
         assert isinstance(again, pymongo.errors.DuplicateKeyError)
         assert (str(again), again.code, again.details) == (str(error), error.code, error.details)
-    # What an application raises itself, and its own subclasses.
+    # Errors that an application raises itself, and its own subclasses.
     assert isinstance(data_bridge.InvalidOperation("x"), pymongo.errors.InvalidOperation)
     assert data_bridge.InvalidOperation("x", 1).args == ("x", 1)
 
