@@ -12,7 +12,7 @@ use mongodb::bson::{doc, Bson, Document, RawDocumentBuf};
 use mongodb::options::{FindOptions, Hint};
 use mongodb::Database;
 
-use super::failure::from_driver;
+use super::failure::{from_driver, MAX_TIME_MS_EXPIRED};
 use super::query::{ask, Query};
 use crate::error::{Error, ErrorKind, RawValue, Result};
 use crate::raw::{document_len, find_id, key_len, ElementType};
@@ -197,8 +197,10 @@ impl Resume {
         let whole = labelled("TransientTransactionError");
         let lost = match error.kind() {
             ErrorKind::Connection(_) => true,
+            ErrorKind::Operation { code, .. } if *code == MAX_TIME_MS_EXPIRED => {
+                self.by_a_limit_of_the_server()
+            }
             ErrorKind::Operation { code, .. } => LOST.contains(code) || labelled(RETRYABLE),
-            ErrorKind::Timeout(_) => self.by_a_limit_of_the_server(&error),
             _ => false,
         };
         if !lost || whole || self.unreadable {
@@ -219,9 +221,9 @@ impl Resume {
     }
 
     /// Return whether a getMore exceeded a limit of the server's own (MaxTimeMSExpired, 50): not the caller's `maxTimeMS`,
-    /// which would begin anew with another cursor, nor a deadline of this crate, which has no reply.
-    fn by_a_limit_of_the_server(&self, error: &Error) -> bool {
-        self.open && self.options.max_time.is_none() && !error.reply().is_empty()
+    /// which would begin anew with another cursor. A deadline of this crate is a timeout, and has no code.
+    fn by_a_limit_of_the_server(&self) -> bool {
+        self.open && self.options.max_time.is_none()
     }
 
     /// Rows that may still come; `None` for any number.
