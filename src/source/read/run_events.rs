@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use mongodb::options::ServerAddress;
 
-use super::events::{slow, verbose, Event, Level, Topic};
-use super::pump::Ask;
-use super::query::Query;
 use crate::error::Result;
+use crate::source::monitoring::events::{slow, verbose, Event, Level, Topic};
 
 /// A run, by the names it is told by. One call for each reply, and nothing for each document.
-pub(crate) struct Trace {
+pub(crate) struct RunEvents {
     request: u64,
     operation: &'static str,
     database: String,
@@ -23,14 +21,14 @@ pub(crate) struct Trace {
     asks: Option<&'static str>,
 }
 
-impl Trace {
-    pub(crate) fn new(request: u64, database: &str, ask: &Ask) -> Self {
-        let (operation, collection) = match ask {
-            Ask::Once(Query::Find { collection, .. }) => ("find", Some(collection.as_str())),
-            Ask::Once(Query::Aggregate { collection, .. }) => ("aggregate", collection.as_deref()),
-            Ask::Resuming(resume) => ("find", Some(resume.collection())),
-        };
-        Trace {
+impl RunEvents {
+    pub(crate) fn new(
+        request: u64,
+        operation: &'static str,
+        database: &str,
+        collection: Option<&str>,
+    ) -> Self {
+        RunEvents {
             request,
             operation,
             database: database.to_owned(),

@@ -10,9 +10,9 @@ use super::failure::text;
 
 /// The latest failure of each server's monitor, until it hears from its server again.
 #[derive(Clone, Default)]
-pub(crate) struct Trouble(Arc<Mutex<BTreeMap<String, String>>>);
+pub(crate) struct HeartbeatFailures(Arc<Mutex<BTreeMap<String, String>>>);
 
-impl Trouble {
+impl HeartbeatFailures {
     /// Keeps this up to date.
     pub(crate) fn note(&self, event: &SdamEvent) {
         match event {

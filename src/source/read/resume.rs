@@ -12,11 +12,11 @@ use mongodb::bson::{doc, Bson, Document, RawDocumentBuf};
 use mongodb::options::{FindOptions, Hint};
 use mongodb::Database;
 
-use super::failure::from_driver;
 use super::query::{ask, Query};
 use crate::error::{Error, ErrorKind, RawValue, Result};
 use crate::raw::{document_len, find_id, key_len, ElementType};
 use crate::reader::Reply;
+use crate::source::connection::failure::from_driver;
 
 /// How often a read goes on in a row without a new row.
 const ATTEMPTS: u32 = 6;

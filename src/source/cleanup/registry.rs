@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::runtime;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::fork::PerProcess;
+use crate::source::runtime::io_threads;
 
 static REGISTRY: PerProcess<Registry> = PerProcess::new();
 
@@ -104,9 +104,9 @@ pub fn runs() -> usize {
 ///
 /// To be called from a plain thread, not from the runtime.
 pub fn shutdown(within: Duration) {
-    if let Some(handle) = runtime::started() {
+    if let Some(handle) = io_threads::started() {
         // `Handle::block_on` runs no loop.
-        let _busy = runtime::busy();
+        let _busy = io_threads::busy();
         handle.block_on(stop(None, within));
     }
 }

@@ -10,10 +10,10 @@ use mongodb::options::{
 use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
 use mongodb::Database;
 
-use super::failure::from_driver;
-use super::filter;
-use super::session::Session;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::connection::caller_bson;
+use crate::source::connection::failure::from_driver;
+use crate::source::connection::session::Session;
 
 /// What to ask.
 pub(crate) enum Query {
@@ -41,7 +41,7 @@ impl Query {
 
 /// The stages of `{"pipeline": [...]}`.
 pub(crate) fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
-    let mut document = filter::document(pipeline, "pipeline")?;
+    let mut document = caller_bson::document(pipeline, "pipeline")?;
     let invalid = |text: &str| Error::new(ErrorKind::InvalidQuery(text.into()));
     let Some(Bson::Array(stages)) = document.remove("pipeline") else {
         return Err(invalid("pipeline: not a list of stages"));

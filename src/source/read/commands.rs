@@ -6,15 +6,16 @@ use mongodb::bson::{doc, Bson, Document, RawDocumentBuf};
 use mongodb::options::SelectionCriteria;
 use mongodb::{Collection, Database};
 
-use super::client::{Client, Read};
-use super::failure::{from_driver, is_final, is_retryable_read};
-use super::options::{self, Selection};
 use super::query::readable;
-use super::session::Session;
-use super::task::Task;
-use super::write::{bytes, note_retry, Outcome};
-use super::{filter, names};
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::connection::caller_bson;
+use crate::source::connection::client::{Client, Read};
+use crate::source::connection::failure::{from_driver, is_final, is_retryable_read};
+use crate::source::connection::names;
+use crate::source::connection::options::{self, Selection};
+use crate::source::connection::session::Session;
+use crate::source::runtime::task::Task;
+use crate::source::write::commands::{bytes, note_retry, Outcome};
 
 /// Awaits a driver's action, in the session if there is one.
 macro_rules! in_session {
@@ -45,7 +46,7 @@ impl Client {
     ) -> Result<Task<Vec<u8>>> {
         names::check(database, None)?;
         let selection = Selection::parse(read.selection)?;
-        let mut document = filter::document(command, "command")?;
+        let mut document = caller_bson::document(command, "command")?;
         if document.is_empty() {
             return Err(Error::new(ErrorKind::InvalidQuery(
                 "command: an empty document".into(),
@@ -95,7 +96,7 @@ impl Client {
     ) -> Result<Task<u64>> {
         let selection = Selection::parse(read.selection)?;
         let options = options::count(read.options, &selection)?;
-        let filter = filter::document(filter, "filter")?;
+        let filter = caller_bson::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
         Ok(self.task(read.timeout, async move {
@@ -142,7 +143,7 @@ impl Client {
     ) -> Result<Task<Vec<u8>>> {
         let selection = Selection::parse(read.selection)?;
         let options = options::distinct(read.options, &selection)?;
-        let filter = filter::document(filter, "filter")?;
+        let filter = caller_bson::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
         let key = key.to_owned();
@@ -166,7 +167,7 @@ impl Client {
         session: Option<&Session>,
         timeout: Option<Duration>,
     ) -> Result<Task<Vec<String>>> {
-        let filter = filter::document(filter, "filter")?;
+        let filter = caller_bson::document(filter, "filter")?;
         self.check(session)?;
         let (this, session) = (self.clone(), session.cloned());
         Ok(self.task(timeout, async move {
@@ -187,7 +188,7 @@ impl Client {
         timeout: Option<Duration>,
     ) -> Result<Task<Vec<String>>> {
         names::check(database, None)?;
-        let filter = filter::document(filter, "filter")?;
+        let filter = caller_bson::document(filter, "filter")?;
         self.check(session)?;
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();

@@ -10,8 +10,9 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout, Instant};
 
 use super::{OpenCursor, Pump};
-use crate::source::batch::Parts;
-use crate::source::direct::Leftover;
+use crate::source::cleanup::kill::PendingKill;
+use crate::source::connection::session::Session;
+use crate::source::read::batch::Parts;
 
 /// How long an exchange that was ended by a kill may take to say so.
 const LATE: Duration = Duration::from_secs(1);
@@ -23,13 +24,13 @@ const IN_TRANSACTION: Duration = Duration::from_secs(2);
 impl Pump {
     /// Waits for the server until the deadline, or until the run is stopped. Then the reader is told at once, the
     /// query is killed, and what the wait gave in the end comes as `Err`.
-    pub(super) async fn attend<F: Future>(
+    pub(super) async fn wait_for_server<F: Future>(
         &mut self,
         wait: F,
     ) -> Result<F::Output, Option<F::Output>> {
         let mut wait = pin!(wait);
         let begun = Instant::now();
-        let limit = self.patience.left();
+        let limit = self.wait_budget.left();
         let over = async {
             match limit {
                 Some(limit) => sleep(limit).await,
@@ -40,12 +41,12 @@ impl Pump {
             biased;
             done = &mut wait => {
                 let took = begun.elapsed();
-                self.patience.waited += took;
+                self.wait_budget.waited += took;
                 self.trace.answered(took, || last(&self.answering));
                 return Ok(done);
             }
             () = stopped(&mut self.stop) => (self.client.interrupted(), self.in_transaction),
-            () = over => (self.client.no_answer(self.patience.limit.unwrap_or_default()), false),
+            () = over => (self.client.no_answer(self.wait_budget.limit.unwrap_or_default()), false),
         };
         let left = self.leave();
         self.output.finish(Err(error));
@@ -59,7 +60,7 @@ impl Pump {
             // off, and must not be waited for.
             let mut kill = pin!(async {
                 match left {
-                    Some(left) => left.kill(&self.client).await,
+                    Some(left) => self.client.kill(left).await,
                     None => false,
                 }
             });
@@ -89,7 +90,7 @@ impl Pump {
     }
 
     /// What is open on the server now, or may be; it is somebody else's to kill from here on.
-    pub(super) fn leave(&mut self) -> Option<Leftover> {
+    pub(super) fn leave(&mut self) -> Option<PendingKill> {
         self.set_apart();
         let address = self.address()?;
         match (self.cursor.take(), self.own_session.take()) {
@@ -100,8 +101,8 @@ impl Pump {
                     collection,
                 }),
                 _,
-            ) => Some(Leftover::cursor(address, database, collection, id)),
-            (None, Some(session)) => Leftover::session(address, session),
+            ) => Some(PendingKill::cursor(address, database, collection, id)),
+            (None, Some(session)) => session_kill(address, &session),
             (None, None) => {
                 if let Some(session) = self.their_session.take() {
                     session.left_open(address);
@@ -122,8 +123,8 @@ impl Pump {
             let address = asked.remove(0);
             match (&self.own_session, &self.their_session) {
                 (Some(session), _) => {
-                    let given_up = Leftover::session(address, session.clone());
-                    self.leftovers.extend(given_up);
+                    let given_up = session_kill(address, session);
+                    self.pending_kills.extend(given_up);
                 }
                 (None, Some(session)) => session.left_open(address),
                 (None, None) => {}
@@ -134,6 +135,12 @@ impl Pump {
     pub(super) fn address(&self) -> Option<ServerAddress> {
         last(&self.answering)
     }
+}
+
+/// The kill of everything that is open in a session; `None` for one that is of no use in this process.
+fn session_kill(address: ServerAddress, session: &Session) -> Option<PendingKill> {
+    let id = session.id().ok()?.clone();
+    Some(PendingKill::session(address, id, session.clone()))
 }
 
 /// The server that answered last, if any did.
@@ -148,14 +155,14 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 }
 
 /// How long the run may still wait for the server.
-pub(super) struct Patience {
+pub(super) struct WaitBudget {
     pub(super) limit: Option<Duration>,
     pub(super) eager: bool,
     /// What is to be counted: of all waits, or of those since the reader's last reply.
     pub(super) waited: Duration,
 }
 
-impl Patience {
+impl WaitBudget {
     fn left(&self) -> Option<Duration> {
         self.limit.map(|limit| limit.saturating_sub(self.waited))
     }

@@ -7,19 +7,18 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use mongodb::bson::Document;
-use mongodb::error::Result as DriverResult;
-use mongodb::options::{ServerAddress, SessionOptions};
+use mongodb::options::ServerAddress;
 use mongodb::ClientSession;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
 
 use super::client::Client;
-use super::direct::Leftover;
 use super::failure::from_driver;
 use super::options;
-use super::task::Task;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::fork::ForkGuard;
+use crate::source::cleanup::kill::PendingKill;
+use crate::source::runtime::task::Task;
 
 /// A logical session: causal consistency, snapshots, transactions.
 ///
@@ -44,12 +43,6 @@ const ABORTING: Duration = Duration::from_secs(5);
 
 /// How long the end of a session waits until what was left open in it is killed; it is killed after that, too.
 const KILLING: Duration = Duration::from_secs(1);
-
-/// A session of the driver's pool as its implicit ones are: not causally consistent. The server is asked for nothing.
-pub(crate) async fn implicit(driver: &mongodb::Client) -> DriverResult<ClientSession> {
-    let options = SessionOptions::builder().causal_consistency(false).build();
-    driver.start_session().with_options(options).await
-}
 
 impl Inner {
     fn open_on(&self) -> StdMutexGuard<'_, Vec<ServerAddress>> {
@@ -191,8 +184,8 @@ impl Session {
         let Ok(inner) = self.inner() else { return };
         let kills = addresses
             .into_iter()
-            .filter_map(|address| Leftover::session(address, self.clone()))
-            .map(|leftover| leftover.kill(&inner.client));
+            .map(|address| PendingKill::session(address, inner.id.clone(), self.clone()))
+            .map(|pending| inner.client.kill(pending));
         join_all(kills).await;
     }
 

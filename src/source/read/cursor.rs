@@ -8,10 +8,11 @@ use tokio::sync::mpsc::{unbounded_channel, UnboundedReceiver};
 use tokio::sync::watch;
 
 use super::pump::{self, Message, Output, Request};
-use super::{registry, runtime};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::fork::ForkGuard;
 use crate::reader::{Arrival, Source};
+use crate::source::cleanup::registry;
+use crate::source::runtime::io_threads;
 
 /// The replies of one query, fetched ahead up to a budget of bytes. Dropping it ends the query and kills its cursor.
 pub struct CursorSource {
@@ -35,7 +36,7 @@ impl Drop for Link {
 impl CursorSource {
     /// `resumed` counts how often the run went on with another cursor.
     pub(crate) fn start(request: Request, resumed: Arc<AtomicU64>) -> Result<Self> {
-        let runtime = runtime::handle()?;
+        let runtime = io_threads::handle()?;
         let (sender, messages) = unbounded_channel();
         let (stop, stopped) = watch::channel(false);
         let ticket = registry::enter(request.client.id(), stop.clone())?;
@@ -61,7 +62,7 @@ impl Source for CursorSource {
         };
         let received = native
             .get_mut()
-            .map(|link| runtime::wait(link.messages.recv(), wait));
+            .map(|link| io_threads::wait(link.messages.recv(), wait));
         let error = match received {
             // The permit goes here: these bytes are the reader's now.
             Some(Some(Some(Message::Reply { reply, last, .. }))) => {

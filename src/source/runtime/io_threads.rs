@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::lending::{parked, Busy, Lending};
+use super::loop_handoff::{parked, Busy, Lending};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::fork::PerProcess;
 

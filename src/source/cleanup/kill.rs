@@ -7,9 +7,7 @@ use mongodb::bson::{doc, Document};
 use mongodb::options::{SelectionCriteria, ServerAddress};
 use tokio::time::{sleep, timeout};
 
-use super::client::Client;
-use super::events::{verbose, Event, Level, Topic};
-use super::session::Session;
+use crate::source::monitoring::events::{verbose, Event, Level, Topic};
 
 /// How long a server has to confirm a kill, attempt by attempt, and how long to wait before each: what goes wrong with one
 /// connection, or one look at the topology, need not go wrong with the next; a server that refuses at once, as while it
@@ -27,44 +25,47 @@ const ATTEMPTS: [(Duration, Duration); 5] = [
 const QUARANTINE: Duration = Duration::from_secs(60);
 
 /// What is open on a server, or may be, and has to be killed there.
-pub(crate) struct Leftover {
+pub(crate) struct PendingKill {
     address: ServerAddress,
     database: String,
     command: Document,
-    /// Held back from the driver's pool until its kill is over.
-    session: Option<Session>,
+    /// The killed session, kept from the driver's pool until its kill is over.
+    held: Option<Box<dyn Send + Sync>>,
 }
 
-impl Leftover {
+impl PendingKill {
     pub(crate) fn cursor(
         address: ServerAddress,
         database: String,
         collection: String,
         id: i64,
     ) -> Self {
-        Leftover {
+        PendingKill {
             address,
             database,
             command: doc! {"killCursors": collection, "cursors": [id]},
-            session: None,
+            held: None,
         }
     }
 
-    /// Everything that is open in a session; `None` for one that is of no use in this process.
-    pub(crate) fn session(address: ServerAddress, session: Session) -> Option<Self> {
-        let command = doc! {"killSessions": [session.id().ok()?.clone()]};
-        Some(Leftover {
+    /// Everything that is open in the session with this id. `held` keeps it from the driver's pool.
+    pub(crate) fn session(
+        address: ServerAddress,
+        id: Document,
+        held: impl Send + Sync + 'static,
+    ) -> Self {
+        PendingKill {
             address,
             database: "admin".into(),
-            command,
-            session: Some(session),
-        })
+            command: doc! {"killSessions": [id]},
+            held: Some(Box::new(held)),
+        }
     }
 
     /// Kills it and waits for that to be confirmed; whether it was.
-    pub(crate) async fn kill(self, client: &Client) -> bool {
-        let confirmed = kill(client, &self.address, &self.database, self.command).await;
-        if let (false, Some(session)) = (confirmed, self.session) {
+    pub(crate) async fn kill(self, driver: &mongodb::Client) -> bool {
+        let confirmed = kill(driver, &self.address, &self.database, self.command).await;
+        if let (false, Some(session)) = (confirmed, self.held) {
             // The command may still arrive, and must not meet another operation that was given this session.
             tokio::spawn(async move {
                 sleep(QUARANTINE).await;
@@ -76,10 +77,15 @@ impl Leftover {
 }
 
 /// Sends a command that kills, in a few attempts; whether it was confirmed.
-async fn kill(client: &Client, address: &ServerAddress, database: &str, command: Document) -> bool {
+async fn kill(
+    driver: &mongodb::Client,
+    address: &ServerAddress,
+    database: &str,
+    command: Document,
+) -> bool {
     for (pause, within) in ATTEMPTS {
         sleep(pause).await;
-        if run(client, address, database, command.clone(), within).await {
+        if run_on_server(driver, address, database, command.clone(), within).await {
             if verbose(Topic::Cursor) {
                 killed(Level::Debug, "killed", address, database, &command);
             }
@@ -119,16 +125,13 @@ fn killed(
 }
 
 /// Sends a command; whether it was carried out in time.
-pub(crate) async fn run(
-    client: &Client,
+pub(crate) async fn run_on_server(
+    driver: &mongodb::Client,
     address: &ServerAddress,
     database: &str,
     command: Document,
     within: Duration,
 ) -> bool {
-    let Ok(driver) = client.driver().await else {
-        return false;
-    };
     let address = address.clone();
     let there = SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
     let database = driver.database(database);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use mongodb::ClientSession;
 
 use super::failure::from_driver;
-use super::session::implicit;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::cleanup::implicit_session::implicit;
 
 /// How long a session rests after a write in it was given up: the server may still be at it, and would make the next
 /// write of the session wait for its end.
@@ -22,7 +22,7 @@ const BELOW_OURS: i64 = 1 << 32;
 /// The sessions of one client in one process. They are kept, not given back to the driver, which would number its
 /// own transactions from where it left off, below what the server has seen of ours.
 #[derive(Clone, Default)]
-pub(crate) struct Writers(Arc<Shared>);
+pub(crate) struct WriteSessions(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -36,7 +36,7 @@ struct Idle {
     from: Instant,
 }
 
-impl Writers {
+impl WriteSessions {
     /// A session that nobody else writes in.
     pub(crate) async fn take(&self, driver: &mongodb::Client) -> Result<Writer> {
         let (session, number) = match self.rested() {
@@ -88,7 +88,7 @@ impl Writers {
 
 /// A session while one write uses it. Dropped before the write is finished, it rests.
 pub(crate) struct Writer {
-    home: Writers,
+    home: WriteSessions,
     session: Option<ClientSession>,
     number: i64,
 }

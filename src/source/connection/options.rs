@@ -11,7 +11,7 @@ use mongodb::options::{
     ReadConcern, SelectionCriteria, SessionOptions, TransactionOptions,
 };
 
-use super::filter;
+use super::caller_bson;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Which server answers, and what it may answer with.
@@ -25,7 +25,7 @@ pub(crate) struct Selection {
 
 impl Selection {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
-        let document = filter::document(bytes, "selection")?;
+        let document = caller_bson::document(bytes, "selection")?;
         check_names(&document, "selection", &["readPreference", "readConcern"])?;
         let mut selection = Selection::default();
         if let Some(preference) = nested(&document, "selection", "readPreference")? {
@@ -54,7 +54,7 @@ macro_rules! options {
     ($(#[$doc:meta])* $name:ident, $struct:ty, $what:literal, [$($option:literal),* $(,)?]) => {
         $(#[$doc])*
         pub(crate) fn $name(bytes: &[u8], selection: &Selection) -> Result<$struct> {
-            let mut document = filter::document(bytes, concat!("options of ", $what))?;
+            let mut document = caller_bson::document(bytes, concat!("options of ", $what))?;
             check_names(&document, $what, &["maxTimeMS", $($option),*])?;
             let max_time = take_millis(&mut document, $what, "maxTimeMS")?;
             check_collation(&mut document, $what)?;
@@ -97,7 +97,7 @@ options!(
 /// Options of a session.
 pub(crate) fn session(bytes: &[u8]) -> Result<SessionOptions> {
     let what = "start_session";
-    let document = filter::document(bytes, "options of start_session")?;
+    let document = caller_bson::document(bytes, "options of start_session")?;
     check_names(&document, what, &["causalConsistency", "snapshot"])?;
     read(document, what)
 }
@@ -105,7 +105,7 @@ pub(crate) fn session(bytes: &[u8]) -> Result<SessionOptions> {
 /// Options of a transaction.
 pub(crate) fn transaction(bytes: &[u8]) -> Result<TransactionOptions> {
     let what = "start_transaction";
-    let mut document = filter::document(bytes, "options of start_transaction")?;
+    let mut document = caller_bson::document(bytes, "options of start_transaction")?;
     check_names(
         &document,
         what,

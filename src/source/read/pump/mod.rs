@@ -10,8 +10,8 @@
 //!   session of its own, whose id is known from the start, and `killSessions` ends whatever runs or is open in it.
 //! - Sessions die after 30 idle minutes and take their cursors along: while the reader is slow, the session is refreshed.
 
-mod attend;
 mod replies;
+mod wait;
 
 use std::mem::take;
 use std::panic::AssertUnwindSafe;
@@ -25,27 +25,39 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{watch, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, Instant};
 
-use self::attend::Patience;
 pub use self::replies::{prefetch_bytes, set_prefetch_bytes, set_refresh_interval};
-use super::batch::take_apart;
-use super::client::{Client, ANSWERING};
-use super::direct::Leftover;
-use super::failure::from_driver;
-use super::lending::Busy;
-use super::query::{open, Opened, Query};
-use super::resume::Resume;
-use super::session::{implicit, Session};
-use super::sizes::SizedFind;
-use super::task::panicked;
-use super::trace::Trace;
+use self::wait::WaitBudget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::Reply;
+use crate::source::cleanup::implicit_session::implicit;
+use crate::source::cleanup::kill::PendingKill;
+use crate::source::connection::client::{Client, ANSWERING};
+use crate::source::connection::failure::from_driver;
+use crate::source::connection::session::Session;
+use crate::source::read::batch::take_apart;
+use crate::source::read::batch_size::SizedFind;
+use crate::source::read::query::{open, Opened, Query};
+use crate::source::read::resume::Resume;
+use crate::source::read::run_events::RunEvents;
+use crate::source::runtime::loop_handoff::Busy;
+use crate::source::runtime::task::panicked;
 
 /// What a run asks for.
 pub(crate) enum Ask {
     Once(Query),
     /// A find that goes on when its cursor is lost.
     Resuming(Box<Resume>),
+}
+
+impl Ask {
+    /// The operation and the collection that events name.
+    fn operation(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Ask::Once(Query::Find { collection, .. }) => ("find", Some(collection)),
+            Ask::Once(Query::Aggregate { collection, .. }) => ("aggregate", collection.as_deref()),
+            Ask::Resuming(resume) => ("find", Some(resume.collection())),
+        }
+    }
 }
 
 /// A query to pump.
@@ -98,12 +110,13 @@ impl Output {
 
 /// Runs a query to its end, its first error, or until `stop`.
 pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<bool>) {
-    let trace = Trace::new(request.request, &request.database, &request.ask);
+    let (operation, collection) = request.ask.operation();
+    let trace = RunEvents::new(request.request, operation, &request.database, collection);
     let mut pump = Pump {
         client: request.client,
         output,
         stop,
-        patience: Patience {
+        wait_budget: WaitBudget {
             limit: request.timeout,
             eager: request.eager,
             waited: Duration::ZERO,
@@ -116,7 +129,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         in_transaction: false,
         cursor: None,
         trace,
-        leftovers: Vec::new(),
+        pending_kills: Vec::new(),
         spent: Vec::new(),
         resume: None,
         busy: None,
@@ -129,10 +142,10 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
     let left = pump.leave();
     pump.output.finish(outcome);
     if let Some(left) = left {
-        left.kill(&pump.client).await;
+        pump.client.kill(left).await;
     }
-    let leftovers = take(&mut pump.leftovers).into_iter();
-    join_all(leftovers.map(|leftover| leftover.kill(&pump.client))).await;
+    let kills = take(&mut pump.pending_kills).into_iter();
+    join_all(kills.map(|pending| pump.client.kill(pending))).await;
     if !pump.spent.is_empty() {
         pump.client.finish(take(&mut pump.spent)).await;
     }
@@ -142,7 +155,7 @@ struct Pump {
     client: Client,
     output: Output,
     stop: watch::Receiver<bool>,
-    patience: Patience,
+    wait_budget: WaitBudget,
     budget: usize,
     room: Arc<Semaphore>,
     /// The servers that were asked to open the cursor; the last one did.
@@ -156,9 +169,9 @@ struct Pump {
     in_transaction: bool,
     /// The open cursor, once its first reply was read.
     cursor: Option<OpenCursor>,
-    trace: Trace,
+    trace: RunEvents,
     /// What earlier attempts may have left open.
-    leftovers: Vec<Leftover>,
+    pending_kills: Vec<PendingKill>,
     /// Cursors that were left before their end.
     spent: Vec<SessionRawBatchCursor>,
     resume: Option<Box<Resume>>,
@@ -175,7 +188,7 @@ struct OpenCursor {
 impl Pump {
     async fn drive(&mut self, database: &str, ask: Ask, session: Option<Session>) -> Result<()> {
         let client = self.client.clone();
-        let driver = match self.attend(client.driver()).await {
+        let driver = match self.wait_for_server(client.driver()).await {
             Ok(driver) => driver?,
             Err(_) => return Err(Error::new(ErrorKind::Cancelled)),
         };
@@ -186,9 +199,9 @@ impl Pump {
                 while let Some(wait) = self.go_on(driver, database, &session).await? {
                     // Found and killed when the run is over: its server may be out of reach for long.
                     let left = self.leave();
-                    self.leftovers.extend(left);
+                    self.pending_kills.extend(left);
                     self.answering = Arc::default();
-                    if self.attend(sleep(wait)).await.is_err() {
+                    if self.wait_for_server(sleep(wait)).await.is_err() {
                         return Err(Error::new(ErrorKind::Cancelled));
                     }
                 }
@@ -208,7 +221,9 @@ impl Pump {
         let Some(mut resume) = self.resume.take() else {
             return Ok(None);
         };
-        let inspected = self.attend(resume.inspect(driver.database(database))).await;
+        let inspected = self
+            .wait_for_server(resume.inspect(driver.database(database)))
+            .await;
         let mut outcome = inspected.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled)));
         let mut query = match &outcome {
             Ok(()) => resume.query()?,
@@ -236,7 +251,7 @@ impl Pump {
         session: Option<Session>,
     ) -> Result<()> {
         let client = self.client.clone();
-        let mut sized = SizedFind::of(database, &query, self.patience.eager);
+        let mut sized = SizedFind::of(database, &query, self.wait_budget.eager);
         if let Some(sized) = &mut sized {
             self.size(&driver.database(database), sized, &mut query)
                 .await?;
@@ -257,7 +272,7 @@ impl Pump {
         let opening = open(driver, database, query, &session);
         let begun = Instant::now();
         let opened = self
-            .attend(ANSWERING.scope(self.answering.clone(), opening))
+            .wait_for_server(ANSWERING.scope(self.answering.clone(), opening))
             .await;
         let Opened { mut cursor, first } = match opened {
             Ok(answer) => {

@@ -16,7 +16,7 @@ use mongodb::error::ErrorKind;
 use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::time::timeout;
 
-use super::session::implicit;
+use super::implicit_session::implicit;
 
 /// How long that answer may take.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -29,9 +29,9 @@ const AGAIN: usize = 8;
 
 /// Cursors of servers that did not answer: kept until they do, or the client is closed.
 #[derive(Default)]
-pub(crate) struct Kept(Mutex<Vec<SessionRawBatchCursor>>);
+pub(crate) struct KilledCursors(Mutex<Vec<SessionRawBatchCursor>>);
 
-impl Kept {
+impl KilledCursors {
     fn lock(&self) -> MutexGuard<'_, Vec<SessionRawBatchCursor>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -9,17 +9,17 @@ use mongodb::bson::doc;
 use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
 use tokio::time::{sleep, Instant};
 
-use super::attend::stopped;
+use super::wait::stopped;
 use super::{Message, Pump};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::Reply;
-use crate::source::batch::take_apart;
-use crate::source::direct;
-use crate::source::failure::{from_driver, is_final};
-use crate::source::query::{ask, next, Query};
-use crate::source::runtime;
-use crate::source::session::Session;
-use crate::source::sizes::{self, SizedFind};
+use crate::source::cleanup::kill;
+use crate::source::connection::failure::{from_driver, is_final};
+use crate::source::connection::session::Session;
+use crate::source::read::batch::take_apart;
+use crate::source::read::batch_size::{self, SizedFind};
+use crate::source::read::query::{ask, next, Query};
+use crate::source::runtime::io_threads;
 
 /// How often a session is refreshed while its reader is slow, in milliseconds; servers let sessions die after 30 minutes.
 static REFRESH: AtomicU64 = AtomicU64::new(300_000);
@@ -65,12 +65,12 @@ impl Pump {
                 let ask = ask(database, sized.question(), query.selection_criteria());
                 let begun = Instant::now();
                 self.trace.asks(Some("dataSize"));
-                let answered = self.attend(ask.into_future()).await;
+                let answered = self.wait_for_server(ask.into_future()).await;
                 self.trace.asks(None);
                 match answered.map_err(|_| Error::new(ErrorKind::Cancelled))? {
                     Ok(reply) => {
                         sizes.took(begun.elapsed());
-                        sizes.note(&sized.kind, sizes::answer(&reply));
+                        sizes.note(&sized.kind, batch_size::answer(&reply));
                     }
                     // The query would wait as long, and say the same.
                     Err(error) if is_final(&error) => return Err(from_driver(error)),
@@ -106,7 +106,7 @@ impl Pump {
                 resume.opened();
             }
             if let (Some(sized), Some(reply), true) = (sized.take(), &parts.reply, parts.id != 0) {
-                self.client.sizes()?.seen(&sized, reply.bytes().len());
+                sized.record_first_reply(self.client.sizes()?, reply.bytes().len());
             }
             let reply = match &mut self.resume {
                 Some(resume) => parts.reply.and_then(|reply| resume.take(reply)),
@@ -118,7 +118,7 @@ impl Pump {
             if self.cursor.is_none() {
                 return Ok(());
             }
-            batch = match self.attend(next(cursor, session)).await {
+            batch = match self.wait_for_server(next(cursor, session)).await {
                 Ok(batch) => batch?,
                 Err(_) => return Err(Error::new(ErrorKind::Cancelled)),
             };
@@ -141,10 +141,10 @@ impl Pump {
             self.refresh(session).await;
         };
         let permit = permit.map_err(|_| Error::new(ErrorKind::Cancelled))?;
-        self.patience.answered();
+        self.wait_budget.answered();
         let last = self.cursor.is_none() && self.resume.is_none();
         if !last && self.busy.is_none() {
-            self.busy = runtime::busy();
+            self.busy = io_threads::busy();
         }
         let message = Message::Reply {
             reply,
@@ -162,7 +162,9 @@ impl Pump {
         let open = self.cursor.is_some();
         if let (true, Ok(id), Some(address)) = (open, session.id(), self.address()) {
             let command = doc! {"refreshSessions": [id]};
-            direct::run(&self.client, &address, "admin", command, REFRESHED).await;
+            if let Ok(driver) = self.client.driver().await {
+                kill::run_on_server(driver, &address, "admin", command, REFRESHED).await;
+            }
         }
     }
 }

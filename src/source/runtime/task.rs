@@ -13,8 +13,8 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use super::lending::Busy;
-use super::runtime;
+use super::io_threads;
+use super::loop_handoff::Busy;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Tells a blocking closure that its outcome is no longer wanted.
@@ -66,7 +66,7 @@ impl<T: Send + 'static> Task<T> {
     /// Runs `work` on the runtime. A panic in it becomes an [`ErrorKind::Internal`].
     pub fn spawn(work: impl Future<Output = Result<T>> + Send + 'static) -> Self {
         let mut task = Task::new();
-        match runtime::handle() {
+        match io_threads::handle() {
             Ok(handle) => {
                 let shared = task.shared.clone();
                 let spawned = handle.spawn(async move {
@@ -84,7 +84,7 @@ impl<T: Send + 'static> Task<T> {
     /// cannot be stopped from outside.
     pub fn spawn_blocking(work: impl FnOnce(&StopFlag) -> Result<T> + Send + 'static) -> Self {
         let mut task = Task::new();
-        match runtime::handle() {
+        match io_threads::handle() {
             Ok(handle) => {
                 let (shared, stop) = (task.shared.clone(), task.stop.clone());
                 let spawned = handle.spawn_blocking(move || {
@@ -140,7 +140,7 @@ impl<T> Task<T> {
                 "the operation was started before a fork, and only the parent process can finish it".into(),
             ))));
         }
-        runtime::wait(self.shared.outcome(), wait)
+        io_threads::wait(self.shared.outcome(), wait)
     }
 
     /// Whether the work is over, its outcome taken or not.
@@ -156,7 +156,7 @@ impl<T> Task<T> {
             if matches!(state.phase, Phase::Running) {
                 state.callbacks.push(Box::new(callback));
                 if state.busy.is_none() {
-                    state.busy = runtime::busy();
+                    state.busy = io_threads::busy();
                 }
                 return;
             }

@@ -11,13 +11,14 @@ use mongodb::bson::{cstr, Document, RawBsonRef, RawDocument, RawDocumentBuf};
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
 use mongodb::{ClientSession, Database};
 
-use super::client::Client;
-use super::events::{Event, Level, Topic};
-use super::failure::from_driver;
-use super::session::Session;
-use super::task::Task;
-use super::{filter, names};
 use crate::error::Result;
+use crate::source::connection::caller_bson;
+use crate::source::connection::client::Client;
+use crate::source::connection::failure::from_driver;
+use crate::source::connection::names;
+use crate::source::connection::session::Session;
+use crate::source::monitoring::events::{Event, Level, Topic};
+use crate::source::runtime::task::Task;
 
 /// The label of what may be tried again, from the server.
 const RETRYABLE: &str = "RetryableWriteError";
@@ -46,7 +47,7 @@ impl Client {
         timeout: Option<Duration>,
     ) -> Result<Task<Vec<u8>>> {
         names::check(database, None)?;
-        let command = filter::command(command)?;
+        let command = caller_bson::command(command)?;
         self.check(session)?;
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();
@@ -140,7 +141,7 @@ async fn attempt(
 }
 
 /// Notes that a command is sent a second time.
-pub(super) fn note_retry(database: &Database, command: &RawDocument) {
+pub(crate) fn note_retry(database: &Database, command: &RawDocument) {
     let name = command.iter().next().and_then(|element| element.ok());
     Event::new(Topic::Command, Level::Info, "retried")
         .with_some("operation", name.map(|(name, _)| name.as_str().to_owned()))
@@ -149,11 +150,11 @@ pub(super) fn note_retry(database: &Database, command: &RawDocument) {
 }
 
 /// A server's reply, or what the driver made of it.
-pub(super) type Outcome = Result<Vec<u8>, DriverError>;
+pub(crate) type Outcome = Result<Vec<u8>, DriverError>;
 
 /// The reply's bytes. The driver's `Document` cannot hold text that is not UTF-8, which must not make a write that was
 /// done look as if it had failed, and lose a document that was deleted: then the bytes come with the driver's error.
-pub(super) fn bytes(outcome: Result<Document, DriverError>) -> Outcome {
+pub(crate) fn bytes(outcome: Result<Document, DriverError>) -> Outcome {
     match outcome {
         Ok(reply) => Ok(reply.to_vec()?),
         Err(error) => match error.server_response() {

@@ -12,23 +12,22 @@ use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::sync::{watch, OnceCell};
 use tokio::time::{sleep, timeout, Instant};
 
-use super::cursor::CursorSource;
-use super::events::{Event, Level, Topic};
+use super::document_sizes::Sizes;
 use super::failure::{from_driver, no_answer, text};
-use super::options::{self, Selection};
-use super::pump::{prefetch_bytes, Ask, Request};
-use super::query::{stages, Query};
-use super::resume::Resume;
+use super::heartbeat_failures::HeartbeatFailures;
+use super::options;
 use super::session::Session;
-use super::sizes::Sizes;
-use super::spent::Kept;
-use super::task::Task;
-use super::trouble::Trouble;
 use super::uri::{self, Address};
-use super::writers::Writers;
-use super::{filter, names, registry, runtime, servers};
+use super::write_sessions::WriteSessions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::fork::PerProcess;
+use crate::source::cleanup::kill::PendingKill;
+use crate::source::cleanup::killed_cursors::KilledCursors;
+use crate::source::cleanup::registry;
+use crate::source::monitoring::driver_events;
+use crate::source::monitoring::events::{Event, Level, Topic};
+use crate::source::runtime::io_threads;
+use crate::source::runtime::task::Task;
 
 /// How long to look for a usable server when the connection string does not say; the driver's own 30 s is longer than
 /// anybody waits for a misspelt port.
@@ -86,18 +85,18 @@ struct Inner {
 /// What a client has in one process.
 struct Connected {
     driver: OnceCell<mongodb::Client>,
-    trouble: Trouble,
-    writers: Writers,
+    trouble: HeartbeatFailures,
+    writers: WriteSessions,
     sizes: Sizes,
     closing: watch::Sender<bool>,
-    kept: Arc<Kept>,
+    kept: Arc<KilledCursors>,
 }
 
 impl Drop for Connected {
     /// Of a client that nobody closed: the driver would kill what was kept, and not end before that is answered.
     fn drop(&mut self) {
         if let (Some(driver), false) = (self.driver.take(), self.kept.is_empty()) {
-            if let Ok(handle) = runtime::handle() {
+            if let Ok(handle) = io_threads::handle() {
                 handle.spawn(shut_down(driver, Arc::clone(&self.kept)));
             }
         }
@@ -106,7 +105,7 @@ impl Drop for Connected {
 
 /// Ends sessions, then connections. The driver waits for the answer to the former, which never comes when it gets lost: so it
 /// begins again, with another connection.
-async fn shut_down(driver: mongodb::Client, kept: Arc<Kept>) {
+async fn shut_down(driver: mongodb::Client, kept: Arc<KilledCursors>) {
     for within in SHUTDOWNS {
         let shutdown = driver.clone().shutdown().immediate(true);
         if timeout(within, shutdown).await.is_ok() {
@@ -138,87 +137,6 @@ impl Client {
     /// Hosts and replica set, without credentials.
     pub fn summary(&self) -> &str {
         &self.0.address.summary
-    }
-
-    /// Starts a find. Its errors, those of the server too, come with the source's first poll.
-    ///
-    /// `eager` says what the deadline bounds: all the time the run waits for the server, or else each single wait.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for what cannot be sent.
-    pub fn find(
-        &self,
-        database: &str,
-        collection: &str,
-        filter: &[u8],
-        read: &Read<'_>,
-        eager: bool,
-    ) -> Result<CursorSource> {
-        names::check(database, Some(collection))?;
-        let selection = Selection::parse(read.selection)?;
-        let filter = filter::document(filter, "filter")?;
-        let options = options::find(read.options, &selection)?;
-        let resumed = Arc::default();
-        let ask = if read.resume {
-            let resume = Resume::new(collection, filter, options, Arc::clone(&resumed))?;
-            Ask::Resuming(Box::new(resume))
-        } else {
-            Ask::Once(Query::Find {
-                collection: collection.to_owned(),
-                filter,
-                options: Box::new(options),
-            })
-        };
-        self.start(database, ask, read, eager, resumed)
-    }
-
-    /// Starts an aggregate on a collection, or on the database. `pipeline` is the BSON document `{"pipeline": [...]}`.
-    ///
-    /// # Errors
-    /// As [`Client::find`].
-    pub fn aggregate(
-        &self,
-        database: &str,
-        collection: Option<&str>,
-        pipeline: &[u8],
-        read: &Read<'_>,
-        eager: bool,
-    ) -> Result<CursorSource> {
-        names::check(database, collection)?;
-        if read.resume {
-            return Err(Error::new(ErrorKind::InvalidQuery(
-                "this read cannot resume: an aggregate has no order that is known".into(),
-            )));
-        }
-        let selection = Selection::parse(read.selection)?;
-        let query = Query::Aggregate {
-            collection: collection.map(str::to_owned),
-            pipeline: stages(pipeline)?,
-            options: Box::new(options::aggregate(read.options, &selection)?),
-        };
-        self.start(database, Ask::Once(query), read, eager, Arc::default())
-    }
-
-    fn start(
-        &self,
-        database: &str,
-        ask: Ask,
-        read: &Read<'_>,
-        eager: bool,
-        resumed: Arc<AtomicU64>,
-    ) -> Result<CursorSource> {
-        self.check(read.session)?;
-        let request = Request {
-            client: self.clone(),
-            database: database.to_owned(),
-            ask,
-            session: read.session.cloned(),
-            timeout: read.timeout,
-            eager,
-            budget: prefetch_bytes(),
-            request: read.request,
-        };
-        CursorSource::start(request, resumed)
     }
 
     /// Starts a session. `options`: BSON `{causalConsistency?: bool, snapshot?: bool}`.
@@ -267,6 +185,14 @@ impl Client {
     pub(crate) async fn finish(&self, cursors: Vec<SessionRawBatchCursor>) {
         if let (Ok(connected), Ok(driver)) = (self.connected(), self.driver().await) {
             connected.kept.finish(driver, cursors).await;
+        }
+    }
+
+    /// Kill what may be open on a server, and wait until that is confirmed; return whether it was.
+    pub(crate) async fn kill(&self, pending: PendingKill) -> bool {
+        match self.driver().await {
+            Ok(driver) => pending.kill(driver).await,
+            Err(_) => false,
         }
     }
 
@@ -319,7 +245,7 @@ impl Client {
     }
 
     /// The sessions that retryable writes are numbered in.
-    pub(crate) fn writers(&self) -> Result<&Writers> {
+    pub(crate) fn writers(&self) -> Result<&WriteSessions> {
         Ok(&self.connected()?.writers)
     }
 
@@ -342,8 +268,8 @@ impl Client {
         self.0.native.get_or_try_init(|| {
             Ok(Connected {
                 driver: OnceCell::new(),
-                trouble: Trouble::default(),
-                writers: Writers::default(),
+                trouble: HeartbeatFailures::default(),
+                writers: WriteSessions::default(),
                 sizes: Sizes::default(),
                 closing: watch::Sender::new(false),
                 kept: Arc::default(),
@@ -375,7 +301,7 @@ impl Client {
                 .build(),
         );
         options.cmap_event_handler = Some(EventHandler::callback(|event| {
-            servers::connection(&event);
+            driver_events::connection(&event);
             if let CmapEvent::ConnectionCheckedOut(event) = event {
                 let _ = ANSWERING.try_with(|place| {
                     let mut asked = place.lock().unwrap_or_else(PoisonError::into_inner);
@@ -392,7 +318,7 @@ impl Client {
         let trouble = self.connected()?.trouble.clone();
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
             trouble.note(&event);
-            servers::server(event);
+            driver_events::server(event);
         }));
         mongodb::Client::with_options(options)
             .map_err(|error| Error::new(ErrorKind::InvalidArgument(text(&error))))
@@ -404,27 +330,5 @@ pub(crate) async fn deadline(limit: Option<Duration>) {
     match limit {
         Some(limit) => sleep(limit).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_closed_client_refuses() {
-        let client = Client::new("mongodb://localhost:1/shop").unwrap();
-        assert_eq!(client.default_database(), Some("shop"));
-        assert_eq!(client.summary(), "localhost:1");
-        client
-            .close()
-            .wait_timeout(Duration::from_secs(1))
-            .unwrap()
-            .unwrap();
-        let error = client
-            .find("a", "b", &[], &Read::default(), true)
-            .err()
-            .unwrap();
-        assert_eq!(error.to_string(), "the client is closed");
     }
 }
