@@ -20,7 +20,7 @@ mod read;
 mod runtime;
 mod write;
 
-pub use cleanup::registry::{leave, runs, shutdown};
+pub use cleanup::registry::{runs, shutdown, shutdown_at_exit};
 pub use connection::client::{Client, Read};
 pub use connection::session::Session;
 pub use monitoring::events;

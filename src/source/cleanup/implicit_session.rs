@@ -4,7 +4,7 @@ use mongodb::error::Result as DriverResult;
 use mongodb::options::SessionOptions;
 use mongodb::ClientSession;
 
-/// Take a session from the driver's pool. Nothing is sent to a server.
+/// Takes a session from the driver's pool. Nothing is sent to a server.
 pub(crate) async fn implicit(driver: &mongodb::Client) -> DriverResult<ClientSession> {
     let options = SessionOptions::builder().causal_consistency(false).build();
     driver.start_session().with_options(options).await

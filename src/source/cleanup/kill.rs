@@ -1,4 +1,4 @@
-//! Commands to the one server that holds a cursor or session: the driver itself sends such commands to the primary.
+//! Kills of cursors and sessions, sent to the server that holds them: the driver sends such commands to the primary.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::source::monitoring::events::{verbose, Event, Level, Topic};
 
-/// How long a server has to confirm a kill, attempt by attempt, and how long to wait before each: what goes wrong with one
-/// connection, or one look at the topology, need not go wrong with the next; a server that refuses at once, as while it
-/// steps down, may not seconds later; and a cursor that is left stays open for ten minutes.
+/// Pause before each attempt of a kill, and the attempt's time limit. A later attempt may succeed: it takes another connection
+/// or view of the topology, and a server that steps down refuses for some seconds only. A cursor that is not killed stays open
+/// for ten minutes.
 const ATTEMPTS: [(Duration, Duration); 5] = [
     (Duration::ZERO, Duration::from_millis(500)),
     (Duration::from_millis(100), Duration::from_secs(1)),
@@ -21,19 +21,20 @@ const ATTEMPTS: [(Duration, Duration); 5] = [
     (Duration::from_secs(4), Duration::from_secs(15)),
 ];
 
-/// How long a session stays unused after its kill was not confirmed.
+/// Time that a session is kept out of the pool after a kill without confirmation.
 const QUARANTINE: Duration = Duration::from_secs(60);
 
-/// What is open on a server, or may be, and has to be killed there.
+/// A cursor or a session that is open on a server, or may be, and that has to be killed there.
 pub(crate) struct PendingKill {
     address: ServerAddress,
     database: String,
     command: Document,
-    /// The killed session, kept from the driver's pool until its kill is over.
+    /// The killed session, kept out of the driver's pool until its kill is over.
     held: Option<Box<dyn Send + Sync>>,
 }
 
 impl PendingKill {
+    /// The kill of one cursor.
     pub(crate) fn cursor(
         address: ServerAddress,
         database: String,
@@ -48,7 +49,7 @@ impl PendingKill {
         }
     }
 
-    /// Everything that is open in the session with this id. `held` keeps it from the driver's pool.
+    /// The kill of everything that is open in the session with this id. `held` keeps the session out of the driver's pool.
     pub(crate) fn session(
         address: ServerAddress,
         id: Document,
@@ -62,11 +63,11 @@ impl PendingKill {
         }
     }
 
-    /// Kills it and waits for that to be confirmed; whether it was.
+    /// Sends the kill and waits for the confirmation; returns whether it came.
     pub(crate) async fn kill(self, driver: &mongodb::Client) -> bool {
         let confirmed = kill(driver, &self.address, &self.database, self.command).await;
         if let (false, Some(session)) = (confirmed, self.held) {
-            // The command may still arrive, and must not meet another operation that was given this session.
+            // The command may still arrive, and would kill another operation that got this session.
             tokio::spawn(async move {
                 sleep(QUARANTINE).await;
                 drop(session);
@@ -76,7 +77,7 @@ impl PendingKill {
     }
 }
 
-/// Sends a command that kills, in a few attempts; whether it was confirmed.
+/// Sends a command that kills, in a few attempts; returns whether it was confirmed.
 async fn kill(
     driver: &mongodb::Client,
     address: &ServerAddress,
@@ -87,13 +88,13 @@ async fn kill(
         sleep(pause).await;
         if run_on_server(driver, address, database, command.clone(), within).await {
             if verbose(Topic::Cursor) {
-                killed(Level::Debug, "killed", address, database, &command);
+                record(Level::Debug, "killed", address, database, &command);
             }
             return true;
         }
     }
-    // Somebody may want to look after it: a cursor of a session stays open for half an hour.
-    killed(
+    // A warning, because an operator may have to act: a cursor of a session stays open for half an hour.
+    record(
         Level::Warning,
         "kill not confirmed",
         address,
@@ -103,16 +104,16 @@ async fn kill(
     false
 }
 
-fn killed(
+fn record(
     level: Level,
-    what: &'static str,
+    message: &'static str,
     address: &ServerAddress,
     database: &str,
     command: &Document,
 ) {
     let cursors = command.get_array("cursors").ok();
     let cursor = cursors.and_then(|cursors| cursors.first()?.as_i64());
-    Event::new(Topic::Cursor, level, what)
+    Event::new(Topic::Cursor, level, message)
         .with_some(
             "operation",
             command.iter().next().map(|(name, _)| name.as_str()),
@@ -121,10 +122,10 @@ fn killed(
         .with_some("collection", command.get_str("killCursors").ok())
         .with_some("cursor", cursor)
         .with("server", address.to_string())
-        .note();
+        .record();
 }
 
-/// Sends a command; whether it was carried out in time.
+/// Sends a command to one server; returns whether it was executed in time.
 pub(crate) async fn run_on_server(
     driver: &mongodb::Client,
     address: &ServerAddress,
@@ -133,8 +134,11 @@ pub(crate) async fn run_on_server(
     within: Duration,
 ) -> bool {
     let address = address.clone();
-    let there = SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
+    let this_server =
+        SelectionCriteria::Predicate(Arc::new(move |server| *server.address() == address));
     let database = driver.database(database);
-    let sent = database.run_command(command).selection_criteria(there);
+    let sent = database
+        .run_command(command)
+        .selection_criteria(this_server);
     matches!(timeout(within, sent).await, Ok(Ok(_)))
 }

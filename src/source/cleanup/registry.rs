@@ -1,4 +1,4 @@
-//! The pumps under way in this process, so that closing a client and leaving the process can end them.
+//! Runs in progress in this process: closing a client and exiting the process end them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -14,15 +14,16 @@ use crate::source::runtime::io_threads;
 static REGISTRY: PerProcess<Registry> = PerProcess::new();
 
 struct Registry {
-    pumps: Mutex<Pumps>,
+    runs: Mutex<Runs>,
     alive: watch::Sender<usize>,
 }
 
 #[derive(Default)]
-struct Pumps {
+struct Runs {
     next: u64,
-    /// The process is about to leave: what a thread of it starts now would stay open on its server.
-    leaving: bool,
+    /// The process is about to exit: a cursor opened now would stay open on its server.
+    exiting: bool,
+    /// The client and the stop signal of each run in progress.
     alive: HashMap<u64, (u64, watch::Sender<bool>)>,
 }
 
@@ -30,55 +31,55 @@ impl Registry {
     fn of_this_process() -> Result<&'static Registry> {
         REGISTRY.get_or_try_init(|| {
             Ok(Registry {
-                pumps: Mutex::default(),
+                runs: Mutex::default(),
                 alive: watch::Sender::new(0),
             })
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Pumps> {
-        self.pumps.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn none_left(&self, client: Option<u64>) -> bool {
-        let pumps = self.lock();
+    fn is_empty(&self, client: Option<u64>) -> bool {
+        let runs = self.lock();
         match client {
-            None => pumps.alive.is_empty(),
-            Some(client) => pumps.alive.values().all(|(owner, _)| *owner != client),
+            None => runs.alive.is_empty(),
+            Some(client) => runs.alive.values().all(|(owner, _)| *owner != client),
         }
     }
 }
 
-/// A pump's place in the registry, left when dropped: after its cursor was killed.
-pub(crate) struct Ticket {
+/// A registered run. Drop it after the run's cursor was killed.
+pub(crate) struct Registration {
     id: u64,
     registry: &'static Registry,
 }
 
-/// Registers a pump of `client`, which `stop` ends.
-pub(crate) fn enter(client: u64, stop: watch::Sender<bool>) -> Result<Ticket> {
+/// Registers a run of `client`, which `stop` ends.
+pub(crate) fn register(client: u64, stop: watch::Sender<bool>) -> Result<Registration> {
     let registry = Registry::of_this_process()?;
-    let mut pumps = registry.lock();
-    if pumps.leaving {
+    let mut runs = registry.lock();
+    if runs.exiting {
         return Err(Error::new(ErrorKind::Cancelled));
     }
-    let id = pumps.next;
-    pumps.next += 1;
-    pumps.alive.insert(id, (client, stop));
-    Ok(Ticket { id, registry })
+    let id = runs.next;
+    runs.next += 1;
+    runs.alive.insert(id, (client, stop));
+    Ok(Registration { id, registry })
 }
 
-impl Drop for Ticket {
+impl Drop for Registration {
     fn drop(&mut self) {
-        let mut pumps = self.registry.lock();
-        pumps.alive.remove(&self.id);
-        let left = pumps.alive.len();
-        drop(pumps);
-        self.registry.alive.send_replace(left);
+        let mut runs = self.registry.lock();
+        runs.alive.remove(&self.id);
+        let alive = runs.alive.len();
+        drop(runs);
+        self.registry.alive.send_replace(alive);
     }
 }
 
-/// Ends the pumps of `client`, or all, and waits up to `within` until their cursors are killed.
+/// Ends the runs of `client`, or all, and waits up to `within` until their cursors are killed.
 pub(crate) async fn stop(client: Option<u64>, within: Duration) {
     let Some(registry) = REGISTRY.get() else {
         return;
@@ -89,10 +90,10 @@ pub(crate) async fn stop(client: Option<u64>, within: Duration) {
             stop.send_replace(true);
         }
     }
-    let _ = timeout(within, alive.wait_for(|_| registry.none_left(client))).await;
+    let _ = timeout(within, alive.wait_for(|_| registry.is_empty(client))).await;
 }
 
-/// How many runs of this process are under way, those included that are over for their readers and clean up: for tests.
+/// The number of this process's runs in progress, with those that clean up after their readers have the outcome: for tests.
 #[doc(hidden)]
 pub fn runs() -> usize {
     REGISTRY
@@ -102,22 +103,22 @@ pub fn runs() -> usize {
 
 /// Ends every run of this process and waits, up to `within`, until the servers have closed their cursors.
 ///
-/// To be called from a plain thread, not from the runtime.
+/// Call it from a plain thread, not from an I/O thread.
 pub fn shutdown(within: Duration) {
     if let Some(handle) = io_threads::started() {
         // `Handle::block_on` runs no loop.
-        let _busy = io_threads::busy();
+        let _background_work = io_threads::background_work();
         handle.block_on(stop(None, within));
     }
 }
 
-/// As [`shutdown`], and refuses runs from then on: threads may go on while a process leaves.
+/// As [`shutdown`], and refuses runs from then on: other threads may continue while a process exits.
 ///
-/// What a process calls before it leaves: a cursor that is not killed stays open on its server for half an hour.
-pub fn leave(within: Duration) {
-    // Made now if nothing ran yet: a thread may be just about to start the first run.
+/// Call it before the process exits: a cursor that is not killed stays open on its server for half an hour.
+pub fn shutdown_at_exit(within: Duration) {
+    // The registry is made now if no run was started: a thread may be about to start the first one.
     if let Ok(registry) = Registry::of_this_process() {
-        registry.lock().leaving = true;
+        registry.lock().exiting = true;
     }
     shutdown(within);
 }

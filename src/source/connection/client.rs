@@ -12,7 +12,7 @@ use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::sync::{watch, OnceCell};
 use tokio::time::{sleep, timeout, Instant};
 
-use super::document_sizes::Sizes;
+use super::document_sizes::DocumentSizes;
 use super::failure::{from_driver, no_answer, text};
 use super::heartbeat_failures::HeartbeatFailures;
 use super::options;
@@ -85,9 +85,9 @@ struct Inner {
 /// What a client has in one process.
 struct Connected {
     driver: OnceCell<mongodb::Client>,
-    trouble: HeartbeatFailures,
+    heartbeats: HeartbeatFailures,
     writers: WriteSessions,
-    sizes: Sizes,
+    sizes: DocumentSizes,
     closing: watch::Sender<bool>,
     kept: Arc<KilledCursors>,
 }
@@ -236,12 +236,9 @@ impl Client {
 
     /// The error of a deadline that passed, with what is known to be wrong with the servers.
     pub(crate) fn no_answer(&self, limit: Duration) -> Error {
-        let trouble = self
-            .0
-            .native
-            .get()
-            .map(|connected| connected.trouble.lines());
-        no_answer(limit, &trouble.unwrap_or_default())
+        let connected = self.0.native.get();
+        let failures = connected.map(|connected| connected.heartbeats.lines());
+        no_answer(limit, &failures.unwrap_or_default())
     }
 
     /// The sessions that retryable writes are numbered in.
@@ -250,7 +247,7 @@ impl Client {
     }
 
     /// What is known of the documents that are read.
-    pub(crate) fn sizes(&self) -> Result<&Sizes> {
+    pub(crate) fn sizes(&self) -> Result<&DocumentSizes> {
         Ok(&self.connected()?.sizes)
     }
 
@@ -268,9 +265,9 @@ impl Client {
         self.0.native.get_or_try_init(|| {
             Ok(Connected {
                 driver: OnceCell::new(),
-                trouble: HeartbeatFailures::default(),
+                heartbeats: HeartbeatFailures::default(),
                 writers: WriteSessions::default(),
-                sizes: Sizes::default(),
+                sizes: DocumentSizes::default(),
                 closing: watch::Sender::new(false),
                 kept: Arc::default(),
             })
@@ -309,15 +306,15 @@ impl Client {
                         // A second connection for one operation: the driver tries it again.
                         Event::new(Topic::Command, Level::Info, "retried")
                             .with("server", event.address.to_string())
-                            .note();
+                            .record();
                     }
                     asked.push(event.address);
                 });
             }
         }));
-        let trouble = self.connected()?.trouble.clone();
+        let heartbeats = self.connected()?.heartbeats.clone();
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
-            trouble.note(&event);
+            heartbeats.record(&event);
             driver_events::server(event);
         }));
         mongodb::Client::with_options(options)

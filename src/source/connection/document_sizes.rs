@@ -5,22 +5,22 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Where even the fastest exchange took longer, the server is far, and large replies are right.
-const NEAR: Duration = Duration::from_millis(3);
+/// Limit of the fastest exchange with a near server. A far server gets no sized replies: large ones suit it best.
+const NEAR_ROUND_TRIP: Duration = Duration::from_millis(3);
 
-/// So many kinds of documents are remembered.
-const REMEMBERED: usize = 1_000;
+/// Number of document kinds with a known size.
+const MAX_KINDS: usize = 1_000;
 
-/// What documents look like: where they come from, and the part of them that is read.
+/// A kind of documents: their collection, and the projection.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Kind {
+pub(crate) struct DocumentKind {
     namespace: String,
     projection: Vec<u8>,
 }
 
-impl Kind {
+impl DocumentKind {
     pub(crate) fn new(namespace: String, projection: Vec<u8>) -> Self {
-        Kind {
+        DocumentKind {
             namespace,
             projection,
         }
@@ -32,40 +32,40 @@ impl Kind {
     }
 }
 
-/// What a client knows of its servers' documents, and how far the servers are.
-pub(crate) struct Sizes {
-    /// Average bytes, or 0 where that could not be told.
-    known: Mutex<HashMap<Kind, u64>>,
+/// The known sizes of documents, and the fastest exchange with the servers.
+pub(crate) struct DocumentSizes {
+    /// Average bytes; 0 if a server was asked and gave none.
+    known: Mutex<HashMap<DocumentKind, u64>>,
     /// The fastest exchange, in microseconds.
     fastest: AtomicU64,
-    /// Questions took long.
-    far: AtomicBool,
+    /// Asking for a size took long.
+    slow_question: AtomicBool,
 }
 
-impl Default for Sizes {
+impl Default for DocumentSizes {
     fn default() -> Self {
-        Sizes {
+        DocumentSizes {
             known: Mutex::default(),
             fastest: AtomicU64::new(u64::MAX),
-            far: AtomicBool::new(false),
+            slow_question: AtomicBool::new(false),
         }
     }
 }
 
-impl Sizes {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Kind, u64>> {
+impl DocumentSizes {
+    fn lock(&self) -> MutexGuard<'_, HashMap<DocumentKind, u64>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn known(&self, kind: &Kind) -> Option<u64> {
+    pub(crate) fn known(&self, kind: &DocumentKind) -> Option<u64> {
         self.lock().get(kind).copied()
     }
 
-    /// Notes an average. The smallest counts: of documents that differ, other queries may find the small ones, and many small
-    /// replies cost more than a few large ones.
-    pub(crate) fn note(&self, kind: &Kind, bytes: u64) {
+    /// Records an average; the smallest counts. Another query may find the small documents of a kind, and many small replies cost
+    /// more than a few large ones.
+    pub(crate) fn record(&self, kind: &DocumentKind, bytes: u64) {
         let mut known = self.lock();
-        if known.len() >= REMEMBERED {
+        if known.len() >= MAX_KINDS {
             known.clear();
         }
         let least = known.entry(kind.clone()).or_insert(bytes);
@@ -74,23 +74,24 @@ impl Sizes {
         }
     }
 
-    /// Notes how long an exchange took.
-    pub(crate) fn took(&self, time: Duration) {
+    /// Records the time of an exchange.
+    pub(crate) fn record_exchange(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.fastest.fetch_min(micros, Ordering::Relaxed);
     }
 
-    pub(crate) fn near(&self) -> bool {
-        self.fastest.load(Ordering::Relaxed) < NEAR.as_micros() as u64
+    /// Returns whether an exchange was as fast as with a near server.
+    pub(crate) fn is_near(&self) -> bool {
+        self.fastest.load(Ordering::Relaxed) < NEAR_ROUND_TRIP.as_micros() as u64
     }
 
-    /// Whether it is known that questions take long.
-    pub(crate) fn far(&self) -> bool {
-        self.far.load(Ordering::Relaxed) && !self.near()
+    /// Returns whether asking for a size is known to take long.
+    pub(crate) fn is_far(&self) -> bool {
+        self.slow_question.load(Ordering::Relaxed) && !self.is_near()
     }
 
-    /// Questions took long.
+    /// Records that asking for a size took long.
     pub(crate) fn set_far(&self) {
-        self.far.store(true, Ordering::Relaxed);
+        self.slow_question.store(true, Ordering::Relaxed);
     }
 }

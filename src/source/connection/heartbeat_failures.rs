@@ -1,5 +1,5 @@
-//! What the driver's monitors found wrong with servers, for the errors of deadlines: an operation that waits for a server
-//! learns nothing of why none comes.
+//! Failures of the driver's heartbeats, for the errors of deadlines: an operation that waits for a server does not get the reason
+//! that none is available.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,13 +8,13 @@ use mongodb::event::sdam::SdamEvent;
 
 use super::failure::text;
 
-/// The latest failure of each server's monitor, until it hears from its server again.
+/// The latest heartbeat failure of each server, until a heartbeat succeeds.
 #[derive(Clone, Default)]
 pub(crate) struct HeartbeatFailures(Arc<Mutex<BTreeMap<String, String>>>);
 
 impl HeartbeatFailures {
-    /// Keeps this up to date.
-    pub(crate) fn note(&self, event: &SdamEvent) {
+    /// Takes an event of the driver into account.
+    pub(crate) fn record(&self, event: &SdamEvent) {
         match event {
             SdamEvent::ServerHeartbeatFailed(event) => {
                 let cause = text(&event.failure);
@@ -30,7 +30,7 @@ impl HeartbeatFailures {
         }
     }
 
-    /// Server and failure, a line each.
+    /// Server and failure, one line for each server.
     pub(crate) fn lines(&self) -> Vec<String> {
         let found = self.lock();
         found

@@ -1,8 +1,8 @@
-//! Names of databases and collections.
+//! The names of databases and collections.
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Refuses names that no server takes, before anything is sent: a NUL would cut the rest of a name off.
+/// Refuses names that no server accepts, before they are sent: a NUL would cut off the rest of a name.
 pub(crate) fn check(database: &str, collection: Option<&str>) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidArgument(text)));
     if database.is_empty() || database.len() > 63 {

@@ -1,4 +1,4 @@
-//! Connection strings, and what may be said of them: never a user name, a password or a token.
+//! Connection strings, and messages about them without user name, password or token.
 
 use std::future::IntoFuture;
 
@@ -10,18 +10,18 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A connection string that was accepted.
 pub(crate) struct Address {
-    /// What to make a driver client from.
+    /// The driver's form of the connection string.
     pub(crate) connection: ConnectionString,
     /// Hosts and replica set.
     pub(crate) summary: String,
 }
 
-/// Reads a connection string without looking a name up, so that it cannot block: `mongodb+srv` is resolved on first use.
+/// Reads a connection string. It does not block, as it looks up no names: `mongodb+srv` is resolved on first use.
 pub(crate) fn parse(uri: &str) -> Result<Address> {
     check_authority(uri)?;
-    let mut connection = ConnectionString::parse(uri).map_err(|_| reason(uri))?;
-    no_limit(&mut connection);
-    agree(&connection).map_err(|_| reason(uri))?;
+    let mut connection = ConnectionString::parse(uri).map_err(|_| refusal(uri))?;
+    allow_unlimited_pool(&mut connection);
+    check_options(&connection).map_err(|_| refusal(uri))?;
     let mut summary = match &connection.host_info {
         HostInfo::HostIdentifiers(hosts) => {
             let hosts: Vec<_> = hosts.iter().map(ToString::to_string).collect();
@@ -40,15 +40,15 @@ pub(crate) fn parse(uri: &str) -> Result<Address> {
     })
 }
 
-/// The driver refuses the 0 that means "no limit" in the specification of connection pools.
-fn no_limit(connection: &mut ConnectionString) {
+/// Replaces a `maxPoolSize` of 0, which means "no limit" in the specification of connection pools: the driver refuses it.
+fn allow_unlimited_pool(connection: &mut ConnectionString) {
     if connection.max_pool_size == Some(0) {
         connection.max_pool_size = Some(u32::MAX);
     }
 }
 
-/// Whether the options agree with each other. Without a DNS record to resolve, this is complete when first polled.
-fn agree(connection: &ConnectionString) -> mongodb::error::Result<()> {
+/// Returns an error if the options contradict each other. Without a DNS record to resolve, parsing is complete when first polled.
+fn check_options(connection: &ConnectionString) -> mongodb::error::Result<()> {
     if let HostInfo::DnsRecord(_) = connection.host_info {
         return Ok(());
     }
@@ -58,8 +58,8 @@ fn agree(connection: &ConnectionString) -> mongodb::error::Result<()> {
         .map_or(Ok(()), |parsed| parsed.map(drop))
 }
 
-/// Refuses a password that was not percent-encoded and so would be taken for hosts, options or a database: its parts
-/// would be looked up as host names and quoted in messages.
+/// Refuses a password that is not percent-encoded and would be read as hosts, options or a database: its parts would be looked
+/// up as host names and quoted in messages.
 fn check_authority(uri: &str) -> Result<()> {
     let Some((_, rest)) = uri.split_once("://") else {
         return Ok(());
@@ -80,12 +80,12 @@ fn check_authority(uri: &str) -> Result<()> {
     Ok(())
 }
 
-/// Why the driver refuses `uri`, from a copy of it that holds no secret: the driver quotes what it refuses.
-fn reason(uri: &str) -> Error {
+/// The error for a refused `uri`, made from a copy of it without secrets: the driver quotes the refused text.
+fn refusal(uri: &str) -> Error {
     let clean = without_secrets(uri);
     let refused = ConnectionString::parse(&clean).and_then(|mut connection| {
-        no_limit(&mut connection);
-        agree(&connection)
+        allow_unlimited_pool(&mut connection);
+        check_options(&connection)
     });
     match refused {
         Err(error) => invalid(&failure::text(&error)),
@@ -95,7 +95,7 @@ fn reason(uri: &str) -> Error {
     }
 }
 
-/// The same connection string with stand-ins for user name, password and secret values: what lacks one still does.
+/// The same connection string with placeholders for user name, password and secret values, each only if it is present.
 fn without_secrets(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return String::new();
@@ -119,7 +119,7 @@ fn without_secrets(uri: &str) -> String {
     }
 }
 
-/// An option that may be quoted; none for one whose value is a secret.
+/// The option with a placeholder for a secret value; `None` if its unknown name may be part of a secret.
 fn without_secret(option: &str) -> Option<String> {
     let (name, value) = option.split_once('=').unwrap_or((option, ""));
     let lower = name.to_ascii_lowercase();
@@ -131,7 +131,7 @@ fn without_secret(option: &str) -> Option<String> {
         "tlscertificatekeyfilepassword" | "proxyusername" | "proxypassword" => {
             Some(format!("{name}=x"))
         }
-        // A name that is none may be a part of a secret.
+        // A name that the driver does not know may be part of a secret.
         _ if ["password", "token", "username"]
             .iter()
             .any(|secret| lower.contains(secret)) =>
@@ -142,7 +142,7 @@ fn without_secret(option: &str) -> Option<String> {
     }
 }
 
-/// A property of an authentication mechanism with a stand-in for its value, unless that is known to be no secret.
+/// A property of an authentication mechanism with a placeholder for its value, unless the value is known to be no secret.
 fn without_property(property: &str) -> &'static str {
     const KNOWN: [&str; 9] = [
         "ENVIRONMENT:azure",
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn says_where_it_leads_and_nothing_else() {
+    fn the_summary_has_hosts_and_set_only() {
         let address =
             parse("mongodb://joe:hunter2@a:1,b/shop?replicaSet=r&authSource=admin").unwrap();
         assert_eq!(address.summary, "a:1,b:27017/?replicaSet=r");
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_say_why() {
+    fn refusals_give_the_reason() {
         for (uri, reason) in [
             ("mongodb://h/?maxPoolSize=many", "maxpoolsize"),
             ("mongodb://h/?noSuchOption=1", "nosuchoption"),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_without_limit() {
+    fn max_pool_size_zero_is_no_limit() {
         let address = parse("mongodb://h/?maxPoolSize=0").unwrap();
         assert_eq!(address.connection.max_pool_size, Some(u32::MAX));
     }

@@ -1,4 +1,4 @@
-//! Sessions that retryable writes are numbered in.
+//! Driver sessions for retryable writes, with their transaction numbers.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,73 +11,77 @@ use super::failure::from_driver;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::cleanup::implicit_session::implicit;
 
-/// How long a session rests after a write in it was given up: the server may still be at it, and would make the next
-/// write of the session wait for its end.
-const REST: Duration = Duration::from_secs(60);
+/// Time that a session stays unused after a write without a reply: the server may still be executing it, and the session's next
+/// write would wait for its end.
+const QUARANTINE: Duration = Duration::from_secs(60);
 
-/// Below the first number of ours. A session that the driver hands out may have been through transactions of the caller's,
-/// which the driver numbers from 1; a number that is not above the last one is refused, or taken for a retry.
-const BELOW_OURS: i64 = 1 << 32;
+/// The number before the first `txnNumber` of this crate. A session from the driver's pool may have had transactions of the caller,
+/// which the driver numbers from 1; the server refuses a number that is not above the last one, or takes it for a retry.
+const NUMBER_BEFORE_FIRST: i64 = 1 << 32;
 
-/// The sessions of one client in one process. They are kept, not given back to the driver, which would number its
-/// own transactions from where it left off, below what the server has seen of ours.
+/// The sessions of one client in one process. They are not returned to the driver: it would number its own transactions below the
+/// numbers that the server knows from this crate.
 #[derive(Clone, Default)]
 pub(crate) struct WriteSessions(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     idle: Mutex<VecDeque<Idle>>,
-    refused: AtomicBool,
+    unsupported: AtomicBool,
 }
 
 struct Idle {
     session: ClientSession,
     number: i64,
-    from: Instant,
+    /// Unused until this time.
+    usable_from: Instant,
 }
 
 impl WriteSessions {
-    /// A session that nobody else writes in.
+    /// Takes a session that no other write uses.
     pub(crate) async fn take(&self, driver: &mongodb::Client) -> Result<Writer> {
-        let (session, number) = match self.rested() {
+        let (session, number) = match self.take_usable() {
             Some(idle) => (idle.session, idle.number),
-            None => (implicit(driver).await.map_err(from_driver)?, BELOW_OURS),
+            None => (
+                implicit(driver).await.map_err(from_driver)?,
+                NUMBER_BEFORE_FIRST,
+            ),
         };
         Ok(Writer {
-            home: self.clone(),
+            sessions: self.clone(),
             session: Some(session),
             number: number + 1,
         })
     }
 
-    fn rested(&self) -> Option<Idle> {
+    fn take_usable(&self) -> Option<Idle> {
         let now = Instant::now();
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        // The one used last, so that those that are not needed become too old for the server.
-        let position = idle.iter().rposition(|idle| idle.from <= now)?;
+        // The one used last, so that sessions that are not needed expire on the server.
+        let position = idle.iter().rposition(|idle| idle.usable_from <= now)?;
         idle.remove(position)
     }
 
-    fn keep(&self, session: ClientSession, number: i64, rest: Duration) {
+    fn put_back(&self, session: ClientSession, number: i64, quarantine: Duration) {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push_back(Idle {
             session,
             number,
-            from: Instant::now() + rest,
+            usable_from: Instant::now() + quarantine,
         });
     }
 
-    /// Whether the server takes numbered writes, as far as is known.
+    /// Returns false once the server refused numbered writes.
     pub(crate) fn supported(&self) -> bool {
-        !self.0.refused.load(Ordering::Relaxed)
+        !self.0.unsupported.load(Ordering::Relaxed)
     }
 
-    /// Notes that it does not: it is no member of a replica set.
-    pub(crate) fn refuse(&self) {
-        self.0.refused.store(true, Ordering::Relaxed);
+    /// Records that the server takes no numbered writes: it is no member of a replica set.
+    pub(crate) fn set_unsupported(&self) {
+        self.0.unsupported.store(true, Ordering::Relaxed);
     }
 
-    /// Gives the sessions up, for the driver to end when its client is closed.
+    /// Returns the sessions to the driver, which ends them when its client is closed.
     pub(crate) fn clear(&self) {
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let sessions = std::mem::take(&mut *idle);
@@ -86,15 +90,15 @@ impl WriteSessions {
     }
 }
 
-/// A session while one write uses it. Dropped before the write is finished, it rests.
+/// A session while one write uses it. If it is dropped before [`finish`](Writer::finish), it stays unused for a while.
 pub(crate) struct Writer {
-    home: WriteSessions,
+    sessions: WriteSessions,
     session: Option<ClientSession>,
     number: i64,
 }
 
 impl Writer {
-    /// The number of this write.
+    /// The `txnNumber` of this write.
     pub(crate) fn number(&self) -> i64 {
         self.number
     }
@@ -103,13 +107,13 @@ impl Writer {
         // Only `finish` and `drop` take it out.
         self.session
             .as_mut()
-            .ok_or_else(|| Error::new(ErrorKind::Internal("a writer without a session".into())))
+            .ok_or_else(|| Error::new(ErrorKind::Internal("a write has no session".into())))
     }
 
-    /// Gives the session back, for the next write.
+    /// Puts the session back for the next write.
     pub(crate) fn finish(mut self) {
         if let Some(session) = self.session.take() {
-            self.home.keep(session, self.number, Duration::ZERO);
+            self.sessions.put_back(session, self.number, Duration::ZERO);
         }
     }
 }
@@ -117,7 +121,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if let Some(session) = self.session.take() {
-            self.home.keep(session, self.number, REST);
+            self.sessions.put_back(session, self.number, QUARANTINE);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What the driver tells of connections and servers, as events of ours.
+//! The driver's events of connections and servers, recorded as events of this crate.
 
 use mongodb::event::cmap::{CmapEvent, ConnectionClosedReason};
 use mongodb::event::sdam::{SdamEvent, ServerDescription};
@@ -6,35 +6,35 @@ use mongodb::ServerType;
 
 use super::events::{verbose, Event, Level, Topic};
 
-/// Notes what happened to a connection.
+/// Records an event of a connection or of a pool.
 pub(crate) fn connection(event: &CmapEvent) {
     match event {
         CmapEvent::ConnectionReady(event) if verbose(Topic::Connection) => {
-            note(Level::Debug, "connected")
+            connection_event(Level::Debug, "connected")
                 .with("server", event.address.to_string())
                 .with("connection", u64::from(event.connection_id))
                 .with("seconds", event.duration)
-                .note();
+                .record();
         }
         CmapEvent::ConnectionClosed(event) => {
-            let (level, what) = match event.reason {
+            let (level, message) = match event.reason {
                 ConnectionClosedReason::Error => (Level::Info, "connection lost"),
                 _ if verbose(Topic::Connection) => (Level::Debug, "connection closed"),
                 _ => return,
             };
-            note(level, what)
+            connection_event(level, message)
                 .with("server", event.address.to_string())
                 .with("connection", u64::from(event.connection_id))
-                .note();
+                .record();
         }
-        CmapEvent::PoolCleared(event) => note(Level::Info, "connections given up")
+        CmapEvent::PoolCleared(event) => connection_event(Level::Info, "connections given up")
             .with("server", event.address.to_string())
-            .note(),
+            .record(),
         _ => {}
     }
 }
 
-/// Notes that a server is not what it was.
+/// Records a server's change of type.
 pub(crate) fn server(event: SdamEvent) {
     let SdamEvent::ServerDescriptionChanged(event) = event else {
         return;
@@ -46,8 +46,8 @@ pub(crate) fn server(event: SdamEvent) {
     if before == after {
         return;
     }
-    // That a server is found is the normal course of things; that it is lost is not.
-    let (level, what) = match (before, after) {
+    // Finding a server is normal operation, losing one is a fault.
+    let (level, message) = match (before, after) {
         (ServerType::Unknown, _) => (Level::Debug, "server found"),
         (_, ServerType::Unknown) => (Level::Warning, "server lost"),
         _ => (Level::Info, "server changed"),
@@ -55,18 +55,18 @@ pub(crate) fn server(event: SdamEvent) {
     if level == Level::Debug && !verbose(Topic::Connection) {
         return;
     }
-    note(level, what)
+    connection_event(level, message)
         .with("server", event.address.to_string())
-        .with("before", name(&event.previous_description))
-        .with("after", name(&event.new_description))
-        .note();
+        .with("before", type_name(&event.previous_description))
+        .with("after", type_name(&event.new_description))
+        .record();
 }
 
-fn note(level: Level, what: &'static str) -> Event {
-    Event::new(Topic::Connection, level, what)
+fn connection_event(level: Level, message: &'static str) -> Event {
+    Event::new(Topic::Connection, level, message)
 }
 
-fn name(server: &ServerDescription) -> &'static str {
+fn type_name(server: &ServerDescription) -> &'static str {
     match server.server_type() {
         ServerType::Standalone => "standalone",
         ServerType::Mongos => "mongos",

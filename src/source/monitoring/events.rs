@@ -1,9 +1,9 @@
-//! What happened, for logs and listeners: noted on any thread, told on threads of the caller's.
+//! Events for logs and listeners: recorded on any thread, delivered on the caller's threads.
 //!
-//! Threads of the runtime must never enter an interpreter: one that is about to exit, or that the thread holding it is
-//! waiting for us, would stop or abort them. So what they notice goes into a bounded queue that takes no lock, and whoever
-//! comes for an outcome takes what is there and tells it. Nothing here carries values, filters or messages of the server,
-//! which may quote values: only names, addresses, durations, counts and ids.
+//! An I/O thread must never enter an interpreter: an interpreter that exits would stop or abort the thread, and one whose thread
+//! waits for a reply would deadlock with it. So events go into a bounded queue that takes no lock, and a caller that takes an
+//! outcome takes the queued events, too. No event carries values, filters or messages of the server, which may quote values: only
+//! names, addresses, durations, counts and ids.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU8, Ordering};
 use std::sync::mpsc::{sync_channel, Receiver, SyncSender, TryRecvError};
@@ -12,28 +12,28 @@ use std::time::{Duration, SystemTime};
 
 use crate::reader::fork::PerProcess;
 
-/// Events kept for whoever comes next; those beyond are counted only.
+/// Number of queued events; events beyond it are counted and dropped.
 const CAPACITY: usize = 1024;
 
-/// What an event is about.
+/// The subject of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     /// Connections and servers.
     Connection,
-    /// Operations and their exchanges with the server.
+    /// Operations, and their exchanges with the server.
     Command,
     /// The server's cursors.
     Cursor,
 }
 
-/// How much an event matters.
+/// The severity of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
-    /// The normal course of things.
+    /// A step of normal operation.
     Debug,
-    /// Something changed.
+    /// A change, such as a lost connection or a retry.
     Info,
-    /// Something that should not happen.
+    /// A fault, such as a slow exchange or a kill without confirmation.
     Warning,
 }
 
@@ -78,29 +78,29 @@ impl From<Duration> for Field {
     }
 }
 
-/// Something that happened.
+/// An event: a message with facts.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// What it is about.
+    /// Its subject.
     pub topic: Topic,
-    /// How much it matters.
+    /// Its severity.
     pub level: Level,
-    /// When it happened.
+    /// The time of the event.
     pub at: SystemTime,
-    /// What happened, in words.
-    pub what: &'static str,
-    /// Its facts, by name.
+    /// The message, a constant text.
+    pub message: &'static str,
+    /// The facts by name.
     pub fields: Vec<(&'static str, Field)>,
 }
 
 impl Event {
-    /// An event of now.
-    pub fn new(topic: Topic, level: Level, what: &'static str) -> Self {
+    /// An event with the current time.
+    pub fn new(topic: Topic, level: Level, message: &'static str) -> Self {
         Event {
             topic,
             level,
             at: SystemTime::now(),
-            what,
+            message,
             fields: Vec::new(),
         }
     }
@@ -121,8 +121,8 @@ impl Event {
         }
     }
 
-    /// Leaves the event for whoever takes the next ones. Never blocks.
-    pub fn note(self) {
+    /// Queues the event for the next [`take`]. Never blocks.
+    pub fn record(self) {
         let Ok(queue) = QUEUE.get_or_try_init(|| Ok(Queue::new())) else {
             return;
         };
@@ -138,10 +138,10 @@ static ANY: AtomicBool = AtomicBool::new(false);
 static VERBOSE: AtomicU8 = AtomicU8::new(0);
 static SLOW: AtomicU64 = AtomicU64::new(1_000_000_000);
 
-/// One for each process: a forked child tells nothing of its parent's, and finds no lock held.
+/// The queue of one process: a forked child delivers no events of its parent, and finds no lock held.
 struct Queue {
     sender: SyncSender<Event>,
-    /// Locked by whoever takes, never by whoever notes.
+    /// Locked by [`take`], never by [`Event::record`].
     receiver: Mutex<Receiver<Event>>,
     dropped: AtomicU64,
 }
@@ -157,18 +157,18 @@ impl Queue {
     }
 }
 
-/// Whether there may be events to take: one look at a flag.
+/// Returns whether there may be events to take: one atomic load.
 pub fn any() -> bool {
     ANY.load(Ordering::Relaxed)
 }
 
-/// What was noted so far, in order; nothing while another thread is taking. Never blocks.
+/// Takes the queued events, in order; none while another thread takes them. Never blocks.
 pub fn take() -> Vec<Event> {
     if !ANY.swap(false, Ordering::AcqRel) {
         return Vec::new();
     }
     let Some(queue) = QUEUE.get() else {
-        return Vec::new(); // noted before a fork
+        return Vec::new(); // recorded before a fork
     };
     let receiver = match queue.receiver.try_lock() {
         Ok(receiver) => receiver,
@@ -194,12 +194,12 @@ pub fn take() -> Vec<Event> {
     events
 }
 
-/// Whether events of [`Level::Debug`] are wanted; all others are rare, and noted always.
+/// Returns whether events of [`Level::Debug`] are recorded for a topic. Other levels are rare and always recorded.
 pub fn verbose(topic: Topic) -> bool {
     VERBOSE.load(Ordering::Relaxed) & bit(topic) != 0
 }
 
-/// Says of which topics events of [`Level::Debug`] are wanted.
+/// Sets the topics whose events of [`Level::Debug`] are recorded.
 pub fn set_verbose(topics: &[Topic]) {
     let bits = topics.iter().fold(0, |bits, topic| bits | bit(*topic));
     if VERBOSE.load(Ordering::Relaxed) != bits {
@@ -211,7 +211,7 @@ fn bit(topic: Topic) -> u8 {
     1 << topic as u8
 }
 
-/// From which duration on an exchange with the server is slow; `None` when none is.
+/// Duration from which an exchange with the server is slow; `None` if none is.
 pub fn slow() -> Option<Duration> {
     let nanos = SLOW.load(Ordering::Relaxed);
     (nanos != u64::MAX).then(|| Duration::from_nanos(nanos))
@@ -227,38 +227,38 @@ pub fn set_slow(threshold: Option<Duration>) {
 mod tests {
     use super::*;
 
-    // One test: the queue is the process's.
+    // One test, because the process has one queue.
     #[test]
     fn bounded_ordered_and_counted() {
         take();
         for number in 0..CAPACITY as u64 + 10 {
             Event::new(Topic::Cursor, Level::Debug, "test")
                 .with("number", number)
-                .note();
+                .record();
         }
         assert!(any());
         let events = take();
-        let ours = events.iter().filter(|event| event.what == "test");
+        let ours = events.iter().filter(|event| event.message == "test");
         let numbers: Vec<_> = ours.map(|event| event.fields[0].1.clone()).collect();
-        assert!(numbers.len() > CAPACITY - 100); // other tests note events of their own
+        assert!(numbers.len() > CAPACITY - 100); // other tests record events of their own
         assert!(numbers
             .windows(2)
             .all(|pair| matches!(pair, [Field::Number(a), Field::Number(b)] if a < b)));
         let last = events.last().unwrap();
-        assert_eq!(last.what, "events dropped");
+        assert_eq!(last.message, "events dropped");
         assert!(matches!(last.fields[0].1, Field::Number(lost) if lost >= 10));
 
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     for _ in 0..50 {
-                        Event::new(Topic::Cursor, Level::Debug, "threads").note();
+                        Event::new(Topic::Cursor, Level::Debug, "threads").record();
                     }
                 });
             }
         });
         let events = take();
-        let ours = events.iter().filter(|event| event.what == "threads");
+        let ours = events.iter().filter(|event| event.message == "threads");
         assert_eq!(ours.count(), 400);
     }
 }

@@ -1,4 +1,4 @@
-//! A server's reply, handed on without a copy.
+//! The documents of a server's reply, without a copy.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,17 +8,17 @@ use mongodb::raw_batch_cursor::RawBatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::{Framing, Reply};
 
-/// A server's reply, taken apart without copying its documents.
+/// The parts of a server's reply.
 pub(crate) struct Parts {
-    /// The cursor's id; 0 when it is finished.
+    /// The cursor's id; 0 if it is finished.
     pub(crate) id: i64,
     pub(crate) database: String,
     pub(crate) collection: String,
-    /// `None` when it holds no documents.
+    /// `None` if it has no documents.
     pub(crate) reply: Option<Reply>,
 }
 
-/// Lets a [`Reply`] share the driver's buffer.
+/// The driver's buffer, shared by a [`Reply`].
 struct Shared(RawBatch);
 
 impl AsRef<[u8]> for Shared {
@@ -27,7 +27,8 @@ impl AsRef<[u8]> for Shared {
     }
 }
 
-pub(crate) fn take_apart(batch: RawBatch) -> Result<Parts> {
+/// Splits a reply of find, aggregate or getMore. Its documents stay in the driver's buffer.
+pub(crate) fn split(batch: RawBatch) -> Result<Parts> {
     let invalid = |text: &str| {
         Error::new(ErrorKind::Connection(format!(
             "the server sent an invalid reply: {text}"
@@ -50,7 +51,7 @@ pub(crate) fn take_apart(batch: RawBatch) -> Result<Parts> {
     })
 }
 
-/// Where the list's elements lie in the reply: without its length of 4 bytes and its final NUL.
+/// Position of the list's elements in the reply: without its length of 4 bytes and its final NUL.
 fn elements(batch: &RawBatch) -> Option<Range<usize>> {
     let whole = batch.as_raw_document().as_bytes();
     let list = batch.doc_slices().ok()?.as_bytes();

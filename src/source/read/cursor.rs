@@ -1,4 +1,4 @@
-//! A cursor's replies, for the reader to poll.
+//! The replies of a query, for the reader to poll.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::reader::{Arrival, Source};
 use crate::source::cleanup::registry;
 use crate::source::runtime::io_threads;
 
-/// The replies of one query, fetched ahead up to a budget of bytes. Dropping it ends the query and kills its cursor.
+/// The replies of one query, prefetched up to a number of bytes. Dropping it ends the query and kills its cursor.
 pub struct CursorSource {
     link: Option<ForkGuard<Link>>,
-    /// The last reply was handed on.
+    /// The reader has the last reply.
     last: bool,
     resumed: Arc<AtomicU64>,
 }
@@ -34,15 +34,15 @@ impl Drop for Link {
 }
 
 impl CursorSource {
-    /// `resumed` counts how often the run went on with another cursor.
+    /// Starts a run. `resumed` counts the times that it continues with another cursor.
     pub(crate) fn start(request: Request, resumed: Arc<AtomicU64>) -> Result<Self> {
         let runtime = io_threads::handle()?;
         let (sender, messages) = unbounded_channel();
         let (stop, stopped) = watch::channel(false);
-        let ticket = registry::enter(request.client.id(), stop.clone())?;
+        let registration = registry::register(request.client.id(), stop.clone())?;
         runtime.spawn(async move {
             pump::run(request, Output::new(sender), stopped).await;
-            drop(ticket);
+            drop(registration);
         });
         Ok(CursorSource {
             link: Some(ForkGuard::new(Link { messages, stop })),
@@ -64,7 +64,7 @@ impl Source for CursorSource {
             .get_mut()
             .map(|link| io_threads::wait(link.messages.recv(), wait));
         let error = match received {
-            // The permit goes here: these bytes are the reader's now.
+            // The permit is dropped here: these bytes no longer count as prefetched.
             Some(Some(Some(Message::Reply { reply, last, .. }))) => {
                 self.last = last;
                 return Ok(Arrival::Reply(reply));

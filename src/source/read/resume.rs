@@ -1,8 +1,8 @@
-//! Reads in `_id` order that go on behind the last row handed on when their cursor is lost.
+//! Reads in `_id` order that continue after the last delivered row if their cursor is lost.
 //!
-//! Where they go on is said by index bounds (`min`, `max`), which order all BSON types; `$gt` compares within one type.
-//! Two things about bounds that are easily missed, both of mongod 6.0: `min` is inclusive, so the row that came last comes
-//! again, unless it was deleted meanwhile; and a scan without `max` ends before a row whose `_id` is MaxKey.
+//! Index bounds (`min`, `max`) set the position at which a read continues: they order all BSON types, while `$gt` compares within
+//! one type. Bounds have two properties that are easily missed, both of mongod 6.0. `min` is inclusive, so the last row comes again,
+//! unless it was deleted meanwhile. A scan without `max` ends before a row whose `_id` is MaxKey.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -18,15 +18,15 @@ use crate::raw::{document_len, find_id, key_len, ElementType};
 use crate::reader::Reply;
 use crate::source::connection::failure::from_driver;
 
-/// How often a read goes on in a row without a new row.
+/// Number of times that a read continues without a new row.
 const ATTEMPTS: u32 = 6;
 
-/// How long it waits before it goes on for the second time in a row; then twice as long each time.
+/// Pause before the second attempt without a new row; doubled for each further one.
 const BACKOFF: Duration = Duration::from_millis(100);
 
-/// Codes that say the cursor is lost, or the server: those of the specification of retryable reads, those of the specification
-/// of change streams that do not concern change streams alone, and QueryPlanKilled (175) and CursorKilled (237). Not among
-/// them: Interrupted (11601), by which an operator ends an operation, and CappedPositionLost (136), after which rows are gone.
+/// Codes of a lost cursor or server: those of the specification of retryable reads, those of the specification of change streams that
+/// do not concern change streams alone, QueryPlanKilled (175) and CursorKilled (237). Interrupted (11601), by which an operator ends
+/// an operation, and CappedPositionLost (136), after which rows are missing, are not among them.
 const LOST: [i32; 21] = [
     6, 7, 43, 63, 89, 91, 133, 134, 150, 175, 189, 237, 262, 9001, 10058, 10107, 11600, 11602,
     13388, 13435, 13436,
@@ -35,34 +35,34 @@ const LOST: [i32; 21] = [
 /// The label of an error after which the same command may be sent again, whatever its code: an overloaded server, for one.
 const RETRYABLE: &str = "RetryableError";
 
-/// Where a read stands that goes on when its cursor is lost.
+/// The state of a find that continues if its cursor is lost.
 pub(crate) struct Resume {
     collection: String,
     filter: Document,
     options: FindOptions,
     descending: bool,
-    /// Rows handed on.
+    /// Delivered rows.
     rows: u64,
-    /// The `_id` of the last one, once there is one.
+    /// The `_id` of the last delivered row, if there is one.
     last: Option<RawValue>,
-    /// The next row that comes may be the last one again.
-    again: bool,
-    /// The cursor that is open does not reach MaxKey.
-    short: bool,
-    /// A reply was handed on that could not be read here: the reader will say what is wrong with it.
+    /// The next row may be the last delivered one.
+    may_repeat: bool,
+    /// The open cursor does not reach MaxKey.
+    excludes_max_key: bool,
+    /// A delivered reply could not be parsed here: the reader reports the fault.
     unreadable: bool,
-    /// The cursor that was asked for is open: what fails from here on is a getMore.
+    /// The requested cursor is open: a later failure is one of a getMore.
     open: bool,
-    inspected: bool,
+    checked: bool,
     attempts: u32,
     resumed: Arc<AtomicU64>,
 }
 
 impl Resume {
-    /// Makes a find one that can go on; `resumed` counts how often it did.
+    /// Prepares a find that can continue; `resumed` counts the times that it did.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidQuery`] for a find whose place is not told by the `_id` of its last row.
+    /// [`ErrorKind::InvalidQuery`] for a find whose position is not defined by the `_id` of its last row.
     pub(crate) fn new(
         collection: &str,
         filter: Document,
@@ -79,40 +79,40 @@ impl Resume {
             descending,
             rows: 0,
             last: None,
-            again: false,
-            short: false,
+            may_repeat: false,
+            excludes_max_key: false,
             unreadable: false,
             open: false,
-            inspected: false,
+            checked: false,
             attempts: 0,
             resumed,
         })
     }
 
-    /// What is read.
+    /// The collection that is read.
     pub(crate) fn collection(&self) -> &str {
         &self.collection
     }
 
-    /// Looks at the collection, once.
+    /// Checks the collection, once.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidQuery`] for one in which an `_id` does not tell a place.
-    pub(crate) async fn inspect(&mut self, database: Database) -> Result<()> {
-        if !self.inspected {
+    /// [`ErrorKind::InvalidQuery`] for a collection in which an `_id` does not define a position.
+    pub(crate) async fn check_server(&mut self, database: Database) -> Result<()> {
+        if !self.checked {
             let criteria = self.options.selection_criteria.as_ref();
             let ask = |command| ask(&database, command, criteria);
             let hello = ask(doc! {"hello": 1}).await.map_err(from_driver)?;
             let list = doc! {"listCollections": 1, "filter": {"name": &self.collection}};
             let found = ask(list).await.map_err(from_driver)?;
             check_collection(&hello, &found)?;
-            self.inspected = true;
+            self.checked = true;
         }
         Ok(())
     }
 
-    /// What to ask now; `None` when nothing can come any more.
-    pub(crate) fn query(&mut self) -> Result<Option<Query>> {
+    /// The query for the rows that are left; `None` if there are none.
+    pub(crate) fn next_query(&mut self) -> Result<Option<Query>> {
         let mut options = self.options.clone();
         let Some(last) = &self.last else {
             return Ok(Some(self.find(self.filter.clone(), options)));
@@ -132,21 +132,21 @@ impl Resume {
             options.max = Some(bound);
         } else {
             options.min = Some(bound);
-            self.again = true;
-            self.short = true;
+            self.may_repeat = true;
+            self.excludes_max_key = true;
         }
-        let more = u32::from(self.again);
+        let more = u32::from(self.may_repeat);
         options.limit =
             left.map(|left| i64::try_from(left).unwrap_or(i64::MAX - 1) + i64::from(more));
-        // The first reply brings something new, so that the read gets on though each getMore fails.
+        // The first reply has a new row, so that the read advances even if each getMore fails.
         options.batch_size = options.batch_size.map(|size| size.max(1 + more));
         Ok(Some(self.find(self.filter.clone(), options)))
     }
 
-    /// What is left to ask when the cursor came to its end.
-    pub(crate) fn rest(&mut self) -> Option<Query> {
-        let short = std::mem::take(&mut self.short);
-        if !short || self.left() == Some(0) {
+    /// The query for a row whose `_id` is MaxKey, after a cursor that excluded it; `None` if there is no such row to read.
+    pub(crate) fn max_key_query(&mut self) -> Option<Query> {
+        let excluded = std::mem::take(&mut self.excludes_max_key);
+        if !excluded || self.left() == Some(0) {
             return None;
         }
         let mut options = self.options.clone();
@@ -155,13 +155,13 @@ impl Resume {
         Some(self.find(filter, options))
     }
 
-    /// Notes that the cursor was opened.
-    pub(crate) fn opened(&mut self) {
+    /// Records that the cursor was opened.
+    pub(crate) fn set_open(&mut self) {
         self.open = true;
     }
 
-    /// Takes note of a reply that is about to be handed on; what of it is new.
-    pub(crate) fn take(&mut self, reply: Reply) -> Option<Reply> {
+    /// Records a reply that is about to be delivered, and returns its new rows.
+    pub(crate) fn new_rows(&mut self, reply: Reply) -> Option<Reply> {
         let bytes = reply.bytes();
         let left = self.left();
         let (mut from, mut at, mut rows) = (0, 0, 0);
@@ -171,7 +171,7 @@ impl Resume {
                 self.unreadable = true;
                 return Some(reply.part(from..bytes.len()));
             };
-            if std::mem::take(&mut self.again) && self.last.as_ref() == Some(&id) {
+            if std::mem::take(&mut self.may_repeat) && self.last.as_ref() == Some(&id) {
                 from = end;
             } else {
                 rows += 1;
@@ -187,26 +187,26 @@ impl Resume {
         (rows > 0).then(|| reply.part(from..at))
     }
 
-    /// How long to wait before the read goes on after `error`.
+    /// The time to wait before the read continues after `error`.
     ///
     /// # Errors
-    /// `error`, if it is of another kind, or came too often; then it says so.
-    pub(crate) fn after(&mut self, error: Error) -> Result<Duration> {
+    /// `error`, if the read cannot continue after it. If there were too many attempts, the error states their number.
+    pub(crate) fn wait_after(&mut self, error: Error) -> Result<Duration> {
         let labelled = |label: &str| error.labels().iter().any(|each| each == label);
-        // The work of a transaction is lost as a whole.
-        let whole = labelled("TransientTransactionError");
+        // A transaction cannot continue.
+        let in_transaction = labelled("TransientTransactionError");
         let lost = match error.kind() {
             ErrorKind::Connection(_) => true,
             ErrorKind::Operation { code, .. } => LOST.contains(code) || labelled(RETRYABLE),
-            ErrorKind::Timeout(_) => self.by_a_limit_of_the_server(&error),
+            ErrorKind::Timeout(_) => self.is_limit_of_the_server(&error),
             _ => false,
         };
-        if !lost || whole || self.unreadable {
+        if !lost || in_transaction || self.unreadable {
             return Err(error);
         }
         if self.attempts >= ATTEMPTS {
             return Err(error.with_note(&format!(
-                "the read went on {ATTEMPTS} times in a row without a new row"
+                "the read continued {ATTEMPTS} times in a row without a new row"
             )));
         }
         let wait = match self.attempts {
@@ -218,13 +218,13 @@ impl Resume {
         Ok(wait)
     }
 
-    /// Return whether a getMore exceeded a limit of the server's own (MaxTimeMSExpired, 50): not the caller's `maxTimeMS`,
-    /// which would begin anew with another cursor, nor a deadline of this crate, which has no reply.
-    fn by_a_limit_of_the_server(&self, error: &Error) -> bool {
+    /// Returns whether a getMore exceeded a limit that the server sets (MaxTimeMSExpired, 50): not the caller's `maxTimeMS`, which
+    /// would start anew with another cursor, nor a deadline of this crate, which has no reply.
+    fn is_limit_of_the_server(&self, error: &Error) -> bool {
         self.open && self.options.max_time.is_none() && !error.reply().is_empty()
     }
 
-    /// Rows that may still come; `None` for any number.
+    /// Number of rows that may still come; `None` without a limit.
     fn left(&self) -> Option<u64> {
         let limit = self.options.limit.filter(|limit| *limit != 0)?;
         Some(limit.unsigned_abs().saturating_sub(self.rows))
@@ -240,7 +240,7 @@ impl Resume {
     }
 }
 
-/// Refuses a collection in which an `_id` does not tell a place, or not by index bounds.
+/// Refuses a collection in which an `_id` does not define a position, or not by index bounds.
 ///
 /// `hello` and `collections` are the server's replies to `hello` and `listCollections`.
 fn check_collection(hello: &Document, collections: &Document) -> Result<()> {
@@ -252,7 +252,7 @@ fn check_collection(hello: &Document, collections: &Document) -> Result<()> {
     let found = collections
         .get_document("cursor")
         .and_then(|cursor| cursor.get_array("firstBatch"));
-    // What is not there has no rows.
+    // A collection that does not exist has no rows.
     let Some(Bson::Document(found)) = found.ok().and_then(|found| found.first()) else {
         return Ok(());
     };
@@ -270,7 +270,7 @@ fn check_collection(hello: &Document, collections: &Document) -> Result<()> {
     Ok(())
 }
 
-/// Whether the rows come in descending order; refuses options that do not go with `_id` order.
+/// Returns whether the rows are in descending order; refuses options that exclude `_id` order.
 fn check(options: &FindOptions) -> Result<bool> {
     let descending = match &options.sort {
         None => false,
@@ -291,10 +291,12 @@ fn check(options: &FindOptions) -> Result<bool> {
         return Err(refuse("the hint must be the index on `_id`"));
     }
     if options.min.is_some() || options.max.is_some() {
-        return Err(refuse("`min` and `max` are needed for it"));
+        return Err(refuse(
+            "leave out `min` and `max`, which set the position of a resumed read",
+        ));
     }
     if options.return_key == Some(true) {
-        return Err(refuse("`return_key` leaves out `_id`"));
+        return Err(refuse("rows with `return_key` have no `_id`"));
     }
     if let Some(collation) = &options.collation {
         if collation.locale != "simple" {
@@ -302,7 +304,7 @@ fn check(options: &FindOptions) -> Result<bool> {
         }
     }
     if options.read_concern.as_ref() == Some(&mongodb::options::ReadConcern::snapshot()) {
-        return Err(refuse("it would go on in another snapshot"));
+        return Err(refuse("it would continue in another snapshot"));
     }
     let without_id = options.projection.iter().flatten().any(|(key, value)| {
         let kept = match value {
@@ -317,7 +319,7 @@ fn check(options: &FindOptions) -> Result<bool> {
     Ok(descending)
 }
 
-/// A whole number of any type.
+/// An integer of any numeric type.
 fn whole(value: &Bson) -> Option<i64> {
     match value {
         Bson::Int32(number) => Some(i64::from(*number)),
@@ -328,7 +330,7 @@ fn whole(value: &Bson) -> Option<i64> {
     }
 }
 
-/// The `_id` of the document in the list element at `at`, and where the next element starts.
+/// The `_id` of the document in the list element at `at`, and the position of the next element.
 fn row(bytes: &[u8], at: usize) -> Option<(RawValue, usize)> {
     let document = at + 1 + key_len(bytes, at + 1).ok()? + 1;
     let end = document + document_len(bytes, document).ok()?;
@@ -348,10 +350,10 @@ fn bound(id: &RawValue) -> Result<Document> {
     let raw = RawDocumentBuf::from_bytes(bytes.clone()).ok();
     let document = raw.and_then(|raw| Document::try_from(raw).ok());
     match document {
-        // The driver's documents lose what PyMongo's would: a key that stands twice, say.
+        // The driver's `Document` loses a key that occurs twice.
         Some(document) if document.to_vec().is_ok_and(|again| again == bytes) => Ok(document),
         _ => Err(refuse(&format!(
-            "the server cannot be asked for what is behind the _id {id}"
+            "the _id {id} cannot be sent as an index bound"
         ))),
     }
 }

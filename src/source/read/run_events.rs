@@ -1,4 +1,4 @@
-//! What a run tells of itself: its cursor, its slow exchanges, its end.
+//! Events of a run: its cursor, its slow exchanges, its end.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use mongodb::options::ServerAddress;
 use crate::error::Result;
 use crate::source::monitoring::events::{slow, verbose, Event, Level, Topic};
 
-/// A run, by the names it is told by. One call for each reply, and nothing for each document.
+/// A run with the names that its events have. There is one call for each reply, and none for each document.
 pub(crate) struct RunEvents {
     request: u64,
     operation: &'static str,
@@ -17,8 +17,8 @@ pub(crate) struct RunEvents {
     replies: u64,
     bytes: u64,
     waited: Duration,
-    /// The exchange under way, where it is none of the operation's own.
-    asks: Option<&'static str>,
+    /// The command in progress, if it is not the operation or its getMore.
+    other_command: Option<&'static str>,
 }
 
 impl RunEvents {
@@ -37,16 +37,16 @@ impl RunEvents {
             replies: 0,
             bytes: 0,
             waited: Duration::ZERO,
-            asks: None,
+            other_command: None,
         }
     }
 
-    /// The exchange that is waited for next is another one than the operation's.
-    pub(crate) fn asks(&mut self, exchange: Option<&'static str>) {
-        self.asks = exchange;
+    /// Sets the command of the next exchange; `None` for the operation and its getMores.
+    pub(crate) fn set_command(&mut self, command: Option<&'static str>) {
+        self.other_command = command;
     }
 
-    /// A wait for the server is over.
+    /// Records a wait for the server, as an event if it was slow.
     pub(crate) fn answered(
         &mut self,
         took: Duration,
@@ -54,8 +54,8 @@ impl RunEvents {
     ) {
         self.waited += took;
         if slow().is_some_and(|limit| took >= limit) {
-            let exchange = match (self.asks, self.replies) {
-                (Some(asked), _) => asked,
+            let exchange = match (self.other_command, self.replies) {
+                (Some(command), _) => command,
                 (None, 0) => self.operation,
                 (None, _) => "getMore",
             };
@@ -63,11 +63,11 @@ impl RunEvents {
                 .with("operation", exchange)
                 .with("seconds", took)
                 .with_some("server", server().map(|server| server.to_string()))
-                .note();
+                .record();
         }
     }
 
-    /// A reply was read: the cursor's id (0: it is finished), and how many bytes of documents came.
+    /// Records a reply: the cursor's id (0: it is finished), and the number of bytes of documents.
     pub(crate) fn reply(
         &mut self,
         cursor: i64,
@@ -84,29 +84,29 @@ impl RunEvents {
                     .with("cursor", cursor)
                     .with("seconds", self.waited)
                     .with_some("server", server().map(|server| server.to_string()))
-                    .note();
+                    .record();
             }
         }
     }
 
-    /// The run is over.
+    /// Records the end of the run.
     pub(crate) fn finished(&self, outcome: &Result<()>) {
         if verbose(Topic::Cursor) {
-            let what = match outcome {
+            let message = match outcome {
                 Ok(()) => "replies finished",
                 Err(_) => "replies ended early",
             };
-            self.event(Topic::Cursor, Level::Debug, what)
+            self.event(Topic::Cursor, Level::Debug, message)
                 .with_some("cursor", (self.cursor != 0).then_some(self.cursor))
                 .with("replies", self.replies)
                 .with("bytes", self.bytes)
                 .with("seconds", self.waited)
-                .note();
+                .record();
         }
     }
 
-    fn event(&self, topic: Topic, level: Level, what: &'static str) -> Event {
-        Event::new(topic, level, what)
+    fn event(&self, topic: Topic, level: Level, message: &'static str) -> Event {
+        Event::new(topic, level, message)
             .with("request_id", self.request)
             .with("database", self.database.as_str())
             .with_some("collection", self.collection.as_deref())

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::loop_handoff::{parked, Busy, Lending};
+use super::loop_handoff::{wait_parked, BackgroundWork, LoopHandoff};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::fork::PerProcess;
 
-/// Sockets need little CPU, and decoding has its own pool. A second worker is woken for nothing at every turn of an exchange: 7
-/// switches of threads a `find_one` instead of 4, a tenth of its time. Taken when the runtime is made.
+/// The number of I/O threads, read when the runtime is made. One is enough: sockets need little CPU, and decoding has its own
+/// pool. A second worker wakes for nothing at every step of an exchange: 7 thread switches for a `find_one` instead of 4, a tenth
+/// of its time.
 static WORKERS: AtomicUsize = AtomicUsize::new(1);
 
-/// The stack of a thread that runs tasks: the driver parses replies recursively where it builds its own documents (`distinct`,
-/// commands), and a server's documents may nest 179 levels.
+/// The stack of a thread that runs tasks: the driver parses replies recursively if it builds its own documents (`distinct`,
+/// commands), and a server's documents may have 179 levels.
 const STACK: usize = 4 << 20;
 
 // Never dropped: dropping a runtime joins its threads, which must not be waited for when an interpreter exits.
@@ -24,15 +25,15 @@ static RUNTIME: PerProcess<Network> = PerProcess::new();
 
 struct Network {
     runtime: Runtime,
-    /// Of one thread only: several have no loop that could be lent.
-    lending: Option<Lending>,
+    /// Present if there is one thread: several have no single loop to hand over.
+    handoff: Option<LoopHandoff>,
 }
 
 impl Network {
     fn new() -> io::Result<Self> {
         let workers = io_threads();
-        let (mut builder, lending) = match workers {
-            1 => (Builder::new_current_thread(), Some(Lending::new())),
+        let (mut builder, handoff) = match workers {
+            1 => (Builder::new_current_thread(), Some(LoopHandoff::new())),
             _ => (Builder::new_multi_thread(), None),
         };
         let runtime = builder
@@ -42,21 +43,21 @@ impl Network {
             .thread_name("data-bridge-io")
             .enable_all()
             .build()?;
-        Ok(Network { runtime, lending })
+        Ok(Network { runtime, handoff })
     }
 
     fn start(&'static self) -> io::Result<()> {
-        self.lending
+        self.handoff
             .as_ref()
-            .map_or(Ok(()), |lending| lending.start(&self.runtime, STACK))
+            .map_or(Ok(()), |handoff| handoff.start(&self.runtime, STACK))
     }
 }
 
-/// This process's runtime.
+/// This process's runtime, started if need be.
 pub(crate) fn handle() -> Result<Handle> {
     let failed = |error| {
         Error::new(ErrorKind::Io(format!(
-            "no threads for network work: {error}"
+            "the I/O threads cannot be started: {error}"
         )))
     };
     let network = RUNTIME.get_or_try_init(|| Network::new().map_err(failed))?;
@@ -64,24 +65,24 @@ pub(crate) fn handle() -> Result<Handle> {
     Ok(network.runtime.handle().clone())
 }
 
-/// Waits for something that happens on the runtime, `wait` at most; to be called from threads that may block.
+/// Waits for an outcome of the runtime, for `wait` at most. Call it on threads that may block.
 pub(crate) fn wait<F: Future>(future: F, wait: Duration) -> Option<F::Output> {
     match RUNTIME.get() {
         Some(Network {
             runtime,
-            lending: Some(lending),
-        }) if !wait.is_zero() => lending.wait(runtime, future, wait, STACK),
-        _ => parked(future, wait),
+            handoff: Some(handoff),
+        }) if !wait.is_zero() => handoff.wait(runtime, future, wait, STACK),
+        _ => wait_parked(future, wait),
     }
 }
 
-/// For as long as it is held, what was spawned goes on without anybody [waiting](wait) for it.
-pub(crate) fn busy() -> Option<Busy> {
-    let lending = RUNTIME.get()?.lending.as_ref()?;
-    Some(lending.busy())
+/// Keeps spawned tasks running without a thread that [waits](wait) for them, until the guard is dropped.
+pub(crate) fn background_work() -> Option<BackgroundWork> {
+    let handoff = RUNTIME.get()?.handoff.as_ref()?;
+    Some(handoff.background_work())
 }
 
-/// How many threads this process's network work has, or will have.
+/// The number of this process's I/O threads, started or to be started.
 pub fn io_threads() -> usize {
     match started() {
         Some(handle) => handle.metrics().num_workers(),
@@ -92,7 +93,7 @@ pub fn io_threads() -> usize {
 /// Sets [`io_threads`].
 ///
 /// # Errors
-/// When `threads` is 0, or the runtime exists with another number.
+/// [`ErrorKind::InvalidArgument`] if `threads` is 0, or the runtime exists with another number.
 pub fn set_io_threads(threads: usize) -> Result<()> {
     let invalid = |text: String| Err(Error::new(ErrorKind::InvalidArgument(text)));
     match started().map(|handle| handle.metrics().num_workers()) {
@@ -107,7 +108,7 @@ pub fn set_io_threads(threads: usize) -> Result<()> {
     }
 }
 
-/// This process's runtime, if something already ran on it.
+/// This process's runtime, if a task already ran on it.
 pub(crate) fn started() -> Option<&'static Handle> {
     RUNTIME.get().map(|network| network.runtime.handle())
 }

@@ -1,10 +1,11 @@
-//! Who runs the event loop: a thread of its own, or who waits for an answer.
+//! Runs the event loop on the I/O thread, or on the thread that waits for a reply.
 //!
-//! Where one thread waits for an answer that another one reads from the socket, an exchange takes four switches of threads: to the
-//! loop's thread, to the server's, back, and to who waits. A blocking driver takes two, and where a server answers in a tenth of a
-//! millisecond that shows. So in a series of small exchanges the loop's thread lends the loop: who waits runs it meanwhile, its
-//! tasks and those of everybody else. It takes the loop back when there is something that nobody waits for on a thread
-//! ([`Busy`]), and after a millisecond in which nobody asked.
+//! If one thread waits for a reply that another thread reads from the socket, an exchange takes four thread switches: to the I/O
+//! thread, to the server's thread, back, and to the waiting thread. A blocking driver takes two, and the difference shows if a
+//! server replies in a tenth of a millisecond. So in a series of small exchanges the I/O thread hands the loop over: the waiting
+//! thread runs it meanwhile, with the tasks of all operations. The I/O thread takes the loop back if work is in progress that no
+//! thread waits for ([`BackgroundWork`]), and after a millisecond without a wait. Measured in
+//! docs/design/0011-event-loop-handoff.md.
 
 use std::future::Future;
 use std::pin::pin;
@@ -18,91 +19,95 @@ use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-/// Waits belong to a series when one ends so soon after the other. What takes longer is not worth it.
-const SERIES: Duration = Duration::from_millis(2);
+/// Waits form a series if one ends less than this after the one before. A longer exchange gains nothing from the handoff.
+const SERIES_GAP: Duration = Duration::from_millis(2);
 
-/// So often the loop's thread looks at a loop that it lent: nobody runs it for twice that at most.
-const IDLE: Duration = Duration::from_millis(1);
+/// Interval at which the I/O thread checks a loop that it handed over: no thread runs the loop for twice that at most.
+const CHECK_INTERVAL: Duration = Duration::from_millis(1);
 
-/// The loop of a runtime of one thread, and who runs it.
-pub(super) struct Lending {
-    /// The loop's thread, once it was started.
-    thread: OnceLock<Thread>,
+/// The event loop of a runtime of one thread, and the thread that runs it.
+pub(super) struct LoopHandoff {
+    /// The I/O thread, once it was started.
+    io_thread: OnceLock<Thread>,
     starting: Mutex<()>,
-    lent: AtomicBool,
-    /// Somebody is done with it.
-    back: AtomicBool,
-    /// Asks the loop's thread to lend it.
-    asked: Notify,
-    /// Waits that run the loop, and how many there ever were.
-    borrowers: AtomicUsize,
-    borrowed: AtomicU64,
-    busy: AtomicUsize,
-    /// When a wait ended last, in microseconds since `began`; and whether that was soon after the one before.
-    ended: AtomicU64,
-    soon: AtomicBool,
-    began: Instant,
+    /// A waiting thread may run the loop.
+    handed_over: AtomicBool,
+    /// A wait takes long: the I/O thread takes the loop back.
+    return_requested: AtomicBool,
+    /// Wakes the I/O thread to hand the loop over.
+    handoff_requested: Notify,
+    /// Waits that run the loop now, and the number of those that ever did.
+    running_waits: AtomicUsize,
+    total_waits: AtomicU64,
+    /// Guards of [`BackgroundWork`].
+    background_work: AtomicUsize,
+    /// The end of the last wait, in microseconds since `created`; and whether it followed closely on the one before.
+    last_wait_end: AtomicU64,
+    in_series: AtomicBool,
+    created: Instant,
 }
 
-impl Lending {
+impl LoopHandoff {
     pub(super) fn new() -> Self {
-        Lending {
-            thread: OnceLock::new(),
+        LoopHandoff {
+            io_thread: OnceLock::new(),
             starting: Mutex::new(()),
-            lent: AtomicBool::new(false),
-            back: AtomicBool::new(false),
-            asked: Notify::new(),
-            borrowers: AtomicUsize::new(0),
-            borrowed: AtomicU64::new(0),
-            busy: AtomicUsize::new(0),
-            ended: AtomicU64::new(0),
-            soon: AtomicBool::new(false),
-            began: Instant::now(),
+            handed_over: AtomicBool::new(false),
+            return_requested: AtomicBool::new(false),
+            handoff_requested: Notify::new(),
+            running_waits: AtomicUsize::new(0),
+            total_waits: AtomicU64::new(0),
+            background_work: AtomicUsize::new(0),
+            last_wait_end: AtomicU64::new(0),
+            in_series: AtomicBool::new(false),
+            created: Instant::now(),
         }
     }
 
-    /// Starts the loop's thread, if that was not done.
+    /// Starts the I/O thread, unless it was started before.
     pub(super) fn start(
         &'static self,
         runtime: &'static Runtime,
         stack: usize,
     ) -> std::io::Result<()> {
-        if self.thread.get().is_some() {
+        if self.io_thread.get().is_some() {
             return Ok(());
         }
-        // Who comes second must not go on before there is a thread that runs what it spawns.
+        // A second caller must not return before there is a thread that runs what it spawns.
         let _starting: MutexGuard<'_, ()> =
             self.starting.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.thread.get().is_none() {
+        if self.io_thread.get().is_none() {
             let handle = thread::Builder::new()
                 .name("data-bridge-io".into())
                 .stack_size(stack)
-                .spawn(move || self.serve(runtime))?;
-            let _ = self.thread.set(handle.thread().clone());
+                .spawn(move || self.run_io_thread(runtime))?;
+            let _ = self.io_thread.set(handle.thread().clone());
         }
         Ok(())
     }
 
-    /// What the loop's thread does.
-    fn serve(&self, runtime: &Runtime) {
+    /// Runs the loop, and hands it over on request, for the life of the process.
+    fn run_io_thread(&self, runtime: &Runtime) {
         loop {
-            runtime.block_on(self.asked.notified());
-            self.back.store(false, Ordering::SeqCst);
-            self.lent.store(true, Ordering::SeqCst);
-            let mut seen = self.borrowed.load(Ordering::SeqCst);
-            while self.busy.load(Ordering::SeqCst) == 0 && !self.back.load(Ordering::SeqCst) {
-                thread::park_timeout(IDLE);
-                let borrowed = self.borrowed.load(Ordering::SeqCst);
-                if borrowed == seen && self.borrowers.load(Ordering::SeqCst) == 0 {
+            runtime.block_on(self.handoff_requested.notified());
+            self.return_requested.store(false, Ordering::SeqCst);
+            self.handed_over.store(true, Ordering::SeqCst);
+            let mut seen = self.total_waits.load(Ordering::SeqCst);
+            while self.background_work.load(Ordering::SeqCst) == 0
+                && !self.return_requested.load(Ordering::SeqCst)
+            {
+                thread::park_timeout(CHECK_INTERVAL);
+                let total = self.total_waits.load(Ordering::SeqCst);
+                if total == seen && self.running_waits.load(Ordering::SeqCst) == 0 {
                     break;
                 }
-                seen = borrowed;
+                seen = total;
             }
-            self.lent.store(false, Ordering::SeqCst);
+            self.handed_over.store(false, Ordering::SeqCst);
         }
     }
 
-    /// Waits for `future` on this thread, `wait` at most.
+    /// Waits for `future` on this thread, for `wait` at most.
     pub(super) fn wait<F: Future>(
         &'static self,
         runtime: &Runtime,
@@ -110,102 +115,103 @@ impl Lending {
         wait: Duration,
         stack: usize,
     ) -> Option<F::Output> {
-        // On a thread of the runtime's own an asynchronous caller waits for the outcome.
-        let able = self.in_series()
-            && self.busy.load(Ordering::SeqCst) == 0
+        // A thread of a runtime is excluded: an asynchronous caller waits on it.
+        let may_run = self.continues_series()
+            && self.background_work.load(Ordering::SeqCst) == 0
             && Handle::try_current().is_err()
             && has_stack(stack);
-        let lent = self.lent.load(Ordering::SeqCst);
-        let outcome = if able && lent {
-            let borrower = Borrower::new(self);
+        let handed_over = self.handed_over.load(Ordering::SeqCst);
+        let outcome = if may_run && handed_over {
+            let running = RunningWait::new(self);
             let outcome = runtime.block_on(async { timeout(wait, future).await });
-            drop(borrower);
+            drop(running);
             if outcome.is_err() {
-                // It takes longer: nothing that a switch of threads would add to.
-                self.back.store(true, Ordering::SeqCst);
-                self.wake();
+                // The exchange takes long: a thread switch adds nothing to it.
+                self.return_requested.store(true, Ordering::SeqCst);
+                self.wake_io_thread();
             }
             outcome.ok()
         } else {
-            let busy = self.busy();
-            let outcome = parked(future, wait);
-            drop(busy);
-            if able && !lent && outcome.is_some() {
-                self.asked.notify_one();
+            let background = self.background_work();
+            let outcome = wait_parked(future, wait);
+            drop(background);
+            if may_run && !handed_over && outcome.is_some() {
+                self.handoff_requested.notify_one();
             }
             outcome
         };
         if outcome.is_some() {
             let now = self.micros();
-            let before = self.ended.swap(now, Ordering::Relaxed);
-            self.soon.store(is_soon(before, now), Ordering::Relaxed);
+            let before = self.last_wait_end.swap(now, Ordering::Relaxed);
+            self.in_series
+                .store(is_series(before, now), Ordering::Relaxed);
         }
         outcome
     }
 
-    fn in_series(&self) -> bool {
-        let soon = self.soon.load(Ordering::Relaxed);
-        soon && is_soon(self.ended.load(Ordering::Relaxed), self.micros())
+    fn continues_series(&self) -> bool {
+        let in_series = self.in_series.load(Ordering::Relaxed);
+        in_series && is_series(self.last_wait_end.load(Ordering::Relaxed), self.micros())
     }
 
-    /// Wakes the loop's thread where it waits until it is to have the loop back.
-    fn wake(&self) {
-        if let Some(thread) = self.thread.get() {
+    /// Wakes the I/O thread while the loop is handed over.
+    fn wake_io_thread(&self) {
+        if let Some(thread) = self.io_thread.get() {
             thread.unpark();
         }
     }
 
     fn micros(&self) -> u64 {
-        self.began.elapsed().as_micros() as u64
+        self.created.elapsed().as_micros() as u64
     }
 
-    /// The loop's thread runs the loop until the guard is dropped: for what nobody waits for on a thread.
-    pub(super) fn busy(&'static self) -> Busy {
-        self.busy.fetch_add(1, Ordering::SeqCst);
-        if self.lent.load(Ordering::SeqCst) {
-            self.wake();
+    /// Keeps the loop on the I/O thread until the guard is dropped.
+    pub(super) fn background_work(&'static self) -> BackgroundWork {
+        self.background_work.fetch_add(1, Ordering::SeqCst);
+        if self.handed_over.load(Ordering::SeqCst) {
+            self.wake_io_thread();
         }
-        Busy(self)
+        BackgroundWork(self)
     }
 }
 
-fn is_soon(before: u64, now: u64) -> bool {
-    now.saturating_sub(before) < SERIES.as_micros() as u64
+fn is_series(before: u64, now: u64) -> bool {
+    now.saturating_sub(before) < SERIES_GAP.as_micros() as u64
 }
 
 /// A wait that runs the loop.
-struct Borrower(&'static Lending);
+struct RunningWait(&'static LoopHandoff);
 
-impl Borrower {
-    fn new(lending: &'static Lending) -> Self {
-        lending.borrowers.fetch_add(1, Ordering::SeqCst);
-        lending.borrowed.fetch_add(1, Ordering::SeqCst);
-        Borrower(lending)
+impl RunningWait {
+    fn new(handoff: &'static LoopHandoff) -> Self {
+        handoff.running_waits.fetch_add(1, Ordering::SeqCst);
+        handoff.total_waits.fetch_add(1, Ordering::SeqCst);
+        RunningWait(handoff)
     }
 }
 
-impl Drop for Borrower {
+impl Drop for RunningWait {
     fn drop(&mut self) {
-        self.0.borrowers.fetch_sub(1, Ordering::SeqCst);
+        self.0.running_waits.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// See [`Lending::busy`].
-pub(crate) struct Busy(&'static Lending);
+/// A guard for work that no thread waits for: the I/O thread runs the loop until it is dropped.
+pub(crate) struct BackgroundWork(&'static LoopHandoff);
 
-impl Drop for Busy {
+impl Drop for BackgroundWork {
     fn drop(&mut self) {
-        self.0.busy.fetch_sub(1, Ordering::SeqCst);
+        self.0.background_work.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Whether this thread has as large a stack as the loop's tasks may need: it may be one that somebody made small.
+/// Returns whether this thread has as large a stack as the loop's tasks may need: a program may give its threads small ones.
 fn has_stack(least: usize) -> bool {
     stacker::remaining_stack().is_some_and(|left| left >= least)
 }
 
-/// Waits for `future`, `wait` at most; somebody else runs the loop.
-pub(super) fn parked<F: Future>(future: F, wait: Duration) -> Option<F::Output> {
+/// Waits for `future`, for `wait` at most, while another thread runs the loop.
+pub(super) fn wait_parked<F: Future>(future: F, wait: Duration) -> Option<F::Output> {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
     let mut future = pin!(future);
@@ -247,15 +253,15 @@ mod tests {
     const LONG: Duration = Duration::from_secs(30);
     const STACK: usize = 1 << 20;
 
-    /// A loop of a test's own, as the process's is waited for by other tests as well; and the stack that it needs.
-    struct Loop(&'static Runtime, &'static Lending, usize);
+    /// A loop of its own for a test, as other tests wait for the process's loop; and the stack that it needs.
+    struct Loop(&'static Runtime, &'static LoopHandoff, usize);
 
     impl Loop {
         fn new() -> Self {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             let found = Loop(
                 Box::leak(Box::new(runtime)),
-                Box::leak(Box::new(Lending::new())),
+                Box::leak(Box::new(LoopHandoff::new())),
                 STACK,
             );
             found.1.start(found.0, STACK).unwrap();
@@ -282,16 +288,16 @@ mod tests {
             self.wait(task, LONG).unwrap()
         }
 
-        /// Whether, of so many tasks one after the other, one was run by who waited.
-        fn borrowed(&self, tasks: usize) -> bool {
+        /// Returns whether the waiting thread ran at least one of so many tasks, one after the other.
+        fn handed_over(&self, tasks: usize) -> bool {
             (0..tasks).any(|_| self.runner() == thread::current().id())
         }
 
-        /// The same, in time: a busy machine breaks a series.
-        fn borrows(&self) -> bool {
+        /// Returns whether that happens in time: a busy machine breaks a series.
+        fn is_handed_over(&self) -> bool {
             let begun = Instant::now();
             while begun.elapsed() < LONG {
-                if self.borrowed(100) {
+                if self.handed_over(100) {
                     return true;
                 }
             }
@@ -300,29 +306,29 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_again_and_again_runs_the_loop() {
-        assert!(Loop::new().borrows());
+    fn a_thread_that_waits_repeatedly_runs_the_loop() {
+        assert!(Loop::new().is_handed_over());
     }
 
     #[test]
-    fn the_first_who_waits_does_not() {
+    fn the_first_wait_does_not_run_the_loop() {
         assert_ne!(Loop::new().runner(), thread::current().id());
     }
 
     #[test]
-    fn nobody_borrows_what_is_busy() {
+    fn background_work_keeps_the_loop_on_the_io_thread() {
         let own = Loop::new();
-        assert!(own.borrows());
-        let busy = own.1.busy();
-        assert!(!own.borrowed(1_000));
-        drop(busy);
-        assert!(own.borrows());
+        assert!(own.is_handed_over());
+        let work = own.1.background_work();
+        assert!(!own.handed_over(1_000));
+        drop(work);
+        assert!(own.is_handed_over());
     }
 
     #[test]
-    fn a_lent_loop_is_taken_back() {
+    fn the_io_thread_takes_the_loop_back() {
         let own = Loop::new();
-        assert!(own.borrows());
+        assert!(own.is_handed_over());
         let (sender, receiver) = mpsc::channel();
         own.spawn(async move {
             sleep(Duration::from_millis(5)).await;
@@ -334,9 +340,9 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wait_gives_the_loop_back() {
+    fn a_long_wait_returns_the_loop() {
         let own = Loop::new();
-        assert!(own.borrows());
+        assert!(own.is_handed_over());
         let (sender, receiver) = mpsc::channel();
         let task = own.spawn(async move {
             sleep(Duration::from_millis(20)).await;
@@ -348,15 +354,15 @@ mod tests {
     }
 
     #[test]
-    fn threads_with_too_small_a_stack_do_not_borrow() {
+    fn threads_with_too_small_a_stack_do_not_run_the_loop() {
         let mut own = Loop::new();
-        assert!(own.borrows());
+        assert!(own.is_handed_over());
         own.2 = 1 << 40;
-        assert!(!own.borrowed(1_000));
+        assert!(!own.handed_over(1_000));
     }
 
     #[test]
-    fn threads_that_wait_at_once_all_get_their_outcomes() {
+    fn threads_that_wait_at_once_get_their_outcomes() {
         let own = Loop::new();
         let outcomes = |thread: u64| -> u64 {
             let tasks = (0..500).map(|number| {

@@ -1,4 +1,4 @@
-//! Work on the runtime that a plain thread can wait for, in slices, and cancel.
+//! Tasks of the runtime. A plain thread can wait for one, in slices, and cancel it.
 
 use std::any::Any;
 use std::future::Future;
@@ -14,15 +14,15 @@ use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use super::io_threads;
-use super::loop_handoff::Busy;
+use super::loop_handoff::BackgroundWork;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Tells a blocking closure that its outcome is no longer wanted.
+/// A flag that is set for a blocking closure when its task is cancelled.
 #[derive(Clone, Default)]
 pub struct StopFlag(Arc<AtomicBool>);
 
 impl StopFlag {
-    /// Whether the work should end as soon as it can.
+    /// Returns whether the closure should end as soon as it can.
     pub fn is_set(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
@@ -32,10 +32,10 @@ impl StopFlag {
     }
 }
 
-/// A future or a blocking closure under way on the runtime.
+/// A future or a blocking closure in progress on the runtime.
 ///
-/// Waiting happens on the caller's own thread and knows nothing of interpreters: a binding waits in short slices and
-/// looks for signals between them. Dropping a `Task` cancels it, unless it was [detached](Task::detached).
+/// A caller waits on its own thread, and waiting knows nothing of interpreters: a binding waits in short slices and checks for
+/// signals between them. Dropping a `Task` cancels it, unless it was [detached](Task::detached).
 pub struct Task<T> {
     shared: Arc<Shared<T>>,
     stop: StopFlag,
@@ -52,8 +52,8 @@ struct Shared<T> {
 struct State<T> {
     phase: Phase<T>,
     callbacks: Vec<Box<dyn FnOnce() + Send>>,
-    /// Held for the callbacks: for them nobody waits on a thread.
-    busy: Option<Busy>,
+    /// Held while there are callbacks: no thread waits for their work.
+    background_work: Option<BackgroundWork>,
 }
 
 enum Phase<T> {
@@ -80,8 +80,8 @@ impl<T: Send + 'static> Task<T> {
         task
     }
 
-    /// Runs `work` on a thread that may block. It should look at the flag it is given between its waits: a thread
-    /// cannot be stopped from outside.
+    /// Runs `work` on a thread that may block. It should check its flag between its waits: a thread cannot be stopped from
+    /// outside.
     pub fn spawn_blocking(work: impl FnOnce(&StopFlag) -> Result<T> + Send + 'static) -> Self {
         let mut task = Task::new();
         match io_threads::handle() {
@@ -106,7 +106,7 @@ impl<T> Task<T> {
                 state: Mutex::new(State {
                     phase: Phase::Running,
                     callbacks: Vec::new(),
-                    busy: None,
+                    background_work: None,
                 }),
                 done: Notify::new(),
             }),
@@ -117,23 +117,23 @@ impl<T> Task<T> {
         }
     }
 
-    /// A task that was over before it began.
+    /// A task that is done, with this outcome.
     pub fn ready(outcome: Result<T>) -> Self {
         let task = Task::new();
         task.shared.finish(outcome);
         task
     }
 
-    /// Lets the work go on when the `Task` is dropped: for work that cleans up.
+    /// Lets the work continue if the `Task` is dropped: for work that cleans up.
     #[must_use]
     pub fn detached(mut self) -> Self {
         self.detached = true;
         self
     }
 
-    /// The outcome, once, waiting for it no longer than `wait`; `None` while the work goes on.
+    /// Waits for the outcome, for `wait` at most; `None` while the work is in progress.
     ///
-    /// Asked again after the outcome was given, it answers [`ErrorKind::InvalidArgument`].
+    /// The outcome is returned once; a second call returns [`ErrorKind::InvalidArgument`].
     pub fn wait_timeout(&self, wait: Duration) -> Option<Result<T>> {
         if self.inherited() {
             return Some(Err(Error::new(ErrorKind::Connection(
@@ -143,20 +143,20 @@ impl<T> Task<T> {
         io_threads::wait(self.shared.outcome(), wait)
     }
 
-    /// Whether the work is over, its outcome taken or not.
+    /// Returns whether the work is done, its outcome taken or not.
     pub fn is_done(&self) -> bool {
         self.inherited() || !matches!(self.shared.lock().phase, Phase::Running)
     }
 
-    /// Calls `callback` once the work is over: at once, on this thread, when it is over already; else on a thread of
-    /// the runtime, so it must be short and must not enter an interpreter.
+    /// Calls `callback` once the work is done: at once, on this thread, if it is done already; else on an I/O thread, so it must
+    /// be short and must not enter an interpreter.
     pub fn on_done(&self, callback: impl FnOnce() + Send + 'static) {
         if !self.inherited() {
             let mut state = self.shared.lock();
             if matches!(state.phase, Phase::Running) {
                 state.callbacks.push(Box::new(callback));
-                if state.busy.is_none() {
-                    state.busy = io_threads::busy();
+                if state.background_work.is_none() {
+                    state.background_work = io_threads::background_work();
                 }
                 return;
             }
@@ -164,7 +164,7 @@ impl<T> Task<T> {
         callback();
     }
 
-    /// Ends the work: its outcome is [`ErrorKind::Cancelled`] from now on, unless it has one already.
+    /// Cancels the work: its outcome is [`ErrorKind::Cancelled`], unless it has one already.
     pub fn cancel(&self) {
         if self.inherited() {
             return;
@@ -220,7 +220,7 @@ impl<T> Shared<T> {
         }
     }
 
-    /// The first outcome counts.
+    /// Sets the outcome, unless there is one already.
     fn finish(&self, outcome: Result<T>) {
         let mut state = self.lock();
         if !matches!(state.phase, Phase::Running) {
@@ -228,7 +228,7 @@ impl<T> Shared<T> {
         }
         state.phase = Phase::Done(outcome);
         let callbacks = std::mem::take(&mut state.callbacks);
-        state.busy = None;
+        state.background_work = None;
         drop(state);
         self.done.notify_waiters();
         for callback in callbacks {
@@ -237,7 +237,7 @@ impl<T> Shared<T> {
     }
 }
 
-/// What a caught panic said, as an error.
+/// The message of a caught panic, as an error.
 pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Error {
     let text = panic
         .downcast_ref::<&str>()
@@ -313,7 +313,7 @@ mod tests {
             let _ = ended.send(());
             Ok(())
         });
-        // What has not begun is not run at all.
+        // A closure that has not begun is not run at all.
         begin.recv_timeout(LONG).unwrap();
         drop(task);
         end.recv_timeout(LONG).unwrap();

@@ -124,7 +124,7 @@ impl Client {
         match outcome {
             Ok(reply) => Ok(Some(reply)),
             Err(error) if takes_no_numbers(&error) => {
-                self.writers()?.refuse();
+                self.writers()?.set_unsupported();
                 Ok(None)
             }
             Err(error) => Err(from_driver(error)),
@@ -146,7 +146,7 @@ pub(crate) fn note_retry(database: &Database, command: &RawDocument) {
     Event::new(Topic::Command, Level::Info, "retried")
         .with_some("operation", name.map(|(name, _)| name.as_str().to_owned()))
         .with("database", database.name())
-        .note();
+        .record();
 }
 
 /// A server's reply, or what the driver made of it.

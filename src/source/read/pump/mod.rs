@@ -34,12 +34,12 @@ use crate::source::cleanup::kill::PendingKill;
 use crate::source::connection::client::{Client, ANSWERING};
 use crate::source::connection::failure::from_driver;
 use crate::source::connection::session::Session;
-use crate::source::read::batch::take_apart;
+use crate::source::read::batch::split;
 use crate::source::read::batch_size::SizedFind;
 use crate::source::read::query::{open, Opened, Query};
 use crate::source::read::resume::Resume;
 use crate::source::read::run_events::RunEvents;
-use crate::source::runtime::loop_handoff::Busy;
+use crate::source::runtime::loop_handoff::BackgroundWork;
 use crate::source::runtime::task::panicked;
 
 /// What a run asks for.
@@ -132,7 +132,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         pending_kills: Vec::new(),
         spent: Vec::new(),
         resume: None,
-        busy: None,
+        background_work: None,
     };
     let drive = pump.drive(&request.database, request.ask, request.session);
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
@@ -176,7 +176,7 @@ struct Pump {
     spent: Vec<SessionRawBatchCursor>,
     resume: Option<Box<Resume>>,
     /// Replies are fetched ahead of the reader.
-    busy: Option<Busy>,
+    background_work: Option<BackgroundWork>,
 }
 
 struct OpenCursor {
@@ -221,23 +221,26 @@ impl Pump {
         let Some(mut resume) = self.resume.take() else {
             return Ok(None);
         };
-        let inspected = self
-            .wait_for_server(resume.inspect(driver.database(database)))
+        let checked = self
+            .wait_for_server(resume.check_server(driver.database(database)))
             .await;
-        let mut outcome = inspected.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled)));
+        let mut outcome = checked.unwrap_or_else(|_| Err(Error::new(ErrorKind::Cancelled)));
         let mut query = match &outcome {
-            Ok(()) => resume.query()?,
+            Ok(()) => resume.next_query()?,
             Err(_) => None,
         };
         self.resume = Some(resume);
         while let Some(asked) = query.take() {
             outcome = self.read(driver, database, asked, session.clone()).await;
             if outcome.is_ok() {
-                query = self.resume.as_mut().and_then(|resume| resume.rest());
+                query = self
+                    .resume
+                    .as_mut()
+                    .and_then(|resume| resume.max_key_query());
             }
         }
         match (outcome, &mut self.resume) {
-            (Err(error), Some(resume)) => resume.after(error).map(Some),
+            (Err(error), Some(resume)) => resume.wait_after(error).map(Some),
             (outcome, _) => outcome.map(|()| None),
         }
     }
@@ -282,7 +285,7 @@ impl Pump {
                     // Answered: what is open now has an id of its own, and the session goes back to the driver's pool.
                     self.own_session = None;
                     self.their_session = None;
-                    client.sizes()?.took(begun.elapsed());
+                    client.sizes()?.record_exchange(begun.elapsed());
                 }
                 answer?
             }
@@ -290,7 +293,7 @@ impl Pump {
                 // Opened after all, while it was being killed: it has an id now.
                 if let Some(Ok(Opened { cursor, first })) = late {
                     self.spent.push(cursor);
-                    self.note(&take_apart(first)?);
+                    self.note(&split(first)?);
                 }
                 return Err(Error::new(ErrorKind::Cancelled));
             }

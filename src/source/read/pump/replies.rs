@@ -16,7 +16,7 @@ use crate::reader::Reply;
 use crate::source::cleanup::kill;
 use crate::source::connection::failure::{from_driver, is_final};
 use crate::source::connection::session::Session;
-use crate::source::read::batch::take_apart;
+use crate::source::read::batch::split;
 use crate::source::read::batch_size::{self, SizedFind};
 use crate::source::read::query::{ask, next, Query};
 use crate::source::runtime::io_threads;
@@ -59,33 +59,33 @@ impl Pump {
     ) -> Result<()> {
         let client = self.client.clone();
         let sizes = client.sizes()?;
-        if sizes.known(&sized.kind).is_none() && sized.asks && !sizes.far() {
+        if sizes.known(&sized.kind).is_none() && sized.may_ask && !sizes.is_far() {
             // Twice at most: the first exchange of a client includes connecting.
             for _ in 0..2 {
-                let ask = ask(database, sized.question(), query.selection_criteria());
+                let ask = ask(database, sized.size_command(), query.selection_criteria());
                 let begun = Instant::now();
-                self.trace.asks(Some("dataSize"));
+                self.trace.set_command(Some("dataSize"));
                 let answered = self.wait_for_server(ask.into_future()).await;
-                self.trace.asks(None);
+                self.trace.set_command(None);
                 match answered.map_err(|_| Error::new(ErrorKind::Cancelled))? {
                     Ok(reply) => {
-                        sizes.took(begun.elapsed());
-                        sizes.note(&sized.kind, batch_size::answer(&reply));
+                        sizes.record_exchange(begun.elapsed());
+                        sizes.record(&sized.kind, batch_size::average_size(&reply));
                     }
                     // The query would wait as long, and say the same.
                     Err(error) if is_final(&error) => return Err(from_driver(error)),
-                    Err(_) => sizes.note(&sized.kind, 0),
+                    Err(_) => sizes.record(&sized.kind, 0),
                 }
-                if sizes.near() {
+                if sizes.is_near() {
                     break;
                 }
             }
-            if !sizes.near() {
+            if !sizes.is_near() {
                 sizes.set_far();
             }
         }
-        if let (Some(bytes), true) = (sizes.known(&sized.kind), sizes.near()) {
-            sized.set(query, bytes);
+        if let (Some(bytes), true) = (sizes.known(&sized.kind), sizes.is_near()) {
+            sized.set_batch_size(query, bytes);
         }
         Ok(())
     }
@@ -100,16 +100,16 @@ impl Pump {
     ) -> Result<()> {
         let mut batch = Some(first);
         while let Some(received) = batch {
-            let parts = take_apart(received)?;
+            let parts = split(received)?;
             self.note(&parts);
             if let Some(resume) = &mut self.resume {
-                resume.opened();
+                resume.set_open();
             }
             if let (Some(sized), Some(reply), true) = (sized.take(), &parts.reply, parts.id != 0) {
                 sized.record_first_reply(self.client.sizes()?, reply.bytes().len());
             }
             let reply = match &mut self.resume {
-                Some(resume) => parts.reply.and_then(|reply| resume.take(reply)),
+                Some(resume) => parts.reply.and_then(|reply| resume.new_rows(reply)),
                 None => parts.reply,
             };
             if let Some(reply) = reply {
@@ -143,8 +143,8 @@ impl Pump {
         let permit = permit.map_err(|_| Error::new(ErrorKind::Cancelled))?;
         self.wait_budget.answered();
         let last = self.cursor.is_none() && self.resume.is_none();
-        if !last && self.busy.is_none() {
-            self.busy = io_threads::busy();
+        if !last && self.background_work.is_none() {
+            self.background_work = io_threads::background_work();
         }
         let message = Message::Reply {
             reply,
