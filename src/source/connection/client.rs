@@ -12,6 +12,7 @@ use mongodb::raw_batch_cursor::SessionRawBatchCursor;
 use tokio::sync::{watch, OnceCell};
 use tokio::time::{sleep, timeout, Instant};
 
+use super::deadline::RoundTrip;
 use super::document_sizes::DocumentSizes;
 use super::failure::{from_driver, no_answer, text};
 use super::heartbeat_failures::HeartbeatFailures;
@@ -29,9 +30,9 @@ use crate::source::monitoring::events::{Event, Level, Topic};
 use crate::source::runtime::io_threads;
 use crate::source::runtime::task::Task;
 
-/// How long to look for a usable server when the connection string does not say; the driver's own 30 s is longer than
-/// anybody waits for a misspelt port.
-const SERVER_SELECTION: Duration = Duration::from_secs(10);
+/// The time to find a usable server in when the connection string gives none: longer than a heartbeat of 10 s, which may be the
+/// first to find a server that answered that it shuts down.
+const SERVER_SELECTION: Duration = Duration::from_secs(30);
 
 /// How long closing a client waits for its servers to confirm that they killed its cursors and ended its sessions.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -63,6 +64,9 @@ pub struct Read<'a> {
     pub session: Option<&'a Session>,
     /// The deadline; `None` waits without end.
     pub timeout: Option<Duration>,
+    /// The server gets the deadline as `maxTimeMS`, if the read answers once. That replaces the limit that an administrator
+    /// sets for reads (`defaultMaxTimeMS`), so it is for deadlines that the caller asked for.
+    pub limits_server: bool,
     /// The number that events call the read by.
     pub request: u64,
     /// Whether a find in `_id` order goes on behind its last row when its cursor is lost.
@@ -88,6 +92,7 @@ struct Connected {
     heartbeats: HeartbeatFailures,
     writers: WriteSessions,
     sizes: DocumentSizes,
+    round_trip: RoundTrip,
     closing: watch::Sender<bool>,
     kept: Arc<KilledCursors>,
 }
@@ -251,7 +256,12 @@ impl Client {
         Ok(&self.connected()?.sizes)
     }
 
-    /// Returns whether the connection string leaves retryable reads on.
+    /// How long the way to a server and back takes at least.
+    pub(crate) fn round_trip(&self) -> Result<&RoundTrip> {
+        Ok(&self.connected()?.round_trip)
+    }
+
+    /// Return whether reads are sent a second time, unless the connection string says otherwise.
     pub(crate) fn retries_reads(&self) -> bool {
         self.0.address.connection.retry_reads != Some(false)
     }
@@ -268,6 +278,7 @@ impl Client {
                 heartbeats: HeartbeatFailures::default(),
                 writers: WriteSessions::default(),
                 sizes: DocumentSizes::default(),
+                round_trip: RoundTrip::default(),
                 closing: watch::Sender::new(false),
                 kept: Arc::default(),
             })
@@ -312,9 +323,11 @@ impl Client {
                 });
             }
         }));
-        let heartbeats = self.connected()?.heartbeats.clone();
+        let connected = self.connected()?;
+        let (heartbeats, round_trip) = (connected.heartbeats.clone(), connected.round_trip.clone());
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
             heartbeats.record(&event);
+            round_trip.record(&event);
             driver_events::server(event);
         }));
         mongodb::Client::with_options(options)

@@ -2,6 +2,7 @@
 
 pub(super) mod caller_bson;
 pub(super) mod client;
+pub(super) mod deadline;
 pub(super) mod document_sizes;
 pub(super) mod failure;
 pub(super) mod heartbeat_failures;

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{doc, Bson, Document, RawDocumentBuf};
+use futures_util::TryStreamExt;
+use mongodb::bson::{doc, rawdoc, Bson, Document, RawDocumentBuf};
+use mongodb::error::Result as DriverResult;
 use mongodb::options::SelectionCriteria;
 use mongodb::{Collection, Database};
 
 use super::query::readable;
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::cleanup::implicit_session::implicit;
 use crate::source::connection::caller_bson;
 use crate::source::connection::client::{Client, Read};
+use crate::source::connection::deadline::{takes_max_time, Deadline, MAX_TIME};
 use crate::source::connection::failure::{from_driver, is_final, is_retryable_read};
 use crate::source::connection::names;
 use crate::source::connection::options::{self, Selection};
@@ -17,7 +21,7 @@ use crate::source::connection::session::Session;
 use crate::source::runtime::task::Task;
 use crate::source::write::commands::{bytes, note_retry, Outcome};
 
-/// Awaits a driver's action, in the session if there is one.
+/// Awaits a driver's action, in the session if there is one; the driver's error.
 macro_rules! in_session {
     ($action:expr, $session:expr) => {
         match &$session {
@@ -27,7 +31,6 @@ macro_rules! in_session {
             }
             None => $action.await,
         }
-        .map_err(from_driver)
     };
 }
 
@@ -64,21 +67,27 @@ impl Client {
             .map_err(|error| Error::new(ErrorKind::InvalidQuery(format!("command: {error}"))))?;
         let (this, session) = self.owned(read)?;
         let database = database.to_owned();
+        let limit = read
+            .timeout
+            .filter(|_| takes_max_time(&command, read.limits_server));
+        let limited = document.contains_key(MAX_TIME);
+        let deadline = Deadline::start(limit);
         let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
         let retry = read.retry && !in_transaction && self.retries_reads();
         Ok(self.task(read.timeout, async move {
             let database = this.driver().await?.database(&database);
             let criteria = selection.criteria;
-            let first = send(&database, command.clone(), criteria.clone(), &session).await?;
-            let error = match first {
+            let (first, time) = deadline.limited(command.clone(), limited, this.round_trip()?);
+            let error = match send(&database, first, criteria.clone(), &session).await? {
                 Err(error) if retry && is_retryable_read(&error) => error,
-                outcome => return outcome.map_err(from_driver),
+                outcome => return outcome.map_err(|error| time.failure(error)),
             };
             note_retry(&database, &command);
-            match send(&database, command, criteria, &session).await? {
+            let (second, left) = deadline.limited(command, limited, this.round_trip()?);
+            match send(&database, second, criteria, &session).await? {
                 // No server was found for the second attempt: the first error names the cause.
-                Err(second) if is_final(&second) => Err(from_driver(error)),
-                outcome => outcome.map_err(from_driver),
+                Err(again) if is_final(&again) => Err(time.failure(error)),
+                outcome => outcome.map_err(|error| left.failure(error)),
             }
         }))
     }
@@ -95,16 +104,17 @@ impl Client {
         read: &Read<'_>,
     ) -> Result<Task<u64>> {
         let selection = Selection::parse(read.selection)?;
-        let options = options::count(read.options, &selection)?;
+        let mut options = options::count(read.options, &selection)?;
         let filter = caller_bson::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(self.task(read.timeout, async move {
             let collection = place.of(&this).await?;
-            in_session!(
-                collection.count_documents(filter).with_options(options),
-                session
-            )
+            let time = deadline.server_time(options.max_time, this.round_trip()?);
+            options.max_time = time.max;
+            let count = collection.count_documents(filter).with_options(options);
+            in_session!(count, session).map_err(|error| time.failure(error))
         }))
     }
 
@@ -119,13 +129,16 @@ impl Client {
         read: &Read<'_>,
     ) -> Result<Task<u64>> {
         let selection = Selection::parse(read.selection)?;
-        let options = options::estimated(read.options, &selection)?;
+        let mut options = options::estimated(read.options, &selection)?;
         let (this, _) = self.owned(read)?;
         let place = Place::new(database, collection)?;
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(self.task(read.timeout, async move {
             let collection = place.of(&this).await?;
+            let time = deadline.server_time(options.max_time, this.round_trip()?);
+            options.max_time = time.max;
             let count = collection.estimated_document_count().with_options(options);
-            count.await.map_err(from_driver)
+            count.await.map_err(|error| time.failure(error))
         }))
     }
 
@@ -142,17 +155,18 @@ impl Client {
         read: &Read<'_>,
     ) -> Result<Task<Vec<u8>>> {
         let selection = Selection::parse(read.selection)?;
-        let options = options::distinct(read.options, &selection)?;
+        let mut options = options::distinct(read.options, &selection)?;
         let filter = caller_bson::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
         let key = key.to_owned();
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(self.task(read.timeout, async move {
             let collection = place.of(&this).await?;
-            let values = in_session!(
-                collection.distinct(key, filter).with_options(options),
-                session
-            )?;
+            let time = deadline.server_time(options.max_time, this.round_trip()?);
+            options.max_time = time.max;
+            let distinct = collection.distinct(key, filter).with_options(options);
+            let values = in_session!(distinct, session).map_err(|error| time.failure(error))?;
             encode(&doc! {"values": Bson::Array(values)})
         }))
     }
@@ -169,10 +183,18 @@ impl Client {
     ) -> Result<Task<Vec<String>>> {
         let filter = caller_bson::document(filter, "filter")?;
         self.check(session)?;
+        let command = rawdoc! {"listDatabases": 1, "nameOnly": true, "filter": raw(&filter)?};
         let (this, session) = (self.clone(), session.cloned());
+        let deadline = Deadline::start(timeout);
         Ok(self.task(timeout, async move {
-            let driver = this.driver().await?;
-            in_session!(driver.list_database_names().filter(filter), session)
+            let listing = Listing {
+                this: &this,
+                database: "admin",
+                cursor: false,
+            };
+            let found = listing.run(&command, &session, &deadline).await?;
+            let found = found.iter().flat_map(|reply| reply.get_array("databases"));
+            names_of(found.flatten().filter_map(Bson::as_document))
         }))
     }
 
@@ -190,11 +212,22 @@ impl Client {
         names::check(database, None)?;
         let filter = caller_bson::document(filter, "filter")?;
         self.check(session)?;
+        // Names are all that a filter of names needs, which takes no locks of collections.
+        let name_only = filter.keys().all(|key| key == "name");
+        let command = rawdoc! {
+            "listCollections": 1, "nameOnly": name_only, "filter": raw(&filter)?, "cursor": {},
+        };
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();
+        let deadline = Deadline::start(timeout);
         Ok(self.task(timeout, async move {
-            let database = this.driver().await?.database(&database);
-            in_session!(database.list_collection_names().filter(filter), session)
+            let listing = Listing {
+                this: &this,
+                database: &database,
+                cursor: true,
+            };
+            let found = listing.run(&command, &session, &deadline).await?;
+            names_of(found.iter())
         }))
     }
 
@@ -243,6 +276,85 @@ async fn send(
         }
         None => action.await,
     }))
+}
+
+/// A command that lists what there is. The driver has it too, but takes no time for it.
+struct Listing<'a> {
+    this: &'a Client,
+    database: &'a str,
+    /// The reply is a cursor of what is listed.
+    cursor: bool,
+}
+
+impl Listing<'_> {
+    /// Sends the command with the time that is left; once more if it failed in a way that may pass, as with all reads.
+    async fn run(
+        &self,
+        command: &RawDocumentBuf,
+        session: &Option<Session>,
+        deadline: &Deadline,
+    ) -> Result<Vec<Document>> {
+        let round_trip = self.this.round_trip()?;
+        let (first, time) = deadline.limited(command.clone(), false, round_trip);
+        let error = match self.send(first, session).await? {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
+        if in_transaction || !self.this.retries_reads() || !is_retryable_read(&error) {
+            return Err(time.failure(error));
+        }
+        let (second, left) = deadline.limited(command.clone(), false, round_trip);
+        match self.send(second, session).await? {
+            Ok(found) => Ok(found),
+            Err(again) if is_final(&again) => Err(time.failure(error)),
+            Err(again) => Err(left.failure(again)),
+        }
+    }
+
+    async fn send(
+        &self,
+        command: RawDocumentBuf,
+        session: &Option<Session>,
+    ) -> Result<DriverResult<Vec<Document>>> {
+        let driver = self.this.driver().await?;
+        let database = driver.database(self.database);
+        if !self.cursor {
+            let reply = in_session!(database.run_raw_command(command), session);
+            return Ok(reply.map(|reply| vec![reply]));
+        }
+        let mut own = None;
+        let mut guard = match session {
+            Some(session) => Some(session.lock().await?),
+            None => None,
+        };
+        let session = match &mut guard {
+            Some(guard) => guard.session()?,
+            None => own.insert(implicit(driver).await.map_err(from_driver)?),
+        };
+        let listing = database.run_raw_cursor_command(command);
+        Ok(match listing.session(&mut *session).await {
+            Ok(mut found) => found.stream(session).try_collect().await,
+            Err(error) => Err(error),
+        })
+    }
+}
+
+fn names_of<'a>(found: impl Iterator<Item = &'a Document>) -> Result<Vec<String>> {
+    let names = found.map(|found| {
+        let name = found.get_str("name").map_err(|_| {
+            Error::new(ErrorKind::Connection(
+                "the server sent an invalid reply: a name is missing".into(),
+            ))
+        })?;
+        Ok(name.to_owned())
+    });
+    names.collect()
+}
+
+fn raw(document: &Document) -> Result<RawDocumentBuf> {
+    RawDocumentBuf::try_from(document)
+        .map_err(|error| Error::new(ErrorKind::InvalidQuery(error.to_string())))
 }
 
 fn encode(document: &Document) -> Result<Vec<u8>> {

@@ -89,6 +89,7 @@ impl Client {
             session: read.session.cloned(),
             timeout: read.timeout,
             eager,
+            limits_server: read.limits_server,
             budget: prefetch_bytes(),
             request: read.request,
         };

@@ -1,5 +1,7 @@
 //! What is asked of a server: a find or an aggregate, opened as the driver's raw batch cursor.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use mongodb::action::RunCommand;
 use mongodb::bson::{doc, Bson, Document};
@@ -12,6 +14,7 @@ use mongodb::Database;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::connection::caller_bson;
+use crate::source::connection::deadline::stores_result;
 use crate::source::connection::failure::from_driver;
 use crate::source::connection::session::Session;
 
@@ -30,6 +33,26 @@ pub(crate) enum Query {
 }
 
 impl Query {
+    /// The time that the server has for it.
+    pub(crate) fn max_time(&mut self) -> &mut Option<Duration> {
+        match self {
+            Query::Find { options, .. } => &mut options.max_time,
+            Query::Aggregate { options, .. } => &mut options.max_time,
+        }
+    }
+
+    /// Return whether no getMore follows; for a query that only reads, if its `reads` count.
+    pub(crate) fn answers_once(&self, reads: bool) -> bool {
+        match self {
+            // To a server, a negative limit is one reply.
+            Query::Find { options, .. } => reads && options.limit.is_some_and(|limit| limit < 0),
+            Query::Aggregate { pipeline, .. } => {
+                let last = pipeline.last().and_then(|stage| stage.keys().next());
+                last.is_some_and(|stage| stores_result(stage))
+            }
+        }
+    }
+
     /// Which servers may answer, where the query says so.
     pub(crate) fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         match self {

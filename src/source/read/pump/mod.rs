@@ -32,6 +32,7 @@ use crate::reader::Reply;
 use crate::source::cleanup::implicit_session::implicit;
 use crate::source::cleanup::kill::PendingKill;
 use crate::source::connection::client::{Client, ANSWERING};
+use crate::source::connection::deadline::ServerTime;
 use crate::source::connection::failure::from_driver;
 use crate::source::connection::session::Session;
 use crate::source::read::batch::split;
@@ -67,6 +68,8 @@ pub(crate) struct Request {
     pub(crate) ask: Ask,
     pub(crate) session: Option<Session>,
     pub(crate) timeout: Option<Duration>,
+    /// The server gets the deadline, too.
+    pub(crate) limits_server: bool,
     pub(crate) eager: bool,
     /// How many bytes of replies may be ready for the reader.
     pub(crate) budget: usize,
@@ -133,10 +136,13 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         spent: Vec::new(),
         resume: None,
         background_work: None,
+        limits_server: request.limits_server,
+        time: ServerTime::default(),
     };
     let drive = pump.drive(&request.database, request.ask, request.session);
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    let outcome = outcome.map_err(|error| pump.time.explained(error));
     pump.trace.finished(&outcome);
     // After an error the cursor may still be open; noted before the caller knows of the error and ends the session.
     let left = pump.leave();
@@ -177,6 +183,9 @@ struct Pump {
     resume: Option<Box<Resume>>,
     /// Replies are fetched ahead of the reader.
     background_work: Option<BackgroundWork>,
+    limits_server: bool,
+    /// The time that the server has for the query.
+    time: ServerTime,
 }
 
 struct OpenCursor {
@@ -258,6 +267,12 @@ impl Pump {
         if let Some(sized) = &mut sized {
             self.size(&driver.database(database), sized, &mut query)
                 .await?;
+        }
+        if query.answers_once(self.limits_server) {
+            let (given, limit) = (*query.max_time(), self.wait_budget.limit);
+            self.time =
+                ServerTime::new(given, self.wait_budget.left(), limit, client.round_trip()?);
+            *query.max_time() = self.time.max;
         }
         let session = match session {
             Some(session) => {

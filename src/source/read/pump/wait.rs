@@ -163,7 +163,7 @@ pub(super) struct WaitBudget {
 }
 
 impl WaitBudget {
-    fn left(&self) -> Option<Duration> {
+    pub(super) fn left(&self) -> Option<Duration> {
         self.limit.map(|limit| limit.saturating_sub(self.waited))
     }
 
