@@ -34,7 +34,7 @@ use crate::source::cleanup::kill::PendingKill;
 use crate::source::connection::client::{Client, ANSWERING};
 use crate::source::connection::deadline::ServerTime;
 use crate::source::connection::failure::from_driver;
-use crate::source::connection::session::Session;
+use crate::source::connection::session::{Consistency, Session};
 use crate::source::read::batch::split;
 use crate::source::read::batch_size::SizedFind;
 use crate::source::read::query::{open, Opened, Query};
@@ -282,7 +282,7 @@ impl Pump {
             }
             None => {
                 let session = implicit(driver).await.map_err(from_driver)?;
-                let session = Session::new(&client, session);
+                let session = Session::new(&client, session, Consistency::None);
                 self.own_session = Some(session.clone());
                 session
             }

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout, Instant};
 
 use super::{OpenCursor, Pump};
 use crate::source::cleanup::kill::PendingKill;
-use crate::source::connection::session::Session;
+use crate::source::connection::session::{Session, TRANSIENT_TRANSACTION};
 use crate::source::read::batch::Parts;
 
 /// How long an exchange that was ended by a kill may take to say so.
@@ -46,7 +46,11 @@ impl Pump {
                 return Ok(done);
             }
             () = stopped(&mut self.stop) => (self.client.interrupted(), self.in_transaction),
-            () = over => (self.client.no_answer(self.wait_budget.limit.unwrap_or_default()), false),
+            () = over => {
+                let label = self.in_transaction.then_some(TRANSIENT_TRANSACTION);
+                let error = self.client.no_answer(self.wait_budget.limit.unwrap_or_default());
+                (error.with_label(label), false)
+            }
         };
         let left = self.leave();
         self.output.finish(Err(error));
