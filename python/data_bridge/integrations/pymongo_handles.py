@@ -83,13 +83,6 @@ def from_pymongo(source: _Client | _AsyncClient, *, asynchronous: Literal[True])
 def from_pymongo(source: Any, *, asynchronous: bool | None = None) -> Any:
     """Our client, database or collection with the settings of PyMongo's.
 
-    Parameters
-    ----------
-    source
-        A PyMongo MongoClient, Database or Collection, or one of their asynchronous twins.
-    asynchronous
-        True gives an asynchronous handle, False a synchronous one; by default as `source` is.
-
     What the client was given is taken over: hosts, replica set, credentials, TLS, timeouts, compressors, pool sizes,
     app name, ...; read preference, read and write concern and codec options are those of `source` itself. What it was
     not given has this package's default: 10 s of server selection, 600 s for an operation. `connect` and `driver`,
@@ -98,6 +91,13 @@ def from_pymongo(source: Any, *, asynchronous: bool | None = None) -> Any:
     Connections are not shared. There is one client of ours for each PyMongo client, however often it is handed over,
     for as long as somebody holds both. Closing one does not close the other; a closed one of ours is replaced at
     the next call. PyMongo's sessions cannot be used here: `start_session` of the client that this gives can.
+
+    Parameters
+    ----------
+    source
+        A PyMongo MongoClient, Database or Collection, or one of their asynchronous twins.
+    asynchronous
+        True gives an asynchronous handle, False a synchronous one; by default as `source` is.
 
     Raises
     ------

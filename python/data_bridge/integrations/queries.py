@@ -49,6 +49,9 @@ def from_query(query: _MongoEngineQuerySet, *, asynchronous: None = None, **opti
 def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) -> Any:
     """A lazy query for what a Beanie or MongoEngine query asks for: its documents, not its models.
 
+    The server is always asked: Beanie's cache is not. References that MongoEngine would follow on access come as they
+    are stored. `to_models` makes models of the documents.
+
     Parameters
     ----------
     query
@@ -60,9 +63,6 @@ def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) 
         True gives an AsyncQuery, False a Query; by default an AsyncQuery for Beanie, a Query for MongoEngine.
     options
         schema, on_conflict, objectid, uuid, decimal, mixed, strings, timeout, progress; as for `Collection.find`.
-
-    The server is always asked: Beanie's cache is not. References that MongoEngine would follow on access come as they
-    are stored. `to_models` makes models of the documents.
 
     Raises
     ------
