@@ -1,37 +1,14 @@
 //! The native module of the Python package: converts, maps errors, detaches. No decoding logic.
 
-mod arrow;
-mod async_iterator;
-mod batches;
-mod bson_types;
-mod bulk;
 mod client;
-mod codec;
-mod column_node;
-mod document;
 mod documents;
 mod error;
-mod feed;
 mod ffi;
-mod field_slot;
-mod form;
-mod given;
-mod list;
 mod lock;
-mod model;
-mod model_class;
-mod node;
-mod operation;
-mod reader;
-mod report;
-mod result;
-mod rows;
-mod run;
-mod session;
-mod settings;
-mod show;
-mod value;
-mod watch;
+mod models;
+mod operations;
+mod reads;
+mod values;
 
 use pyo3::prelude::*;
 
@@ -44,30 +21,36 @@ static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     error::register(module)?;
-    document::register(module)?;
-    model::register(module)?;
-    module.add_class::<client::Client>()?;
-    module.add_class::<operation::Operation>()?;
-    module.add_class::<session::Session>()?;
-    module.add_class::<reader::Reader>()?;
-    module.add_class::<batches::BatchReader>()?;
-    module.add_class::<arrow::RecordBatch>()?;
-    module.add_class::<arrow::Schema>()?;
-    module.add_class::<form::Form>()?;
-    module.add_class::<result::ResultData>()?;
-    module.add_class::<documents::Documents>()?;
-    module.add_class::<documents::Instances>()?;
-    module.add_class::<async_iterator::AsyncIterator>()?;
-    module.add_class::<async_iterator::Interruption>()?;
-    module.add_function(wrap_pyfunction!(reader::read_bytes, module)?)?;
-    module.add_function(wrap_pyfunction!(reader::read_file, module)?)?;
-    module.add_function(wrap_pyfunction!(reader::read_iterable, module)?)?;
-    module.add_function(wrap_pyfunction!(result::from_arrow, module)?)?;
-    module.add_function(wrap_pyfunction!(settings::configure, module)?)?;
-    module.add_function(wrap_pyfunction!(settings::runs, module)?)?;
-    module.add_function(wrap_pyfunction!(settings::configuration, module)?)?;
-    module.add_function(wrap_pyfunction!(settings::shutdown, module)?)?;
-    module.add_function(wrap_pyfunction!(watch::set_tellers, module)?)?;
-    module.add_function(wrap_pyfunction!(watch::tell_events, module)?)?;
+    documents::document::register(module)?;
+    models::model_view::register(module)?;
+    module.add_class::<client::mongo_client::Client>()?;
+    module.add_class::<operations::operation::Operation>()?;
+    module.add_class::<client::session::Session>()?;
+    module.add_class::<reads::reader::Reader>()?;
+    module.add_class::<reads::batches::BatchReader>()?;
+    module.add_class::<reads::arrow::RecordBatch>()?;
+    module.add_class::<reads::arrow::Schema>()?;
+    module.add_class::<reads::table_options::Form>()?;
+    module.add_class::<reads::result::ResultData>()?;
+    module.add_class::<reads::document_iterator::Documents>()?;
+    module.add_class::<reads::document_iterator::Instances>()?;
+    module.add_class::<reads::async_iterator::AsyncIterator>()?;
+    module.add_class::<reads::async_iterator::Interruption>()?;
+    module.add_function(wrap_pyfunction!(reads::reader::read_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(reads::reader::read_file, module)?)?;
+    module.add_function(wrap_pyfunction!(reads::reader::read_iterable, module)?)?;
+    module.add_function(wrap_pyfunction!(reads::result::from_arrow, module)?)?;
+    module.add_function(wrap_pyfunction!(client::settings::configure, module)?)?;
+    module.add_function(wrap_pyfunction!(client::settings::runs, module)?)?;
+    module.add_function(wrap_pyfunction!(client::settings::configuration, module)?)?;
+    module.add_function(wrap_pyfunction!(client::settings::shutdown, module)?)?;
+    module.add_function(wrap_pyfunction!(
+        operations::operation_events::set_tellers,
+        module
+    )?)?;
+    module.add_function(wrap_pyfunction!(
+        operations::operation_events::tell_events,
+        module
+    )?)?;
     Ok(())
 }

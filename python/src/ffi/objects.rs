@@ -13,9 +13,9 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use pyo3::{PyClass, PyTraverseError, PyVisit};
 
-use crate::document::Document;
-use crate::list::ListView;
-use crate::model::ModelView;
+use crate::documents::document::Document;
+use crate::documents::list::ListView;
+use crate::models::model_view::ModelView;
 
 /// Classes whose instances own nothing that could lead back to them, so that the garbage collector need not visit them.
 ///

@@ -14,9 +14,9 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::to_pyerr;
-use crate::feed::Feed;
 use crate::lock::lock;
-use crate::watch::{tell_noted, Watch};
+use crate::operations::operation_events::{tell_noted, Watch};
+use crate::reads::iterable_source::Feed;
 
 /// How long a wait is deaf to Ctrl-C, cancellation and closing.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::document::Document;
-use crate::model_class::ModelClass;
-use crate::node::Node;
+use crate::documents::document::Document;
+use crate::documents::py_chunk::Node;
+use crate::models::model_class::ModelClass;
 
 /// What rows become.
 pub enum Objects<'a, 'py> {

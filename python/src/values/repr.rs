@@ -5,8 +5,8 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyAnyMethods, PyString};
 
-use crate::codec::Codec;
-use crate::value;
+use crate::values::codec::Codec;
+use crate::values::value;
 
 /// Bytes of text after which the rest is left out.
 const LONG: usize = 10_000;

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use data_bridge::chunk::Chunk;
 use pyo3::prelude::*;
 
-use crate::codec::Codec;
-use crate::document::Document;
+use crate::documents::document::Document;
+use crate::documents::py_chunk::Node;
 use crate::lock::lock;
-use crate::model::ModelView;
-use crate::model_class::ModelClass;
-use crate::node::Node;
-use crate::rows::Rows;
-use crate::run::Run;
+use crate::models::model_class::ModelClass;
+use crate::models::model_view::ModelView;
+use crate::reads::rows::Rows;
+use crate::reads::run::Run;
+use crate::values::codec::Codec;
 
 /// An iterator over Documents. Threads may share it: each document then goes to one of them.
 #[pyclass(frozen, module = "data_bridge._core", name = "DocumentIterator")]

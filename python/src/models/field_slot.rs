@@ -8,8 +8,8 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyString, PyTuple};
 
-use crate::model::{ModelView, Source};
-use crate::value;
+use crate::models::model_view::{ModelView, Source};
+use crate::values::value;
 
 /// The types on the wire that need no conversion for some annotation; their sum says which a field takes as they are.
 const NULL: u32 = 1;
@@ -108,7 +108,7 @@ impl FieldSlot {
     pub fn is_direct(
         &self,
         py: Python<'_>,
-        node: &crate::node::Node,
+        node: &crate::documents::py_chunk::Node,
         row: usize,
     ) -> PyResult<bool> {
         let plan = self.plan(py)?;

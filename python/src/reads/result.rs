@@ -10,19 +10,19 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
 
-use crate::arrow::{self, RecordBatch, Schema};
-use crate::bulk::{with_gc_paused, Objects};
-use crate::codec::Codec;
-use crate::document::Document;
-use crate::documents::Documents;
+use crate::documents::document::Document;
 use crate::error::{guarded, to_list, to_pyerr, to_pyerr_of_table};
 use crate::ffi;
-use crate::field_slot::FieldSlot;
-use crate::form::Form;
 use crate::lock::lock;
-use crate::model_class::ModelClass;
-use crate::report;
-use crate::rows::Rows;
+use crate::models::field_slot::FieldSlot;
+use crate::models::model_class::ModelClass;
+use crate::reads::arrow::{self, RecordBatch, Schema};
+use crate::reads::document_iterator::Documents;
+use crate::reads::object_lists::{with_gc_paused, Objects};
+use crate::reads::report;
+use crate::reads::rows::Rows;
+use crate::reads::table_options::Form;
+use crate::values::codec::Codec;
 
 /// A table made from a result.
 #[derive(Clone)]

@@ -11,12 +11,12 @@ use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PySequence, PyTuple};
 
-use crate::codec::Codec;
+use crate::documents::list::ListView;
+use crate::documents::py_chunk::Node;
 use crate::error::to_pyerr;
 use crate::ffi;
-use crate::list::ListView;
-use crate::node::Node;
-use crate::show;
+use crate::values::codec::Codec;
+use crate::values::repr;
 
 /// One document of a result: a read-only mapping that builds a value when it is asked for.
 ///
@@ -260,7 +260,7 @@ impl Document {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let name = slf.get_type().name()?;
-        let shown = show::document(slf.py(), this.node.codec(), &this.node.cell(this.row()))?;
+        let shown = repr::document(slf.py(), this.node.codec(), &this.node.cell(this.row()))?;
         Ok(format!("{name}({shown})"))
     }
 

@@ -10,7 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::{guarded, to_pyerr};
-use crate::watch::{tell_noted, Watch};
+use crate::operations::operation_events::{tell_noted, Watch};
 
 /// How long a wait is deaf to Ctrl-C.
 const SLICE: Duration = Duration::from_millis(50);

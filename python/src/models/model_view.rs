@@ -8,11 +8,11 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
-use crate::document::Document;
-use crate::field_slot::FieldSlot;
+use crate::documents::document::Document;
+use crate::documents::py_chunk::Node;
 use crate::lock::lock;
-use crate::model_class::ModelClass;
-use crate::node::Node;
+use crate::models::field_slot::FieldSlot;
+use crate::models::model_class::ModelClass;
 
 /// The base of models. An instance that a query made holds a row and nothing else before a value has to be kept.
 #[pyclass(frozen, subclass, weakref, module = "data_bridge._core")]

@@ -14,7 +14,7 @@ use pyo3_arrow::ffi::{
 };
 use pyo3_arrow::PySchema;
 
-use crate::given;
+use crate::reads::schema_mapping;
 
 /// An Arrow schema.
 #[pyclass(frozen, eq, module = "data_bridge._core")]
@@ -32,7 +32,7 @@ impl Schema {
     /// From a mapping of names to types.
     #[staticmethod]
     fn from_mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Self> {
-        given::from_mapping(mapping)
+        schema_mapping::from_mapping(mapping)
     }
 
     #[getter]

@@ -9,12 +9,12 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyTuple};
 
-use crate::codec::Codec;
-use crate::column_node::Items;
-use crate::document::Document;
+use crate::documents::document::Document;
+use crate::documents::py_chunk::Node;
+use crate::documents::py_column::Items;
 use crate::ffi;
-use crate::node::Node;
-use crate::show;
+use crate::values::codec::Codec;
+use crate::values::repr;
 
 /// A list of a document: a read-only sequence that builds an item when it is asked for.
 #[pyclass(frozen, sequence, module = "data_bridge")]
@@ -241,7 +241,7 @@ impl ListView {
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let shown = show::cell(py, &self.items.codec, &self.cell())?;
+        let shown = repr::cell(py, &self.items.codec, &self.cell())?;
         Ok(format!("ListView({shown})"))
     }
 }

@@ -9,7 +9,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDelta, PyDeltaAccess, PyDict, PyTuple, PyTzInfo};
 
-use crate::bson_types::BsonTypes;
+use crate::values::bson_types::BsonTypes;
 
 /// The settings, shared by everything that is made with them.
 #[pyclass(frozen, from_py_object, module = "data_bridge._core")]

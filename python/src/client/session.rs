@@ -4,10 +4,10 @@ use data_bridge::error::Result;
 use data_bridge::source::{self, Task};
 use pyo3::prelude::*;
 
-use crate::client::duration;
+use crate::client::mongo_client::duration;
 use crate::error::to_pyerr;
-use crate::operation::Operation;
-use crate::watch::{Beginning, Names};
+use crate::operations::operation::Operation;
+use crate::operations::operation_events::{Beginning, Names};
 
 /// A logical session of a client.
 #[pyclass(frozen, module = "data_bridge._core")]

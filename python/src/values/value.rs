@@ -1,7 +1,7 @@
 //! One BSON value as a Python object, equal to what `bson.decode` gives, to the type.
 //!
 //! [`plain`] makes dicts and lists of documents and lists. It reads any cell and keeps nothing between calls; what stands
-//! in columns is read faster by [`crate::node`].
+//! in columns is read faster by [`crate::documents::py_chunk`].
 
 use data_bridge::chunk::{Cell, DocumentCell, ListCell, Marker};
 use pyo3::exceptions::{PyException, PyValueError};
@@ -9,8 +9,8 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDateTime, PyDict, PyFloat, PyList, PyString, PyTzInfo};
 
-use crate::bson_types::BsonTypes;
-use crate::codec::{DatetimeConversion, Settings, UuidRepresentation};
+use crate::values::bson_types::BsonTypes;
+use crate::values::codec::{DatetimeConversion, Settings, UuidRepresentation};
 
 /// Appended to what Python says of a year out of range: the advice PyMongo gives.
 const DATETIME_ADVICE: &str = " (Consider Using CodecOptions(datetime_conversion=DATETIME_AUTO) or MongoClient(datetime_conversion='DATETIME_AUTO')). See: https://www.mongodb.com/docs/languages/python/pymongo-driver/current/data-formats/dates-and-times/#handling-out-of-range-datetimes";

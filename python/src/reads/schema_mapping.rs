@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyMapping, PyString, PyType};
 use pyo3_arrow::PyField;
 
-use crate::arrow::Schema;
 use crate::error::to_pyerr;
+use crate::reads::arrow::Schema;
 
 /// The schema that `mapping` describes: Python types, names of types, objects with `__arrow_c_schema__`, `[T]` for lists of T,
 /// mappings for documents.

@@ -6,10 +6,10 @@ use data_bridge::chunk::{Cell, Column, DocumentCell, Documents, ListCell};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::codec::Codec;
-use crate::list::ListView;
-use crate::node::Node;
-use crate::value;
+use crate::documents::list::ListView;
+use crate::documents::py_chunk::Node;
+use crate::values::codec::Codec;
+use crate::values::value;
 
 /// A column, with what Python needs to read it.
 pub struct ColumnNode {

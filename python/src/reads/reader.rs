@@ -13,20 +13,20 @@ use data_bridge::source::Task;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::batches::BatchReader;
-use crate::bulk::{with_gc_paused, Objects};
-use crate::codec::Codec;
-use crate::documents::Documents;
+use crate::documents::py_chunk::Node;
 use crate::error::{to_list, to_pyerr};
-use crate::feed::{self, Feed};
-use crate::form::Form;
-use crate::model_class::ModelClass;
-use crate::node::Node;
-use crate::operation::Operation;
-use crate::report;
-use crate::result::ResultData;
-use crate::run::{Look, Run};
-use crate::watch::Watch;
+use crate::models::model_class::ModelClass;
+use crate::operations::operation::Operation;
+use crate::operations::operation_events::Watch;
+use crate::reads::batches::BatchReader;
+use crate::reads::document_iterator::Documents;
+use crate::reads::iterable_source::{self, Feed};
+use crate::reads::object_lists::{with_gc_paused, Objects};
+use crate::reads::report;
+use crate::reads::result::ResultData;
+use crate::reads::run::{Look, Run};
+use crate::reads::table_options::Form;
+use crate::values::codec::Codec;
 
 /// BSON decoded ahead of a live consumer: enough for every core, little beside the replies themselves.
 const LIVE_AHEAD: usize = 8 << 20;
@@ -246,7 +246,7 @@ impl Drop for Reader {
 #[pyfunction]
 #[pyo3(signature = (data, *, codec, eager))]
 pub(crate) fn read_bytes(data: &Bound<'_, PyAny>, codec: Codec, eager: bool) -> PyResult<Reader> {
-    let source = BytesSource::new(feed::buffer(data)?);
+    let source = BytesSource::new(iterable_source::buffer(data)?);
     Ok(Reader::start(Box::new(source), codec, eager, None))
 }
 
@@ -273,7 +273,7 @@ pub(crate) fn read_iterable(
     codec: Codec,
     eager: bool,
 ) -> PyResult<Reader> {
-    let (feed, source) = feed::feed(buffers.try_iter()?.into_any());
+    let (feed, source) = iterable_source::feed(buffers.try_iter()?.into_any());
     Ok(Reader::with_feed(
         Box::new(source),
         codec,

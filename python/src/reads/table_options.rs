@@ -10,8 +10,8 @@ use data_bridge::schema::{
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-use crate::arrow::Schema;
 use crate::error::to_pyerr;
+use crate::reads::arrow::Schema;
 
 /// The schema that was given, and what becomes of values that do not fit it.
 #[pyclass(frozen, module = "data_bridge._core")]

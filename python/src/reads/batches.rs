@@ -11,13 +11,13 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
 
-use crate::arrow::{self, RecordBatch, Schema};
 use crate::error::{caught, to_pyerr};
-use crate::form::Form;
 use crate::lock::lock;
-use crate::operation::Operation;
-use crate::report;
-use crate::run::{Look, Run, SLICE};
+use crate::operations::operation::Operation;
+use crate::reads::arrow::{self, RecordBatch, Schema};
+use crate::reads::report;
+use crate::reads::run::{Look, Run, SLICE};
+use crate::reads::table_options::Form;
 
 /// Live RecordBatches of one schema.
 #[pyclass(frozen, module = "data_bridge._core")]

@@ -7,10 +7,10 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
-use crate::document::Document;
+use crate::documents::document::Document;
+use crate::documents::py_chunk::Node;
 use crate::ffi::Subclass;
-use crate::model::ModelView;
-use crate::node::Node;
+use crate::models::model_view::ModelView;
 
 /// A model of which instances are made in bulk; for a tree of models, the class of each document.
 #[pyclass(frozen, module = "data_bridge._core")]

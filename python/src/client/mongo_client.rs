@@ -9,12 +9,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use pyo3::IntoPyObjectExt;
 
-use crate::codec::Codec;
+use crate::client::session::Session;
 use crate::error::to_pyerr;
-use crate::operation::Operation;
-use crate::reader::Reader;
-use crate::session::Session;
-use crate::watch::{names_of, Beginning, Names};
+use crate::operations::operation::Operation;
+use crate::operations::operation_events::{names_of, Beginning, Names};
+use crate::reads::reader::Reader;
+use crate::values::codec::Codec;
 
 /// One driver client; connects on first use; usable from any thread and after a fork.
 #[pyclass(frozen, module = "data_bridge._core")]

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use data_bridge::reader::ResultSet;
 use pyo3::prelude::*;
 
-use crate::codec::Codec;
-use crate::node::Node;
+use crate::documents::py_chunk::Node;
+use crate::values::codec::Codec;
 
 /// The documents of a result, with what Python keeps of each Chunk, made when it is first touched.
 pub(crate) struct Rows {

@@ -9,10 +9,10 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 
-use crate::codec::Codec;
-use crate::column_node::ColumnNode;
-use crate::document::Document;
-use crate::value;
+use crate::documents::document::Document;
+use crate::documents::py_column::ColumnNode;
+use crate::values::codec::Codec;
+use crate::values::value;
 
 /// Fields whose keys are compared by pointer before the dict of positions is asked.
 const COMPARED: usize = 16;
