@@ -30,10 +30,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reads::batches::BatchReader>()?;
     module.add_class::<reads::arrow::RecordBatch>()?;
     module.add_class::<reads::arrow::Schema>()?;
-    module.add_class::<reads::table_options::Form>()?;
+    module.add_class::<reads::table_options::TableOptions>()?;
     module.add_class::<reads::result::ResultData>()?;
-    module.add_class::<reads::document_iterator::Documents>()?;
-    module.add_class::<reads::document_iterator::Instances>()?;
+    module.add_class::<reads::document_iterator::DocumentIterator>()?;
+    module.add_class::<reads::document_iterator::InstanceIterator>()?;
     module.add_class::<reads::async_iterator::AsyncIterator>()?;
     module.add_class::<reads::async_iterator::Interruption>()?;
     module.add_function(wrap_pyfunction!(reads::reader::read_bytes, module)?)?;

@@ -12,33 +12,33 @@ use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PySequence, PyTuple};
 
 use crate::documents::list::ListView;
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::error::to_pyerr;
 use crate::ffi;
 use crate::values::codec::Codec;
 use crate::values::repr;
 
-/// One document of a result: a read-only mapping that builds a value when it is asked for.
+/// One document of a result: a read-only mapping that builds a value on access.
 ///
-/// Embedded documents and lists are views too. A Document keeps the rows it came with in memory; `detach()` gives one that
-/// does not.
+/// Embedded documents and lists are views too. A Document keeps in memory the rows that it came with; `detach()` returns
+/// one that does not.
 #[pyclass(frozen, subclass, mapping, module = "data_bridge")]
 pub struct Document {
-    node: Arc<Node>,
+    py_chunk: Arc<PyChunk>,
     row: u32,
 }
 
 impl Document {
     /// The document at `row`.
     #[inline]
-    pub fn view(py: Python<'_>, node: &Arc<Node>, row: u32) -> PyResult<Py<Document>> {
-        let node = Arc::clone(node);
-        Ok(ffi::untracked(py, Document { node, row })?.unbind())
+    pub fn view(py: Python<'_>, py_chunk: &Arc<PyChunk>, row: u32) -> PyResult<Py<Document>> {
+        let py_chunk = Arc::clone(py_chunk);
+        Ok(ffi::untracked(py, Document { py_chunk, row })?.unbind())
     }
 
-    /// What it shows: a row of a node.
-    pub fn parts(&self) -> (&Arc<Node>, usize) {
-        (&self.node, self.row())
+    /// The chunk and the row of this document.
+    pub fn parts(&self) -> (&Arc<PyChunk>, usize) {
+        (&self.py_chunk, self.row())
     }
 
     fn row(&self) -> usize {
@@ -47,21 +47,21 @@ impl Document {
 
     fn bson(&self, py: Python<'_>) -> PyResult<Vec<u8>> {
         let mut bytes = Vec::new();
-        encode_document(&self.node.cell(self.row()), &mut bytes)
+        encode_document(&self.py_chunk.cell(self.row()), &mut bytes)
             .map_err(|error| to_pyerr(py, error))?;
         Ok(bytes)
     }
 
-    fn alone(&self, py: Python<'_>) -> PyResult<Document> {
-        let node = Node::from_bson(py, &self.bson(py)?, self.node.codec())?;
-        Ok(Document { node, row: 0 })
+    fn detached(&self, py: Python<'_>) -> PyResult<Document> {
+        let py_chunk = PyChunk::from_bson(py, &self.bson(py)?, self.py_chunk.codec())?;
+        Ok(Document { py_chunk, row: 0 })
     }
 
     fn is_same(&self, other: &Document) -> bool {
-        Arc::ptr_eq(&self.node, &other.node) && self.row == other.row
+        Arc::ptr_eq(&self.py_chunk, &other.py_chunk) && self.row == other.row
     }
 
-    /// `other` as a dict, or `None` when it is no mapping or has another number of keys.
+    /// `other` as a dict, or `None` if it has another number of keys.
     fn comparable<'py>(&self, other: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let py = other.py();
         let dict = match other.cast::<PyDict>() {
@@ -74,14 +74,14 @@ impl Document {
 
 #[pymethods]
 impl Document {
-    /// A view of the same document, for subclasses; or a document made of a mapping.
+    /// A view of the same document, for subclasses; or a document made from a mapping.
     #[new]
     #[pyo3(signature = (source, /))]
     fn new(source: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(document) = source.cast::<Document>() {
             let document = document.get();
             return Ok(Document {
-                node: Arc::clone(&document.node),
+                py_chunk: Arc::clone(&document.py_chunk),
                 row: document.row,
             });
         }
@@ -90,13 +90,13 @@ impl Document {
             .import(intern!(py, "bson"))?
             .call_method1(intern!(py, "encode"), (source,))?;
         let bytes = bytes.cast::<PyBytes>()?.as_bytes();
-        let node = Node::from_bson(py, bytes, &Codec::exact(py)?)?;
-        Ok(Document { node, row: 0 })
+        let py_chunk = PyChunk::from_bson(py, bytes, &Codec::exact(py)?)?;
+        Ok(Document { py_chunk, row: 0 })
     }
 
     #[inline]
     fn __getitem__<'py>(&self, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        match self.node.get(self.row(), key)? {
+        match self.py_chunk.get(self.row(), key)? {
             Some(value) => Ok(value),
             None => Err(PyKeyError::new_err(key.clone().unbind())),
         }
@@ -109,54 +109,54 @@ impl Document {
         key: &Bound<'py, PyAny>,
         default: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        Ok(self.node.get(self.row(), key)?.or(default))
+        Ok(self.py_chunk.get(self.row(), key)?.or(default))
     }
 
     fn __contains__(&self, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.node.contains(self.row(), key)
+        self.py_chunk.contains(self.row(), key)
     }
 
     fn __len__(&self) -> usize {
-        self.node.len(self.row())
+        self.py_chunk.len(self.row())
     }
 
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        self.node.keys(py, self.row())?.try_iter()
+        self.py_chunk.keys(py, self.row())?.try_iter()
     }
 
     fn __reversed__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.node
+        self.py_chunk
             .keys(py, self.row())?
             .call_method0(intern!(py, "__reversed__"))
     }
 
-    /// The keys, as a dict's.
+    /// The keys, as of a dict.
     fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.node
+        self.py_chunk
             .keys(py, self.row())?
             .call_method0(intern!(py, "keys"))
     }
 
-    /// The values, as a dict's; they are built by this call, embedded documents and lists as views.
+    /// The values, as of a dict. This call builds them; embedded documents and lists are views.
     fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.node
+        self.py_chunk
             .lazy_dict(py, self.row())?
             .call_method0(intern!(py, "values"))
     }
 
-    /// Keys and values, as a dict's; they are built by this call, embedded documents and lists as views.
+    /// Keys and values, as of a dict. This call builds them; embedded documents and lists are views.
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        self.node
+        self.py_chunk
             .lazy_dict(py, self.row())?
             .call_method0(intern!(py, "items"))
     }
 
-    /// A dict, with dicts and lists inside: what PyMongo gives.
+    /// The document as a dict, with dicts and lists inside, as PyMongo returns it.
     fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.node.dict(py, self.row())
+        self.py_chunk.dict(py, self.row())
     }
 
-    /// MongoDB Extended JSON v2, relaxed unless `canonical`. It shows what is stored, whatever the codec options.
+    /// MongoDB Extended JSON v2, relaxed unless `canonical`, of the stored values: codec options do not apply.
     #[pyo3(signature = (*, canonical=false))]
     fn to_json(&self, canonical: bool) -> String {
         let mode = match canonical {
@@ -164,17 +164,18 @@ impl Document {
             false => JsonMode::Relaxed,
         };
         let mut text = String::new();
-        let document = Cell::Document(self.node.cell(self.row()));
+        let document = Cell::Document(self.py_chunk.cell(self.row()));
         write_json(&document, mode, &mut text);
         text
     }
 
-    /// The document as BSON. ValueError for one that would take 2 GiB or more: list keys are written out.
+    /// The document as BSON. Raises ValueError if it would take 2 GiB or more: list keys are written out.
     fn to_bson<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         Ok(PyBytes::new(py, &self.bson(py)?))
     }
 
-    /// `written`, BSON too, in which the elements under `keys` are as in this document: also of types that no Python value has.
+    /// The BSON document `written` with the elements under `keys` taken from this document, also of types that have no
+    /// Python value.
     fn _kept_in<'py>(
         &self,
         py: Python<'py>,
@@ -189,16 +190,16 @@ impl Document {
 
     /// A copy that keeps only this document in memory.
     fn detach(&self, py: Python<'_>) -> PyResult<Document> {
-        self.alone(py)
+        self.detached(py)
     }
 
-    /// The document itself: it cannot be changed.
+    /// The document itself: it is immutable.
     fn copy<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
         let (py, class) = (slf.py(), slf.get_type());
         if class.is(py.get_type::<Document>()) {
             return Ok(slf.clone().into_any());
         }
-        // A subclass may have attributes, which a copy must not share.
+        // A subclass may have attributes, which the copy must not share.
         class.call1((slf,))
     }
 
@@ -224,10 +225,10 @@ impl Document {
                 .py()
                 .import(intern!(py, "data_bridge._core"))?
                 .getattr(intern!(py, "_document_from_bson"))?;
-            let codec = this.node.codec().clone();
+            let codec = this.py_chunk.codec().clone();
             return Ok((maker, (this.to_bson(py)?, codec).into_pyobject(py)?));
         }
-        let plain = Document::view(py, &this.node, this.row)?;
+        let plain = Document::view(py, &this.py_chunk, this.row)?;
         Ok((class.into_any(), (plain,).into_pyobject(py)?))
     }
 
@@ -260,31 +261,35 @@ impl Document {
     fn __repr__(slf: &Bound<'_, Self>) -> PyResult<String> {
         let this = slf.get();
         let name = slf.get_type().name()?;
-        let shown = repr::document(slf.py(), this.node.codec(), &this.node.cell(this.row()))?;
+        let shown = repr::document(
+            slf.py(),
+            this.py_chunk.codec(),
+            &this.py_chunk.cell(this.row()),
+        )?;
         Ok(format!("{name}({shown})"))
     }
 
-    /// How PyMongo knows that it can take `raw` as it is when it encodes.
+    /// The marker by which PyMongo's encoder accepts `raw` as encoded BSON.
     #[classattr]
     fn _type_marker() -> i32 {
         101
     }
 
-    /// `to_bson()`, under the name PyMongo looks for when it encodes a Document.
+    /// `to_bson()`, under the name that PyMongo's encoder reads.
     #[getter]
     fn raw<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
         self.to_bson(py)
     }
 }
 
-/// A Document of its own: what pickle and tests call.
+/// A Document that shares no chunk with others. Called by pickle and tests.
 #[pyfunction]
 fn _document_from_bson(py: Python<'_>, data: &[u8], codec: Codec) -> PyResult<Document> {
-    let node = Node::from_bson(py, data, &codec)?;
-    Ok(Document { node, row: 0 })
+    let py_chunk = PyChunk::from_bson(py, data, &codec)?;
+    Ok(Document { py_chunk, row: 0 })
 }
 
-/// Adds Codec and the views, the views known to `collections.abc` and so to `isinstance` and `match`.
+/// Adds Codec and the views, and registers the views with `collections.abc` for `isinstance` and `match`.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<Codec>()?;

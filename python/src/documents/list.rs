@@ -10,13 +10,13 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PySlice, PyTuple};
 
 use crate::documents::document::Document;
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::documents::py_column::Items;
 use crate::ffi;
 use crate::values::codec::Codec;
 use crate::values::repr;
 
-/// A list of a document: a read-only sequence that builds an item when it is asked for.
+/// A list of a document: a read-only sequence that builds an item on access.
 #[pyclass(frozen, sequence, module = "data_bridge")]
 pub struct ListView {
     items: Arc<Items>,
@@ -49,21 +49,21 @@ impl ListView {
         })
     }
 
-    /// `{"": list}` as a Node: a list of its own.
-    fn wrap(py: Python<'_>, codec: &Codec, list: &Cell<'_>) -> PyResult<Arc<Node>> {
+    /// `{"": list}` as a PyChunk of its own.
+    fn wrap(py: Python<'_>, codec: &Codec, list: &Cell<'_>) -> PyResult<Arc<PyChunk>> {
         let mut bytes = Vec::new();
         encode_wrapped(list, &mut bytes).map_err(|error| crate::error::to_pyerr(py, error))?;
-        Node::from_bson(py, &bytes, codec)
+        PyChunk::from_bson(py, &bytes, codec)
     }
 
-    /// A list that stands as BSON in its column.
+    /// A list that its column stores as BSON.
     pub fn from_bson<'py>(
         py: Python<'py>,
         codec: &Codec,
         list: &Cell<'_>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let value = ListView::wrap(py, codec, list)?.get(0, intern!(py, "").as_any())?;
-        value.ok_or_else(|| PyValueError::new_err("a list was lost on its way through BSON"))
+        value.ok_or_else(|| PyValueError::new_err("a list was lost in its conversion to BSON"))
     }
 
     /// The item at `index`, which is below `len`.
@@ -73,7 +73,7 @@ impl ListView {
         self.items.column.lazy(py, &self.items.codec, row)
     }
 
-    /// Items as a list, lazily inside.
+    /// Items as a list; documents and lists in it are views.
     fn list<'py>(
         &self,
         py: Python<'py>,
@@ -86,7 +86,7 @@ impl ListView {
         Ok(list)
     }
 
-    /// Whether `item` is `value`, or equal to it: how lists search.
+    /// Returns whether `item` is `value` or equals it, the comparison that list methods use.
     fn is(item: &Bound<'_, PyAny>, value: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(item.is(value) || item.eq(value)?)
     }
@@ -122,7 +122,7 @@ impl ListView {
         }
         let position: isize = match index.extract() {
             Ok(position) => position,
-            // No list is that long.
+            // Larger than any list.
             Err(_) => return Err(PyIndexError::new_err("list index out of range")),
         };
         let position = if position < 0 {
@@ -187,12 +187,12 @@ impl ListView {
         Ok(found)
     }
 
-    /// A list, with dicts and lists inside: what PyMongo gives.
+    /// The items as a list, with dicts and lists inside, as PyMongo returns it.
     fn to_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         self.items.plain(py, self.start as usize, self.end as usize)
     }
 
-    /// The list itself: it cannot be changed.
+    /// The list itself: it is immutable.
     fn copy(slf: Py<Self>) -> Py<Self> {
         slf
     }
@@ -205,14 +205,14 @@ impl ListView {
         slf
     }
 
-    /// As an item of a Document, whose pickle is BSON.
+    /// Pickles the list as an item of a Document, which pickles as BSON.
     fn __reduce__<'py>(
         &self,
         py: Python<'py>,
     ) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let node = ListView::wrap(py, &self.items.codec, &self.cell())?;
+        let py_chunk = ListView::wrap(py, &self.items.codec, &self.cell())?;
         let getitem = py.import("operator")?.getattr("getitem")?;
-        let arguments = (Document::view(py, &node, 0)?, "").into_pyobject(py)?;
+        let arguments = (Document::view(py, &py_chunk, 0)?, "").into_pyobject(py)?;
         Ok((getitem, arguments))
     }
 
@@ -246,7 +246,7 @@ impl ListView {
     }
 }
 
-/// Walks a ListView.
+/// An iterator over a ListView.
 #[pyclass(module = "data_bridge._core")]
 pub struct ListIterator {
     list: Py<ListView>,

@@ -1,6 +1,7 @@
-//! What Documents share: the columns of one Chunk, or of the documents at one path in it, made ready for Python.
+//! The Python side of one Chunk, or of the documents at one path in it; its Documents share it.
 //!
-//! Work per Chunk is done here once, and only for what is touched: interned keys, a template dict per shape, children.
+//! Work per Chunk is done here once, and only for the parts that are read: interned keys, a template dict per shape,
+//! columns of embedded documents.
 
 use std::sync::Arc;
 
@@ -10,55 +11,56 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString};
 
 use crate::documents::document::Document;
-use crate::documents::py_column::ColumnNode;
+use crate::documents::py_column::PyColumn;
 use crate::values::codec::Codec;
 use crate::values::value;
 
-/// Fields whose keys are compared by pointer before the dict of positions is asked.
+/// Number of fields whose keys are compared by pointer before the lookup in the dict of positions.
 const COMPARED: usize = 16;
 
-/// Nodes with more fields do not intern their keys: such documents are maps, and some Pythons never free an interned string.
+/// Maximum number of fields whose keys are interned. Documents with more are maps, and some Python versions never free an
+/// interned string.
 const INTERNED: usize = 256;
 
-/// Documents as columns, with what Python needs to read them.
-pub struct Node {
+/// Documents as columns, with the Python objects that reads of them share.
+pub struct PyChunk {
     documents: Arc<Documents>,
     codec: Codec,
-    fields: Vec<FieldNode>,
-    /// Every row has every field.
+    fields: Vec<PyField>,
+    /// True if every row has every field.
     uniform: bool,
-    /// Some row may be a DBRef.
+    /// True if some row may be a DBRef.
     dbrefs: bool,
-    /// Key -> position in `fields`. A dict, so that lookups treat keys just as a dict does.
+    /// Key -> position in `fields`. A dict, so that lookups compare keys as a dict does.
     positions: PyOnceLock<Py<PyDict>>,
-    /// By shape: its keys, each with None. Empty where there are nearly as many shapes as rows.
+    /// For each shape, a dict of its keys with None. Empty if there are nearly as many shapes as rows.
     templates: Vec<PyOnceLock<Py<PyDict>>>,
 }
 
-struct FieldNode {
+struct PyField {
     key: Py<PyString>,
-    column: ColumnNode,
+    column: PyColumn,
 }
 
-impl Node {
-    /// Documents to be read with `codec`.
-    pub fn new(py: Python<'_>, documents: Arc<Documents>, codec: Codec) -> Arc<Node> {
+impl PyChunk {
+    /// The chunk of `documents`, whose values are converted with `codec`.
+    pub fn new(py: Python<'_>, documents: Arc<Documents>, codec: Codec) -> Arc<PyChunk> {
         let count = documents.fields().len();
-        let fields: Vec<FieldNode> = documents
+        let fields: Vec<PyField> = documents
             .fields()
             .iter()
-            .map(|field| FieldNode {
+            .map(|field| PyField {
                 key: if count <= INTERNED {
                     PyString::intern(py, &field.name).unbind()
                 } else {
                     PyString::new(py, &field.name).unbind()
                 },
-                column: ColumnNode::new(Arc::clone(&field.column)),
+                column: PyColumn::new(Arc::clone(&field.column)),
             })
             .collect();
         let shapes = documents.shapes().count();
         let reused = shapes == 1 || shapes * 4 <= documents.len();
-        Arc::new(Node {
+        Arc::new(PyChunk {
             uniform: shapes == 1 && documents.shape(0).len() == count,
             dbrefs: documents.position("$ref").is_some() && documents.position("$id").is_some(),
             templates: (0..if reused { shapes } else { 0 })
@@ -71,11 +73,11 @@ impl Node {
         })
     }
 
-    /// The first document of `bytes`, in a Node of its own.
-    pub fn from_bson(py: Python<'_>, bytes: &[u8], codec: &Codec) -> PyResult<Arc<Node>> {
+    /// The first document of `bytes`, in a PyChunk of its own.
+    pub fn from_bson(py: Python<'_>, bytes: &[u8], codec: &Codec) -> PyResult<Arc<PyChunk>> {
         let chunk = data_bridge::decode::decode(bytes, &[0], &codec.decode_options())
             .map_err(|error| crate::error::to_pyerr(py, error))?;
-        Ok(Node::new(py, chunk.documents, codec.clone()))
+        Ok(PyChunk::new(py, chunk.documents, codec.clone()))
     }
 
     pub fn codec(&self) -> &Codec {
@@ -100,7 +102,7 @@ impl Node {
         }
     }
 
-    /// The value under `key`, documents and lists as views; `None` where the document has no such key.
+    /// The value under `key`, documents and lists as views; `None` if the document does not have the key.
     #[inline]
     pub fn get<'py>(
         &self,
@@ -112,14 +114,14 @@ impl Node {
         };
         let py = key.py();
         let value = self.fields[field].column.lazy(py, &self.codec, row)?;
-        // A value that is there needs no look at the shape: only null may be missing.
+        // Only null may stand for a missing value, so other values need no check of the shape.
         if value.is_none() && !self.holds(row, field) {
             return Ok(None);
         }
         Ok(Some(value))
     }
 
-    /// The cell under `key`; `None` where the document at `row` has no such key.
+    /// The cell under `key`; `None` if the document at `row` does not have the key.
     #[inline]
     pub fn cell_at(&self, row: usize, key: &Bound<'_, PyAny>) -> PyResult<Option<Cell<'_>>> {
         let Some(field) = self.find(key)? else {
@@ -130,7 +132,7 @@ impl Node {
         Ok(there.then_some(cell))
     }
 
-    /// Whether the document at `row` has `key`.
+    /// Returns whether the document at `row` has `key`.
     pub fn contains(&self, row: usize, key: &Bound<'_, PyAny>) -> PyResult<bool> {
         Ok(self.find(key)?.is_some_and(|field| self.holds(row, field)))
     }
@@ -163,7 +165,7 @@ impl Node {
                 for (position, field) in self.fields.iter().enumerate() {
                     positions.set_item(&field.key, position)?;
                 }
-                // Making a dict may run the collector and so code that comes here again: nothing is locked meanwhile.
+                // Making a dict may run the garbage collector, and so Python code that calls this function: no lock is held.
                 self.positions.get_or_init(py, || positions.unbind())
             }
         };
@@ -171,7 +173,7 @@ impl Node {
         found.map(|position| position.extract()).transpose()
     }
 
-    /// The keys of the document at `row` in a dict of unspecified values, which must not be changed.
+    /// The keys of the document at `row`, in a shared dict of unspecified values; the caller must not change it.
     pub fn keys<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyDict>> {
         match self.template(py, row)? {
             Some(template) => Ok(template.clone()),
@@ -221,7 +223,7 @@ impl Node {
         &self,
         py: Python<'py>,
         row: usize,
-        value: impl Fn(&ColumnNode) -> PyResult<Bound<'py, PyAny>>,
+        value: impl Fn(&PyColumn) -> PyResult<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyDict>> {
         let dict = match self.template(py, row)? {
             Some(template) => template.copy()?,
@@ -234,7 +236,7 @@ impl Node {
         Ok(dict)
     }
 
-    /// The embedded document at `row`: a dict, or the DBRef it stands for.
+    /// The embedded document at `row`: a dict, or the DBRef that it represents.
     pub fn embedded<'py>(&self, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
         let dict = self.dict(py, row)?;
         if self.dbrefs {
@@ -243,7 +245,7 @@ impl Node {
         Ok(dict.into_any())
     }
 
-    /// The embedded document at `row`: a view, or the DBRef it stands for.
+    /// The embedded document at `row`: a view, or the DBRef that it represents.
     pub fn view<'py>(self: &Arc<Self>, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
         if self.dbrefs && value::may_be_dbref(&self.cell(row)) {
             let value = self.embedded(py, row)?;

@@ -1,4 +1,4 @@
-//! A column made ready for Python: its values as objects, its documents and lists as nodes made when they are touched.
+//! A column made ready for Python: its values as objects, its documents and lists as py_chunks made when they are touched.
 
 use std::sync::{Arc, OnceLock};
 
@@ -7,28 +7,28 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::documents::list::ListView;
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::values::codec::Codec;
 use crate::values::value;
 
-/// A column, with what Python needs to read it.
-pub struct ColumnNode {
+/// A column, with the Python sides of its embedded documents and lists.
+pub struct PyColumn {
     column: Arc<Column>,
-    /// The documents its cells are.
-    documents: OnceLock<Arc<Node>>,
-    /// The items of the lists its cells are.
+    /// Made on the first access to an embedded document.
+    documents: OnceLock<Arc<PyChunk>>,
+    /// Made on the first access to a list.
     items: OnceLock<Arc<Items>>,
 }
 
-/// The items of lists: what a `ListView` shows a range of.
+/// The items of all lists of a column; a `ListView` is a range of them.
 pub struct Items {
     pub codec: Codec,
-    pub column: ColumnNode,
+    pub column: PyColumn,
 }
 
-impl ColumnNode {
+impl PyColumn {
     pub fn new(column: Arc<Column>) -> Self {
-        ColumnNode {
+        PyColumn {
             column,
             documents: OnceLock::new(),
             items: OnceLock::new(),
@@ -65,7 +65,7 @@ impl ColumnNode {
             DocumentCell::Row { documents, row } => {
                 self.documents(py, codec, documents).view(py, row)
             }
-            DocumentCell::Bson(bytes) => Node::from_bson(py, bytes, codec)?.view(py, 0),
+            DocumentCell::Bson(bytes) => PyChunk::from_bson(py, bytes, codec)?.view(py, 0),
         }
     }
 
@@ -107,10 +107,15 @@ impl ColumnNode {
     }
 
     #[inline]
-    fn documents(&self, py: Python<'_>, codec: &Codec, documents: &Arc<Documents>) -> &Arc<Node> {
-        // Only strings are made inside: no collector, no Python code, so no way to come back to the lock.
+    fn documents(
+        &self,
+        py: Python<'_>,
+        codec: &Codec,
+        documents: &Arc<Documents>,
+    ) -> &Arc<PyChunk> {
+        // Only strings are made inside: neither the garbage collector nor Python code runs, so the lock is not re-entered.
         self.documents
-            .get_or_init(|| Node::new(py, Arc::clone(documents), codec.clone()))
+            .get_or_init(|| PyChunk::new(py, Arc::clone(documents), codec.clone()))
     }
 
     #[inline]
@@ -118,7 +123,7 @@ impl ColumnNode {
         self.items.get_or_init(|| {
             Arc::new(Items {
                 codec: codec.clone(),
-                column: ColumnNode::new(Arc::clone(items)),
+                column: PyColumn::new(Arc::clone(items)),
             })
         })
     }

@@ -1,4 +1,4 @@
-//! Objects: what pays and PyO3 does not offer, and descriptors that Python hands in as numbers.
+//! ObjectKind: what pays and PyO3 does not offer, and descriptors that Python hands in as numbers.
 
 #[cfg(unix)]
 use std::{

@@ -8,7 +8,7 @@ use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyDateTime, PyString, PyTuple};
 
-use crate::models::model_view::{ModelView, Source};
+use crate::models::model_view::{ModelView, StoredRow};
 use crate::values::value;
 
 /// The types on the wire that need no conversion for some annotation; their sum says which a field takes as they are.
@@ -31,10 +31,10 @@ pub struct FieldSlot {
     expression: Py<PyAny>,
     /// Called without arguments when a value is wanted and there is no plan: calls `_plan`.
     resolve: Py<PyAny>,
-    plan: OnceLock<Plan>,
+    plan: OnceLock<Conversion>,
 }
 
-struct Plan {
+struct Conversion {
     /// Types on the wire that are taken as they are.
     direct: u32,
     /// `load(stored, place)` for the others.
@@ -48,7 +48,7 @@ struct Plan {
 }
 
 impl FieldSlot {
-    fn plan(&self, py: Python<'_>) -> PyResult<&Plan> {
+    fn plan(&self, py: Python<'_>) -> PyResult<&Conversion> {
         if let Some(plan) = self.plan.get() {
             return Ok(plan);
         }
@@ -63,19 +63,19 @@ impl FieldSlot {
     fn stored<'py>(
         &self,
         view: &ModelView,
-        source: &Source,
-        plan: &Plan,
+        source: &StoredRow,
+        plan: &Conversion,
         key: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = key.py();
-        let Some(cell) = source.node.cell_at(source.row, key.as_any())? else {
+        let Some(cell) = source.py_chunk.cell_at(source.row, key.as_any())? else {
             return Ok(None);
         };
         if direct(&cell) & plan.direct != 0 {
             if let Cell::Int64(number) = cell {
                 return Ok(Some(number.into_pyobject(py)?.into_any()));
             }
-            let value = value::scalar(py, source.node.codec(), &cell)?;
+            let value = value::scalar(py, source.py_chunk.codec(), &cell)?;
             // A date that no datetime can be comes as something else.
             if !matches!(cell, Cell::DateTime(_)) || value.is_instance_of::<PyDateTime>() {
                 return Ok(Some(value));
@@ -88,12 +88,12 @@ impl FieldSlot {
     fn converted<'py>(
         &self,
         view: &ModelView,
-        source: &Source,
-        plan: &Plan,
+        source: &StoredRow,
+        plan: &Conversion,
         key: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let py = key.py();
-        let Some(stored) = source.node.get(source.row, key.as_any())? else {
+        let Some(stored) = source.py_chunk.get(source.row, key.as_any())? else {
             return Ok(None);
         };
         let place = PyTuple::new(py, [view.place(py)?, key.clone().into_any()])?;
@@ -108,13 +108,13 @@ impl FieldSlot {
     pub fn is_direct(
         &self,
         py: Python<'_>,
-        node: &crate::documents::py_chunk::Node,
+        py_chunk: &crate::documents::py_chunk::PyChunk,
         row: usize,
     ) -> PyResult<bool> {
         let plan = self.plan(py)?;
-        let cell = node.cell_at(row, self.key.bind(py).as_any())?;
+        let cell = py_chunk.cell_at(row, self.key.bind(py).as_any())?;
         Ok(cell.is_some_and(|cell| {
-            let (first, last) = node.codec().date_bounds;
+            let (first, last) = py_chunk.codec().date_bounds;
             let fits = match cell {
                 Cell::DateTime(millis) => (first..=last).contains(&millis),
                 _ => true,
@@ -168,7 +168,7 @@ impl FieldSlot {
         accept: Py<PyAny>,
         missing: Py<PyAny>,
     ) {
-        let plan = Plan {
+        let plan = Conversion {
             direct,
             load,
             keeps,

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
 
 use crate::documents::document::Document;
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::ffi::Subclass;
 use crate::models::model_view::ModelView;
 
@@ -46,8 +46,8 @@ impl ModelClass {
 
     /// The instance of one document.
     fn instance<'py>(&self, document: &Bound<'py, Document>) -> PyResult<Bound<'py, ModelView>> {
-        let (node, row) = document.get().parts();
-        self.make(document.py(), node, row)
+        let (py_chunk, row) = document.get().parts();
+        self.make(document.py(), py_chunk, row)
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -65,31 +65,31 @@ impl ModelClass {
     pub fn make<'py>(
         &self,
         py: Python<'py>,
-        node: &Arc<Node>,
+        py_chunk: &Arc<PyChunk>,
         row: usize,
     ) -> PyResult<Bound<'py, ModelView>> {
         if let Some((key, classes)) = &self.tree {
-            if let Some(name) = node.get(row, key.bind(py).as_any())? {
+            if let Some(name) = py_chunk.get(row, key.bind(py).as_any())? {
                 // What is no name (a list, say) may not be hashable, and is of no class.
                 if name.is_instance_of::<PyString>() {
                     if let Some(class) = classes.bind(py).get_item(name)? {
                         let class = class.cast_into::<ModelClass>()?;
-                        return class.get().own(py, node, row);
+                        return class.get().own(py, py_chunk, row);
                     }
                 }
             }
         }
-        self.own(py, node, row)
+        self.own(py, py_chunk, row)
     }
 
     #[inline]
     fn own<'py>(
         &self,
         py: Python<'py>,
-        node: &Arc<Node>,
+        py_chunk: &Arc<PyChunk>,
         row: usize,
     ) -> PyResult<Bound<'py, ModelView>> {
         self.class
-            .instance(py, ModelView::of(node, row, self.whole))
+            .instance(py, ModelView::of(py_chunk, row, self.whole))
     }
 }

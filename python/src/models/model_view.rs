@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyTuple};
 
 use crate::documents::document::Document;
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::lock::lock;
 use crate::models::field_slot::FieldSlot;
 use crate::models::model_class::ModelClass;
@@ -18,21 +18,21 @@ use crate::models::model_class::ModelClass;
 #[pyclass(frozen, subclass, weakref, module = "data_bridge._core")]
 pub struct ModelView {
     /// The row it was made of; `None` for one made by hand.
-    origin: OnceLock<Source>,
-    touched: OnceLock<Box<Touched>>,
+    origin: OnceLock<StoredRow>,
+    state: OnceLock<Box<InstanceState>>,
 }
 
 /// Where the stored values are.
 #[derive(Clone)]
-pub struct Source {
-    pub node: Arc<Node>,
+pub struct StoredRow {
+    pub py_chunk: Arc<PyChunk>,
     pub row: usize,
     /// The document was read with all its keys.
     pub whole: bool,
 }
 
 /// What an instance has beside its row. Both dicts are by the names of fields.
-struct Touched {
+struct InstanceState {
     /// Values made from stored ones and kept: lists, dicts, embedded models, which may be changed in place.
     kept: Py<PyDict>,
     /// Values that were assigned.
@@ -40,39 +40,43 @@ struct Touched {
     /// For messages: what holds this embedded instance and under which key, as nested pairs.
     place: OnceLock<Py<PyAny>>,
     /// The document as it was last written, which replaces the row.
-    written: Mutex<Option<Source>>,
+    written: Mutex<Option<StoredRow>>,
 }
 
 impl ModelView {
     /// What is below an instance of `row`.
     #[inline]
-    pub fn of(node: &Arc<Node>, row: usize, whole: bool) -> Self {
-        let node = Arc::clone(node);
+    pub fn of(py_chunk: &Arc<PyChunk>, row: usize, whole: bool) -> Self {
+        let py_chunk = Arc::clone(py_chunk);
         ModelView {
-            origin: OnceLock::from(Source { node, row, whole }),
-            touched: OnceLock::new(),
+            origin: OnceLock::from(StoredRow {
+                py_chunk,
+                row,
+                whole,
+            }),
+            state: OnceLock::new(),
         }
     }
 
     /// The value of a field that was assigned or kept.
     #[inline]
     pub fn held<'py>(&self, name: &Bound<'py, PyString>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let Some(touched) = self.touched.get() else {
+        let Some(state) = self.state.get() else {
             return Ok(None);
         };
         let py = name.py();
-        match touched.assigned.bind(py).get_item(name)? {
+        match state.assigned.bind(py).get_item(name)? {
             Some(value) => Ok(Some(value)),
-            None => touched.kept.bind(py).get_item(name),
+            None => state.kept.bind(py).get_item(name),
         }
     }
 
     /// Calls `read` with where the stored values are.
     #[inline]
-    pub fn with_source<T>(&self, read: impl FnOnce(Option<&Source>) -> T) -> T {
-        if let Some(touched) = self.touched.get() {
+    pub fn with_source<T>(&self, read: impl FnOnce(Option<&StoredRow>) -> T) -> T {
+        if let Some(state) = self.state.get() {
             // Cloned: `read` may run Python code, and must find no lock held.
-            let written = lock(&touched.written).clone();
+            let written = lock(&state.written).clone();
             if let Some(written) = written {
                 return read(Some(&written));
             }
@@ -87,37 +91,37 @@ impl ModelView {
         name: &Bound<'py, PyString>,
         value: Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        let touched = self.touched(name.py());
+        let state = self.state(name.py());
         if let Some(held) = self.held(name)? {
             return Ok(held);
         }
-        touched.kept.bind(name.py()).set_item(name, &value)?;
+        state.kept.bind(name.py()).set_item(name, &value)?;
         Ok(value)
     }
 
     /// Assigns to a field.
     pub fn assign(&self, name: &Bound<'_, PyString>, value: &Bound<'_, PyAny>) -> PyResult<()> {
-        let touched = self.touched(name.py());
-        touched.assigned.bind(name.py()).set_item(name, value)
+        let state = self.state(name.py());
+        state.assigned.bind(name.py()).set_item(name, value)
     }
 
-    fn touched(&self, py: Python<'_>) -> &Touched {
-        if let Some(touched) = self.touched.get() {
-            return touched;
+    fn state(&self, py: Python<'_>) -> &InstanceState {
+        if let Some(state) = self.state.get() {
+            return state;
         }
         // Made before it is stored: making a dict may run the collector, and so code that comes here again.
-        let made = Box::new(Touched {
+        let made = Box::new(InstanceState {
             kept: PyDict::new(py).unbind(),
             assigned: PyDict::new(py).unbind(),
             place: OnceLock::new(),
             written: Mutex::new(None),
         });
-        self.touched.get_or_init(|| made)
+        self.state.get_or_init(|| made)
     }
 
     /// Where this instance stands: what it was given for an embedded one, else the document itself.
     pub fn place<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        match self.touched.get().and_then(|touched| touched.place.get()) {
+        match self.state.get().and_then(|state| state.place.get()) {
             Some(place) => Ok(place.bind(py).clone()),
             None => Ok(self._document(py)?.into_pyobject(py)?.into_any()),
         }
@@ -132,7 +136,7 @@ impl ModelView {
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
         ModelView {
             origin: OnceLock::new(),
-            touched: OnceLock::new(),
+            state: OnceLock::new(),
         }
     }
 
@@ -144,14 +148,18 @@ impl ModelView {
         whole: bool,
         place: Option<Py<PyAny>>,
     ) -> PyResult<()> {
-        let (node, row) = document.get().parts();
-        let node = Arc::clone(node);
+        let (py_chunk, row) = document.get().parts();
+        let py_chunk = Arc::clone(py_chunk);
         self.origin
-            .set(Source { node, row, whole })
+            .set(StoredRow {
+                py_chunk,
+                row,
+                whole,
+            })
             .map_err(|_| PyRuntimeError::new_err("the instance has a row already"))?;
         if let Some(place) = place {
             // Set once, as the row is.
-            let _ = self.touched(document.py()).place.set(place);
+            let _ = self.state(document.py()).place.set(place);
         }
         Ok(())
     }
@@ -165,9 +173,9 @@ impl ModelView {
         keep: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let py = document.py();
-        let (node, row) = document.get().parts();
-        let touched = self.touched(py);
-        let (kept, assigned) = (touched.kept.bind(py), touched.assigned.bind(py));
+        let (py_chunk, row) = document.get().parts();
+        let state = self.state(py);
+        let (kept, assigned) = (state.kept.bind(py), state.assigned.bind(py));
         let moved = PyDict::new(py);
         // One by one: dropping a value may run code, and so another thread, which assigns values that must stay assigned.
         for name in assigned.keys() {
@@ -183,13 +191,13 @@ impl ModelView {
         if !keep {
             kept.clear();
         }
-        let source = Source {
-            node: Arc::clone(node),
+        let source = StoredRow {
+            py_chunk: Arc::clone(py_chunk),
             row,
             whole,
         };
         // The one before is dropped after the lock is let go.
-        let before = lock(&touched.written).replace(source);
+        let before = lock(&state.written).replace(source);
         drop(before);
         Ok(moved)
     }
@@ -198,15 +206,15 @@ impl ModelView {
     #[pyo3(signature = (document, whole))]
     fn _unwritten(&self, py: Python<'_>, document: Option<&Bound<'_, Document>>, whole: bool) {
         let source = document.map(|document| {
-            let (node, row) = document.get().parts();
-            Source {
-                node: Arc::clone(node),
+            let (py_chunk, row) = document.get().parts();
+            StoredRow {
+                py_chunk: Arc::clone(py_chunk),
                 row,
                 whole,
             }
         });
-        let touched = self.touched(py);
-        let before = std::mem::replace(&mut *lock(&touched.written), source);
+        let state = self.state(py);
+        let before = std::mem::replace(&mut *lock(&state.written), source);
         drop(before);
     }
 
@@ -214,7 +222,7 @@ impl ModelView {
     fn _document(&self, py: Python<'_>) -> PyResult<Option<Py<Document>>> {
         self.with_source(|source| {
             source
-                .map(|source| Document::view(py, &source.node, source.row as u32))
+                .map(|source| Document::view(py, &source.py_chunk, source.row as u32))
                 .transpose()
         })
     }
@@ -227,8 +235,8 @@ impl ModelView {
     /// Whether anything was assigned, or made of stored values and kept.
     #[getter]
     fn _is_touched(&self, py: Python<'_>) -> bool {
-        self.touched.get().is_some_and(|touched| {
-            !touched.kept.bind(py).is_empty() || !touched.assigned.bind(py).is_empty()
+        self.state.get().is_some_and(|state| {
+            !state.kept.bind(py).is_empty() || !state.assigned.bind(py).is_empty()
         })
     }
 
@@ -247,21 +255,21 @@ impl ModelView {
     /// The values made from stored ones and kept, by field.
     #[getter]
     fn _kept<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
-        self.touched(py).kept.bind(py).clone()
+        self.state(py).kept.bind(py).clone()
     }
 
     /// The values that were assigned, by field.
     #[getter]
     fn _assigned<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
-        self.touched(py).assigned.bind(py).clone()
+        self.state(py).assigned.bind(py).clone()
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
         // The dicts clear themselves, which breaks any cycle through here; a row leads to no object that could.
-        if let Some(touched) = self.touched.get() {
-            visit.call(&touched.kept)?;
-            visit.call(&touched.assigned)?;
-            if let Some(place) = touched.place.get() {
+        if let Some(state) = self.state.get() {
+            visit.call(&state.kept)?;
+            visit.call(&state.assigned)?;
+            if let Some(place) = state.place.get() {
                 visit.call(place)?;
             }
         }

@@ -13,29 +13,29 @@ use crate::error::{guarded, to_pyerr};
 use crate::operations::operation_events::{tell_noted, Watch};
 
 /// How long a wait is deaf to Ctrl-C.
-const SLICE: Duration = Duration::from_millis(50);
+const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// An outcome that still has to become a Python object, which happens on the thread that asks for it.
-type Ready = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
+type ToPython = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// A task of any type.
-trait Work: Send + Sync {
-    fn wait_timeout(&self, wait: Duration) -> Option<Result<Ready>>;
+trait AnyTask: Send + Sync {
+    fn wait_timeout(&self, wait: Duration) -> Option<Result<ToPython>>;
     fn on_done(&self, callback: Box<dyn FnOnce() + Send>);
     fn cancel(&self);
 }
 
-struct Converted<T, F> {
+struct ConvertedTask<T, F> {
     task: Task<T>,
     convert: Mutex<Option<F>>,
 }
 
-impl<T, F> Work for Converted<T, F>
+impl<T, F> AnyTask for ConvertedTask<T, F>
 where
     T: Send + 'static,
     F: FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
 {
-    fn wait_timeout(&self, wait: Duration) -> Option<Result<Ready>> {
+    fn wait_timeout(&self, wait: Duration) -> Option<Result<ToPython>> {
         let outcome = self.task.wait_timeout(wait)?;
         let convert = || {
             self.convert
@@ -43,7 +43,7 @@ where
                 .unwrap_or_else(PoisonError::into_inner)
                 .take()
         };
-        Some(outcome.map(|value| -> Ready {
+        Some(outcome.map(|value| -> ToPython {
             match convert() {
                 Some(convert) => Box::new(move |py| convert(py, value)),
                 None => Box::new(|_| Err(taken())),
@@ -63,18 +63,18 @@ where
 /// Work on a background thread; never touches the interpreter until it is asked for its result.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct Operation {
-    work: Box<dyn Work>,
+    work: Box<dyn AnyTask>,
     taken: AtomicBool,
-    watched: Watched,
+    events: Events,
 }
 
 /// What to tell when the work is over.
-enum Watched {
-    Nothing,
+enum Events {
+    None,
     /// The work is the operation.
-    Whole(Arc<Watch>),
+    Operation(Arc<Watch>),
     /// The work is a part of a run, which notes its end itself.
-    Part(Arc<Watch>),
+    PartOfRun(Arc<Watch>),
 }
 
 impl Operation {
@@ -85,19 +85,19 @@ impl Operation {
         F: FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
     {
         Operation {
-            work: Box::new(Converted {
+            work: Box::new(ConvertedTask {
                 task,
                 convert: Mutex::new(Some(convert)),
             }),
             taken: AtomicBool::new(false),
-            watched: Watched::Nothing,
+            events: Events::None,
         }
     }
 
     /// The same, telling of its end.
     pub(crate) fn watched(mut self, watch: Option<Arc<Watch>>) -> Self {
         if let Some(watch) = watch {
-            self.watched = Watched::Whole(watch);
+            self.events = Events::Operation(watch);
         }
         self
     }
@@ -105,12 +105,12 @@ impl Operation {
     /// The same, telling of the end of the run it is a part of.
     pub(crate) fn part_of(mut self, watch: Option<Arc<Watch>>) -> Self {
         if let Some(watch) = watch {
-            self.watched = Watched::Part(watch);
+            self.events = Events::PartOfRun(watch);
         }
         self
     }
 
-    fn look(&self, py: Python<'_>, wait: Duration) -> PyResult<Option<Py<PyAny>>> {
+    fn poll(&self, py: Python<'_>, wait: Duration) -> PyResult<Option<Py<PyAny>>> {
         if self.taken.load(Ordering::Acquire) {
             return Err(taken());
         }
@@ -122,10 +122,10 @@ impl Operation {
         if self.taken.swap(true, Ordering::AcqRel) {
             return Err(taken());
         }
-        match &self.watched {
-            Watched::Nothing => {}
-            Watched::Part(watch) => watch.tell(py)?,
-            Watched::Whole(watch) => {
+        match &self.events {
+            Events::None => {}
+            Events::PartOfRun(watch) => watch.tell(py)?,
+            Events::Operation(watch) => {
                 watch.end(outcome.as_ref().err(), None);
                 watch.tell(py)?;
             }
@@ -142,7 +142,7 @@ impl Operation {
     /// Blocks, detached, looking for signals every 50 ms; Ctrl-C cancels the work and raises KeyboardInterrupt.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         loop {
-            if let Some(value) = self.look(py, SLICE)? {
+            if let Some(value) = self.poll(py, SIGNAL_INTERVAL)? {
                 return Ok(value);
             }
             if let Err(interrupt) = py.check_signals() {
@@ -154,7 +154,7 @@ impl Operation {
 
     /// The outcome; only after it is done. The second call raises RuntimeError.
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        self.look(py, Duration::ZERO)?
+        self.poll(py, Duration::ZERO)?
             .ok_or_else(|| PyRuntimeError::new_err("the operation is not done yet"))
     }
 
@@ -170,9 +170,9 @@ impl Operation {
 
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
         py.detach(|| self.work.cancel());
-        match &self.watched {
-            Watched::Nothing => Ok(()),
-            Watched::Whole(watch) | Watched::Part(watch) => {
+        match &self.events {
+            Events::None => Ok(()),
+            Events::Operation(watch) | Events::PartOfRun(watch) => {
                 watch.cancelled();
                 watch.tell(py)
             }

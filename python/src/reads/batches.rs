@@ -16,8 +16,8 @@ use crate::lock::lock;
 use crate::operations::operation::Operation;
 use crate::reads::arrow::{self, RecordBatch, Schema};
 use crate::reads::report;
-use crate::reads::run::{Look, Run, SLICE};
-use crate::reads::table_options::Form;
+use crate::reads::run::{Poll, Run, SIGNAL_INTERVAL};
+use crate::reads::table_options::TableOptions;
 
 /// Live RecordBatches of one schema.
 #[pyclass(frozen, module = "data_bridge._core")]
@@ -28,48 +28,50 @@ struct Batches {
     /// Locked inside the run's own lock only.
     stream: Mutex<BatchStream>,
     /// Moved into a C stream.
-    handed_out: Mutex<bool>,
+    exported: Mutex<bool>,
 }
 
 impl BatchReader {
-    pub fn new(run: Arc<Run>, form: &Form, infer_rows: u64, narrowed: bool) -> Self {
+    pub fn new(run: Arc<Run>, form: &TableOptions, infer_rows: u64, narrowed: bool) -> Self {
         if !form.is_given() {
             run.set_boundary(infer_rows);
         }
         BatchReader(Arc::new(Batches {
             run,
             stream: Mutex::new(form.stream(infer_rows).narrowed(narrowed)),
-            handed_out: Mutex::new(false),
+            exported: Mutex::new(false),
         }))
     }
 
     fn own(&self, py: Python<'_>) -> PyResult<&Batches> {
         self.0.run.check().map_err(|error| to_pyerr(py, error))?;
         self.0.run.check_whole()?;
-        if *lock(&self.0.handed_out) {
-            return Err(handed_out());
+        if *lock(&self.0.exported) {
+            return Err(exported());
         }
         Ok(&self.0)
     }
 }
 
 impl Batches {
-    fn look(&self) -> Result<Look<ArrowBatch>> {
+    fn poll(&self) -> Result<Poll<ArrowBatch>> {
         self.run.with(|reader| {
-            Ok(match lock(&self.stream).poll(reader, SLICE)? {
-                BatchProgress::Batch(batch) => Look::Found(batch),
-                BatchProgress::Pending => Look::Pending,
-                BatchProgress::End => Look::End,
+            Ok(match lock(&self.stream).poll(reader, SIGNAL_INTERVAL)? {
+                BatchProgress::Batch(batch) => Poll::Found(batch),
+                BatchProgress::Pending => Poll::Pending,
+                BatchProgress::End => Poll::End,
             })
         })
     }
 
-    fn look_schema(&self) -> Result<Look<SchemaRef>> {
+    fn poll_schema(&self) -> Result<Poll<SchemaRef>> {
         self.run.with(|reader| {
-            let schema = lock(&self.stream).poll_schema(reader, SLICE)?.cloned();
+            let schema = lock(&self.stream)
+                .poll_schema(reader, SIGNAL_INTERVAL)?
+                .cloned();
             Ok(match schema {
-                Some(schema) => Look::Found(schema.arrow().clone()),
-                None => Look::Pending,
+                Some(schema) => Poll::Found(schema.arrow().clone()),
+                None => Poll::Pending,
             })
         })
     }
@@ -80,7 +82,7 @@ impl Batches {
         if let Some(schema) = py.detach(|| lock(&self.stream).schema().cloned()) {
             return Ok(schema.arrow().clone());
         }
-        let schema = self.run.wait(py, || self.look_schema())?;
+        let schema = self.run.wait(py, || self.poll_schema())?;
         schema
             .ok_or_else(|| PyRuntimeError::new_err("the stream ended before its schema was known"))
     }
@@ -94,16 +96,16 @@ impl BatchReader {
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
         let batches = self.own(py)?;
-        let batch = batches.run.wait(py, || batches.look())?;
+        let batch = batches.run.wait(py, || batches.poll())?;
         Ok(batch.map(RecordBatch))
     }
 
     fn next_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.own(py)?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_iterable(py)?;
         let batches = Arc::clone(&self.0);
         let task = Task::spawn_blocking(move |stop| {
             let stopped = || stop.is_set();
-            batches.run.wait_unattached(|| batches.look(), stopped)
+            batches.run.wait_unattached(|| batches.poll(), stopped)
         });
         Ok(Operation::new(task, |py, batch| match batch {
             Some(batch) => Ok(Py::new(py, RecordBatch(batch))?.into_any()),
@@ -113,7 +115,7 @@ impl BatchReader {
     }
 
     fn schema_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.own(py)?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_iterable(py)?;
         let batches = Arc::clone(&self.0);
         let task = Task::spawn_blocking(move |stop| {
             let known = lock(&batches.stream).schema().cloned();
@@ -123,7 +125,7 @@ impl BatchReader {
             let stopped = || stop.is_set();
             batches
                 .run
-                .wait_unattached(|| batches.look_schema(), stopped)
+                .wait_unattached(|| batches.poll_schema(), stopped)
         });
         Ok(Operation::new(task, |py, schema| match schema {
             Some(schema) => Ok(Py::new(py, Schema(schema))?.into_any()),
@@ -152,11 +154,11 @@ impl BatchReader {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        self.own(py)?.run.drain_feed(py)?;
+        self.own(py)?.run.drain_iterable(py)?;
         let schema = self.0.schema(py)?;
         // Looked at again: another thread may have asked while the schema was waited for.
-        if std::mem::replace(&mut *lock(&self.0.handed_out), true) {
-            return Err(handed_out());
+        if std::mem::replace(&mut *lock(&self.0.exported), true) {
+            return Err(exported());
         }
         let batches = Arc::clone(&self.0);
         let live = LiveStream {
@@ -186,7 +188,7 @@ impl Drop for Batches {
     }
 }
 
-fn handed_out() -> PyErr {
+fn exported() -> PyErr {
     PyRuntimeError::new_err("this stream was handed out already: a live stream can be read once")
 }
 
@@ -199,7 +201,7 @@ struct LiveStream {
 impl LiveStream {
     fn pull(&self) -> Result<Option<ArrowBatch>> {
         let batches = &self.batches;
-        let next = batches.run.wait_unattached(|| batches.look(), || false)?;
+        let next = batches.run.wait_unattached(|| batches.poll(), || false)?;
         if next.is_none() && batches.run.closed() {
             // A consumer would take what it has for all there is.
             return Err(Error::new(ErrorKind::InvalidArgument(

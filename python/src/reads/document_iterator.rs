@@ -1,4 +1,4 @@
-//! Iterators over Documents: of one Chunk, of a whole result, or live.
+//! Iterators over DocumentIterator: of one Chunk, of a whole result, or live.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -8,7 +8,7 @@ use data_bridge::chunk::Chunk;
 use pyo3::prelude::*;
 
 use crate::documents::document::Document;
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::lock::lock;
 use crate::models::model_class::ModelClass;
 use crate::models::model_view::ModelView;
@@ -16,58 +16,61 @@ use crate::reads::rows::Rows;
 use crate::reads::run::Run;
 use crate::values::codec::Codec;
 
-/// An iterator over Documents. Threads may share it: each document then goes to one of them.
-#[pyclass(frozen, module = "data_bridge._core", name = "DocumentIterator")]
-pub(crate) struct Documents {
+/// An iterator over DocumentIterator. Threads may share it: each document then goes to one of them.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct DocumentIterator {
     /// Rows at hand; more than one entry only where threads asked for more at the same time.
     queue: Mutex<VecDeque<ChunkRows>>,
-    more: More,
+    chunks: ChunkSource,
 }
 
 /// Rows of one Chunk.
 struct ChunkRows {
-    node: Arc<Node>,
+    py_chunk: Arc<PyChunk>,
     rows: Range<u32>,
 }
 
 /// Where the next Chunk comes from.
-enum More {
-    Nothing,
+enum ChunkSource {
+    None,
     Live(Arc<Run>, Codec),
     Result(Arc<Rows>, Mutex<Range<u64>>),
 }
 
-impl Documents {
+impl DocumentIterator {
     /// The documents of `run` as they come.
     pub fn live(run: Arc<Run>, codec: Codec) -> Self {
-        Self::new(VecDeque::new(), More::Live(run, codec))
+        Self::new(VecDeque::new(), ChunkSource::Live(run, codec))
     }
 
     /// The documents of one Chunk.
     pub fn of_chunk(py: Python<'_>, chunk: &Chunk, codec: &Codec) -> Self {
         let queue = VecDeque::from([ChunkRows::whole(py, chunk, codec)]);
-        Self::new(queue, More::Nothing)
+        Self::new(queue, ChunkSource::None)
     }
 
     /// The documents of `rows` in `range`.
     pub fn of_rows(rows: Arc<Rows>, range: Range<u64>) -> Self {
-        Self::new(VecDeque::new(), More::Result(rows, Mutex::new(range)))
+        Self::new(
+            VecDeque::new(),
+            ChunkSource::Result(rows, Mutex::new(range)),
+        )
     }
 
-    fn new(queue: VecDeque<ChunkRows>, more: More) -> Self {
-        Documents {
+    fn new(queue: VecDeque<ChunkRows>, chunks: ChunkSource) -> Self {
+        DocumentIterator {
             queue: Mutex::new(queue),
-            more,
+            chunks,
         }
     }
 
     /// The next row at hand. The lock is held for this only, never while waiting.
-    fn step(&self) -> Option<(Arc<Node>, u32)> {
+    fn step(&self) -> Option<(Arc<PyChunk>, u32)> {
         let mut queue = lock(&self.queue);
         loop {
             let first = queue.front_mut()?;
             if let Some(row) = first.rows.next() {
-                return Some((Arc::clone(&first.node), row));
+                return Some((Arc::clone(&first.py_chunk), row));
             }
             // The Chunk may go, even if nobody asks for more.
             queue.pop_front();
@@ -75,13 +78,13 @@ impl Documents {
     }
 
     fn next_chunk(&self, py: Python<'_>) -> PyResult<Option<ChunkRows>> {
-        match &self.more {
-            More::Nothing => Ok(None),
-            More::Live(run, codec) => {
-                let decoded = run.wait(py, || run.look())?;
+        match &self.chunks {
+            ChunkSource::None => Ok(None),
+            ChunkSource::Live(run, codec) => {
+                let decoded = run.wait(py, || run.poll())?;
                 Ok(decoded.map(|decoded| ChunkRows::whole(py, &decoded.chunk, codec)))
             }
-            More::Result(rows, range) => {
+            ChunkSource::Result(rows, range) => {
                 let mut range = lock(range);
                 if range.is_empty() {
                     return Ok(None);
@@ -91,7 +94,7 @@ impl Documents {
                 let taken = (range.end - range.start).min(there as u64);
                 range.start += taken;
                 Ok(Some(ChunkRows {
-                    node: rows.node(py, chunk),
+                    py_chunk: rows.py_chunk(py, chunk),
                     rows: row as u32..row as u32 + taken as u32,
                 }))
             }
@@ -102,15 +105,15 @@ impl Documents {
 impl ChunkRows {
     fn whole(py: Python<'_>, chunk: &Chunk, codec: &Codec) -> Self {
         ChunkRows {
-            node: Node::new(py, Arc::clone(&chunk.documents), codec.clone()),
+            py_chunk: PyChunk::new(py, Arc::clone(&chunk.documents), codec.clone()),
             rows: 0..chunk.rows() as u32,
         }
     }
 }
 
-impl Documents {
+impl DocumentIterator {
     /// The next row; at the end `None`.
-    fn next_row(&self, py: Python<'_>) -> PyResult<Option<(Arc<Node>, u32)>> {
+    fn next_row(&self, py: Python<'_>) -> PyResult<Option<(Arc<PyChunk>, u32)>> {
         loop {
             if let Some(next) = self.step() {
                 return Ok(Some(next));
@@ -124,20 +127,20 @@ impl Documents {
 }
 
 #[pymethods]
-impl Documents {
+impl DocumentIterator {
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<Py<Document>>> {
         self.next_row(py)?
-            .map(|(node, row)| Document::view(py, &node, row))
+            .map(|(py_chunk, row)| Document::view(py, &py_chunk, row))
             .transpose()
     }
 
     /// The same documents as instances of a model. Both iterators take from the same rows.
-    fn instances(slf: Py<Self>, class: Py<ModelClass>) -> Instances {
-        Instances {
+    fn instances(slf: Py<Self>, class: Py<ModelClass>) -> InstanceIterator {
+        InstanceIterator {
             documents: slf,
             class,
         }
@@ -146,8 +149,8 @@ impl Documents {
     /// Ends the run of a live iterator.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         lock(&self.queue).clear();
-        match &self.more {
-            More::Live(run, _) => {
+        match &self.chunks {
+            ChunkSource::Live(run, _) => {
                 run.close();
                 run.tell(py)
             }
@@ -156,9 +159,9 @@ impl Documents {
     }
 }
 
-impl Drop for Documents {
+impl Drop for DocumentIterator {
     fn drop(&mut self) {
-        if let More::Live(run, _) = &self.more {
+        if let ChunkSource::Live(run, _) = &self.chunks {
             run.close();
             run.leave();
         }
@@ -166,21 +169,21 @@ impl Drop for Documents {
 }
 
 /// An iterator over instances of a model.
-#[pyclass(frozen, module = "data_bridge._core", name = "InstanceIterator")]
-pub(crate) struct Instances {
-    documents: Py<Documents>,
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct InstanceIterator {
+    documents: Py<DocumentIterator>,
     class: Py<ModelClass>,
 }
 
 #[pymethods]
-impl Instances {
+impl InstanceIterator {
     fn __iter__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
         slf
     }
 
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, ModelView>>> {
         match self.documents.get().next_row(py)? {
-            Some((node, row)) => self.class.get().make(py, &node, row as usize).map(Some),
+            Some((py_chunk, row)) => self.class.get().make(py, &py_chunk, row as usize).map(Some),
             None => Ok(None),
         }
     }

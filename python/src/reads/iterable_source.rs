@@ -14,7 +14,7 @@ use pyo3::types::{PyBytes, PyIterator};
 use crate::lock::lock;
 
 /// Bytes handed over before the reader is asked again: enough to keep the decode threads busy.
-const AT_A_TIME: usize = 4 << 20;
+const BYTES_PER_PULL: usize = 4 << 20;
 
 pub(crate) type Shared = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
@@ -28,24 +28,24 @@ pub(crate) fn buffer(object: &Bound<'_, PyAny>) -> PyResult<Shared> {
 }
 
 /// Python's end.
-pub(crate) struct Feed {
+pub(crate) struct BufferSender {
     iterator: Mutex<Option<(Py<PyAny>, Sender<Reply>)>>,
 }
 
 /// The reader's end.
-pub(crate) struct FeedSource(Receiver<Reply>);
+pub(crate) struct IterableSource(Receiver<Reply>);
 
-/// Both ends of a feed of `iterator`.
-pub(crate) fn feed(iterator: Bound<'_, PyAny>) -> (Feed, FeedSource) {
+/// Both ends of a buffers of `iterator`.
+pub(crate) fn iterable_source(iterator: Bound<'_, PyAny>) -> (BufferSender, IterableSource) {
     let (sender, receiver) = channel();
     let iterator = Mutex::new(Some((iterator.unbind(), sender)));
-    (Feed { iterator }, FeedSource(receiver))
+    (BufferSender { iterator }, IterableSource(receiver))
 }
 
-impl Feed {
+impl BufferSender {
     /// Pulls a few buffers.
     pub fn fill(&self, py: Python<'_>) -> PyResult<()> {
-        self.pull(py, AT_A_TIME)
+        self.pull(py, BYTES_PER_PULL)
     }
 
     /// Pulls all there are.
@@ -79,7 +79,7 @@ impl Feed {
     }
 }
 
-impl Source for FeedSource {
+impl Source for IterableSource {
     fn poll(&mut self, _wait: Duration) -> Result<Arrival> {
         // More comes only from the thread that is asking: waiting here would be for nothing.
         Ok(match self.0.recv_timeout(Duration::ZERO) {

@@ -6,34 +6,34 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::documents::document::Document;
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::models::model_class::ModelClass;
 
 /// What rows become.
-pub enum Objects<'a, 'py> {
+pub enum ObjectKind<'a, 'py> {
     Documents,
     Dicts,
     Instances(&'a Bound<'py, ModelClass>),
 }
 
-impl Objects<'_, '_> {
-    /// Appends an object for every row of `node` to `list`.
-    pub fn append(&self, node: &Arc<Node>, list: &Bound<'_, PyList>) -> PyResult<()> {
-        let (py, rows) = (list.py(), 0..node.rows());
+impl ObjectKind<'_, '_> {
+    /// Appends an object for every row of `py_chunk` to `list`.
+    pub fn append(&self, py_chunk: &Arc<PyChunk>, list: &Bound<'_, PyList>) -> PyResult<()> {
+        let (py, rows) = (list.py(), 0..py_chunk.rows());
         match self {
-            Objects::Documents => {
+            ObjectKind::Documents => {
                 for row in rows {
-                    list.append(Document::view(py, node, row as u32)?)?;
+                    list.append(Document::view(py, py_chunk, row as u32)?)?;
                 }
             }
-            Objects::Dicts => {
+            ObjectKind::Dicts => {
                 for row in rows {
-                    list.append(node.dict(py, row)?)?;
+                    list.append(py_chunk.dict(py, row)?)?;
                 }
             }
-            Objects::Instances(class) => {
+            ObjectKind::Instances(class) => {
                 for row in rows {
-                    list.append(class.get().make(py, node, row)?)?;
+                    list.append(class.get().make(py, py_chunk, row)?)?;
                 }
             }
         }

@@ -13,19 +13,19 @@ use data_bridge::source::Task;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::error::{to_list, to_pyerr};
 use crate::models::model_class::ModelClass;
 use crate::operations::operation::Operation;
 use crate::operations::operation_events::Watch;
 use crate::reads::batches::BatchReader;
-use crate::reads::document_iterator::Documents;
-use crate::reads::iterable_source::{self, Feed};
-use crate::reads::object_lists::{with_gc_paused, Objects};
+use crate::reads::document_iterator::DocumentIterator;
+use crate::reads::iterable_source::{self, BufferSender};
+use crate::reads::object_lists::{with_gc_paused, ObjectKind};
 use crate::reads::report;
 use crate::reads::result::ResultData;
-use crate::reads::run::{Look, Run};
-use crate::reads::table_options::Form;
+use crate::reads::run::{Poll, Run};
+use crate::reads::table_options::TableOptions;
 use crate::values::codec::Codec;
 
 /// BSON decoded ahead of a live consumer: enough for every core, little beside the replies themselves.
@@ -45,14 +45,14 @@ impl Reader {
         eager: bool,
         watch: Option<Arc<Watch>>,
     ) -> Reader {
-        Self::with_feed(source, codec, eager, None, watch)
+        Self::with_buffers(source, codec, eager, None, watch)
     }
 
-    fn with_feed(
+    fn with_buffers(
         source: Box<dyn Source>,
         codec: Codec,
         eager: bool,
-        feed: Option<Feed>,
+        buffers: Option<BufferSender>,
         watch: Option<Arc<Watch>>,
     ) -> Reader {
         let mut options = ReaderOptions {
@@ -65,7 +65,7 @@ impl Reader {
         } else {
             options.ahead_bytes = LIVE_AHEAD;
         }
-        let run = Arc::new(Run::new(source, options, feed, watch));
+        let run = Arc::new(Run::new(source, options, buffers, watch));
         Reader { run, codec }
     }
 
@@ -76,7 +76,7 @@ impl Reader {
         each: impl Fn(&Decoded) -> PyResult<()>,
     ) -> PyResult<ResultData> {
         let mut builder = ResultSetBuilder::default();
-        while let Some(decoded) = self.run.wait(py, || self.run.look())? {
+        while let Some(decoded) = self.run.wait(py, || self.run.poll())? {
             each(&decoded)?;
             builder.push(decoded);
         }
@@ -88,14 +88,14 @@ impl Reader {
 #[pymethods]
 impl Reader {
     /// Live, bounded memory: the next Document each step. Closing or dropping the iterator ends the run.
-    fn documents(&self) -> Documents {
-        Documents::live(Arc::clone(&self.run), self.codec.clone())
+    fn documents(&self) -> DocumentIterator {
+        DocumentIterator::live(Arc::clone(&self.run), self.codec.clone())
     }
 
     /// Live RecordBatches; without a given schema, what the first `infer_rows` documents show is frozen. When the documents
     /// were `narrowed` by the server, one that itself holds a key twice is an error.
     #[pyo3(signature = (form, infer_rows, *, narrowed=false))]
-    fn batches(&self, form: &Form, infer_rows: u64, narrowed: bool) -> BatchReader {
+    fn batches(&self, form: &TableOptions, infer_rows: u64, narrowed: bool) -> BatchReader {
         BatchReader::new(Arc::clone(&self.run), form, infer_rows, narrowed)
     }
 
@@ -114,15 +114,15 @@ impl Reader {
         dicts: bool,
     ) -> PyResult<(ResultData, Bound<'py, PyList>)> {
         let objects = match class {
-            Some(class) => Objects::Instances(class),
-            None if dicts => Objects::Dicts,
-            None => Objects::Documents,
+            Some(class) => ObjectKind::Instances(class),
+            None if dicts => ObjectKind::Dicts,
+            None => ObjectKind::Documents,
         };
         let list = PyList::empty(py);
         let data = self.gather(py, |decoded| {
             let documents = Arc::clone(&decoded.chunk.documents);
-            let node = Node::new(py, documents, self.codec.clone());
-            with_gc_paused(py, || objects.append(&node, &list))?;
+            let py_chunk = PyChunk::new(py, documents, self.codec.clone());
+            with_gc_paused(py, || objects.append(&py_chunk, &list))?;
             py.check_signals()
         })?;
         Ok((data, list))
@@ -135,11 +135,11 @@ impl Reader {
     }
 
     fn read_all_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.run.drain_feed(py)?;
+        self.run.drain_iterable(py)?;
         let run = Arc::clone(&self.run);
         let task = Task::spawn_blocking(move |stop| {
             let mut builder = ResultSetBuilder::default();
-            while let Some(decoded) = run.wait_unattached(|| run.look(), || stop.is_set())? {
+            while let Some(decoded) = run.wait_unattached(|| run.poll(), || stop.is_set())? {
                 builder.push(decoded);
             }
             Ok(builder.finish(run.report()))
@@ -154,14 +154,14 @@ impl Reader {
 
     /// The documents of the next Chunk, or None at the end: what `async for` walks.
     fn next_documents_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.run.drain_feed(py)?;
+        self.run.drain_iterable(py)?;
         let run = Arc::clone(&self.run);
         let task =
-            Task::spawn_blocking(move |stop| run.wait_unattached(|| run.look(), || stop.is_set()));
+            Task::spawn_blocking(move |stop| run.wait_unattached(|| run.poll(), || stop.is_set()));
         let codec = self.codec.clone();
         Ok(Operation::new(task, move |py, decoded| match decoded {
             Some(decoded) => {
-                let documents = Documents::of_chunk(py, &decoded.chunk, &codec);
+                let documents = DocumentIterator::of_chunk(py, &decoded.chunk, &codec);
                 Ok(Py::new(py, documents)?.into_any())
             }
             None => Ok(py.None()),
@@ -173,7 +173,7 @@ impl Reader {
     fn next_conflicts<'py>(
         &self,
         py: Python<'py>,
-        form: &Form,
+        form: &TableOptions,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
         let Some(schema) = form.given() else {
             return Ok(None);
@@ -184,8 +184,8 @@ impl Reader {
         }
     }
 
-    fn next_conflicts_async(&self, py: Python<'_>, form: &Form) -> PyResult<Operation> {
-        self.run.drain_feed(py)?;
+    fn next_conflicts_async(&self, py: Python<'_>, form: &TableOptions) -> PyResult<Operation> {
+        self.run.drain_iterable(py)?;
         let run = Arc::clone(&self.run);
         let schema = form.given().cloned();
         let task = Task::spawn_blocking(move |stop| match schema {
@@ -223,13 +223,13 @@ impl Reader {
 }
 
 /// Looks for the next Chunk, and for what does not fit in it.
-fn conflicts(run: &Run, schema: &TableSchema) -> data_bridge::error::Result<Look<Vec<Error>>> {
-    Ok(match run.look()? {
-        Look::Found(decoded) => {
-            Look::Found(conflicts_in(&decoded.chunk, decoded.first_row, schema)?)
+fn conflicts(run: &Run, schema: &TableSchema) -> data_bridge::error::Result<Poll<Vec<Error>>> {
+    Ok(match run.poll()? {
+        Poll::Found(decoded) => {
+            Poll::Found(conflicts_in(&decoded.chunk, decoded.first_row, schema)?)
         }
-        Look::Pending => Look::Pending,
-        Look::End => Look::End,
+        Poll::Pending => Poll::Pending,
+        Poll::End => Poll::End,
     })
 }
 
@@ -273,12 +273,12 @@ pub(crate) fn read_iterable(
     codec: Codec,
     eager: bool,
 ) -> PyResult<Reader> {
-    let (feed, source) = iterable_source::feed(buffers.try_iter()?.into_any());
-    Ok(Reader::with_feed(
+    let (buffers, source) = iterable_source::iterable_source(buffers.try_iter()?.into_any());
+    Ok(Reader::with_buffers(
         Box::new(source),
         codec,
         eager,
-        Some(feed),
+        Some(buffers),
         None,
     ))
 }

@@ -17,11 +17,11 @@ use crate::lock::lock;
 use crate::models::field_slot::FieldSlot;
 use crate::models::model_class::ModelClass;
 use crate::reads::arrow::{self, RecordBatch, Schema};
-use crate::reads::document_iterator::Documents;
-use crate::reads::object_lists::{with_gc_paused, Objects};
+use crate::reads::document_iterator::DocumentIterator;
+use crate::reads::object_lists::{with_gc_paused, ObjectKind};
 use crate::reads::report;
 use crate::reads::rows::Rows;
-use crate::reads::table_options::Form;
+use crate::reads::table_options::TableOptions;
 use crate::values::codec::Codec;
 
 /// A table made from a result.
@@ -51,39 +51,39 @@ impl ResultData {
         }
     }
 
-    /// Objects of all rows, built with the garbage collector paused.
+    /// ObjectKind of all rows, built with the garbage collector paused.
     fn list<'py>(
         &self,
         py: Python<'py>,
-        objects: &Objects<'_, 'py>,
+        objects: &ObjectKind<'_, 'py>,
     ) -> PyResult<Bound<'py, PyList>> {
         with_gc_paused(py, || {
             let list = PyList::empty(py);
             for number in 0..self.rows.set().chunks().len() {
-                objects.append(&self.rows.node(py, number), &list)?;
+                objects.append(&self.rows.py_chunk(py, number), &list)?;
                 py.check_signals()?;
             }
             Ok(list)
         })
     }
 
-    fn table(&self, py: Python<'_>, form: Option<&Form>, shapes: bool) -> PyResult<Table> {
+    fn table(&self, py: Python<'_>, form: Option<&TableOptions>, shapes: bool) -> PyResult<Table> {
         let made = py.detach(|| match form.filter(|form| !form.is_default()) {
             Some(form) => self.make(form, shapes),
-            None if shapes => self.make(&Form::default(), shapes),
+            None if shapes => self.make(&TableOptions::default(), shapes),
             None => {
                 let mut table = lock(&self.table);
                 if let Some(table) = &*table {
                     return Ok(table.clone());
                 }
-                let made = self.make(&Form::default(), false)?;
+                let made = self.make(&TableOptions::default(), false)?;
                 Ok(table.insert(made).clone())
             }
         });
         made.map_err(|error| to_pyerr(py, error))
     }
 
-    fn make(&self, form: &Form, shapes: bool) -> data_bridge::error::Result<Table> {
+    fn make(&self, form: &TableOptions, shapes: bool) -> data_bridge::error::Result<Table> {
         let set = self.rows.set();
         let (schema, policy) = form.of_result(set)?;
         let mut arrow = schema.arrow().clone();
@@ -112,19 +112,19 @@ impl ResultData {
             return Err(PyIndexError::new_err("no such document in the result"));
         }
         let (chunk, row) = self.rows.set().locate(index);
-        Document::view(py, &self.rows.node(py, chunk), row as u32)
+        Document::view(py, &self.rows.py_chunk(py, chunk), row as u32)
     }
 
     #[pyo3(signature = (start=0, stop=None))]
-    fn documents(&self, start: u64, stop: Option<u64>) -> Documents {
+    fn documents(&self, start: u64, stop: Option<u64>) -> DocumentIterator {
         let rows = self.rows.set().rows();
         let stop = stop.unwrap_or(rows).min(rows);
-        Documents::of_rows(Arc::clone(&self.rows), start.min(stop)..stop)
+        DocumentIterator::of_rows(Arc::clone(&self.rows), start.min(stop)..stop)
     }
 
     /// All Documents, built with the garbage collector paused.
     fn document_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.list(py, &Objects::Documents)
+        self.list(py, &ObjectKind::Documents)
     }
 
     /// All documents as instances of a model, built with the garbage collector paused.
@@ -133,7 +133,7 @@ impl ResultData {
         py: Python<'py>,
         class: &Bound<'py, ModelClass>,
     ) -> PyResult<Bound<'py, PyList>> {
-        self.list(py, &Objects::Instances(class))
+        self.list(py, &ObjectKind::Instances(class))
     }
 
     /// The positions of documents with a value in `field` that access does not take as it is: those still to be looked at.
@@ -141,9 +141,9 @@ impl ResultData {
         let mut found = Vec::new();
         let mut first = 0;
         for (number, chunk) in self.rows.set().chunks().iter().enumerate() {
-            let node = self.rows.node(py, number);
+            let py_chunk = self.rows.py_chunk(py, number);
             for row in 0..chunk.rows() {
-                if !field.get().is_direct(py, &node, row)? {
+                if !field.get().is_direct(py, &py_chunk, row)? {
                     found.push(first + row as u64);
                 }
             }
@@ -154,11 +154,11 @@ impl ResultData {
     }
 
     fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        self.list(py, &Objects::Dicts)
+        self.list(py, &ObjectKind::Dicts)
     }
 
     #[pyo3(signature = (form=None))]
-    fn schema(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Schema> {
+    fn schema(&self, py: Python<'_>, form: Option<&TableOptions>) -> PyResult<Schema> {
         // Detached: the table may be in the making on another thread, which holds its lock meanwhile.
         py.detach(|| match form.filter(|form| !form.is_default()) {
             Some(form) => {
@@ -174,7 +174,7 @@ impl ResultData {
     }
 
     #[pyo3(signature = (form=None))]
-    fn batches(&self, py: Python<'_>, form: Option<&Form>) -> PyResult<Vec<RecordBatch>> {
+    fn batches(&self, py: Python<'_>, form: Option<&TableOptions>) -> PyResult<Vec<RecordBatch>> {
         let table = self.table(py, form, false)?;
         Ok(table.batches.into_iter().map(RecordBatch).collect())
     }
@@ -185,7 +185,7 @@ impl ResultData {
     fn arrow_stream<'py>(
         &self,
         py: Python<'py>,
-        form: Option<&Form>,
+        form: Option<&TableOptions>,
         requested_schema: Option<Bound<'py, PyAny>>,
         shapes: bool,
     ) -> PyResult<Bound<'py, PyCapsule>> {
@@ -208,7 +208,7 @@ impl ResultData {
     fn conflicts<'py>(
         &self,
         py: Python<'py>,
-        form: &Form,
+        form: &TableOptions,
         chunk: usize,
     ) -> PyResult<Bound<'py, PyList>> {
         let set = self.rows.set();

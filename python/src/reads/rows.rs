@@ -5,31 +5,35 @@ use std::sync::{Arc, OnceLock};
 use data_bridge::reader::ResultSet;
 use pyo3::prelude::*;
 
-use crate::documents::py_chunk::Node;
+use crate::documents::py_chunk::PyChunk;
 use crate::values::codec::Codec;
 
 /// The documents of a result, with what Python keeps of each Chunk, made when it is first touched.
 pub(crate) struct Rows {
     set: ResultSet,
-    nodes: Vec<OnceLock<Arc<Node>>>,
+    py_chunks: Vec<OnceLock<Arc<PyChunk>>>,
     codec: Codec,
 }
 
 impl Rows {
     pub fn new(set: ResultSet, codec: Codec) -> Self {
-        let nodes = set.chunks().iter().map(|_| OnceLock::new()).collect();
-        Rows { set, nodes, codec }
+        let py_chunks = set.chunks().iter().map(|_| OnceLock::new()).collect();
+        Rows {
+            set,
+            py_chunks,
+            codec,
+        }
     }
 
     pub fn set(&self) -> &ResultSet {
         &self.set
     }
 
-    pub fn node(&self, py: Python<'_>, chunk: usize) -> Arc<Node> {
-        let node = self.nodes[chunk].get_or_init(|| {
+    pub fn py_chunk(&self, py: Python<'_>, chunk: usize) -> Arc<PyChunk> {
+        let py_chunk = self.py_chunks[chunk].get_or_init(|| {
             let documents = Arc::clone(&self.set.chunks()[chunk].documents);
-            Node::new(py, documents, self.codec.clone())
+            PyChunk::new(py, documents, self.codec.clone())
         });
-        Arc::clone(node)
+        Arc::clone(py_chunk)
     }
 }

@@ -16,17 +16,17 @@ use pyo3::prelude::*;
 use crate::error::to_pyerr;
 use crate::lock::lock;
 use crate::operations::operation_events::{tell_noted, Watch};
-use crate::reads::iterable_source::Feed;
+use crate::reads::iterable_source::BufferSender;
 
 /// How long a wait is deaf to Ctrl-C, cancellation and closing.
-pub(crate) const SLICE: Duration = Duration::from_millis(50);
+pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Run {
     /// The process that reads. In a forked child a lock may stay held for ever, and nothing that was awaited comes.
     pid: u32,
-    reader: Mutex<Slot>,
+    reader: Mutex<ReaderState>,
     /// Buffers that Python hands in, for a run that reads an iterable.
-    feed: Option<Feed>,
+    buffers: Option<BufferSender>,
     closed: AtomicBool,
     /// Broken off before its end, by Ctrl-C or cancellation.
     interrupted: AtomicBool,
@@ -39,15 +39,15 @@ pub(crate) struct Run {
     watch: Option<Arc<Watch>>,
 }
 
-enum Slot {
+enum ReaderState {
     /// Not started: a boundary may still be set.
-    Waiting(Box<dyn Source>, ReaderOptions),
+    NotStarted(Box<dyn Source>, ReaderOptions),
     Reading(Box<Reader>),
     Over,
 }
 
 /// What one look at a run found.
-pub(crate) enum Look<T> {
+pub(crate) enum Poll<T> {
     Found(T),
     Pending,
     End,
@@ -57,13 +57,13 @@ impl Run {
     pub fn new(
         source: Box<dyn Source>,
         options: ReaderOptions,
-        feed: Option<Feed>,
+        buffers: Option<BufferSender>,
         watch: Option<Arc<Watch>>,
     ) -> Self {
         Run {
             pid: process::id(),
-            reader: Mutex::new(Slot::Waiting(source, options)),
-            feed,
+            reader: Mutex::new(ReaderState::NotStarted(source, options)),
+            buffers,
             closed: AtomicBool::new(false),
             interrupted: AtomicBool::new(false),
             finished: AtomicBool::new(false),
@@ -98,38 +98,40 @@ impl Run {
 
     /// Puts a Chunk boundary behind the document numbered `rows`; before anything was read.
     pub fn set_boundary(&self, rows: u64) {
-        if let Slot::Waiting(_, options) = &mut *lock(&self.reader) {
+        if let ReaderState::NotStarted(_, options) = &mut *lock(&self.reader) {
             options.boundary = Some(rows);
         }
     }
 
     /// Lets `step` ask the reader for something. Waits for whoever is reading: call it detached.
-    pub fn with<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Look<T>>) -> Result<Look<T>> {
+    pub fn with<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Poll<T>>) -> Result<Poll<T>> {
         self.check()?;
         let outcome = self.step(step);
         // Closed meanwhile, by a thread that found the reader in use: there may be no next look.
         fence(Ordering::SeqCst);
         if self.closed.load(Ordering::Acquire) {
-            self.let_go();
+            self.release_reader();
         }
         outcome
     }
 
-    fn step<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Look<T>>) -> Result<Look<T>> {
+    fn step<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Poll<T>>) -> Result<Poll<T>> {
         let mut slot = lock(&self.reader);
         if self.closed.load(Ordering::Acquire) {
-            *slot = Slot::Over;
+            *slot = ReaderState::Over;
         }
-        if let Slot::Waiting(..) = &*slot {
-            if let Slot::Waiting(source, options) = std::mem::replace(&mut *slot, Slot::Over) {
-                *slot = Slot::Reading(Box::new(Reader::new(source, options)));
+        if let ReaderState::NotStarted(..) = &*slot {
+            if let ReaderState::NotStarted(source, options) =
+                std::mem::replace(&mut *slot, ReaderState::Over)
+            {
+                *slot = ReaderState::Reading(Box::new(Reader::new(source, options)));
             }
         }
-        let Slot::Reading(reader) = &mut *slot else {
+        let ReaderState::Reading(reader) = &mut *slot else {
             // Another thread or task that shares the run must not take this for the end of the result.
             return match self.interrupted.load(Ordering::Acquire) {
                 true => Err(Error::new(ErrorKind::Cancelled)),
-                false => Ok(Look::End),
+                false => Ok(Poll::End),
             };
         };
         let outcome = step(reader);
@@ -138,7 +140,7 @@ impl Run {
         self.bytes.store(report.bytes, Ordering::Relaxed);
         lock(&self.report).clone_from(report);
         match &outcome {
-            Ok(Look::End) => {
+            Ok(Poll::End) => {
                 self.complete.store(true, Ordering::Release);
                 self.end(&mut slot, None);
             }
@@ -148,9 +150,9 @@ impl Run {
         outcome
     }
 
-    fn end(&self, slot: &mut Slot, error: Option<Error>) {
+    fn end(&self, slot: &mut ReaderState, error: Option<Error>) {
         // Dropping the reader ends the server's cursor.
-        *slot = Slot::Over;
+        *slot = ReaderState::Over;
         if let Some(watch) = &self.watch {
             watch.end(error.as_ref(), Some(self.progress()));
         }
@@ -162,13 +164,14 @@ impl Run {
     /// Receives all replies, and drops them undecoded; their bytes. Only before anything was read.
     pub fn drain(&self) -> Result<u64> {
         self.check()?;
-        let Slot::Waiting(mut source, _) = std::mem::replace(&mut *lock(&self.reader), Slot::Over)
+        let ReaderState::NotStarted(mut source, _) =
+            std::mem::replace(&mut *lock(&self.reader), ReaderState::Over)
         else {
             return Ok(0);
         };
         let mut received = 0;
         loop {
-            match source.poll(SLICE)? {
+            match source.poll(SIGNAL_INTERVAL)? {
                 Arrival::Reply(reply) => received += reply.bytes().len() as u64,
                 Arrival::Pending => {}
                 Arrival::End => return Ok(received),
@@ -177,12 +180,12 @@ impl Run {
     }
 
     /// The next Chunk, waiting for it one slice.
-    pub fn look(&self) -> Result<Look<Decoded>> {
+    pub fn poll(&self) -> Result<Poll<Decoded>> {
         self.with(|reader| {
-            Ok(match reader.poll(SLICE)? {
-                Progress::Chunk(decoded) => Look::Found(decoded),
-                Progress::Pending => Look::Pending,
-                Progress::End => Look::End,
+            Ok(match reader.poll(SIGNAL_INTERVAL)? {
+                Progress::Chunk(decoded) => Poll::Found(decoded),
+                Progress::Pending => Poll::Pending,
+                Progress::End => Poll::End,
             })
         })
     }
@@ -191,26 +194,26 @@ impl Run {
     pub fn wait<T: Send>(
         &self,
         py: Python<'_>,
-        look: impl Fn() -> Result<Look<T>> + Sync,
+        poll: impl Fn() -> Result<Poll<T>> + Sync,
     ) -> PyResult<Option<T>> {
         self.check_whole()?;
         loop {
-            if let Some(feed) = &self.feed {
-                if let Err(error) = feed.fill(py) {
+            if let Some(buffers) = &self.buffers {
+                if let Err(error) = buffers.fill(py) {
                     self.interrupted.store(true, Ordering::Release);
                     self.close();
                     return Err(error);
                 }
             }
-            let outcome = py.detach(&look);
+            let outcome = py.detach(&poll);
             tell_noted(py)?;
-            if !matches!(outcome, Ok(Look::Found(_) | Look::Pending)) {
+            if !matches!(outcome, Ok(Poll::Found(_) | Poll::Pending)) {
                 self.tell(py)?;
             }
             match outcome {
-                Ok(Look::Found(found)) => return Ok(Some(found)),
-                Ok(Look::End) => return Ok(None),
-                Ok(Look::Pending) => {
+                Ok(Poll::Found(found)) => return Ok(Some(found)),
+                Ok(Poll::End) => return Ok(None),
+                Ok(Poll::Pending) => {
                     if let Err(interrupt) = py.check_signals() {
                         self.cancelled();
                         self.close();
@@ -226,28 +229,31 @@ impl Run {
     /// Waits on a thread that Python does not know, until `look` finds something, the run is over or `stopped`.
     pub fn wait_unattached<T>(
         &self,
-        look: impl Fn() -> Result<Look<T>>,
+        poll: impl Fn() -> Result<Poll<T>>,
         stopped: impl Fn() -> bool,
     ) -> Result<Option<T>> {
         loop {
-            match look()? {
-                Look::Found(found) => return Ok(Some(found)),
-                Look::End => return Ok(None),
-                Look::Pending if stopped() => {
+            match poll()? {
+                Poll::Found(found) => return Ok(Some(found)),
+                Poll::End => return Ok(None),
+                Poll::Pending if stopped() => {
                     // Before `close`, for which a run that somebody left has ended well.
                     self.cancelled();
                     self.close();
                     return Err(Error::new(ErrorKind::Cancelled));
                 }
-                Look::Pending => {}
+                Poll::Pending => {}
             }
         }
     }
 
     /// Takes in all that an iterable has: what follows runs where Python cannot be asked for more.
-    pub fn drain_feed(&self, py: Python<'_>) -> PyResult<()> {
+    pub fn drain_iterable(&self, py: Python<'_>) -> PyResult<()> {
         self.check_whole()?;
-        let drained = self.feed.as_ref().map_or(Ok(()), |feed| feed.drain(py));
+        let drained = self
+            .buffers
+            .as_ref()
+            .map_or(Ok(()), |buffers| buffers.drain(py));
         if drained.is_err() {
             self.interrupted.store(true, Ordering::Release);
             self.close();
@@ -263,7 +269,7 @@ impl Run {
             watch.end(None, Some(self.progress()));
         }
         fence(Ordering::SeqCst);
-        self.let_go();
+        self.release_reader();
     }
 
     /// Notes that the caller does not want the rows any more.
@@ -275,10 +281,10 @@ impl Run {
     }
 
     /// Drops the reader, which ends the server's cursor, unless it is in use: who uses it looks again afterwards.
-    fn let_go(&self) {
+    fn release_reader(&self) {
         match self.reader.try_lock() {
-            Ok(mut slot) => *slot = Slot::Over,
-            Err(TryLockError::Poisoned(slot)) => *slot.into_inner() = Slot::Over,
+            Ok(mut slot) => *slot = ReaderState::Over,
+            Err(TryLockError::Poisoned(slot)) => *slot.into_inner() = ReaderState::Over,
             Err(TryLockError::WouldBlock) => {}
         }
     }

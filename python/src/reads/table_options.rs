@@ -14,15 +14,15 @@ use crate::error::to_pyerr;
 use crate::reads::arrow::Schema;
 
 /// The schema that was given, and what becomes of values that do not fit it.
-#[pyclass(frozen, module = "data_bridge._core")]
+#[pyclass(frozen, module = "data_bridge._core", name = "Form")]
 #[derive(Clone, Default)]
-pub(crate) struct Form {
+pub(crate) struct TableOptions {
     given: Option<TableSchema>,
     on_conflict: OnConflict,
     representation: Representation,
 }
 
-impl Form {
+impl TableOptions {
     /// The schema and the policy for a table of all of `set`.
     pub fn of_result(&self, set: &ResultSet) -> Result<(TableSchema, Policy)> {
         Ok(match &self.given {
@@ -82,7 +82,7 @@ impl Form {
 }
 
 #[pymethods]
-impl Form {
+impl TableOptions {
     #[new]
     #[pyo3(signature = (schema, on_conflict, *, objectid, uuid, decimal, mixed, strings))]
     #[allow(clippy::too_many_arguments)] // keywords of one Python call
@@ -138,7 +138,7 @@ impl Form {
             }
         });
         let given = given.transpose().map_err(|error| to_pyerr(py, error))?;
-        Ok(Form {
+        Ok(TableOptions {
             given,
             on_conflict,
             representation,
@@ -154,7 +154,7 @@ impl Form {
 
     /// The same, with the text of inferred tables laid out as views, unless another layout was asked for: what polars has, so
     /// that it need not lay it out anew.
-    fn with_views(&self) -> Form {
+    fn with_views(&self) -> TableOptions {
         let mut form = self.clone();
         if form.given.is_none() && form.representation.strings == StringLayout::Utf8 {
             form.representation.strings = StringLayout::View;

@@ -1,4 +1,4 @@
-//! The bson package's classes, looked up once, and how their instances are made.
+//! The classes of the bson package, imported once, and the construction of their instances.
 
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -7,11 +7,11 @@ use pyo3::types::{PyBytes, PyString, PyTuple, PyType, PyTzInfo};
 
 use crate::ffi::PlainClass;
 
-/// What values are made of. One per process.
+/// The classes and constants that values are made from. One per process.
 pub struct BsonTypes {
-    object_id: Slotted<1>,
-    decimal128: Slotted<2>,
-    timestamp: Slotted<2>,
+    object_id: SlottedClass<1>,
+    decimal128: SlottedClass<2>,
+    timestamp: SlottedClass<2>,
     pub regex: Py<PyType>,
     pub binary: Py<PyType>,
     pub code: Py<PyType>,
@@ -44,13 +44,13 @@ impl BsonTypes {
         let sixteen = PyBytes::new(py, b"data-bridge-bson");
         let (high, low) = decimal_halves(*b"data-bridge-bson");
         Ok(BsonTypes {
-            object_id: Slotted::new(
+            object_id: SlottedClass::new(
                 &object_id,
                 ["_ObjectId__id"],
                 [twelve.as_any()],
                 &object_id.call1((&twelve,))?,
             )?,
-            decimal128: Slotted::new(
+            decimal128: SlottedClass::new(
                 &decimal128,
                 ["_Decimal128__high", "_Decimal128__low"],
                 [
@@ -59,7 +59,7 @@ impl BsonTypes {
                 ],
                 &decimal128.call_method1("from_bid", (sixteen,))?,
             )?,
-            timestamp: Slotted::new(
+            timestamp: SlottedClass::new(
                 &timestamp,
                 ["_Timestamp__time", "_Timestamp__inc"],
                 [
@@ -76,7 +76,7 @@ impl BsonTypes {
             int64: class("bson.int64", "Int64")?.unbind(),
             uuid: class("uuid", "UUID")?.unbind(),
             invalid_bson: class("bson.errors", "InvalidBSON")?.unbind(),
-            // Compared by type and without state: one of each will do.
+            // Compared by type and without state: one instance of each suffices.
             min_key: class("bson.min_key", "MinKey")?.call0()?.unbind(),
             max_key: class("bson.max_key", "MaxKey")?.call0()?.unbind(),
             utc: py
@@ -135,16 +135,16 @@ fn decimal_halves(bytes: [u8; 16]) -> (u64, u64) {
     ((bits >> 64) as u64, bits as u64)
 }
 
-/// A class with slots, whose instances are made without its constructor where that is known to give the same.
-struct Slotted<const N: usize> {
+/// A class with slots. Its instances are made without its constructor if that gives an equal instance.
+struct SlottedClass<const N: usize> {
     class: Py<PyType>,
     plain: Option<PlainClass>,
     slots: [Py<PyString>; N],
 }
 
-impl<const N: usize> Slotted<N> {
-    /// `sample` is what the constructor makes of `values`; the direct way is taken only if it gives an equal instance and
-    /// the class has just these slots. They are private to the bson package and may change.
+impl<const N: usize> SlottedClass<N> {
+    /// `sample` is the instance that the constructor makes from `values`. Direct construction is used only if it gives an
+    /// equal instance and the class has exactly these slots: they are private to the bson package and may change.
     fn new(
         class: &Bound<'_, PyType>,
         slots: [&str; N],
@@ -152,13 +152,13 @@ impl<const N: usize> Slotted<N> {
         sample: &Bound<'_, PyAny>,
     ) -> PyResult<Self> {
         let py = class.py();
-        let mut slotted = Slotted {
+        let mut slotted = SlottedClass {
             class: class.clone().unbind(),
             plain: PlainClass::of(class)?,
             slots: slots.map(|slot| PyString::intern(py, slot).unbind()),
         };
         let same = class.getattr("__slots__").is_ok_and(|declared| {
-            // A lone name may stand without its tuple.
+            // `__slots__` may be a single name instead of a tuple.
             let declared = match declared.cast::<PyTuple>() {
                 Ok(tuple) => tuple.len(),
                 Err(_) => 1,
@@ -177,7 +177,7 @@ impl<const N: usize> Slotted<N> {
         Ok(slotted)
     }
 
-    /// An instance with its slots set, or `None` where only the constructor will do.
+    /// An instance with its slots set, or `None` if the constructor is needed.
     #[inline]
     fn direct<'py>(
         &self,

@@ -1,4 +1,4 @@
-//! `Codec`: how BSON becomes Python, the supported part of PyMongo's `CodecOptions`.
+//! `Codec`: the options of the conversion from BSON to Python, the supported part of PyMongo's `CodecOptions`.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use pyo3::types::{PyDelta, PyDeltaAccess, PyDict, PyTuple, PyTzInfo};
 
 use crate::values::bson_types::BsonTypes;
 
-/// The settings, shared by everything that is made with them.
+/// Options of the conversion from BSON to Python. Clones share them.
 #[pyclass(frozen, from_py_object, module = "data_bridge._core")]
 #[derive(Clone)]
-pub struct Codec(Arc<Settings>);
+pub struct Codec(Arc<CodecSettings>);
 
-/// What a [`Codec`] holds.
-pub struct Settings {
+/// The options of a [`Codec`].
+pub struct CodecSettings {
     pub tz_aware: bool,
     pub tzinfo: Option<Py<PyTzInfo>>,
     pub uuids: UuidRepresentation,
     pub dates: DatetimeConversion,
-    /// First and last millisecond that becomes a datetime, the time zone allowed for.
+    /// First and last millisecond that a datetime in `tzinfo` represents.
     pub date_bounds: (i64, i64),
     pub text: TextPolicy,
     pub types: &'static BsonTypes,
@@ -51,10 +51,10 @@ pub enum DatetimeConversion {
 const DATE_BOUNDS: (i64, i64) = (-62_135_596_800_000, 253_402_300_799_999);
 
 impl Deref for Codec {
-    type Target = Settings;
+    type Target = CodecSettings;
 
     #[inline]
-    fn deref(&self) -> &Settings {
+    fn deref(&self) -> &CodecSettings {
         &self.0
     }
 }
@@ -111,7 +111,7 @@ impl Codec {
             (Some(tzinfo), DatetimeConversion::Clamp | DatetimeConversion::Auto) => bounds(tzinfo)?,
             _ => DATE_BOUNDS,
         };
-        Ok(Codec(Arc::new(Settings {
+        Ok(Codec(Arc::new(CodecSettings {
             tz_aware,
             tzinfo: tzinfo.map(Bound::unbind),
             uuids,
@@ -122,7 +122,7 @@ impl Codec {
         })))
     }
 
-    /// What pickle gives back to the constructor.
+    /// The keyword arguments with which pickle calls the constructor.
     fn __getnewargs_ex__<'py>(
         &self,
         py: Python<'py>,
@@ -143,14 +143,14 @@ impl Codec {
 }
 
 impl Codec {
-    /// Naive UTC datetimes or `DatetimeMS`, UUIDs left as `Binary`: what shows every value as it is.
+    /// The codec that represents every value exactly: naive UTC datetimes or `DatetimeMS`, UUIDs as `Binary`.
     pub fn exact(py: Python<'_>) -> PyResult<Self> {
         let unspecified = UuidRepresentation::Unspecified as i32;
         let auto = DatetimeConversion::Auto as i32;
         Codec::new(py, false, None, unspecified, auto, "strict")
     }
 
-    /// How bytes are decoded for this codec.
+    /// Options of the decoder for this codec.
     pub fn decode_options(&self) -> DecodeOptions {
         DecodeOptions {
             text: self.text,
@@ -159,7 +159,8 @@ impl Codec {
     }
 }
 
-/// The milliseconds that fit a datetime in `tzinfo`: as `decode_datetime` in PyMongo's C code, an offset only narrows.
+/// The first and last millisecond that fit a datetime in `tzinfo`. An offset only narrows the range, as in
+/// `decode_datetime` of PyMongo's C code.
 fn bounds(tzinfo: &Bound<'_, PyTzInfo>) -> PyResult<(i64, i64)> {
     let module = tzinfo.py().import("bson.datetime_ms")?;
     let offset = |name: &str| -> PyResult<i64> {

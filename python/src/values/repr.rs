@@ -1,4 +1,4 @@
-//! What `repr` shows: as a dict's or list's, cut where it gets long. Nothing is built of what is left out.
+//! The text of `repr`: as of a dict or list, shortened. No Python objects are made for values that are left out.
 
 use data_bridge::chunk::{Cell, DocumentCell};
 use pyo3::exceptions::PyException;
@@ -8,35 +8,35 @@ use pyo3::types::{PyAnyMethods, PyString};
 use crate::values::codec::Codec;
 use crate::values::value;
 
-/// Bytes of text after which the rest is left out.
+/// Bytes of text after which the remaining entries are left out.
 const LONG: usize = 10_000;
 
-/// Bytes of one string or binary that are shown at most.
+/// Maximum bytes of one string or binary in the text.
 const LONG_VALUE: usize = 1_000;
 
 /// A document as text.
 pub fn document(py: Python<'_>, codec: &Codec, document: &DocumentCell<'_>) -> PyResult<String> {
-    let mut text = Text::new(py, codec);
+    let mut text = ReprWriter::new(py, codec);
     text.document(document)?;
     Ok(text.out)
 }
 
 /// A value as text.
 pub fn cell(py: Python<'_>, codec: &Codec, cell: &Cell<'_>) -> PyResult<String> {
-    let mut text = Text::new(py, codec);
+    let mut text = ReprWriter::new(py, codec);
     text.cell(cell)?;
     Ok(text.out)
 }
 
-struct Text<'a, 'py> {
+struct ReprWriter<'a, 'py> {
     py: Python<'py>,
     codec: &'a Codec,
     out: String,
 }
 
-impl<'a, 'py> Text<'a, 'py> {
+impl<'a, 'py> ReprWriter<'a, 'py> {
     fn new(py: Python<'py>, codec: &'a Codec) -> Self {
-        Text {
+        ReprWriter {
             py,
             codec,
             out: String::new(),
@@ -85,7 +85,7 @@ impl<'a, 'py> Text<'a, 'py> {
         }
     }
 
-    /// Starts an entry; false when the rest is to be left out.
+    /// Starts an entry; returns false if the remaining entries are left out.
     fn next(&mut self, position: usize) -> bool {
         if position > 0 {
             self.out.push_str(", ");
@@ -118,7 +118,7 @@ impl<'a, 'py> Text<'a, 'py> {
     fn value(&mut self, cell: &Cell<'_>) -> PyResult<()> {
         match value::plain(self.py, self.codec, cell).and_then(|value| value.repr()) {
             Ok(shown) => self.out.push_str(&shown.to_string_lossy()),
-            // A date out of range must not keep the other values from being seen.
+            // An error of one value, such as a date out of range, must not hide the other values.
             Err(error) if error.is_instance_of::<PyException>(self.py) => {
                 self.out.push_str(&format!("<{error}>"));
             }

@@ -1,7 +1,7 @@
-//! One BSON value as a Python object, equal to what `bson.decode` gives, to the type.
+//! One BSON value as a Python object: the same value and type as `bson.decode` gives.
 //!
-//! [`plain`] makes dicts and lists of documents and lists. It reads any cell and keeps nothing between calls; what stands
-//! in columns is read faster by [`crate::documents::py_chunk`].
+//! [`plain`] converts documents and lists to dicts and lists. It reads any cell and has no state;
+//! `documents/py_chunk.rs` reads columns faster.
 
 use data_bridge::chunk::{Cell, DocumentCell, ListCell, Marker};
 use pyo3::exceptions::{PyException, PyValueError};
@@ -10,15 +10,15 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyBytes, PyDateTime, PyDict, PyFloat, PyList, PyString, PyTzInfo};
 
 use crate::values::bson_types::BsonTypes;
-use crate::values::codec::{DatetimeConversion, Settings, UuidRepresentation};
+use crate::values::codec::{CodecSettings, DatetimeConversion, UuidRepresentation};
 
-/// Appended to what Python says of a year out of range: the advice PyMongo gives.
+/// PyMongo's advice, appended to Python's message about a year out of range.
 const DATETIME_ADVICE: &str = " (Consider Using CodecOptions(datetime_conversion=DATETIME_AUTO) or MongoClient(datetime_conversion='DATETIME_AUTO')). See: https://www.mongodb.com/docs/languages/python/pymongo-driver/current/data-formats/dates-and-times/#handling-out-of-range-datetimes";
 
 /// `cell` as a Python object, documents as dicts and lists as lists.
 pub fn plain<'py>(
     py: Python<'py>,
-    codec: &Settings,
+    codec: &CodecSettings,
     cell: &Cell<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
     match cell {
@@ -32,10 +32,10 @@ pub fn plain<'py>(
     }
 }
 
-/// A document as a dict: no DBRef, as at the top level and for scopes.
+/// A document as a dict. It is not converted to a DBRef: for documents at the top level and scopes.
 fn dict<'py>(
     py: Python<'py>,
-    codec: &Settings,
+    codec: &CodecSettings,
     document: &DocumentCell<'_>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
@@ -45,10 +45,10 @@ fn dict<'py>(
     Ok(dict)
 }
 
-/// A document in a document or list: a dict or DBRef.
+/// An embedded document: a dict, or a DBRef.
 fn embedded<'py>(
     py: Python<'py>,
-    codec: &Settings,
+    codec: &CodecSettings,
     document: &DocumentCell<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
     dbref_hook(codec.types, dict(py, codec, document)?)
@@ -56,7 +56,7 @@ fn embedded<'py>(
 
 fn list<'py>(
     py: Python<'py>,
-    codec: &Settings,
+    codec: &CodecSettings,
     items: &ListCell<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let list = PyList::empty(py);
@@ -66,8 +66,8 @@ fn list<'py>(
     Ok(list.into_any())
 }
 
-/// A dict that came from an embedded document: itself, or the DBRef it stands for. The rules are those of `_dbref_hook` in
-/// PyMongo's C code.
+/// The dict of an embedded document, or the DBRef that it represents. The rules are those of `_dbref_hook` in PyMongo's C
+/// code.
 pub fn dbref_hook<'py>(types: &BsonTypes, dict: Bound<'py, PyDict>) -> PyResult<Bound<'py, PyAny>> {
     let py = dict.py();
     let (ref_key, id_key, db_key) = (intern!(py, "$ref"), intern!(py, "$id"), intern!(py, "$db"));
@@ -89,7 +89,7 @@ pub fn dbref_hook<'py>(types: &BsonTypes, dict: Bound<'py, PyDict>) -> PyResult<
     types.dbref.bind(py).call1((collection, id, database, dict))
 }
 
-/// Whether `document` has the keys of a DBRef; [`dbref_hook`] then decides.
+/// Returns whether `document` has the keys of a DBRef; if so, [`dbref_hook`] decides.
 pub fn may_be_dbref(document: &DocumentCell<'_>) -> bool {
     let mut found = (false, false);
     for (key, _) in document.entries() {
@@ -99,11 +99,11 @@ pub fn may_be_dbref(document: &DocumentCell<'_>) -> bool {
     found == (true, true)
 }
 
-/// Any value but documents, lists and code with scope, for which it falls back to [`plain`].
+/// A value of any type. Documents, lists and code with scope go through [`plain`].
 #[inline]
 pub fn scalar<'py>(
     py: Python<'py>,
-    codec: &Settings,
+    codec: &CodecSettings,
     cell: &Cell<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
     Ok(match *cell {
@@ -123,7 +123,7 @@ pub fn scalar<'py>(
 #[inline(never)]
 fn uncommon<'py>(
     py: Python<'py>,
-    codec: &Settings,
+    codec: &CodecSettings,
     cell: &Cell<'_>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let types = codec.types;
@@ -148,7 +148,7 @@ fn uncommon<'py>(
     }
 }
 
-/// Option characters as flags of `re`; PyMongo ignores those it does not know.
+/// Option characters as flags of `re`; unknown ones are ignored, as in PyMongo.
 fn regex_flags(options: &str) -> i32 {
     options.bytes().fold(0, |flags, option| {
         flags
@@ -164,10 +164,10 @@ fn regex_flags(options: &str) -> i32 {
     })
 }
 
-/// Binary of a subtype other than 0: a UUID where the representation says so.
+/// Binary of a subtype other than 0: a UUID if the codec's representation converts it.
 fn binary<'py>(
     py: Python<'py>,
-    codec: &Settings,
+    codec: &CodecSettings,
     subtype: u8,
     bytes: &[u8],
 ) -> PyResult<Bound<'py, PyAny>> {
@@ -201,9 +201,13 @@ fn binary<'py>(
     types.uuid.bind(py).call((), Some(&named))
 }
 
-/// A date as the codec wants it: what `decode_datetime` in PyMongo's C code does.
+/// A date as the codec's options require, as `decode_datetime` in PyMongo's C code.
 #[inline]
-fn datetime<'py>(py: Python<'py>, codec: &Settings, millis: i64) -> PyResult<Bound<'py, PyAny>> {
+fn datetime<'py>(
+    py: Python<'py>,
+    codec: &CodecSettings,
+    millis: i64,
+) -> PyResult<Bound<'py, PyAny>> {
     let (first, last) = codec.date_bounds;
     let millis = match codec.dates {
         DatetimeConversion::Milliseconds => return datetime_ms(py, codec, millis),
@@ -222,13 +226,17 @@ fn datetime<'py>(py: Python<'py>, codec: &Settings, millis: i64) -> PyResult<Bou
 }
 
 #[inline(never)]
-fn datetime_ms<'py>(py: Python<'py>, codec: &Settings, millis: i64) -> PyResult<Bound<'py, PyAny>> {
+fn datetime_ms<'py>(
+    py: Python<'py>,
+    codec: &CodecSettings,
+    millis: i64,
+) -> PyResult<Bound<'py, PyAny>> {
     codec.types.datetime_ms.bind(py).call1((millis,))
 }
 
 fn aware_datetime<'py>(
     py: Python<'py>,
-    codec: &Settings,
+    codec: &CodecSettings,
     millis: i64,
 ) -> PyResult<Bound<'py, PyAny>> {
     let aware = calendar(py, millis, Some(codec.types.utc.bind(py)))?;
@@ -262,7 +270,7 @@ fn calendar<'py>(
     let year = era * 400 + i64::from(year_of_era) + i64::from(month <= 2);
     let (hour, minute) = ((in_day / 3_600_000) as u8, (in_day / 60_000 % 60) as u8);
     let (second, micro) = ((in_day / 1000 % 60) as u8, in_day % 1000 * 1000);
-    // The years of 64 bits of milliseconds fit 32.
+    // The year of any 64-bit number of milliseconds fits 32 bits.
     let made = PyDateTime::new(
         py,
         year as i32,
@@ -283,7 +291,7 @@ fn calendar<'py>(
     }
 }
 
-/// PyMongo wraps whatever goes wrong with a value in InvalidBSON.
+/// The error as InvalidBSON, which PyMongo raises for any error of a value.
 #[cold]
 fn invalid_bson(py: Python<'_>, types: &BsonTypes, error: PyErr) -> PyErr {
     let class = types.invalid_bson.bind(py);
