@@ -1,4 +1,4 @@
-//! The native module of the Python package: converts, maps errors, detaches. No decoding logic.
+//! The native module of the Python package: converts arguments and results, maps errors, detaches from the interpreter.
 
 mod client;
 mod documents;
@@ -12,7 +12,7 @@ mod values;
 
 use pyo3::prelude::*;
 
-// A server reply of 16 MB is mapped anew each time by glibc's allocator, which costs a drain up to half its time.
+// glibc's allocator maps memory anew for each server reply of 16 MB, which takes up to half the time of a drain.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -9,8 +9,9 @@ use pyo3::types::PyDict;
 
 use crate::error::to_pyerr;
 
-/// Set what is given, and (for tests) how often slow readers' sessions are refreshed; numbers of threads before first use,
-/// or ValueError. 0 bytes of a result, and infinite seconds, are no limit.
+/// Set the settings that are not None. `refresh_seconds`, the interval at which sessions of slow readers are refreshed, is
+/// for tests. Numbers of threads can be set before first use; later they raise ValueError. `max_result_bytes=0` and
+/// infinite `slow_seconds` are no limit.
 #[pyfunction]
 #[pyo3(signature = (threads, io_threads, prefetch_bytes, max_result_bytes=None, slow_seconds=None, refresh_seconds=None))]
 pub(crate) fn configure(
@@ -35,7 +36,7 @@ pub(crate) fn configure(
         reader::set_max_result_bytes(bytes);
     }
     if let Some(seconds) = slow_seconds {
-        // What no Duration holds is longer than anything takes.
+        // No operation takes as long as a number of seconds that does not fit Duration.
         source::events::set_slow(Duration::try_from_secs_f64(seconds).ok());
     }
     if let Some(seconds) = refresh_seconds {
@@ -44,6 +45,7 @@ pub(crate) fn configure(
     Ok(())
 }
 
+/// The present settings.
 #[pyfunction]
 pub(crate) fn configuration(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let values = PyDict::new(py);
@@ -59,13 +61,13 @@ pub(crate) fn configuration(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(values)
 }
 
-/// How many reads are under way, or still clean up: for tests.
+/// Number of reads that run or still clean up; for tests.
 #[pyfunction]
 pub(crate) fn runs() -> usize {
     source::runs()
 }
 
-/// Close open cursors, waiting at most `timeout` seconds, and open no more: what `atexit` calls.
+/// Close open cursors within `timeout` seconds, and refuse new ones. Called by `atexit`.
 #[pyfunction]
 pub(crate) fn shutdown(py: Python<'_>, timeout: f64) -> PyResult<()> {
     let within = Duration::try_from_secs_f64(timeout)

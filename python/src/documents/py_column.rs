@@ -1,4 +1,4 @@
-//! A column made ready for Python: its values as objects, its documents and lists as py_chunks made when they are touched.
+//! The Python side of a column. The Python sides of its embedded documents and lists are made on first access.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,4 +1,4 @@
-//! `FieldSlot`: the descriptor of a declared field. On the class it gives the field's expression, on an instance its value.
+//! `FieldSlot`: the descriptor of a declared field. The class returns the field's expression, an instance its value.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use pyo3::types::{PyDateTime, PyString, PyTuple};
 use crate::models::model_view::{ModelView, StoredRow};
 use crate::values::value;
 
-/// The types on the wire that need no conversion for some annotation; their sum says which a field takes as they are.
+/// BSON types that need no conversion for some annotation, as bits. A field's sum is the set that it reads directly.
 const NULL: u32 = 1;
 const STRING: u32 = 2;
 const INT32: u32 = 4;
@@ -22,28 +22,29 @@ const OBJECT_ID: u32 = 64;
 const DATE: u32 = 128;
 const BINARY: u32 = 256;
 
-/// A declared field. How it converts is known once its annotation can be resolved, which a forward reference may delay.
+/// A declared field. Its conversion is set once its annotation can be resolved, which a forward reference may delay.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub struct FieldSlot {
     name: Py<PyString>,
     key: Py<PyString>,
-    /// What class access gives.
+    /// The value of access through the class.
     expression: Py<PyAny>,
-    /// Called without arguments when a value is wanted and there is no plan: calls `_plan`.
+    /// Called without arguments on access before the conversion is set; it calls `_plan`.
     resolve: Py<PyAny>,
     plan: OnceLock<Conversion>,
 }
 
+/// The conversion of a field.
 struct Conversion {
-    /// Types on the wire that are taken as they are.
+    /// BSON types that need no conversion.
     direct: u32,
-    /// `load(stored, place)` for the others.
+    /// `load(stored, place)`: the value from a stored one of another type.
     load: Py<PyAny>,
-    /// What `load` gives can be changed in place, so that it is kept.
+    /// True if values from `load` can be changed in place; they are kept.
     keeps: bool,
-    /// `accept(value)`: what an assignment stores, or an error.
+    /// `accept(value)`: the value that an assignment stores; raises for one that the field refuses.
     accept: Py<PyAny>,
-    /// `missing(instance)`: the default of a field that the document does not have, or an error.
+    /// `missing(instance)`: the default of a field that the document does not have; raises if it has no default.
     missing: Py<PyAny>,
 }
 
@@ -55,10 +56,10 @@ impl FieldSlot {
         self.resolve.bind(py).call0()?;
         self.plan
             .get()
-            .ok_or_else(|| PyRuntimeError::new_err("the field has no plan"))
+            .ok_or_else(|| PyRuntimeError::new_err("the field has no conversion"))
     }
 
-    /// The value in the stored document; `None` where it has no such key.
+    /// The value in the stored document; `None` if the document does not have the key.
     #[inline]
     fn stored<'py>(
         &self,
@@ -76,7 +77,7 @@ impl FieldSlot {
                 return Ok(Some(number.into_pyobject(py)?.into_any()));
             }
             let value = value::scalar(py, source.py_chunk.codec(), &cell)?;
-            // A date that no datetime can be comes as something else.
+            // A date out of the range of datetime has another type.
             if !matches!(cell, Cell::DateTime(_)) || value.is_instance_of::<PyDateTime>() {
                 return Ok(Some(value));
             }
@@ -104,7 +105,7 @@ impl FieldSlot {
         Ok(Some(value))
     }
 
-    /// Whether the value at `row` is one that access takes as it is; a missing one is not.
+    /// Returns whether the document at `row` has a value that needs no conversion.
     pub fn is_direct(
         &self,
         py: Python<'_>,
@@ -150,7 +151,7 @@ impl FieldSlot {
         resolve: Py<PyAny>,
     ) -> Self {
         FieldSlot {
-            // Interned, as the keys of a Chunk are: most lookups compare pointers.
+            // Interned, like the keys of a Chunk, so that most lookups compare pointers.
             name: PyString::intern(py, name).unbind(),
             key: PyString::intern(py, key).unbind(),
             expression,
@@ -159,7 +160,7 @@ impl FieldSlot {
         }
     }
 
-    /// How the field converts; the first call counts.
+    /// Set the conversion of the field; later calls have no effect.
     fn _plan(
         &self,
         direct: u32,

@@ -1,4 +1,4 @@
-//! `ModelClass`: makes instances of a model, many at once.
+//! `ModelClass`: makes the instances of a model, many at once.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::documents::py_chunk::PyChunk;
 use crate::ffi::Subclass;
 use crate::models::model_view::ModelView;
 
-/// A model of which instances are made in bulk; for a tree of models, the class of each document.
+/// Makes instances of a model in bulk; for a tree of models, of the class that each document names.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub struct ModelClass {
     class: Subclass,
     whole: bool,
-    /// The key that names the class, and the `ModelClass` of each name; documents that name none are of `class`.
+    /// The key that names the class, and the `ModelClass` of each name; other documents are instances of `class`.
     tree: Option<(Py<PyString>, Py<PyDict>)>,
 }
 
 #[pymethods]
 impl ModelClass {
-    /// `whole`: documents are read with all their keys. `tree`: the key that names a class, and ModelClasses by name.
+    /// `whole`: documents are read with all their keys. `tree`: the key that names a class, and the ModelClass of each name.
     #[new]
     #[pyo3(signature = (class, whole, tree=None))]
     fn new(
@@ -70,7 +70,7 @@ impl ModelClass {
     ) -> PyResult<Bound<'py, ModelView>> {
         if let Some((key, classes)) = &self.tree {
             if let Some(name) = py_chunk.get(row, key.bind(py).as_any())? {
-                // What is no name (a list, say) may not be hashable, and is of no class.
+                // Other values, such as lists, may not be hashable, and name no class.
                 if name.is_instance_of::<PyString>() {
                     if let Some(class) = classes.bind(py).get_item(name)? {
                         let class = class.cast_into::<ModelClass>()?;

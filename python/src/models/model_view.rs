@@ -1,4 +1,4 @@
-//! `ModelView`: what instances of ODM models are below: a row of a Chunk, and what was read from it or changed since.
+//! `ModelView`, the base class of ODM models: a row of a Chunk, and the values that were kept from it or assigned.
 
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -14,37 +14,37 @@ use crate::lock::lock;
 use crate::models::field_slot::FieldSlot;
 use crate::models::model_class::ModelClass;
 
-/// The base of models. An instance that a query made holds a row and nothing else before a value has to be kept.
+/// The base class of models. An instance from a query has a row and no other state until a value is kept or assigned.
 #[pyclass(frozen, subclass, weakref, module = "data_bridge._core")]
 pub struct ModelView {
-    /// The row it was made of; `None` for one made by hand.
+    /// The row that the instance was made from; unset for a new instance.
     origin: OnceLock<StoredRow>,
     state: OnceLock<Box<InstanceState>>,
 }
 
-/// Where the stored values are.
+/// The chunk and the row of the stored document.
 #[derive(Clone)]
 pub struct StoredRow {
     pub py_chunk: Arc<PyChunk>,
     pub row: usize,
-    /// The document was read with all its keys.
+    /// True if the document was read with all its keys.
     pub whole: bool,
 }
 
-/// What an instance has beside its row. Both dicts are by the names of fields.
+/// The state of an instance beside its row. The keys of both dicts are names of fields.
 struct InstanceState {
-    /// Values made from stored ones and kept: lists, dicts, embedded models, which may be changed in place.
+    /// Values made from stored ones and kept because they may be changed in place: lists, dicts, embedded models.
     kept: Py<PyDict>,
     /// Values that were assigned.
     assigned: Py<PyDict>,
-    /// For messages: what holds this embedded instance and under which key, as nested pairs.
+    /// Location of an embedded instance for messages: nested pairs of container and key.
     place: OnceLock<Py<PyAny>>,
-    /// The document as it was last written, which replaces the row.
+    /// The document as of the last write, which replaces the row.
     written: Mutex<Option<StoredRow>>,
 }
 
 impl ModelView {
-    /// What is below an instance of `row`.
+    /// The base of an instance of `row`.
     #[inline]
     pub fn of(py_chunk: &Arc<PyChunk>, row: usize, whole: bool) -> Self {
         let py_chunk = Arc::clone(py_chunk);
@@ -71,11 +71,11 @@ impl ModelView {
         }
     }
 
-    /// Calls `read` with where the stored values are.
+    /// Calls `read` with the row of the stored document.
     #[inline]
     pub fn with_source<T>(&self, read: impl FnOnce(Option<&StoredRow>) -> T) -> T {
         if let Some(state) = self.state.get() {
-            // Cloned: `read` may run Python code, and must find no lock held.
+            // Cloned: `read` may run Python code, so no lock may be held.
             let written = lock(&state.written).clone();
             if let Some(written) = written {
                 return read(Some(&written));
@@ -84,8 +84,8 @@ impl ModelView {
         read(self.origin.get())
     }
 
-    /// Keeps the value of a field, so that changes in place are seen. Gives the one that counts: while Python code made
-    /// `value`, another thread may have kept or assigned one, whose changes must not be lost.
+    /// Keeps the value of a field, so that changes in place take effect. Returns the valid one: while Python code made
+    /// `value`, another thread may have kept or assigned another, whose changes must not be lost.
     pub fn keep<'py>(
         &self,
         name: &Bound<'py, PyString>,
@@ -109,7 +109,7 @@ impl ModelView {
         if let Some(state) = self.state.get() {
             return state;
         }
-        // Made before it is stored: making a dict may run the collector, and so code that comes here again.
+        // Made before it is stored: making a dict may run the garbage collector, and so Python code that calls this function.
         let made = Box::new(InstanceState {
             kept: PyDict::new(py).unbind(),
             assigned: PyDict::new(py).unbind(),
@@ -119,7 +119,7 @@ impl ModelView {
         self.state.get_or_init(|| made)
     }
 
-    /// Where this instance stands: what it was given for an embedded one, else the document itself.
+    /// Location of this instance for messages: as set for an embedded one, else the document itself.
     pub fn place<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         match self.state.get().and_then(|state| state.place.get()) {
             Some(place) => Ok(place.bind(py).clone()),
@@ -130,7 +130,7 @@ impl ModelView {
 
 #[pymethods]
 impl ModelView {
-    /// An empty instance, whatever the arguments: they are for `__init__`.
+    /// An empty instance. The arguments are ignored here; `__init__` takes them.
     #[new]
     #[pyo3(signature = (*_args, **_kwargs))]
     fn new(_args: &Bound<'_, PyTuple>, _kwargs: Option<&Bound<'_, PyDict>>) -> Self {
@@ -140,7 +140,7 @@ impl ModelView {
         }
     }
 
-    /// Makes an empty instance one of `document`'s row; `place` says where it is embedded.
+    /// Connect an empty instance with the row of `document`; `place` is its location if it is embedded.
     #[pyo3(signature = (document, whole, place=None))]
     fn _fill(
         &self,
@@ -158,14 +158,14 @@ impl ModelView {
             })
             .map_err(|_| PyRuntimeError::new_err("the instance has a row already"))?;
         if let Some(place) = place {
-            // Set once, as the row is.
+            // Set once, like the row.
             let _ = self.state(document.py()).place.set(place);
         }
         Ok(())
     }
 
-    /// Reads from `document`, as it is stored, from now on. Returns the values that were assigned until then: with `keep` they
-    /// are kept values from then on, else they and all kept values are dropped from the instance.
+    /// Read from `document`, the stored state, from now on. Return the values that were assigned before. With `keep` they
+    /// become kept values, else they and all kept values are removed from the instance.
     fn _written<'py>(
         &self,
         document: &Bound<'py, Document>,
@@ -177,11 +177,11 @@ impl ModelView {
         let state = self.state(py);
         let (kept, assigned) = (state.kept.bind(py), state.assigned.bind(py));
         let moved = PyDict::new(py);
-        // One by one: dropping a value may run code, and so another thread, which assigns values that must stay assigned.
+        // One by one: dropping a value may run Python code, and so another thread, whose assignments must remain.
         for name in assigned.keys() {
             let value = assigned.call_method1(intern!(py, "pop"), (&name, &moved))?;
             if value.is(&moved) {
-                continue; // deleted meanwhile
+                continue; // deleted by another thread
             }
             if keep {
                 kept.set_item(&name, &value)?;
@@ -196,13 +196,13 @@ impl ModelView {
             row,
             whole,
         };
-        // The one before is dropped after the lock is let go.
+        // The previous row is dropped after the lock is released.
         let before = lock(&state.written).replace(source);
         drop(before);
         Ok(moved)
     }
 
-    /// Reads from `document` again, or from none, as before a write that came to nothing.
+    /// Read from `document` again, or from none, after a write that did not take effect.
     #[pyo3(signature = (document, whole))]
     fn _unwritten(&self, py: Python<'_>, document: Option<&Bound<'_, Document>>, whole: bool) {
         let source = document.map(|document| {
@@ -218,7 +218,7 @@ impl ModelView {
         drop(before);
     }
 
-    /// The stored document; None for an instance that is not stored.
+    /// The stored document; None if the instance is not stored.
     fn _document(&self, py: Python<'_>) -> PyResult<Option<Py<Document>>> {
         self.with_source(|source| {
             source
@@ -227,12 +227,12 @@ impl ModelView {
         })
     }
 
-    /// For messages: the document, or a pair of what this instance is embedded in and its key.
+    /// Location for messages: the document, or the pair of the container of this instance and its key.
     fn _place<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.place(py)
     }
 
-    /// Whether anything was assigned, or made of stored values and kept.
+    /// Return whether a value was assigned or kept.
     #[getter]
     fn _is_touched(&self, py: Python<'_>) -> bool {
         self.state.get().is_some_and(|state| {
@@ -240,32 +240,32 @@ impl ModelView {
         })
     }
 
-    /// Whether there is a stored document, and it was read with all its keys.
+    /// Return whether the instance has a stored document that was read with all its keys.
     #[getter]
     fn _is_whole(&self) -> bool {
         self.with_source(|source| source.is_some_and(|source| source.whole))
     }
 
-    /// Whether there is a stored document.
+    /// Return whether the instance has a stored document.
     #[getter]
     fn _is_stored(&self) -> bool {
         self.with_source(|source| source.is_some())
     }
 
-    /// The values made from stored ones and kept, by field.
+    /// The values made from stored ones and kept, by name of field.
     #[getter]
     fn _kept<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         self.state(py).kept.bind(py).clone()
     }
 
-    /// The values that were assigned, by field.
+    /// The values that were assigned, by name of field.
     #[getter]
     fn _assigned<'py>(&self, py: Python<'py>) -> Bound<'py, PyDict> {
         self.state(py).assigned.bind(py).clone()
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // The dicts clear themselves, which breaks any cycle through here; a row leads to no object that could.
+        // The dicts clear themselves, which breaks any cycle through this object; a row refers to no object in a cycle.
         if let Some(state) = self.state.get() {
             visit.call(&state.kept)?;
             visit.call(&state.assigned)?;
@@ -277,7 +277,7 @@ impl ModelView {
     }
 }
 
-/// Adds the base of models and what makes them.
+/// Adds the classes of this directory.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<ModelView>()?;
     module.add_class::<ModelClass>()?;

@@ -1,4 +1,4 @@
-//! Work on a background thread, as Python waits for it.
+//! Operations: tasks on background threads, and the waits of Python for their results.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,10 +12,10 @@ use pyo3::prelude::*;
 use crate::error::{guarded, to_pyerr};
 use crate::operations::operation_events::{tell_noted, Watch};
 
-/// How long a wait is deaf to Ctrl-C.
+/// Interval between checks for signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// An outcome that still has to become a Python object, which happens on the thread that asks for it.
+/// The conversion of a result to a Python object, called on the thread that takes the result.
 type ToPython = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
 
 /// A task of any type.
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// Work on a background thread; never touches the interpreter until it is asked for its result.
+/// A task on a background thread. It does not use the interpreter; the thread that takes the result converts it.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct Operation {
     work: Box<dyn AnyTask>,
@@ -68,17 +68,17 @@ pub(crate) struct Operation {
     events: Events,
 }
 
-/// What to tell when the work is over.
+/// The events that the end of the task causes.
 enum Events {
     None,
-    /// The work is the operation.
+    /// The task is the whole operation.
     Operation(Arc<Watch>),
-    /// The work is a part of a run, which notes its end itself.
+    /// The task is a part of a run, which records its own end.
     PartOfRun(Arc<Watch>),
 }
 
 impl Operation {
-    /// The outcome of `task`, made a Python object by `convert` on the thread that asks for it.
+    /// The operation of `task`. `convert` makes the result a Python object, on the thread that takes it.
     pub(crate) fn new<T, F>(task: Task<T>, convert: F) -> Self
     where
         T: Send + 'static,
@@ -94,7 +94,7 @@ impl Operation {
         }
     }
 
-    /// The same, telling of its end.
+    /// The same operation; its end is recorded in `watch`.
     pub(crate) fn watched(mut self, watch: Option<Arc<Watch>>) -> Self {
         if let Some(watch) = watch {
             self.events = Events::Operation(watch);
@@ -102,7 +102,7 @@ impl Operation {
         self
     }
 
-    /// The same, telling of the end of the run it is a part of.
+    /// The same operation, a part of the run of `watch`.
     pub(crate) fn part_of(mut self, watch: Option<Arc<Watch>>) -> Self {
         if let Some(watch) = watch {
             self.events = Events::PartOfRun(watch);
@@ -139,7 +139,8 @@ impl Operation {
 
 #[pymethods]
 impl Operation {
-    /// Blocks, detached, looking for signals every 50 ms; Ctrl-C cancels the work and raises KeyboardInterrupt.
+    /// Block, detached from the interpreter, and check for signals every 50 ms. Ctrl-C cancels the task and raises
+    /// KeyboardInterrupt.
     fn wait(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         loop {
             if let Some(value) = self.poll(py, SIGNAL_INTERVAL)? {
@@ -152,13 +153,13 @@ impl Operation {
         }
     }
 
-    /// The outcome; only after it is done. The second call raises RuntimeError.
+    /// Return the result of a task that is done, or raise its error. A second call raises RuntimeError.
     fn result(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
         self.poll(py, Duration::ZERO)?
             .ok_or_else(|| PyRuntimeError::new_err("the operation is not done yet"))
     }
 
-    /// Writes `token` (8 bytes, native order) to the file descriptor `fd` once done; at once if it is done already.
+    /// Write `token` (8 bytes, native order) to the file descriptor `fd` when the task is done, or now if it is done already.
     fn notify(&self, py: Python<'_>, fd: i32, token: u64) -> PyResult<()> {
         let pipe = pipe::duplicate(fd)?;
         py.detach(|| {
@@ -194,8 +195,8 @@ mod pipe {
 
     pub(super) use crate::ffi::duplicate;
 
-    /// Writes a token whole (a pipe takes 8 bytes or none). A full pipe is waited for on a thread of its own: a token
-    /// that is not written leaves its operation waiting for ever. A pipe whose reader is gone has nobody waiting.
+    /// Writes a whole token (a pipe takes 8 bytes or none). A new thread waits for a full pipe, because an operation waits
+    /// forever for a token that is not written. A closed pipe has no waiting operation.
     pub(super) fn write(fd: OwnedFd, token: u64) {
         let mut pipe = File::from(fd);
         if full(&mut pipe, token) {
@@ -220,7 +221,7 @@ mod pipe {
 mod pipe {
     use std::io;
 
-    /// Never made: there are no such descriptors to select on here.
+    /// Never made: this platform has no descriptors to select on.
     pub(super) enum Pipe {}
 
     pub(super) fn duplicate(_: i32) -> io::Result<Pipe> {

@@ -1,4 +1,4 @@
-//! Arrow schemas and RecordBatches, as Python holds them: thin handles with the PyCapsule interface.
+//! Python handles of Arrow schemas and RecordBatches, with the PyCapsule interface.
 
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ pub(crate) struct Schema(pub SchemaRef);
 
 #[pymethods]
 impl Schema {
-    /// From any object with `__arrow_c_schema__`.
+    /// The schema of any object with `__arrow_c_schema__`.
     #[staticmethod]
     fn from_arrow(object: PySchema) -> Self {
         Schema(object.into_inner())
     }
 
-    /// From a mapping of names to types.
+    /// The schema of a mapping of names to types.
     #[staticmethod]
     fn from_mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Self> {
         schema_mapping::from_mapping(mapping)
@@ -52,7 +52,7 @@ impl Schema {
         to_schema_pycapsule(py, self.0.as_ref())
     }
 
-    /// One field a line: name, type, extension.
+    /// One line per field: name, type, extension.
     fn __repr__(&self) -> String {
         let fields = self.0.fields().iter();
         let lines: Vec<_> = fields
@@ -105,7 +105,7 @@ impl RecordBatch {
         to_schema_pycapsule(py, self.0.schema().as_ref())
     }
 
-    // A requested schema may be ignored by the protocol, and is: Arrow's cast would turn what overflows into null.
+    // The protocol allows to ignore a requested schema. Arrow's cast would convert values that overflow to null.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_array__<'py>(
         &self,
@@ -129,7 +129,7 @@ impl RecordBatch {
     }
 }
 
-/// Batches as a C stream.
+/// A C stream of `batches`.
 pub(crate) fn stream<'py>(
     py: Python<'py>,
     batches: impl Iterator<Item = Result<ArrowBatch, ArrowError>> + Send + 'static,
@@ -140,13 +140,13 @@ pub(crate) fn stream<'py>(
     to_stream_pycapsule(py, Box::new(rows), None)
 }
 
-/// A schema as the field of the struct its rows are.
+/// The field of the struct that has the columns of `schema`.
 fn struct_field(schema: &SchemaRef) -> FieldRef {
     let fields = DataType::Struct(schema.fields().clone());
     Arc::new(Field::new("", fields, false).with_metadata(schema.metadata().clone()))
 }
 
-/// An error of Arrow's own, as Python's.
+/// ValueError with the message of an Arrow error.
 pub(crate) fn arrow_error(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }

@@ -1,4 +1,4 @@
-//! The iterator of `async for`: an asynchronous generator that can be told to end with an error instead of silently.
+//! The iterator of `async for`: an asynchronous generator that an interruption ends with an error instead of silently.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,7 @@ use pyo3::{PyTraverseError, PyVisit};
 
 use crate::ffi::AsyncGenerator;
 
-/// The reason that an iteration cannot go on, once there is one.
+/// The reason for which an iteration cannot continue; unset until the interruption.
 #[pyclass(frozen, module = "data_bridge._core")]
 #[derive(Default)]
 pub(crate) struct Interruption(OnceLock<String>);
@@ -20,12 +20,12 @@ impl Interruption {
         Self::default()
     }
 
-    /// Sets the reason; the first one stays.
+    /// Set the reason; later calls have no effect.
     fn set(&self, reason: String) {
         let _ = self.0.set(reason);
     }
 
-    /// Raises RuntimeError with the reason, if there is one.
+    /// Raise RuntimeError with the reason if it is set.
     fn check(&self) -> PyResult<()> {
         match self.0.get() {
             None => Ok(()),
@@ -34,8 +34,8 @@ impl Interruption {
     }
 }
 
-/// The items of a generator until its interruption is set: from then on RuntimeError. The generator alone would end as if it
-/// had no more items, once it was cancelled.
+/// The items of an asynchronous generator; raises RuntimeError after the interruption is set. A cancelled generator alone
+/// would end as if it had no more items.
 #[pyclass(frozen, module = "data_bridge._core", name = "AsyncIterator")]
 pub(crate) struct AsyncIterator {
     generator: AsyncGenerator,
@@ -61,7 +61,7 @@ impl AsyncIterator {
         self.generator.anext(py)
     }
 
-    /// Ends the iteration: a coroutine, which waits for nothing.
+    /// End the iteration. The coroutine does not wait.
     fn aclose<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         self.generator
             .object(py)
@@ -69,7 +69,7 @@ impl AsyncIterator {
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
-        // The generator clears itself, which breaks any cycle through here.
+        // The generator clears itself, which breaks any cycle through this object.
         self.generator.traverse(&visit)
     }
 }

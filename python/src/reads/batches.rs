@@ -1,4 +1,4 @@
-//! Live RecordBatches.
+//! RecordBatches of a live read.
 
 use std::sync::{Arc, Mutex};
 
@@ -19,21 +19,21 @@ use crate::reads::report;
 use crate::reads::run::{Poll, Run, SIGNAL_INTERVAL};
 use crate::reads::table_options::TableOptions;
 
-/// Live RecordBatches of one schema.
+/// RecordBatches of a live read, all of one schema.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct BatchReader(Arc<Batches>);
 
 struct Batches {
     run: Arc<Run>,
-    /// Locked inside the run's own lock only.
+    /// Locked only while the run's lock is held.
     stream: Mutex<BatchStream>,
-    /// Moved into a C stream.
+    /// True after the reader moved into a C stream.
     exported: Mutex<bool>,
 }
 
 impl BatchReader {
     pub fn new(run: Arc<Run>, form: &TableOptions, infer_rows: u64, narrowed: bool) -> Self {
-        if !form.is_given() {
+        if !form.has_schema() {
             run.set_boundary(infer_rows);
         }
         BatchReader(Arc::new(Batches {
@@ -43,7 +43,7 @@ impl BatchReader {
         }))
     }
 
-    fn own(&self, py: Python<'_>) -> PyResult<&Batches> {
+    fn open(&self, py: Python<'_>) -> PyResult<&Batches> {
         self.0.run.check().map_err(|error| to_pyerr(py, error))?;
         self.0.run.check_whole()?;
         if *lock(&self.0.exported) {
@@ -78,7 +78,7 @@ impl Batches {
 
     fn schema(&self, py: Python<'_>) -> PyResult<SchemaRef> {
         self.run.check().map_err(|error| to_pyerr(py, error))?;
-        // Known ones are answered without the run, which may be over.
+        // A known schema needs no run, which may be over.
         if let Some(schema) = py.detach(|| lock(&self.stream).schema().cloned()) {
             return Ok(schema.arrow().clone());
         }
@@ -95,13 +95,13 @@ impl BatchReader {
     }
 
     fn __next__(&self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
-        let batches = self.own(py)?;
+        let batches = self.open(py)?;
         let batch = batches.run.wait(py, || batches.poll())?;
         Ok(batch.map(RecordBatch))
     }
 
     fn next_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.own(py)?.run.drain_iterable(py)?;
+        self.open(py)?.run.drain_iterable(py)?;
         let batches = Arc::clone(&self.0);
         let task = Task::spawn_blocking(move |stop| {
             let stopped = || stop.is_set();
@@ -115,7 +115,7 @@ impl BatchReader {
     }
 
     fn schema_async(&self, py: Python<'_>) -> PyResult<Operation> {
-        self.own(py)?.run.drain_iterable(py)?;
+        self.open(py)?.run.drain_iterable(py)?;
         let batches = Arc::clone(&self.0);
         let task = Task::spawn_blocking(move |stop| {
             let known = lock(&batches.stream).schema().cloned();
@@ -146,7 +146,7 @@ impl BatchReader {
         Ok(schema.__arrow_c_schema__(py)?)
     }
 
-    /// Moves the reader into the stream: a second call raises RuntimeError.
+    /// Move the reader into the stream; a second call raises RuntimeError.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
@@ -154,9 +154,9 @@ impl BatchReader {
         requested_schema: Option<Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyCapsule>> {
         drop(requested_schema);
-        self.own(py)?.run.drain_iterable(py)?;
+        self.open(py)?.run.drain_iterable(py)?;
         let schema = self.0.schema(py)?;
-        // Looked at again: another thread may have asked while the schema was waited for.
+        // Checked again: another thread may have made a stream while this one waited for the schema.
         if std::mem::replace(&mut *lock(&self.0.exported), true) {
             return Err(exported());
         }
@@ -192,7 +192,7 @@ fn exported() -> PyErr {
     PyRuntimeError::new_err("this stream was handed out already: a live stream can be read once")
 }
 
-/// What a C stream pulls from. Its consumer may or may not hold the interpreter: this never asks for it.
+/// The source of a C stream. It never attaches to the interpreter: its consumer may be attached or not.
 struct LiveStream {
     batches: Arc<Batches>,
     over: bool,
@@ -203,7 +203,7 @@ impl LiveStream {
         let batches = &self.batches;
         let next = batches.run.wait_unattached(|| batches.poll(), || false)?;
         if next.is_none() && batches.run.closed() {
-            // A consumer would take what it has for all there is.
+            // Without an error the consumer would take the rows so far for the whole result.
             return Err(Error::new(ErrorKind::InvalidArgument(
                 "the stream was closed before all of it was read".into(),
             )));
@@ -221,7 +221,7 @@ impl Iterator for LiveStream {
         }
         let next = caught(|| self.pull());
         self.over = !matches!(next, Ok(Some(_)));
-        // Our message is all that gets through a C stream; the report keeps the typed error.
+        // A C stream passes on only the message; the report has the typed error.
         next.map_err(|error| ArrowError::ExternalError(Box::new(error)))
             .transpose()
     }

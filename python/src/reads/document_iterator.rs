@@ -1,4 +1,4 @@
-//! Iterators over DocumentIterator: of one Chunk, of a whole result, or live.
+//! Iterators over Documents: of one Chunk, of a whole result, or live.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -16,10 +16,10 @@ use crate::reads::rows::Rows;
 use crate::reads::run::Run;
 use crate::values::codec::Codec;
 
-/// An iterator over DocumentIterator. Threads may share it: each document then goes to one of them.
+/// An iterator over Documents. Threads may share it: each document then goes to one of them.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct DocumentIterator {
-    /// Rows at hand; more than one entry only where threads asked for more at the same time.
+    /// Rows that were received. More than one entry only if several threads waited for rows at the same time.
     queue: Mutex<VecDeque<ChunkRows>>,
     chunks: ChunkSource,
 }
@@ -30,7 +30,7 @@ struct ChunkRows {
     rows: Range<u32>,
 }
 
-/// Where the next Chunk comes from.
+/// The source of the next Chunk.
 enum ChunkSource {
     None,
     Live(Arc<Run>, Codec),
@@ -38,7 +38,7 @@ enum ChunkSource {
 }
 
 impl DocumentIterator {
-    /// The documents of `run` as they come.
+    /// The documents of `run`, as they arrive.
     pub fn live(run: Arc<Run>, codec: Codec) -> Self {
         Self::new(VecDeque::new(), ChunkSource::Live(run, codec))
     }
@@ -64,7 +64,7 @@ impl DocumentIterator {
         }
     }
 
-    /// The next row at hand. The lock is held for this only, never while waiting.
+    /// The next row that was received. The lock is held only here, never during a wait.
     fn step(&self) -> Option<(Arc<PyChunk>, u32)> {
         let mut queue = lock(&self.queue);
         loop {
@@ -72,7 +72,7 @@ impl DocumentIterator {
             if let Some(row) = first.rows.next() {
                 return Some((Arc::clone(&first.py_chunk), row));
             }
-            // The Chunk may go, even if nobody asks for more.
+            // Drops the Chunk even if no caller takes another row.
             queue.pop_front();
         }
     }
@@ -112,7 +112,7 @@ impl ChunkRows {
 }
 
 impl DocumentIterator {
-    /// The next row; at the end `None`.
+    /// The next row; `None` at the end.
     fn next_row(&self, py: Python<'_>) -> PyResult<Option<(Arc<PyChunk>, u32)>> {
         loop {
             if let Some(next) = self.step() {
@@ -138,7 +138,7 @@ impl DocumentIterator {
             .transpose()
     }
 
-    /// The same documents as instances of a model. Both iterators take from the same rows.
+    /// The same documents as instances of a model. Both iterators consume the same rows.
     fn instances(slf: Py<Self>, class: Py<ModelClass>) -> InstanceIterator {
         InstanceIterator {
             documents: slf,
@@ -146,7 +146,7 @@ impl DocumentIterator {
         }
     }
 
-    /// Ends the run of a live iterator.
+    /// End the run of a live iterator.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         lock(&self.queue).clear();
         match &self.chunks {
@@ -188,7 +188,7 @@ impl InstanceIterator {
         }
     }
 
-    /// Ends the run of a live iterator.
+    /// End the run of a live iterator.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.documents.get().close(py)
     }

@@ -1,4 +1,4 @@
-//! Buffers from a Python iterable, pulled by the consumer's own thread and handed to the reader.
+//! Buffers from a Python iterable: the consumer's thread pulls them and sends them to the reader.
 
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex};
@@ -13,12 +13,12 @@ use pyo3::types::{PyBytes, PyIterator};
 
 use crate::lock::lock;
 
-/// Bytes handed over before the reader is asked again: enough to keep the decode threads busy.
+/// Bytes to send before the next poll of the reader: enough to keep the decode threads busy.
 const BYTES_PER_PULL: usize = 4 << 20;
 
 pub(crate) type Shared = Arc<dyn AsRef<[u8]> + Send + Sync>;
 
-/// The bytes of an object with the buffer protocol; `bytes` are shared, others copied.
+/// The bytes of an object with the buffer protocol: shared for `bytes`, else copied.
 pub(crate) fn buffer(object: &Bound<'_, PyAny>) -> PyResult<Shared> {
     if let Ok(bytes) = object.cast::<PyBytes>() {
         return Ok(Arc::new(PyBackedBytes::from(bytes.clone())));
@@ -27,15 +27,15 @@ pub(crate) fn buffer(object: &Bound<'_, PyAny>) -> PyResult<Shared> {
     Ok(Arc::new(buffer.to_vec(object.py())?))
 }
 
-/// Python's end.
+/// The end that pulls buffers from the iterator and sends them.
 pub(crate) struct BufferSender {
     iterator: Mutex<Option<(Py<PyAny>, Sender<Reply>)>>,
 }
 
-/// The reader's end.
+/// The end that the reader receives from.
 pub(crate) struct IterableSource(Receiver<Reply>);
 
-/// Both ends of a buffers of `iterator`.
+/// Both ends for the buffers of `iterator`.
 pub(crate) fn iterable_source(iterator: Bound<'_, PyAny>) -> (BufferSender, IterableSource) {
     let (sender, receiver) = channel();
     let iterator = Mutex::new(Some((iterator.unbind(), sender)));
@@ -43,18 +43,18 @@ pub(crate) fn iterable_source(iterator: Bound<'_, PyAny>) -> (BufferSender, Iter
 }
 
 impl BufferSender {
-    /// Pulls a few buffers.
+    /// Pulls and sends a few buffers.
     pub fn fill(&self, py: Python<'_>) -> PyResult<()> {
         self.pull(py, BYTES_PER_PULL)
     }
 
-    /// Pulls all there are.
+    /// Pulls and sends all buffers.
     pub fn drain(&self, py: Python<'_>) -> PyResult<()> {
         self.pull(py, usize::MAX)
     }
 
     fn pull(&self, py: Python<'_>, limit: usize) -> PyResult<()> {
-        // Taken out while Python runs: its code may come back here, and must find no lock.
+        // Taken out while Python code runs: it may call this function, so no lock may be held.
         let Some((iterator, sender)) = lock(&self.iterator).take() else {
             return Ok(());
         };
@@ -81,7 +81,7 @@ impl BufferSender {
 
 impl Source for IterableSource {
     fn poll(&mut self, _wait: Duration) -> Result<Arrival> {
-        // More comes only from the thread that is asking: waiting here would be for nothing.
+        // Only the thread that polls sends more, so a wait would always time out.
         Ok(match self.0.recv_timeout(Duration::ZERO) {
             Ok(reply) => Arrival::Reply(reply),
             Err(RecvTimeoutError::Timeout) => Arrival::Pending,

@@ -1,4 +1,4 @@
-//! Many objects at once.
+//! Lists of Documents, dicts or instances, made from whole Chunks.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::documents::document::Document;
 use crate::documents::py_chunk::PyChunk;
 use crate::models::model_class::ModelClass;
 
-/// What rows become.
+/// The kind of objects that rows are converted to.
 pub enum ObjectKind<'a, 'py> {
     Documents,
     Dicts,
@@ -17,7 +17,7 @@ pub enum ObjectKind<'a, 'py> {
 }
 
 impl ObjectKind<'_, '_> {
-    /// Appends an object for every row of `py_chunk` to `list`.
+    /// Appends an object for each row of `py_chunk` to `list`.
     pub fn append(&self, py_chunk: &Arc<PyChunk>, list: &Bound<'_, PyList>) -> PyResult<()> {
         let (py, rows) = (list.py(), 0..py_chunk.rows());
         match self {
@@ -41,7 +41,7 @@ impl ObjectKind<'_, '_> {
     }
 }
 
-/// Runs `build` with the garbage collector paused: what it allocates is kept, so looking through it finds nothing.
+/// Runs `build` with the garbage collector paused: the new objects are all in use, so a collection would free none.
 pub fn with_gc_paused<T>(py: Python<'_>, build: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     struct Resume<'py>(Bound<'py, PyModule>);
     impl Drop for Resume<'_> {

@@ -31,7 +31,7 @@ use crate::values::codec::Codec;
 /// BSON decoded ahead of a live consumer: enough for every core, little beside the replies themselves.
 const LIVE_AHEAD: usize = 8 << 20;
 
-/// A run under way: replies come in, Chunks go out, in order. One consumer at a time.
+/// A read in progress: it receives replies and returns Chunks in order, to one consumer at a time.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct Reader {
     run: Arc<Run>,
@@ -69,7 +69,7 @@ impl Reader {
         Reader { run, codec }
     }
 
-    /// Everything, blocking; `each` sees what is read as it comes.
+    /// Reads everything, blocking; calls `each` with each Chunk as it arrives.
     fn gather(
         &self,
         py: Python<'_>,
@@ -87,25 +87,26 @@ impl Reader {
 
 #[pymethods]
 impl Reader {
-    /// Live, bounded memory: the next Document each step. Closing or dropping the iterator ends the run.
+    /// An iterator in bounded memory, one Document per step. Closing or dropping the iterator ends the run.
     fn documents(&self) -> DocumentIterator {
         DocumentIterator::live(Arc::clone(&self.run), self.codec.clone())
     }
 
-    /// Live RecordBatches; without a given schema, what the first `infer_rows` documents show is frozen. When the documents
-    /// were `narrowed` by the server, one that itself holds a key twice is an error.
+    /// RecordBatches in bounded memory. Without a schema in `form`, the schema is inferred from the first `infer_rows`
+    /// documents. `narrowed`: the server sends only some keys of the documents; a document with the same key twice is then
+    /// an error.
     #[pyo3(signature = (form, infer_rows, *, narrowed=false))]
     fn batches(&self, form: &TableOptions, infer_rows: u64, narrowed: bool) -> BatchReader {
         BatchReader::new(Arc::clone(&self.run), form, infer_rows, narrowed)
     }
 
-    /// Everything, eagerly; blocks detached, looks for signals.
+    /// Read everything. Blocks detached from the interpreter, and checks for signals.
     fn read_all(&self, py: Python<'_>) -> PyResult<ResultData> {
         self.gather(py, |_| Ok(()))
     }
 
-    /// As `read_all`, with a list of what the rows become: Documents, dicts, or instances of a model. Those of one Chunk are made
-    /// while the next ones are decoded.
+    /// As `read_all`, with a list of the rows as Documents, dicts, or instances of a model. The objects of one Chunk are made
+    /// while the next Chunks are decoded.
     #[pyo3(signature = (class=None, /, *, dicts=false))]
     fn read_list<'py>(
         &self,
@@ -128,7 +129,7 @@ impl Reader {
         Ok((data, list))
     }
 
-    /// Receives everything and decodes nothing; bytes. What a benchmark holds decoding against.
+    /// Receive everything without decoding it; return the number of bytes. The baseline of benchmarks of decoding.
     fn _drain(&self, py: Python<'_>) -> PyResult<u64> {
         py.detach(|| self.run.drain())
             .map_err(|error| to_pyerr(py, error))
@@ -152,7 +153,7 @@ impl Reader {
         .part_of(self.run.watch()))
     }
 
-    /// The documents of the next Chunk, or None at the end: what `async for` walks.
+    /// The documents of the next Chunk, or None at the end; used by `async for`.
     fn next_documents_async(&self, py: Python<'_>) -> PyResult<Operation> {
         self.run.drain_iterable(py)?;
         let run = Arc::clone(&self.run);
@@ -169,13 +170,13 @@ impl Reader {
         .part_of(self.run.watch()))
     }
 
-    /// What does not fit the form's schema in the next Chunk, as exceptions; None at the end.
+    /// Values of the next Chunk that do not fit the form's schema, as exceptions; None at the end.
     fn next_conflicts<'py>(
         &self,
         py: Python<'py>,
         form: &TableOptions,
     ) -> PyResult<Option<Bound<'py, PyList>>> {
-        let Some(schema) = form.given() else {
+        let Some(schema) = form.user_schema() else {
             return Ok(None);
         };
         match self.run.wait(py, || conflicts(&self.run, schema))? {
@@ -187,7 +188,7 @@ impl Reader {
     fn next_conflicts_async(&self, py: Python<'_>, form: &TableOptions) -> PyResult<Operation> {
         self.run.drain_iterable(py)?;
         let run = Arc::clone(&self.run);
-        let schema = form.given().cloned();
+        let schema = form.user_schema().cloned();
         let task = Task::spawn_blocking(move |stop| match schema {
             Some(schema) => run.wait_unattached(|| conflicts(&run, &schema), || stop.is_set()),
             None => Ok(None),
@@ -205,7 +206,7 @@ impl Reader {
         self.run.tell(py)
     }
 
-    /// (documents, bytes) so far; never blocks.
+    /// The numbers of documents and bytes so far; never blocks.
     #[getter]
     fn progress(&self) -> (u64, u64) {
         self.run.progress()
@@ -222,7 +223,7 @@ impl Reader {
     }
 }
 
-/// Looks for the next Chunk, and for what does not fit in it.
+/// Polls for the next Chunk, and returns its values that do not fit `schema`.
 fn conflicts(run: &Run, schema: &TableSchema) -> data_bridge::error::Result<Poll<Vec<Error>>> {
     Ok(match run.poll()? {
         Poll::Found(decoded) => {
@@ -235,14 +236,14 @@ fn conflicts(run: &Run, schema: &TableSchema) -> data_bridge::error::Result<Poll
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        // An iterator or a stream may go on without this handle.
+        // An iterator or a stream may continue without this handle.
         if Arc::strong_count(&self.run) == 1 {
             self.run.close();
         }
     }
 }
 
-/// Documents one after the other in an object with the buffer protocol.
+/// Read concatenated documents from an object with the buffer protocol.
 #[pyfunction]
 #[pyo3(signature = (data, *, codec, eager))]
 pub(crate) fn read_bytes(data: &Bound<'_, PyAny>, codec: Codec, eager: bool) -> PyResult<Reader> {
@@ -250,7 +251,7 @@ pub(crate) fn read_bytes(data: &Bound<'_, PyAny>, codec: Codec, eager: bool) -> 
     Ok(Reader::start(Box::new(source), codec, eager, None))
 }
 
-/// Documents one after the other in a file.
+/// Read concatenated documents from a file.
 #[pyfunction]
 #[pyo3(signature = (path, *, codec, eager))]
 pub(crate) fn read_file(
@@ -259,13 +260,13 @@ pub(crate) fn read_file(
     codec: Codec,
     eager: bool,
 ) -> PyResult<Reader> {
-    // The file is opened by the standard way of Python, so that its own exceptions are raised.
+    // `os.stat` raises Python's own exceptions for a file that cannot be read.
     py.import("os")?.call_method1("stat", (&path,))?;
     let source = FileSource::open(&path).map_err(|error| to_pyerr(py, error))?;
     Ok(Reader::start(Box::new(source), codec, eager, None))
 }
 
-/// Buffers of whole documents, pulled from Python as they are needed.
+/// Read buffers of whole documents, pulled from the Python iterable as they are needed.
 #[pyfunction]
 #[pyo3(signature = (buffers, *, codec, eager))]
 pub(crate) fn read_iterable(

@@ -1,4 +1,4 @@
-//! What a run did, as a dict that the package turns into a Report.
+//! The statistics of a run, as a dict that the package converts to a Report.
 
 use std::sync::Arc;
 
@@ -74,12 +74,12 @@ pub(crate) fn to_dict<'py>(
     Ok(values)
 }
 
-/// A path that was widened or is mixed; counted is what differs from the first type.
+/// A path that was widened or is mixed; its count is of values of other types than the first.
 fn entry<'py>(py: Python<'py>, widened_path: &WidenedPath) -> PyResult<Bound<'py, PyDict>> {
     let mixed = widened_path.kind == Kind::Mixed;
     let action = if mixed { "mixed" } else { "widened" };
     let others = widened_path.types.get(1..).unwrap_or_default();
-    // Where it first differed from what the first document showed.
+    // The first value of another type than the first document has.
     let first = widened_path.types.get(1).or(widened_path.types.first());
     let values = row(
         py,
@@ -117,7 +117,7 @@ fn thousands(number: usize) -> String {
     }
 }
 
-/// One path: where, what it was, what became of it.
+/// One path with its types, the action, the count and the first `_id`.
 fn row<'py>(
     py: Python<'py>,
     path: &[SchemaStep],
@@ -142,7 +142,7 @@ fn row<'py>(
     Ok(values)
 }
 
-/// A key that stood twice in documents.
+/// A key that documents have twice.
 fn duplicate<'py>(
     py: Python<'py>,
     path: &[Step],
@@ -162,14 +162,14 @@ fn duplicate<'py>(
     Ok(values)
 }
 
-/// A path in a report; None is any item of a list.
+/// A path in a report; a step of None is any item of a list.
 fn path_of<'a, 'py>(
     py: Python<'py>,
     steps: impl Iterator<Item = Option<&'a Arc<str>>>,
 ) -> PyResult<Bound<'py, PyTuple>> {
     let steps = steps.map(|step| match step {
         Some(key) => Ok(key.as_ref().into_pyobject(py)?.into_any()),
-        // No number, and no text that a key could be.
+        // Distinct from positions and from every key.
         None => Ok(PyEllipsis::get(py).to_owned().into_any()),
     });
     PyTuple::new(py, steps.collect::<PyResult<Vec<_>>>()?)

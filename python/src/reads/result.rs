@@ -1,4 +1,4 @@
-//! A materialised result.
+//! A materialised result: all its Chunks in memory.
 
 use std::sync::{Arc, Mutex};
 
@@ -24,7 +24,7 @@ use crate::reads::rows::Rows;
 use crate::reads::table_options::TableOptions;
 use crate::values::codec::Codec;
 
-/// A table made from a result.
+/// A table of a result.
 #[derive(Clone)]
 struct Table {
     schema: SchemaRef,
@@ -35,7 +35,7 @@ struct Table {
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct ResultData {
     rows: Arc<Rows>,
-    /// The table with the types that were found; made once.
+    /// The table with inferred types; made once.
     table: Mutex<Option<Table>>,
     seconds_conforming: Mutex<f64>,
     conflict_counts: Mutex<ConflictCounts>,
@@ -51,7 +51,7 @@ impl ResultData {
         }
     }
 
-    /// ObjectKind of all rows, built with the garbage collector paused.
+    /// Objects of all rows, made with the garbage collector paused.
     fn list<'py>(
         &self,
         py: Python<'py>,
@@ -92,7 +92,7 @@ impl ResultData {
             (arrow, made) = set.shaped(made, &schema, &policy)?;
         }
         *lock(&self.seconds_conforming) += made.seconds;
-        // Of the latest table: made twice, the same misfits would count twice.
+        // Replaced, not added: two tables have the same conflicts.
         *lock(&self.conflict_counts) = made.conflict_counts;
         Ok(Table {
             schema: arrow,
@@ -122,12 +122,12 @@ impl ResultData {
         DocumentIterator::of_rows(Arc::clone(&self.rows), start.min(stop)..stop)
     }
 
-    /// All Documents, built with the garbage collector paused.
+    /// All Documents, made with the garbage collector paused.
     fn document_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         self.list(py, &ObjectKind::Documents)
     }
 
-    /// All documents as instances of a model, built with the garbage collector paused.
+    /// All documents as instances of a model, made with the garbage collector paused.
     fn instances<'py>(
         &self,
         py: Python<'py>,
@@ -136,7 +136,7 @@ impl ResultData {
         self.list(py, &ObjectKind::Instances(class))
     }
 
-    /// The positions of documents with a value in `field` that access does not take as it is: those still to be looked at.
+    /// Positions of the documents whose value of `field` needs a conversion, or is missing; the others need no check.
     fn unproven(&self, py: Python<'_>, field: &Bound<'_, FieldSlot>) -> PyResult<Vec<u64>> {
         let mut found = Vec::new();
         let mut first = 0;
@@ -159,7 +159,7 @@ impl ResultData {
 
     #[pyo3(signature = (form=None))]
     fn schema(&self, py: Python<'_>, form: Option<&TableOptions>) -> PyResult<Schema> {
-        // Detached: the table may be in the making on another thread, which holds its lock meanwhile.
+        // Detached: another thread may hold the lock of the table while it makes the table.
         py.detach(|| match form.filter(|form| !form.is_default()) {
             Some(form) => {
                 let (schema, _) = form.of_result(self.rows.set())?;
@@ -179,8 +179,8 @@ impl ResultData {
         Ok(table.batches.into_iter().map(RecordBatch).collect())
     }
 
-    /// A C stream capsule; its batches share the result's memory; may be called any number of times.
-    /// With `shapes` the table has the column that makes `from_arrow` exact.
+    /// A C stream capsule, whose batches share the result's memory. Each call returns a new one. With `shapes` the table has
+    /// the column that makes `from_arrow` exact.
     #[pyo3(signature = (form=None, requested_schema=None, *, shapes=false))]
     fn arrow_stream<'py>(
         &self,
@@ -198,13 +198,13 @@ impl ResultData {
         )?)
     }
 
-    /// The pieces that `conflicts` counts.
+    /// Number of the Chunks that `conflicts` takes.
     #[getter]
     fn chunks(&self) -> usize {
         self.rows.set().chunks().len()
     }
 
-    /// What does not fit the form's schema in one piece, as exceptions.
+    /// Values of one Chunk that do not fit the form's schema, as exceptions.
     fn conflicts<'py>(
         &self,
         py: Python<'py>,
@@ -215,7 +215,7 @@ impl ResultData {
         if chunk >= set.chunks().len() {
             return Err(PyIndexError::new_err("no such piece of the result"));
         }
-        let found = py.detach(|| match form.given() {
+        let found = py.detach(|| match form.user_schema() {
             Some(schema) => set.conflicts(chunk, schema),
             None => Ok(Vec::new()),
         });
@@ -231,7 +231,7 @@ impl ResultData {
     }
 }
 
-/// Documents over any object with `__arrow_c_stream__` or `__arrow_c_array__`; null reads as missing.
+/// Documents of any object with `__arrow_c_stream__` or `__arrow_c_array__`; null is read as missing.
 #[pyfunction]
 #[pyo3(signature = (stream, *, codec))]
 pub(crate) fn from_arrow(
@@ -270,7 +270,7 @@ fn read_arrow(py: Python<'_>, stream: &Bound<'_, PyAny>, codec: Codec) -> PyResu
         }
     }
     let data = ResultData::new(builder.finish(report), codec);
-    // What came as a table leaves as that table.
+    // Tables of this result are the original batches.
     *lock(&data.table) = Some(Table { schema, batches });
     Ok(data)
 }

@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use crate::documents::py_chunk::PyChunk;
 use crate::values::codec::Codec;
 
-/// The documents of a result, with what Python keeps of each Chunk, made when it is first touched.
+/// The documents of a result, with the Python side of each Chunk, made on first access.
 pub(crate) struct Rows {
     set: ResultSet,
     py_chunks: Vec<OnceLock<Arc<PyChunk>>>,

@@ -1,7 +1,7 @@
-//! A run under way, shared by the handle Python holds and what walks its documents.
+//! A run: the state of a read in progress, shared by the Python handle and the iterators over its documents.
 //!
-//! The reader is only ever locked by a thread that is detached from the interpreter: a thread that holds the interpreter
-//! while it waits for the lock would stop the one that holds the lock and needs the interpreter.
+//! Only threads that are detached from the interpreter lock the reader: an attached thread that waits for the lock would
+//! block a thread that holds the lock and waits for the interpreter.
 
 use std::process;
 use std::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering};
@@ -18,20 +18,20 @@ use crate::lock::lock;
 use crate::operations::operation_events::{tell_noted, Watch};
 use crate::reads::iterable_source::BufferSender;
 
-/// How long a wait is deaf to Ctrl-C, cancellation and closing.
+/// Interval between checks for signals, cancellation and close.
 pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Run {
-    /// The process that reads. In a forked child a lock may stay held for ever, and nothing that was awaited comes.
+    /// The process that reads. In a forked child a lock may remain held forever, and replies do not arrive.
     pid: u32,
     reader: Mutex<ReaderState>,
-    /// Buffers that Python hands in, for a run that reads an iterable.
+    /// Buffers from Python, for a run that reads an iterable.
     buffers: Option<BufferSender>,
     closed: AtomicBool,
-    /// Broken off before its end, by Ctrl-C or cancellation.
+    /// Ended early, by Ctrl-C, by cancellation or by an error of the iterable.
     interrupted: AtomicBool,
     finished: AtomicBool,
-    /// The last reply was read, without an error.
+    /// True after the last reply was read without an error.
     complete: AtomicBool,
     rows: AtomicU64,
     bytes: AtomicU64,
@@ -40,13 +40,13 @@ pub(crate) struct Run {
 }
 
 enum ReaderState {
-    /// Not started: a boundary may still be set.
+    /// A boundary can still be set.
     NotStarted(Box<dyn Source>, ReaderOptions),
     Reading(Box<Reader>),
     Over,
 }
 
-/// What one look at a run found.
+/// The result of one poll of a run.
 pub(crate) enum Poll<T> {
     Found(T),
     Pending,
@@ -75,39 +75,39 @@ impl Run {
         }
     }
 
-    /// Refuses to go on in a forked child.
+    /// Returns an error in a forked child.
     pub fn check(&self) -> Result<()> {
         if self.pid == process::id() {
             return Ok(());
         }
         Err(Error::new(ErrorKind::Connection(
-            "this read was started before a fork, and only the parent process can go on with it"
+            "this read was started before a fork, and only the parent process can continue it"
                 .into(),
         )))
     }
 
-    /// Refuses to go on with a run that was broken off: its end would pass for that of the result.
+    /// Raises RuntimeError for a run that was interrupted: its end would pass for the end of the result.
     pub fn check_whole(&self) -> PyResult<()> {
         if !self.interrupted.load(Ordering::Acquire) {
             return Ok(());
         }
         Err(PyRuntimeError::new_err(
-            "the read was interrupted before its end and cannot go on: run the query again",
+            "the read was interrupted before its end and cannot continue: run the query again",
         ))
     }
 
-    /// Puts a Chunk boundary behind the document numbered `rows`; before anything was read.
+    /// Sets a Chunk boundary after `rows` documents; before the first read.
     pub fn set_boundary(&self, rows: u64) {
         if let ReaderState::NotStarted(_, options) = &mut *lock(&self.reader) {
             options.boundary = Some(rows);
         }
     }
 
-    /// Lets `step` ask the reader for something. Waits for whoever is reading: call it detached.
+    /// Calls `step` with the reader. Waits while another thread reads, so the caller must be detached.
     pub fn with<T>(&self, step: impl FnOnce(&mut Reader) -> Result<Poll<T>>) -> Result<Poll<T>> {
         self.check()?;
         let outcome = self.step(step);
-        // Closed meanwhile, by a thread that found the reader in use: there may be no next look.
+        // Another thread may have closed the run while this one had the lock; there may be no next poll.
         fence(Ordering::SeqCst);
         if self.closed.load(Ordering::Acquire) {
             self.release_reader();
@@ -128,7 +128,7 @@ impl Run {
             }
         }
         let ReaderState::Reading(reader) = &mut *slot else {
-            // Another thread or task that shares the run must not take this for the end of the result.
+            // An interruption must not pass for the end of the result in another thread or task that shares the run.
             return match self.interrupted.load(Ordering::Acquire) {
                 true => Err(Error::new(ErrorKind::Cancelled)),
                 false => Ok(Poll::End),
@@ -151,7 +151,7 @@ impl Run {
     }
 
     fn end(&self, slot: &mut ReaderState, error: Option<Error>) {
-        // Dropping the reader ends the server's cursor.
+        // Dropping the reader kills the server's cursor.
         *slot = ReaderState::Over;
         if let Some(watch) = &self.watch {
             watch.end(error.as_ref(), Some(self.progress()));
@@ -161,7 +161,7 @@ impl Run {
         }
     }
 
-    /// Receives all replies, and drops them undecoded; their bytes. Only before anything was read.
+    /// Receives all replies and drops them undecoded; returns their number of bytes. Only before the first read.
     pub fn drain(&self) -> Result<u64> {
         self.check()?;
         let ReaderState::NotStarted(mut source, _) =
@@ -179,7 +179,7 @@ impl Run {
         }
     }
 
-    /// The next Chunk, waiting for it one slice.
+    /// Waits for the next Chunk for at most one `SIGNAL_INTERVAL`.
     pub fn poll(&self) -> Result<Poll<Decoded>> {
         self.with(|reader| {
             Ok(match reader.poll(SIGNAL_INTERVAL)? {
@@ -237,7 +237,7 @@ impl Run {
                 Poll::Found(found) => return Ok(Some(found)),
                 Poll::End => return Ok(None),
                 Poll::Pending if stopped() => {
-                    // Before `close`, for which a run that somebody left has ended well.
+                    // Before `close`, which would record success for an abandoned run.
                     self.cancelled();
                     self.close();
                     return Err(Error::new(ErrorKind::Cancelled));
@@ -247,7 +247,7 @@ impl Run {
         }
     }
 
-    /// Takes in all that an iterable has: what follows runs where Python cannot be asked for more.
+    /// Pulls all buffers of the iterable: the threads that read next cannot call Python.
     pub fn drain_iterable(&self, py: Python<'_>) -> PyResult<()> {
         self.check_whole()?;
         let drained = self
@@ -261,7 +261,7 @@ impl Run {
         drained
     }
 
-    /// Ends the run, at once or, when another thread is reading, when its look is over. Never blocks.
+    /// Ends the run at once or, if another thread reads, after its poll. Never blocks.
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.finished.store(true, Ordering::Release);
@@ -272,7 +272,7 @@ impl Run {
         self.release_reader();
     }
 
-    /// Notes that the caller does not want the rows any more.
+    /// Records that the caller abandoned the run.
     fn cancelled(&self) {
         self.interrupted.store(true, Ordering::Release);
         if let Some(watch) = &self.watch {
@@ -280,7 +280,8 @@ impl Run {
         }
     }
 
-    /// Drops the reader, which ends the server's cursor, unless it is in use: who uses it looks again afterwards.
+    /// Drops the reader, which kills the server's cursor. If another thread uses the reader, that thread drops it after its
+    /// poll.
     fn release_reader(&self) {
         match self.reader.try_lock() {
             Ok(mut slot) => *slot = ReaderState::Over,
@@ -289,24 +290,24 @@ impl Run {
         }
     }
 
-    /// Whether somebody ended the run, rather than its last document or an error.
+    /// Returns whether the run was closed before its last document or an error ended it.
     pub fn closed(&self) -> bool {
         self.closed.load(Ordering::Acquire)
     }
 
-    /// Tells the end of the run, once it is over.
+    /// Reports the end of the run, once it is over.
     pub fn tell(&self, py: Python<'_>) -> PyResult<()> {
         self.watch.as_ref().map_or(Ok(()), |watch| watch.tell(py))
     }
 
-    /// As `tell`, for threads that must not run Python code.
+    /// Queues the report of `tell`, for threads that must not run Python code.
     pub fn leave(&self) {
         if let Some(watch) = &self.watch {
             watch.leave();
         }
     }
 
-    /// What is told of the run's end.
+    /// The record of the run's events.
     pub fn watch(&self) -> Option<Arc<Watch>> {
         self.watch.clone()
     }

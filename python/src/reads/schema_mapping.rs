@@ -1,4 +1,4 @@
-//! Schemas as mappings of names to types, without pyarrow.
+//! Schemas from mappings of names to types, without pyarrow.
 
 use arrow_schema::{Field, Schema as ArrowSchema};
 use data_bridge::chunk::Marker;
@@ -11,12 +11,12 @@ use pyo3_arrow::PyField;
 use crate::error::to_pyerr;
 use crate::reads::arrow::Schema;
 
-/// The schema that `mapping` describes: Python types, names of types, objects with `__arrow_c_schema__`, `[T]` for lists of T,
-/// mappings for documents.
+/// The schema of `mapping`, whose values are Python types, names of types, objects with `__arrow_c_schema__`, `[T]` for
+/// lists of T, or mappings for documents.
 pub(crate) fn from_mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Schema> {
     let mut path = Vec::new();
     let fields = fields(mapping, &mut path)?;
-    // Checked here, where the line that wrote it is still on the stack.
+    // Checked here, so that the traceback includes the caller's line.
     let schema = TableSchema::from_user(&ArrowSchema::new(fields));
     let schema = schema.map_err(|error| to_pyerr(mapping.py(), error))?;
     Ok(Schema(schema.arrow().clone()))
@@ -40,17 +40,17 @@ fn fields(mapping: &Bound<'_, PyMapping>, path: &mut Vec<String>) -> PyResult<Ve
     Ok(fields)
 }
 
-fn field(name: &str, given: &Bound<'_, PyAny>, path: &mut Vec<String>) -> PyResult<Field> {
+fn field(name: &str, spec: &Bound<'_, PyAny>, path: &mut Vec<String>) -> PyResult<Field> {
     if path.len() > 100 {
         return Err(PyValueError::new_err("a schema is nested too deep"));
     }
-    if let Ok(class) = given.cast::<PyType>() {
+    if let Ok(class) = spec.cast::<PyType>() {
         return match of_class(class)? {
             Some(kind) => Ok(kind.field(name)),
-            None => Err(unknown(given, path)),
+            None => Err(unknown(spec, path)),
         };
     }
-    if let Ok(text) = given.cast::<PyString>() {
+    if let Ok(text) = spec.cast::<PyString>() {
         return match Kind::from_name(text.to_str()?) {
             Some(kind) => Ok(kind.field(name)),
             None => Err(PyValueError::new_err(format!(
@@ -60,14 +60,14 @@ fn field(name: &str, given: &Bound<'_, PyAny>, path: &mut Vec<String>) -> PyResu
             ))),
         };
     }
-    if given.hasattr("__arrow_c_schema__")? {
-        let field = given.extract::<PyField>()?.into_inner();
+    if spec.hasattr("__arrow_c_schema__")? {
+        let field = spec.extract::<PyField>()?.into_inner();
         return Ok(field.as_ref().clone().with_name(name));
     }
-    if let Ok(list) = given.cast::<PyList>() {
+    if let Ok(list) = spec.cast::<PyList>() {
         if list.len() != 1 {
             return Err(PyValueError::new_err(format!(
-                "a list in a schema holds the one type of its items, got {} (schema path {})",
+                "a list in a schema has one element, the type of its items; got {} (schema path {})",
                 list.len(),
                 path.concat()
             )));
@@ -77,14 +77,14 @@ fn field(name: &str, given: &Bound<'_, PyAny>, path: &mut Vec<String>) -> PyResu
         path.pop();
         return Ok(Field::new_list(name, item, true));
     }
-    if let Ok(mapping) = given.cast::<PyMapping>() {
+    if let Ok(mapping) = spec.cast::<PyMapping>() {
         return Ok(Field::new_struct(name, fields(mapping, path)?, true));
     }
-    Err(unknown(given, path))
+    Err(unknown(spec, path))
 }
 
-fn unknown(given: &Bound<'_, PyAny>, path: &[String]) -> PyErr {
-    let text = given.repr().map(|text| text.to_string());
+fn unknown(spec: &Bound<'_, PyAny>, path: &[String]) -> PyErr {
+    let text = spec.repr().map(|text| text.to_string());
     PyTypeError::new_err(format!(
         "a type in a schema is a Python type such as int, a name such as \"int64\", an object with __arrow_c_schema__, \
          [T], or a mapping; got {} (schema path {})",
@@ -93,7 +93,7 @@ fn unknown(given: &Bound<'_, PyAny>, path: &[String]) -> PyErr {
     ))
 }
 
-/// What a class stands for. Once a schema, so nothing is kept.
+/// The kind that a Python class represents. Called once per schema, so nothing is cached.
 fn of_class(class: &Bound<'_, PyType>) -> PyResult<Option<Kind>> {
     let known = [
         ("builtins", "int", Kind::Int64),

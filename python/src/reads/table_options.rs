@@ -1,4 +1,4 @@
-//! How a table is made, beside what is in it.
+//! The options of tables: schema, policy for conflicts, representation of types.
 
 use arrow_schema::DataType;
 use data_bridge::conform::{OnConflict, Policy, UnknownKeys};
@@ -13,21 +13,21 @@ use pyo3::prelude::*;
 use crate::error::to_pyerr;
 use crate::reads::arrow::Schema;
 
-/// The schema that was given, and what becomes of values that do not fit it.
+/// The caller's schema, the policy for values that do not fit it, and the representation of types.
 #[pyclass(frozen, module = "data_bridge._core", name = "Form")]
 #[derive(Clone, Default)]
 pub(crate) struct TableOptions {
-    given: Option<TableSchema>,
+    user_schema: Option<TableSchema>,
     on_conflict: OnConflict,
     representation: Representation,
 }
 
 impl TableOptions {
-    /// The schema and the policy for a table of all of `set`.
+    /// The schema and the policy for the table of a whole result.
     pub fn of_result(&self, set: &ResultSet) -> Result<(TableSchema, Policy)> {
-        Ok(match &self.given {
-            Some(given) => (
-                given.clone(),
+        Ok(match &self.user_schema {
+            Some(schema) => (
+                schema.clone(),
                 Policy {
                     unknown: UnknownKeys::Skip,
                     on_conflict: self.on_conflict,
@@ -35,7 +35,7 @@ impl TableOptions {
             ),
             None => {
                 let schema = set.schema()?.represented(&self.representation);
-                // Types that were found hold everything; one that was chosen for them may not.
+                // Inferred types hold every value; a representation that narrows them may not.
                 let on_conflict = match self.representation.narrows() {
                     true => self.on_conflict,
                     false => OnConflict::Error,
@@ -56,24 +56,24 @@ impl TableOptions {
         })
     }
 
-    /// Whether tables are as they are when nothing is asked for.
+    /// Returns whether tables have the default schema and representation.
     pub fn is_default(&self) -> bool {
-        self.given.is_none() && self.representation == Representation::default()
+        self.user_schema.is_none() && self.representation == Representation::default()
     }
 
-    /// What was given, if anything was.
-    pub fn given(&self) -> Option<&TableSchema> {
-        self.given.as_ref()
+    /// The caller's schema.
+    pub fn user_schema(&self) -> Option<&TableSchema> {
+        self.user_schema.as_ref()
     }
 
-    pub fn is_given(&self) -> bool {
-        self.given.is_some()
+    pub fn has_schema(&self) -> bool {
+        self.user_schema.is_some()
     }
 
-    /// Batches of the given schema, or of the one that `infer_rows` documents show.
+    /// Batches of the caller's schema, or of the schema inferred from `infer_rows` documents.
     pub fn stream(&self, infer_rows: u64) -> BatchStream {
-        match &self.given {
-            Some(given) => BatchStream::with_user_schema(given.clone(), self.on_conflict),
+        match &self.user_schema {
+            Some(schema) => BatchStream::with_user_schema(schema.clone(), self.on_conflict),
             None => {
                 BatchStream::with_inferred_schema(infer_rows, self.on_conflict, self.representation)
             }
@@ -130,45 +130,47 @@ impl TableOptions {
                 )))
             }
         };
-        let given = schema.map(|schema| {
-            let given = TableSchema::from_user(&schema.0)?.represented(&representation);
+        let user_schema = schema.map(|schema| {
+            let schema = TableSchema::from_user(&schema.0)?.represented(&representation);
             match on_conflict {
-                OnConflict::Rescue => given.with_rescued(),
-                OnConflict::Error | OnConflict::Null => Ok(given),
+                OnConflict::Rescue => schema.with_rescued(),
+                OnConflict::Error | OnConflict::Null => Ok(schema),
             }
         });
-        let given = given.transpose().map_err(|error| to_pyerr(py, error))?;
+        let user_schema = user_schema
+            .transpose()
+            .map_err(|error| to_pyerr(py, error))?;
         Ok(TableOptions {
-            given,
+            user_schema,
             on_conflict,
             representation,
         })
     }
 
-    /// The schema of tables, if one was given.
+    /// The schema of tables, if the caller set one.
     #[getter]
     fn schema(&self) -> Option<Schema> {
-        let given = self.given.as_ref()?;
-        Some(Schema(given.arrow().clone()))
+        let schema = self.user_schema.as_ref()?;
+        Some(Schema(schema.arrow().clone()))
     }
 
-    /// The same, with the text of inferred tables laid out as views, unless another layout was asked for: what polars has, so
-    /// that it need not lay it out anew.
+    /// The same options, with views as the layout of text in inferred tables, unless another layout is set. polars uses views,
+    /// so it does not copy the text.
     fn with_views(&self) -> TableOptions {
         let mut form = self.clone();
-        if form.given.is_none() && form.representation.strings == StringLayout::Utf8 {
+        if form.user_schema.is_none() && form.representation.strings == StringLayout::Utf8 {
             form.representation.strings = StringLayout::View;
         }
         form
     }
 
-    /// The top-level keys that tables are made of; None when that may be any: without a schema, and where what does not fit
-    /// is kept.
+    /// The top-level keys that tables are made of. None if they may be any: without a schema, and under "rescue", which keeps
+    /// values that do not fit.
     #[getter]
     fn keys(&self) -> Option<Vec<&str>> {
-        let given = self.given.as_ref()?;
+        let schema = self.user_schema.as_ref()?;
         let all = self.on_conflict == OnConflict::Rescue;
-        (!all).then(|| given.fields().iter().map(|(name, _)| &**name).collect())
+        (!all).then(|| schema.fields().iter().map(|(name, _)| &**name).collect())
     }
 }
 
