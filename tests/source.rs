@@ -530,7 +530,11 @@ fn deadlines_expire() {
         doc! {"maxTimeMS": 100},
         true,
     ));
-    assert!(matches!(error.kind(), ErrorKind::Timeout(_)), "{error}");
+    let code = match error.kind() {
+        ErrorKind::Operation { code, .. } => *code,
+        _ => 0,
+    };
+    assert_eq!(code, 50, "{error}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar, final
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "DEFAULT_TIMEOUT",
     "AsyncIterator",
     "BatchReader",
     "BulkWriteError",
@@ -17,6 +18,7 @@ __all__ = [
     "Document",
     "DocumentIterator",
     "DuplicateKeyError",
+    "ExecutionTimeout",
     "FieldSlot",
     "Form",
     "InstanceIterator",
@@ -56,6 +58,7 @@ __all__ = [
 _T = TypeVar("_T")
 
 __version__: str
+DEFAULT_TIMEOUT: float
 
 # ---- errors (error.rs): raised by this module, re-exported by the package --------------------------------------------
 
@@ -74,10 +77,19 @@ class OperationFailure(DataBridgeError):
 class WriteError(OperationFailure): ...
 class DuplicateKeyError(WriteError): ...
 class WriteConcernError(OperationFailure): ...
-class WTimeoutError(WriteConcernError): ...
 class BulkWriteError(OperationFailure): ...
 class InvalidOperation(DataBridgeError): ...
-class ServerTimeout(DataBridgeError): ...
+
+class ServerTimeout(DataBridgeError):
+    """A deadline passed. Code and details are those of the server, if it ended the operation itself."""
+
+    code: int
+    code_name: str
+    labels: Sequence[str]
+    details: Any
+
+class WTimeoutError(WriteConcernError, ServerTimeout): ...
+class ExecutionTimeout(OperationFailure, ServerTimeout): ...
 
 class DecodeError(DataBridgeError):
     """Malformed BSON."""

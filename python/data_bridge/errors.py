@@ -5,9 +5,11 @@
 - `ConnectionFailure`: no usable connection: refused, lost, no server selected, authentication failed.
 - `OperationFailure`: the server answered with an error; `code`, `code_name`, `labels` and `details` are the server's.
   - `WriteError`: it refused a write. `DuplicateKeyError`: because a unique index has the key already.
-  - `WriteConcernError`: a write was done, but its write concern not met. `WTimeoutError`: not in time.
+  - `WriteConcernError`: a write was done, but its write concern not met. `WTimeoutError`: not in time,
+    which is a `ServerTimeout` as well.
   - `BulkWriteError`: some of many writes failed; `details` says which, and what the others did.
-- `ServerTimeout`: a deadline passed while waiting for the server.
+  - `ExecutionTimeout`: it reached the `max_time_ms` of the operation (code 50), which is a `ServerTimeout` as well.
+- `ServerTimeout`: a deadline passed while waiting for the server. `code` is 50 if the server ended the operation.
 - `DecodeError`: malformed BSON; `document`, `id`, `path` and `offset` say where.
 - `SchemaConflict`: a value does not fit the schema; `document`, `id`, `path`, `expected` and `found` say where and why.
 - `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.
@@ -26,6 +28,7 @@ from ._core import (
     DataBridgeError,
     DecodeError,
     DuplicateKeyError,
+    ExecutionTimeout,
     InvalidOperation,
     InvalidQuery,
     OperationFailure,
@@ -44,6 +47,7 @@ __all__ = [
     "DataBridgeError",
     "DecodeError",
     "DuplicateKeyError",
+    "ExecutionTimeout",
     "InvalidOperation",
     "InvalidQuery",
     "OperationFailure",

@@ -67,7 +67,13 @@ create_exception!(
     data_bridge,
     ServerTimeout,
     DataBridgeError,
-    "A deadline passed: `timeout` of this package, or the server's `maxTimeMS`."
+    "A deadline passed: `timeout` of this package, or the server's `maxTimeMS`. If the server said so: `code`, `details`."
+);
+create_exception!(
+    data_bridge,
+    ExecutionTimeout,
+    OperationFailure, // and ServerTimeout
+    "The server reached the `maxTimeMS` that an operation was given."
 );
 create_exception!(
     data_bridge,
@@ -94,6 +100,9 @@ create_exception!(
     "A filter, pipeline or option that cannot be sent."
 );
 
+/// The server's code for an operation that reached its `maxTimeMS`, and the code's name.
+const MAX_TIME_MS_EXPIRED: (i32, &str) = (50, "MaxTimeMSExpired");
+
 /// The server's codes for a key that a unique index has already.
 const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 
@@ -115,6 +124,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<BulkWriteError>(),
         py.get_type::<InvalidOperation>(),
         py.get_type::<ServerTimeout>(),
+        py.get_type::<ExecutionTimeout>(),
         py.get_type::<DecodeError>(),
         py.get_type::<SchemaConflict>(),
         py.get_type::<ResultTooLarge>(),
@@ -122,12 +132,27 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     ] {
         module.add(class.name()?.extract::<String>()?.as_str(), &class)?;
     }
-    let failure = py.get_type::<OperationFailure>();
-    failure.setattr("code", 0)?;
-    failure.setattr("code_name", "")?;
-    failure.setattr("details", py.None())?;
-    for class in [failure, py.get_type::<ConnectionFailure>()] {
+    let (failure, timeout) = (
+        py.get_type::<OperationFailure>(),
+        py.get_type::<ServerTimeout>(),
+    );
+    for class in [&failure, &timeout] {
+        class.setattr("code", 0)?;
+        class.setattr("code_name", "")?;
+        class.setattr("details", py.None())?;
+    }
+    for class in [&failure, &timeout, &py.get_type::<ConnectionFailure>()] {
         class.setattr("labels", PyTuple::empty(py))?;
+    }
+    // What the server says of a time that passed is a timeout as well. A class is created with one base.
+    for (class, base) in [
+        (py.get_type::<ExecutionTimeout>(), &failure),
+        (
+            py.get_type::<WTimeoutError>(),
+            &py.get_type::<WriteConcernError>(),
+        ),
+    ] {
+        class.setattr("__bases__", (base, &timeout))?;
     }
     for class in [
         py.get_type::<DecodeError>(),
@@ -179,6 +204,9 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
         ErrorKind::Operation { code, .. } if DUPLICATE_KEY.contains(code) => {
             py.get_type::<DuplicateKeyError>()
         }
+        ErrorKind::Operation { code, .. } if *code == MAX_TIME_MS_EXPIRED.0 => {
+            py.get_type::<ExecutionTimeout>()
+        }
         ErrorKind::Operation { .. } => py.get_type::<OperationFailure>(),
         ErrorKind::InvalidQuery(_) => py.get_type::<InvalidQuery>(),
         ErrorKind::InvalidArgument(_) => py.get_type::<PyValueError>(),
@@ -201,12 +229,11 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
         }
         ErrorKind::Operation {
             code, code_name, ..
-        } => {
-            raised.setattr("code", code)?;
-            raised.setattr("code_name", code_name)?;
-            raised.setattr("labels", error.labels())?;
-            // A reply that cannot be decoded leaves the details unknown; the error itself matters more.
-            raised.setattr("details", decode(py, error.reply()).ok())?;
+        } => answered(py, &raised, error, *code, code_name)?,
+        // The server ended the operation before the deadline of this package passed.
+        ErrorKind::Timeout(_) if !error.reply().is_empty() => {
+            let (code, name) = MAX_TIME_MS_EXPIRED;
+            answered(py, &raised, error, code, name)?;
         }
         ErrorKind::Connection(_) => raised.setattr("labels", error.labels())?,
         ErrorKind::TooLarge { bytes, limit } => {
@@ -218,12 +245,27 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
     Ok(raised)
 }
 
+fn answered(
+    py: Python<'_>,
+    raised: &Bound<'_, PyAny>,
+    error: &Error,
+    code: i32,
+    code_name: &str,
+) -> PyResult<()> {
+    raised.setattr("code", code)?;
+    raised.setattr("code_name", code_name)?;
+    raised.setattr("labels", error.labels())?;
+    // A reply that cannot be decoded leaves the details unknown; the error itself matters more.
+    raised.setattr("details", decode(py, error.reply()).ok())
+}
+
 /// The name of the class of [`to_pyerr`]'s exception; `Cancelled` where the caller's own is raised.
 pub(crate) fn class_name(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Decode { .. } => "DecodeError",
         ErrorKind::SchemaConflict { .. } => "SchemaConflict",
         ErrorKind::Operation { code, .. } if DUPLICATE_KEY.contains(code) => "DuplicateKeyError",
+        ErrorKind::Operation { code, .. } if *code == MAX_TIME_MS_EXPIRED.0 => "ExecutionTimeout",
         ErrorKind::Operation { .. } => "OperationFailure",
         ErrorKind::InvalidQuery(_) => "InvalidQuery",
         ErrorKind::InvalidArgument(_) => "ValueError",

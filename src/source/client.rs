@@ -13,6 +13,7 @@ use tokio::sync::{watch, OnceCell};
 use tokio::time::{sleep, timeout, Instant};
 
 use super::cursor::CursorSource;
+use super::deadline::RoundTrip;
 use super::events::{Event, Level, Topic};
 use super::failure::{from_driver, no_answer, text};
 use super::options::{self, Selection};
@@ -30,9 +31,9 @@ use super::{filter, names, registry, runtime, servers};
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::fork::PerProcess;
 
-/// How long to look for a usable server when the connection string does not say; the driver's own 30 s is longer than
-/// anybody waits for a misspelt port.
-const SERVER_SELECTION: Duration = Duration::from_secs(10);
+/// The time to find a usable server in when the connection string gives none: longer than a heartbeat of 10 s, which may be the
+/// first to find a server that answered that it shuts down.
+const SERVER_SELECTION: Duration = Duration::from_secs(30);
 
 /// How long closing a client waits for its servers to confirm that they killed its cursors and ended its sessions.
 const CLOSING: Duration = Duration::from_secs(2);
@@ -64,6 +65,9 @@ pub struct Read<'a> {
     pub session: Option<&'a Session>,
     /// The deadline; `None` waits without end.
     pub timeout: Option<Duration>,
+    /// The server gets the deadline as `maxTimeMS`, if the read answers once. That replaces the limit that an administrator
+    /// sets for reads (`defaultMaxTimeMS`), so it is for deadlines that the caller asked for.
+    pub limits_server: bool,
     /// The number that events call the read by.
     pub request: u64,
     /// Whether a find in `_id` order goes on behind its last row when its cursor is lost.
@@ -89,6 +93,7 @@ struct Connected {
     trouble: Trouble,
     writers: Writers,
     sizes: Sizes,
+    round_trip: RoundTrip,
     closing: watch::Sender<bool>,
     kept: Arc<Kept>,
 }
@@ -214,6 +219,7 @@ impl Client {
             ask,
             session: read.session.cloned(),
             timeout: read.timeout,
+            limits_server: read.limits_server,
             eager,
             budget: prefetch_bytes(),
             request: read.request,
@@ -328,7 +334,12 @@ impl Client {
         Ok(&self.connected()?.sizes)
     }
 
-    /// Returns whether the connection string leaves retryable reads on.
+    /// How long the way to a server and back takes at least.
+    pub(crate) fn round_trip(&self) -> Result<&RoundTrip> {
+        Ok(&self.connected()?.round_trip)
+    }
+
+    /// Return whether reads are sent a second time, unless the connection string says otherwise.
     pub(crate) fn retries_reads(&self) -> bool {
         self.0.address.connection.retry_reads != Some(false)
     }
@@ -345,6 +356,7 @@ impl Client {
                 trouble: Trouble::default(),
                 writers: Writers::default(),
                 sizes: Sizes::default(),
+                round_trip: RoundTrip::default(),
                 closing: watch::Sender::new(false),
                 kept: Arc::default(),
             })
@@ -389,9 +401,11 @@ impl Client {
                 });
             }
         }));
-        let trouble = self.connected()?.trouble.clone();
+        let connected = self.connected()?;
+        let (trouble, round_trip) = (connected.trouble.clone(), connected.round_trip.clone());
         options.sdam_event_handler = Some(EventHandler::callback(move |event| {
             trouble.note(&event);
+            round_trip.note(&event);
             servers::server(event);
         }));
         mongodb::Client::with_options(options)

@@ -2,21 +2,24 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{doc, Bson, Document, RawDocumentBuf};
+use futures_util::TryStreamExt;
+use mongodb::bson::{doc, rawdoc, Bson, Document, RawDocumentBuf};
+use mongodb::error::Result as DriverResult;
 use mongodb::options::SelectionCriteria;
 use mongodb::{Collection, Database};
 
 use super::client::{Client, Read};
+use super::deadline::{takes_max_time, Deadline, MAX_TIME};
 use super::failure::{from_driver, is_final, is_retryable_read};
 use super::options::{self, Selection};
 use super::query::readable;
-use super::session::Session;
+use super::session::{implicit, Session};
 use super::task::Task;
 use super::write::{bytes, note_retry, Outcome};
 use super::{filter, names};
 use crate::error::{Error, ErrorKind, Result};
 
-/// Awaits a driver's action, in the session if there is one.
+/// Awaits a driver's action, in the session if there is one; the driver's error.
 macro_rules! in_session {
     ($action:expr, $session:expr) => {
         match &$session {
@@ -26,7 +29,6 @@ macro_rules! in_session {
             }
             None => $action.await,
         }
-        .map_err(from_driver)
     };
 }
 
@@ -63,21 +65,27 @@ impl Client {
             .map_err(|error| Error::new(ErrorKind::InvalidQuery(format!("command: {error}"))))?;
         let (this, session) = self.owned(read)?;
         let database = database.to_owned();
+        let limit = read
+            .timeout
+            .filter(|_| takes_max_time(&command, read.limits_server));
+        let limited = document.contains_key(MAX_TIME);
+        let deadline = Deadline::start(limit);
         let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
         let retry = read.retry && !in_transaction && self.retries_reads();
         Ok(self.task(read.timeout, async move {
             let database = this.driver().await?.database(&database);
             let criteria = selection.criteria;
-            let first = send(&database, command.clone(), criteria.clone(), &session).await?;
-            let error = match first {
+            let (first, time) = deadline.limited(command.clone(), limited, this.round_trip()?);
+            let error = match send(&database, first, criteria.clone(), &session).await? {
                 Err(error) if retry && is_retryable_read(&error) => error,
-                outcome => return outcome.map_err(from_driver),
+                outcome => return outcome.map_err(|error| time.failure(error)),
             };
             note_retry(&database, &command);
-            match send(&database, command, criteria, &session).await? {
+            let (second, left) = deadline.limited(command, limited, this.round_trip()?);
+            match send(&database, second, criteria, &session).await? {
                 // No server was found for the second attempt: the first error names the cause.
-                Err(second) if is_final(&second) => Err(from_driver(error)),
-                outcome => outcome.map_err(from_driver),
+                Err(again) if is_final(&again) => Err(time.failure(error)),
+                outcome => outcome.map_err(|error| left.failure(error)),
             }
         }))
     }
@@ -94,16 +102,17 @@ impl Client {
         read: &Read<'_>,
     ) -> Result<Task<u64>> {
         let selection = Selection::parse(read.selection)?;
-        let options = options::count(read.options, &selection)?;
+        let mut options = options::count(read.options, &selection)?;
         let filter = filter::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(self.task(read.timeout, async move {
             let collection = place.of(&this).await?;
-            in_session!(
-                collection.count_documents(filter).with_options(options),
-                session
-            )
+            let time = deadline.server_time(options.max_time, this.round_trip()?);
+            options.max_time = time.max;
+            let count = collection.count_documents(filter).with_options(options);
+            in_session!(count, session).map_err(|error| time.failure(error))
         }))
     }
 
@@ -118,13 +127,16 @@ impl Client {
         read: &Read<'_>,
     ) -> Result<Task<u64>> {
         let selection = Selection::parse(read.selection)?;
-        let options = options::estimated(read.options, &selection)?;
+        let mut options = options::estimated(read.options, &selection)?;
         let (this, _) = self.owned(read)?;
         let place = Place::new(database, collection)?;
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(self.task(read.timeout, async move {
             let collection = place.of(&this).await?;
+            let time = deadline.server_time(options.max_time, this.round_trip()?);
+            options.max_time = time.max;
             let count = collection.estimated_document_count().with_options(options);
-            count.await.map_err(from_driver)
+            count.await.map_err(|error| time.failure(error))
         }))
     }
 
@@ -141,17 +153,18 @@ impl Client {
         read: &Read<'_>,
     ) -> Result<Task<Vec<u8>>> {
         let selection = Selection::parse(read.selection)?;
-        let options = options::distinct(read.options, &selection)?;
+        let mut options = options::distinct(read.options, &selection)?;
         let filter = filter::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
         let key = key.to_owned();
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(self.task(read.timeout, async move {
             let collection = place.of(&this).await?;
-            let values = in_session!(
-                collection.distinct(key, filter).with_options(options),
-                session
-            )?;
+            let time = deadline.server_time(options.max_time, this.round_trip()?);
+            options.max_time = time.max;
+            let distinct = collection.distinct(key, filter).with_options(options);
+            let values = in_session!(distinct, session).map_err(|error| time.failure(error))?;
             encode(&doc! {"values": Bson::Array(values)})
         }))
     }
@@ -168,10 +181,18 @@ impl Client {
     ) -> Result<Task<Vec<String>>> {
         let filter = filter::document(filter, "filter")?;
         self.check(session)?;
+        let command = rawdoc! {"listDatabases": 1, "nameOnly": true, "filter": raw(&filter)?};
         let (this, session) = (self.clone(), session.cloned());
+        let deadline = Deadline::start(timeout);
         Ok(self.task(timeout, async move {
-            let driver = this.driver().await?;
-            in_session!(driver.list_database_names().filter(filter), session)
+            let listing = Listing {
+                this: &this,
+                database: "admin",
+                cursor: false,
+            };
+            let found = listing.run(&command, &session, &deadline).await?;
+            let found = found.iter().flat_map(|reply| reply.get_array("databases"));
+            names_of(found.flatten().filter_map(Bson::as_document))
         }))
     }
 
@@ -189,11 +210,22 @@ impl Client {
         names::check(database, None)?;
         let filter = filter::document(filter, "filter")?;
         self.check(session)?;
+        // Names are all that a filter of names needs, which takes no locks of collections.
+        let name_only = filter.keys().all(|key| key == "name");
+        let command = rawdoc! {
+            "listCollections": 1, "nameOnly": name_only, "filter": raw(&filter)?, "cursor": {},
+        };
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();
+        let deadline = Deadline::start(timeout);
         Ok(self.task(timeout, async move {
-            let database = this.driver().await?.database(&database);
-            in_session!(database.list_collection_names().filter(filter), session)
+            let listing = Listing {
+                this: &this,
+                database: &database,
+                cursor: true,
+            };
+            let found = listing.run(&command, &session, &deadline).await?;
+            names_of(found.iter())
         }))
     }
 
@@ -242,6 +274,85 @@ async fn send(
         }
         None => action.await,
     }))
+}
+
+/// A command that lists what there is. The driver has it too, but takes no time for it.
+struct Listing<'a> {
+    this: &'a Client,
+    database: &'a str,
+    /// The reply is a cursor of what is listed.
+    cursor: bool,
+}
+
+impl Listing<'_> {
+    /// Sends the command with the time that is left; once more if it failed in a way that may pass, as with all reads.
+    async fn run(
+        &self,
+        command: &RawDocumentBuf,
+        session: &Option<Session>,
+        deadline: &Deadline,
+    ) -> Result<Vec<Document>> {
+        let round_trip = self.this.round_trip()?;
+        let (first, time) = deadline.limited(command.clone(), false, round_trip);
+        let error = match self.send(first, session).await? {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
+        if in_transaction || !self.this.retries_reads() || !is_retryable_read(&error) {
+            return Err(time.failure(error));
+        }
+        let (second, left) = deadline.limited(command.clone(), false, round_trip);
+        match self.send(second, session).await? {
+            Ok(found) => Ok(found),
+            Err(again) if is_final(&again) => Err(time.failure(error)),
+            Err(again) => Err(left.failure(again)),
+        }
+    }
+
+    async fn send(
+        &self,
+        command: RawDocumentBuf,
+        session: &Option<Session>,
+    ) -> Result<DriverResult<Vec<Document>>> {
+        let driver = self.this.driver().await?;
+        let database = driver.database(self.database);
+        if !self.cursor {
+            let reply = in_session!(database.run_raw_command(command), session);
+            return Ok(reply.map(|reply| vec![reply]));
+        }
+        let mut own = None;
+        let mut guard = match session {
+            Some(session) => Some(session.lock().await?),
+            None => None,
+        };
+        let session = match &mut guard {
+            Some(guard) => guard.session()?,
+            None => own.insert(implicit(driver).await.map_err(from_driver)?),
+        };
+        let listing = database.run_raw_cursor_command(command);
+        Ok(match listing.session(&mut *session).await {
+            Ok(mut found) => found.stream(session).try_collect().await,
+            Err(error) => Err(error),
+        })
+    }
+}
+
+fn names_of<'a>(found: impl Iterator<Item = &'a Document>) -> Result<Vec<String>> {
+    let names = found.map(|found| {
+        let name = found.get_str("name").map_err(|_| {
+            Error::new(ErrorKind::Connection(
+                "the server sent an invalid reply: a name is missing".into(),
+            ))
+        })?;
+        Ok(name.to_owned())
+    });
+    names.collect()
+}
+
+fn raw(document: &Document) -> Result<RawDocumentBuf> {
+    RawDocumentBuf::try_from(document)
+        .map_err(|error| Error::new(ErrorKind::InvalidQuery(error.to_string())))
 }
 
 fn encode(document: &Document) -> Result<Vec<u8>> {

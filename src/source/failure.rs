@@ -46,9 +46,11 @@ fn is_without_balancer(kind: &DriverKind) -> bool {
 /// A failure of an operation.
 pub(crate) fn from_driver(error: DriverError) -> Error {
     let kind = match &*error.kind {
-        DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => {
-            ErrorKind::Timeout(format!("{} (maxTimeMS)", command.message))
-        }
+        DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => operation(
+            command.code,
+            &command.code_name,
+            &format!("{} (maxTimeMS)", command.message),
+        ),
         DriverKind::Command(command) => {
             operation(command.code, &command.code_name, &command.message)
         }
@@ -200,13 +202,36 @@ fn is_arithmetic(message: &str) -> bool {
 pub(crate) fn no_answer(timeout: Duration, trouble: &[String]) -> Error {
     let mut message = format!(
         "no answer from the server within {} s (timeout)",
-        timeout.as_secs_f64()
+        seconds(timeout)
     );
     if !trouble.is_empty() {
         message.push_str("; ");
         message.push_str(&shorten(trouble.join("; ")));
     }
     Error::new(ErrorKind::Timeout(message))
+}
+
+/// Seconds as a reader wants them: what is left for one of several commands has many digits.
+fn seconds(time: Duration) -> f64 {
+    let millis = time.as_secs_f64() * 1e3;
+    (if millis < 1.0 { millis } else { millis.round() }) / 1e3
+}
+
+/// `error` as that of a deadline that passed, if the server ran out of a `maxTimeMS` that follows from it.
+pub(crate) fn out_of_time(error: Error, timeout: Duration) -> Error {
+    let ErrorKind::Operation { code, .. } = error.kind() else {
+        return error;
+    };
+    if *code != MAX_TIME_MS_EXPIRED {
+        return error;
+    }
+    let message = format!(
+        "no answer from the server within {} s (timeout); the server has ended the operation",
+        seconds(timeout)
+    );
+    Error::new(ErrorKind::Timeout(message))
+        .with_labels(error.labels().to_vec())
+        .with_reply(error.reply().to_vec())
 }
 
 fn operation(code: i32, code_name: &str, message: &str) -> ErrorKind {

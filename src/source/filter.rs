@@ -6,6 +6,7 @@
 
 use mongodb::bson::{deserialize_from_slice, Document, RawDocumentBuf};
 
+use super::deadline::MAX_TIME;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The deepest nesting that is sent, the top level counted as 1. A server refuses filters of more than 100 levels.
@@ -16,6 +17,9 @@ const DEEPEST_WRITE: usize = 200;
 
 /// The largest document that is sent: what a server accepts as a document, with its allowance for a command around it.
 const LARGEST: usize = (16 << 20) + (16 << 10);
+
+/// Room behind a copied command: for `txnNumber` (19 bytes) and `maxTimeMS` (15).
+const ROOM: usize = 34;
 
 /// `bytes` as the driver's document; no bytes at all are an empty one. `what` names it in errors.
 pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
@@ -38,15 +42,22 @@ pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
 }
 
 /// `bytes` as a command that is sent as it is: keys that occur twice and text that is not UTF-8 reach the server, which
-/// stores them.
-pub(crate) fn command(bytes: &[u8]) -> Result<RawDocumentBuf> {
-    check(bytes, DEEPEST_WRITE, Text::Any).map_err(|reason| invalid("write", &reason))?;
-    let command = RawDocumentBuf::from_bytes(bytes.to_vec())
-        .map_err(|error| invalid("write", &error.to_string()))?;
+/// stores them. The second value: whether the command has a [`MAX_TIME`].
+pub(crate) fn command(bytes: &[u8]) -> Result<(RawDocumentBuf, bool)> {
+    let checked = check(bytes, DEEPEST_WRITE, Text::Any);
+    let limited = checked.map_err(|reason| invalid("write", &reason))?;
+    let command = copy(bytes, "write")?;
     if command.is_empty() {
         return Err(invalid("write", "an empty document"));
     }
-    Ok(command)
+    Ok((command, limited))
+}
+
+/// A copy of a command, with room for its number and its time: a longer one would be copied once more.
+pub(crate) fn copy(command: &[u8], what: &str) -> Result<RawDocumentBuf> {
+    let mut own = Vec::with_capacity(command.len() + ROOM);
+    own.extend_from_slice(command);
+    RawDocumentBuf::from_bytes(own).map_err(|error| invalid(what, &error.to_string()))
 }
 
 /// Whether text must be UTF-8.
@@ -60,8 +71,8 @@ fn invalid(what: &str, reason: &str) -> Error {
     Error::new(ErrorKind::InvalidQuery(format!("{what}: {reason}")))
 }
 
-/// Checks structure, depth and text of a whole document, with a stack of our own.
-fn check(bytes: &[u8], deepest: usize, text: Text) -> Result<(), String> {
+/// Checks structure, depth and text of a whole document, with a stack of our own. Return whether it has a [`MAX_TIME`].
+fn check(bytes: &[u8], deepest: usize, text: Text) -> Result<bool, String> {
     if bytes.len() > LARGEST {
         return Err(format!(
             "{} bytes are more than a server takes",
@@ -70,6 +81,7 @@ fn check(bytes: &[u8], deepest: usize, text: Text) -> Result<(), String> {
     }
     let mut reader = Bytes { bytes, at: 0, text };
     let mut ends = vec![reader.frame(bytes.len())?];
+    let mut limited = false;
     while let Some(&end) = ends.last() {
         let tag = reader.byte()?;
         if tag == 0 {
@@ -82,7 +94,8 @@ fn check(bytes: &[u8], deepest: usize, text: Text) -> Result<(), String> {
             ends.pop();
             continue;
         }
-        reader.key()?;
+        let key = reader.key()?;
+        limited |= ends.len() == 1 && key == MAX_TIME.as_bytes();
         match tag {
             0x06 | 0x0A | 0x7F | 0xFF => {}
             0x08 => {
@@ -138,7 +151,7 @@ fn check(bytes: &[u8], deepest: usize, text: Text) -> Result<(), String> {
     if reader.at != bytes.len() {
         return Err("bytes after the document's end".into());
     }
-    Ok(())
+    Ok(limited)
 }
 
 struct Bytes<'a> {
@@ -182,13 +195,14 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    fn key(&mut self) -> Result<(), String> {
+    fn key(&mut self) -> Result<&'a [u8], String> {
         let at = self.at;
         let rest = self.bytes.get(at..).unwrap_or_default();
         let length = rest.iter().position(|byte| *byte == 0);
         let length = length.ok_or_else(|| format!("truncated at byte {at}"))?;
-        let text = self.take(length + 1)?;
-        self.utf8(&text[..length], at)
+        let text = &self.take(length + 1)?[..length];
+        self.utf8(text, at)?;
+        Ok(text)
     }
 
     fn string(&mut self) -> Result<(), String> {
@@ -293,7 +307,8 @@ mod tests {
             19, 0, 0, 0, 0x10, b'a', 0, 1, 0, 0, 0, 0x10, b'a', 0, 2, 0, 0, 0, 0,
         ];
         assert!(check(&twice, DEEPEST, Text::Checked).is_ok());
-        assert_eq!(command(&twice).unwrap().as_bytes(), twice);
+        let (sent, limited) = command(&twice).unwrap();
+        assert_eq!((sent.as_bytes(), limited), (&twice[..], false));
         let error = document(&twice, "filter").unwrap_err();
         assert!(error.to_string().contains("twice"), "{error}");
     }

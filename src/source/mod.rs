@@ -17,6 +17,7 @@ mod batch;
 mod client;
 mod commands;
 mod cursor;
+mod deadline;
 mod direct;
 pub mod events;
 mod failure;

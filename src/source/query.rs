@@ -1,5 +1,7 @@
 //! What is asked of a server: a find or an aggregate, opened as the driver's raw batch cursor.
 
+use std::time::Duration;
+
 use futures_util::StreamExt;
 use mongodb::action::RunCommand;
 use mongodb::bson::{doc, Bson, Document};
@@ -10,6 +12,7 @@ use mongodb::options::{
 use mongodb::raw_batch_cursor::{RawBatch, SessionRawBatchCursor};
 use mongodb::Database;
 
+use super::deadline::stores_result;
 use super::failure::from_driver;
 use super::filter;
 use super::session::Session;
@@ -30,6 +33,26 @@ pub(crate) enum Query {
 }
 
 impl Query {
+    /// The time that the server has for it.
+    pub(crate) fn max_time(&mut self) -> &mut Option<Duration> {
+        match self {
+            Query::Find { options, .. } => &mut options.max_time,
+            Query::Aggregate { options, .. } => &mut options.max_time,
+        }
+    }
+
+    /// Return whether no getMore follows; for a query that only reads, if its `reads` count.
+    pub(crate) fn answers_once(&self, reads: bool) -> bool {
+        match self {
+            // To a server, a negative limit is one reply.
+            Query::Find { options, .. } => reads && options.limit.is_some_and(|limit| limit < 0),
+            Query::Aggregate { pipeline, .. } => {
+                let last = pipeline.last().and_then(|stage| stage.keys().next());
+                last.is_some_and(|stage| stores_result(stage))
+            }
+        }
+    }
+
     /// Which servers may answer, where the query says so.
     pub(crate) fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         match self {

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use mongodb::bson::{cstr, Document, RawBsonRef, RawDocument, RawDocumentBuf};
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
-use mongodb::{ClientSession, Database};
+use mongodb::Database;
 
 use super::client::Client;
+use super::deadline::Deadline;
 use super::events::{Event, Level, Topic};
-use super::failure::from_driver;
 use super::session::Session;
 use super::task::Task;
 use super::{filter, names};
@@ -46,17 +46,21 @@ impl Client {
         timeout: Option<Duration>,
     ) -> Result<Task<Vec<u8>>> {
         names::check(database, None)?;
-        let command = filter::command(command)?;
+        let (command, limited) = filter::command(command)?;
         self.check(session)?;
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();
+        let deadline = Deadline::start(timeout);
         Ok(self.task(timeout, async move {
             let database = this.driver().await?.database(&database);
             if retry && this.retries_writes() && this.writers()?.supported() {
-                if let Some(reply) = this.write_numbered(&database, &command, &session).await? {
+                let numbered =
+                    this.write_numbered(&database, &command, limited, &session, &deadline);
+                if let Some(reply) = numbered.await? {
                     return Ok(reply);
                 }
             }
+            let (command, time) = deadline.limited(command, limited, this.round_trip()?);
             let reply = match &session {
                 Some(session) => {
                     let mut guard = session.lock().await?;
@@ -65,7 +69,7 @@ impl Client {
                 }
                 None => bytes(database.run_raw_command(command).await),
             };
-            reply.map_err(from_driver)
+            reply.map_err(|error| time.failure(error))
         }))
     }
 
@@ -77,31 +81,40 @@ impl Client {
         &self,
         database: &Database,
         command: &RawDocumentBuf,
+        limited: bool,
         session: &Option<Session>,
+        deadline: &Deadline,
     ) -> Result<Option<Vec<u8>>> {
         let mut callers = match session {
             Some(session) => Some(session.lock().await?),
             None => None,
         };
         let mut writer = self.writers()?.take(self.driver().await?).await?;
-        let mut command = command.clone();
-        command.append(cstr!("txnNumber"), writer.number());
+        let number = writer.number();
         let own = writer.session()?;
         if let Some(guard) = &mut callers {
             if let Some(time) = guard.session()?.cluster_time() {
                 own.advance_cluster_time(time);
             }
         }
-        let mut outcome = attempt(database, command.clone(), own).await;
+        let round_trip = self.round_trip()?;
+        let attempt = || {
+            let mut command = filter::copy(command.as_bytes(), "write")?;
+            command.append(cstr!("txnNumber"), number);
+            Ok(deadline.limited(command, limited, round_trip))
+        };
+        let (first, mut time) = attempt()?;
+        let mut outcome = bytes(database.run_raw_command(first).session(&mut *own).await);
         let mut lost = is_lost(&outcome);
         if lost || is_retryable(&outcome) {
             note_retry(database, &command);
-            let second = attempt(database, command, own).await;
+            let (second, left) = attempt()?;
+            let second = bytes(database.run_raw_command(second).session(&mut *own).await);
             lost = lost || is_lost(&second);
             let tells_nothing = matches!(&second, Err(error) if error.contains_label(NOTHING_WRITTEN)
                 || matches!(*error.kind, DriverKind::ServerSelection { .. }));
             if !tells_nothing {
-                outcome = second;
+                (outcome, time) = (second, left);
             }
         }
         if let Some(guard) = &mut callers {
@@ -126,17 +139,9 @@ impl Client {
                 self.writers()?.refuse();
                 Ok(None)
             }
-            Err(error) => Err(from_driver(error)),
+            Err(error) => Err(time.failure(error)),
         }
     }
-}
-
-async fn attempt(
-    database: &Database,
-    command: RawDocumentBuf,
-    session: &mut ClientSession,
-) -> Outcome {
-    bytes(database.run_raw_command(command).session(session).await)
 }
 
 /// Notes that a command is sent a second time.

@@ -8,6 +8,7 @@ from typing import Any
 from .._core import BulkWriteError, DuplicateKeyError, OperationFailure, WriteConcernError, WriteError, WTimeoutError
 
 _DUPLICATE_KEY = (11000, 11001, 12582)
+_MAX_TIME_EXPIRED = 50
 _BULK_FAILED = 65
 """The code that PyMongo gives a BulkWriteError."""
 
@@ -28,7 +29,8 @@ def check(reply: Mapping[str, Any]) -> None:
         raise made(kind, error.get("errmsg", ""), error.get("code", 0), error, _labels(reply))
     concern = concern_error(reply)
     if concern:
-        timed_out = "errInfo" in concern and concern["errInfo"].get("wtimeout")
+        # Members had the time of `wtimeout`, or what was left of the operation's.
+        timed_out = concern.get("code") == _MAX_TIME_EXPIRED or concern.get("errInfo", {}).get("wtimeout")
         text = concern.get("errmsg", "the write concern was not met")
         kind = WTimeoutError if timed_out else WriteConcernError
         raise made(kind, text, concern.get("code", 0), concern, _labels(reply), concern.get("codeName", ""))

@@ -10,13 +10,13 @@ import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from .._core import DEFAULT_TIMEOUT
 from . import auth, codec, tls, uri_options
 from . import write_concern as write_concern_
 from .secret import Secret
 
-DEFAULT_TIMEOUT = 600.0
-"""Seconds an operation may take, or a wait for the server when streaming."""
-_SERVER_SELECTION_MS = 10_000
+_SERVER_SELECTION_MS = 30_000
+"""As PyMongo: longer than a heartbeat of 10 s, which may be the first to find a server that was lost."""
 
 _UNSUPPORTED = frozenset(
     [

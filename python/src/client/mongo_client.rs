@@ -16,6 +16,9 @@ use crate::operations::operation_events::{names_of, Beginning, Names};
 use crate::reads::reader::Reader;
 use crate::values::codec::Codec;
 
+/// Seconds of a deadline that the caller did not set.
+pub(crate) const DEFAULT_TIMEOUT: f64 = 600.0;
+
 /// One driver client; connects on first use; usable from any thread and after a fork.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct Client {
@@ -263,6 +266,7 @@ fn read<'a>(
         selection,
         session: inner(session),
         timeout: duration(timeout)?,
+        limits_server: timeout != Some(DEFAULT_TIMEOUT),
         request: 0,
         resume: false,
         retry: false,

@@ -26,7 +26,7 @@ Mongo = Database[dict[str, Any]]
 
 def built(*args: Any, **kwargs: Any) -> str:
     host, port = (*args, None, None)[:2]
-    return uri_module.build(host, port, kwargs).uri.reveal().replace("serverSelectionTimeoutMS=10000", "")
+    return uri_module.build(host, port, kwargs).uri.reveal().replace("serverSelectionTimeoutMS=30000", "")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -105,6 +105,58 @@ def test_server_selection_says_why(closed_port: int) -> None:
         for read in (lambda: client.a.b.find().read(), lambda: client.a.b.count_documents({})):
             with pytest.raises(ServerTimeout, match=rf"within 0.4 s \(timeout\); {host}: .*refused"):
                 read()
+
+
+@pytest.mark.parametrize(
+    ("code", "command", "call"),
+    [
+        (91, "find", lambda c: c.find_one({"_id": 1})),
+        pytest.param(11600, "update", lambda c: c.update_one({"_id": 1}, {"$set": {"a": 1}}), marks=pytest.mark.slow),
+        pytest.param(91, "listCollections", lambda c: c.database.list_collection_names(), marks=pytest.mark.slow),
+    ],
+)
+def test_a_retry_waits_for_the_next_heartbeat(
+    code: int, command: str, call: Callable[[Any], Any], admin: Admin, faulty_uri: str
+) -> None:
+    """A server that says it shuts down is used again after a heartbeat, which takes 10 s; here 11 s."""
+    with MongoClient(faulty_uri, appName=servers.NAME, heartbeatFrequencyMS=11_000) as client:
+        assert client.slow.c.find_one({"_id": 1})
+        labels = ["RetryableWriteError"]
+        with failing(admin, {"times": 1}, failCommands=[command], errorCode=code, errorLabels=labels):
+            assert call(client.slow.c)
+
+
+def test_an_answer_of_91_requests_a_check_at_once(admin: Admin, faulty_uri: str) -> None:
+    """Polled heartbeats need no 10 s: the driver requests one, as the specification says."""
+    options = {"appName": servers.NAME, "serverMonitoringMode": "poll"}
+    with MongoClient(faulty_uri, **options) as client:
+        assert client.slow.c.find_one({"_id": 1})
+        for call in (
+            lambda: client.slow.c.find_one({"_id": 1}),
+            lambda: client.slow.c.update_one({"_id": 1}, {"$set": {"a": 1}}),
+            client.slow.list_collection_names,
+        ):
+            begun = time.monotonic()
+            with failing(
+                admin,
+                {"times": 1},
+                failCommands=["find", "update", "listCollections"],
+                errorCode=91,
+                errorLabels=["RetryableWriteError"],
+            ):
+                assert call()
+            assert time.monotonic() - begun < 8
+
+
+def test_the_time_to_find_a_server_may_be_given(admin: Admin, faulty_uri: str) -> None:
+    with MongoClient(faulty_uri, appName=servers.NAME, serverSelectionTimeoutMS=300) as client:
+        assert client.slow.c.find_one({"_id": 1})
+        begun = time.monotonic()
+        fault = failing(admin, {"times": 1}, failCommands=["find"], errorCode=91)
+        with fault, pytest.raises(OperationFailure) as caught:
+            client.slow.c.find_one({"_id": 1})
+        assert caught.value.code == 91
+        assert time.monotonic() - begun < 8
 
 
 @pytest.mark.usefixtures("narrow")

@@ -57,7 +57,7 @@ FAULTS: dict[str, tuple[dict[str, Any], type[Exception], int | None]] = {
     "interrupted": ({"errorCode": 11601}, OperationFailure, 11601),
     "cursor not found": ({"errorCode": 43}, OperationFailure, 43),
     "cursor killed": ({"errorCode": 237}, OperationFailure, 237),
-    "max time": ({"errorCode": 50}, ServerTimeout, None),
+    "max time": ({"errorCode": 50}, ServerTimeout, 50),
 }
 
 

@@ -79,6 +79,8 @@ class Proxy:
 
     def __init__(self, target: tuple[str, int]) -> None:
         self.target = target
+        self.requests: list[bytes] | None = None
+        """A list that gets each request; none are kept without it."""
         self._rule: _Rule | None = None
         self._count = 0
         self._lock = threading.Lock()
@@ -139,6 +141,8 @@ class Proxy:
     def _requests(self, client: socket.socket, server: socket.socket, _link: Link, rules: dict[int, _Rule]) -> None:
         for message in messages(client):
             _, request, _, opcode = HEADER.unpack_from(message)
+            if self.requests is not None and opcode == OP_MSG:
+                self.requests.append(message)
             rule = self._rule
             if rule is not None and opcode == OP_MSG and rule.command in ("", command_name(message)):
                 rules[request] = rule
@@ -177,6 +181,12 @@ def command_name(message: bytes) -> str:
     """The first key of an OP_MSG's body, which is its command."""
     end = message.index(b"\0", 26)  # header 16, flags 4, kind 1, length 4, type 1
     return message[26:end].decode()
+
+
+def body(message: bytes) -> bytes:
+    """The body of an OP_MSG, as BSON."""
+    length = int.from_bytes(message[21:25], "little")
+    return message[21 : 21 + length]
 
 
 def drop(_link: Link, _reply: bytes) -> None:

@@ -156,7 +156,7 @@ pub(super) struct Patience {
 }
 
 impl Patience {
-    fn left(&self) -> Option<Duration> {
+    pub(super) fn left(&self) -> Option<Duration> {
         self.limit.map(|limit| limit.saturating_sub(self.waited))
     }
 

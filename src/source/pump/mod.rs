@@ -29,6 +29,7 @@ use self::attend::Patience;
 pub use self::replies::{prefetch_bytes, set_prefetch_bytes, set_refresh_interval};
 use super::batch::take_apart;
 use super::client::{Client, ANSWERING};
+use super::deadline::ServerTime;
 use super::direct::Leftover;
 use super::failure::from_driver;
 use super::lending::Busy;
@@ -55,6 +56,8 @@ pub(crate) struct Request {
     pub(crate) ask: Ask,
     pub(crate) session: Option<Session>,
     pub(crate) timeout: Option<Duration>,
+    /// The server gets the deadline, too.
+    pub(crate) limits_server: bool,
     pub(crate) eager: bool,
     /// How many bytes of replies may be ready for the reader.
     pub(crate) budget: usize,
@@ -120,10 +123,13 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         spent: Vec::new(),
         resume: None,
         busy: None,
+        limits_server: request.limits_server,
+        time: ServerTime::default(),
     };
     let drive = pump.drive(&request.database, request.ask, request.session);
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
+    let outcome = outcome.map_err(|error| pump.time.explained(error));
     pump.trace.finished(&outcome);
     // After an error the cursor may still be open; noted before the caller knows of the error and ends the session.
     let left = pump.leave();
@@ -164,6 +170,9 @@ struct Pump {
     resume: Option<Box<Resume>>,
     /// Replies are fetched ahead of the reader.
     busy: Option<Busy>,
+    limits_server: bool,
+    /// The time that the server has for the query.
+    time: ServerTime,
 }
 
 struct OpenCursor {
@@ -240,6 +249,11 @@ impl Pump {
         if let Some(sized) = &mut sized {
             self.size(&driver.database(database), sized, &mut query)
                 .await?;
+        }
+        if query.answers_once(self.limits_server) {
+            let (given, limit) = (*query.max_time(), self.patience.limit);
+            self.time = ServerTime::new(given, self.patience.left(), limit, client.round_trip()?);
+            *query.max_time() = self.time.max;
         }
         let session = match session {
             Some(session) => {
