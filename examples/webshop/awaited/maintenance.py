@@ -1,4 +1,4 @@
-"""What keeps a shop in order: stored data that is wrong, old orders, notes of what happened."""
+"""Maintenance: validate and repair stored data, archive old orders, write an audit log."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ BROKEN = ObjectId(b"\x7f" * 12)
 
 
 async def break_a_review(client: AsyncMongoClient, name: str) -> None:
-    """Another program stores what the model does not declare. Collections below models are there for everything."""
+    """Store a document that does not fit the model, as another program might, through the collection below."""
     broken = {"_id": BROKEN, "product": "B-00000", "customer": 7, "stars": "many"}
     await client[name]["reviews"].insert_one(broken)
 
 
-async def read_what_fits(id: ObjectId) -> list[str]:
-    """A wrong value is found when it is read; all others are there."""
+async def read_valid_fields(id: ObjectId) -> list[str]:
+    """Read a document with an invalid value: only access to that field raises ValidationError."""
     review = await Review.get(id)
     assert review is not None
     found = [f"product: {review.product.id}"]
@@ -34,7 +34,7 @@ async def read_what_fits(id: ObjectId) -> list[str]:
 
 
 async def inspect_reviews() -> list[ValidationError]:
-    """Look at all documents, column by column: every value that does not fit, with `_id` and path."""
+    """Validate all documents, column by column; return every value that does not fit, with `_id` and path."""
     try:
         await Review.find().validate()
     except ValidationError as error:
@@ -43,31 +43,31 @@ async def inspect_reviews() -> list[ValidationError]:
 
 
 async def repair_reviews(errors: list[ValidationError]) -> int:
-    """Delete what does not fit."""
-    wrong = {error.id for error in errors}
-    return (await Review.delete_many({"_id": {"$in": list(wrong)}})).deleted_count
+    """Delete the documents that do not fit."""
+    invalid = {error.id for error in errors}
+    return (await Review.delete_many({"_id": {"$in": list(invalid)}})).deleted_count
 
 
 async def refuse_mistakes(customer: Customer) -> list[str]:
-    """Mistakes are raised before anything is sent: in constructors, in assignments, and by the server's indexes."""
-    told: list[str] = []
+    """Return the errors of wrong values in a constructor and an assignment, and of a duplicate key from the server."""
+    messages: list[str] = []
     try:
         Customer(id=customer.id, name="Ada", email="ada@example.com", joined="today")  # type: ignore[arg-type]
     except ValidationError as error:
-        told.append(str(error))
+        messages.append(str(error))
     try:
         customer.points = "many"  # type: ignore[assignment]
     except ValidationError as error:
-        told.append(str(error))
+        messages.append(str(error))
     try:
         await Customer(id=uuid4(), name="Ada", email=customer.email, joined=customer.joined).insert()
     except DuplicateKeyError as refused:
-        told.append(f"duplicate key: {refused.details['keyValue']}")
-    return told
+        messages.append(f"duplicate key: {refused.details['keyValue']}")
+    return messages
 
 
 async def archive(client: AsyncMongoClient, name: str, before: dt.datetime) -> int:
-    """Move old orders to another database: instances of the same model there, over the rows of one result."""
+    """Move old orders to another database: as instances of the same model there, made from the rows of one result."""
     Archived = Order.on(client[f"{name}_archive"])
     old = Order.find(Order.placed < before)
     moved = Archived.from_arrow(await old.read())
@@ -78,6 +78,6 @@ async def archive(client: AsyncMongoClient, name: str, before: dt.datetime) -> i
 
 
 async def note(about: str, what: str) -> int:
-    """Write to the audit database; how many notes there are about this."""
+    """Write an entry to the audit database; return the number of entries about the same subject."""
     await AuditEntry(about=about, what=what).insert()
     return await AuditEntry.find(AuditEntry.about == about).count()

@@ -1,4 +1,4 @@
-"""What the shop asks for: documents, parts of documents, figures, and what links refer to."""
+"""Queries: documents, projections, counts, aggregates, links."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .models import Book, Customer, Garment, Order, Product, Review, Supplier
 
 
 async def best_customers(city: str, count: int) -> list[Customer]:
-    """Conditions, an order and a limit. `path` is for type checkers: `home` may be None, and is meant as a field."""
+    """Find with conditions, a sort and a limit. `path` is for type checkers, because `home` may be None."""
     rich = Customer.find(path(Customer.home).city == city, Customer.points > 500)
     return await rich.sort(-Customer.points, "id").limit(count).to_list()
 
 
 async def page_of_orders(status: Status, number: int, size: int = 20) -> list[Order]:
-    """One page of a list."""
+    """Read one page of a list."""
     return await Order.find(Order.status == status).sort("-placed").skip(number * size).limit(size).to_list()
 
 
@@ -36,22 +36,22 @@ async def titles(count: int) -> list[str]:
 
 
 async def find_by_email(email: str) -> Customer | None:
-    """One document, or None."""
+    """Read one document, or None."""
     return await Customer.find_one(Customer.email == email)
 
 
 async def customer_of(id: UUID) -> Customer | None:
-    """One document by its `_id`."""
+    """Read one document by its `_id`."""
     return await Customer.get(id)
 
 
 async def latest_order(customer: Customer) -> Order | None:
-    """The first one of an order."""
+    """Read the first document in sort order, or None."""
     return await Order.find(Order.customer.id == customer.id).sort("-placed").first_or_none()
 
 
 async def total_of_lines() -> Decimal:
-    """Walk through all orders in bounded memory, however many there are."""
+    """Iterate over all orders in bounded memory."""
     total = Decimal(0)
     async for order in Order.find():
         for line in order.lines:
@@ -59,8 +59,8 @@ async def total_of_lines() -> Decimal:
     return total
 
 
-async def how_many() -> dict[str, int]:
-    """Counts, by the server."""
+async def counts() -> dict[str, int]:
+    """Count documents on the server."""
     much = ElemMatch(Order.lines, Line.quantity >= 3, Line.price > Decimal(150))
     cheap_or_gone = (Product.price < Decimal(10)) | (Product.stock == 0)
     return {
@@ -78,17 +78,17 @@ async def how_many() -> dict[str, int]:
 
 
 async def is_sold_out(product_id: str) -> bool:
-    """Whether there is such a document; the server sends one `_id` at most."""
+    """Return whether a document matches; the server sends at most one `_id`."""
     return await Product.find(Product.id == product_id, Product.stock == 0).with_children().exists()
 
 
 async def countries() -> list[str]:
-    """The different values of a field."""
+    """Read the distinct values of a field."""
     return await Supplier.distinct(Supplier.country)
 
 
 async def figures() -> dict[str, Any]:
-    """One figure of many documents."""
+    """Calculate sums, averages and extremes on the server."""
     paid = Order.find(Order.status == Status.PAID)
     return {
         "turnover": await paid.sum(Order.total),
@@ -99,7 +99,7 @@ async def figures() -> dict[str, Any]:
 
 
 async def classes_of_products() -> dict[str, int]:
-    """A model reads its own documents; with children also those of derived classes, each as what it is."""
+    """Count by class. A model reads its own documents; `with_children` adds those of derived classes."""
     counts = {
         "products that are nothing else": await Product.find().count(),
         "books": await Book.count(),
@@ -113,7 +113,7 @@ async def classes_of_products() -> dict[str, int]:
 
 
 async def reviews_with_names(product_id: str) -> list[str]:
-    """Follow links: one query for all products, and one for all customers, however many reviews there are."""
+    """Follow links with one query for all products and one for all customers, independent of the number of reviews."""
     reviews = await Review.find(Review.product.id == product_id).sort("id").fetch_links().to_list()
     return [f"{each.stars} stars for {each.product.title} from {each.customer.name}" for each in reviews]
 
@@ -138,12 +138,12 @@ async def best_sellers(count: int) -> list[ProductSales]:
 
 
 def sales(count: int) -> list[dict[str, Any]]:
-    """The pipeline: what was sold of each product, the most valuable first."""
+    """Return the pipeline of quantity and turnover per product, the highest turnover first."""
     turnover = {"$multiply": ["$lines.price", "$lines.quantity"]}
     sums = {"_id": "$lines.product", "sold": {"$sum": "$lines.quantity"}, "turnover": {"$sum": turnover}}
     return [{"$unwind": "$lines"}, {"$group": sums}, {"$sort": {"turnover": -1, "_id": 1}}, {"$limit": count}]
 
 
 async def latest_review() -> list[dict[str, Any]]:
-    """The same without a model: documents as PyMongo gives them."""
+    """Aggregate without a model: the rows are dicts, as in PyMongo."""
     return await Review.aggregate([{"$sort": {"_id": -1}}, {"$limit": 1}, {"$project": {"stars": 1}}]).to_dicts()
