@@ -20,7 +20,7 @@ static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("DEFAULT_TIMEOUT", client::DEFAULT_TIMEOUT)?;
+    module.add("DEFAULT_TIMEOUT", client::mongo_client::DEFAULT_TIMEOUT)?;
     error::register(module)?;
     documents::document::register(module)?;
     models::model_view::register(module)?;
