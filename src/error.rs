@@ -18,6 +18,19 @@ struct Inner {
     location: Location,
     labels: Vec<String>,
     reply: Vec<u8>,
+    cause: Option<ConnectionCause>,
+}
+
+/// The causes of an [`ErrorKind::Connection`] that callers handle in different ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConnectionCause {
+    /// The connection was lost: the server may have executed the operation.
+    Lost,
+    /// No suitable server was found in time: nothing was sent.
+    NoServer,
+    /// The server refused the credentials.
+    Authentication,
 }
 
 /// The kinds of failure that a caller can distinguish.
@@ -53,7 +66,18 @@ pub enum ErrorKind {
         /// The server's message.
         message: String,
     },
-    /// A deadline expired.
+    /// A write was done, but its write concern was not met.
+    WriteConcern {
+        /// The server's error code.
+        code: i32,
+        /// The server's name of the code, such as `"WriteConcernFailed"`.
+        code_name: String,
+        /// The server's message.
+        message: String,
+        /// The write concern was not met in time.
+        timed_out: bool,
+    },
+    /// A deadline expired: the caller's, or the server's, which replies with an error.
     Timeout(String),
     /// An eager read received more bytes than its limit.
     TooLarge {
@@ -110,6 +134,7 @@ impl Error {
             location: Location::default(),
             labels: Vec::new(),
             reply: Vec::new(),
+            cause: None,
         }))
     }
 
@@ -143,6 +168,25 @@ impl Error {
         self
     }
 
+    /// The same error with one more label.
+    #[cfg(feature = "mongodb")]
+    #[must_use]
+    pub(crate) fn with_label(mut self, label: Option<&str>) -> Self {
+        if let Some(label) = label.filter(|label| !self.0.labels.iter().any(|has| has == label)) {
+            self.0.labels.push(label.to_owned());
+            self.0.labels.sort();
+        }
+        self
+    }
+
+    /// The same error with the cause of a connection's failure.
+    #[cfg(feature = "mongodb")]
+    #[must_use]
+    pub(crate) fn with_cause(mut self, cause: Option<ConnectionCause>) -> Self {
+        self.0.cause = cause;
+        self
+    }
+
     /// Adds the server's reply.
     #[must_use]
     pub fn with_reply(mut self, reply: Vec<u8>) -> Self {
@@ -156,7 +200,8 @@ impl Error {
     pub(crate) fn with_note(mut self, note: &str) -> Self {
         if let ErrorKind::Connection(text)
         | ErrorKind::Timeout(text)
-        | ErrorKind::Operation { message: text, .. } = &mut self.0.kind
+        | ErrorKind::Operation { message: text, .. }
+        | ErrorKind::WriteConcern { message: text, .. } = &mut self.0.kind
         {
             *text = format!("{text}; {note}");
         }
@@ -166,6 +211,11 @@ impl Error {
     /// Labels that state which operations can be retried, such as `"TransientTransactionError"`; sorted.
     pub fn labels(&self) -> &[String] {
         &self.0.labels
+    }
+
+    /// The cause of an [`ErrorKind::Connection`], if it is one that callers handle in a way of its own.
+    pub fn cause(&self) -> Option<ConnectionCause> {
+        self.0.cause
     }
 
     /// The server's reply as BSON; empty without one. It may hold values of documents, so no message includes it.
@@ -204,6 +254,12 @@ impl fmt::Display for Error {
             | ErrorKind::Timeout(text)
             | ErrorKind::Io(text) => f.write_str(text)?,
             ErrorKind::Operation {
+                code,
+                code_name,
+                message,
+                ..
+            }
+            | ErrorKind::WriteConcern {
                 code,
                 code_name,
                 message,

@@ -9,19 +9,24 @@
     which is a `ServerTimeout` as well.
   - `BulkWriteError`: some of many writes failed; `details` says which, and what the others did.
   - `ExecutionTimeout`: it reached the `max_time_ms` of the operation (code 50), which is a `ServerTimeout` as well.
-- `ServerTimeout`: a deadline passed while waiting for the server. `code` is 50 if the server ended the operation.
+- `ServerTimeout`: a deadline passed while waiting for the server; `labels`, and if the server ended the operation its
+  `code` (50), `code_name` and `details`.
 - `DecodeError`: malformed BSON; `document`, `id`, `path` and `offset` say where.
 - `SchemaConflict`: a value does not fit the schema; `document`, `id`, `path`, `expected` and `found` say where and why.
 - `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.
 - `InvalidQuery`: a filter, pipeline, document, option or name that cannot be sent.
 - `ConversionError`: a document does not fit the class that `to_models` was given; `document`, `id`, `path` say where.
 - `InvalidOperation`: a call that makes no sense here: no operations to execute, a result that nobody acknowledged.
+
+Once `pymongo.errors` is imported, an exception is also an instance of PyMongo's class of that kind: `except
+pymongo.errors.DuplicateKeyError` catches it.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from . import pymongo_errors as pymongo_errors
 from ._core import (
     BulkWriteError,
     ConnectionFailure,

@@ -3,11 +3,11 @@
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
 
-use data_bridge::error::{Error, ErrorKind, Location, RawValue, Step};
+use data_bridge::error::{ConnectionCause, Error, ErrorKind, Location, RawValue, Step};
 use pyo3::create_exception;
 use pyo3::exceptions::{PyException, PyOSError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
 
 create_exception!(
     data_bridge,
@@ -110,6 +110,12 @@ const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 const NOT_UTF8: &str = "; unicode_decode_error_handler=\"replace\" or \"ignore\", of MongoClient() or of the CodecOptions in \
                         codec_options=, reads such text";
 
+/// The server's code for a cursor that it does not have.
+const CURSOR_NOT_FOUND: i32 = 43;
+
+/// The server's codes for a member that is not primary, is in recovery or shuts down; PyMongo's `_NOT_PRIMARY_CODES`.
+const NOT_PRIMARY: [i32; 8] = [10058, 10107, 13435, 11600, 11602, 13436, 189, 91];
+
 /// Adds the classes to the module, with what their attributes are when nothing is known.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
@@ -208,6 +214,10 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
             py.get_type::<ExecutionTimeout>()
         }
         ErrorKind::Operation { .. } => py.get_type::<OperationFailure>(),
+        ErrorKind::WriteConcern {
+            timed_out: true, ..
+        } => py.get_type::<WTimeoutError>(),
+        ErrorKind::WriteConcern { .. } => py.get_type::<WriteConcernError>(),
         ErrorKind::InvalidQuery(_) => py.get_type::<InvalidQuery>(),
         ErrorKind::InvalidArgument(_) => py.get_type::<PyValueError>(),
         ErrorKind::Connection(_) => py.get_type::<ConnectionFailure>(),
@@ -215,6 +225,10 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
         ErrorKind::Timeout(_) => py.get_type::<ServerTimeout>(),
         ErrorKind::Io(_) => py.get_type::<PyOSError>(),
         _ => py.get_type::<DataBridgeError>(),
+    };
+    let class = match counterpart(error) {
+        Some(name) => variant(py, class, name)?,
+        None => class,
     };
     let raised = class.call1((text,))?;
     match error.kind() {
@@ -235,6 +249,15 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
             let (code, name) = MAX_TIME_MS_EXPIRED;
             answered(py, &raised, error, code, name)?;
         }
+        ErrorKind::WriteConcern {
+            code, code_name, ..
+        } => {
+            raised.setattr("code", code)?;
+            raised.setattr("code_name", code_name)?;
+            raised.setattr("labels", error.labels())?;
+            raised.setattr("details", concern(py, error.reply()).ok())?;
+        }
+        ErrorKind::Timeout(_) => raised.setattr("labels", error.labels())?,
         ErrorKind::Connection(_) => raised.setattr("labels", error.labels())?,
         ErrorKind::TooLarge { bytes, limit } => {
             raised.setattr("bytes", bytes)?;
@@ -259,6 +282,42 @@ fn answered(
     raised.setattr("details", decode(py, error.reply()).ok())
 }
 
+/// The class of PyMongo's that the exception is an instance of too, where its own class does not say it.
+fn counterpart(error: &Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::Operation { code, .. } if *code == CURSOR_NOT_FOUND => Some("CursorNotFound"),
+        ErrorKind::Operation { code, .. } if NOT_PRIMARY.contains(code) => Some("NotPrimaryError"),
+        ErrorKind::Connection(_) => match error.cause()? {
+            ConnectionCause::Lost => Some("AutoReconnect"),
+            ConnectionCause::NoServer => Some("ServerSelectionTimeoutError"),
+            ConnectionCause::Authentication => Some("OperationFailure"),
+            _ => None,
+        },
+        ErrorKind::Timeout(_) if !error.reply().is_empty() => Some("ExecutionTimeout"),
+        _ => None,
+    }
+}
+
+fn variant<'py>(
+    py: Python<'py>,
+    class: Bound<'py, PyType>,
+    counterpart: &str,
+) -> PyResult<Bound<'py, PyType>> {
+    let module = py.import("data_bridge.pymongo_errors")?;
+    let made = module.call_method1("variant", (class, counterpart))?;
+    Ok(made.cast_into()?)
+}
+
+/// The write concern error of a reply with the reply's labels, as PyMongo shows it.
+fn concern<'py>(py: Python<'py>, reply: &[u8]) -> PyResult<Bound<'py, PyAny>> {
+    let reply = decode(py, reply)?;
+    let concern = reply.get_item("writeConcernError")?;
+    if reply.contains("errorLabels")? {
+        concern.set_item("errorLabels", reply.get_item("errorLabels")?)?;
+    }
+    Ok(concern)
+}
+
 /// The name of the class of [`to_pyerr`]'s exception; `Cancelled` where the caller's own is raised.
 pub(crate) fn class_name(error: &Error) -> &'static str {
     match error.kind() {
@@ -267,6 +326,10 @@ pub(crate) fn class_name(error: &Error) -> &'static str {
         ErrorKind::Operation { code, .. } if DUPLICATE_KEY.contains(code) => "DuplicateKeyError",
         ErrorKind::Operation { code, .. } if *code == MAX_TIME_MS_EXPIRED.0 => "ExecutionTimeout",
         ErrorKind::Operation { .. } => "OperationFailure",
+        ErrorKind::WriteConcern {
+            timed_out: true, ..
+        } => "WTimeoutError",
+        ErrorKind::WriteConcern { .. } => "WriteConcernError",
         ErrorKind::InvalidQuery(_) => "InvalidQuery",
         ErrorKind::InvalidArgument(_) => "ValueError",
         ErrorKind::Connection(_) => "ConnectionFailure",

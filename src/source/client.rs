@@ -1,10 +1,12 @@
 //! The client: one driver client per process, made on first use.
 
 use std::future::Future;
+use std::mem::take;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use mongodb::event::cmap::CmapEvent;
 use mongodb::event::EventHandler;
 use mongodb::options::{ClientOptions, DriverInfo, ServerAddress};
@@ -20,7 +22,7 @@ use super::options::{self, Selection};
 use super::pump::{prefetch_bytes, Ask, Request};
 use super::query::{stages, Query};
 use super::resume::Resume;
-use super::session::Session;
+use super::session::{Consistency, Session, WeakSession};
 use super::sizes::Sizes;
 use super::spent::Kept;
 use super::task::Task;
@@ -96,6 +98,16 @@ struct Connected {
     round_trip: RoundTrip,
     closing: watch::Sender<bool>,
     kept: Arc<Kept>,
+    /// Sessions that a transaction was started in.
+    transactions: Mutex<Vec<WeakSession>>,
+}
+
+impl Connected {
+    fn transactions(&self) -> MutexGuard<'_, Vec<WeakSession>> {
+        self.transactions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Drop for Connected {
@@ -237,8 +249,13 @@ impl Client {
         let this = self.clone();
         Ok(Task::spawn(async move {
             let driver = this.driver().await?;
+            let consistency = Consistency::of(&options);
             let session = driver.start_session().with_options(options).await;
-            Ok(Session::new(&this, session.map_err(from_driver)?))
+            Ok(Session::new(
+                &this,
+                session.map_err(from_driver)?,
+                consistency,
+            ))
         }))
     }
 
@@ -255,6 +272,11 @@ impl Client {
         Task::spawn(async move {
             let begun = Instant::now();
             registry::stop(Some(this.0.id), CLOSING).await;
+            // The server would keep the locks of an open transaction for a minute.
+            let open = take(&mut *this.connected()?.transactions());
+            let ends = open.into_iter().filter_map(|session| session.upgrade());
+            let ending = join_all(ends.map(Session::end_transaction));
+            let _ = timeout(CLOSING, ending).await;
             this.writers()?.clear();
             let connected = this.connected()?;
             if let Some(driver) = connected.driver.get() {
@@ -303,15 +325,36 @@ impl Client {
         limit: Option<Duration>,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Task<T> {
+        self.labelled(limit, None, work)
+    }
+
+    /// As [`Client::task`]; the error of a deadline gets the label that the driver gives a lost connection.
+    pub(crate) fn labelled<T: Send + 'static>(
+        &self,
+        limit: Option<Duration>,
+        label: Option<&'static str>,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Task<T> {
         let this = self.clone();
         Task::spawn(async move {
             let mut closing = this.connected()?.closing.subscribe();
             tokio::select! {
                 outcome = work => outcome,
                 _ = closing.wait_for(|closing| *closing) => Err(this.interrupted()),
-                () = deadline(limit) => Err(this.no_answer(limit.unwrap_or_default())),
+                () = deadline(limit) => {
+                    Err(this.no_answer(limit.unwrap_or_default()).with_label(label))
+                }
             }
         })
+    }
+
+    /// Waits until the client was closed, and as long as that may take.
+    pub(crate) async fn was_closed(&self) {
+        if let Ok(connected) = self.connected() {
+            let mut closing = connected.closing.subscribe();
+            let _ = closing.wait_for(|closing| *closing).await;
+        }
+        sleep(CLOSING).await;
     }
 
     /// The error of a deadline that passed, with what is known to be wrong with the servers.
@@ -327,6 +370,19 @@ impl Client {
     /// The sessions that retryable writes are numbered in.
     pub(crate) fn writers(&self) -> Result<&Writers> {
         Ok(&self.connected()?.writers)
+    }
+
+    /// Records a session whose transaction is aborted when the client is closed.
+    pub(crate) fn opened_transaction(&self, session: &Session) {
+        if let Ok(connected) = self.connected() {
+            let mut transactions = connected.transactions();
+            transactions.retain(|known| {
+                known.upgrade().is_some_and(|known| {
+                    known.in_transaction() && !known.ended() && !known.is(session)
+                })
+            });
+            transactions.push(session.downgrade());
+        }
     }
 
     /// What is known of the documents that are read.
@@ -359,6 +415,7 @@ impl Client {
                 round_trip: RoundTrip::default(),
                 closing: watch::Sender::new(false),
                 kept: Arc::default(),
+                transactions: Mutex::default(),
             })
         })
     }

@@ -15,17 +15,19 @@ use super::options::{self, Selection};
 use super::query::readable;
 use super::session::{implicit, Session};
 use super::task::Task;
-use super::write::{bytes, note_retry, Outcome};
+use super::write::{bytes, causal, note_retry, Outcome};
 use super::{filter, names};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Awaits a driver's action, in the session if there is one; the driver's error.
 macro_rules! in_session {
-    ($action:expr, $session:expr) => {
+    ($action:expr, $database:expr, $session:expr) => {
         match &$session {
             Some(session) => {
-                let mut guard = session.lock().await?;
-                $action.session(guard.session()?).await
+                let mut guard = session.lock($database).await?;
+                let outcome = $action.session(guard.session()?).await;
+                guard.answered();
+                outcome
             }
             None => $action.await,
         }
@@ -72,22 +74,24 @@ impl Client {
         let deadline = Deadline::start(limit);
         let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
         let retry = read.retry && !in_transaction && self.retries_reads();
-        Ok(self.task(read.timeout, async move {
-            let database = this.driver().await?.database(&database);
-            let criteria = selection.criteria;
-            let (first, time) = deadline.limited(command.clone(), limited, this.round_trip()?);
-            let error = match send(&database, first, criteria.clone(), &session).await? {
-                Err(error) if retry && is_retryable_read(&error) => error,
-                outcome => return outcome.map_err(|error| time.failure(error)),
-            };
-            note_retry(&database, &command);
-            let (second, left) = deadline.limited(command, limited, this.round_trip()?);
-            match send(&database, second, criteria, &session).await? {
-                // No server was found for the second attempt: the first error names the cause.
-                Err(again) if is_final(&again) => Err(time.failure(error)),
-                outcome => outcome.map_err(|error| left.failure(error)),
-            }
-        }))
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let database = this.driver().await?.database(&database);
+                let criteria = selection.criteria;
+                let (first, time) = deadline.limited(command.clone(), limited, this.round_trip()?);
+                let error = match send(&database, first, criteria.clone(), &session).await? {
+                    Err(error) if retry && is_retryable_read(&error) => error,
+                    outcome => return outcome.map_err(|error| time.failure(error)),
+                };
+                note_retry(&database, &command);
+                let (second, left) = deadline.limited(command, limited, this.round_trip()?);
+                match send(&database, second, criteria, &session).await? {
+                    // No server was found for the second attempt: the first error names the cause.
+                    Err(again) if is_final(&again) => Err(time.failure(error)),
+                    outcome => outcome.map_err(|error| left.failure(error)),
+                }
+            }),
+        )
     }
 
     /// Counts the documents that match.
@@ -107,13 +111,15 @@ impl Client {
         let (this, session) = self.owned(read)?;
         let place = Place::new(database, collection)?;
         let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
-        Ok(self.task(read.timeout, async move {
-            let collection = place.of(&this).await?;
-            let time = deadline.server_time(options.max_time, this.round_trip()?);
-            options.max_time = time.max;
-            let count = collection.count_documents(filter).with_options(options);
-            in_session!(count, session).map_err(|error| time.failure(error))
-        }))
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let collection = place.of(&this).await?;
+                let time = deadline.server_time(options.max_time, this.round_trip()?);
+                options.max_time = time.max;
+                let count = collection.count_documents(filter).with_options(options);
+                in_session!(count, &place.database, session).map_err(|error| time.failure(error))
+            }),
+        )
     }
 
     /// Counts all documents by the collection's metadata. Takes no session, as the driver takes none.
@@ -159,14 +165,17 @@ impl Client {
         let place = Place::new(database, collection)?;
         let key = key.to_owned();
         let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
-        Ok(self.task(read.timeout, async move {
-            let collection = place.of(&this).await?;
-            let time = deadline.server_time(options.max_time, this.round_trip()?);
-            options.max_time = time.max;
-            let distinct = collection.distinct(key, filter).with_options(options);
-            let values = in_session!(distinct, session).map_err(|error| time.failure(error))?;
-            encode(&doc! {"values": Bson::Array(values)})
-        }))
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let collection = place.of(&this).await?;
+                let time = deadline.server_time(options.max_time, this.round_trip()?);
+                options.max_time = time.max;
+                let distinct = collection.distinct(key, filter).with_options(options);
+                let values = in_session!(distinct, &place.database, session)
+                    .map_err(|error| time.failure(error))?;
+                encode(&doc! {"values": Bson::Array(values)})
+            }),
+        )
     }
 
     /// The names of the databases that match.
@@ -184,7 +193,7 @@ impl Client {
         let command = rawdoc! {"listDatabases": 1, "nameOnly": true, "filter": raw(&filter)?};
         let (this, session) = (self.clone(), session.cloned());
         let deadline = Deadline::start(timeout);
-        Ok(self.task(timeout, async move {
+        Ok(self.labelled(timeout, transient(&session), async move {
             let listing = Listing {
                 this: &this,
                 database: "admin",
@@ -218,7 +227,7 @@ impl Client {
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();
         let deadline = Deadline::start(timeout);
-        Ok(self.task(timeout, async move {
+        Ok(self.labelled(timeout, transient(&session), async move {
             let listing = Listing {
                 this: &this,
                 database: &database,
@@ -263,16 +272,22 @@ async fn send(
     criteria: Option<SelectionCriteria>,
     session: &Option<Session>,
 ) -> Result<Outcome> {
-    let mut action = database.run_raw_command(command);
-    if let Some(criteria) = criteria {
-        action = action.selection_criteria(criteria);
-    }
+    let run = |command| {
+        let run = database.run_raw_command(command);
+        match criteria {
+            Some(criteria) => run.selection_criteria(criteria),
+            None => run,
+        }
+    };
     Ok(bytes(match session {
         Some(session) => {
-            let mut guard = session.lock().await?;
-            action.session(guard.session()?).await
+            let mut guard = session.lock(database.name()).await?;
+            let command = causal(command, &mut guard).map_err(from_driver)?;
+            let reply = run(command).session(guard.session()?).await;
+            guard.answered();
+            reply
         }
-        None => action.await,
+        None => run(command).await,
     }))
 }
 
@@ -318,12 +333,12 @@ impl Listing<'_> {
         let driver = self.this.driver().await?;
         let database = driver.database(self.database);
         if !self.cursor {
-            let reply = in_session!(database.run_raw_command(command), session);
+            let reply = in_session!(database.run_raw_command(command), self.database, session);
             return Ok(reply.map(|reply| vec![reply]));
         }
         let mut own = None;
         let mut guard = match session {
-            Some(session) => Some(session.lock().await?),
+            Some(session) => Some(session.lock(self.database).await?),
             None => None,
         };
         let session = match &mut guard {
@@ -331,10 +346,14 @@ impl Listing<'_> {
             None => own.insert(implicit(driver).await.map_err(from_driver)?),
         };
         let listing = database.run_raw_cursor_command(command);
-        Ok(match listing.session(&mut *session).await {
+        let listed = match listing.session(&mut *session).await {
             Ok(mut found) => found.stream(session).try_collect().await,
             Err(error) => Err(error),
-        })
+        };
+        if let Some(guard) = &mut guard {
+            guard.answered();
+        }
+        Ok(listed)
     }
 }
 
@@ -353,6 +372,11 @@ fn names_of<'a>(found: impl Iterator<Item = &'a Document>) -> Result<Vec<String>
 fn raw(document: &Document) -> Result<RawDocumentBuf> {
     RawDocumentBuf::try_from(document)
         .map_err(|error| Error::new(ErrorKind::InvalidQuery(error.to_string())))
+}
+
+/// The label of a deadline that passes for an operation of this session.
+fn transient(session: &Option<Session>) -> Option<&'static str> {
+    session.as_ref().and_then(Session::transient_label)
 }
 
 fn encode(document: &Document) -> Result<Vec<u8>> {

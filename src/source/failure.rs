@@ -6,9 +6,10 @@
 use std::io;
 use std::time::Duration;
 
+use mongodb::bson::Bson;
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind, WriteFailure};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::{ConnectionCause, Error, ErrorKind};
 
 /// The server's code for an operation that ran into its `maxTimeMS`.
 const MAX_TIME_MS_EXPIRED: i32 = 50;
@@ -55,7 +56,14 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
             operation(command.code, &command.code_name, &command.message)
         }
         DriverKind::Write(WriteFailure::WriteConcernError(failure)) => {
-            operation(failure.code, &failure.code_name, &failure.message)
+            let info = failure.details.as_ref().and_then(|info| info.get("wtimeout"));
+            ErrorKind::WriteConcern {
+                code: failure.code,
+                code_name: failure.code_name.clone(),
+                message: failure.message.clone(),
+                timed_out: failure.code == MAX_TIME_MS_EXPIRED
+                    || info.and_then(Bson::as_bool) == Some(true),
+            }
         }
         DriverKind::Write(WriteFailure::WriteError(failure)) => operation(
             failure.code,
@@ -83,10 +91,17 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         DriverKind::Shutdown => ErrorKind::Cancelled,
         _ => ErrorKind::Internal(text(&error)),
     };
+    let cause = match &*error.kind {
+        DriverKind::Authentication { .. } => Some(ConnectionCause::Authentication),
+        DriverKind::ServerSelection { .. } => Some(ConnectionCause::NoServer),
+        DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. } => Some(ConnectionCause::Lost),
+        _ => None,
+    };
     let mut labels: Vec<_> = error.labels().iter().cloned().collect();
     labels.sort();
     let reply = error.server_response().map(|reply| reply.as_bytes());
     Error::new(kind)
+        .with_cause(cause)
         .with_labels(labels)
         .with_reply(reply.unwrap_or_default().to_vec())
 }

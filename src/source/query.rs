@@ -109,7 +109,7 @@ pub(crate) async fn open(
     query: Query,
     session: &Session,
 ) -> Result<Opened> {
-    let mut guard = session.lock().await?;
+    let mut guard = session.lock(database).await?;
     let session = guard.session()?;
     let database = readable(driver, database);
     let opened = match query {
@@ -140,9 +140,10 @@ pub(crate) async fn open(
             aggregate.session(&mut *session).batch().await
         }
     };
+    guard.answered();
     let mut cursor = opened.map_err(failed)?;
     // It is here already: the cursor's id is in it, and must be known before anybody else has the session.
-    let first = cursor.stream(session).next().await;
+    let first = cursor.stream(guard.session()?).next().await;
     match first.transpose().map_err(from_driver)? {
         Some(first) => Ok(Opened { cursor, first }),
         None => Err(Error::new(ErrorKind::Internal(
@@ -177,7 +178,7 @@ pub(crate) async fn next(
     cursor: &mut SessionRawBatchCursor,
     session: &Session,
 ) -> Result<Option<RawBatch>> {
-    let mut guard = session.lock().await?;
+    let mut guard = session.hold().await?;
     let batch = cursor.stream(guard.session()?).next().await;
     batch.transpose().map_err(from_driver)
 }

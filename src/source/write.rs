@@ -9,12 +9,14 @@ use std::time::Duration;
 
 use mongodb::bson::{cstr, Document, RawBsonRef, RawDocument, RawDocumentBuf};
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
+use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::Database;
 
 use super::client::Client;
 use super::deadline::Deadline;
 use super::events::{Event, Level, Topic};
-use super::session::Session;
+use super::failure::from_driver;
+use super::session::{Guard, Session};
 use super::task::Task;
 use super::{filter, names};
 use crate::error::Result;
@@ -24,6 +26,21 @@ const RETRYABLE: &str = "RetryableWriteError";
 
 /// The label of a second failure that says nothing of what the first attempt did.
 const NOTHING_WRITTEN: &str = "NoWritesPerformed";
+
+/// Commands that a causally consistent session sends the time of its last operation with. The driver does so for its own
+/// operations, not for `run_command`. Reads are not among them: the driver runs them itself.
+const CAUSAL_WRITES: [&str; 10] = [
+    "insert",
+    "update",
+    "delete",
+    "findAndModify",
+    "bulkWrite",
+    "create",
+    "createIndexes",
+    "drop",
+    "dropDatabase",
+    "dropIndexes",
+];
 
 /// The server's code, among others, for a `txnNumber` on a server that is no member of a replica set.
 const ILLEGAL_OPERATION: i32 = 20;
@@ -51,9 +68,14 @@ impl Client {
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();
         let deadline = Deadline::start(timeout);
-        Ok(self.task(timeout, async move {
+        // In a snapshot session the command is sent in that session, with its read concern: the server refuses it.
+        let snapshot = session.as_ref().is_some_and(Session::is_snapshot);
+        let numbered = retry && !snapshot && self.retries_writes() && self.writers()?.supported();
+        let transient = session.as_ref().and_then(Session::transient_label);
+        let label = transient.or(numbered.then_some(RETRYABLE));
+        Ok(self.labelled(timeout, label, async move {
             let database = this.driver().await?.database(&database);
-            if retry && this.retries_writes() && this.writers()?.supported() {
+            if numbered {
                 let numbered =
                     this.write_numbered(&database, &command, limited, &session, &deadline);
                 if let Some(reply) = numbered.await? {
@@ -63,9 +85,18 @@ impl Client {
             let (command, time) = deadline.limited(command, limited, this.round_trip()?);
             let reply = match &session {
                 Some(session) => {
-                    let mut guard = session.lock().await?;
-                    let session = guard.session()?;
-                    bytes(database.run_raw_command(command).session(session).await)
+                    let mut guard = session.lock(database.name()).await?;
+                    let command = causal(command, &mut guard).map_err(from_driver)?;
+                    let mut write = database.run_raw_command(command);
+                    if transient.is_some() {
+                        // The transaction's read preference is one for reads: the driver would check it.
+                        write = write.selection_criteria(SelectionCriteria::ReadPreference(
+                            ReadPreference::Primary,
+                        ));
+                    }
+                    let reply = bytes(write.session(guard.session()?).await);
+                    guard.answered();
+                    reply
                 }
                 None => bytes(database.run_raw_command(command).await),
             };
@@ -86,10 +117,14 @@ impl Client {
         deadline: &Deadline,
     ) -> Result<Option<Vec<u8>>> {
         let mut callers = match session {
-            Some(session) => Some(session.lock().await?),
+            Some(session) => Some(session.lock(database.name()).await?),
             None => None,
         };
         let mut writer = self.writers()?.take(self.driver().await?).await?;
+        let mut command = command.clone();
+        if let Some(guard) = &mut callers {
+            command = causal(command, guard).map_err(from_driver)?;
+        }
         let number = writer.number();
         let own = writer.session()?;
         if let Some(guard) = &mut callers {
@@ -105,14 +140,14 @@ impl Client {
         };
         let (first, mut time) = attempt()?;
         let mut outcome = bytes(database.run_raw_command(first).session(&mut *own).await);
-        let mut lost = is_lost(&outcome);
+        let mut lost = outcome.as_ref().is_err_and(is_lost);
         if lost || is_retryable(&outcome) {
             note_retry(database, &command);
             let (second, left) = attempt()?;
             let second = bytes(database.run_raw_command(second).session(&mut *own).await);
-            lost = lost || is_lost(&second);
+            lost = lost || second.as_ref().is_err_and(is_lost);
             let tells_nothing = matches!(&second, Err(error) if error.contains_label(NOTHING_WRITTEN)
-                || matches!(*error.kind, DriverKind::ServerSelection { .. }));
+                || is_selection(error));
             if !tells_nothing {
                 (outcome, time) = (second, left);
             }
@@ -139,7 +174,12 @@ impl Client {
                 self.writers()?.refuse();
                 Ok(None)
             }
-            Err(error) => Err(time.failure(error)),
+            Err(error) => {
+                let retryable = is_lost(&error) || is_selection(&error);
+                Err(time
+                    .failure(error)
+                    .with_label(retryable.then_some(RETRYABLE)))
+            }
         }
     }
 }
@@ -151,6 +191,49 @@ pub(super) fn note_retry(database: &Database, command: &RawDocument) {
         .with_some("operation", name.map(|(name, _)| name.as_str().to_owned()))
         .with("database", database.name())
         .note();
+}
+
+/// The command with `readConcern.afterClusterTime`, if its session is causally consistent and the command a write.
+pub(crate) fn causal(
+    mut command: RawDocumentBuf,
+    session: &mut Guard<'_>,
+) -> Result<RawDocumentBuf, DriverError> {
+    let Some(time) = session.causal_time() else {
+        return Ok(command);
+    };
+    let Some((name, _)) = command.iter().next().transpose()? else {
+        return Ok(command);
+    };
+    if !CAUSAL_WRITES.contains(&name.as_str()) {
+        return Ok(command);
+    }
+    let after = cstr!("afterClusterTime");
+    let name = cstr!("readConcern");
+    let given = match command.get(name)? {
+        Some(RawBsonRef::Document(given)) => given.to_owned(),
+        Some(_) => return Ok(command),
+        None => {
+            let mut concern = RawDocumentBuf::new();
+            concern.append(after, time);
+            command.append(name, concern);
+            return Ok(command);
+        }
+    };
+    if given.get(after)?.is_some() {
+        return Ok(command);
+    }
+    let mut concern = given;
+    concern.append(after, time);
+    let mut merged = RawDocumentBuf::new();
+    for element in &command {
+        let (key, value) = element?;
+        if key == name {
+            merged.append(key, concern.clone());
+        } else {
+            merged.append(key, value);
+        }
+    }
+    Ok(merged)
 }
 
 /// A server's reply, or what the driver made of it.
@@ -178,14 +261,16 @@ fn succeeded(reply: &RawDocument) -> bool {
     }
 }
 
-/// Whether the connection broke, so that nobody knows what the server did.
-fn is_lost(outcome: &Outcome) -> bool {
-    outcome.as_ref().is_err_and(|error| {
-        matches!(
-            *error.kind,
-            DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. }
-        )
-    })
+/// Return whether the connection broke: the server may have executed the command.
+fn is_lost(error: &DriverError) -> bool {
+    matches!(
+        *error.kind,
+        DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. }
+    )
+}
+
+fn is_selection(error: &DriverError) -> bool {
+    matches!(*error.kind, DriverKind::ServerSelection { .. })
 }
 
 fn is_retryable(outcome: &Outcome) -> bool {

@@ -446,13 +446,20 @@ class AsyncCollectionWrites(ConfiguredHandle):
             When there are none.
         """
         settings = self._settings
-        heads = batches.heads(self._name, statement.check_bool("ordered", ordered), shared, settings.codec_options)
+        options = settings.codec_options
+        heads = checked_heads = batches.heads(self._name, statement.check_bool("ordered", ordered), shared, options)
+        if ordered and not acknowledged:
+            # As PyMongo: the server's default write concern in place of w=0.
+            rest = {name: value for name, value in shared.items() if name != "writeConcern"}
+            checked_heads = batches.heads(self._name, ordered, rest, options)
         deadline = Deadline(settings.timeout)
         totals = batches.Totals()
-        for batch in batches.cut(statements, heads):
+        for batch in batches.cut(statements, heads, checked_heads):
             reply = await outcome(self._namespace.send(batch.command(), session, batch.once, deadline.left()))
-            if not totals.add(batch, bson.decode(reply, settings.replies), acknowledged) and ordered:
+            if not totals.add(batch, bson.decode(reply, settings.replies), acknowledged or ordered) and ordered:
                 break
+        if not acknowledged:
+            return totals.details
         return totals.result()
 
     def _send_one(

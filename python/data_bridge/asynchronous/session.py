@@ -136,7 +136,11 @@ class AsyncClientSession(SessionState):
     async def _begin(self, options: bytes) -> None:
         if self._in_transaction:
             raise RuntimeError("a transaction is open already")
-        await outcome(self._native().start_transaction(options))
+        try:
+            await outcome(self._native().start_transaction(options))
+        except BaseException:
+            self._discard_start()
+            raise
         self._undo()
         self._in_transaction = True
 

@@ -20,6 +20,8 @@ _MAX_STATEMENTS = 100_000
 """Statements a server takes in one command (maxWriteBatchSize)."""
 _ITEM_BYTES = 8
 """Type, position and NUL that a statement takes in a list of up to 100,000."""
+_ENVELOPE_BYTES = 1 << 10
+"""Room for the elements that are added to each command: session, transaction number, cluster time, database, time."""
 FIELDS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 KINDS = tuple(FIELDS)
 
@@ -63,8 +65,18 @@ def grouped(statements: Iterable[tuple[int, Statement]]) -> Iterator[tuple[int, 
         yield from (entry for entry in everything if entry[1].kind == kind)
 
 
-def cut(statements: Iterable[tuple[int, Statement]], heads: Mapping[str, bytes]) -> Iterator[Batch]:
+def cut(
+    statements: Iterable[tuple[int, Statement]], heads: Mapping[str, bytes], checked_heads: Mapping[str, bytes]
+) -> Iterator[Batch]:
     """Commands as large as a server takes, in order; statements are taken from their iterator as the commands are.
+
+    Parameters
+    ----------
+    heads
+        The part of the last command before its statements, for each kind.
+    checked_heads
+        The same for all other commands. Ordered writes without acknowledgement stop at the first error, so each command
+        but the last requests an acknowledgement.
 
     Raises
     ------
@@ -77,25 +89,27 @@ def cut(statements: Iterable[tuple[int, Statement]], heads: Mapping[str, bytes])
     for position, one in statements:
         if batch is None or not batch.takes(one):
             if batch is not None:
+                batch.head = checked_heads[batch.kind]
                 yield batch
-            batch = Batch(one.kind, heads[one.kind])
+            batch = Batch(one.kind, max(len(heads[one.kind]), len(checked_heads[one.kind])))
         batch.add(position, one)
     if batch is None:
         raise InvalidOperation("no operations to execute")
+    batch.head = heads[batch.kind]
     yield batch
 
 
 class Batch:
     """The statements of one command."""
 
-    def __init__(self, kind: str, head: bytes) -> None:
+    def __init__(self, kind: str, head_bytes: int) -> None:
         self.kind = kind
         self.once = True
         self.ops: list[Any] = []
         self.positions: list[int] = []
-        self._head = head
+        self.head = b""
         self._items: list[bytes] = []
-        self._room = statement.MAX_COMMAND_BYTES - len(head) - 16 - len(FIELDS[kind])
+        self._room = statement.MAX_COMMAND_BYTES - _ENVELOPE_BYTES - head_bytes - 16 - len(FIELDS[kind])
 
     def takes(self, one: Statement) -> bool:
         """Whether one more fits."""
@@ -113,7 +127,7 @@ class Batch:
         self.once = self.once and one.once
 
     def command(self) -> bytes:
-        return statement.command(self._head, FIELDS[self.kind], self._items)
+        return statement.command(self.head, FIELDS[self.kind], self._items)
 
 
 class Totals:

@@ -68,6 +68,11 @@ class SessionState:
             raise RuntimeError("the session has ended")
         return self._session
 
+    def _discard_start(self) -> None:
+        """Discard a transaction whose start was interrupted: the native session may have started it all the same."""
+        if self._session is not None and not self._in_transaction:
+            self._session.discard_start()
+
     def _undo(self) -> None:
         undos, self._undos = self._undos, []
         for undo in reversed(undos):

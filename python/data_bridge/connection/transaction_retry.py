@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import time
 
-from .._core import ConnectionFailure, OperationFailure
+from .._core import ConnectionFailure, OperationFailure, ServerTimeout
 
 UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 """The label of a commit that may have happened."""
 
 _LIMIT = 120.0
 """Seconds after which nothing is tried again, as the drivers' specification of transactions has it."""
+_MAX_TIME_MS_EXPIRED = 50
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.5
 
@@ -28,8 +29,12 @@ class Attempts:
         return has_label(error, "TransientTransactionError") and time.monotonic() < self._end
 
     def commit_again(self, error: BaseException) -> bool:
-        """Whether its commit may be tried again."""
-        return has_label(error, UNKNOWN_RESULT) and time.monotonic() < self._end
+        """Return whether its commit may be sent again.
+
+        False after the commit's own `maxTimeMS`: the specification forbids it.
+        """
+        expired = getattr(error, "code", 0) == _MAX_TIME_MS_EXPIRED
+        return has_label(error, UNKNOWN_RESULT) and not expired and time.monotonic() < self._end
 
     def pause(self) -> float:
         """Seconds to wait before the next, longer each time, so that two that conflict do not meet again."""
@@ -38,5 +43,5 @@ class Attempts:
 
 
 def has_label(error: BaseException, label: str) -> bool:
-    """Whether the server, or the driver, says this of an error."""
-    return isinstance(error, (OperationFailure, ConnectionFailure)) and label in error.labels
+    """Return whether an error has a label of the server or the driver."""
+    return isinstance(error, (OperationFailure, ConnectionFailure, ServerTimeout)) and label in error.labels

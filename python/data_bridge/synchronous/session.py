@@ -124,7 +124,11 @@ class ClientSession(SessionState):
     def _begin(self, options: bytes) -> None:
         if self._in_transaction:
             raise RuntimeError("a transaction is open already")
-        outcome(self._native().start_transaction(options))
+        try:
+            outcome(self._native().start_transaction(options))
+        except BaseException:
+            self._discard_start()
+            raise
         self._undo()
         self._in_transaction = True
 

@@ -26,6 +26,10 @@ impl Session {
         started(py, py.detach(|| self.inner.start_transaction(options)))
     }
 
+    fn discard_start(&self) {
+        self.inner.discard_start();
+    }
+
     #[pyo3(signature = (*, timeout))]
     fn commit_transaction(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Operation> {
         let (beginning, limit) = (Beginning::ask(py)?, duration(timeout)?);

@@ -192,7 +192,8 @@ impl Watch {
                 took: self.begun.elapsed(),
                 error: error.map(|error| {
                     let code = match error.kind() {
-                        ErrorKind::Operation { code, .. } => Some(*code),
+                        ErrorKind::Operation { code, .. }
+                        | ErrorKind::WriteConcern { code, .. } => Some(*code),
                         _ => None,
                     };
                     (class_name(error), code)

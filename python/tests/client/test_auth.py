@@ -66,6 +66,9 @@ def test_wrong_passwords_and_users(guarded: str, admin: Admin) -> None:
             start = time.monotonic()
             with pytest.raises(ConnectionFailure, match="authentication failed") as first:
                 client.shop.c.find().read()
+            # As PyMongo's, which applications do not take for an error that passes.
+            assert isinstance(first.value, pymongo.errors.OperationFailure)
+            assert not isinstance(first.value, pymongo.errors.ConnectionFailure)
             assert time.monotonic() - start < 5  # a server that refuses is not looked for until selection times out
             # To the driver the server is unknown from then on, for as long as its monitor is silent.
             with pytest.raises(ConnectionFailure, match="Authentication failed") as again:

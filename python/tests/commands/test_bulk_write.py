@@ -9,6 +9,7 @@ import bson
 import pymongo
 import pytest
 from pymongo.database import Database
+from servers import wait_until
 from test_writes import START, outcome
 
 import data_bridge
@@ -182,6 +183,80 @@ def test_unacknowledged(client: MongoClient, database: Mongo) -> None:
         ours.insert_one({"_id": 4}, session=session)
 
 
+ORDERED: dict[str, tuple[list[Any], int]] = {
+    # Operations of which one fails, and the number of documents after them.
+    "kinds": (
+        [
+            data_bridge.InsertOne({"_id": 2}),
+            data_bridge.InsertOne({"_id": 1}),
+            data_bridge.InsertOne({"_id": 3}),
+            data_bridge.UpdateOne({"_id": 2}, {"$set": {"a": 1}}),
+            data_bridge.DeleteOne({"_id": 1}),
+        ],
+        2,
+    ),
+    "in the second command": (
+        [
+            data_bridge.InsertOne({"_id": 2}),
+            data_bridge.UpdateOne({"_id": 2}, {"$set": {"_id": 9}}),
+            data_bridge.DeleteMany({}),
+        ],
+        2,
+    ),
+    "in the last command": (
+        [data_bridge.DeleteMany({}), data_bridge.InsertOne({"_id": 1}), data_bridge.InsertOne({"_id": 1})],
+        1,
+    ),
+    "none": ([data_bridge.InsertOne({"_id": 2}), data_bridge.DeleteOne({"_id": 1})], 1),
+}
+
+
+@pytest.mark.parametrize("name", ORDERED)
+async def test_ordered_without_acknowledgement(
+    name: str, client: MongoClient, mongodb_uri: str, database: Mongo
+) -> None:
+    """It stops at the first error, as PyMongo's, and raises nothing."""
+    operations, count = ORDERED[name]
+    left = []
+    async with data_bridge.AsyncMongoClient(mongodb_uri) as asynchronous:
+        for some in (database.client, client, asynchronous):
+            database.c.drop()
+            database.c.insert_one({"_id": 1})
+            collection = some[database.name].c
+            unacknowledged = collection.with_options(write_concern=pymongo.WriteConcern(w=0))
+            result = unacknowledged.bulk_write(theirs(operations) if some is database.client else operations)
+            if some is asynchronous:
+                result = await result
+            assert not result.acknowledged
+            # PyMongo does not wait for its last command.
+            wait_until(lambda: database.c.count_documents({}) == count, 5)
+            left.append(list(database.c.find().sort("_id")))
+    assert left[0] == left[1] == left[2]
+    assert len(left[0]) == count
+
+
+def theirs(operations: list[Any]) -> list[Any]:
+    made = {
+        "InsertOne": lambda one: pymongo.InsertOne(one._doc),
+        "UpdateOne": lambda one: pymongo.UpdateOne(one._filter, one._doc),
+        "DeleteOne": lambda one: pymongo.DeleteOne(one._filter),
+        "DeleteMany": lambda one: pymongo.DeleteMany(one._filter),
+    }
+    return [made[type(one).__name__](one) for one in operations]
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_documents_of_several_commands_without_acknowledgement(
+    ordered: bool, client: MongoClient, database: Mongo
+) -> None:
+    """40 MB take three commands; the second document of the first one is there already."""
+    database.c.insert_one({"_id": 1})
+    documents = [{"_id": number, "text": "x" * 4_000_000} for number in range(10)]
+    ours = client[database.name].c.with_options(write_concern={"w": 0})
+    assert not ours.insert_many(documents, ordered=ordered).acknowledged
+    assert database.c.count_documents({}) == (2 if ordered else 10)
+
+
 def test_write_concern(mongodb_uri: str, database: Mongo) -> None:
     """What cannot be met says so after the write, from the URI or with_options, as PyMongo's."""
     separator = "&" if "?" in mongodb_uri else "?"
@@ -211,3 +286,17 @@ def test_write_concern(mongodb_uri: str, database: Mongo) -> None:
         for wrong in ({"w": -1}, {"x": 1}, 3, {"w": 1.5}):
             with pytest.raises((TypeError, ValueError)):
                 ours.with_options(write_concern=wrong)
+
+
+@pytest.mark.parametrize("short", [0, 40, 200, 2000])
+def test_a_full_command_has_room_for_what_is_added_to_it(short: int, client: MongoClient, database: Mongo) -> None:
+    """The driver adds a session, a transaction number and times to the command, which a server counts too."""
+    room = (16 << 20) + (16 << 10) - short - len(bson.encode({"insert": "c", "ordered": True})) - 25
+    documents = []
+    for i in range(3):
+        size = room // (3 - i)
+        empty = len(bson.encode({"_id": i, "x": ""}))
+        documents.append({"_id": i, "x": "y" * (size - empty - 8)})
+        room -= size
+    assert len(client[database.name]["c"].insert_many(documents).inserted_ids) == 3
+    assert database["c"].count_documents({}) == 3

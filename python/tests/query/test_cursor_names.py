@@ -162,7 +162,7 @@ async def test_with(query: Any, awaited: Any) -> None:
 )
 def test_every_argument_of_a_cursor_has_its_default(client: MongoClient, query: Any, name: str) -> None:
     default = inspect.signature(Cursor.__init__).parameters[name].default
-    collection = query._plan.target
+    collection = query._plan.namespace
     ours = client[collection.database].c
     assert len(ours.find(**{name: default}).read()) == len(ROWS)
     assert ours.find_one(**({"filter": default} if name == "filter" else {name: default})) is not None
@@ -186,16 +186,17 @@ def test_every_argument_of_a_cursor_has_its_default(client: MongoClient, query: 
     ],
 )
 async def test_arguments_of_find_that_are_refused(
-    client: MongoClient, awaited: Any, arguments: dict[str, Any], kind: type[Exception], message: str
+    client: MongoClient, mongodb_uri: str, arguments: dict[str, Any], kind: type[Exception], message: str
 ) -> None:
     for find in (client["test"].c.find, client["test"].c.find_one):
         with pytest.raises(kind, match=message):
             find(**arguments)
-    theirs = awaited._plan.target.client["test"].c
-    with pytest.raises(kind, match=message):
-        theirs.find(**arguments)
-    with pytest.raises(kind, match=message):
-        await theirs.find_one(**arguments)
+    async with AsyncMongoClient(mongodb_uri) as opened:
+        theirs = opened["test"].c
+        with pytest.raises(kind, match=message):
+            theirs.find(**arguments)
+        with pytest.raises(kind, match=message):
+            await theirs.find_one(**arguments)
 
 
 @pytest.mark.parametrize(

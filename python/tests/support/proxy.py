@@ -11,7 +11,9 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import bson
 
 HEADER = struct.Struct("<iiii")
 OP_MSG = 2013
@@ -81,6 +83,8 @@ class Proxy:
         self.target = target
         self.requests: list[bytes] | None = None
         """A list that gets each request; none are kept without it."""
+        self.recorded: list[dict[str, Any]] | None = None
+        """The commands of the clients, while it is a list."""
         self._rule: _Rule | None = None
         self._count = 0
         self._lock = threading.Lock()
@@ -146,6 +150,9 @@ class Proxy:
             rule = self._rule
             if rule is not None and opcode == OP_MSG and rule.command in ("", command_name(message)):
                 rules[request] = rule
+            recorded = self.recorded
+            if recorded is not None and opcode == OP_MSG:
+                recorded.append(command_of(message))
             server.sendall(message)
 
     def _replies(self, _client: socket.socket, server: socket.socket, link: Link, rules: dict[int, _Rule]) -> None:
@@ -187,6 +194,11 @@ def body(message: bytes) -> bytes:
     """The body of an OP_MSG, as BSON."""
     length = int.from_bytes(message[21:25], "little")
     return message[21 : 21 + length]
+
+
+def command_of(message: bytes) -> dict[str, Any]:
+    """The command of an OP_MSG, without its document sequences."""
+    return bson.decode(body(message))
 
 
 def drop(_link: Link, _reply: bytes) -> None:

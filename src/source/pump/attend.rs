@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout, Instant};
 use super::{OpenCursor, Pump};
 use crate::source::batch::Parts;
 use crate::source::direct::Leftover;
+use crate::source::session::TRANSIENT_TRANSACTION;
 
 /// How long an exchange that was ended by a kill may take to say so.
 const LATE: Duration = Duration::from_secs(1);
@@ -45,7 +46,11 @@ impl Pump {
                 return Ok(done);
             }
             () = stopped(&mut self.stop) => (self.client.interrupted(), self.in_transaction),
-            () = over => (self.client.no_answer(self.patience.limit.unwrap_or_default()), false),
+            () = over => {
+                let label = self.in_transaction.then_some(TRANSIENT_TRANSACTION);
+                let error = self.client.no_answer(self.patience.limit.unwrap_or_default());
+                (error.with_label(label), false)
+            }
         };
         let left = self.leave();
         self.output.finish(Err(error));

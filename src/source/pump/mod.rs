@@ -35,7 +35,7 @@ use super::failure::from_driver;
 use super::lending::Busy;
 use super::query::{open, Opened, Query};
 use super::resume::Resume;
-use super::session::{implicit, Session};
+use super::session::{implicit, Consistency, Session};
 use super::sizes::SizedFind;
 use super::task::panicked;
 use super::trace::Trace;
@@ -263,7 +263,7 @@ impl Pump {
             }
             None => {
                 let session = implicit(driver).await.map_err(from_driver)?;
-                let session = Session::new(&client, session);
+                let session = Session::new(&client, session, Consistency::None);
                 self.own_session = Some(session.clone());
                 session
             }
