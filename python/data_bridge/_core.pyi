@@ -48,14 +48,14 @@ __all__ = [
     "_document_from_bson",
     "configuration",
     "configure",
+    "deliver_events",
     "from_arrow",
     "read_bytes",
     "read_file",
     "read_iterable",
     "runs",
-    "set_tellers",
+    "set_event_callbacks",
     "shutdown",
-    "tell_events",
 ]
 
 _T = TypeVar("_T")
@@ -66,57 +66,92 @@ DEFAULT_TIMEOUT: float
 # ---- error.rs: errors that this module raises; the package re-exports them -------------------------------------------
 
 class DataBridgeError(Exception):
-    """Base of all errors of this package."""
+    """The base of all errors of this package."""
 
 class ConnectionFailure(DataBridgeError):
+    """No usable connection: refused, lost, no suitable server, or failed authentication."""
+
     labels: Sequence[str]
+    """Error labels of the driver, such as "TransientTransactionError"."""
 
 class OperationFailure(DataBridgeError):
+    """The server returned an error: `code`, `code_name`, `labels`, `details`."""
+
     code: int
+    """The server's code; 0 if there is none."""
     code_name: str
     labels: Sequence[str]
+    """Error labels of the server and the driver, such as "TransientTransactionError"."""
     details: Any
+    """The server's reply as a dict, or None."""
 
-class WriteError(OperationFailure): ...
-class DuplicateKeyError(WriteError): ...
-class WriteConcernError(OperationFailure): ...
-class BulkWriteError(OperationFailure): ...
-class InvalidOperation(DataBridgeError): ...
+class WriteError(OperationFailure):
+    """The server refused a write: `code`, `details`."""
+
+class DuplicateKeyError(WriteError):
+    """A write would give a unique index the same key twice."""
+
+class WriteConcernError(OperationFailure):
+    """A write was done, but its write concern was not met."""
+
+class BulkWriteError(OperationFailure):
+    """Some of many writes failed. `details` names them, and has the counts of the others."""
+
+class InvalidOperation(DataBridgeError):
+    """A call that is not possible in this state, such as a bulk write without operations, or the result of an
+    unacknowledged write.
+    """
 
 class ServerTimeout(DataBridgeError):
-    """A deadline passed. Code and details are those of the server, if it ended the operation itself."""
+    """A deadline passed: `timeout` of this package, or the server's `maxTimeMS`. `code` and `details` are the server's, if
+    it ended the operation.
+    """
 
     code: int
     code_name: str
     labels: Sequence[str]
     details: Any
 
-class WTimeoutError(WriteConcernError, ServerTimeout): ...
-class ExecutionTimeout(OperationFailure, ServerTimeout): ...
+class WTimeoutError(WriteConcernError, ServerTimeout):
+    """A write was done, but its write concern was not met in time."""
+
+class ExecutionTimeout(OperationFailure, ServerTimeout):
+    """An operation reached its `maxTimeMS` on the server."""
 
 class DecodeError(DataBridgeError):
-    """Malformed BSON."""
+    """Malformed BSON: `document` (its position in the result), `id`, `path`, `offset`."""
 
     document: int | None
     """Position of the document in the result, from 0."""
     id: Any
-    """The document's `_id`, or None when it could not be read."""
+    """The document's `_id`, or None if it could not be read."""
     path: tuple[str | int, ...]
+    """Keys and positions of the value in the document."""
     offset: int
     """Byte offset from the start of the document."""
 
 class SchemaConflict(DataBridgeError):
+    """A value does not fit the schema: `document`, `id`, `path`, `expected`, `found`."""
+
     document: int | None
+    """Position of the document in the result, from 0."""
     id: Any
+    """The document's `_id`, or None if it could not be read."""
     path: tuple[str | int, ...]
+    """Keys and positions of the value in the document."""
     expected: str
+    """The type in the schema."""
     found: str
+    """The type of the value."""
 
 class ResultTooLarge(DataBridgeError):
+    """An eager read received more bytes than `config(max_result_bytes=)` allows: `bytes`, `limit`."""
+
     bytes: int
     limit: int
 
-class InvalidQuery(DataBridgeError): ...
+class InvalidQuery(DataBridgeError):
+    """A filter, pipeline or option that cannot be sent."""
 
 # ---- values/: conversion of BSON to Python ---------------------------------------------------------------------------
 
@@ -278,11 +313,13 @@ class Operation(Generic[_T]):
         """Return the result of a task that is done, or raise its error. A second call raises RuntimeError."""
     def cancel(self) -> None: ...
 
-def set_tellers(wanted: Callable[[], int], tell: Callable[[list[Any]], None]) -> None:
-    """Hand in, once, who says what anyone wants to hear, and who tells it. Both are called on threads of the caller's."""
+def set_event_callbacks(requested: Callable[[], int], receive: Callable[[list[Any]], None]) -> None:
+    """Set, once, the callback that returns the requested events as bits, and the callback that receives events. Both are
+    called on the caller's threads.
+    """
 
-def tell_events() -> None:
-    """Tell what was noted since."""
+def deliver_events() -> None:
+    """Deliver the events in the queue."""
 
 # ---- reads/: reads, results and tables -------------------------------------------------------------------------------
 
@@ -328,6 +365,7 @@ def read_bytes(data: Any, *, codec: Codec, eager: bool) -> Reader:
 
 def read_file(path: str, *, codec: Codec, eager: bool) -> Reader:
     """Read concatenated documents from a file."""
+
 def read_iterable(buffers: Iterator[Any], *, codec: Codec, eager: bool) -> Reader:
     """Read buffers of whole documents, pulled from the Python iterable as they are needed."""
 
@@ -391,7 +429,7 @@ class InstanceIterator:
 class AsyncIterator(Generic[_T]):
     """The items of an asynchronous generator; raises RuntimeError after the interruption is set."""
 
-    def __init__(self, generator: AsyncGenerator[_T | None], interruption: Interruption) -> None: ...
+    def __new__(cls, generator: AsyncGenerator[_T | None], interruption: Interruption) -> Self: ...
     def __aiter__(self) -> AsyncIterator[_T]: ...
     def __anext__(self) -> Coroutine[Any, Any, _T]: ...
     def aclose(self) -> Coroutine[Any, Any, None]:
@@ -401,7 +439,7 @@ class AsyncIterator(Generic[_T]):
 class Interruption:
     """The reason for which an iteration cannot continue; unset until the interruption."""
 
-    def __init__(self) -> None: ...
+    def __new__(cls) -> Self: ...
     def set(self, reason: str) -> None:
         """Set the reason; later calls have no effect."""
     def check(self) -> None:
@@ -608,6 +646,7 @@ def configure(
 
 def configuration() -> dict[str, int | float]:
     """The present settings."""
+
 def runs() -> int:
     """Number of reads that run or still clean up; for tests."""
 

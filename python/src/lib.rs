@@ -46,11 +46,11 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(client::settings::configuration, module)?)?;
     module.add_function(wrap_pyfunction!(client::settings::shutdown, module)?)?;
     module.add_function(wrap_pyfunction!(
-        operations::operation_events::set_tellers,
+        operations::operation_events::set_event_callbacks,
         module
     )?)?;
     module.add_function(wrap_pyfunction!(
-        operations::operation_events::tell_events,
+        operations::operation_events::deliver_events,
         module
     )?)?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The client.
+//! The client and its operations.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use pyo3::IntoPyObjectExt;
 use crate::client::session::Session;
 use crate::error::to_pyerr;
 use crate::operations::operation::Operation;
-use crate::operations::operation_events::{names_of, Beginning, Names};
+use crate::operations::operation_events::{names_of, OperationNames, Request};
 use crate::reads::reader::Reader;
 use crate::values::codec::Codec;
 
-/// Seconds of a deadline that the caller did not set.
+/// The default deadline in seconds.
 pub(crate) const DEFAULT_TIMEOUT: f64 = 600.0;
 
-/// One driver client; connects on first use; usable from any thread and after a fork.
+/// A client of the driver. It connects on first use, and can be used from any thread and after a fork.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct Client {
     inner: source::Client,
@@ -40,7 +40,7 @@ impl Client {
         self.inner.default_database()
     }
 
-    /// Hosts and replica set, for repr; never credentials.
+    /// Hosts and replica set, for repr; no credentials.
     #[getter]
     fn summary(&self) -> &str {
         self.inner.summary()
@@ -63,12 +63,12 @@ impl Client {
         codec: Codec,
     ) -> PyResult<Reader> {
         let mut read = read(options, selection, session, timeout)?;
-        let beginning = Beginning::ask(py)?;
-        read.request = beginning.request;
+        let request = Request::begin(py)?;
+        read.request = request.id;
         read.resume = resume;
         let source = py.detach(|| self.inner.find(database, collection, filter, &read, eager));
         let names = names("find", database, Some(collection));
-        reader(py, source, codec, eager, beginning, &names)
+        reader(py, source, codec, eager, request, &names)
     }
 
     #[pyo3(signature = (database, collection, pipeline, options, *, session, selection, timeout, eager, codec))]
@@ -87,14 +87,14 @@ impl Client {
         codec: Codec,
     ) -> PyResult<Reader> {
         let mut read = read(options, selection, session, timeout)?;
-        let beginning = Beginning::ask(py)?;
-        read.request = beginning.request;
+        let request = Request::begin(py)?;
+        read.request = request.id;
         let source = py.detach(|| {
             self.inner
                 .aggregate(database, collection, pipeline, &read, eager)
         });
         let names = names("aggregate", database, collection);
-        reader(py, source, codec, eager, beginning, &names)
+        reader(py, source, codec, eager, request, &names)
     }
 
     #[pyo3(signature = (database, command, *, session, selection, timeout, retry=false))]
@@ -111,10 +111,10 @@ impl Client {
     ) -> PyResult<Operation> {
         let mut read = read(&[], selection, session, timeout)?;
         read.retry = retry;
-        let beginning = Beginning::ask(py)?;
+        let request = Request::begin(py)?;
         let task = py.detach(|| self.inner.run_command(database, command, &read));
         let names = named(database, command);
-        operation(py, task, beginning, &names, bytes)
+        operation(py, task, request, &names, bytes)
     }
 
     #[pyo3(signature = (database, command, *, session, retry, timeout))]
@@ -128,10 +128,10 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
-        let beginning = Beginning::ask(py)?;
+        let request = Request::begin(py)?;
         let task = py.detach(|| self.inner.write(database, command, session, retry, timeout));
         let names = named(database, command);
-        operation(py, task, beginning, &names, bytes)
+        operation(py, task, request, &names, bytes)
     }
 
     #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout))]
@@ -148,15 +148,13 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, session, timeout)?;
-        let beginning = Beginning::ask(py)?;
+        let request = Request::begin(py)?;
         let task = py.detach(|| {
             self.inner
                 .count_documents(database, collection, filter, &read)
         });
         let names = names("aggregate", database, Some(collection));
-        operation(py, task, beginning, &names, |py, count| {
-            count.into_py_any(py)
-        })
+        operation(py, task, request, &names, |py, count| count.into_py_any(py))
     }
 
     #[pyo3(signature = (database, collection, options, *, selection, timeout))]
@@ -170,15 +168,13 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, None, timeout)?;
-        let beginning = Beginning::ask(py)?;
+        let request = Request::begin(py)?;
         let task = py.detach(|| {
             self.inner
                 .estimated_document_count(database, collection, &read)
         });
         let names = names("count", database, Some(collection));
-        operation(py, task, beginning, &names, |py, count| {
-            count.into_py_any(py)
-        })
+        operation(py, task, request, &names, |py, count| count.into_py_any(py))
     }
 
     #[pyo3(signature = (database, collection, key, filter, options, *, session, selection, timeout))]
@@ -196,13 +192,13 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, session, timeout)?;
-        let beginning = Beginning::ask(py)?;
+        let request = Request::begin(py)?;
         let task = py.detach(|| {
             self.inner
                 .distinct(database, collection, key, filter, &read)
         });
         let names = names("distinct", database, Some(collection));
-        operation(py, task, beginning, &names, bytes)
+        operation(py, task, request, &names, bytes)
     }
 
     #[pyo3(signature = (filter, *, session, timeout))]
@@ -214,12 +210,10 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
-        let beginning = Beginning::ask(py)?;
+        let request = Request::begin(py)?;
         let task = py.detach(|| self.inner.list_database_names(filter, session, timeout));
         let names = names("listDatabases", "admin", None);
-        operation(py, task, beginning, &names, |py, names| {
-            names.into_py_any(py)
-        })
+        operation(py, task, request, &names, |py, names| names.into_py_any(py))
     }
 
     #[pyo3(signature = (database, filter, *, session, timeout))]
@@ -232,26 +226,24 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
-        let beginning = Beginning::ask(py)?;
+        let request = Request::begin(py)?;
         let task = py.detach(|| {
             self.inner
                 .list_collection_names(database, filter, session, timeout)
         });
         let names = names("listCollections", database, None);
-        operation(py, task, beginning, &names, |py, names| {
-            names.into_py_any(py)
-        })
+        operation(py, task, request, &names, |py, names| names.into_py_any(py))
     }
 
     fn start_session(&self, py: Python<'_>, options: &[u8]) -> PyResult<Operation> {
         let task = py.detach(|| self.inner.start_session(options));
-        unwatched(py, task, |py, inner| Session { inner }.into_py_any(py))
+        unrecorded(py, task, |py, inner| Session { inner }.into_py_any(py))
     }
 
-    /// Cancel what runs, kill open cursors, close connections.
+    /// Cancel operations, kill open cursors, close connections.
     fn close(&self, py: Python<'_>) -> PyResult<Operation> {
         let task = py.detach(|| self.inner.close());
-        unwatched(py, Ok(task), |py, ()| Ok(py.None()))
+        unrecorded(py, Ok(task), |py, ()| Ok(py.None()))
     }
 }
 
@@ -277,7 +269,7 @@ fn inner<'a>(session: Option<&'a Bound<'_, Session>>) -> Option<&'a source::Sess
     session.map(|session| &session.get().inner)
 }
 
-/// A timeout as Python has it: None and infinity are none.
+/// The timeout of a Python argument: None and infinity are no timeout.
 pub(crate) fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     match seconds {
         None => Ok(None),
@@ -293,27 +285,27 @@ fn reader(
     source: Result<CursorSource>,
     codec: Codec,
     eager: bool,
-    beginning: Beginning,
-    names: &Names<'_>,
+    request: Request,
+    names: &OperationNames<'_>,
 ) -> PyResult<Reader> {
     let source = source.map_err(|error| to_pyerr(py, error))?;
-    let watch = beginning.read(py, names)?;
-    Ok(Reader::start(Box::new(source), codec, eager, watch))
+    let record = request.read(py, names)?;
+    Ok(Reader::start(Box::new(source), codec, eager, record))
 }
 
 fn operation<T: Send + 'static>(
     py: Python<'_>,
     task: Result<Task<T>>,
-    beginning: Beginning,
-    names: &Names<'_>,
+    request: Request,
+    names: &OperationNames<'_>,
     convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
 ) -> PyResult<Operation> {
     let task = task.map_err(|error| to_pyerr(py, error))?;
-    let watch = beginning.single(py, names)?;
-    Ok(Operation::new(task, convert).watched(watch))
+    let record = request.single(py, names)?;
+    Ok(Operation::new(task, convert).recorded(record))
 }
 
-fn unwatched<T: Send + 'static>(
+fn unrecorded<T: Send + 'static>(
     py: Python<'_>,
     task: Result<Task<T>>,
     convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
@@ -322,15 +314,19 @@ fn unwatched<T: Send + 'static>(
     Ok(Operation::new(task, convert))
 }
 
-fn names<'a>(operation: &'a str, database: &'a str, collection: Option<&'a str>) -> Names<'a> {
-    Names {
+fn names<'a>(
+    operation: &'a str,
+    database: &'a str,
+    collection: Option<&'a str>,
+) -> OperationNames<'a> {
+    OperationNames {
         operation,
         database,
         collection,
     }
 }
 
-fn named<'a>(database: &'a str, command: &'a [u8]) -> Names<'a> {
+fn named<'a>(database: &'a str, command: &'a [u8]) -> OperationNames<'a> {
     let (operation, collection) = names_of(command);
     names(operation, database, collection)
 }

@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use crate::client::mongo_client::duration;
 use crate::error::to_pyerr;
 use crate::operations::operation::Operation;
-use crate::operations::operation_events::{Beginning, Names};
+use crate::operations::operation_events::{OperationNames, Request};
 
 /// A logical session of a client.
 #[pyclass(frozen, module = "data_bridge._core")]
@@ -32,18 +32,18 @@ impl Session {
 
     #[pyo3(signature = (*, timeout))]
     fn commit_transaction(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Operation> {
-        let (beginning, limit) = (Beginning::ask(py)?, duration(timeout)?);
+        let (request, limit) = (Request::begin(py)?, duration(timeout)?);
         let operation = started(py, Ok(py.detach(|| self.inner.commit_transaction(limit))))?;
-        let watch = beginning.single(py, &of_admin("commitTransaction"))?;
-        Ok(operation.watched(watch))
+        let record = request.single(py, &of_admin("commitTransaction"))?;
+        Ok(operation.recorded(record))
     }
 
     #[pyo3(signature = (*, timeout))]
     fn abort_transaction(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Operation> {
-        let (beginning, limit) = (Beginning::ask(py)?, duration(timeout)?);
+        let (request, limit) = (Request::begin(py)?, duration(timeout)?);
         let operation = started(py, Ok(py.detach(|| self.inner.abort_transaction(limit))))?;
-        let watch = beginning.single(py, &of_admin("abortTransaction"))?;
-        Ok(operation.watched(watch))
+        let record = request.single(py, &of_admin("abortTransaction"))?;
+        Ok(operation.recorded(record))
     }
 
     fn end(&self, py: Python<'_>) -> PyResult<Operation> {
@@ -51,8 +51,8 @@ impl Session {
     }
 }
 
-fn of_admin(operation: &str) -> Names<'_> {
-    Names {
+fn of_admin(operation: &str) -> OperationNames<'_> {
+    OperationNames {
         operation,
         database: "admin",
         collection: None,

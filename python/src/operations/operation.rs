@@ -10,7 +10,7 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::{guarded, to_pyerr};
-use crate::operations::operation_events::{tell_noted, Watch};
+use crate::operations::operation_events::{deliver_queued, OperationRecord};
 
 /// Interval between checks for signals.
 const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
@@ -72,9 +72,9 @@ pub(crate) struct Operation {
 enum Events {
     None,
     /// The task is the whole operation.
-    Operation(Arc<Watch>),
+    Operation(Arc<OperationRecord>),
     /// The task is a part of a run, which records its own end.
-    PartOfRun(Arc<Watch>),
+    PartOfRun(Arc<OperationRecord>),
 }
 
 impl Operation {
@@ -94,18 +94,18 @@ impl Operation {
         }
     }
 
-    /// The same operation; its end is recorded in `watch`.
-    pub(crate) fn watched(mut self, watch: Option<Arc<Watch>>) -> Self {
-        if let Some(watch) = watch {
-            self.events = Events::Operation(watch);
+    /// The same operation; its end is recorded in `record`.
+    pub(crate) fn recorded(mut self, record: Option<Arc<OperationRecord>>) -> Self {
+        if let Some(record) = record {
+            self.events = Events::Operation(record);
         }
         self
     }
 
-    /// The same operation, a part of the run of `watch`.
-    pub(crate) fn part_of(mut self, watch: Option<Arc<Watch>>) -> Self {
-        if let Some(watch) = watch {
-            self.events = Events::PartOfRun(watch);
+    /// The same operation, a part of the run of `record`.
+    pub(crate) fn part_of(mut self, record: Option<Arc<OperationRecord>>) -> Self {
+        if let Some(record) = record {
+            self.events = Events::PartOfRun(record);
         }
         self
     }
@@ -115,7 +115,7 @@ impl Operation {
             return Err(taken());
         }
         let outcome = py.detach(|| self.work.wait_timeout(wait));
-        tell_noted(py)?;
+        deliver_queued(py)?;
         let Some(outcome) = outcome else {
             return Ok(None);
         };
@@ -124,10 +124,10 @@ impl Operation {
         }
         match &self.events {
             Events::None => {}
-            Events::PartOfRun(watch) => watch.tell(py)?,
-            Events::Operation(watch) => {
-                watch.end(outcome.as_ref().err(), None);
-                watch.tell(py)?;
+            Events::PartOfRun(record) => record.report(py)?,
+            Events::Operation(record) => {
+                record.end(outcome.as_ref().err(), None);
+                record.report(py)?;
             }
         }
         match outcome {
@@ -173,9 +173,9 @@ impl Operation {
         py.detach(|| self.work.cancel());
         match &self.events {
             Events::None => Ok(()),
-            Events::Operation(watch) | Events::PartOfRun(watch) => {
-                watch.cancelled();
-                watch.tell(py)
+            Events::Operation(record) | Events::PartOfRun(record) => {
+                record.cancelled();
+                record.report(py)
             }
         }
     }

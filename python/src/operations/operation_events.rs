@@ -1,8 +1,8 @@
-//! Operations as logs and listeners see them, and the queue's events, told on the caller's thread.
+//! Events of operations for logs and listeners, delivered on the caller's thread.
 //!
-//! The package hands in two functions: `wanted()` says what anyone wants to hear, `tell(events)` tells it. They are called
-//! only by threads that came from Python and hold no lock of ours. Whatever is noticed elsewhere (on the runtime's threads,
-//! where an iterator is collected, by a consumer of an Arrow stream) waits in the core's queue for the next of these.
+//! The package sets two callbacks: `requested()` returns the requested events as bits, `receive(events)` receives them. Only
+//! threads of Python that hold no lock of this crate call them. Events of other threads (of the runtime, of the garbage
+//! collector, of the consumer of an Arrow stream) wait in the core's queue for the next call.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,39 +18,40 @@ use pyo3::types::{PyDict, PyList};
 use crate::error::class_name;
 use crate::lock::lock;
 
-/// What `wanted()` answers, as bits.
+/// Bits of `requested()`.
 const CONNECTION: u8 = 1;
 const CURSOR: u8 = 2;
 const COMMAND: u8 = 4;
-/// How operations end, even if not how they begin.
+/// The end of each failed operation, without its start.
 const FAILURES: u8 = 8;
 const LISTENERS: u8 = 16;
 
-static TELLERS: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
+static CALLBACKS: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
-/// Hands in `wanted` and `tell`, once.
+/// Set, once, the callback that returns the requested events as bits, and the callback that receives events. Both are called
+/// on the caller's threads.
 #[pyfunction]
-pub(crate) fn set_tellers(py: Python<'_>, wanted: Py<PyAny>, tell: Py<PyAny>) {
-    let _ = TELLERS.set(py, (wanted, tell));
+pub(crate) fn set_event_callbacks(py: Python<'_>, requested: Py<PyAny>, receive: Py<PyAny>) {
+    let _ = CALLBACKS.set(py, (requested, receive));
 }
 
-/// Tells what was noted since.
+/// Deliver the events in the queue.
 #[pyfunction]
-pub(crate) fn tell_events(py: Python<'_>) -> PyResult<()> {
-    tell_noted(py)
+pub(crate) fn deliver_events(py: Python<'_>) -> PyResult<()> {
+    deliver_queued(py)
 }
 
-/// Tells what was noted since; one look at a flag when there is nothing.
-pub(crate) fn tell_noted(py: Python<'_>) -> PyResult<()> {
+/// Delivers the events in the queue; only checks a flag if it is empty.
+pub(crate) fn deliver_queued(py: Python<'_>) -> PyResult<()> {
     if !events::any() {
         return Ok(());
     }
-    tell(py, &events::take())
+    deliver(py, &events::take())
 }
 
-fn tell(py: Python<'_>, events: &[Event]) -> PyResult<()> {
-    let Some((_, tell)) = TELLERS.get(py) else {
+fn deliver(py: Python<'_>, events: &[Event]) -> PyResult<()> {
+    let Some((_, receive)) = CALLBACKS.get(py) else {
         return Ok(());
     };
     if events.is_empty() {
@@ -80,116 +81,124 @@ fn tell(py: Python<'_>, events: &[Event]) -> PyResult<()> {
         let at = since.unwrap_or_default().as_secs_f64();
         list.append((topic, level, at, event.what, fields))?;
     }
-    tell.call1(py, (list,))?;
+    receive.call1(py, (list,))?;
     Ok(())
 }
 
-/// One operation, from its start to its end, which is told once.
-pub(crate) struct Watch {
+/// The record of one operation, from its start to its end, which is reported once.
+pub(crate) struct OperationRecord {
     request: u64,
     operation: String,
     database: String,
     collection: Option<String>,
-    begun: Instant,
+    started_at: Instant,
     pid: u32,
-    /// A wait for one reply is measured where it happens; an operation with one reply is that wait.
+    /// True for an operation with one reply, whose duration is that of the wait; a read measures each wait itself.
     single: bool,
-    wanted: u8,
-    told: AtomicBool,
+    requested: u8,
+    reported: AtomicBool,
     end: Mutex<Option<End>>,
 }
 
-/// How an operation ended.
+/// The end of an operation.
 struct End {
     took: Duration,
     error: Option<(&'static str, Option<i32>)>,
     counts: Option<(u64, u64)>,
 }
 
-/// What is wanted of the operation that is about to start.
-pub(crate) struct Beginning {
-    wanted: u8,
-    /// The number that events call it by; 0 when there is nobody to tell.
-    pub request: u64,
+/// The requested events of an operation before its start.
+pub(crate) struct Request {
+    requested: u8,
+    /// The number of the operation in events; 0 if no events are requested.
+    pub id: u64,
 }
 
-impl Beginning {
-    /// Asks the package. To be called at the start of each operation: levels and listeners may change at any time.
-    pub fn ask(py: Python<'_>) -> PyResult<Self> {
-        let Some((wanted, _)) = TELLERS.get(py) else {
-            return Ok(Beginning {
-                wanted: 0,
-                request: 0,
+impl Request {
+    /// Calls `requested()` of the package. Needed at the start of each operation: levels and listeners may change at any time.
+    pub fn begin(py: Python<'_>) -> PyResult<Self> {
+        let Some((requested, _)) = CALLBACKS.get(py) else {
+            return Ok(Request {
+                requested: 0,
+                id: 0,
             });
         };
-        let wanted: u8 = wanted.call0(py)?.extract(py)?;
+        let requested: u8 = requested.call0(py)?.extract(py)?;
         let topics = [
             (CONNECTION, Topic::Connection),
             (CURSOR, Topic::Cursor),
             (COMMAND, Topic::Command),
         ];
-        let topics = topics.into_iter().filter(|(bit, _)| wanted & bit != 0);
+        let topics = topics.into_iter().filter(|(bit, _)| requested & bit != 0);
         events::set_verbose(&topics.map(|(_, topic)| topic).collect::<Vec<_>>());
-        let request = if wanted == 0 && events::slow().is_none() {
+        let id = if requested == 0 && events::slow().is_none() {
             0
         } else {
             NEXT.fetch_add(1, Ordering::Relaxed)
         };
-        Ok(Beginning { wanted, request })
+        Ok(Request { requested, id })
     }
 
-    /// Watches an operation of one reply, which was started; tells that it was.
-    pub fn single(self, py: Python<'_>, names: &Names<'_>) -> PyResult<Option<Arc<Watch>>> {
+    /// Records the start of an operation with one reply, and delivers its event.
+    pub fn single(
+        self,
+        py: Python<'_>,
+        names: &OperationNames<'_>,
+    ) -> PyResult<Option<Arc<OperationRecord>>> {
         self.start(py, names, true)
     }
 
-    /// As `single`, of a read, whose waits for replies are measured one by one.
-    pub fn read(self, py: Python<'_>, names: &Names<'_>) -> PyResult<Option<Arc<Watch>>> {
+    /// As `single`, for a read, whose waits for replies are measured one by one.
+    pub fn read(
+        self,
+        py: Python<'_>,
+        names: &OperationNames<'_>,
+    ) -> PyResult<Option<Arc<OperationRecord>>> {
         self.start(py, names, false)
     }
 
     fn start(
         self,
         py: Python<'_>,
-        names: &Names<'_>,
+        names: &OperationNames<'_>,
         single: bool,
-    ) -> PyResult<Option<Arc<Watch>>> {
-        if self.request == 0 {
+    ) -> PyResult<Option<Arc<OperationRecord>>> {
+        if self.id == 0 {
             return Ok(None);
         }
-        let watch = Watch {
-            request: self.request,
+        let record = OperationRecord {
+            request: self.id,
             operation: names.operation.to_owned(),
             database: names.database.to_owned(),
             collection: names.collection.map(str::to_owned),
-            begun: Instant::now(),
+            started_at: Instant::now(),
             pid: process::id(),
             single,
-            wanted: self.wanted,
-            told: AtomicBool::new(false),
+            requested: self.requested,
+            reported: AtomicBool::new(false),
             end: Mutex::new(None),
         };
-        if self.wanted & (COMMAND | LISTENERS) != 0 {
-            tell(py, &[watch.event(Level::Debug, "started")])?;
+        if self.requested & (COMMAND | LISTENERS) != 0 {
+            deliver(py, &[record.event(Level::Debug, "started")])?;
         }
-        Ok(Some(Arc::new(watch)))
+        Ok(Some(Arc::new(record)))
     }
 }
 
-/// Names of an operation.
-pub(crate) struct Names<'a> {
+/// The names in the events of an operation.
+pub(crate) struct OperationNames<'a> {
     pub operation: &'a str,
     pub database: &'a str,
     pub collection: Option<&'a str>,
 }
 
-impl Watch {
-    /// Notes how the operation ended, on any thread; the first end counts.
+impl OperationRecord {
+    /// Records the end of the operation, on any thread; later ends are ignored.
     pub fn end(&self, error: Option<&Error>, counts: Option<(u64, u64)>) {
         let mut end = lock(&self.end);
         if end.is_none() {
             *end = Some(End {
-                took: self.begun.elapsed(),
+                took: self.started_at.elapsed(),
                 error: error.map(|error| {
                     let code = match error.kind() {
                         ErrorKind::Operation { code, .. }
@@ -203,27 +212,27 @@ impl Watch {
         }
     }
 
-    /// Notes that nobody wants the outcome any more.
+    /// Records that the caller abandoned the operation.
     pub fn cancelled(&self) {
         self.end(Some(&Error::new(ErrorKind::Cancelled)), None);
     }
 
-    /// Tells the end, if there is one that was not told.
-    pub fn tell(&self, py: Python<'_>) -> PyResult<()> {
+    /// Delivers the events of the end, if it was not reported before.
+    pub fn report(&self, py: Python<'_>) -> PyResult<()> {
         let events = self.ending();
         if events.is_empty() {
             return Ok(());
         }
-        tell(py, &events)
+        deliver(py, &events)
     }
 
-    /// The events of the end, once.
+    /// The events of the end; empty if it was reported before.
     fn ending(&self) -> Vec<Event> {
         let end = lock(&self.end);
         let Some(end) = &*end else {
             return Vec::new();
         };
-        if self.told.swap(true, Ordering::AcqRel) {
+        if self.reported.swap(true, Ordering::AcqRel) {
             return Vec::new();
         }
         let mut events = Vec::new();
@@ -231,7 +240,7 @@ impl Watch {
             events.push(self.event(Level::Warning, "slow").with("seconds", end.took));
         }
         match end.error {
-            Some((class, code)) if self.wanted & (FAILURES | COMMAND | LISTENERS) != 0 => {
+            Some((class, code)) if self.requested & (FAILURES | COMMAND | LISTENERS) != 0 => {
                 let failed = self.event(Level::Info, "failed").with("seconds", end.took);
                 events.push(
                     failed
@@ -239,7 +248,7 @@ impl Watch {
                         .with_some("code", code.map(i64::from)),
                 );
             }
-            None if self.wanted & (COMMAND | LISTENERS) != 0 => {
+            None if self.requested & (COMMAND | LISTENERS) != 0 => {
                 let succeeded = self.event(Level::Debug, "succeeded");
                 events.push(
                     succeeded
@@ -262,9 +271,9 @@ impl Watch {
     }
 }
 
-impl Watch {
-    /// Leaves the end, if it was not told, to the next thread that may tell it: for threads that must not run Python code.
-    pub fn leave(&self) {
+impl OperationRecord {
+    /// Queues the events of the end, if it was not reported before; for threads that must not run Python code.
+    pub fn queue_end(&self) {
         if self.pid == process::id() {
             for event in self.ending() {
                 event.note();
@@ -273,15 +282,15 @@ impl Watch {
     }
 }
 
-impl Drop for Watch {
-    /// What nobody came back for is left to the next who does.
+impl Drop for OperationRecord {
+    /// Queues the end of an abandoned operation for the next delivery.
     fn drop(&mut self) {
         self.cancelled();
-        self.leave();
+        self.queue_end();
     }
 }
 
-/// The name of a command and of the collection it is about: its first key, and that key's value if it is text.
+/// The name of a command, its first key, and the name of its collection, that key's value if it is a string.
 pub(crate) fn names_of(command: &[u8]) -> (&str, Option<&str>) {
     let key = command.get(5..).unwrap_or_default();
     let end = key.iter().position(|byte| *byte == 0).unwrap_or(0);
@@ -292,7 +301,7 @@ pub(crate) fn names_of(command: &[u8]) -> (&str, Option<&str>) {
         _ => None,
     };
     let collection = value.and_then(|value| std::str::from_utf8(value).ok());
-    // The value of such a command is a name in these, and may be anything, a secret even, in others.
+    // In other commands the value may be of any kind, even a secret.
     let known = OF_COLLECTIONS.contains(&name);
     (name, collection.filter(|_| known))
 }

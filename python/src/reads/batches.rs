@@ -111,7 +111,7 @@ impl BatchReader {
             Some(batch) => Ok(Py::new(py, RecordBatch(batch))?.into_any()),
             None => Ok(py.None()),
         })
-        .part_of(self.0.run.watch()))
+        .part_of(self.0.run.record()))
     }
 
     fn schema_async(&self, py: Python<'_>) -> PyResult<Operation> {
@@ -133,7 +133,7 @@ impl BatchReader {
                 "the stream ended before its schema was known",
             )),
         })
-        .part_of(self.0.run.watch()))
+        .part_of(self.0.run.record()))
     }
 
     #[getter]
@@ -170,7 +170,7 @@ impl BatchReader {
 
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.0.run.close();
-        self.0.run.tell(py)
+        self.0.run.report_end(py)
     }
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -184,7 +184,7 @@ impl BatchReader {
 impl Drop for Batches {
     fn drop(&mut self) {
         self.run.close();
-        self.run.leave();
+        self.run.queue_end();
     }
 }
 

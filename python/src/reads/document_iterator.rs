@@ -152,7 +152,7 @@ impl DocumentIterator {
         match &self.chunks {
             ChunkSource::Live(run, _) => {
                 run.close();
-                run.tell(py)
+                run.report_end(py)
             }
             _ => Ok(()),
         }
@@ -163,7 +163,7 @@ impl Drop for DocumentIterator {
     fn drop(&mut self) {
         if let ChunkSource::Live(run, _) = &self.chunks {
             run.close();
-            run.leave();
+            run.queue_end();
         }
     }
 }

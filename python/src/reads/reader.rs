@@ -17,7 +17,7 @@ use crate::documents::py_chunk::PyChunk;
 use crate::error::{to_list, to_pyerr};
 use crate::models::model_class::ModelClass;
 use crate::operations::operation::Operation;
-use crate::operations::operation_events::Watch;
+use crate::operations::operation_events::OperationRecord;
 use crate::reads::batches::BatchReader;
 use crate::reads::document_iterator::DocumentIterator;
 use crate::reads::iterable_source::{self, BufferSender};
@@ -43,9 +43,9 @@ impl Reader {
         source: Box<dyn Source>,
         codec: Codec,
         eager: bool,
-        watch: Option<Arc<Watch>>,
+        record: Option<Arc<OperationRecord>>,
     ) -> Reader {
-        Self::with_buffers(source, codec, eager, None, watch)
+        Self::with_buffers(source, codec, eager, None, record)
     }
 
     fn with_buffers(
@@ -53,7 +53,7 @@ impl Reader {
         codec: Codec,
         eager: bool,
         buffers: Option<BufferSender>,
-        watch: Option<Arc<Watch>>,
+        record: Option<Arc<OperationRecord>>,
     ) -> Reader {
         let mut options = ReaderOptions {
             decode: codec.decode_options(),
@@ -65,7 +65,7 @@ impl Reader {
         } else {
             options.ahead_bytes = LIVE_AHEAD;
         }
-        let run = Arc::new(Run::new(source, options, buffers, watch));
+        let run = Arc::new(Run::new(source, options, buffers, record));
         Reader { run, codec }
     }
 
@@ -150,7 +150,7 @@ impl Reader {
             let data = ResultData::new(set, codec);
             Ok(Py::new(py, data)?.into_any())
         })
-        .part_of(self.run.watch()))
+        .part_of(self.run.record()))
     }
 
     /// The documents of the next Chunk, or None at the end; used by `async for`.
@@ -167,7 +167,7 @@ impl Reader {
             }
             None => Ok(py.None()),
         })
-        .part_of(self.run.watch()))
+        .part_of(self.run.record()))
     }
 
     /// Values of the next Chunk that do not fit the form's schema, as exceptions; None at the end.
@@ -197,13 +197,13 @@ impl Reader {
             Some(found) => Ok(to_list(py, found)?.into_any().unbind()),
             None => Ok(py.None()),
         })
-        .part_of(self.run.watch()))
+        .part_of(self.run.record()))
     }
 
     /// End the run; a second call does nothing. `report` still works.
     fn close(&self, py: Python<'_>) -> PyResult<()> {
         self.run.close();
-        self.run.tell(py)
+        self.run.report_end(py)
     }
 
     /// The numbers of documents and bytes so far; never blocks.

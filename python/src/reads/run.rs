@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 
 use crate::error::to_pyerr;
 use crate::lock::lock;
-use crate::operations::operation_events::{tell_noted, Watch};
+use crate::operations::operation_events::{deliver_queued, OperationRecord};
 use crate::reads::iterable_source::BufferSender;
 
 /// Interval between checks for signals, cancellation and close.
@@ -36,7 +36,7 @@ pub(crate) struct Run {
     rows: AtomicU64,
     bytes: AtomicU64,
     report: Mutex<Report>,
-    watch: Option<Arc<Watch>>,
+    record: Option<Arc<OperationRecord>>,
 }
 
 enum ReaderState {
@@ -58,7 +58,7 @@ impl Run {
         source: Box<dyn Source>,
         options: ReaderOptions,
         buffers: Option<BufferSender>,
-        watch: Option<Arc<Watch>>,
+        record: Option<Arc<OperationRecord>>,
     ) -> Self {
         Run {
             pid: process::id(),
@@ -71,7 +71,7 @@ impl Run {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             report: Mutex::new(Report::default()),
-            watch,
+            record,
         }
     }
 
@@ -153,8 +153,8 @@ impl Run {
     fn end(&self, slot: &mut ReaderState, error: Option<Error>) {
         // Dropping the reader kills the server's cursor.
         *slot = ReaderState::Over;
-        if let Some(watch) = &self.watch {
-            watch.end(error.as_ref(), Some(self.progress()));
+        if let Some(record) = &self.record {
+            record.end(error.as_ref(), Some(self.progress()));
         }
         if !self.finished.swap(true, Ordering::AcqRel) {
             lock(&self.report).error = error;
@@ -206,9 +206,9 @@ impl Run {
                 }
             }
             let outcome = py.detach(&poll);
-            tell_noted(py)?;
+            deliver_queued(py)?;
             if !matches!(outcome, Ok(Poll::Found(_) | Poll::Pending)) {
-                self.tell(py)?;
+                self.report_end(py)?;
             }
             match outcome {
                 Ok(Poll::Found(found)) => return Ok(Some(found)),
@@ -217,7 +217,7 @@ impl Run {
                     if let Err(interrupt) = py.check_signals() {
                         self.cancelled();
                         self.close();
-                        self.tell(py)?;
+                        self.report_end(py)?;
                         return Err(interrupt);
                     }
                 }
@@ -265,8 +265,8 @@ impl Run {
     pub fn close(&self) {
         self.closed.store(true, Ordering::Release);
         self.finished.store(true, Ordering::Release);
-        if let Some(watch) = &self.watch {
-            watch.end(None, Some(self.progress()));
+        if let Some(record) = &self.record {
+            record.end(None, Some(self.progress()));
         }
         fence(Ordering::SeqCst);
         self.release_reader();
@@ -275,8 +275,8 @@ impl Run {
     /// Records that the caller abandoned the run.
     fn cancelled(&self) {
         self.interrupted.store(true, Ordering::Release);
-        if let Some(watch) = &self.watch {
-            watch.cancelled();
+        if let Some(record) = &self.record {
+            record.cancelled();
         }
     }
 
@@ -296,20 +296,22 @@ impl Run {
     }
 
     /// Reports the end of the run, once it is over.
-    pub fn tell(&self, py: Python<'_>) -> PyResult<()> {
-        self.watch.as_ref().map_or(Ok(()), |watch| watch.tell(py))
+    pub fn report_end(&self, py: Python<'_>) -> PyResult<()> {
+        self.record
+            .as_ref()
+            .map_or(Ok(()), |record| record.report(py))
     }
 
     /// Queues the report of `tell`, for threads that must not run Python code.
-    pub fn leave(&self) {
-        if let Some(watch) = &self.watch {
-            watch.leave();
+    pub fn queue_end(&self) {
+        if let Some(record) = &self.record {
+            record.queue_end();
         }
     }
 
     /// The record of the run's events.
-    pub fn watch(&self) -> Option<Arc<Watch>> {
-        self.watch.clone()
+    pub fn record(&self) -> Option<Arc<OperationRecord>> {
+        self.record.clone()
     }
 
     pub fn finished(&self) -> bool {
