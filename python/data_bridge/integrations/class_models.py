@@ -14,8 +14,8 @@ from typing import Any, get_args, get_origin
 import bson
 
 from ..errors import ConversionError
-from ..odm.converters.annotations import plan_of
-from ..odm.converters.converter import ScalarPlan
+from ..odm.converters.annotations import converter_of
+from ..odm.converters.converter import ScalarConverter
 from ..odm.errors import Mismatch
 from . import declared
 from .models import target_of
@@ -36,7 +36,7 @@ class Refused(Mismatch):
         self.library_error = error
 
 
-class ClassPlan:
+class ClassConverter:
     """A class, its fields and how each of their values is made."""
 
     def __init__(self, cls: Any) -> None:
@@ -70,11 +70,15 @@ class ClassPlan:
 
 def target(model: Any) -> Target:
     """How objects of `model` are made."""
-    classes: dict[tuple[Any, bool], ClassPlan] = {}
+    classes: dict[tuple[Any, bool], ClassConverter] = {}
     union = declared.members(declared.bare(model))
-    plans = [_class_plan(get_origin(each) or each, classes, top=True) for each in union]
-    load = plans[0].load if len(plans) == 1 else _union([(plan.suits, plan.load) for plan in plans], union)
-    keys = tuple(plans[0].keys) if len(plans) == 1 else None
+    converters = [_class_converter(get_origin(each) or each, classes, top=True) for each in union]
+    load = (
+        converters[0].load
+        if len(converters) == 1
+        else _union([(converter.suits, converter.load) for converter in converters], union)
+    )
+    keys = tuple(converters[0].keys) if len(converters) == 1 else None
     return Target(lambda documents: one_by_one(load, documents, model, _place), keys)
 
 
@@ -84,24 +88,24 @@ def _place(error: Exception) -> tuple[str, tuple[Any, ...]]:
     return text, tuple(error.path)
 
 
-def _class_plan(cls: Any, classes: dict[tuple[Any, bool], ClassPlan], *, top: bool) -> ClassPlan:
+def _class_converter(cls: Any, classes: dict[tuple[Any, bool], ClassConverter], *, top: bool) -> ClassConverter:
     known = classes.get((cls, top))
     if known is not None:
         return known
     # Kept before its fields are looked at: these may be of the class itself.
-    plan = classes[cls, top] = ClassPlan(cls)
+    converter = classes[cls, top] = ClassConverter(cls)
     fields = list(declared.fields_of(cls))
     named = {key for field in fields for key in field.keys}
     for field in fields:
         (key,) = field.keys
         if top and key == "id" and not field.aliased and "_id" not in named:
             key = "_id"
-        plan.fields.append((key, field.name, _convert(field.annotation, classes)))
-    plan.keys = frozenset(key for key, _, _ in plan.fields)
-    return plan
+        converter.fields.append((key, field.name, _convert(field.annotation, classes)))
+    converter.keys = frozenset(key for key, _, _ in converter.fields)
+    return converter
 
 
-def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> Convert | None:
+def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassConverter]) -> Convert | None:
     """What makes values of an annotation; None where they stay as they are."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
@@ -112,7 +116,7 @@ def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> Con
     return _option(annotation, classes)[1]
 
 
-def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> tuple[Test, Convert | None]:
+def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassConverter]) -> tuple[Test, Convert | None]:
     """Whether a value is one of an annotation as it stands, for unions, and what makes one of it."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
@@ -121,8 +125,8 @@ def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> tupl
     if declared.is_pydantic(kind) or declared.is_struct(kind):
         return _never, _other_library(annotation)
     if declared.is_plain_class(kind):
-        plan = _class_plan(kind, classes, top=False)
-        return plan.suits, plan.load
+        converter = _class_converter(kind, classes, top=False)
+        return converter.suits, converter.load
     if isinstance(kind, type) and not issubclass(kind, (str, bytes, enum.Enum)) and not declared.is_typed_dict(kind):
         items = get_args(annotation)
         if issubclass(kind, Mapping) and issubclass(dict, kind):
@@ -135,10 +139,10 @@ def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> tupl
 
 
 def _scalar(annotation: Any) -> tuple[Test, Convert]:
-    if hasattr(annotation, "_plan_of"):
+    if hasattr(annotation, "_converter_of"):
         raise TypeError(f"{annotation.__name__} is a model of this package: it cannot be a field of a foreign class")
-    plan = plan_of(annotation, {})
-    kind = getattr(plan, "kind", None) if isinstance(plan, ScalarPlan) else None
+    converter = converter_of(annotation, {})
+    kind = getattr(converter, "kind", None) if isinstance(converter, ScalarConverter) else None
 
     def load(value: Any) -> Any:
         found = type(value)
@@ -146,9 +150,9 @@ def _scalar(annotation: Any) -> tuple[Test, Convert]:
             return value
         if kind is int and found is bson.Int64:
             return int(value)
-        return plan.load(value, None)
+        return converter.load(value, None)
 
-    return plan.exact, load
+    return converter.exact, load
 
 
 def _union(options: list[tuple[Test, Convert | None]], union: tuple[Any, ...]) -> Convert:

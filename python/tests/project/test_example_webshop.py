@@ -361,8 +361,8 @@ def test_writes(shop: Shop) -> None:
     assert [shop.call("writes.count_view", "/") for _ in range(3)] == [1, 2, 3]
     assert [each["count"] for each in there.page_counts.find()] == [3]
     stock = _product(there, "B-00006")
-    product, told = shop.call("writes.change_concurrently", "B-00006")
-    assert "somebody else wrote it" in told
+    product, message = shop.call("writes.change_concurrently", "B-00006")
+    assert "another writer changed it" in message
     assert product._dump() == _product(there, "B-00006")
     assert product.stock == stock["stock"] - 1
     assert product.price == stock["price"].to_decimal() + 1
@@ -387,9 +387,9 @@ def test_writes(shop: Shop) -> None:
 def test_maintenance(shop: Shop) -> None:
     maintenance = shop.module("maintenance")
     shop.call("maintenance.break_a_review", shop.client, shop.name)
-    fits, wrong = shop.call("maintenance.read_valid_fields", maintenance.BROKEN)
-    assert fits == "product: B-00000"
-    assert wrong == f"stars of {maintenance.BROKEN}: str 'many' where int belongs"
+    valid, invalid = shop.call("maintenance.read_valid_fields", maintenance.BROKEN)
+    assert valid == "product: B-00000"
+    assert invalid == f"stars of {maintenance.BROKEN}: str 'many' where int belongs"
     errors = shop.call("maintenance.inspect_reviews")
     assert [(each.id, each.path) for each in errors] == [
         (maintenance.BROKEN, ("customer",)),

@@ -13,15 +13,13 @@ from soak.run import Settings, soak
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
-        prog="make soak", description="Run reads, cancellations and faults, and check for leaks."
+        prog="make soak", description="Run reads with cancellations and faults; find leaks."
     )
     parser.add_argument("--seconds", type=float, default=1200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--every", type=float, default=60, help="seconds between checkpoints")
-    parser.add_argument(
-        "--settle", type=float, default=30, help="seconds in which abandoned resources must be released"
-    )
+    parser.add_argument("--settle", type=float, default=30, help="seconds until abandoned resources are released")
     parser.add_argument("--one", action="store_true", help="one server only, without a replica set of three")
     parser.add_argument("--report", type=Path, help="write the findings as a page")
     parser.add_argument("--plant", nargs="+", default=[], help="faults that the checks must find, to test the checks")

@@ -53,7 +53,7 @@ class Figures(NamedTuple):
 
 
 class Worker:
-    """The main thread, other threads and an event loop; each runs one random operation after the other unless paused."""
+    """The main thread, other threads and an event loop; each runs random operations unless it is paused."""
 
     def __init__(self, uris: list[str], name: str, seed: int, threads: int, late_seconds: float) -> None:
         self._uris = uris
