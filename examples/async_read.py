@@ -1,4 +1,7 @@
-"""The same client, awaited: two queries at once, then a walk. Its data: `python examples/orders.py --count 2000`."""
+"""The asynchronous client: two concurrent queries, then an iteration.
+
+Load the orders first: `python examples/orders.py --count 2000`.
+"""
 
 import asyncio
 import os

@@ -28,7 +28,7 @@ def heading(text: str) -> None:
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
-    """The best time of a few runs, and the last result; the one before is let go first."""
+    """Return the best time of a few runs, and the last result; the previous result is released first."""
     best, result = float("inf"), None
     for _ in range(ROUNDS):
         result = None
@@ -46,7 +46,7 @@ def show_table(frame: pl.DataFrame) -> None:
 
 
 def compare(rows: int, size: float, ours: float, uri: str) -> None:
-    """The same query by the other ways a Python program has; one after the other, each with its best of a few runs."""
+    """Print the times of the same query with other libraries, each the best of a few runs."""
     lines = [("data_bridge   find().to_polars()", ours, "")]
     with pymongo.MongoClient[dict[str, Any]](uri) as client:
         collection = client[demo_data.DATABASE]["orders"]
@@ -54,7 +54,7 @@ def compare(rows: int, size: float, ours: float, uri: str) -> None:
         lines.append(("PyMongo       list(find())", seconds, "a list of dicts, not yet a table"))
         if importlib.util.find_spec("pymongoarrow"):
             with warnings.catch_warnings():
-                # Built against another pyarrow than it meets, it says so once per array class; it works nonetheless.
+                # It warns once per array class if it was built against another pyarrow, but works.
                 warnings.simplefilter("ignore", RuntimeWarning)
                 from pymongoarrow.api import find_arrow_all
 
@@ -74,7 +74,7 @@ def compare(rows: int, size: float, ours: float, uri: str) -> None:
 
 
 def show_documents(collection: Any) -> None:
-    """Documents are views: what is printed here is all that was built."""
+    """Print a few documents. They are views: only the printed values are built."""
     started = time.perf_counter()
     result = collection.find(FILTER).read()
     documents = list(result)

@@ -1,4 +1,4 @@
-"""Read a file that mongodump wrote; no server takes part. Usage: python examples/dump_file.py orders.bson"""
+"""Read a file that mongodump wrote, without a server. Usage: python examples/dump_file.py orders.bson"""
 
 import sys
 
@@ -9,6 +9,6 @@ result = query.read()
 print(f"{len(result)} documents")
 print(result.to_polars().schema)
 
-# Once more, live and in bounded memory: the file may be larger than that.
+# Iterate in bounded memory, also over files that are larger than the memory.
 statuses = {document["status"] for document in read_bson(sys.argv[1])}
 print(sorted(statuses))

@@ -1,6 +1,6 @@
-"""Walk a result in bounded memory; only what is touched becomes a Python object.
+"""Iterate over a result in bounded memory; only the values that are read become Python objects.
 
-Its data: `python examples/orders.py --count 2000`.
+Load the orders first: `python examples/orders.py --count 2000`.
 """
 
 import os
@@ -15,7 +15,7 @@ with MongoClient(os.environ.get("MONGODB_URI", "mongodb://localhost:27017")) as 
     for order in orders.find({"status": "delivered"}):
         pieces += sum(item["quantity"] for item in order["items"])
         if heaviest is None or order["weight"] > heaviest["weight"]:
-            # A document keeps the reply it came with in memory; a detached one keeps only itself.
+            # A document keeps its whole reply in memory; a detached one keeps only itself.
             heaviest = order.detach()
 
     print(f"{pieces} pieces delivered")

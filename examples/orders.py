@@ -1,7 +1,7 @@
 """The orders that the examples read: `python examples/orders.py --count 2000` loads them.
 
-Deterministic: the same count gives the same documents. They go to the database `data_bridge_demo`, and a collection
-there that this program did not load is never touched.
+They are deterministic: equal counts give equal documents. They are stored in the database `data_bridge_demo`; a
+collection there that this program did not load is not changed.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ NAMES = ["Ada", "Bram", "Chiara", "Daniel", "Elif", "Farid", "Grace", "Hana", "I
 PRODUCTS = ["kettle", "desk lamp", "notebook", "rain jacket", "headphones", "bicycle bell", "teapot", "chess set"]
 STATUSES = ["paid", "shipped", "delivered", "returned", "cancelled"]
 START = datetime(2024, 1, 1)
-# So many different orders are encoded; the rest differ from one of them in `_id`, number and date only.
+# Number of orders that are encoded; the others differ from one of them only in `_id`, number and date.
 TEMPLATES = 2_000
 
 
 def order(rng: random.Random) -> dict[str, Any]:
-    """One order. The first three keys have fixed sizes and places: see `orders`."""
+    """Return one order. The first three keys have fixed sizes and positions, which `orders` uses."""
     city, country = rng.choice(CITIES)
     name = rng.choice(NAMES)
     items: list[dict[str, Any]] = []
@@ -65,14 +65,14 @@ def order(rng: random.Random) -> dict[str, Any]:
         },
         "items": items,
     }
-    # As collections are in life: a key that is often missing, and one that is sometimes null.
+    # As in many collections, a key that is often missing and sometimes null.
     if rng.random() < 0.2:
         document["coupon"] = rng.choice(["SPRING", "WELCOME10", None])
     return document
 
 
 def orders(count: int) -> Iterator[RawBSONDocument]:
-    """`count` orders as BSON, most of them made by writing over the changing bytes of one that was encoded before."""
+    """Yield `count` orders as BSON, most of them copies of an encoded one with other `_id`, number and date."""
     rng = random.Random(20_240_101)
     templates = [bytearray(encode(order(rng))) for _ in range(min(count, TEMPLATES))]
     epoch = int((START - datetime(1970, 1, 1)) / timedelta(milliseconds=1))
@@ -88,14 +88,14 @@ def orders(count: int) -> Iterator[RawBSONDocument]:
 
 
 def load(client: MongoClient[Any], count: int) -> float:
-    """Load `count` orders unless they are there already; the seconds it took, 0.0 if they were."""
+    """Load `count` orders unless they are stored already; return the seconds, 0.0 if they were stored."""
     database = client[DATABASE]
     mark = {"_id": "orders", "count": count, "made": MADE}
     previous = database["made_by_examples"].find_one("orders")
     if previous == mark and database["orders"].estimated_document_count() == count:
         return 0.0
     if previous is None and database["orders"].estimated_document_count():
-        sys.exit(f"{DATABASE}.orders holds documents that this program did not load: it will not touch them.")
+        sys.exit(f"{DATABASE}.orders has documents that this program did not load, so it was not changed.")
     started = time.perf_counter()
     database["made_by_examples"].replace_one({"_id": "orders"}, {**mark, "count": -1}, upsert=True)
     database["orders"].drop()

@@ -1,6 +1,6 @@
-"""Draws the picture of the README: a program, run as it is shown, and the table that it gives.
+"""Draw the picture of the README: a program and the table that it returns.
 
-`python examples/orders.py` loads the orders, then `python examples/picture.py docs/result.svg` draws. Equal orders give
+`python examples/orders.py` loads the orders, and `python examples/picture.py docs/result.svg` draws. Equal orders give
 equal pictures.
 """
 
@@ -25,7 +25,7 @@ query = orders.find({"status": "paid"}, {"_id": 0}, sort=[("placed", 1)], decima
 frame = query.to_polars()
 """
 ROWS = 6
-WIDEST = 22  # characters of a cell
+WIDEST = 22  # maximum characters of a cell
 
 # Of a monospaced font of 13 pixels.
 CHARACTER, LINE, MARGIN, GAP = 7.85, 20, 20, 18
@@ -37,7 +37,7 @@ text { font: 13px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mo
 
 
 def shown(value: Any) -> str:
-    """One cell, short enough for its column."""
+    """Return the text of a cell, shortened to the width of its column."""
     if value is None:
         return "null"
     if isinstance(value, dt.datetime):
@@ -66,7 +66,7 @@ def dtype_name(dtype: pl.DataType) -> str:
 
 
 def draw(program: str, frame: pl.DataFrame) -> str:
-    """The program, the first rows of its table, and the table's size, as an SVG document."""
+    """Return an SVG document with the program, the first rows of its table, and the table's size."""
     drawn: list[str] = []
 
     def write(x: float, y: float, text: str, style: str = "", end: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""A query as a polars table. Its data: `python examples/orders.py --count 2000`."""
+"""A query as a polars table. Load the orders first: `python examples/orders.py --count 2000`."""
 
 import os
 
@@ -10,7 +10,7 @@ with MongoClient(os.environ.get("MONGODB_URI", "mongodb://localhost:27017")) as 
 
     frame = query.to_polars()
     print(frame.head())
-    # Nested documents are struct columns: polars reads into them.
+    # Nested documents are struct columns.
     cities = frame["customer"].struct.field("address").struct.field("city")
     print(cities.value_counts(sort=True))
     print(query.report)

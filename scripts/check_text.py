@@ -1,4 +1,4 @@
-"""Removes spaces at ends of lines, Windows' line ends and surplus last lines from text files; refuses conflict markers.
+"""Remove spaces at line ends, Windows line ends and empty last lines from text files; refuse conflict markers.
 
 Usage: python scripts/check_text.py FILE...; the exit status is 1 if a file was changed or has a conflict marker.
 """
@@ -12,10 +12,10 @@ from pathlib import Path
 MARKER = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
 
 
-def mend(text: str) -> str:
+def cleaned(text: str) -> str:
     """Return the text with "\\n" as the only line end, no spaces before it, and one at the end."""
-    mended = re.sub(r"[ \t\r]+$", "", text, flags=re.MULTILINE).rstrip("\n")
-    return f"{mended}\n" if mended else ""
+    result = re.sub(r"[ \t\r]+$", "", text, flags=re.MULTILINE).rstrip("\n")
+    return f"{result}\n" if result else ""
 
 
 def main() -> int:
@@ -23,10 +23,10 @@ def main() -> int:
     for name in sys.argv[1:]:
         path = Path(name)
         text = path.read_bytes().decode("utf-8")
-        mended = mend(text)
-        if mended != text:
-            path.write_bytes(mended.encode("utf-8"))
-            print(f"{name}: mended")
+        result = cleaned(text)
+        if result != text:
+            path.write_bytes(result.encode("utf-8"))
+            print(f"{name}: corrected")
             status = 1
         if MARKER.search(text):
             print(f"{name}: has a conflict marker")

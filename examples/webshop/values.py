@@ -1,4 +1,4 @@
-"""What both kinds of models are made of: enums, embedded models, and views that queries read instead of a model."""
+"""Values of the models: enums, embedded models, and the views that queries read instead of a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from data_bridge.odm import EmbeddedDocument, Field
 
 
 class Status(enum.Enum):
-    """Where an order is."""
+    """State of an order."""
 
     PLACED = "placed"
     PAID = "paid"
@@ -41,7 +41,7 @@ class Point(EmbeddedDocument):
 
 
 class Line(EmbeddedDocument):
-    """A line of an order. The price is the one of that day."""
+    """A line of an order, with the price at the time of the order."""
 
     product: str
     quantity: int = 1
@@ -56,7 +56,7 @@ class Happened(EmbeddedDocument):
 
 
 class CustomerCard(EmbeddedDocument):
-    """A view of a customer: the server sends these two values, and nothing else of the document."""
+    """A view of a customer: the server sends only these two values of the document."""
 
     name: str
     city: str | None = None
@@ -66,7 +66,7 @@ class CustomerCard(EmbeddedDocument):
 
 
 class ProductSales(EmbeddedDocument):
-    """A row of an aggregation: what was sold of one product."""
+    """A row of an aggregation: quantity and turnover of one product."""
 
     product: str = Field(alias="_id")
     sold: int
@@ -75,7 +75,7 @@ class ProductSales(EmbeddedDocument):
 
 @dataclasses.dataclass
 class Receipt:
-    """An order as code that knows nothing of models takes it."""
+    """An order for code that does not use models."""
 
     id: int
     placed: dt.datetime

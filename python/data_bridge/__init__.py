@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from ._core import Document, ListView, RecordBatch, Schema, __version__, set_tellers
+from ._core import Document, ListView, RecordBatch, Schema, __version__, set_event_callbacks
 from .asynchronous.client import AsyncMongoClient
 from .asynchronous.collection import AsyncCollection
 from .asynchronous.database import AsyncDatabase
@@ -70,7 +70,7 @@ from .synchronous.session import ClientSession
 if TYPE_CHECKING:
     from . import odm
 
-set_tellers(logs.wanted, logs.record)
+set_event_callbacks(logs.wanted, logs.record)
 
 
 def __getattr__(name: str) -> ModuleType:

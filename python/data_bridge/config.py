@@ -15,6 +15,8 @@ def config(
 ) -> dict[str, int | float]:
     """Set process-wide settings, and return those in force.
 
+    Without arguments nothing is changed.
+
     Parameters
     ----------
     threads
@@ -32,8 +34,6 @@ def config(
     slow_seconds
         An exchange with the server (a command, the first reply of a read, or a later one) that takes so many seconds
         is logged as slow, under `data_bridge.command`; 1 by default. 0 logs all, `float("inf")` none.
-
-    Without arguments nothing is changed.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-//! Errors as Python sees them: one base class, a class for each kind, Python's own where one exists.
+//! The Python exceptions: one base class, a class for each kind of error, Python's own classes where they exist.
 
 use std::any::Any;
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -13,19 +13,19 @@ create_exception!(
     data_bridge,
     DataBridgeError,
     PyException,
-    "Base of all errors of this package."
+    "The base of all errors of this package."
 );
 create_exception!(
     data_bridge,
     ConnectionFailure,
     DataBridgeError,
-    "No usable connection: refused, lost, no suitable server, authentication failed."
+    "No usable connection: refused, lost, no suitable server, or failed authentication."
 );
 create_exception!(
     data_bridge,
     OperationFailure,
     DataBridgeError,
-    "The server answered with an error: `code`, `code_name`, `labels`, `details`."
+    "The server returned an error: `code`, `code_name`, `labels`, `details`."
 );
 create_exception!(
     data_bridge,
@@ -55,25 +55,26 @@ create_exception!(
     data_bridge,
     BulkWriteError,
     OperationFailure,
-    "Some of many writes failed: `details` says which, and what the others did."
+    "Some of many writes failed. `details` names them, and has the counts of the others."
 );
 create_exception!(
     data_bridge,
     InvalidOperation,
     DataBridgeError,
-    "A call that makes no sense here: no operations to execute, a result that nobody acknowledged."
+    "A call that is not possible in this state, such as a bulk write without operations, or the result of an unacknowledged write."
 );
 create_exception!(
     data_bridge,
     ServerTimeout,
     DataBridgeError,
-    "A deadline passed: `timeout` of this package, or the server's `maxTimeMS`. If the server said so: `code`, `details`."
+    "A deadline passed: `timeout` of this package, or the server's `maxTimeMS`. `code` and `details` are the server's, if it \
+     ended the operation."
 );
 create_exception!(
     data_bridge,
     ExecutionTimeout,
     OperationFailure, // and ServerTimeout
-    "The server reached the `maxTimeMS` that an operation was given."
+    "An operation reached its `maxTimeMS` on the server."
 );
 create_exception!(
     data_bridge,
@@ -91,7 +92,7 @@ create_exception!(
     data_bridge,
     ResultTooLarge,
     DataBridgeError,
-    "An eager read came to more bytes than `config(max_result_bytes=)` allows: `bytes`, `limit`."
+    "An eager read received more bytes than `config(max_result_bytes=)` allows: `bytes`, `limit`."
 );
 create_exception!(
     data_bridge,
@@ -106,7 +107,7 @@ const MAX_TIME_MS_EXPIRED: (i32, &str) = (50, "MaxTimeMSExpired");
 /// The server's codes for a key that a unique index has already.
 pub(crate) const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 
-/// The option by which text that is not UTF-8 can be read.
+/// The option with which text that is not UTF-8 can be read.
 const NOT_UTF8: &str = "; unicode_decode_error_handler=\"replace\" or \"ignore\", of MongoClient() or of the CodecOptions in \
                         codec_options=, reads such text";
 
@@ -116,7 +117,7 @@ const CURSOR_NOT_FOUND: i32 = 43;
 /// The server's codes for a member that is not primary, is in recovery or shuts down; PyMongo's `_NOT_PRIMARY_CODES`.
 const NOT_PRIMARY: [i32; 8] = [10058, 10107, 13435, 11600, 11602, 13436, 189, 91];
 
-/// Adds the classes to the module, with what their attributes are when nothing is known.
+/// Adds the classes to the module, with the defaults of their attributes.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     for class in [
@@ -150,7 +151,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     for class in [&failure, &timeout, &py.get_type::<ConnectionFailure>()] {
         class.setattr("labels", PyTuple::empty(py))?;
     }
-    // What the server says of a time that passed is a timeout as well. A class is created with one base.
+    // The server's errors of an exceeded time are timeouts as well. `create_exception` sets one base only.
     for (class, base) in [
         (py.get_type::<ExecutionTimeout>(), &failure),
         (
@@ -179,7 +180,7 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
 
 /// The Python exception for an error of the core.
 pub(crate) fn to_pyerr(py: Python<'_>, error: Error) -> PyErr {
-    match made(py, &error) {
+    match exception(py, &error) {
         Ok(raised) => PyErr::from_value(raised),
         Err(failed) => failed,
     }
@@ -193,7 +194,7 @@ pub(crate) fn to_pyerr_of_table(py: Python<'_>, error: Error) -> PyErr {
     }
 }
 
-fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
+fn exception<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
     let mut text = error.to_string();
     if matches!(error.kind(), ErrorKind::Decode { reason, .. } if reason.ends_with("not UTF-8")) {
         text.push_str(NOT_UTF8);
@@ -201,8 +202,8 @@ fn made<'py>(py: Python<'py>, error: &Error) -> PyResult<Bound<'py, PyAny>> {
     raised(py, error, text)
 }
 
-/// The exception itself, by a call of its class. An error that PyO3 makes an exception of when its attributes are first asked
-/// for lets go of the interpreter for that, and a daemon thread may then find it gone: it would panic while the process ends.
+/// The exception, made by a call of its class. PyO3 would make a lazy error an exception on the first access to its attributes,
+/// and detach from the interpreter for that; in a daemon thread at the end of the process it would then panic.
 fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'py, PyAny>> {
     let class = match error.kind() {
         ErrorKind::Decode { .. } => py.get_type::<DecodeError>(),
@@ -243,11 +244,11 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
         }
         ErrorKind::Operation {
             code, code_name, ..
-        } => answered(py, &raised, error, *code, code_name)?,
+        } => set_reply(py, &raised, error, *code, code_name)?,
         // The server ended the operation before the deadline of this package passed.
         ErrorKind::Timeout(_) if !error.reply().is_empty() => {
             let (code, name) = MAX_TIME_MS_EXPIRED;
-            answered(py, &raised, error, code, name)?;
+            set_reply(py, &raised, error, code, name)?;
         }
         ErrorKind::WriteConcern {
             code, code_name, ..
@@ -268,7 +269,8 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
     Ok(raised)
 }
 
-fn answered(
+/// Sets the attributes of an error that the server returned.
+fn set_reply(
     py: Python<'_>,
     raised: &Bound<'_, PyAny>,
     error: &Error,
@@ -282,7 +284,7 @@ fn answered(
     raised.setattr("details", decode(py, error.reply()).ok())
 }
 
-/// The class of PyMongo's that the exception is an instance of too, where its own class does not say it.
+/// The class of PyMongo that the exception is an instance of too, if its own class does not determine it.
 fn counterpart(error: &Error) -> Option<&'static str> {
     match error.kind() {
         ErrorKind::Operation { code, .. } if *code == CURSOR_NOT_FOUND => Some("CursorNotFound"),
@@ -308,7 +310,7 @@ fn variant<'py>(
     Ok(made.cast_into()?)
 }
 
-/// The write concern error of a reply with the reply's labels, as PyMongo shows it.
+/// The write concern error of a reply with the reply's labels, as in PyMongo's `details`.
 fn concern<'py>(py: Python<'py>, reply: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let reply = decode(py, reply)?;
     let concern = reply.get_item("writeConcernError")?;
@@ -318,7 +320,7 @@ fn concern<'py>(py: Python<'py>, reply: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     Ok(concern)
 }
 
-/// The name of the class of [`to_pyerr`]'s exception; `Cancelled` where the caller's own is raised.
+/// The name of the class of [`to_pyerr`]'s exception; `Cancelled` if the caller raises its own exception.
 pub(crate) fn class_name(error: &Error) -> &'static str {
     match error.kind() {
         ErrorKind::Decode { .. } => "DecodeError",
@@ -341,7 +343,7 @@ pub(crate) fn class_name(error: &Error) -> &'static str {
     }
 }
 
-/// Errors as a list of exceptions that nobody raised.
+/// Errors as a list of exceptions, not raised.
 pub(crate) fn to_list(py: Python<'_>, errors: Vec<Error>) -> PyResult<Bound<'_, PyList>> {
     let made = errors.into_iter().map(|error| to_pyerr(py, error));
     PyList::new(
@@ -350,13 +352,13 @@ pub(crate) fn to_list(py: Python<'_>, errors: Vec<Error>) -> PyResult<Bound<'_, 
     )
 }
 
-/// Runs `work`, turning a panic into a [`DataBridgeError`]: unwinding into the interpreter would raise an exception
-/// that `except Exception` does not catch.
+/// Runs `work`, and converts a panic to a [`DataBridgeError`]: unwinding into the interpreter would raise an exception that
+/// `except Exception` does not catch.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         Err(DataBridgeError::new_err(format!(
             "internal error, please report it: {}",
-            said(&*panic)
+            panic_text(&*panic)
         )))
     })
 }
@@ -364,10 +366,10 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> PyResult<T>) -> PyResult<T> {
 /// As [`guarded`], for work of the core on a thread that may not be attached.
 pub(crate) fn caught<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|panic| Err(Error::new(ErrorKind::Internal(said(&*panic).into()))))
+        .unwrap_or_else(|panic| Err(Error::new(ErrorKind::Internal(panic_text(&*panic).into()))))
 }
 
-fn said(panic: &(dyn Any + Send)) -> &str {
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
     match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
         (Some(text), _) => text,
         (_, Some(text)) => text,
@@ -395,7 +397,7 @@ fn place(py: Python<'_>, raised: &Bound<'_, PyAny>, location: &Location) -> PyRe
     raised.setattr("path", PyTuple::new(py, path)?)
 }
 
-/// A BSON value as PyMongo decodes it, by way of the document `{"": value}`.
+/// A BSON value as PyMongo decodes it, in the document `{"": value}`.
 pub(crate) fn value_of<'py>(py: Python<'py>, value: &RawValue) -> PyResult<Bound<'py, PyAny>> {
     let length = value.bytes.len() + 7;
     let mut document = Vec::with_capacity(length);
@@ -407,7 +409,7 @@ pub(crate) fn value_of<'py>(py: Python<'py>, value: &RawValue) -> PyResult<Bound
     decode(py, &document)?.get_item("")
 }
 
-/// A BSON document as PyMongo decodes it, with dates of any year, as everywhere here.
+/// A BSON document as PyMongo decodes it, with dates of any year.
 fn decode<'py>(py: Python<'py>, document: &[u8]) -> PyResult<Bound<'py, PyAny>> {
     let codec_options = py.import("bson.codec_options")?;
     let auto = codec_options

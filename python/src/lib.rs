@@ -1,41 +1,18 @@
-//! The native module of the Python package: converts, maps errors, detaches. No decoding logic.
+//! The native module of the Python package: converts arguments and results, maps errors, detaches from the interpreter.
 
-mod arrow;
-mod async_iterator;
-mod batches;
-mod bson_types;
-mod bulk;
 mod client;
-mod codec;
-mod column_node;
-mod document;
 mod documents;
 mod error;
-mod feed;
 mod ffi;
-mod field_slot;
-mod form;
-mod given;
-mod list;
 mod lock;
-mod model;
-mod model_class;
-mod node;
-mod operation;
-mod reader;
-mod report;
-mod result;
-mod rows;
-mod run;
-mod session;
-mod settings;
-mod show;
-mod value;
-mod watch;
+mod models;
+mod operations;
+mod reads;
+mod values;
 
 use pyo3::prelude::*;
 
-// A server reply of 16 MB is mapped anew each time by glibc's allocator, which costs a drain up to half its time.
+// glibc's allocator maps memory anew for each server reply of 16 MB, which takes up to half the time of a drain.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -43,39 +20,45 @@ static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add("DEFAULT_TIMEOUT", client::DEFAULT_TIMEOUT)?;
+    module.add("DEFAULT_TIMEOUT", client::mongo_client::DEFAULT_TIMEOUT)?;
     error::register(module)?;
-    document::register(module)?;
-    model::register(module)?;
-    module.add_class::<client::Client>()?;
-    module.add_class::<operation::Operation>()?;
-    module.add_class::<session::Session>()?;
-    module.add_class::<reader::Reader>()?;
-    module.add_class::<batches::BatchReader>()?;
-    module.add_class::<arrow::RecordBatch>()?;
-    module.add_class::<arrow::Schema>()?;
-    module.add_class::<form::Form>()?;
-    module.add_class::<result::ResultData>()?;
-    module.add_class::<documents::Documents>()?;
-    module.add_class::<documents::Instances>()?;
-    module.add_class::<async_iterator::AsyncIterator>()?;
-    module.add_class::<async_iterator::Interruption>()?;
-    module.add_function(wrap_pyfunction!(client::check_names, module)?)?;
-    module.add_function(wrap_pyfunction!(reader::read_bytes, module)?)?;
-    module.add_function(wrap_pyfunction!(reader::read_file, module)?)?;
-    module.add_function(wrap_pyfunction!(reader::read_iterable, module)?)?;
-    module.add_function(wrap_pyfunction!(result::from_arrow, module)?)?;
-    module.add_function(wrap_pyfunction!(settings::configure, module)?)?;
-    module.add_function(wrap_pyfunction!(settings::runs, module)?)?;
-    module.add_function(wrap_pyfunction!(settings::configuration, module)?)?;
-    module.add_function(wrap_pyfunction!(settings::shutdown, module)?)?;
+    documents::document::register(module)?;
+    models::model_view::register(module)?;
+    module.add_class::<client::mongo_client::Client>()?;
+    module.add_class::<operations::operation::Operation>()?;
+    module.add_class::<client::session::Session>()?;
+    module.add_class::<reads::reader::Reader>()?;
+    module.add_class::<reads::batches::BatchReader>()?;
+    module.add_class::<reads::arrow::RecordBatch>()?;
+    module.add_class::<reads::arrow::Schema>()?;
+    module.add_class::<reads::table_options::TableOptions>()?;
+    module.add_class::<reads::result::ResultData>()?;
+    module.add_class::<reads::document_iterator::DocumentIterator>()?;
+    module.add_class::<reads::document_iterator::InstanceIterator>()?;
+    module.add_class::<reads::async_iterator::AsyncIterator>()?;
+    module.add_class::<reads::async_iterator::Interruption>()?;
+    module.add_function(wrap_pyfunction!(reads::reader::read_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(reads::reader::read_file, module)?)?;
+    module.add_function(wrap_pyfunction!(reads::reader::read_iterable, module)?)?;
+    module.add_function(wrap_pyfunction!(reads::result::from_arrow, module)?)?;
+    module.add_function(wrap_pyfunction!(client::settings::configure, module)?)?;
+    module.add_function(wrap_pyfunction!(client::settings::runs, module)?)?;
+    module.add_function(wrap_pyfunction!(client::settings::configuration, module)?)?;
+    module.add_function(wrap_pyfunction!(client::settings::shutdown, module)?)?;
+    module.add_function(wrap_pyfunction!(client::mongo_client::check_names, module)?)?;
     module.add("DUPLICATE_KEY_CODES", error::DUPLICATE_KEY)?;
-    module.add("LOG_CONNECTIONS", watch::CONNECTION)?;
-    module.add("LOG_CURSORS", watch::CURSOR)?;
-    module.add("LOG_COMMANDS", watch::COMMAND)?;
-    module.add("LOG_FAILURES", watch::FAILURES)?;
-    module.add("CALL_LISTENERS", watch::LISTENERS)?;
-    module.add_function(wrap_pyfunction!(watch::set_tellers, module)?)?;
-    module.add_function(wrap_pyfunction!(watch::tell_events, module)?)?;
+    module.add("LOG_CONNECTIONS", operations::operation_events::CONNECTION)?;
+    module.add("LOG_CURSORS", operations::operation_events::CURSOR)?;
+    module.add("LOG_COMMANDS", operations::operation_events::COMMAND)?;
+    module.add("LOG_FAILURES", operations::operation_events::FAILURES)?;
+    module.add("CALL_LISTENERS", operations::operation_events::LISTENERS)?;
+    module.add_function(wrap_pyfunction!(
+        operations::operation_events::set_event_callbacks,
+        module
+    )?)?;
+    module.add_function(wrap_pyfunction!(
+        operations::operation_events::deliver_events,
+        module
+    )?)?;
     Ok(())
 }

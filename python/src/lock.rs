@@ -1,8 +1,8 @@
-//! Locks that a panic elsewhere does not close.
+//! Locks that ignore poisoning.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Locks, also after a panic elsewhere: no invariant spans more than one statement.
+/// Locks `mutex`, also after a panic of another holder: no invariant spans more than one statement.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-"""Models get their collections, and the collections their documents."""
+"""Connection of the models to collections, and the initial documents."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .. import data
 from .models import SHOP, AuditEntry, Book, Customer, Garment, Order, Product, Review, Supplier
 
 D = TypeVar("D", bound=AsyncDocument)
-AT_ONCE = 5_000
-"""Documents that are made and sent together, which bounds the memory."""
+BATCH_SIZE = 5_000
+"""Number of documents that are made and sent together, which bounds the memory."""
 
 
 async def open_shop(client: AsyncMongoClient, name: str) -> None:
@@ -24,10 +24,10 @@ async def open_shop(client: AsyncMongoClient, name: str) -> None:
 
 
 async def empty(client: AsyncMongoClient, name: str) -> None:
-    """Remove what an earlier run left."""
+    """Remove the documents of an earlier run."""
     for model in SHOP:
         await model.delete_all()
-    # The root of a tree of models stands for documents of its own; this is for all of them.
+    # `delete_all` of the root of a tree of models deletes only documents of the root class.
     await Product.find().with_children().delete()
     await AuditEntry.delete_all()
     await client[f"{name}_archive"]["orders"].delete_many({})
@@ -51,14 +51,14 @@ async def insert(model: type[D], instances: Iterable[D]) -> None:
 
 
 def product_of(values: dict[str, Any]) -> Product:
-    """A product of the class that its values ask for."""
+    """Return a product of the class that has these values."""
     if "author" in values:
         return Book(**values)
     return Garment(**values) if "size" in values else Product(**values)
 
 
 def batches(instances: Iterable[D]) -> Iterator[list[D]]:
-    """Lists of AT_ONCE instances."""
+    """Yield lists of BATCH_SIZE instances."""
     rest = iter(instances)
-    while batch := list(islice(rest, AT_ONCE)):
+    while batch := list(islice(rest, BATCH_SIZE)):
         yield batch

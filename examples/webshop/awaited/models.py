@@ -18,7 +18,7 @@ class Supplier(AsyncDocument):
     name: str
     country: str = Field(default="NO", index=True)
     place: Point | None = Field(default=None, index="2dsphere")
-    # The other end of Product.supplier: nothing is stored for it, `fetch_links` finds it.
+    # The other end of Product.supplier: not stored, `fetch_links` reads it.
     products: list[BackLink[Product]] = Field(default_factory=list, original_field="supplier")
 
     class Settings:
@@ -26,7 +26,7 @@ class Supplier(AsyncDocument):
 
 
 class Product(AsyncDocument):
-    """What is sold. Books and garments are products with more fields, in the same collection."""
+    """An article on sale. Books and garments are products with more fields, in the same collection."""
 
     id: str
     title: str
@@ -39,7 +39,7 @@ class Product(AsyncDocument):
     class Settings:
         name = "products"
         is_root = True
-        # Two clerks who change one product at a time: the second one gets a RevisionConflict.
+        # A concurrent change of the same product raises RevisionConflict.
         use_revision = True
         indexes = ["title", ("title", "text"), ["stock", "-price"], "supplier.id"]
 
@@ -99,7 +99,7 @@ class Order(AsyncDocument):
 
 
 class Review(AsyncDocument):
-    id: ObjectId | None = None  # as it is anyway; declared, type checkers know it
+    id: ObjectId | None = None  # the default, declared for type checkers
     product: Link[Product]
     customer: Link[Customer]
     stars: int
@@ -111,7 +111,7 @@ class Review(AsyncDocument):
 
 
 class PageCount(AsyncDocument):
-    """How often a page was asked for."""
+    """Number of requests for a page."""
 
     page: str = Field(unique=True)
     count_: int = Field(default=0, alias="count")
@@ -121,7 +121,7 @@ class PageCount(AsyncDocument):
 
 
 class AuditEntry(AsyncDocument):
-    """Kept in a database of its own."""
+    """An entry of the audit log, in its own database."""
 
     about: str
     what: str

@@ -1,6 +1,6 @@
-"""The same queries as tables: Arrow, polars, pandas, a file and back, and a stream for what is larger than memory."""
+"""Queries as tables: Arrow, polars, pandas, Parquet files, and a stream for results that are larger than memory."""
 
-# pyarrow and pandas come without types: what they give is unknown to strict checkers.
+# pyarrow and pandas have no types: their values are unknown to strict checkers.
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 async def columns_of_orders() -> dict[str, str]:
-    """All orders as an Arrow table: lists and embedded documents are columns too."""
+    """Read all orders as an Arrow table: lists and embedded documents are columns too."""
     table = await Order.find().sort("id").to_arrow()
     return {field.name: str(field.type) for field in table.schema}
 
 
 async def stock_frame() -> pl.DataFrame:
-    """Some columns as polars has them, prices as exact numbers."""
+    """Read some columns as a polars frame, with prices as exact numbers."""
     query = Product.find(Product.stock > 0, decimal="decimal128(12, 2)").with_children().sort("id")
     return await query.project(["id", "price", "stock"]).to_polars()
 
 
 async def status_frame() -> pd.DataFrame:
-    """An aggregation as a pandas frame."""
+    """Read an aggregation as a pandas frame."""
     count = {"$group": {"_id": "$status", "orders": {"$sum": 1}}}
     return await Order.aggregate([count, {"$sort": {"_id": 1}}]).to_pandas()
 
 
 async def count_streamed() -> dict[Status, int]:
-    """Record batches as they come: memory holds a few, not the result."""
+    """Read record batches as they arrive: memory holds a few of them, not the result."""
     counts = dict.fromkeys(Status, 0)
     async with Order.find().project([Order.status]).stream() as stream:
         async for batch in stream:
@@ -49,13 +49,13 @@ async def count_streamed() -> dict[Status, int]:
 
 
 def batch_values(batch: Any, column: str) -> list[Any]:
-    """The values of a column of a batch, which any Arrow library takes."""
+    """Return the values of a column of a batch, which any Arrow library accepts."""
     values: list[Any] = pa.record_batch(batch).column(column).to_pylist()
     return values
 
 
 async def export_products(file: Path) -> int:
-    """Write products of all classes to a file; `shapes` keeps what Arrow does not tell apart, null and missing, say."""
+    """Write products of all classes to a file; `shapes` keeps null and missing values apart."""
     table = await Product.find().with_children().sort("id").to_arrow(shapes=True)
     pq.write_table(table, file)
     rows: int = table.num_rows
@@ -63,5 +63,5 @@ async def export_products(file: Path) -> int:
 
 
 async def import_products(file: Path) -> list[Product]:
-    """Read them back: instances of the models, as if a query had read them."""
+    """Read the file as instances of the models, as from a query."""
     return Product.from_arrow(pq.read_table(file))

@@ -14,5 +14,5 @@ def close_at_exit() -> None:
     global _registered
     if not _registered:
         _registered = True
-        atexit.register(_core.tell_events)  # runs last: it reports the events of the other
+        atexit.register(_core.deliver_events)  # runs last: it reports the events of the other
         atexit.register(_core.shutdown, 1.5)  # seconds at most; a server that answers takes milliseconds

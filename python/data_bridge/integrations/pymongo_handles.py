@@ -83,21 +83,21 @@ def from_pymongo(source: _Client | _AsyncClient, *, asynchronous: Literal[True])
 def from_pymongo(source: object, *, asynchronous: bool | None = None) -> Any:
     """Our client, database or collection with the settings of PyMongo's.
 
+    The client's own settings are taken over: hosts, replica set, credentials, TLS, timeouts, compressors, pool sizes,
+    app name, ...; read preference, read and write concern and codec options are those of `source` itself. Settings that
+    the client was not given have this package's defaults: 30 s of server selection, 600 s for an operation. `connect`
+    and `driver`, on which no result depends, are left out.
+
+    Connections are not shared. There is one client of ours for each PyMongo client, however often it is passed, while
+    the caller holds both. Closing one does not close the other; a closed one of ours is replaced at
+    the next call. PyMongo's sessions cannot be used here: `start_session` of the client that this gives can.
+
     Parameters
     ----------
     source
         A PyMongo MongoClient, Database or Collection, or one of their asynchronous twins.
     asynchronous
         True gives an asynchronous handle, False a synchronous one; by default as `source` is.
-
-    The client's own settings are taken over: hosts, replica set, credentials, TLS, timeouts, compressors, pool sizes,
-    app name, ...; read preference, read and write concern and codec options are those of `source` itself. Settings that
-    the client was not given have this package's defaults: 10 s of server selection, 600 s for an operation. `connect`
-    and `driver`, on which no result depends, are left out.
-
-    Connections are not shared. There is one client of ours for each PyMongo client, however often it is passed, while
-    the caller holds both. Closing one does not close the other; a closed one of ours is replaced at
-    the next call. PyMongo's sessions cannot be used here: `start_session` of the client that this gives can.
 
     Raises
     ------

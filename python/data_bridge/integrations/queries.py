@@ -51,6 +51,9 @@ def from_query(query: _MongoEngineQuerySet, *, asynchronous: None = None, **opti
 def from_query(query: object, *, asynchronous: bool | None = None, **options: object) -> Any:
     """Return a lazy query for the documents of a Beanie or MongoEngine query.
 
+    The server is always asked: Beanie's cache is not. References that MongoEngine would follow on access come as they
+    are stored. `to_models` makes models of the documents.
+
     Parameters
     ----------
     query
@@ -62,9 +65,6 @@ def from_query(query: object, *, asynchronous: bool | None = None, **options: ob
         True gives an AsyncQuery, False a Query; by default an AsyncQuery for Beanie, a Query for MongoEngine.
     options
         schema, on_conflict, objectid, uuid, decimal, mixed, strings, timeout, progress; as for `Collection.find`.
-
-    The query always runs on the server, without Beanie's cache. References that MongoEngine would follow on access come
-    as they are stored. `to_models` makes models of the documents.
 
     Raises
     ------

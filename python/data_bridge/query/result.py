@@ -113,18 +113,18 @@ class Result:
     def to_models(self, model: object) -> list[Any]:
         """All documents as objects of a class, which its own library makes, in bulk where it can.
 
-        Parameters
-        ----------
-        model
-            A pydantic 2 model or dataclass, a dataclass, an attrs class, a msgspec Struct, a Beanie document; or a
-            union of such classes of one library.
-
         A key goes to the field that pydantic's alias, msgspec's `name` or `rename`, or `metadata={"alias": ...}` of a
         dataclass or attrs field names, else to the field of that name; `_id` of a document to the field `id` of a
         dataclass or attrs class. Pydantic and msgspec ignore or refuse other keys, as the class declares;
         dataclasses and attrs classes ignore them. For a field annotated as Decimal, UUID or date, decimal128, binary of
         subtype 4 and midnight in UTC become one; all other values reach pydantic and msgspec as PyMongo gives them. A
         dataclass or attrs class gets values that fit its annotations, nested classes included.
+
+        Parameters
+        ----------
+        model
+            A pydantic 2 model or dataclass, a dataclass, an attrs class, a msgspec Struct, a Beanie document; or a
+            union of such classes of one library.
 
         Raises
         ------
@@ -219,15 +219,15 @@ class Result:
 def from_arrow(data: object, *, codec_options: CodecOptions[Any] | None = None) -> Result:
     """Documents over any Arrow data: a pyarrow Table, a polars DataFrame, a result read back from Parquet.
 
+    Arrow data does not tell null from missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
+    exactly the documents it was made of.
+
     Parameters
     ----------
     data
         Any object with `__arrow_c_stream__` or `__arrow_c_array__`.
     codec_options
         Conversion of values to Python objects.
-
-    Arrow data does not distinguish null and missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
-    exactly the documents it was made of.
 
     Raises
     ------

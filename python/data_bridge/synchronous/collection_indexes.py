@@ -47,7 +47,7 @@ class CollectionIndexes(CollectionWrites):
             For an index of that name with other options, and all else that the server refuses.
         """
         of_command = {name: kwargs.pop(name) for name in ("maxTimeMS", "commitQuorum") if name in kwargs}
-        return (self.create_indexes([IndexModel(keys, **kwargs)], session, comment, **of_command))[0]
+        return self.create_indexes([IndexModel(keys, **kwargs)], session, comment, **of_command)[0]
 
     def create_indexes(
         self,

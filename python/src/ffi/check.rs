@@ -1,9 +1,9 @@
-//! Whether foreign Arrow data stays within itself, before anything reads it.
+//! Bounds checks of foreign Arrow data, before anything reads it.
 //!
-//! Arrow's readers index by offsets without looking: what is wrong in them is read out of bounds. The C interface tells no
-//! lengths of buffers (those of text follow from its last offset), so a producer that lies about these cannot be found out;
-//! one that makes a mistake within its own lengths is. Measured (a million rows, November 2026): 1.7 ns a text or list, beside
-//! 2 to 3 for the rest of the import and some hundred for a document read from it.
+//! Arrow's readers do not check offsets: a wrong one is read out of bounds. The C interface does not pass the lengths of
+//! buffers (those of text follow from its last offset), so wrong lengths cannot be detected; values that exceed the
+//! producer's own lengths are. Measured (a million rows, November 2026): 1.7 ns per text or list, beside 2 to 3 ns for the
+//! rest of the import and some hundred for a document read from it.
 
 use arrow_array::ffi::FFI_ArrowArray;
 use arrow_data::ArrayData;
@@ -12,14 +12,14 @@ use arrow_schema::{ArrowError, DataType};
 /// Checks the layout, each offset, each view, each key of a dictionary and each type id of a union.
 ///
 /// # Errors
-/// What is out of bounds.
+/// For a value that is out of bounds.
 pub(super) fn check(data: &ArrayData) -> Result<(), ArrowError> {
     data.validate()?;
     values(data)
 }
 
 fn values(data: &ArrayData) -> Result<(), ArrowError> {
-    // That text is UTF-8 is checked where it is read: not twice.
+    // UTF-8 is checked when text is read, so not here.
     let bytes = match data.data_type() {
         DataType::Utf8 => Some(DataType::Binary),
         DataType::LargeUtf8 => Some(DataType::LargeBinary),
@@ -27,7 +27,7 @@ fn values(data: &ArrayData) -> Result<(), ArrowError> {
         _ => None,
     };
     match bytes {
-        // SAFETY: the same buffers, by a type with the same layout and weaker conditions; it is checked here, and never read.
+        // SAFETY: the same buffers under a type with the same layout and weaker conditions, which is only checked, never read.
         Some(bytes) => unsafe {
             let builder = data.clone().into_builder().data_type(bytes);
             builder.build_unchecked().validate_values()?;
@@ -37,20 +37,20 @@ fn values(data: &ArrayData) -> Result<(), ArrowError> {
     data.child_data().iter().try_for_each(values)
 }
 
-/// Checks the lengths that the C interface tells by numbers in the data: arrow's import takes them as they are, and a
+/// Checks the lengths that the C interface passes as numbers in the data: arrow's import does not check them, and reads a
 /// negative one as a size.
 ///
 /// # Errors
-/// A negative one.
+/// For a negative length.
 ///
 /// # Safety
 /// `array` is a live array of type `kind`, whose buffers are as long as the C interface says.
 pub(super) unsafe fn lengths(array: &FFI_ArrowArray, kind: &DataType) -> Result<(), ArrowError> {
-    // Signed there, and taken for unsigned here.
+    // Signed in the C interface, unsigned in arrow.
     let end = array.len().checked_add(array.offset());
     let end = end.filter(|end| isize::try_from(array.len().max(*end)).is_ok());
     let end = end.ok_or_else(|| refused("the length"))?;
-    // SAFETY: where there are slots, offsets are one more than slots, from 0 on; the last buffer of views holds the lengths
+    // SAFETY: an array with slots has one more offset than slots, counted from 0; the last buffer of views holds the lengths
     // of those between.
     let negative = unsafe {
         match kind {
@@ -74,10 +74,10 @@ pub(super) unsafe fn lengths(array: &FFI_ArrowArray, kind: &DataType) -> Result<
     if negative {
         return Err(refused("an offset"));
     }
-    // SAFETY: children and dictionaries are live as long as their array, and of the types its type says.
+    // SAFETY: children and dictionaries live as long as their array, and have the types that its type declares.
     let child = |at: usize, kind: &DataType| match at < array.num_children() {
         true => unsafe { lengths(array.child(at), kind) },
-        false => Ok(()), // arrow says so
+        false => Ok(()), // arrow's import returns the error
     };
     match kind {
         DataType::Dictionary(_, values) => match array.dictionary() {

@@ -1,7 +1,7 @@
 //! Arrow data of other libraries, over the C interface.
 //!
-//! Arrow's own reader of C streams slices structs inside of a sliced struct twice, and panics: a pyarrow table of nested
-//! documents, sliced, is enough. So what comes is brought to offset 0 before arrays are made of it.
+//! Arrow's own reader of C streams slices structs in a sliced struct twice, and panics, for example on a slice of a pyarrow
+//! table of nested documents. So imported data is moved to offset 0 before arrays are made from it.
 
 use std::ffi::CStr;
 use std::sync::Arc;
@@ -17,12 +17,12 @@ use pyo3::types::{PyCapsule, PyTuple};
 
 use super::check::{check, lengths};
 use super::nulls;
-use crate::arrow::arrow_error;
+use crate::reads::arrow::arrow_error;
 
 /// The schema and the RecordBatches of an object with `__arrow_c_stream__` or `__arrow_c_array__`.
 ///
 /// # Errors
-/// What the object raises; ValueError for what is not a table.
+/// The exceptions of the object; ValueError for data that is not a table.
 pub fn batches(object: &Bound<'_, PyAny>) -> PyResult<(SchemaRef, Vec<RecordBatch>)> {
     if object.hasattr("__arrow_c_stream__")? {
         let capsule = object.call_method0("__arrow_c_stream__")?;
@@ -55,20 +55,20 @@ pub fn batches(object: &Bound<'_, PyAny>) -> PyResult<(SchemaRef, Vec<RecordBatc
 fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBatch>)> {
     let pointer = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
     // SAFETY: a capsule of this name holds this struct, by the PyCapsule interface. It is moved out, which marks it as
-    // released; dropping ours releases what it stands for.
+    // released; dropping ours releases the stream.
     let mut stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.cast().as_ptr()) };
     let py = capsule.py();
     let (Some(get_schema), Some(get_next)) = (stream.get_schema, stream.get_next) else {
         return Err(PyValueError::new_err("this Arrow stream was read already"));
     };
     let mut schema = FFI_ArrowSchema::empty();
-    // Detached, here and below: a stream may be fed by threads that have to attach, such as DuckDB's over a Python object.
-    // SAFETY: `stream` is a live stream, which nobody else has, and `schema` is there to be written to.
+    // Detached, here and below: threads that must attach may feed the stream, such as DuckDB's over a Python object.
+    // SAFETY: `stream` is a live stream that only this function has, and `schema` is valid for writes.
     if py.detach(|| unsafe { get_schema(&mut stream, &mut schema) }) != 0 {
         return Err(failure(&mut stream));
     }
     let schema = Schema::try_from(&schema).map_err(|error| {
-        PyTypeError::new_err(format!("an Arrow stream that is no table: {error}"))
+        PyTypeError::new_err(format!("this Arrow stream is not a table: {error}"))
     })?;
     let schema: SchemaRef = Arc::new(schema);
     let rows = DataType::Struct(schema.fields().clone());
@@ -82,7 +82,7 @@ fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBa
         if array.is_released() {
             return Ok((schema, batches));
         }
-        // SAFETY: an array of a stream has the type that the stream says.
+        // SAFETY: an array of a stream has the type of the stream's schema.
         let data = unsafe { read(array, &rows) };
         let batch = data.and_then(|data| table(&data, &schema));
         batches.push(batch.map_err(arrow_error)?);
@@ -93,9 +93,9 @@ fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBa
 /// An array of type `kind`.
 ///
 /// # Safety
-/// `array` is live, of that type, and its buffers are as long as the C interface says.
+/// `array` is live and of that type, and its buffers have the lengths that the C interface requires.
 unsafe fn read(array: FFI_ArrowArray, kind: &DataType) -> Result<ArrayData, ArrowError> {
-    // SAFETY: the caller's. What is read as another type has the same layout.
+    // SAFETY: as the caller guarantees. A type that differs from `kind` has the same layout.
     let data = unsafe {
         lengths(&array, kind)?;
         let readable = nulls::readable(&array, kind);
@@ -104,12 +104,12 @@ unsafe fn read(array: FFI_ArrowArray, kind: &DataType) -> Result<ArrayData, Arro
     nulls::restored(data, kind)
 }
 
-/// What a stream says of its error.
+/// The message of a stream's last error.
 fn failure(stream: &mut FFI_ArrowArrayStream) -> PyErr {
     let Some(get_last_error) = stream.get_last_error else {
         return PyValueError::new_err("the Arrow stream failed");
     };
-    // SAFETY: `stream` is live. The text, if there is one, is valid until its next call.
+    // SAFETY: `stream` is live. The text, if any, is valid until the next call of the stream.
     let text = unsafe {
         let text = get_last_error(stream);
         (!text.is_null()).then(|| CStr::from_ptr(text).to_string_lossy().into_owned())
@@ -120,12 +120,12 @@ fn failure(stream: &mut FFI_ArrowArrayStream) -> PyErr {
 fn table(data: &ArrayData, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     check(data)?;
     let len = data.len();
-    // Only an array of structs can have these, never a table. Its columns may hold values there all the same.
+    // Only an array of structs can have null rows, never a table. Its columns may still have values in these rows.
     let null = data
         .nulls()
         .and_then(|nulls| (0..len).find(|&row| nulls.is_null(row)));
     if let Some(row) = null {
-        let text = format!("row {row} of an array of structs is null, and so no document");
+        let text = format!("row {row} of an array of structs is null, and not a document");
         return Err(ArrowError::InvalidArgumentError(text));
     }
     let rows = StructArray::from(straight(data, 0, len));
@@ -133,7 +133,7 @@ fn table(data: &ArrayData, schema: &SchemaRef) -> Result<RecordBatch, ArrowError
     RecordBatch::try_new_with_options(Arc::clone(schema), rows.into_parts().1, &options)
 }
 
-/// `len` slots from `offset` on, with an offset of 0 wherever an array's children count from its own.
+/// `len` slots from `offset` on. Arrays whose offset applies to their children get an offset of 0.
 fn straight(data: &ArrayData, offset: usize, len: usize) -> ArrayData {
     let from = data.offset() + offset;
     let (scale, whole) = match data.data_type() {
@@ -157,7 +157,7 @@ fn straight(data: &ArrayData, offset: usize, len: usize) -> ArrayData {
             .len(len)
             .nulls(nulls)
     };
-    // SAFETY: the same slots of the same array: a struct's or fixed-size list's children are cut to just its slots, and of
-    // any other array the children are whole and hold the same values.
+    // SAFETY: the same slots of the same array. The children of a struct or fixed-size list are cut to its slots; those of
+    // any other array are whole and hold the same values.
     unsafe { builder.child_data(children).build_unchecked() }
 }

@@ -1,4 +1,4 @@
-//! The one module with `unsafe`. Each block says why it holds; nothing else in the project has any.
+//! The only module of the project with `unsafe`. A comment above each block states the reason for which it is sound.
 
 #![allow(unsafe_code)]
 

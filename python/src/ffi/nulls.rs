@@ -1,5 +1,5 @@
-//! Columns of nulls that come with a buffer. The C interface gives the null type none, and arrow refuses one that has; polars
-//! hands over one all the same. So they are read as structs without fields, which may have one and hold nothing either.
+//! Columns of nulls that have a buffer. The C interface allows none for the null type, and arrow refuses one, but polars
+//! exports one. So these columns are read as structs without fields, which may have a buffer and hold no values either.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use arrow_array::ffi::FFI_ArrowArray;
 use arrow_data::ArrayData;
 use arrow_schema::{ArrowError, DataType, FieldRef, Fields};
 
-/// The type to read `array` as, which is of type `kind`.
+/// The type under which `array`, of type `kind`, can be read.
 pub(super) fn readable(array: &FFI_ArrowArray, kind: &DataType) -> DataType {
     let item = |field: &FieldRef| match array.num_children() {
         1 => with_type(field, readable(array.child(0), field.data_type())),
@@ -29,7 +29,7 @@ pub(super) fn readable(array: &FFI_ArrowArray, kind: &DataType) -> DataType {
     }
 }
 
-/// What was read as [`readable`], as what it is.
+/// Data that was read as [`readable`], under its own type.
 ///
 /// # Errors
 /// None: the layouts are the same.

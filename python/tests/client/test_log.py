@@ -32,7 +32,7 @@ def slow() -> Iterator[None]:
 @pytest.fixture
 def records() -> Iterator[list[logging.LogRecord]]:
     """The records from DEBUG on."""
-    data_bridge._core.tell_events()  # of earlier tests
+    data_bridge._core.deliver_events()  # of earlier tests
     found: list[logging.LogRecord] = []
 
     class Keep(logging.Handler):
@@ -227,7 +227,7 @@ def test_threads(client: MongoClient, database: Mongo, records: list[logging.Log
         thread.start()
     for thread in threads:
         thread.join()
-    data_bridge._core.tell_events()
+    data_bridge._core.deliver_events()
     assert not failures
     ids = [fields(record)["request_id"] for record in records if "succeeded" in record.getMessage()]
     assert len(ids) == len(set(ids)) == 320

@@ -43,7 +43,7 @@ class Recorder(Listener):
 
 @pytest.fixture
 def recorder() -> Iterator[Recorder]:
-    data_bridge._core.tell_events()  # of earlier tests
+    data_bridge._core.deliver_events()  # of earlier tests
     recorder = Recorder()
     data_bridge.add_listener(recorder)
     yield recorder

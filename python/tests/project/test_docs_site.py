@@ -104,7 +104,7 @@ def test_every_page_and_public_name_is_in_the_site() -> None:
     ],
 )
 def test_ends_of_lines(text: str, mended: str) -> None:
-    assert check_text.mend(text) == mended
+    assert check_text.cleaned(text) == mended
 
 
 def test_generated_pages_state_command_machine_and_date() -> None:

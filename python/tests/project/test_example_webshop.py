@@ -1,4 +1,4 @@
-"""The shop of examples/webshop with 100,000 documents, on Document and on AsyncDocument: PyMongo knows what is true."""
+"""The shop of examples/webshop with 100,000 documents, on Document and on AsyncDocument; PyMongo is the oracle."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from pymongo.database import Database
 from test_examples import ROOT, run
 
 import data_bridge
+import unasync
 
 COUNT = 100_000
 SMALL = 2_000
@@ -34,7 +35,7 @@ Mongo = Database[dict[str, Any]]
 
 
 class Shop:
-    """One of the two shops: its functions, called and waited for alike, and its database as PyMongo sees it."""
+    """One of the two shops: its functions, called in the same way, and its database through PyMongo."""
 
     def __init__(self, kind: str, uri: str, name: str, pymongo_client: pymongo.MongoClient[dict[str, Any]]) -> None:
         self.name = f"{name}_{kind}"
@@ -52,7 +53,7 @@ class Shop:
         return importlib.import_module(f"examples.webshop.{self.kind}.{name}")
 
     def call(self, path: str, *arguments: Any) -> Any:
-        """A function of the shop: `call("asking.titles", 3)`."""
+        """Call a function of the shop: `call("queries.titles", 3)`."""
         module, name = path.split(".")
         done = getattr(self.module(module), name)(*arguments)
         return done if self._loop is None else self._loop.run_until_complete(done)
@@ -90,31 +91,30 @@ def shop(request: pytest.FixtureRequest, shops: dict[str, Shop]) -> Shop:
 
 
 def plain(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the revisions, which are random."""
+    """Return the documents without the revisions, which are random."""
     return [{key: value for key, value in each.items() if key != "revision_id"} for each in documents]
 
 
-def test_both_kinds_are_one_program() -> None:
-    """Without `async` and `await` the files of one kind are those of the other."""
-    files = sorted(each.name for each in (ROOT / "examples/webshop/blocking").glob("*.py"))
-    assert files == sorted(each.name for each in (ROOT / "examples/webshop/awaited").glob("*.py"))
-    for file in files:
-        blocking, awaited = ((ROOT / "examples/webshop" / kind / file).read_text(encoding="utf-8") for kind in KINDS)
-        waiting = re.sub(r"\b(async |await )", "", awaited)
-        waiting = re.sub(r"\bAsync(?=Document|MongoClient|ClientSession)", "", waiting)
-        assert _tree(waiting) == _tree(blocking), file
+def test_blocking_is_generated_from_awaited() -> None:
+    shop, used = ROOT / "examples" / "webshop", Counter[str]()
+    sources = [each for each in (shop / "awaited").glob("*.py") if each.name not in unasync.HAND_WRITTEN]
+    names = {each.name for each in (shop / "blocking").glob("*.py")} - unasync.HAND_WRITTEN
+    assert names == {each.name for each in sources}
+    for source in sources:
+        generated = unasync.generate(source.read_text(encoding="utf-8"), used)
+        assert _tree((shop / "blocking" / source.name).read_text(encoding="utf-8")) == _tree(generated), source.name
 
 
 def _tree(code: str) -> str:
     tree = ast.parse(code)
     for each in ast.walk(tree):
         if isinstance(each, ast.ImportFrom):
-            each.names.sort(key=lambda name: name.name)
+            each.names.sort(key=lambda name: name.name)  # as ruff sorts them
     return ast.dump(tree)
 
 
 def test_the_program(mongodb_uri: str, pymongo_client: Any) -> None:
-    """As the README runs it; both days print the same."""
+    """The README's command; both scenarios print the same text."""
     name = f"data_bridge_shop_{uuid.uuid4().hex[:8]}"
     try:
         output = run(
@@ -159,29 +159,29 @@ def test_what_was_loaded(shop: Shop) -> None:
 def test_documents(shop: Shop) -> None:
     customers, orders, products = shop.there.customers, shop.there.orders, shop.there.products
     found = customers.find({"home.city": "Oslo", "points": {"$gt": 500}}).sort([("points", -1), ("_id", 1)]).limit(50)
-    best = shop.call("asking.best_customers", "Oslo", 50)
+    best = shop.call("queries.best_customers", "Oslo", 50)
     assert [(each.id, each.name, each.points, each.home.street) for each in best] == [
         (each["_id"], each["name"], each["points"], each["home"]["street"]) for each in found
     ]
     first = best[0]
-    assert shop.call("asking.customer_of", first.id) == shop.call("asking.find_by_email", first.email) == first
+    assert shop.call("queries.customer_of", first.id) == shop.call("queries.find_by_email", first.email) == first
     assert first._dump() == customers.find_one(first.id)
-    assert shop.call("asking.find_by_email", "nobody@example.com") is None
-    status = shop.module("asking").Status
-    page = shop.call("asking.page_of_orders", status.PAID, 3, 20)
+    assert shop.call("queries.find_by_email", "nobody@example.com") is None
+    status = shop.module("queries").Status
+    page = shop.call("queries.page_of_orders", status.PAID, 3, 20)
     expected = list(orders.find({"status": "paid"}).sort("placed", -1).skip(60).limit(20))
     assert [each._dump() for each in page] == expected
     latest = orders.find_one({"customer.$id": first.id}, sort=[("placed", -1)])
-    assert shop.call("asking.latest_order", first)._dump() == latest
-    cards = [(each.name, each.city) for each in shop.call("asking.customer_cards", "Lisbon")]
+    assert shop.call("queries.latest_order", first)._dump() == latest
+    cards = [(each.name, each.city) for each in shop.call("queries.customer_cards", "Lisbon")]
     assert cards == [(each["name"], "Lisbon") for each in customers.find({"home.city": "Lisbon"}).sort("name")]
     titles = [each["title"] for each in products.find().sort([("price", 1), ("_id", 1)]).limit(30)]
-    assert shop.call("asking.titles", 30) == titles
+    assert shop.call("queries.titles", 30) == titles
 
 
 def test_figures(shop: Shop) -> None:
     customers, orders, products = shop.there.customers, shop.there.orders, shop.there.products
-    assert shop.call("asking.how_many") == {
+    assert shop.call("queries.counts") == {
         "orders": orders.count_documents({}),
         "open": orders.count_documents({"status": {"$in": ["placed", "paid"]}}),
         "with a note": orders.count_documents({"note": {"$ne": None}}),
@@ -200,40 +200,40 @@ def test_figures(shop: Shop) -> None:
         {"$group": {"_id": None, "s": {"$sum": "$total"}, "a": {"$avg": "$total"}, "l": {"$max": "$placed"}}},
     ]
     (sums,) = orders.aggregate(pipeline)
-    figures = shop.call("asking.figures")
+    figures = shop.call("queries.figures")
     assert figures["turnover"] == sums["s"].to_decimal()
     assert figures["mean"] == sums["a"].to_decimal()
     assert figures["last"] == sums["l"]
     everything = sum(each["total"].to_decimal() for each in orders.find({}, {"total": 1}))
-    assert shop.call("asking.total_of_lines") == everything
-    assert shop.call("asking.countries") == shop.there.suppliers.distinct("country")
+    assert shop.call("queries.total_of_lines") == everything
+    assert shop.call("queries.countries") == shop.there.suppliers.distinct("country")
     for product in products.find().limit(3):
-        assert shop.call("asking.is_sold_out", product["_id"]) == (product["stock"] == 0)
+        assert shop.call("queries.is_sold_out", product["_id"]) == (product["stock"] == 0)
     classes = Counter(each.get("_class_id") for each in products.find())
     assert sorted(classes) == ["Product", "Product.Book", "Product.Garment"]
-    assert shop.call("asking.classes_of_products") == {
+    assert shop.call("queries.classes_of_products") == {
         "products that are nothing else": classes["Product"],
         "books": classes["Product.Book"],
         "garments": classes["Product.Garment"],
         "instances of Book": classes["Product.Book"],
     }
-    sold = list(orders.aggregate(shop.module("asking").sales(25)))
-    best = shop.call("asking.best_sellers", 25)
+    sold = list(orders.aggregate(shop.module("queries").sales(25)))
+    best = shop.call("queries.best_sellers", 25)
     assert [each._dump() for each in best] == sold
     assert all(type(each.turnover) is Decimal for each in best)
     last = next(shop.there.reviews.find({}, {"stars": 1}).sort("_id", -1).limit(1))
-    assert shop.call("asking.latest_review") == [last]
+    assert shop.call("queries.latest_review") == [last]
 
 
-def test_searching(shop: Shop) -> None:
+def test_operators_and_exchange(shop: Shop) -> None:
     customers, orders, products = shop.there.customers, shop.there.orders, shop.there.products
-    suppliers, searching = shop.there.suppliers, shop.module("searching")
+    suppliers, exchange = shop.there.suppliers, shop.module("exchange")
     point = {"type": "Point", "coordinates": [10.4, 59.5]}
     near = suppliers.find({"place": {"$nearSphere": {"$geometry": point, "$maxDistance": 1_000_000}}})
-    nearest = shop.call("searching.nearest_suppliers", 10.4, 59.5, 1000)
+    nearest = shop.call("operators.nearest_suppliers", 10.4, 59.5, 1000)
     assert [each._dump()["place"] for each in nearest] == [each["place"] for each in near]
     assert nearest[0].place.coordinates == (10.75, 59.91)
-    assert shop.call("searching.more_counts") == {
+    assert shop.call("operators.more_counts") == {
         "suppliers in Iberia": suppliers.count_documents({"country": "PT"}),
         "teapots": products.count_documents({"title": {"$regex": "^teapot"}}),
         "gifts on sale": products.count_documents({"tags": {"$all": ["gift", "sale"]}}),
@@ -246,16 +246,16 @@ def test_searching(shop: Shop) -> None:
         ),
     }
     two = orders.find({"_id": {"$lt": 200}, "lines": {"$size": 2}}).sort("_id")
-    assert shop.call("searching.of_two_lines", 200) == [each["_id"] for each in two]
-    receipts = shop.call("searching.receipts", searching.Status.PAID, 1000)
+    assert shop.call("operators.of_two_lines", 200) == [each["_id"] for each in two]
+    receipts = shop.call("exchange.receipts", exchange.Status.PAID, 1000)
     paid = orders.find({"status": "paid"}).sort("_id").limit(1000)
-    assert receipts == [searching.Receipt(each["_id"], each["placed"], each["total"].to_decimal()) for each in paid]
-    (order,) = shop.call("asking.page_of_orders", searching.Status.PAID, 0, 1)
+    assert receipts == [exchange.Receipt(each["_id"], each["placed"], each["total"].to_decimal()) for each in paid]
+    (order,) = shop.call("queries.page_of_orders", exchange.Status.PAID, 0, 1)
     before = orders.find_one(order.id)
-    assert shop.call("searching.fetch_parked", searching.park(order)).id == order.id
+    assert shop.call("exchange.save_pickled", exchange.pickle_changed(order)).id == order.id
     assert order.note != "parked"
     assert orders.find_one(order.id) == {**before, "note": "parked"}  # type: ignore[dict-item]
-    assert shop.call("searching.write_without_models", shop.client, shop.name) == {
+    assert shop.call("exchange.write_without_models", shop.client, shop.name) == {
         "changed": 2,
         "replaced": 1,
         "before": 11,
@@ -267,16 +267,16 @@ def test_searching(shop: Shop) -> None:
 
 def test_links(shop: Shop) -> None:
     there = shop.there
-    product = shop.call("trading.get_product", "B-00003")
+    product = shop.call("writes.get_product", "B-00003")
     assert type(product).__name__ == "Book"
     names = {each["_id"]: each["name"] for each in there.customers.find({}, {"name": 1})}
     reviews = there.reviews.find({"product.$id": product.id}).sort("_id")
-    assert shop.call("asking.reviews_with_names", product.id) == [
+    assert shop.call("queries.reviews_with_names", product.id) == [
         f"{each['stars']} stars for {product.title} from {names[each['customer'].id]}" for each in reviews
     ]
     supplier = there.suppliers.find_one(there.products.find_one(product.id)["supplier"].id)  # type: ignore[index]
-    assert shop.call("asking.supplier_of", product)._dump() == supplier
-    assert shop.call("asking.suppliers_with_products", "PT") == {
+    assert shop.call("queries.supplier_of", product)._dump() == supplier
+    assert shop.call("queries.suppliers_with_products", "PT") == {
         each["name"]: sorted(product["_id"] for product in there.products.find({"supplier.$id": each["_id"]}))
         for each in there.suppliers.find({"country": "PT"})
     }
@@ -305,37 +305,37 @@ def _in_stock(there: Mongo) -> Any:
 
 
 def test_a_customer_orders(shop: Shop) -> None:
-    there, trading = shop.there, shop.module("trading")
-    ada = shop.call("trading.register", uuid.uuid4(), "Ada", "  Ada@Example.COM ")
-    shop.call("trading.move_house", ada, "Harbour Road 1", "Oslo")
+    there, writes = shop.there, shop.module("writes")
+    ada = shop.call("writes.register", uuid.uuid4(), "Ada", "  Ada@Example.COM ")
+    shop.call("writes.move_house", ada, "Harbour Road 1", "Oslo")
     stored = there.customers.find_one(ada.id)
     assert stored is not None
     assert (stored["email"], stored["home"]["city"]) == ("ada@example.com", "Oslo")
     assert (stored["addresses"]["former"]["city"], stored["favourites"]) == ("unknown", ["moving"])
     cart = {"G-00001": 2, "P-00002": 1}
     before = {each: _product(there, each) for each in cart}
-    delivered = shop.call("trading.restock", {"G-00001": 10, "P-00002": 5})
+    delivered = shop.call("writes.restock", {"G-00001": 10, "P-00002": 5})
     assert delivered.modified_count == 2
-    order = shop.call("trading.place_order", shop.client, 10**9, ada, cart)
+    order = shop.call("writes.place_order", shop.client, 10**9, ada, cart)
     after = {each: _product(there, each) for each in cart}
     assert [after[each]["stock"] - before[each]["stock"] for each in cart] == [8, 4]
     assert all(after[each]["revision_id"] != before[each]["revision_id"] for each in cart)
     total = sum(before[each]["price"].to_decimal() * quantity for each, quantity in cart.items())
     assert there.orders.find_one(10**9)["total"].to_decimal() == order.total == total  # type: ignore[index]
     # The second order takes nothing from the shelf, as not all of it is there.
-    with pytest.raises(trading.OutOfStock):
-        shop.call("trading.place_order", shop.client, 10**9 + 1, ada, {"G-00001": 1, "P-00002": 10**6})
+    with pytest.raises(writes.OutOfStock):
+        shop.call("writes.place_order", shop.client, 10**9 + 1, ada, {"G-00001": 1, "P-00002": 10**6})
     assert {each: _product(there, each) for each in cart} == after
     assert there.orders.find_one(10**9 + 1) is None
-    shop.call("trading.pay", order, 7)
+    shop.call("writes.pay", order, 7)
     paid = there.orders.find_one(10**9)
     assert order._dump() == paid
     assert paid is not None
     assert (paid["status"], len(paid["history"])) == ("paid", 1)
     assert there.customers.find_one(ada.id)["points"] == 7  # type: ignore[index]
     there.orders.update_one({"_id": 10**9}, {"$set": {"unknown": 1}})
-    line = shop.module("trading").Line(product="G-00001", price=Decimal("9.90"))
-    assert shop.call("trading.correct_order", order, [line]).total == Decimal("9.90")
+    line = shop.module("writes").Line(product="G-00001", price=Decimal("9.90"))
+    assert shop.call("writes.correct_order", order, [line]).total == Decimal("9.90")
     corrected = there.orders.find_one(10**9)
     assert corrected == order._dump()
     assert "unknown" not in corrected
@@ -347,63 +347,66 @@ def _product(there: Mongo, key: str) -> dict[str, Any]:
     return found
 
 
-def test_the_shop_trades(shop: Shop) -> None:
+def test_writes(shop: Shop) -> None:
     there = shop.there
     oldest = next(there.orders.find({"status": "paid"}).sort("placed", 1).limit(1))
-    shipped = shop.call("trading.ship_next")
+    shipped = shop.call("writes.ship_next")
     assert shipped._dump() == there.orders.find_one(oldest["_id"])
     assert (shipped.status.value, len(shipped.history)) == ("shipped", len(oldest["history"]) + 1)
     cheap = there.products.count_documents({"price": {"$lt": 10}})
-    assert shop.call("trading.start_sale", Decimal(10)).matched_count == cheap > 0
+    assert shop.call("writes.start_sale", Decimal(10)).matched_count == cheap > 0
     assert there.products.count_documents({"tags": {"$all": ["sale", "cheap"]}}) == cheap
-    assert shop.call("trading.end_sale").modified_count == cheap
+    assert shop.call("writes.end_sale").modified_count == cheap
     assert there.products.count_documents({"tags": "cheap"}) == 0
-    assert [shop.call("trading.count_view", "/") for _ in range(3)] == [1, 2, 3]
+    assert [shop.call("writes.count_view", "/") for _ in range(3)] == [1, 2, 3]
     assert [each["count"] for each in there.page_counts.find()] == [3]
     stock = _product(there, "B-00006")
-    product, told = shop.call("trading.two_clerks", "B-00006")
-    assert "another writer changed it" in told
+    product, message = shop.call("writes.change_concurrently", "B-00006")
+    assert "another writer changed it" in message
     assert product._dump() == _product(there, "B-00006")
     assert product.stock == stock["stock"] - 1
     assert product.price == stock["price"].to_decimal() + 1
     worst = next(there.reviews.find({"stars": 1}).sort("_id", 1).limit(1))
-    assert shop.call("trading.drop_worst_review")._dump() == worst
+    assert shop.call("writes.drop_worst_review")._dump() == worst
     assert there.reviews.find_one(worst["_id"]) is None
     review = shop.module("models").Review.find_one()
     review = review if shop.kind == "blocking" else shop._loop.run_until_complete(review)  # type: ignore[union-attr]
-    assert shop.call("trading.rewrite_review", review, 5).stars == review.stars
+    assert shop.call("writes.rewrite_review", review, 5).stars == review.stars
     written = there.reviews.find_one(review.id)
     assert written is not None
     assert (written["stars"], written["text"], written["product"].id) == (5, "Rewritten.", review.product.id)
     reviews = there.reviews.count_documents({"product.$id": "P-00005"})
-    assert shop.call("trading.withdraw", shop.call("trading.get_product", "P-00005")) == reviews
+    assert shop.call("writes.withdraw", shop.call("writes.get_product", "P-00005")) == reviews
     assert there.products.find_one("P-00005") is None
     note = shop.database("_audit").audit.find_one({"about": "P-00005"}, {"_id": 0})
     assert note == {"about": "P-00005", "what": "deleted"}
-    shop.call("trading.forget_newsletter_answers")
+    shop.call("writes.remove_newsletter_answers")
     assert there.customers.count_documents({"news": {"$exists": True}}) == 0
 
 
-def test_care(shop: Shop) -> None:
-    care = shop.module("care")
-    shop.call("care.break_a_review", shop.client, shop.name)
-    fits, wrong = shop.call("care.read_what_fits", care.BROKEN)
-    assert fits == "product: B-00000"
-    assert wrong == f"stars of {care.BROKEN}: str 'many' where int belongs"
-    errors = shop.call("care.inspect_reviews")
-    assert [(each.id, each.path) for each in errors] == [(care.BROKEN, ("customer",)), (care.BROKEN, ("stars",))]
-    assert shop.call("care.repair_reviews", errors) == 1
-    assert shop.there.reviews.find_one(care.BROKEN) is None
-    (customer,) = shop.call("asking.best_customers", "Oslo", 1)
-    assert shop.call("care.refuse_mistakes", customer) == [
+def test_maintenance(shop: Shop) -> None:
+    maintenance = shop.module("maintenance")
+    shop.call("maintenance.break_a_review", shop.client, shop.name)
+    valid, invalid = shop.call("maintenance.read_valid_fields", maintenance.BROKEN)
+    assert valid == "product: B-00000"
+    assert invalid == f"stars of {maintenance.BROKEN}: str 'many' where int belongs"
+    errors = shop.call("maintenance.inspect_reviews")
+    assert [(each.id, each.path) for each in errors] == [
+        (maintenance.BROKEN, ("customer",)),
+        (maintenance.BROKEN, ("stars",)),
+    ]
+    assert shop.call("maintenance.repair_reviews", errors) == 1
+    assert shop.there.reviews.find_one(maintenance.BROKEN) is None
+    (customer,) = shop.call("queries.best_customers", "Oslo", 1)
+    assert shop.call("maintenance.refuse_mistakes", customer) == [
         "Customer: joined: expected date, found str 'today'",
         "Customer: points: expected int, found str 'many'",
         f"duplicate key: {{'email': {customer.email!r}}}",
     ]
     before = dt.datetime(2024, 3, 1)
     old = list(shop.there.orders.find({"placed": {"$lt": before}}).sort("_id"))
-    assert shop.call("care.archive", shop.client, shop.name, before) == len(old) > 1000
+    assert shop.call("maintenance.archive", shop.client, shop.name, before) == len(old) > 1000
     assert list(shop.database("_archive").orders.find().sort("_id")) == old
     assert shop.there.orders.count_documents({"placed": {"$lt": before}}) == 0
-    assert [shop.call("care.note", "us", "tested") for _ in range(2)] == [1, 2]
+    assert [shop.call("maintenance.note", "us", "tested") for _ in range(2)] == [1, 2]
     assert shop.database("_audit").audit.count_documents({"about": "us"}) == 2

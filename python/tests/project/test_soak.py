@@ -67,7 +67,7 @@ def test_what_is_planted_is_found() -> None:
         "connections are open after",
         " descriptors, ",
         " threads, ",
-        " bytes of Arrow's are held",
+        " bytes of Arrow's pool are held",
     ):
         assert re.search(found, done.stdout), found
 

@@ -1,6 +1,6 @@
-"""A soak: reads of every kind for a long time, while they are cancelled and their servers fail. `make soak`.
+"""A soak test: reads of every kind for a long time, with cancellations and faults of the servers. `make soak`.
 
-The process that is looked at (`worker`) has nothing in it but the package, what reads with it, and what counts.
-Servers, the proxy in front of one and whatever breaks them (`faults`) belong to the process that started it (`run`).
-That one judges what was found (`checks`) and writes it down (`page`).
+The process under test (`worker`) contains only the package, the reads and the counts of their results. The process that
+starts it (`run`) owns the servers, the proxy in front of one of them, and the faults (`faults`). It checks the findings
+(`checks`) and reports them (`page`).
 """

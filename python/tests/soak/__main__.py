@@ -1,4 +1,4 @@
-"""`python -m soak`: `make soak`."""
+"""The command line of the soak test: `python -m soak`, `make soak`."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from soak.run import Settings, soak
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="make soak", description="Reads, cancellations and faults, and what is left.")
+    parser = argparse.ArgumentParser(
+        prog="make soak", description="Run reads with cancellations and faults; find leaks."
+    )
     parser.add_argument("--seconds", type=float, default=1200)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--every", type=float, default=60, help="seconds between checkpoints")
-    parser.add_argument("--settle", type=float, default=30, help="seconds until what was left must be gone")
-    parser.add_argument("--one", action="store_true", help="one server only, without a set of three that fails over")
-    parser.add_argument("--report", type=Path, help="write what was found as a page")
-    parser.add_argument("--plant", nargs="+", default=[], help="what the checks must find, to test them")
+    parser.add_argument("--settle", type=float, default=30, help="seconds until abandoned resources are released")
+    parser.add_argument("--one", action="store_true", help="one server only, without a replica set of three")
+    parser.add_argument("--report", type=Path, help="write the findings as a page")
+    parser.add_argument("--plant", nargs="+", default=[], help="faults that the checks must find, to test the checks")
     options = parser.parse_args(arguments)
     found = soak(
         Settings(

@@ -1,4 +1,4 @@
-"""Asynchronous reads that are to give exactly what is stored, and ways to leave one."""
+"""Asynchronous reads that must return exactly the stored rows, and ways to abandon one."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ async def leave_stream(source: AsyncSource, want: Want, rng: random.Random) -> N
 
 
 async def cancel(source: AsyncSource, want: Want, rng: random.Random) -> None:
-    """Any other, after so many milliseconds."""
+    """Cancel any other read after some milliseconds."""
     way = ASYNC_READS[rng.choice(list(ASYNC_READS))]
     task = asyncio.ensure_future(way(source, want, rng))
     await asyncio.wait([task], timeout=rng.choice([0, 0.001, 0.01, 0.1]))
@@ -120,7 +120,7 @@ async def cancel(source: AsyncSource, want: Want, rng: random.Random) -> None:
 
 
 async def close_client(source: AsyncSource, want: Want, rng: random.Random) -> None:
-    """One of its own, while something of it runs."""
+    """Close a separate client while its reads run."""
     client = AsyncMongoClient(source.uri, appName=source.name, **CLIENT)
     try:
         rows = aiter(client[DATABASE][want.shape.name].find(want.filter, sort="_id", batch_size=5, timeout=10))

@@ -1,4 +1,4 @@
-"""The conditions of a run: nothing is held at a quiet moment, and no read was wrong."""
+"""The checks: no resource is held at a checkpoint, and no read was wrong at the end."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from soak.worker import Figures
 MB = 1 << 20
 
 WARM_UP = 4
-"""So many checkpoints pass before memory is judged: pools of threads, allocators and caches fill in them."""
+"""Number of checkpoints before memory is checked: pools of threads, allocators and caches fill during them."""
 
 GROWTH = 24 * MB
-"""Bytes by which the median of the last half may exceed that of the first half, after the warm-up. An allocator's stock
-moves from checkpoint to checkpoint by more, its median by less. In 20 minutes the halves are 8 minutes apart, with some
-8,000 operations in each: a leak of 400 bytes an operation shows."""
+"""Maximum growth of the median memory from the first half to the last half, after the warm-up. The memory that an
+allocator keeps varies by more between checkpoints, its median by less. In 20 minutes the halves are 8 minutes apart,
+with some 8,000 operations in each, so a leak of 400 bytes per operation is found."""
 
 
 class Checkpoint(NamedTuple):
-    """The figures of a quiet moment. `open`: before the clients were closed; `closed`: after."""
+    """The findings while no operation ran. `open`: before the clients were closed; `closed`: after."""
 
     seconds: float
     operations: int
@@ -34,12 +34,12 @@ class Checkpoint(NamedTuple):
 
 
 def descriptors_allowed(clients: int, members: int, pool: int) -> int:
-    """Of open clients: a pool and two monitors for each member."""
+    """Return the maximum for open clients: a pool and two monitors for each member."""
     return clients * members * (pool + 2)
 
 
 def failures_at(checkpoint: Checkpoint, first: Checkpoint, allowed: int) -> list[str]:
-    """Return the objects that are held and should not be."""
+    """Return a message for each leak."""
     now, base, found = checkpoint.closed, first.closed, []
     if checkpoint.cursors:
         found.append(f"{checkpoint.cursors} cursors are open on the servers")
@@ -56,17 +56,17 @@ def failures_at(checkpoint: Checkpoint, first: Checkpoint, allowed: int) -> list
             f"{checkpoint.open.descriptors} descriptors with open clients, {base.descriptors} + {allowed} allowed"
         )
     if now.arrow != base.arrow:
-        found.append(f"{now.arrow - base.arrow} bytes of Arrow's are held")
+        found.append(f"{now.arrow - base.arrow} bytes of Arrow's pool are held")
     return [f"at {checkpoint.seconds:.0f} s: {each}" for each in found]
 
 
 def memory_judged(checkpoints: Sequence[Checkpoint]) -> bool:
-    """Single checkpoints lie 60 MB apart without a trend: six in each half, at least."""
+    """Return whether each half has at least six checkpoints: single ones differ by 60 MB without a trend."""
     return len(checkpoints) >= WARM_UP + 12
 
 
 def memory_failure(checkpoints: Sequence[Checkpoint]) -> str | None:
-    """Return whether memory grows; None as well for too few checkpoints."""
+    """Return a message if memory grows; None if it does not, or if the checkpoints are too few."""
     if not memory_judged(checkpoints):
         return None
     memory = [each.closed.memory for each in checkpoints[WARM_UP:]]

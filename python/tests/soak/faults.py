@@ -64,7 +64,7 @@ def get_more_hangs(ground: Ground, rng: random.Random) -> None:
         time.sleep(rng.uniform(0.1, 0.8))
 
 
-# ---- operations that another client ends -----------------------------------------------------------------------------
+# ---- an administrator ends operations --------------------------------------------------------------------------------
 
 
 def _operations(ground: Ground, match: dict[str, Any]) -> list[dict[str, Any]]:
@@ -88,7 +88,7 @@ def killed_operations(ground: Ground, rng: random.Random) -> None:
 
 
 def killed_sessions(ground: Ground, rng: random.Random) -> None:
-    with contextlib.suppress(PyMongoError):  # of ours, too
+    with contextlib.suppress(PyMongoError):  # the session of this client is killed too
         ground.admin.admin.command("killAllSessions", [])
 
 
@@ -101,7 +101,7 @@ def _spoil(ground: Ground, rng: random.Random, spoil: Spoil) -> None:
     def tolerant(link: Link, reply: bytes) -> None:
         try:
             spoil(link, reply)
-        except ValueError:  # it has not what was to be changed
+        except ValueError:  # the reply does not have the value to change
             link.send(reply)
 
     command = rng.choice(["find", "getMore", "getMore", "aggregate", "killCursors"])
@@ -138,7 +138,7 @@ def stopped_server(ground: Ground, rng: random.Random) -> None:
 
 
 def killed_server(ground: Ground, rng: random.Random) -> None:
-    """kill -9 of the primary, and its start with the same data."""
+    """Kill the primary with SIGKILL, and start it with the same data."""
     primary = ground.primary()
     primary.kill()
     time.sleep(rng.uniform(0, 1))
@@ -163,7 +163,7 @@ SERVER: dict[str, tuple[Fault, float]] = {
     "kill -9, restart": (killed_server, 0.5),
     "step-down": (step_down, 0.3),
 }
-"""By name, with how often it is drawn."""
+"""Faults by name, with their weights."""
 
 PROXIED: dict[str, tuple[Fault, float]] = {
     "getMore hangs": (get_more_hangs, 1),  # would hang members of a set that read from each other
@@ -172,7 +172,7 @@ PROXIED: dict[str, tuple[Fault, float]] = {
     "slow replies": (slow_reply, 2),
     "cut connections": (cut_connections, 1),
 }
-"""As `SERVER`, of a single server behind the proxy."""
+"""Additional faults of a single server behind the proxy."""
 
 INTERRUPTS = "Ctrl-C"
 

@@ -1,4 +1,4 @@
-"""Servers that may be broken, and what is open on them."""
+"""The deployments under test, and the cursors, sessions and connections that are open on them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from servers import Admin, Member
 from soak import rows
 
 READY = 60.0
-"""Seconds until a server that was broken must be back."""
+"""Seconds until a deployment must have recovered from a fault."""
 
 
 TRANSACTIONS = ("--setParameter", "transactionLifetimeLimitSeconds=10")
@@ -25,7 +25,7 @@ TRANSACTIONS = ("--setParameter", "transactionLifetimeLimitSeconds=10")
 
 
 class Ground:
-    """A replica set of one or more members, the proxy in front of a single one, and its administrator."""
+    """A replica set, the proxy in front of it if it has one member, and an administrator's client."""
 
     def __init__(self, name: str, own_uri: str, members: dict[str, Member], proxy: Proxy | None, admin: Admin) -> None:
         self.name = name
@@ -33,14 +33,14 @@ class Ground:
         self.proxy = proxy
         self.admin = admin
         self.uri = own_uri if proxy is None else proxy.uri
-        """The servers that clients connect to."""
+        """The URI for clients."""
 
     def primary(self) -> Member:
         self.wait()
         return self.members[str(servers.primary_of(self.admin))]
 
     def wait(self) -> None:
-        """Until all members are there and one is primary."""
+        """Wait until all members are available and one is primary."""
         end = time.monotonic() + READY
         while True:
             with contextlib.suppress(PyMongoError):
@@ -48,17 +48,17 @@ class Ground:
                 if states.count(1) == 1 and set(states) <= {1, 2} and servers.primary_of(self.admin) is not None:
                     return
             if time.monotonic() > end:
-                raise TimeoutError(f"{self.name} did not come back: {self.admin.topology_description}")
+                raise TimeoutError(f"{self.name} did not recover: {self.admin.topology_description}")
             time.sleep(0.05)
 
     @contextmanager
     def each(self) -> Iterator[list[Admin]]:
-        """An administrator of each member."""
+        """Yield an administrator's client of each member."""
         with ExitStack() as stack:
             yield [stack.enter_context(Admin(member.direct)) for member in self.members.values()]
 
     def cursors(self) -> int:
-        """Open on what reads are from, on any member, idle or at work. Of one member: all that the server counts."""
+        """Count open cursors on the collections that are read, on all members. For one member, count all cursors."""
         with self.each() as members:
             if len(members) == 1:
                 return servers.open_cursors(members[0])
@@ -66,7 +66,7 @@ class Ground:
             return sum(len(cursors.open_cursors(each)) + len(cursors.at_work(each)) for each in databases)
 
     def left(self) -> list[str]:
-        """The open cursors as servers describe them."""
+        """Describe the open cursors, from the servers' data."""
         with self.each() as members:
             found = [
                 (member.address, each) for member in members for each in cursors.open_cursors(member[rows.DATABASE])
@@ -74,18 +74,18 @@ class Ground:
         return [f"{self.name}, {where}: {each['ns']}, {each['cursor']}" for where, each in found]
 
     def transactions(self) -> int:
-        """Open on any member."""
+        """Count open transactions on all members."""
         with self.each() as members:
             return sum(int(each.admin.command("serverStatus")["transactions"]["currentOpen"]) for each in members)
 
     def sessions(self) -> int:
-        """That members remember, those of the administrators and of members among themselves left out."""
+        """Count sessions on all members, except those of administrators and of members."""
         with self.each() as members:
             stages = [{"$listLocalSessions": {"allUsers": True}}]
             return sum(len(list(member.admin.aggregate(stages))) for member in members)
 
     def connections(self, name: str) -> list[str]:
-        """Of clients that call themselves so, on any member, as servers describe them."""
+        """Describe the connections of clients with this application name, from the servers' data."""
         with self.each() as members:
             found = [(member.address, each) for member in members for each in servers.connections(member, name)]
         return [
@@ -96,7 +96,7 @@ class Ground:
 
 @contextmanager
 def grounds(set_of_three: bool) -> Iterator[list[Ground]]:
-    """One server behind the proxy; and a set of three, on request. With everything stored."""
+    """Yield one server behind the proxy and, with `set_of_three`, a replica set of three, both with all rows stored."""
     with ExitStack() as stack:
         found = []
         for name, count in [("one", 1), *([("three", 3)] if set_of_three else [])]:

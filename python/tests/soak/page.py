@@ -1,4 +1,4 @@
-"""The findings of a run: for a terminal, and as a page of the documentation."""
+"""The report of a run: as text for a terminal, and as a page of the documentation."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ COLUMNS = (
 
 
 def text(found: Found) -> str:
-    """A few lines, with all failures."""
+    """Return a summary with all failures."""
     tally = found.tally
     lines = [
         f"seed {found.seed}, {found.seconds:.0f} s: {tally.operations.total():,} operations, "
@@ -98,7 +98,7 @@ def _memory(found: Found) -> str:
 
 
 def markdown(found: Found, command: str) -> str:
-    """A page."""
+    """Return the report as a page in Markdown."""
     tally, machine = found.tally, {**environment(), "mongod": found.mongod}
     failed = [f"- {each.splitlines()[0][:300]}" for each in found.failures] or ["Nothing failed."]
     lines = [

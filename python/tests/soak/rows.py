@@ -1,4 +1,4 @@
-"""Stored documents, a function of their `_id`: every read can compute the documents that it must give."""
+"""The stored documents. Each is a function of its `_id`, so the expected result of every read is known."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ SCHEMA = pa.schema(
 
 
 class WrongRows(Exception):
-    """A read gave other rows than the stored ones, without an error."""
+    """A read returned other rows than the stored ones, without an error."""
 
 
 class Shape:
-    """A collection: so many documents with so many words each."""
+    """A collection: its number of documents, and the maximum number of words in each."""
 
     def __init__(self, name: str, count: int, words: int) -> None:
         self.name = name
@@ -55,11 +55,11 @@ class Shape:
 
 
 SHAPES = {shape.name: shape for shape in (Shape("small", 4_000, 9), Shape("large", 400, 3_000))}
-"""Many replies of few bytes; few replies that are decoded by several threads."""
+"""One collection for many small replies, one for a few replies that several threads decode."""
 
 
 class Want(NamedTuple):
-    """The rows of one read: those of `shape` from `low` to `high`, in this order."""
+    """The expected rows of one read: those of `shape` from `low` to `high`, in this order."""
 
     shape: Shape
     low: int
@@ -74,7 +74,7 @@ class Want(NamedTuple):
         return [{"$match": self.filter}, {"$sort": {"_id": 1}}]
 
     def document(self, position: int, found: Any) -> None:
-        """Check the row that a loop received at a position."""
+        """Check one row of an iteration."""
         if self.low + position >= self.high:
             raise WrongRows(f"row {position} of {self}: one too many")
         expected = self.shape.documents[self.low + position]
@@ -87,14 +87,14 @@ class Want(NamedTuple):
             self.document(position, each)
 
     def table(self, found: pa.Table, offset: int = 0) -> None:
-        """Rows from `offset` on, as many as `found` has."""
+        """Check the rows of a table, which starts at row `offset`."""
         expected = self.shape.table.slice(self.low + offset, len(found))
         if offset + len(found) > self.high - self.low or not found.equals(expected):
             ids = found.column("_id").to_pylist() if "_id" in found.column_names else found.column_names
             raise WrongRows(f"{len(found)} rows from {offset} on of {self}: {ids[:3]} to {ids[-3:]}")
 
     def whole(self, count: int) -> None:
-        """A read that ended without an error gave so many rows."""
+        """Check the number of rows of a read that ended without an error."""
         if count != self.high - self.low:
             raise WrongRows(f"{count} rows of {self}, and a clean end")
 
@@ -103,7 +103,7 @@ class Want(NamedTuple):
 
 
 def load(database: Any) -> None:
-    """Stores everything; `database` is PyMongo's, with the write concern that must outlive a server."""
+    """Store all rows; `database` is PyMongo's, with a write concern that survives a kill of the server."""
     for shape in SHAPES.values():
         database.drop_collection(shape.name)
         database[shape.name].insert_many(shape.documents)

@@ -24,7 +24,7 @@ LATE = 120.0
 
 @dataclass
 class Found:
-    """The results of a run."""
+    """The findings of a run."""
 
     seed: int
     mongod: str
@@ -36,21 +36,21 @@ class Found:
 
 
 class Settings(NamedTuple):
-    """The duration of a run, and the interval of its checks."""
+    """The options of a run."""
 
     seed: int
     seconds: float
     every: float
     """Seconds between checkpoints."""
     settle: float
-    """Seconds until what was left must be gone: cursors, connections, idle threads of pools."""
+    """Seconds in which abandoned cursors, connections and idle threads of pools must be released."""
     threads: int
     set_of_three: bool
     planted: Sequence[str]
 
 
 class Soak:
-    """A run under way."""
+    """A run in progress."""
 
     def __init__(self, settings: Settings, there: Sequence[Ground], process: int, ask: Callable[..., Any]) -> None:
         self.found = Found(settings.seed, str(there[0].admin.server_info()["version"]))
@@ -67,7 +67,7 @@ class Soak:
     def run(self) -> Found:
         seconds, every = self._settings.seconds, self._settings.every
         self._ask("open")
-        # Twice: what is made once is there, and what is made each time is seen.
+        # Twice: the first run makes all caches, so the second shows growth per run.
         for _ in range(2):
             self.found.failures += self._ask("every_way")
         self._ask("resume")
@@ -138,7 +138,7 @@ class Soak:
         self._ask("resume")
 
     def _closed_figures(self) -> Figures:
-        """As soon as they are at the level of the first checkpoint; of that one, as soon as they do not change."""
+        """Wait for the level of the first checkpoint, then return the figures; for the first one, wait two seconds."""
         latest: list[Figures] = [self._ask("figures")]
         if not self.found.checkpoints:
             time.sleep(2)

@@ -1,4 +1,4 @@
-"""The sources of reads: a client with its models, and the options that a read draws."""
+"""Clients with their models, and the random options of reads."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CLIENT: dict[str, Any] = {
     "maxPoolSize": 20,
     "timeout": 20,
 }
-"""Of every client. A read that names no deadline has this one: it must end within minutes, whatever happens."""
+"""Options of every client. Reads without their own deadline have this one, so that each ends within minutes."""
 
 
 class Detail(EmbeddedDocument):
@@ -64,7 +64,7 @@ class AsyncLarge(AsyncRow):
 
 
 class Source:
-    """A client of one server or set."""
+    """A client of one server or replica set."""
 
     _client: ClassVar[Any] = MongoClient
     _models: ClassVar[tuple[Any, ...]] = (Small, Large)
@@ -81,14 +81,14 @@ class Source:
 
 
 class AsyncSource(Source):
-    """As `Source`, awaited."""
+    """An asynchronous client of one server or replica set."""
 
     _client = AsyncMongoClient
     _models = (AsyncSmall, AsyncLarge)
 
 
 def options(rng: random.Random, want: Want) -> dict[str, Any]:
-    """The options of a read: few replies or many, with a deadline or without, resumed after faults or not."""
+    """Draw options of a find: few or many replies, with or without a deadline, resumed after faults or not."""
     few = max(2, (want.high - want.low) // rng.randint(1, 12))
     given: dict[str, Any] = {"batch_size": few, "sort": [("_id", 1)]}
     if rng.random() < 0.7:

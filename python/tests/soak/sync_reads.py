@@ -1,4 +1,4 @@
-"""Synchronous reads that are to give exactly what is stored, and ways to leave one."""
+"""Synchronous reads that must return exactly the stored rows, and ways to abandon one."""
 
 from __future__ import annotations
 
@@ -123,14 +123,14 @@ READS: dict[str, Callable[[Source, Want, random.Random], None]] = {
 
 
 def _begun(source: Source, want: Want, rng: random.Random) -> Iterator[Any]:
-    """An iterator with a few rows taken from it."""
+    """Return an iterator after its first rows."""
     rows: Iterator[Any] = iter(source[want].find(want.filter, sort="_id", batch_size=rng.randint(2, 50), timeout=10))
     _some(rows, want, 0, rng.randint(1, 20))
     return rows
 
 
 def _some(rows: Iterator[Any], want: Want, start: int, count: int) -> int:
-    """Takes so many rows, fewer only at the end; the number of rows taken."""
+    """Take up to `count` rows, fewer only at the end; return the number of rows taken so far."""
     taken = start
     for document in itertools.islice(rows, count):
         want.document(taken, document.to_dict())
@@ -184,7 +184,7 @@ def drop_capsule(source: Source, want: Want, rng: random.Random) -> None:
 
 
 def close_client(source: Source, want: Want, rng: random.Random) -> None:
-    """One of its own, with iterators half read: they say that it is closed, or end with rows they had."""
+    """Close a separate client during iterations: they raise an error, or end with the rows that they had received."""
     failed: DataBridgeError | None = None
     with MongoClient(source.uri, appName=source.name, **CLIENT) as client:
         own = client[DATABASE][want.shape.name]

@@ -1,4 +1,4 @@
-"""Counts of events, shared by all threads of the process that reads."""
+"""Counts and failures of operations, shared by all threads of the process under test."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from data_bridge import DataBridgeError, OperationFailure
 from soak.rows import WrongRows
 
 SHOWN = 20
-"""Of faults alike, so many are kept with their texts."""
+"""Maximum number of failures of one kind that are kept with their texts."""
 
 
 class Cancelled(Exception):
-    """The read was ended on purpose."""
+    """The read was cancelled on purpose."""
 
 
 @dataclass
 class Tally:
-    """Counts by kind. `wrong`, `untyped`, `late`: each entry is a failure of the soak."""
+    """Counts by kind. Each entry of `wrong`, `untyped` and `late` is a failure of the soak test."""
 
     operations: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -33,7 +33,7 @@ class Tally:
 
 
 class Counting:
-    """A Tally that threads write to, and what each of them does now."""
+    """A Tally that several threads write to, and the operations in progress."""
 
     def __init__(self, late_seconds: float) -> None:
         self.tally = Tally()
@@ -43,7 +43,7 @@ class Counting:
 
     @contextmanager
     def operation(self, kind: str) -> Iterator[None]:
-        """One operation. Its errors end here; an error that is none of ours, and no cancellation, is reported."""
+        """Record one operation and its error. Errors of other packages, except cancellations, are failures."""
         key, begun = object(), time.monotonic()
         self._running[key] = kind, begun
         try:
@@ -73,12 +73,12 @@ class Counting:
                 where.append(text)
 
     def running(self) -> list[str]:
-        """The operations in progress, and their starts."""
+        """Describe the operations in progress, with their durations."""
         now = time.monotonic()
         return [f"{kind}, for {now - begun:.0f} s" for kind, begun in list(self._running.values())]
 
 
 def name(error: DataBridgeError) -> str:
-    """An error as it is counted."""
+    """Return the name under which an error is counted."""
     code = error.code if isinstance(error, OperationFailure) else None
     return type(error).__name__ if code is None else f"{type(error).__name__}, code {code}"

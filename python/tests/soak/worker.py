@@ -1,4 +1,4 @@
-"""The process that reads: threads and an event loop, paused and resumed by the process that started it."""
+"""The process under test: threads and an event loop that read, paused and resumed by the process that started it."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from soak.sync_reads import LEAVES, READS
 from soak.tally import Counting
 
 LEAVING = 0.3
-"""This share of operations is left before its end."""
+"""Share of operations that are abandoned before their end."""
 
 TASKS = 3
-"""At once, on the event loop."""
+"""Number of concurrent tasks on the event loop."""
 
 
 class Figures(NamedTuple):
@@ -53,7 +53,7 @@ class Figures(NamedTuple):
 
 
 class Worker:
-    """Main thread, other threads and an event loop; each draws an operation after the other while it may."""
+    """The main thread, other threads and an event loop; each runs random operations unless it is paused."""
 
     def __init__(self, uris: list[str], name: str, seed: int, threads: int, late_seconds: float) -> None:
         self._uris = uris
@@ -74,7 +74,7 @@ class Worker:
         threading.Thread(target=self._run_loop, daemon=True).start()
         self.planted: list[Any] = []
 
-    # ---- what runs ---------------------------------------------------------------------------------------------------
+    # ---- operations --------------------------------------------------------------------------------------------------
 
     def _drawn(self, rng: random.Random, reads: dict[str, Any], leaves: dict[str, Any]) -> tuple[str, Any, Want]:
         ways = leaves if rng.random() < LEAVING else reads
@@ -88,7 +88,7 @@ class Worker:
         return Want(shape, low, min(shape.count, low + rng.choice([1, 30, 300, 3_000])))
 
     def work_here(self) -> None:
-        """On the main thread, which alone can be interrupted."""
+        """Run operations on the main thread, the only one that Ctrl-C interrupts."""
         signal.signal(signal.SIGINT, self._interrupted)
         self._work(-1)
 
@@ -143,10 +143,10 @@ class Worker:
     def _await(self, awaitable: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(awaitable, self._loop).result()
 
-    # ---- requests of the other process -------------------------------------------------------------------------------
+    # ---- calls from the other process --------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """New clients."""
+        """Make new clients."""
         self._sources = [Source(uri, self._name) for uri in self._uris]
         self._async_sources = [AsyncSource(uri, self._name) for uri in self._uris]
 
@@ -154,7 +154,7 @@ class Worker:
         self._may_run.set()
 
     def pause(self, seconds: float) -> list[str]:
-        """Ends when all are idle; what is not by then."""
+        """Wait until all runners are idle; return the operations that did not end in time."""
         self._may_run.clear()
         end = time.monotonic() + seconds
         while self._resting < self._runners:
@@ -165,7 +165,7 @@ class Worker:
         return []
 
     def probe(self, number: int, seconds: float) -> str | None:
-        """Reads with both clients of a server until each succeeds; why one did not."""
+        """Read with both clients of a deployment until each succeeds; return the error of one that does not."""
         rng, end = random.Random(self._seed), time.monotonic() + seconds
         want = Want(SHAPES["small"], 0, 500)
         for read in (
@@ -179,7 +179,7 @@ class Worker:
         return None
 
     def every_way(self) -> list[str]:
-        """Each way once, with each client, which must all succeed: the first time it is what warms up."""
+        """Run each read once with each client; return the errors. The first call is the warm-up."""
         rng = random.Random(self._seed)
         failed: list[tuple[str, Exception | None]] = []
         want = Want(SHAPES["small"], 100, 900)
@@ -196,7 +196,7 @@ class Worker:
         return Figures.now()
 
     def close(self) -> None:
-        """Closes the clients, as a program does that goes on without them."""
+        """Close the clients."""
         for source in self._sources:
             source.client.close()
         for each in self._async_sources:
@@ -210,7 +210,7 @@ class Worker:
         return self.counting.tally
 
     def plant(self, what: str) -> None:
-        """Something that the checks must find."""
+        """Cause a failure that the checks must find."""
         if what == "row":
             stored = SHAPES["small"].documents
             stored[:] = [{**each, "half": -1.0} for each in stored]
@@ -234,13 +234,13 @@ class Worker:
 def _attempt(read: Callable[[], Any]) -> Exception | None:
     try:
         read()
-    except Exception as error:  # noqa: BLE001  of any kind: it is reported
+    except Exception as error:  # noqa: BLE001  the caller reports it
         return error
     return None
 
 
 def main(connection: Connection, *arguments: Any) -> None:
-    """The process: answers (method, arguments) until the connection ends."""
+    """Run the process: call the methods that the connection names, until it ends."""
     worker = Worker(*arguments)
 
     def answer() -> None:
@@ -251,7 +251,7 @@ def main(connection: Connection, *arguments: Any) -> None:
                 os._exit(0)
             try:
                 connection.send((getattr(worker, method)(*given), None))
-            except Exception as error:  # noqa: BLE001  raised again in the process that sent the request
+            except Exception as error:  # noqa: BLE001  raised again in the calling process
                 connection.send((None, error))
 
     threading.Thread(target=answer, daemon=True).start()
@@ -260,7 +260,7 @@ def main(connection: Connection, *arguments: Any) -> None:
 
 @contextmanager
 def started(*arguments: Any) -> Iterator[tuple[int, Callable[..., Any]]]:
-    """The process id, and what calls a method of the Worker there."""
+    """Yield the process id, and a function that calls a method of its Worker."""
     import multiprocessing
 
     start = multiprocessing.get_context("spawn")

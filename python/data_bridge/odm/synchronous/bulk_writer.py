@@ -125,7 +125,7 @@ class BulkWriter:
         requests: list[tuple[Event | None, Any, Request]] = []
         revisions = Revisions()
         for event, instance, make in queued:
-            by_hooks = [] if event is None else (_before(event, instance))
+            by_hooks = [] if event is None else _before(event, instance)
             if (request := make(by_hooks)) is not None:
                 revisions.follow(instance, request)
                 requests.append((event, instance, request))

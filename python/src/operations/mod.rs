@@ -1,0 +1,4 @@
+//! Operations in the background, and the events of all operations.
+
+pub(crate) mod operation;
+pub(crate) mod operation_events;

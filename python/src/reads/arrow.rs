@@ -1,0 +1,152 @@
+//! Python handles of Arrow schemas and RecordBatches, with the PyCapsule interface.
+
+use std::sync::Arc;
+
+use arrow_array::{Array, ArrayRef, RecordBatch as ArrowBatch, StructArray};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, SchemaRef};
+use data_bridge::schema::extension_name;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyMapping, PyTuple};
+use pyo3_arrow::error::PyArrowError;
+use pyo3_arrow::ffi::{
+    to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule, ArrayIterator,
+};
+use pyo3_arrow::PySchema;
+
+use crate::reads::schema_mapping;
+
+/// An Arrow schema.
+#[pyclass(frozen, eq, module = "data_bridge._core")]
+#[derive(PartialEq)]
+pub(crate) struct Schema(pub SchemaRef);
+
+#[pymethods]
+impl Schema {
+    /// The schema of any object with `__arrow_c_schema__`.
+    #[staticmethod]
+    fn from_arrow(object: PySchema) -> Self {
+        Schema(object.into_inner())
+    }
+
+    /// The schema of a mapping of names to types.
+    #[staticmethod]
+    fn from_mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Self> {
+        schema_mapping::from_mapping(mapping)
+    }
+
+    #[getter]
+    fn names(&self) -> Vec<&str> {
+        let fields = self.0.fields().iter();
+        fields.map(|field| field.name().as_str()).collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.fields().len()
+    }
+
+    pub(crate) fn __arrow_c_schema__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
+        to_schema_pycapsule(py, self.0.as_ref())
+    }
+
+    /// One line per field: name, type, extension.
+    fn __repr__(&self) -> String {
+        let fields = self.0.fields().iter();
+        let lines: Vec<_> = fields
+            .map(|field| {
+                let extension = extension_name(field).map(|name| format!(" ({name})"));
+                format!(
+                    "{}: {}{}",
+                    field.name(),
+                    field.data_type(),
+                    extension.unwrap_or_default()
+                )
+            })
+            .collect();
+        lines.join("\n")
+    }
+}
+
+/// Rows of one schema.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct RecordBatch(pub ArrowBatch);
+
+#[pymethods]
+impl RecordBatch {
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    #[getter]
+    fn schema(&self) -> Schema {
+        Schema(self.0.schema())
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.num_rows()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "RecordBatch({} rows, {} columns)",
+            self.0.num_rows(),
+            self.0.num_columns()
+        )
+    }
+
+    fn __arrow_c_schema__<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
+        to_schema_pycapsule(py, self.0.schema().as_ref())
+    }
+
+    // The protocol allows to ignore a requested schema. Arrow's cast would convert values that overflow to null.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> Result<Bound<'py, PyTuple>, PyArrowError> {
+        drop(requested_schema);
+        let schema = self.0.schema();
+        let rows = StructArray::from(self.0.clone());
+        to_array_pycapsules(py, struct_field(&schema), &rows as &dyn Array, None)
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+    ) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
+        drop(requested_schema);
+        stream(py, std::iter::once(Ok(self.0.clone())), self.0.schema())
+    }
+}
+
+/// A C stream of `batches`.
+pub(crate) fn stream<'py>(
+    py: Python<'py>,
+    batches: impl Iterator<Item = Result<ArrowBatch, ArrowError>> + Send + 'static,
+    schema: SchemaRef,
+) -> Result<Bound<'py, PyCapsule>, PyArrowError> {
+    let rows = batches.map(|batch| Ok(Arc::new(StructArray::from(batch?)) as ArrayRef));
+    let rows = ArrayIterator::new(rows, struct_field(&schema));
+    to_stream_pycapsule(py, Box::new(rows), None)
+}
+
+/// The field of the struct that has the columns of `schema`.
+fn struct_field(schema: &SchemaRef) -> FieldRef {
+    let fields = DataType::Struct(schema.fields().clone());
+    Arc::new(Field::new("", fields, false).with_metadata(schema.metadata().clone()))
+}
+
+/// ValueError with the message of an Arrow error.
+pub(crate) fn arrow_error(error: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}

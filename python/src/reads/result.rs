@@ -1,0 +1,276 @@
+//! A materialised result: all its Chunks in memory.
+
+use std::sync::{Arc, Mutex};
+
+use arrow_array::RecordBatch as ArrowBatch;
+use arrow_schema::SchemaRef;
+use data_bridge::conform::{chunks_from_batch, ConflictCounts};
+use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyDict, PyList};
+
+use crate::documents::document::Document;
+use crate::error::{guarded, to_list, to_pyerr, to_pyerr_of_table};
+use crate::ffi;
+use crate::lock::lock;
+use crate::models::field_slot::FieldSlot;
+use crate::models::model_class::ModelClass;
+use crate::reads::arrow::{self, RecordBatch, Schema};
+use crate::reads::document_iterator::DocumentIterator;
+use crate::reads::object_lists::{with_gc_paused, ObjectKind};
+use crate::reads::report;
+use crate::reads::rows::Rows;
+use crate::reads::table_options::TableOptions;
+use crate::values::codec::Codec;
+
+/// A table of a result.
+#[derive(Clone)]
+struct Table {
+    schema: SchemaRef,
+    batches: Vec<ArrowBatch>,
+}
+
+/// A materialised result: Chunks, and the tables made from them.
+#[pyclass(frozen, module = "data_bridge._core")]
+pub(crate) struct ResultData {
+    rows: Arc<Rows>,
+    /// The table with inferred types; made once.
+    table: Mutex<Option<Table>>,
+    seconds_conforming: Mutex<f64>,
+    conflict_counts: Mutex<ConflictCounts>,
+}
+
+impl ResultData {
+    pub fn new(set: ResultSet, codec: Codec) -> Self {
+        ResultData {
+            rows: Arc::new(Rows::new(set, codec)),
+            table: Mutex::new(None),
+            seconds_conforming: Mutex::new(0.0),
+            conflict_counts: Mutex::default(),
+        }
+    }
+
+    /// Objects of all rows, made with the garbage collector paused.
+    fn list<'py>(
+        &self,
+        py: Python<'py>,
+        objects: &ObjectKind<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        with_gc_paused(py, || {
+            let list = PyList::empty(py);
+            for number in 0..self.rows.set().chunks().len() {
+                objects.append(&self.rows.py_chunk(py, number), &list)?;
+                py.check_signals()?;
+            }
+            Ok(list)
+        })
+    }
+
+    fn table(&self, py: Python<'_>, form: Option<&TableOptions>, shapes: bool) -> PyResult<Table> {
+        let made = py.detach(|| match form.filter(|form| !form.is_default()) {
+            Some(form) => self.make(form, shapes),
+            None if shapes => self.make(&TableOptions::default(), shapes),
+            None => {
+                let mut table = lock(&self.table);
+                if let Some(table) = &*table {
+                    return Ok(table.clone());
+                }
+                let made = self.make(&TableOptions::default(), false)?;
+                Ok(table.insert(made).clone())
+            }
+        });
+        made.map_err(|error| to_pyerr(py, error))
+    }
+
+    fn make(&self, form: &TableOptions, shapes: bool) -> data_bridge::error::Result<Table> {
+        let set = self.rows.set();
+        let (schema, policy) = form.of_result(set)?;
+        let mut arrow = schema.arrow().clone();
+        let mut made = set.batches(&schema, &policy)?;
+        if shapes {
+            (arrow, made) = set.shaped(made, &schema, &policy)?;
+        }
+        *lock(&self.seconds_conforming) += made.seconds;
+        // Replaced, not added: two tables have the same conflicts.
+        *lock(&self.conflict_counts) = made.conflict_counts;
+        Ok(Table {
+            schema: arrow,
+            batches: made.batches,
+        })
+    }
+}
+
+#[pymethods]
+impl ResultData {
+    fn __len__(&self) -> usize {
+        self.rows.set().rows() as usize
+    }
+
+    fn document(&self, py: Python<'_>, index: u64) -> PyResult<Py<Document>> {
+        if index >= self.rows.set().rows() {
+            return Err(PyIndexError::new_err("no such document in the result"));
+        }
+        let (chunk, row) = self.rows.set().locate(index);
+        Document::view(py, &self.rows.py_chunk(py, chunk), row as u32)
+    }
+
+    #[pyo3(signature = (start=0, stop=None))]
+    fn documents(&self, start: u64, stop: Option<u64>) -> DocumentIterator {
+        let rows = self.rows.set().rows();
+        let stop = stop.unwrap_or(rows).min(rows);
+        DocumentIterator::of_rows(Arc::clone(&self.rows), start.min(stop)..stop)
+    }
+
+    /// All Documents, made with the garbage collector paused.
+    fn document_list<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.list(py, &ObjectKind::Documents)
+    }
+
+    /// All documents as instances of a model, made with the garbage collector paused.
+    fn instances<'py>(
+        &self,
+        py: Python<'py>,
+        class: &Bound<'py, ModelClass>,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.list(py, &ObjectKind::Instances(class))
+    }
+
+    /// Positions of the documents whose value of `field` needs a conversion, or is missing; the others need no check.
+    fn unproven(&self, py: Python<'_>, field: &Bound<'_, FieldSlot>) -> PyResult<Vec<u64>> {
+        let mut found = Vec::new();
+        let mut first = 0;
+        for (number, chunk) in self.rows.set().chunks().iter().enumerate() {
+            let py_chunk = self.rows.py_chunk(py, number);
+            for row in 0..chunk.rows() {
+                if !field.get().is_direct(py, &py_chunk, row)? {
+                    found.push(first + row as u64);
+                }
+            }
+            first += chunk.rows() as u64;
+            py.check_signals()?;
+        }
+        Ok(found)
+    }
+
+    fn to_dicts<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        self.list(py, &ObjectKind::Dicts)
+    }
+
+    #[pyo3(signature = (form=None))]
+    fn schema(&self, py: Python<'_>, form: Option<&TableOptions>) -> PyResult<Schema> {
+        // Detached: another thread may hold the lock of the table while it makes the table.
+        py.detach(|| match form.filter(|form| !form.is_default()) {
+            Some(form) => {
+                let (schema, _) = form.of_result(self.rows.set())?;
+                Ok(Schema(schema.arrow().clone()))
+            }
+            None => match &*lock(&self.table) {
+                Some(table) => Ok(Schema(table.schema.clone())),
+                None => Ok(Schema(self.rows.set().schema()?.arrow().clone())),
+            },
+        })
+        .map_err(|error| to_pyerr(py, error))
+    }
+
+    #[pyo3(signature = (form=None))]
+    fn batches(&self, py: Python<'_>, form: Option<&TableOptions>) -> PyResult<Vec<RecordBatch>> {
+        let table = self.table(py, form, false)?;
+        Ok(table.batches.into_iter().map(RecordBatch).collect())
+    }
+
+    /// A C stream capsule, whose batches share the result's memory. Each call returns a new one. With `shapes` the table has
+    /// the column that makes `from_arrow` exact.
+    #[pyo3(signature = (form=None, requested_schema=None, *, shapes=false))]
+    fn arrow_stream<'py>(
+        &self,
+        py: Python<'py>,
+        form: Option<&TableOptions>,
+        requested_schema: Option<Bound<'py, PyAny>>,
+        shapes: bool,
+    ) -> PyResult<Bound<'py, PyCapsule>> {
+        drop(requested_schema);
+        let table = self.table(py, form, shapes)?;
+        Ok(arrow::stream(
+            py,
+            table.batches.into_iter().map(Ok),
+            table.schema,
+        )?)
+    }
+
+    /// Number of the Chunks that `conflicts` takes.
+    #[getter]
+    fn chunks(&self) -> usize {
+        self.rows.set().chunks().len()
+    }
+
+    /// Values of one Chunk that do not fit the form's schema, as exceptions.
+    fn conflicts<'py>(
+        &self,
+        py: Python<'py>,
+        form: &TableOptions,
+        chunk: usize,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let set = self.rows.set();
+        if chunk >= set.chunks().len() {
+            return Err(PyIndexError::new_err("no such piece of the result"));
+        }
+        let found = py.detach(|| match form.user_schema() {
+            Some(schema) => set.conflicts(chunk, schema),
+            None => Ok(Vec::new()),
+        });
+        to_list(py, found.map_err(|error| to_pyerr(py, error))?)
+    }
+
+    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let set = self.rows.set();
+        let mut report = set.report().clone();
+        report.seconds_conforming += *lock(&self.seconds_conforming);
+        report.conflict_counts = lock(&self.conflict_counts).clone();
+        report::to_dict(py, &report, Some(set.observed()), true)
+    }
+}
+
+/// Documents of any object with `__arrow_c_stream__` or `__arrow_c_array__`; null is read as missing.
+#[pyfunction]
+#[pyo3(signature = (stream, *, codec))]
+pub(crate) fn from_arrow(
+    py: Python<'_>,
+    stream: &Bound<'_, PyAny>,
+    codec: Codec,
+) -> PyResult<ResultData> {
+    guarded(|| read_arrow(py, stream, codec))
+}
+
+fn read_arrow(py: Python<'_>, stream: &Bound<'_, PyAny>, codec: Codec) -> PyResult<ResultData> {
+    let (schema, batches) = ffi::batches(stream)?;
+    let mut builder = ResultSetBuilder::default();
+    let mut report = Report::default();
+    for batch in &batches {
+        let first_row = report.rows;
+        let chunks = py
+            .detach(|| chunks_from_batch(batch))
+            .map_err(|mut error| {
+                if let Some(document) = &mut error.location_mut().document {
+                    *document += first_row;
+                }
+                to_pyerr_of_table(py, error)
+            })?;
+        py.check_signals()?;
+        report.bytes += batch.get_array_memory_size() as u64;
+        for chunk in chunks {
+            let first_row = report.rows;
+            report.rows += chunk.rows() as u64;
+            report.chunks += 1;
+            builder.push(Decoded {
+                chunk: Arc::new(chunk),
+                observed: None,
+                first_row,
+            });
+        }
+    }
+    let data = ResultData::new(builder.finish(report), codec);
+    // Tables of this result are the original batches.
+    *lock(&data.table) = Some(Table { schema, batches });
+    Ok(data)
+}
