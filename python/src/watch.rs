@@ -78,7 +78,7 @@ fn tell(py: Python<'_>, events: &[Event]) -> PyResult<()> {
         };
         let since = event.at.duration_since(std::time::UNIX_EPOCH);
         let at = since.unwrap_or_default().as_secs_f64();
-        list.append((topic, level, at, event.what, fields))?;
+        list.append((topic, level, at, event.message, fields))?;
     }
     tell.call1(py, (list,))?;
     Ok(())
@@ -267,7 +267,7 @@ impl Watch {
     pub fn leave(&self) {
         if self.pid == process::id() {
             for event in self.ending() {
-                event.note();
+                event.record();
             }
         }
     }

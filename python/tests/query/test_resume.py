@@ -117,7 +117,7 @@ def test_no_new_row_ends_it(admin: Admin, reader: Reader) -> None:
     query = reader.client.resume.c.find(batch_size=1, resume=True, timeout=60)
     with (
         failing(admin, {"skip": 1}, **lost),
-        pytest.raises(OperationFailure, match="went on 6 times in a row without a new row") as caught,
+        pytest.raises(OperationFailure, match="continued 6 times in a row without a new row") as caught,
     ):
         query.read()
     assert caught.value.code == 43
