@@ -164,7 +164,7 @@ def _free_port() -> int:
 def command_line(
     mongod: Path, directory: Path, port: int, cache_gb: float, replica_set: bool, extra: Sequence[str]
 ) -> list[str]:
-    """What starts a mongod; with `replica_set` it waits to be initiated."""
+    """Return the command that starts a mongod; with `replica_set` it waits to be initiated."""
     command = [
         str(mongod),
         *("--dbpath", str(directory), "--logpath", str(directory / "mongod.log"), "--port", str(port)),
@@ -181,7 +181,7 @@ def _supervise(directory: Path, command: Sequence[str]) -> subprocess.Popen[byte
         [sys.executable, "-I", "-S", str(Path(__file__).resolve()), "supervise", str(directory), *command],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        # Ctrl-C in a terminal goes to the whole group; the server must outlive whoever is still cleaning up.
+        # Ctrl-C in a terminal goes to the whole group; the server must outlive processes that still clean up.
         start_new_session=True,
     )
 

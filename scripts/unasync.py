@@ -90,7 +90,7 @@ def _marked(text: str, used: Counter[str]) -> str:
 
 
 def outputs() -> dict[Path, str]:
-    """What each generated file holds, formatted as the rest of the package is.
+    """Return the text of each generated file, formatted as the rest of the package.
 
     Raises
     ------
