@@ -56,7 +56,7 @@ class TableOptions(NamedTuple):
         TypeError, ValueError
             For a schema or a value that is not supported.
         """
-        if self is _DEFAULT:
+        if self is _DEFAULT or (self.schema is None and self == _DEFAULT):
             return _DEFAULT_FORM
         return Form(**{**self._asdict(), "schema": native_schema(self.schema)})
 
