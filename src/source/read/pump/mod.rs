@@ -146,7 +146,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
     let drive = pump.drive(&request.database, request.query, request.session);
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
-    let outcome = outcome.map_err(|error| pump.time.explained(error));
+    let outcome = outcome.map_err(|error| pump.time.error_of_deadline(error));
     pump.events.finished(&outcome);
     // After an error the cursor may still be open. Record it before the caller gets the error and ends the session.
     let pending = pump.take_pending_kill();
