@@ -118,6 +118,7 @@ lint-code: $(STAMP)
 	$(AS_MATURIN) cargo clippy --all-targets $(FASTDEV) -- -D warnings
 	cargo clippy -p data-bridge-benches --all-targets $(FASTDEV) -- -D warnings
 	$(BIN)/python scripts/unasync.py --check
+	$(BIN)/python scripts/check_private.py
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

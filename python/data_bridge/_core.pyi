@@ -6,7 +6,13 @@ from typing import Any, Generic, TypeVar, final
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "CALL_LISTENERS",
     "DEFAULT_TIMEOUT",
+    "DUPLICATE_KEY_CODES",
+    "LOG_COMMANDS",
+    "LOG_CONNECTIONS",
+    "LOG_CURSORS",
+    "LOG_FAILURES",
     "AsyncIterator",
     "BatchReader",
     "BulkWriteError",
@@ -43,6 +49,7 @@ __all__ = [
     "WriteError",
     "__version__",
     "_document_from_bson",
+    "check_names",
     "configuration",
     "configure",
     "from_arrow",
@@ -61,6 +68,9 @@ __version__: str
 DEFAULT_TIMEOUT: float
 
 # ---- errors (error.rs): raised by this module, re-exported by the package --------------------------------------------
+
+DUPLICATE_KEY_CODES: Sequence[int]
+"""Codes of the server's errors for a key that a unique index has already."""
 
 class DataBridgeError(Exception):
     """Base of all errors of this package."""
@@ -119,7 +129,7 @@ class InvalidQuery(DataBridgeError): ...
 
 @final
 class Operation(Generic[_T]):
-    """Work on a background thread; never touches the interpreter until it is asked for its result."""
+    """Work on a background thread, which does not use the interpreter before the result is read."""
 
     def wait(self) -> _T:
         """Block, detached, looking for signals every 50 ms; Ctrl-C cancels the work and raises KeyboardInterrupt."""
@@ -130,6 +140,9 @@ class Operation(Generic[_T]):
     def cancel(self) -> None: ...
 
 # ---- client (client.rs, session.rs) ----------------------------------------------------------------------------------
+
+def check_names(database: str, collection: str | None = None) -> None:
+    """Refuse a name of a database, or of a collection in it, that no server accepts."""
 
 @final
 class Client:
@@ -240,7 +253,7 @@ class Session:
     def end(self) -> Operation[None]: ...
 
 def runs() -> int:
-    """How many reads are under way, or still clean up: for tests."""
+    """The number of reads in progress or in cleanup: for tests."""
 
 def shutdown(timeout: float) -> None:
     """Close open cursors, waiting at most `timeout` seconds, and open no more: what `atexit` calls."""
@@ -261,17 +274,27 @@ def configuration() -> dict[str, int | float]: ...
 
 # ---- events (watch.rs) -----------------------------------------------------------------------------------------------
 
+LOG_CONNECTIONS: int
+LOG_CURSORS: int
+LOG_COMMANDS: int
+LOG_FAILURES: int
+"""The end of each operation, without its start."""
+CALL_LISTENERS: int
+
 def set_tellers(wanted: Callable[[], int], tell: Callable[[list[Any]], None]) -> None:
-    """Hand in, once, who says what anyone wants to hear, and who tells it. Both are called on threads of the caller's."""
+    """Set, once, the function that returns the requested events as bits, and the function that receives the events.
+
+    The module calls both on the caller's threads.
+    """
 
 def tell_events() -> None:
-    """Tell what was noted since."""
+    """Pass on the events since the last call."""
 
 # ---- results (reader.rs, result.rs) ----------------------------------------------------------------------------------
 
 @final
 class Codec:
-    """How BSON becomes Python: the supported part of bson.codec_options.CodecOptions."""
+    """Conversion of BSON to Python: the supported part of bson.codec_options.CodecOptions."""
 
     def __new__(
         cls,
@@ -283,7 +306,7 @@ class Codec:
         unicode_decode_error_handler: str,
     ) -> Self: ...
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
-        """What pickle gives back to the constructor."""
+        """The arguments of the constructor, for pickle."""
 
 @final
 class DocumentIterator:
@@ -343,7 +366,7 @@ class Reader:
         were `narrowed` by the server, one that itself holds a key twice is an error.
         """
     def next_conflicts(self, form: Form) -> list[SchemaConflict] | None:
-        """What does not fit the form's schema in the next piece; None at the end."""
+        """Return the conflicts with the form's schema in the next piece; None at the end."""
     def next_conflicts_async(self, form: Form) -> Operation[list[SchemaConflict] | None]: ...
     def read_all(self) -> ResultData:
         """Everything, eagerly; blocks detached, looks for signals."""
@@ -415,7 +438,7 @@ class Schema:
 
 @final
 class Form:
-    """How a table is made: the schema that was given, what becomes of values that do not fit it, how types are stored."""
+    """The options of a table: the user's schema, the handling of values that do not fit it, the storage of types."""
 
     def __new__(
         cls,
@@ -429,7 +452,7 @@ class Form:
         strings: str,
     ) -> Form: ...
     def with_views(self) -> Form:
-        """The same, with text laid out as views where nothing else was asked for: what polars has."""
+        """Return a copy that lays text out as views, as polars does, unless another layout was requested."""
     @property
     def schema(self) -> Schema | None:
         """The schema of tables, if one was given."""
@@ -464,7 +487,7 @@ class ResultData:
     def chunks(self) -> int:
         """The pieces that `conflicts` counts."""
     def conflicts(self, form: Form, chunk: int) -> list[SchemaConflict]:
-        """What does not fit the form's schema in one piece."""
+        """Return the conflicts with the form's schema in one piece."""
     def report(self) -> dict[str, Any]:
         """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
         unlisted (values by action at paths that are not in paths), finished (no more will come: exhausted, closed, dropped or failed), error (the exception that ended it, or None).
@@ -477,7 +500,7 @@ def from_arrow(stream: Any, *, codec: Codec) -> ResultData:
 
 @disjoint_base
 class Document(Mapping[str, Any]):
-    """One document of a result: a read-only view that builds a value when it is asked for."""
+    """One document of a result: a read-only view that builds a value on access."""
 
     def __new__(cls, source: Mapping[str, Any], /) -> Self:
         """A view of the same document, for subclasses; or a document made of a mapping."""
@@ -508,7 +531,7 @@ def _document_from_bson(data: bytes, codec: Codec) -> Document:
 
 @final
 class ListView:
-    """A list of a document: a read-only sequence that builds an item when it is asked for."""
+    """A list of a document: a read-only sequence that builds an item on access."""
 
     def __getitem__(self, key: int | slice, /) -> Any: ...
     def __iter__(self) -> Iterator[Any]: ...
@@ -531,7 +554,7 @@ class ModelView:
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """An empty instance, whatever the arguments: they are for `__init__`."""
     def _fill(self, document: Document, whole: bool, place: Any = None) -> None:
-        """Make an empty instance one of `document`'s row; `place` says where it is embedded."""
+        """Make an empty instance one of `document`'s row; `place` is the place where it is embedded."""
     def _written(self, document: Document, whole: bool, keep: bool) -> dict[str, Any]:
         """Read from `document`, as it is stored, from now on. Return the values that were assigned until then: with `keep`
         they are kept values from then on, else they and all kept values are dropped."""
@@ -545,7 +568,7 @@ class ModelView:
     def _is_touched(self) -> bool: ...
     @property
     def _is_whole(self) -> bool:
-        """Whether there is a stored document, and it was read with all its keys."""
+        """Return whether the instance has a stored document, which was read with all its keys."""
     @property
     def _is_stored(self) -> bool: ...
     @property
@@ -575,7 +598,7 @@ class FieldSlot:
         accept: Callable[[Any], Any],
         missing: Callable[[Any], Any],
     ) -> None:
-        """How the field converts; the first call counts."""
+        """Set the conversion of the field; only the first call has an effect."""
     def __get__(self, instance: Any, owner: Any = None, /) -> Any: ...
     def __set__(self, instance: Any, value: Any, /) -> None: ...
     def __delete__(self, instance: Any, /) -> None: ...

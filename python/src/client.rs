@@ -16,6 +16,17 @@ use crate::reader::Reader;
 use crate::session::Session;
 use crate::watch::{names_of, Beginning, Names};
 
+/// Refuse a name of a database, or of a collection in it, that no server accepts.
+#[pyfunction]
+#[pyo3(signature = (database, collection = None))]
+pub(crate) fn check_names(
+    py: Python<'_>,
+    database: &str,
+    collection: Option<&str>,
+) -> PyResult<()> {
+    source::check_names(database, collection).map_err(|error| to_pyerr(py, error))
+}
+
 /// Seconds of a deadline that the caller did not set.
 pub(crate) const DEFAULT_TIMEOUT: f64 = 600.0;
 

@@ -60,6 +60,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<documents::Instances>()?;
     module.add_class::<async_iterator::AsyncIterator>()?;
     module.add_class::<async_iterator::Interruption>()?;
+    module.add_function(wrap_pyfunction!(client::check_names, module)?)?;
     module.add_function(wrap_pyfunction!(reader::read_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(reader::read_file, module)?)?;
     module.add_function(wrap_pyfunction!(reader::read_iterable, module)?)?;
@@ -68,6 +69,12 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(settings::runs, module)?)?;
     module.add_function(wrap_pyfunction!(settings::configuration, module)?)?;
     module.add_function(wrap_pyfunction!(settings::shutdown, module)?)?;
+    module.add("DUPLICATE_KEY_CODES", error::DUPLICATE_KEY)?;
+    module.add("LOG_CONNECTIONS", watch::CONNECTION)?;
+    module.add("LOG_CURSORS", watch::CURSOR)?;
+    module.add("LOG_COMMANDS", watch::COMMAND)?;
+    module.add("LOG_FAILURES", watch::FAILURES)?;
+    module.add("CALL_LISTENERS", watch::LISTENERS)?;
     module.add_function(wrap_pyfunction!(watch::set_tellers, module)?)?;
     module.add_function(wrap_pyfunction!(watch::tell_events, module)?)?;
     Ok(())

@@ -19,12 +19,12 @@ use crate::error::class_name;
 use crate::lock::lock;
 
 /// What `wanted()` answers, as bits.
-const CONNECTION: u8 = 1;
-const CURSOR: u8 = 2;
-const COMMAND: u8 = 4;
+pub(crate) const CONNECTION: u8 = 1;
+pub(crate) const CURSOR: u8 = 2;
+pub(crate) const COMMAND: u8 = 4;
 /// How operations end, even if not how they begin.
-const FAILURES: u8 = 8;
-const LISTENERS: u8 = 16;
+pub(crate) const FAILURES: u8 = 8;
+pub(crate) const LISTENERS: u8 = 16;
 
 static TELLERS: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
 static NEXT: AtomicU64 = AtomicU64::new(1);

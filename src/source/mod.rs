@@ -24,6 +24,7 @@ mod write;
 
 pub use cleanup::registry::{runs, shutdown, shutdown_at_exit};
 pub use connection::client::Client;
+pub use connection::names::check as check_names;
 pub use connection::session::Session;
 pub use monitoring::events;
 pub use read::cursor::CursorSource;

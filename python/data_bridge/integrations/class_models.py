@@ -14,8 +14,8 @@ from typing import Any, get_args, get_origin
 import bson
 
 from ..errors import ConversionError
-from ..odm.converters.annotations import plan_of
-from ..odm.converters.converter import ScalarPlan
+from ..odm.converters.annotations import converter_of
+from ..odm.converters.converter import ScalarConverter
 from ..odm.errors import Mismatch
 from . import declared
 from .models import target_of
@@ -28,7 +28,7 @@ _LISTS = (list, set, frozenset, tuple, collections.deque)
 
 
 class Refused(Mismatch):
-    """What a constructor raised."""
+    """An exception of a constructor."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__("", None)
@@ -36,16 +36,16 @@ class Refused(Mismatch):
         self.library_error = error
 
 
-class ClassPlan:
+class ClassConverter:
     """A class, its fields and how each of their values is made."""
 
-    def __init__(self, cls: Any) -> None:
+    def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
         self.fields: list[tuple[str, str, Convert | None]] = []
         self.keys: frozenset[str] = frozenset()
 
-    def suits(self, value: Any) -> bool:
-        """Whether a value is a document with no keys but those of the class."""
+    def suits(self, value: object) -> bool:
+        """Return whether a value is a document with no keys but those of the class."""
         return type(value) is dict and self.keys.issuperset(value)
 
     def load(self, value: Any) -> Any:
@@ -68,13 +68,17 @@ class ClassPlan:
             raise Refused(error) from error
 
 
-def target(model: Any) -> Target:
-    """How objects of `model` are made."""
-    classes: dict[tuple[Any, bool], ClassPlan] = {}
+def target(model: object) -> Target:
+    """Return the target that makes objects of `model`."""
+    classes: dict[tuple[Any, bool], ClassConverter] = {}
     union = declared.members(declared.bare(model))
-    plans = [_class_plan(get_origin(each) or each, classes, top=True) for each in union]
-    load = plans[0].load if len(plans) == 1 else _union([(plan.suits, plan.load) for plan in plans], union)
-    keys = tuple(plans[0].keys) if len(plans) == 1 else None
+    converters = [_class_converter(get_origin(each) or each, classes, top=True) for each in union]
+    load = (
+        converters[0].load
+        if len(converters) == 1
+        else _union([(converter.suits, converter.load) for converter in converters], union)
+    )
+    keys = tuple(converters[0].keys) if len(converters) == 1 else None
     return Target(lambda documents: one_by_one(load, documents, model, _place), keys)
 
 
@@ -84,25 +88,25 @@ def _place(error: Exception) -> tuple[str, tuple[Any, ...]]:
     return text, tuple(error.path)
 
 
-def _class_plan(cls: Any, classes: dict[tuple[Any, bool], ClassPlan], *, top: bool) -> ClassPlan:
+def _class_converter(cls: type[Any], classes: dict[tuple[Any, bool], ClassConverter], *, top: bool) -> ClassConverter:
     known = classes.get((cls, top))
     if known is not None:
         return known
     # Kept before its fields are looked at: these may be of the class itself.
-    plan = classes[cls, top] = ClassPlan(cls)
+    converter = classes[cls, top] = ClassConverter(cls)
     fields = list(declared.fields_of(cls))
     named = {key for field in fields for key in field.keys}
     for field in fields:
         (key,) = field.keys
         if top and key == "id" and not field.aliased and "_id" not in named:
             key = "_id"
-        plan.fields.append((key, field.name, _convert(field.annotation, classes)))
-    plan.keys = frozenset(key for key, _, _ in plan.fields)
-    return plan
+        converter.fields.append((key, field.name, _convert(field.annotation, classes)))
+    converter.keys = frozenset(key for key, _, _ in converter.fields)
+    return converter
 
 
-def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> Convert | None:
-    """What makes values of an annotation; None where they stay as they are."""
+def _convert(annotation: object, classes: dict[tuple[Any, bool], ClassConverter]) -> Convert | None:
+    """Return the function that makes values of an annotation; None for values that stay as they are."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
         return None
@@ -112,17 +116,17 @@ def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> Con
     return _option(annotation, classes)[1]
 
 
-def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> tuple[Test, Convert | None]:
-    """Whether a value is one of an annotation as it stands, for unions, and what makes one of it."""
+def _option(annotation: object, classes: dict[tuple[Any, bool], ClassConverter]) -> tuple[Test, Convert | None]:
+    """Return a test for values of a member of a union, and the function that makes one of it."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
         return _never, None
-    kind = get_origin(annotation) or annotation
+    kind: Any = get_origin(annotation) or annotation
     if declared.is_pydantic(kind) or declared.is_struct(kind):
         return _never, _other_library(annotation)
     if declared.is_plain_class(kind):
-        plan = _class_plan(kind, classes, top=False)
-        return plan.suits, plan.load
+        converter = _class_converter(kind, classes, top=False)
+        return converter.suits, converter.load
     if isinstance(kind, type) and not issubclass(kind, (str, bytes, enum.Enum)) and not declared.is_typed_dict(kind):
         items = get_args(annotation)
         if issubclass(kind, Mapping) and issubclass(dict, kind):
@@ -135,10 +139,10 @@ def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassPlan]) -> tupl
 
 
 def _scalar(annotation: Any) -> tuple[Test, Convert]:
-    if hasattr(annotation, "_plan_of"):
+    if hasattr(annotation, "_converter_of"):
         raise TypeError(f"{annotation.__name__} is a model of this package: it cannot be a field of a foreign class")
-    plan = plan_of(annotation, {})
-    kind = getattr(plan, "kind", None) if isinstance(plan, ScalarPlan) else None
+    converter = converter_of(annotation, {})
+    kind = getattr(converter, "kind", None) if isinstance(converter, ScalarConverter) else None
 
     def load(value: Any) -> Any:
         found = type(value)
@@ -146,20 +150,20 @@ def _scalar(annotation: Any) -> tuple[Test, Convert]:
             return value
         if kind is int and found is bson.Int64:
             return int(value)
-        return plan.load(value, None)
+        return converter.load(value, None)
 
-    return plan.exact, load
+    return converter.exact, load
 
 
 def _union(options: list[tuple[Test, Convert | None]], union: tuple[Any, ...]) -> Convert:
-    """The first member that a value is one of as it stands, else the first that takes it."""
+    """Return the conversion to the first member that a value belongs to, else to the first that accepts it."""
     name = " | ".join(getattr(each, "__name__", None) or str(each) for each in union)
     others = [convert for (_, convert), each in zip(options, union, strict=True) if each is not type(None)]
     if len(others) == 1 and len(union) == 2:
         (only,) = others
         return lambda value: value if value is None or only is None else only(value)
 
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         ordered = [convert for suits, convert in options if suits(value)] + [convert for _, convert in options]
         for convert in ordered:
             try:
@@ -172,7 +176,7 @@ def _union(options: list[tuple[Test, Convert | None]], union: tuple[Any, ...]) -
 
 
 def _list(kind: type, item: Convert | None) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not list:
             raise Mismatch(kind.__name__, value)
         if item is None:
@@ -184,7 +188,7 @@ def _list(kind: type, item: Convert | None) -> Convert:
 
 
 def _fixed_tuple(items: list[Convert | None]) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not list or len(value) != len(items):
             raise Mismatch(f"a list of {len(items)}", value)
         return tuple(
@@ -196,7 +200,7 @@ def _fixed_tuple(items: list[Convert | None]) -> Convert:
 
 
 def _mapping(item: Convert | None) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not dict:
             raise Mismatch("dict", value)
         return value if item is None else {key: _under(key, item, each) for key, each in value.items()}
@@ -204,14 +208,14 @@ def _mapping(item: Convert | None) -> Convert:
     return load
 
 
-def _under(key: str | int, convert: Convert, value: Any) -> Any:
+def _under(key: str | int, convert: Convert, value: object) -> Any:
     try:
         return convert(value)
     except Mismatch as mismatch:
         raise mismatch.under(key) from mismatch.__cause__
 
 
-def _other_library(annotation: Any) -> Convert:
+def _other_library(annotation: object) -> Convert:
     build = target_of(annotation).build
 
     def load(value: Any) -> Any:
@@ -226,5 +230,5 @@ def _other_library(annotation: Any) -> Convert:
     return load
 
 
-def _never(value: Any) -> bool:
+def _never(value: object) -> bool:
     return False

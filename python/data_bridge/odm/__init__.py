@@ -7,7 +7,7 @@
 >>> User.age > 25
 Expression({'age': {'$gt': 25}})
 
-`data_bridge.Document` is another thing: the untyped view of one document, which raw queries give.
+`data_bridge.Document` is not a model: it is the untyped view of one document that raw queries return.
 """
 
 from . import operators

@@ -1,4 +1,4 @@
-"""What models raise beside the errors of the package."""
+"""Errors of models, beside those of the package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import DataBridgeError
 
 _SHOWN = 60
-"""Characters of a value that a message shows."""
+"""Characters of a value in a message."""
 
 
 class ValidationError(DataBridgeError, ValueError):
@@ -19,15 +19,15 @@ class ValidationError(DataBridgeError, ValueError):
     id
         The `_id` of the stored document; None for an instance made by hand.
     path
-        Where the value stands: keys, and positions in lists.
+        The place of the value: keys, and positions in lists.
     expected, found
-        What the annotation asks for, and what is there.
+        The type of the annotation, and the value as text.
     errors
-        All of them, where several were looked for at once; else this one.
+        All errors of a call that checks several values; else this error only.
     """
 
     def __init__(
-        self, path: tuple[str | int, ...], expected: str, found: str, id: Any = None, model: str | None = None
+        self, path: tuple[str | int, ...], expected: str, found: str, id: object = None, model: str | None = None
     ) -> None:
         self.path = path
         self.expected = expected
@@ -44,50 +44,52 @@ class ValidationError(DataBridgeError, ValueError):
 
 
 class Mismatch(ValueError):
-    """A ValidationError in the making: each level it passes prepends its key."""
+    """A value that does not fit, before it is a ValidationError: each level above prepends its key."""
 
-    def __init__(self, expected: str, value: Any, *, found: str | None = None) -> None:
+    def __init__(self, expected: str, value: object, *, found: str | None = None) -> None:
         super().__init__(expected)
         self.expected = expected
         self.found = describe(value) if found is None else found
         self.path: list[str | int] = []
 
     def under(self, key: str | int) -> Mismatch:
-        """The same, one level up."""
+        """Prepend the key of the level above."""
         self.path.insert(0, key)
         return self
 
-    def error(self, *, id: Any = None, before: tuple[str | int, ...] = (), model: str | None = None) -> ValidationError:
-        """The error for the user."""
+    def error(
+        self, *, id: object = None, before: tuple[str | int, ...] = (), model: str | None = None
+    ) -> ValidationError:
+        """Return the error for the user."""
         return ValidationError((*before, *self.path), self.expected, self.found, id, model)
 
 
 class NotInitialized(DataBridgeError, RuntimeError):
-    """The model has no collection yet: `init(database, [Model])` was not called."""
+    """The model has no collection: `init(database, [Model])` was not called."""
 
 
 class DocumentNotFound(DataBridgeError, LookupError):
-    """The document is not in the collection (any more)."""
+    """The collection does not contain the document."""
 
 
 class RevisionConflict(DataBridgeError):
-    """Somebody else has written the document since it was read."""
+    """Another writer has changed the document since it was read."""
 
 
 class UnsavedChanges(DataBridgeError):
-    """The operation would lose changes of the instance that were not written."""
+    """The operation would lose unsaved changes of the instance."""
 
 
 class NotFetched(DataBridgeError, AttributeError):
-    """What a link refers to was not read: `fetch_links`, or the link's own `fetch()`, reads it."""
+    """The linked document was not fetched: `fetch_links`, or the link's own `fetch()`, reads it."""
 
 
 class PartlyRead(DataBridgeError):
     """The operation would delete keys of the document that were not read."""
 
 
-def describe(value: Any) -> str:
-    """A value for messages: its type, and the start of its repr."""
+def describe(value: object) -> str:
+    """Return the type of a value and the start of its repr, for messages."""
     try:
         shown = repr(value)
     except RecursionError:

@@ -1,4 +1,4 @@
-"""`init`: gives models their collections, and makes the indexes that they declare."""
+"""`init`: gives models their collections and creates their declared indexes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, overload
 from ..asynchronous.database import AsyncDatabase
 from ..synchronous.database import Database
 from .asynchronous.document import AsyncDocument
-from .models.registration import bind, check, indexes_of
+from .models.registration import check_model, indexes_of, register
 from .synchronous.document import Document
 
 
@@ -17,23 +17,23 @@ def init(database: Database, models: Iterable[type[Document]]) -> None: ...
 @overload
 def init(database: AsyncDatabase, models: Iterable[type[AsyncDocument]]) -> Awaitable[None]: ...
 def init(database: Any, models: Iterable[type[Any]]) -> Any:
-    """Give models their collections in `database`, and make the indexes they declare.
+    """Give models their collections in `database` and create their declared indexes.
 
-    It may be called for several databases, of several clients, each with models of its own; a model that is named again
-    moves to the new database. For AsyncDocuments it is awaited.
+    Call it once per database, with the models of that database. A later call moves a model to another database. With
+    AsyncDocuments, await the call.
 
     Raises
     ------
     TypeError
-        For what is no model of this kind of database, before any model is touched.
+        For a class that is no model of this kind of database; no model is changed then.
     NameError
         For an annotation that names a class which does not exist.
     """
     models = list(models)
     for model in models:
-        check(database, model)
+        check_model(database, model)
     for model in models:
-        bind(model, database)
+        register(model, database)
     if isinstance(database, AsyncDatabase):
         return _make_indexes(models)
     for model in models:

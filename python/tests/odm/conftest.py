@@ -1,4 +1,4 @@
-"""Models in a database of the test's own."""
+"""Models in a database of each test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo.database import Database
 
-# Models that several files share.
+# Models of several files.
 sys.path.insert(0, str(Path(__file__).parent))
 
 if TYPE_CHECKING:
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ours(client: data_bridge.MongoClient, database: Database[dict[str, Any]]) -> data_bridge.Database:
-    """Our view of the test's database."""
+    """The test's database, through a client of this package."""
     return client[database.name]
 
 
 @pytest.fixture
 def users(ours: data_bridge.Database, database: Database[dict[str, Any]]) -> Any:
-    """PyMongo's collection of the User model, which is bound to it."""
+    """PyMongo's collection with the documents of the User model."""
     from shop import User
 
     from data_bridge import odm

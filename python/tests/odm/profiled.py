@@ -1,4 +1,4 @@
-"""What a server was asked."""
+"""Queries of a server, from its profiler."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def queries(database: Any, run: Any) -> list[str]:
-    """The collections that `run` queries, by the server's profiler."""
+    """Return the collections that `run` queries, from the server's profiler."""
     database.command("profile", 2)
     try:
         run()

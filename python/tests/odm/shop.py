@@ -1,4 +1,4 @@
-"""The models that tests of the ODM share."""
+"""Models of several tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an instance reads from once it was saved: what is stored, and no more."""
+"""Instances after a save: they have the stored values, and no others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def things(ours: data_bridge.Database, database: Any) -> Any:
 
 
 def elements(document: bytes) -> dict[str, Any]:
-    """Each key's value as bytes, those of documents below as well: servers put new keys in an order of their own."""
+    """Return the value of each key as bytes, also in nested documents: servers choose the order of new keys."""
     return {
         key: elements(value.raw) if isinstance(value, RawBSONDocument) else bson.encode({"": value})
         for key, value in RawBSONDocument(document).items()
@@ -125,9 +125,9 @@ def test_floats_are_compared_as_they_are_stored(things: Any, stored: float, assi
     thing = Thing.find_one()
     assert thing is not None
     thing.x = assigned
-    things.update_one({}, {"$set": {"x": "of somebody else"}})
+    things.update_one({}, {"$set": {"x": "of another writer"}})
     thing.save()
     now = things.find_one()["x"]
-    assert (now != "of somebody else") is sent
+    assert (now != "of another writer") is sent
     if sent:
         assert struct.pack("<d", now) == struct.pack("<d", assigned)

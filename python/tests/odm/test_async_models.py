@@ -1,4 +1,4 @@
-"""AsyncDocument: the twin of Document, awaited."""
+"""AsyncDocument: the awaited counterpart of Document."""
 
 from __future__ import annotations
 

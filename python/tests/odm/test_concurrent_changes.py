@@ -1,4 +1,4 @@
-"""What is changed while a write is under way, by another task or thread, is not lost with it."""
+"""Changes by another task or thread during a write: none is lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from data_bridge import odm
 from data_bridge.odm import AsyncDocument, Event, before_event
 from data_bridge.odm import operators as op
 from data_bridge.odm.asynchronous import writes
-from data_bridge.odm.models import diff, write_requests
+from data_bridge.odm.models import change, diff, instance_state
 
 
 class Task(AsyncDocument):
@@ -41,7 +41,7 @@ async def tasks(mongodb_uri: str, database: Any) -> AsyncIterator[Any]:
 
 
 async def meanwhile(write: Awaitable[Any], change: Callable[[], None]) -> None:
-    """Change something while the write waits for its answer."""
+    """Change the instance while the write waits for its reply."""
     running = asyncio.ensure_future(write)
     await asyncio.sleep(0)
     assert not running.done()
@@ -107,19 +107,19 @@ async def test_a_change_of_what_is_not_stored_yet(tasks: Any, name: str, read: b
 
 
 async def test_a_change_of_another_thread_once_the_answer_is_there(tasks: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Threads may switch anywhere, also while the instance is told of what was stored."""
+    """Threads may switch at any point, also while the change is applied."""
     tasks.insert_one({"_id": ObjectId(), "name": "first"})
     task = await Task.find_one()
     assert task is not None
-    task.name, before = "second", write_requests._document_from_bson
+    task.name, before = "second", change.read_bson
 
-    def told(data: bytes, codec: Any) -> Any:
+    def told(collection: Any, data: bytes) -> Any:
         other = threading.Thread(target=setattr, args=(task, "n", 7))
         other.start()
         other.join()
-        return before(data, codec)
+        return before(collection, data)
 
-    monkeypatch.setattr(write_requests, "_document_from_bson", told)
+    monkeypatch.setattr(change, "read_bson", told)
     await task.save()
     monkeypatch.undo()
     assert task.n == 7
@@ -154,9 +154,9 @@ async def test_a_value_that_was_written_is_no_change(tasks: Any) -> None:
 @pytest.mark.parametrize(
     ("module", "step", "field"),
     [
-        (writes, "forget", "n"),  # before the answer is read
-        (writes, "undo_with", "n"),  # between both
-        (diff, "changed_fields", "stamped"),  # while a change of a hook is compared with the one that was sent
+        (writes, "discard_sent", "n"),  # before the reply is read
+        (instance_state, "restore_on_abort", "n"),  # between both
+        (diff, "changed_fields", "stamped"),  # while a change of a hook is compared with the sent one
         (writes, "read_projection", "n"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Copies, deep copies, pickles and detached copies: nothing that can be changed is shared where it should not be."""
+"""Copies, deep copies, pickles and detached copies: deep ones share no mutable value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models in a second database: nothing that was read from it leads to the first."""
+"""Models in a second database: links and classes of its instances lead to the same database."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Cabrio(Car):
 def there(
     ours: data_bridge.Database, client: data_bridge.MongoClient, pymongo_client: pymongo.MongoClient[Any]
 ) -> Iterator[data_bridge.Database]:
-    """The second database; in both, documents of the same _ids and other contents."""
+    """The second database; both have documents with the same _ids and different contents."""
     odm.init(ours, [Author, Book, Vehicle])
     other = client[ours.name + "x"]
     pymongo_client.drop_database(other.name)
@@ -188,7 +188,7 @@ def test_trees(there: data_bridge.Database, pymongo_client: pymongo.MongoClient[
     assert type(Vehicles.find({"name": "van"}, with_children=True).to_list()[0]) is Van.on(there)
 
 
-def test_an_instance_from_elsewhere_is_not_pickled_without_its_database(there: data_bridge.Database) -> None:
+def test_an_instance_of_a_variant_is_not_pickled_without_its_database(there: data_bridge.Database) -> None:
     book = Book.on(there).find_one()
     assert book is not None
     with pytest.raises(TypeError, match="cannot be pickled"):

@@ -1,4 +1,4 @@
-"""Expressions: what they ask the server, and what they refuse. No server."""
+"""Expressions: their filters, and the values that they refuse; without a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from data_bridge.odm.filters.lookup import sort_keys
 from data_bridge.odm.filters.updates import update_document
 
 F: Any = User
-"""The model with fields of any type: tests compare them with what type checkers refuse."""
+"""The model with fields of type Any: tests compare them with values that type checkers refuse."""
 
 
 @pytest.mark.parametrize(

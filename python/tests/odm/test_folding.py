@@ -1,4 +1,4 @@
-"""`sum`, `avg`, `min` and `max` of model queries, against the values that PyMongo reads and MongoEngine's figures."""
+"""`sum`, `avg`, `min` and `max` of model queries, compared with PyMongo's values and MongoEngine's results."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ async def async_orders(orders: Any, mongodb_uri: str, database: Any) -> AsyncIte
 
 
 def every(document: Any, *path: Any) -> list[Any]:
-    """The values below a path, those of lists one by one, in plain Python."""
+    """Return the values at a path, with the items of lists, in plain Python."""
     if isinstance(document, list) and not (path and isinstance(path[0], int)):
         return [value for each in document for value in every(each, *path)]
     if not path:

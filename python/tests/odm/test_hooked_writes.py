@@ -1,4 +1,4 @@
-"""What hooks change is written, and one instance may stand in a bulk more than once."""
+"""Changes of hooks are written, and a bulk may contain an instance more than once."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_an_insert_and_a_save_of_one_instance_in_a_bulk(versioned: Any) -> None:
     assert versioned.find_one()["n"] == 3
 
 
-def test_a_conflict_with_somebody_else_is_still_found(versioned: Any) -> None:
+def test_a_conflict_with_another_writer_is_still_found(versioned: Any) -> None:
     one = Versioned(n=1).insert()
     Versioned.find().update(op.Inc({Versioned.n: 10}))
     one.n = 2

@@ -1,4 +1,4 @@
-"""Comparing instances, what cannot be given to them, and answers that are of the annotation's type."""
+"""Comparisons of instances, values that they refuse, and results with the type of the annotation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_comparing_raises_nothing(users: Any, wrong: dict[str, Any]) -> None:
     users.insert_many([{"_id": n, "name": "Ada", "age": 1, **wrong} for n in (1, 2)])
     first, again, other = (User.find({"_id": n}).to_list()[0] for n in (1, 1, 2))
     assert first == again
-    assert first != other  # by their _id
+    assert first != other  # they have different _ids
     assert first != User(name="Ada", age=1)
     other = User.find({"_id": 1}).to_list()[0]
     other.name = "Eve"
@@ -53,7 +53,7 @@ def test_a_missing_value_equals_a_missing_value_only(users: Any) -> None:
     assert first != again
 
 
-# ---- what nothing is stored for -------------------------------------------------------------------------------------
+# ---- fields that are not stored --------------------------------------------------------------------------------------
 
 
 class Maker(Document):
@@ -104,7 +104,7 @@ def test_a_back_link_is_no_field_of_filters_and_updates(ours: data_bridge.Databa
 
 @pytest.mark.parametrize("annotation", [dict[str, BackLink[Maker]], tuple[BackLink[Maker], int]])
 def test_a_back_link_stands_alone_or_in_a_list(annotation: Any) -> None:
-    with pytest.raises(TypeError, match="BackLink stands alone"):
+    with pytest.raises(TypeError, match="BackLink, which is not stored, cannot be part of this type"):
         type(Document)("Odd", (Document,), {"__annotations__": {"x": annotation}, "__module__": __name__})
 
 
@@ -143,7 +143,7 @@ def test_a_value_that_looks_like_code_is_a_value(users: Any) -> None:
     assert [user.extra for user in User.find(condition, ~(F.age == 7))] == [{"$where": "1"}]
 
 
-# ---- answers --------------------------------------------------------------------------------------------------------
+# ---- results --------------------------------------------------------------------------------------------------------
 
 
 class Line(EmbeddedDocument):

@@ -1,4 +1,4 @@
-"""Filters, orders, projections and updates that name keys of linked documents, of which nothing is stored."""
+"""Filters, sorts, projections and updates with keys of linked documents, which a link does not store."""
 
 from __future__ import annotations
 

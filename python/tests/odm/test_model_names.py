@@ -1,4 +1,4 @@
-"""Names, keys and models: a field is found by its name or key at any depth, and only in the model that declares it."""
+"""Names, keys and models: lookup of a field by name or key at any depth, in its own model only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from data_bridge.odm import operators as op
 class Note(Document):
     title: str
     name: str = "n"
-    mail: str | None = None  # the User's has another key
+    mail: str | None = None  # User.mail has another key
 
     class Settings:
         name = "notes"
@@ -48,7 +48,7 @@ N: Any = Note
         lambda: User.find(N.mail == None),  # noqa: E711
         lambda: User.find().update(op.Set({N.title: "x"})),
         lambda: User.update_all(op.Unset(N.title)),
-        lambda: User.find(N.name == "a").delete(),  # a field of both, but of documents elsewhere
+        lambda: User.find(N.name == "a").delete(),  # a field of both models, but of another collection
         lambda: User.delete_many(N.name == "a"),
         lambda: User.find().update(op.Set({N.name: "x"})),
         lambda: User.find().sort(N.title),
@@ -163,7 +163,7 @@ def test_names_and_keys_within_lists_and_documents(users: Any) -> None:
     users.insert_one({"name": "a", "age": 1, "items": [{"name": "x", "count": 2}, {"name": "y", "count": 1}]})
     for name in ("items.count_", "items.count", "items.0.count_", "items.0.count"):
         key = name.replace("count_", "count")
-        assert User.find().sort(name)._asked.sort == ((key, 1),)
+        assert User.find().sort(name)._spec.sort == ((key, 1),)
         assert op.Unset(name).document(User) == {"$unset": {key: ""}}
     assert sorted(User.distinct("items.count")) == sorted(User.distinct("items.count_")) == [1, 2]
     for wrong in ("items.counts", "items.name.x", "address.items"):
@@ -266,7 +266,7 @@ def test_a_class_of_a_tree_with_another_collection_needs_its_own(ours: data_brid
 
 
 def test_a_revision_has_no_alias() -> None:
-    """Writes look for it under one key: under another one each would be told that somebody else was faster."""
+    """Writes use one key for revisions: with another key, each write would raise RevisionConflict."""
     with pytest.raises(TypeError, match=r"Plan\.revision_id cannot have an alias"):
 
         class Plan(Document):
@@ -306,7 +306,7 @@ class NamedAsync(AsyncDocument):
     name: str = ""
 
 
-class Elsewhere(Document):
+class OtherModule(Document):
     name: str = ""
 
 
@@ -337,7 +337,7 @@ def test_errors_about_a_stored_id_name_the_users_class(ours: data_bridge.Databas
 
 def test_the_id_of_another_model_is_no_field_of_this_one() -> None:
     D: Any = Document
-    for field in (Elsewhere.id, NamedAsync.id):
+    for field in (OtherModule.id, NamedAsync.id):
         with pytest.raises(data_bridge.InvalidQuery, match="is no field of Named"):
             Named.find(field == "a" * 24)
     for field in (Named.id, NamedBelow.id, D.id):
@@ -354,7 +354,7 @@ def test_the_id_of_another_model_is_no_field_of_this_one() -> None:
             "Model.x: the annotation <class 'datetime.timedelta'> is not supported; use Any for values of any type",
         ),
         (dict[int, str], "Model.x: the keys of dict[int, str] must be str, as BSON's are"),
-        (BackLink[Named], "Model.x: a BackLink needs the name of the field that links here: Field(original_field=...)"),
+        (BackLink[Named], "Model.x: a BackLink needs the field that contains the link: Field(original_field=...)"),
     ],
 )
 @pytest.mark.parametrize("base", [Document, AsyncDocument, odm.EmbeddedDocument])

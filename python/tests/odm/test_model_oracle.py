@@ -1,4 +1,4 @@
-"""Models against PyMongo: any value that BSON can hold, read, kept, changed and written."""
+"""Models compared with PyMongo: any BSON value, read, kept, changed and written."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def stored(free: Any, key: Any) -> dict[str, Any]:
     try:
         return {each: value for each, value in free.find_one({"_id": key}).items() if each != "_id"}
     except InvalidBSON:
-        reject()  # a UUID of another length than 16, which PyMongo does not read
+        reject()  # a UUID whose length is not 16, which PyMongo cannot read
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -59,7 +59,7 @@ def test_values_are_what_pymongo_reads(free: Any, value: Any, items: list[Any], 
     try:
         key = free.insert_one(dict(document)).inserted_id
     except (pymongo.errors.WriteError, pymongo.errors.InvalidOperation):
-        return  # what the server does not store
+        return  # the server does not store this document
     expected = stored(free, key)
     read = Free.get(key)
     assert read is not None
@@ -69,8 +69,8 @@ def test_values_are_what_pymongo_reads(free: Any, value: Any, items: list[Any], 
     if isinstance(expected["inner"], dict):
         assert read.inner is not None
         assert_same(read.inner.value, expected["inner"]["value"])
-    # Everything was read and nothing changed: nothing is sent, and what is sent whole is the same.
-    assert diff.changes(read) == ({}, {})
+    # All fields were read without changes: save() sends nothing, and replace() the same document.
+    assert diff.difference(read) == ({}, {})
     read.replace(overwrite=True)
     assert_same(stored(free, key), expected)
 
@@ -96,5 +96,5 @@ def test_what_is_saved_is_what_is_read(
     read.save()
     assert_same(stored(free, key), stored(free, probe))
     if "$ref" not in repr((first, second, items)):
-        # A dict with the keys of a DBRef is read as one, so that the dict at hand differs from what is stored.
-        assert diff.changes(read) == ({}, {})
+        # A dict with the keys of a DBRef is read as a DBRef, which differs from the assigned dict.
+        assert diff.difference(read) == ({}, {})

@@ -1,4 +1,4 @@
-"""Seconds that calls of models may take, and where their queries read."""
+"""Timeouts and read preferences of the calls of models."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import data_bridge
 from data_bridge import odm
 from data_bridge.odm import AsyncDocument, Document, Link
 from data_bridge.odm import operators as op
+from data_bridge.odm.queries.query_base import spec_of
 from data_bridge.odm.synchronous.links import fetch_links
 
 COMMANDS = ["find", "aggregate", "distinct", "insert", "update", "delete", "findAndModify"]
 DATABASE = "model_timeouts"
 SECONDS = 0.03
-"""Less than the server takes, where the client itself would wait."""
+"""A timeout that is shorter than the delay of the server and the timeout of the client."""
 
 
 class Person(Document):
@@ -26,9 +27,9 @@ class Person(Document):
     friend: Link[Person] | None = None
 
 
-class Someone(AsyncDocument):
+class AsyncPerson(AsyncDocument):
     name: str = "a"
-    friend: Link[Someone] | None = None
+    friend: Link[AsyncPerson] | None = None
 
     class Settings:
         name = "Person"
@@ -42,7 +43,7 @@ def admin(faulty_uri: str) -> Iterator[Admin]:
 
 
 def calls(model: Any) -> list[tuple[str, Callable[[Any, float], Any]]]:
-    """What may wait for the server: each takes an instance that is stored, and seconds."""
+    """Calls that wait for the server, as functions of a stored instance and a timeout."""
     rename = op.Set(model.name, "b")
 
     def changed(instance: Any) -> Any:
@@ -109,10 +110,10 @@ def test_each_call_takes_a_timeout(admin: Admin, faulty_uri: str) -> None:
 
 async def test_each_awaited_call_takes_a_timeout(admin: Admin, faulty_uri: str) -> None:
     async with data_bridge.AsyncMongoClient(faulty_uri, appName=servers.NAME) as client:
-        await odm.init(client[DATABASE], [Someone])
-        people = [await Someone().insert(timeout=None) for _ in calls(Someone)]
+        await odm.init(client[DATABASE], [AsyncPerson])
+        people = [await AsyncPerson().insert(timeout=None) for _ in calls(AsyncPerson)]
         with stalled(admin):
-            for person, (name, call) in zip(people, calls(Someone), strict=True):
+            for person, (name, call) in zip(people, calls(AsyncPerson), strict=True):
                 with pytest.raises(data_bridge.ServerTimeout):
                     pytest.fail(f"{name} gave {await call(person, SECONDS)!r}")
 
@@ -124,7 +125,7 @@ def test_a_query_for_links_has_the_timeout_of_its_own_query(admin: Admin, faulty
         Person(friend=Link(Person().insert())).insert()
         query, instances = Person.find(timeout=0.07), Person.find().to_list()
         with stalled(admin), pytest.raises(data_bridge.ServerTimeout, match=r"within 0.07 s"):
-            fetch_links(query.fetch_links(), instances)
+            fetch_links(spec_of(query.fetch_links()), instances)
 
 
 def test_what_is_no_timeout_writes_nothing(admin: Admin, faulty_uri: str) -> None:
@@ -150,7 +151,7 @@ def test_what_is_no_timeout_writes_nothing(admin: Admin, faulty_uri: str) -> Non
     ],
 )
 def test_every_read_of_a_query_goes_where_the_query_says(admin: Admin, faulty_uri: str, ask: Any) -> None:
-    # There is no secondary: what asks one finds no server.
+    # There is no secondary, so a read from one finds no server.
     with data_bridge.MongoClient(faulty_uri, serverSelectionTimeoutMS=500) as client:
         odm.init(client[DATABASE], [Person])
         ask(Person.find())

@@ -1,4 +1,4 @@
-"""Writes of instances, as PyMongo sees what they leave and the server what they send."""
+"""Writes of instances: the stored documents, read with PyMongo, and the commands in the server's profiler."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from data_bridge.odm import operators as op
 
 @pytest.fixture
 def sent(database: Any) -> Iterator[Any]:
-    """The updates that a call sends, by the server's profiler."""
+    """Return the updates that a call sends, from the server's profiler."""
 
     def run(call: Any) -> list[dict[str, Any]]:
         database["system.profile"].drop()
@@ -62,7 +62,7 @@ def test_insert(users: Any) -> None:
     assert next(iter(document)) == "_id"
     assert document["_id"] == user.id
     assert document["address"] == {"city": "Oslo", "zip": None, "size": 0}
-    assert user.seen == document["seen"]  # in milliseconds, as a query gives it
+    assert user.seen == document["seen"]  # in milliseconds, like the value of a query
     assert User.find_one() == user
     with pytest.raises(data_bridge.DataBridgeError):
         user.insert()
@@ -88,7 +88,7 @@ def test_insert_many(users: Any) -> None:
 
 
 def test_insert_many_that_fails(users: Any) -> None:
-    """Errors show documents as ever, though their bytes are what is sent; what cannot be encoded stops all of them."""
+    """Errors contain the documents, although bytes are sent; a document that cannot be encoded prevents all inserts."""
     first = ada(age=1).insert()
     with pytest.raises(data_bridge.BulkWriteError) as caught:
         User.insert_many([ada(age=2), ada(id=first.id, age=3), ada(age=4)])
@@ -116,7 +116,7 @@ def test_save_sends_what_changed_and_nothing_else(users: Any, sent: Any) -> None
     )
     user = User.find_one()
     assert user is not None
-    # Looked at, not changed.
+    # Read, not changed.
     _ = (user.name, user.tags, user.address, user.items[0].count_, user.extra, user.labels, user.homes)
     assert sent(user.save) == []
     user.age = 36

@@ -1,4 +1,4 @@
-"""Model classes and instances, without a query: declaring, making, changing, comparing, copying."""
+"""Model classes and instances without a query: declarations, construction, changes, comparison, copies."""
 
 from __future__ import annotations
 

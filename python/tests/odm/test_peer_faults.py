@@ -1,4 +1,4 @@
-"""Faults of other object mappers: each is a test that it is not here."""
+"""Known faults of other object mappers: each test shows that this package does not have one."""
 
 from __future__ import annotations
 

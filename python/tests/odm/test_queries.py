@@ -1,4 +1,4 @@
-"""Queries over models, against what PyMongo stores and finds."""
+"""Queries over models, compared with the results of PyMongo."""
 
 from __future__ import annotations
 
@@ -400,7 +400,7 @@ def test_links_are_fetched_by_one_query_each(books: Any) -> None:
     used = queries(books, lambda: found.extend(Book.find().sort("title").fetch_links().to_list()))
     assert [book.author.name for book in found] == ["a0", "a1", "a2"] * 3
     assert found[0].others[0].document == Author.find_one(Author.name == "a0")
-    assert sorted(used) == ["authors", "authors", "books"]  # author, others; editor has none to fetch
+    assert sorted(used) == ["authors", "authors", "books"]  # author and others; no editor has links to fetch
 
 
 def test_back_links(books: Any) -> None:

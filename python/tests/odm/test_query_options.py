@@ -1,4 +1,4 @@
-"""Options of model queries: each operation sends those that it takes, and refuses the others by name."""
+"""Options of model queries: each operation sends the options that it takes, and refuses all others by name."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ UNSENT: list[tuple[str, Any]] = [
     ("resume", True),
     ("progress", True),
 ]
-"""Options of finds that no write, count or `distinct` has."""
+"""Options of finds that writes, counts and `distinct` do not have."""
 _SELECTED = [("skip", 1), ("limit", 1)]
 _ELSEWHERE = [("read_preference", "primary"), ("read_concern", "local")]
 _LINKS = [("fetch_links", True)]
@@ -106,7 +106,7 @@ async def async_friends(friends: Any, mongodb_uri: str, database: Any) -> AsyncI
 
 @pytest.fixture
 def profiled(database: Any) -> Iterator[Any]:
-    """The commands that the server ran, from now on."""
+    """The commands that the server runs from here on."""
     database.command("profile", 2)
 
     def commands() -> list[dict[str, Any]]:

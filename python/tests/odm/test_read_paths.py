@@ -1,4 +1,4 @@
-"""One model, read in every way there is, gives equal objects; so do tables, also those that come back from a file."""
+"""Equal objects from every way to read a model, also from tables and from files."""
 
 from __future__ import annotations
 
@@ -79,14 +79,14 @@ def stored(users: Any, ours: data_bridge.Database) -> list[User]:
         ),
     ]
     User.insert_many(made)
-    # As other programs store it: fewer keys, more keys, null where the model has another default.
+    # Documents of other programs: fewer keys, more keys, null where the model has another default.
     users.insert_many(
         [
             {"_id": 1, "name": "sparse", "age": 3.0},
             {"name": "more", "age": 4, "unknown": [1], "uid": Binary(uid.bytes, 4), "address": {"city": "y", "new": 1}},
         ]
     )
-    users.delete_one({"_id": 1})  # an _id of another type would not fit the model
+    users.delete_one({"_id": 1})  # an _id of this type does not fit the model
     return User.find().sort("_id").to_list()
 
 
@@ -126,7 +126,7 @@ def test_tables(stored: list[User], way: str, ours: data_bridge.Database, tmp_pa
         table = pa.RecordBatchReader.from_batches(table.schema, table.to_batches(max_chunksize=1))
     read = User.from_arrow(table)
     assert read == stored
-    # A table has the columns of the model; from a query's documents come instances that hold the undeclared keys too.
+    # A table has the declared columns only; instances of a query also have the undeclared keys.
     whole = [user._dump() for user in stored]
     assert [document.pop("unknown", None) for document in whole] == [None, None, None, [1]]
     assert [user._dump() for user in read] == whole
@@ -139,7 +139,7 @@ def test_a_table_without_shapes_reads_null_as_missing(users: Any) -> None:
     with pytest.raises(odm.ValidationError):
         _ = User.find(User.name == "a").to_list()[0].score
     first, second = User.from_arrow(User.find().sort("_id").to_arrow())
-    # The default of a key that is missing; None where that is the default anyway.
+    # The default of a missing key, or None where that is the default.
     assert (first.score, first.mail) == (0.0, None)
     assert second == User.find_one(User.name == "b")
     exact = User.from_arrow(User.find().sort("_id").to_arrow(shapes=True))[0]
@@ -148,7 +148,7 @@ def test_a_table_without_shapes_reads_null_as_missing(users: Any) -> None:
 
 
 def test_what_was_read_from_a_table_is_stored(stored: list[User], users: Any) -> None:
-    """It writes what changed, and refuses to write what it cannot know."""
+    """It writes the changed fields, and refuses to write keys that it has not read."""
     table = User.find().sort("_id").to_arrow(shapes=True)
     read = User.from_arrow(table)
     more = next(user for user in read if user.name == "more")
@@ -186,7 +186,7 @@ def test_trees_and_revisions(ours: data_bridge.Database, stored: list[User], dat
 
 
 class Free(Document):
-    """Never bound to a database."""
+    """A model without a database."""
 
     uid: uuid.UUID
     money: decimal.Decimal | None = None

@@ -1,4 +1,4 @@
-"""Links are written back in the form they were stored in, and lead only where they say."""
+"""Links are written back in their stored form, and refer to their own database and collection only."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_links_in_mappings_and_in_what_is_embedded_are_fetched(teams: Any, datab
     club.insert()
     found: list[Club] = []
     used = queries(database, lambda: found.extend(Club.find(fetch_links=True).to_list()))
-    assert used == ["clubs", "people", "people"]  # roles, and the owner of all badges
+    assert used == ["clubs", "people", "people"]  # the roles, and the owner of all badges
     (fetched,) = found
     assert [badge.owner.document.name for badge in fetched.badges] == [str(A), str(B)]  # type: ignore[union-attr]
     assert fetched.badges[1].within[0].owner.document.name == str(C)  # type: ignore[union-attr]

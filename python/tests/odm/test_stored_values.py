@@ -1,4 +1,4 @@
-"""Fields of `bson` types whose values PyMongo reads as another type read back as what was written."""
+"""Fields of `bson` types that PyMongo reads as other types: models read the written values."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def values(found: Any) -> list[Any]:
     params=[None, UuidRepresentation.PYTHON_LEGACY, UuidRepresentation.JAVA_LEGACY, UuidRepresentation.CSHARP_LEGACY]
 )
 def stored(request: Any, ours: data_bridge.Database, database: Any) -> Any:
-    """PyMongo's collection, without UUIDs; the models' database reads these as the parameter says."""
+    """PyMongo's collection, which reads no UUIDs; the database of the models has the parameter's representation."""
     options: CodecOptions[Any] = CodecOptions()
     if request.param is not None:
         options = options.with_options(uuid_representation=request.param)
@@ -140,7 +140,7 @@ def test_a_binary_that_was_read_is_no_change(stored: Any, data: Binary) -> None:
     assert found is not None
     _ = found.several, found.named, found.nested, found.pair, found.listed, found.parts, found.plains
     assert found.data == data
-    assert diff.changes(found) == ({}, {})
+    assert diff.difference(found) == ({}, {})
     found.several.append(data)
     found.save()
     stored.update_one({}, {"$pop": {"several": 1}})
@@ -208,7 +208,7 @@ def test_bytes_of_a_class_of_another_library_are_no_uuid(stored: Any) -> None:
     Blob(data=Binary(UUID.bytes, 3)).insert()
     query = Blob.find().to_query()
     if type(query.to_dicts()[0]["data"]) is uuid.UUID:
-        # A UUID does not tell in which order its bytes are stored.
+        # A UUID does not determine the stored order of its bytes.
         with pytest.raises(data_bridge.ConversionError):
             query.to_models(Plain)
     else:
@@ -227,5 +227,5 @@ def test_a_datetime_ms_reads_back_as_it_was_written(ours: data_bridge.Database, 
         assert found is not None
         assert (found.at, found.several, found.named, found.either) == (value, [value], {"k": value, "n": None}, value)
         assert {type(each) for each in (found.at, found.several[0], found.either)} == {DatetimeMS}
-        assert diff.changes(found) == ({}, {})
+        assert diff.difference(found) == ({}, {})
         assert Moment.find(Moment.at == value).distinct("at") == [value]

@@ -1,4 +1,4 @@
-"""What type checkers see, both strict: `typed.py`, where each `type: ignore` has to be needed, and an application."""
+"""Strict type checks of `typed.py`, where each `type: ignore` must be needed, and of an application."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def checked(checker: str, *files: str) -> subprocess.CompletedProcess[str]:
     pytest.importorskip(checker)
     return subprocess.run(
         [sys.executable, *COMMANDS[checker], *files],
-        # Nothing is looked for in the network.
+        # No network access.
         env={**os.environ, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1", "PYRIGHT_PYTHON_GLOBAL_NODE": "0"},
         cwd=ROOT,
         capture_output=True,
@@ -38,7 +38,7 @@ def checked(checker: str, *files: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("checker", COMMANDS)
 def test_models_are_typed(checker: str, tmp_path: Path) -> None:
-    """Also the blocks of the page about models, as far as a checker looks at files outside the project."""
+    """Check the code blocks of the page about models too, as far as a checker reads files outside the project."""
     page = tmp_path / "page.py"
     page.write_text(python_blocks("docs/odm.md"), encoding="utf-8")
     done = checked(checker, *CHECKED, str(page))
@@ -47,7 +47,7 @@ def test_models_are_typed(checker: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("checker", COMMANDS)
 def test_the_checker_would_tell(checker: str, tmp_path: Path) -> None:
-    """What is wrong is reported, and what is ignored without being wrong: the test above can fail."""
+    """The checkers report errors and unused ignores, so the test above can fail."""
     wrong = tmp_path / "wrong.py"
     wrong.write_text(WRONG, encoding="utf-8")
     told = checked(checker, str(wrong)).stdout

@@ -1,4 +1,4 @@
-"""Unions of embedded models: the class that was written is the class that is read, or nobody guesses."""
+"""Unions of embedded models: the class that was written is read, or the union is refused."""
 
 from __future__ import annotations
 
@@ -130,12 +130,12 @@ def test_what_was_written_is_read(drawings: Any, field: str, value: Any) -> None
     assert read is not None
     assert classes(getattr(read, field)) == classes(value)
     assert getattr(read, field) == value
-    # From documents as they are stored, too: what a JSON body holds, say.
+    # Also from stored documents, such as a JSON body.
     again = Drawing(**{field: drawings.find_one()[field]})
     assert classes(getattr(again, field)) == classes(value)
     dumped = Drawing(**{field: made.model_dump()[field]})
     assert classes(getattr(dumped, field)) == classes(value)
-    # And nothing changed by reading.
+    # Reading is no change.
     before = drawings.find_one()
     read.save()
     assert drawings.find_one() == before
@@ -277,15 +277,15 @@ class Renamed(EmbeddedDocument):
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [
-        (Other | Same, "one of the other; give them a field that tells"),
+        (Other | Same, "one of the other; give each a field with its own value"),
         (Other | More, "one of the other"),
         (Other | Renamed, "one of the other"),
         (Circle | Tagged, "one of the other"),
         (list[Other | Same | None], "one of the other"),
         (Other | dict[str, int], "a dict may be a document of Other"),
         (Other | Any, "a dict may be a document of Other"),
-        (list[Other] | list[Point], r"list\[Other\] and list\[Point\] cannot be told apart"),
-        (dict[str, Other] | dict[str, Point], "cannot be told apart"),
+        (list[Other] | list[Point], r"list\[Other\] and list\[Point\] cannot be distinguished"),
+        (dict[str, Other] | dict[str, Point], "cannot be distinguished"),
     ],
 )
 def test_an_ambiguous_union_is_refused_where_the_class_is_made(annotation: Any, message: str) -> None:

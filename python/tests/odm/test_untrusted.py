@@ -1,4 +1,4 @@
-"""Values from outside stay values: what a request's body holds is compared and stored, and asks the server nothing."""
+"""Values from outside stay values: a request's body is compared and stored, and never runs as an operator."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def found(query: Any) -> list[str]:
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_what_is_compared_matches_itself_only(three: Any, evil: Any) -> None:
-    """Either it is refused, or it matches nothing, as no document holds it."""
+    """The value is refused, or matches no document, as none contains it."""
     asked: list[Any] = [
         lambda: F.name == evil,
         lambda: F.age == evil,
@@ -78,7 +78,7 @@ def test_what_is_compared_matches_itself_only(three: Any, evil: Any) -> None:
             assert lookup() is None
         except REFUSED:
             continue
-    # What is sent for the fields of any type, with which none of the types above helps.
+    # The filters of fields of type Any, which accept all values.
     three.insert_one({"name": "itself", "age": 9, "extra": evil})
     if not isinstance(evil, (list, str)):
         assert found(User.find(F.extra == evil)) == ["itself"]
@@ -120,7 +120,7 @@ def test_only_declared_fields_resolve(three: Any, name: str) -> None:
             use()
         except (*REFUSED, NameError):
             continue
-    # Whatever was let through changed nothing but what it names.
+    # Accepted values changed their own field only.
     assert [(each["name"], each["age"]) for each in three.find().sort("name")] == [("a", 0), ("b", 1), ("c", 2)]
     assert all(type(each) is User for each in User.find().to_list())
 

@@ -110,7 +110,7 @@ if TYPE_CHECKING:
     User(name="a", age=1, nope=1)  # type: ignore[call-arg]
     Member(name="a", age=1)  # type: ignore[call-arg]
 
-    # Conditions: what may be compared is what Python may compare.
+    # Conditions: comparisons that Python allows.
     User.find(User.age > 25, User.home.city == "Oslo", User.color == Color.RED)
     User.find((User.age > 25) & (User.age < 50) | (User.name == "a"))
     User.find(path(User.address).city == "Oslo", path(User.tags) == "new", User.homes["work"].city == "Oslo")
@@ -184,14 +184,14 @@ if TYPE_CHECKING:
     User(name="a", age=1, author=Link(author))
     User(name="a", age=1, author=Link(user))  # type: ignore[arg-type]
 
-    # Databases: of the kind that the models are of.
+    # Databases: of the same side as the models.
     init(MongoClient()["a"], [User, Author, Member])
     init(MongoClient()["a"], [Later])  # type: ignore[list-item]
     init(AsyncMongoClient()["a"], [User])  # type: ignore[list-item]
     assert_type(User.on(MongoClient()["b"]), type[User])
 
     async def awaited() -> None:
-        """The twins: what is awaited gives what it gives without."""
+        """The asynchronous side: awaited calls return the same types."""
         later = Later(id="a", name="a")
         await init(AsyncMongoClient()["a"], [Later, LaterAuthor])
         assert_type(Later.find(Later.name == "x").sort("-name").limit(1), AsyncModelQuery[Later])

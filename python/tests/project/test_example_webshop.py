@@ -362,7 +362,7 @@ def test_the_shop_trades(shop: Shop) -> None:
     assert [each["count"] for each in there.page_counts.find()] == [3]
     stock = _product(there, "B-00006")
     product, told = shop.call("trading.two_clerks", "B-00006")
-    assert "somebody else wrote it" in told
+    assert "another writer changed it" in told
     assert product._dump() == _product(there, "B-00006")
     assert product.stock == stock["stock"] - 1
     assert product.price == stock["price"].to_decimal() + 1

@@ -1,4 +1,4 @@
-"""What must hold: at a quiet moment nothing is held, and at the end nothing was ever wrong."""
+"""The conditions of a run: nothing is held at a quiet moment, and no read was wrong."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ WARM_UP = 4
 """So many checkpoints pass before memory is judged: pools of threads, allocators and caches fill in them."""
 
 GROWTH = 24 * MB
-"""How far the median of the last half may be above that of the first half, after the warm-up. What an allocator keeps
+"""Bytes by which the median of the last half may exceed that of the first half, after the warm-up. An allocator's stock
 moves from checkpoint to checkpoint by more, its median by less. In 20 minutes the halves are 8 minutes apart, with some
 8,000 operations in each: a leak of 400 bytes an operation shows."""
 
 
 class Checkpoint(NamedTuple):
-    """What was found while everything rested. `open`: before the clients were closed; `closed`: after."""
+    """The figures of a quiet moment. `open`: before the clients were closed; `closed`: after."""
 
     seconds: float
     operations: int
@@ -39,7 +39,7 @@ def descriptors_allowed(clients: int, members: int, pool: int) -> int:
 
 
 def failures_at(checkpoint: Checkpoint, first: Checkpoint, allowed: int) -> list[str]:
-    """What is held that should not be."""
+    """Return the objects that are held and should not be."""
     now, base, found = checkpoint.closed, first.closed, []
     if checkpoint.cursors:
         found.append(f"{checkpoint.cursors} cursors are open on the servers")
@@ -66,7 +66,7 @@ def memory_judged(checkpoints: Sequence[Checkpoint]) -> bool:
 
 
 def memory_failure(checkpoints: Sequence[Checkpoint]) -> str | None:
-    """Whether memory grows; None as well where there are too few checkpoints to tell."""
+    """Return whether memory grows; None as well for too few checkpoints."""
     if not memory_judged(checkpoints):
         return None
     memory = [each.closed.memory for each in checkpoints[WARM_UP:]]

@@ -1,4 +1,4 @@
-"""What is done to servers and connections while reads go on. Each fault is over when its function returns."""
+"""Faults of servers and connections during reads. Each fault is over when its function returns."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def get_more_hangs(ground: Ground, rng: random.Random) -> None:
         time.sleep(rng.uniform(0.1, 0.8))
 
 
-# ---- somebody ends what runs -----------------------------------------------------------------------------------------
+# ---- operations that another client ends -----------------------------------------------------------------------------
 
 
 def _operations(ground: Ground, match: dict[str, Any]) -> list[dict[str, Any]]:

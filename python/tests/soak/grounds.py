@@ -21,7 +21,7 @@ READY = 60.0
 
 
 TRANSACTIONS = ("--setParameter", "transactionLifetimeLimitSeconds=10")
-"""A transaction whose abort was lost is the server's to end."""
+"""The server ends a transaction whose abort was lost."""
 
 
 class Ground:
@@ -33,7 +33,7 @@ class Ground:
         self.proxy = proxy
         self.admin = admin
         self.uri = own_uri if proxy is None else proxy.uri
-        """Where clients are sent."""
+        """The servers that clients connect to."""
 
     def primary(self) -> Member:
         self.wait()
@@ -96,7 +96,7 @@ class Ground:
 
 @contextmanager
 def grounds(set_of_three: bool) -> Iterator[list[Ground]]:
-    """One server behind the proxy; and a set of three, if asked for. With everything stored."""
+    """One server behind the proxy; and a set of three, on request. With everything stored."""
     with ExitStack() as stack:
         found = []
         for name, count in [("one", 1), *([("three", 3)] if set_of_three else [])]:

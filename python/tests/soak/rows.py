@@ -1,4 +1,4 @@
-"""What is stored: documents that are a function of their `_id`, so that every read knows what it must give."""
+"""Stored documents, a function of their `_id`: every read can compute the documents that it must give."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SCHEMA = pa.schema(
 
 
 class WrongRows(Exception):
-    """A read gave something else than what is stored, without an error."""
+    """A read gave other rows than the stored ones, without an error."""
 
 
 class Shape:
@@ -74,7 +74,7 @@ class Want(NamedTuple):
         return [{"$match": self.filter}, {"$sort": {"_id": 1}}]
 
     def document(self, position: int, found: Any) -> None:
-        """What a loop was given as its row at a position."""
+        """Check the row that a loop received at a position."""
         if self.low + position >= self.high:
             raise WrongRows(f"row {position} of {self}: one too many")
         expected = self.shape.documents[self.low + position]

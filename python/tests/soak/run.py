@@ -24,7 +24,7 @@ LATE = 120.0
 
 @dataclass
 class Found:
-    """What a run found."""
+    """The results of a run."""
 
     seed: int
     mongod: str
@@ -36,7 +36,7 @@ class Found:
 
 
 class Settings(NamedTuple):
-    """How long a run takes, and how often it looks."""
+    """The duration of a run, and the interval of its checks."""
 
     seed: int
     seconds: float
@@ -138,7 +138,7 @@ class Soak:
         self._ask("resume")
 
     def _closed_figures(self) -> Figures:
-        """As soon as they are at the level of the first checkpoint; of that one, as soon as they rest."""
+        """As soon as they are at the level of the first checkpoint; of that one, as soon as they do not change."""
         latest: list[Figures] = [self._ask("figures")]
         if not self.found.checkpoints:
             time.sleep(2)

@@ -1,4 +1,4 @@
-"""Where reads go: a client with its models, and the options that a read draws."""
+"""The sources of reads: a client with its models, and the options that a read draws."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class AsyncSource(Source):
 
 
 def options(rng: random.Random, want: Want) -> dict[str, Any]:
-    """How to ask for it: a few replies or many, with a deadline or without, going on after faults or not."""
+    """The options of a read: few replies or many, with a deadline or without, resumed after faults or not."""
     few = max(2, (want.high - want.low) // rng.randint(1, 12))
     given: dict[str, Any] = {"batch_size": few, "sort": [("_id", 1)]}
     if rng.random() < 0.7:

@@ -1,4 +1,4 @@
-"""What happened, counted: shared by all threads of the process that reads."""
+"""Counts of events, shared by all threads of the process that reads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Counting:
 
     @contextmanager
     def operation(self, kind: str) -> Iterator[None]:
-        """One operation. Its errors end here; what is none of ours, and no cancellation, is told."""
+        """One operation. Its errors end here; an error that is none of ours, and no cancellation, is reported."""
         key, begun = object(), time.monotonic()
         self._running[key] = kind, begun
         try:
@@ -73,7 +73,7 @@ class Counting:
                 where.append(text)
 
     def running(self) -> list[str]:
-        """What has not ended yet, and since when."""
+        """The operations in progress, and their starts."""
         now = time.monotonic()
         return [f"{kind}, for {now - begun:.0f} s" for kind, begun in list(self._running.values())]
 

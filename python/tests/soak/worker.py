@@ -36,7 +36,7 @@ TASKS = 3
 
 
 class Figures(NamedTuple):
-    """What the process holds."""
+    """The resources that the process holds."""
 
     threads: int
     descriptors: int
@@ -143,7 +143,7 @@ class Worker:
     def _await(self, awaitable: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(awaitable, self._loop).result()
 
-    # ---- what the other process asks for -----------------------------------------------------------------------------
+    # ---- requests of the other process -------------------------------------------------------------------------------
 
     def open(self) -> None:
         """New clients."""
@@ -234,7 +234,7 @@ class Worker:
 def _attempt(read: Callable[[], Any]) -> Exception | None:
     try:
         read()
-    except Exception as error:  # noqa: BLE001  of whatever kind: it is told
+    except Exception as error:  # noqa: BLE001  of any kind: it is reported
         return error
     return None
 
@@ -251,7 +251,7 @@ def main(connection: Connection, *arguments: Any) -> None:
                 os._exit(0)
             try:
                 connection.send((getattr(worker, method)(*given), None))
-            except Exception as error:  # noqa: BLE001  raised again in the process that asked
+            except Exception as error:  # noqa: BLE001  raised again in the process that sent the request
                 connection.send((None, error))
 
     threading.Thread(target=answer, daemon=True).start()

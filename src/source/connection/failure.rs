@@ -12,7 +12,7 @@ use mongodb::error::{Error as DriverError, ErrorKind as DriverKind, WriteFailure
 use crate::error::{ConnectionCause, Error, ErrorKind};
 
 /// The server's code for an operation that ran into its `maxTimeMS`.
-const MAX_TIME_MS_EXPIRED: i32 = 50;
+pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
 
 /// Limit of a text from the driver, in characters: a topology of many hosts repeats itself.
 const LONGEST: usize = 600;

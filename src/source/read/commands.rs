@@ -74,9 +74,11 @@ impl Client {
             .map_err(|error| Error::new(ErrorKind::InvalidQuery(format!("command: {error}"))))?;
         let (this, session) = self.owned(read)?;
         let database = database.to_owned();
+        // A list of indexes with one reply is sent with `retry`; the caller's own may be followed by getMores.
+        let list = read.retry && document.contains_key("listIndexes");
         let limit = read
             .timeout
-            .filter(|_| takes_max_time(&command, read.limits_server));
+            .filter(|_| list || takes_max_time(&command, read.limits_server));
         let limited = document.contains_key(MAX_TIME);
         let deadline = Deadline::start(limit);
         let in_transaction = session.as_ref().is_some_and(Session::in_transaction);

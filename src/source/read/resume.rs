@@ -16,7 +16,7 @@ use super::query::{command_for_selection, Query};
 use crate::error::{Error, ErrorKind, RawValue, Result};
 use crate::raw::{document_len, find_id, key_len, ElementType};
 use crate::reader::Reply;
-use crate::source::connection::failure::from_driver;
+use crate::source::connection::failure::{from_driver, MAX_TIME_MS_EXPIRED};
 
 /// Number of times that a read continues without a new row.
 const ATTEMPTS: u32 = 6;
@@ -197,8 +197,10 @@ impl Resume {
         let in_transaction = labelled("TransientTransactionError");
         let lost = match error.kind() {
             ErrorKind::Connection(_) => true,
+            ErrorKind::Operation { code, .. } if *code == MAX_TIME_MS_EXPIRED => {
+                self.is_limit_of_the_server()
+            }
             ErrorKind::Operation { code, .. } => LOST.contains(code) || labelled(RETRYABLE),
-            ErrorKind::Timeout(_) => self.is_limit_of_the_server(&error),
             _ => false,
         };
         if !lost || in_transaction || self.unreadable {
@@ -219,9 +221,9 @@ impl Resume {
     }
 
     /// Returns whether a getMore exceeded a limit that the server sets (MaxTimeMSExpired, 50): not the caller's `maxTimeMS`, which
-    /// would start anew with another cursor, nor a deadline of this crate, which has no reply.
-    fn is_limit_of_the_server(&self, error: &Error) -> bool {
-        self.open && self.options.max_time.is_none() && !error.reply().is_empty()
+    /// would start anew with another cursor. A deadline of this crate is a timeout, and has no code.
+    fn is_limit_of_the_server(&self) -> bool {
+        self.open && self.options.max_time.is_none()
     }
 
     /// Number of rows that may still come; `None` without a limit.

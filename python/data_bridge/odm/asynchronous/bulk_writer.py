@@ -1,4 +1,4 @@
-"""Many writes of instances in as few commands as they fit in."""
+"""Bulk writes of instances, in as few commands as possible."""
 
 from __future__ import annotations
 
@@ -6,29 +6,25 @@ from collections.abc import Callable
 from itertools import groupby
 from typing import Any
 
+from ..._typing import Timeout
 from ...commands import server_errors
 from ...commands.operations import DeleteOne, InsertOne, ReplaceOne, UpdateMany, UpdateOne
 from ...commands.write_results import BulkWriteResult
 from ...errors import BulkWriteError, InvalidQuery
 from ..errors import DocumentNotFound, RevisionConflict
+from ..models import instance_state as state
 from ..models.bulk_requests import Request, Revisions, add_details
-from ..models.diff import changes
+from ..models.change import diff, insertion, replacement, unsent
+from ..models.diff import difference
 from ..models.hooks import Event, hooks_of
 from ..models.registration import check_instance, collection_of
-from ..models.write_requests import (
-    changed,
-    guarded,
-    id_of,
-    new_document,
-    replace_request,
-    save_request,
-    update_of,
-    written,
-)
-from .outcome import maybe_await
+from ..models.write_requests import assign_id, guarded, id_of, update_of
+from ..queries.collection_model import CollectionModel
+from ..queries.query_base import ModelQueryBase, spec_of
+from .outcome import Session, maybe_await
 
-_MANY = {name: name for name in ("session", "collation", "hint")}
-"""Options of a query that `update_many` takes."""
+_UPDATE_MANY_OPTIONS = {name: name for name in ("session", "collation", "hint")}
+"""Query options that `update_many` accepts."""
 
 
 class AsyncBulkWriter:
@@ -40,91 +36,95 @@ class AsyncBulkWriter:
     # """Collects writes in a `with` block and sends them at its end; a block that raises sends nothing."""
     # end
 
-    def __init__(self, model: Any, ordered: bool, session: Any, timeout: Any) -> None:
+    def __init__(self, model: type[CollectionModel], ordered: bool, session: Session, timeout: Timeout) -> None:
         self._model = model
         self._ordered = ordered
         self._session = session
         self._timeout = timeout
         self._queued: list[tuple[Event | None, Any, Callable[[list[Any]], Request | None]]] = []
         self.result: BulkWriteResult | None = None
-        """What was done, after the block; None where there was nothing to do."""
+        """The result, after the block; None for a bulk without writes."""
 
-    def insert(self, instance: Any) -> None:
-        """As the instance's `insert`."""
+    def insert(self, instance: CollectionModel) -> None:
+        """Queue the instance's `insert`."""
 
         def request(_: list[Any]) -> Request:
-            document = new_document(instance)
-            return Request(InsertOne(document), document, True)
+            assign_id(instance)
+            change = insertion(instance)
+            return Request(InsertOne(change.document), {}, change.document, change, True)
 
         self._add(Event.INSERT, instance, request)
 
-    def save(self, instance: Any) -> None:
-        """As the instance's `save`, for one that has an `_id`."""
+    def save(self, instance: CollectionModel) -> None:
+        """Queue the instance's `save`; it must have an `_id`."""
 
         def request(_: list[Any]) -> Request | None:
-            found_by, update, document = save_request(instance)
-            if not update:
+            change = diff(instance)
+            if not change.update:
                 return None
-            return Request(UpdateOne(found_by, update, not instance._is_stored), document, instance._is_whole)
+            operation = UpdateOne(change.filter, change.update, not state.is_stored(instance))
+            return Request(operation, change.filter, change.update, change, state.is_whole(instance))
 
         self._check(instance)
         id_of(instance)
         self._add(Event.SAVE, instance, request)
 
-    def replace(self, instance: Any, *, overwrite: bool = False) -> None:
-        """As the instance's `replace`."""
+    def replace(self, instance: CollectionModel, *, overwrite: bool = False) -> None:
+        """Queue the instance's `replace`."""
 
         def request(_: list[Any]) -> Request:
-            found_by, document = replace_request(instance, overwrite)
-            return Request(ReplaceOne(found_by, document), document, True)
+            change = replacement(instance, overwrite)
+            operation = ReplaceOne(change.filter, change.document)
+            return Request(operation, change.filter, change.document, change, True)
 
         self._add(Event.REPLACE, instance, request)
 
-    def delete(self, instance: Any) -> None:
-        """As the instance's `delete`."""
+    def delete(self, instance: CollectionModel) -> None:
+        """Queue the instance's `delete`."""
         self._check(instance)
         found_by = {"_id": id_of(instance)}
-        self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by)))
+        self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by), found_by, {}))
 
-    def update(self, instance: Any, *updates: Any) -> None:
-        """Update operators on an instance's document; the instance is not read again."""
+    def update(self, instance: CollectionModel, *updates: object) -> None:
+        """Queue update operators for the document of an instance, which is not read again."""
         self._check(instance)
-        # Checked here, where it was asked for.
+        # Check the operators in the call that passes them.
         update_of(self._model, updates)
         found_by = guarded(instance)
 
         def request(by_hooks: list[Any]) -> Request:
-            return Request(UpdateOne(found_by, update_of(self._model, [*updates, *by_hooks])))
+            update = update_of(self._model, [*updates, *by_hooks])
+            return Request(UpdateOne(found_by, update), found_by, update)
 
         self._add(Event.UPDATE, instance, request)
 
-    def update_many(self, query: Any, *updates: Any) -> None:
-        """Update operators on all documents that a query of the model matches."""
-        options = query._options("update_many()", _MANY)
-        if query._collection != collection_of(self._model):
+    def update_many(self, query: ModelQueryBase[Any], *updates: object) -> None:
+        """Queue update operators for all documents that a query of the model matches."""
+        spec = spec_of(query)
+        options = spec.options_for("update_many()", _UPDATE_MANY_OPTIONS)
+        if spec.collection != collection_of(self._model):
             raise TypeError(f"a bulk writer of {self._model.__name__} takes queries of its collection only")
         if options.pop("session", self._session) is not self._session:
             raise InvalidQuery("update_many() takes no session of a query: give it to bulk_writer()")
-        operation = UpdateMany(query.get_filter_query(), update_of(query._model, updates), **options)
-        self._queued.append((None, None, lambda _: Request(operation)))
+        operation = UpdateMany(spec.filter, update_of(spec.model, updates), **options)
+        self._queued.append((None, None, lambda _: Request(operation, {}, {})))
 
-    def _check(self, instance: Any) -> None:
+    def _check(self, instance: CollectionModel) -> None:
         check_instance(self._model, instance, f"a bulk writer of {self._model.__name__}")
 
-    def _add(self, event: Event, instance: Any, request: Callable[[list[Any]], Request | None]) -> None:
+    def _add(self, event: Event, instance: CollectionModel, request: Callable[[list[Any]], Request | None]) -> None:
         self._check(instance)
         self._queued.append((event, instance, request))
 
     async def commit(self) -> BulkWriteResult | None:
-        """Send what was collected; what was done, or None where there was nothing to do.
+        """Send the queued writes and return the result; None for a bulk without writes.
 
         Raises
         ------
         BulkWriteError
-            When some writes failed. The instances are then as before.
+            When some writes failed. The instances do not change.
         DocumentNotFound, RevisionConflict
-            When some of the documents are not there. All others were written, while all instances are as before:
-            `reload()` tells which is which.
+            When some documents were not found. All others were written, but no instance changes: `reload()` them.
         """
         queued, self._queued = self._queued, []
         requests: list[tuple[Event | None, Any, Request]] = []
@@ -138,21 +138,21 @@ class AsyncBulkWriter:
             return None
         self.result = await self._send([request.operation for _, _, request in requests])
         for event, instance, request in requests:
-            if request.document is not None:
-                revisions.restore(instance, request.document)
-                written(instance, request.document, whole=request.whole, session=self._session)
+            if request.change is not None:
+                revisions.restore(instance, request.change.document)
+                request.change.apply(instance, whole=request.whole, session=self._session)
             if event is not None:
                 for hook in hooks_of("after", instance, event):
                     await maybe_await(hook())
         return self.result
 
     async def _send(self, operations: list[Any]) -> BulkWriteResult:
-        """Send them, and make sure that each that is for one document has found it."""
+        """Send the operations, and raise when one that is for a single document found none."""
         collection = collection_of(self._model, self._timeout)
         details: dict[str, Any] = {}
         failed: BulkWriteError | None = None
         acknowledged, offset, missed = True, 0, 0
-        # The server counts matches of a whole command. So what may match any number of documents goes by itself.
+        # The server counts the matches of a whole command, so updates of many documents are sent in their own.
         for many, group in groupby(operations, key=lambda each: type(each) is UpdateMany):
             part = list(group)
             try:
@@ -173,23 +173,30 @@ class AsyncBulkWriter:
         if missed:
             name = self._model.__name__
             if self._model.__odm__.settings.use_revision:
-                raise RevisionConflict(f"{missed} of the {name}s are not there in the revision that was read")
-            raise DocumentNotFound(f"{missed} of the {name}s are not there: somebody else deleted them")
+                raise RevisionConflict(
+                    f"{_documents(missed, name)} not found in the revision that was read: reload() the instances, and "
+                    "write again"
+                )
+            raise DocumentNotFound(f"{_documents(missed, name)} not found: insert() the instances, or leave them out")
         return BulkWriteResult(details, acknowledged)
 
     async def __aenter__(self) -> AsyncBulkWriter:
         return self
 
-    async def __aexit__(self, kind: Any, *_: object) -> None:
+    async def __aexit__(self, kind: object, *_: object) -> None:
         if kind is None:
             await self.commit()
 
 
-async def _before(event: Event, instance: Any) -> list[Any]:
-    """Run hooks; what they change of an instance that update operators are for goes with these."""
+def _documents(count: int, name: str) -> str:
+    return f"1 {name} document was" if count == 1 else f"{count} {name} documents were"
+
+
+async def _before(event: Event, instance: CollectionModel) -> list[Any]:
+    """Run hooks; return their changes of an instance whose update operators are sent, to send with these."""
     hooks = type(instance).__odm__.hooks
     watched = event is Event.UPDATE and hooks.any("before", event)
-    before = changes(instance) if watched else None
+    before = difference(instance) if watched else None
     for hook in hooks_of("before", instance, event):
         await maybe_await(hook())
-    return [] if before is None else changed(instance, before)
+    return [] if before is None else unsent(instance, before)

@@ -19,15 +19,15 @@ class AsyncIteration(ModelQueryBase[T]):
     __slots__ = ()
 
     def __aiter__(self) -> AsyncIterator[T]:
-        """Run the query; instances as they come, in bounded memory. As iteration over an `AsyncQuery`."""
-        instances: AsyncIterator[T] = self._documents._iterate(self._maker)
-        if not self._asked.fetch_links:
+        """Run the query and yield instances as they arrive, in bounded memory, like iteration over an `AsyncQuery`."""
+        instances: AsyncIterator[T] = self._spec.document_query._iterate(self._spec.maker)
+        if not self._spec.fetch_links:
             return instances
         bound = LoopBound()
-        return bound.iterator(_linked(bound, instances, lambda block: fetch_links(self, block)))
+        return bound.iterator(_linked(bound, instances, lambda block: fetch_links(self._spec, block)))
 
     if not TYPE_CHECKING:
-        # For type checkers there is none, so that they report what this refuses.
+        # Hidden from type checkers, so that they report this use.
         def __iter__(self) -> Any:
             raise TypeError("this query is asynchronous: use `async for`, or `await query.to_list()`")
 
@@ -35,7 +35,7 @@ class AsyncIteration(ModelQueryBase[T]):
 async def _linked(
     bound: LoopBound, instances: AsyncIterator[Any], fetch: Callable[[list[Any]], Coroutine[Any, Any, None]]
 ) -> AsyncGenerator[Any, None]:
-    """Instances with their links, which are fetched a block of instances at a time."""
+    """Yield instances with their links, which are fetched for blocks of instances."""
     error: Exception | None = None
     block: list[Any] = [None]
     try:
@@ -49,7 +49,7 @@ async def _linked(
                     if len(block) == FETCHED_AT_A_TIME:
                         break
             except Exception as failed:  # noqa: BLE001
-                # It comes behind the instances before it.
+                # Raised after the instances before it.
                 error = failed
             if block:
                 await fetch(block)

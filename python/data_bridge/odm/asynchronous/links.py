@@ -1,4 +1,4 @@
-"""Following links: one query for each field of links, however many documents there are."""
+"""Fetches of linked documents: one query for each field of links, for any number of instances."""
 
 from __future__ import annotations
 
@@ -6,106 +6,110 @@ from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from ..converters.containers import ListPlan
+from ..converters.containers import ListConverter
 from ..errors import ValidationError
-from ..models.link import BackLink, Link, _restored
-from ..models.model import models_in
-from ..queries.query_base import ModelQueryBase
-from ..queries.query_spec import FOLLOWED
+from ..filters.expressions import converter_at, key_of
+from ..models import instance_state as state
+from ..models.database_variants import DatabaseVariants
+from ..models.field import FieldInfo
+from ..models.link import BackLink, Link, restored, set_document
+from ..models.model import Model, models_in
+from ..queries.query_options import LINK_OPTIONS
+from ..queries.query_spec import QuerySpec
 
 IDS_AT_A_TIME = 100_000
-"""Ids in one `$in`: a command is 16 MB at most."""
+"""Ids in one `$in`: a command has at most 16 MB."""
 
 
-async def fetch_links(
-    query: ModelQueryBase[Any], instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})
-) -> None:
-    """Read the documents that links of `instances` refer to, where the query says so; `given` replaces its options."""
-    if query._asked.fetch_links:
-        options = {name: value for name, value in {**query._asked.options, **given}.items() if name in FOLLOWED}
-        await fetch(instances, options, query._elsewhere)
+async def fetch_links(spec: QuerySpec, instances: list[Any], given: Mapping[str, Any] = MappingProxyType({})) -> None:
+    """Fetch the linked documents of `instances`, if the query fetches links; `given` replaces its options."""
+    if spec.fetch_links:
+        options = {name: value for name, value in {**spec.options, **given}.items() if name in LINK_OPTIONS}
+        await fetch(instances, options, spec.variants)
 
 
-async def fetch(instances: list[Any], options: Mapping[str, Any], elsewhere: Any = None) -> None:
-    """Read what the links of `instances` refer to, in the database of `init` or elsewhere; `options` as for `find`."""
+async def fetch(instances: list[Any], options: Mapping[str, Any], variants: DatabaseVariants | None = None) -> None:
+    """Fetch the linked documents of `instances` from the database of `init` or of `variants`; options as for `find`."""
     found: dict[int, tuple[Any, list[Any]]] = {}
     leading: dict[int, bool] = {}
     for each in instances:
         _hold(each, found, leading)
     for field, holders in found.values():
-        if field.plan.virtual:
-            await _fetch_back(field, _target(field, elsewhere), holders, options)
+        if field.converter.virtual:
+            await _fetch_back(field, _target(field, variants), holders, options)
         else:
-            await _fetch_forward(field, _target(field, elsewhere), holders, options)
+            await _fetch_forward(field, _target(field, variants), holders, options)
 
 
-def _hold(instance: Any, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
-    """Note the instance, and what is embedded in it, for each field of links."""
+def _hold(instance: Model, found: dict[int, tuple[Any, list[Any]]], leading: dict[int, bool]) -> None:
+    """Record the instance and its embedded models for each field of links."""
     info = getattr(type(instance), "__odm__", None)
     for field in () if info is None else info.fields.values():
-        if field.plan.links is not None:
-            # What is embedded has no `_id` that others could link to.
-            if instance._is_collection or not field.plan.virtual:
+        if field.converter.links is not None:
+            # An embedded model has no `_id` to link to.
+            if type(instance).__odm__.is_collection or not field.converter.virtual:
                 found.setdefault(id(field), (field, []))[1].append(instance)
         elif _leads(field, leading):
             for embedded in models_in(_value(instance, field)):
                 _hold(embedded, found, leading)
 
 
-def _leads(field: Any, leading: dict[int, bool]) -> bool:
-    """Whether there may be links in what is embedded: what holds none is not built."""
+def _leads(field: FieldInfo, leading: dict[int, bool]) -> bool:
+    """Return whether the embedded models of a field may have links; only such values are built."""
     if id(field) not in leading:
-        rest, seen = [field.plan], set()
-        while rest and not any(plan.links for plan in rest):
-            models = [plan.model for plan in rest if plan.model is not None]
-            rest = [part for plan in rest for part in plan.parts()]
+        rest, seen = [field.converter], set()
+        while rest and not any(converter.links for converter in rest):
+            models = [converter.model for converter in rest if converter.model is not None]
+            rest = [part for converter in rest for part in converter.parts()]
             for info in (info for model in models for info in model.__odm__.descendants()):
                 if info not in seen:
                     seen.add(info)
-                    rest += [each.plan for each in info.fields.values()]
+                    rest += [each.converter for each in info.fields.values()]
         leading[id(field)] = bool(rest)
     return leading[id(field)]
 
 
-def _value(instance: Any, field: Any) -> Any:
-    """A value of an instance; None for one that does not fit, which is an error where it is read."""
+def _value(instance: Model, field: FieldInfo) -> Any:
+    """Return a value of an instance; None for an invalid one, which raises where the caller reads it."""
     try:
         return getattr(instance, field.name)
     except ValidationError:
         return None
 
 
-def _target(field: Any, elsewhere: Any) -> Any:
-    target = field.plan.links.target
-    return target if elsewhere is None else elsewhere.model(target)
+def _target(field: FieldInfo, variants: DatabaseVariants | None) -> type[Model]:
+    target: type[Model] = field.converter.links.target
+    return target if variants is None else variants.model(target)
 
 
-async def _fetch_forward(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
+async def _fetch_forward(
+    field: FieldInfo, target: type[Model], instances: list[Any], options: Mapping[str, Any]
+) -> None:
     links = [link for each in instances for link in _links_in(_value(each, field))]
     found = await _find(target, ["_id"], [_stored_id(target, link.id) for link in links], options)
     by_id = {_key(each.id): each for each in found}
     for link in links:
-        link._resolved(by_id.get(_key(link.id)))
+        set_document(link, by_id.get(_key(link.id)))
 
 
-async def _fetch_back(field: Any, target: Any, instances: list[Any], options: Mapping[str, Any]) -> None:
-    plan = field.plan.links
-    original = target.__odm__.path(plan.original)
-    if original._plan.links is None or original._plan.virtual or original._plan.keyed:
+async def _fetch_back(field: FieldInfo, target: type[Model], instances: list[Any], options: Mapping[str, Any]) -> None:
+    converter = field.converter.links
+    original = target.__odm__.path(converter.original)
+    if converter_at(original).links is None or converter_at(original).virtual or converter_at(original).keyed:
         raise TypeError(f"{field.path!r}: {original!r} is no Link")
-    # A link is a DBRef; other programs store the bare _id.
-    keys = [f"{original._key}.$id", original._key]
+    # A link is a DBRef, or the bare _id that other programs store.
+    keys = [f"{key_of(original)}.$id", key_of(original)]
     ids = [_stored_id(type(each), each.id) for each in instances]
     found = await _find(target, keys, ids, options)
     by_id: dict[Any, list[Any]] = {}
     for each in found:
-        # One that does not fit fails the query: left out, it would be missing in what it leads to, and nobody told.
-        for link in _links_in(getattr(each, plan.original)):
+        # An invalid link raises: without it, the back links would be incomplete.
+        for link in _links_in(getattr(each, converter.original)):
             by_id.setdefault(_key(link.id), []).append(each)
-    several = isinstance(field.plan, ListPlan)
+    several = isinstance(field.converter, ListConverter)
     for instance in instances:
-        back = [_restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
-        instance._kept[field.name] = back if several else (back[0] if back else None)
+        back = [restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
+        state.keep(instance, field.name, back if several else (back[0] if back else None))
 
 
 async def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[str, Any]) -> list[Any]:
@@ -118,11 +122,11 @@ async def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[st
     return found
 
 
-def _stored_id(model: Any, id: Any) -> Any:
+def _stored_id(model: type[Model], id: object) -> Any:
     return None if id is None else model.__odm__.fields["id"].dump(id)
 
 
-def _links_in(value: Any) -> Iterator[Link[Any]]:
+def _links_in(value: object) -> Iterator[Link[Any]]:
     if isinstance(value, Link):
         yield value
     elif isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
@@ -130,8 +134,8 @@ def _links_in(value: Any) -> Iterator[Link[Any]]:
             yield from _links_in(each)
 
 
-def _key(id: Any) -> Any:
-    """`id` as a key of a dict, also where it is a document."""
+def _key(id: object) -> Any:
+    """Return `id` as a key of a dict, also where it is a document."""
     try:
         hash(id)
     except TypeError:

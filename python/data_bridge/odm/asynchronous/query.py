@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ...errors import InvalidQuery
-from ..converters.conversions import DecimalPlan
-from ..converters.converter import ScalarPlan
+from ..converters.conversions import DecimalConverter
+from ..converters.converter import ScalarConverter
 from ..errors import ValidationError
+from ..filters.expressions import converter_at, key_of
 from ..filters.lookup import resolve
-from ..models.model import raise_all
-from ..queries.folding import check_numbers, folded
-from ..queries.query_base import number
-from ..queries.query_spec import COUNTED, FOLDED
+from ..models.model import faults_of, raise_all
+from ..queries.folding import check_numbers, folded, number
+from ..queries.query_options import COUNT_OPTIONS, FOLD_OPTIONS
 from . import query_writes
 from .iteration import AsyncIteration
 from .links import fetch_links
@@ -45,145 +45,149 @@ class AsyncModelQuery(AsyncIteration[T]):
     @overload
     def project(self, view: Iterable[Any] | Mapping[str, Any]) -> AsyncModelQuery[StoredDocument]: ...
     def project(self, view: Any) -> AsyncModelQuery[Any]:
-        """Read other keys: those of a model, which instances are then of, or fields, for plain Documents."""
-        return self._with(**self._projected(view))
+        """Read other keys: those of a model, for its instances, or a list of fields, for plain Documents."""
+        return AsyncModelQuery(self._spec.projected(view))
 
     async def to_list(self) -> list[T]:
-        """Run the query; all instances."""
-        instances: list[T] = await self._documents._list(self._maker)
-        await fetch_links(self, instances)
+        """Run the query and return all instances."""
+        instances: list[T] = await self._spec.document_query._list(self._spec.maker)
+        await fetch_links(self._spec, instances)
         return instances
 
     async def first_or_none(self) -> T | None:
-        """Run the query for its first document only."""
-        document = await self._documents.first()
+        """Return the first instance, or None; only one document is read."""
+        document = await self._spec.document_query.first()
         if document is None:
             return None
-        maker = self._maker
+        maker = self._spec.maker
         instance: T = document if maker is None else maker.instance(document)
-        await fetch_links(self, [instance])
+        await fetch_links(self._spec, [instance])
         return instance
 
     async def validate(self) -> list[T]:
-        """Run the query and look at every value, column by column; all instances.
+        """Run the query, check every value, column by column, and return all instances.
 
         Raises
         ------
         ValidationError
-            When values do not fit; all of them, each with `_id` and path, are in `errors`.
+            When values do not fit their fields; `errors` has one error per value, with `_id` and path.
         """
-        result = await self._documents.read()
-        maker = self._maker
+        result = await self._spec.document_query.read()
+        maker = self._spec.maker
         if maker is None:
             raise InvalidQuery("validate() needs a model: a projection on keys gives plain documents")
         instances: list[Any] = result._data.instances(maker)
         doubtful: set[int] = set()
         for cls in {type(each) for each in instances}:
             for field in cls.__odm__.fields.values():
-                # Column by column: values that access takes as they are need no object to be looked at.
+                # Column by column: values of matching types need no Python object.
                 doubtful.update(result._data.unproven(field.slot))
         errors: list[ValidationError] = []
         for position in sorted(doubtful):
-            errors.extend(instances[position]._faults())
+            errors.extend(faults_of(instances[position]))
         raise_all(errors)
-        await fetch_links(self, instances)
+        await fetch_links(self._spec, instances)
         return instances
 
     async def count(self) -> int:
         """Count the documents that match; skip and limit apply."""
-        # Order, projections and links are of no consequence to the number.
-        options = self._options("count()", COUNTED, "sort", "skip", "limit", "project", "fetch_links")
-        if self._asked.skip:
-            options["skip"] = self._asked.skip
-        if self._asked.limit:
-            options["limit"] = self._asked.limit
-        counted: int = await self._counted.count_documents(self._filter, **options)
+        # Order, projection and links do not change the number.
+        options = self._spec.options_for("count()", COUNT_OPTIONS, "sort", "skip", "limit", "project", "fetch_links")
+        if self._spec.skip:
+            options["skip"] = self._spec.skip
+        if self._spec.limit:
+            options["limit"] = self._spec.limit
+        counted: int = await self._spec.count_collection.count_documents(self._spec.filter, **options)
         return counted
 
     async def exists(self) -> bool:
         """Return whether any document matches."""
-        document = await self._collection.find(
-            self._filter, {"_id": 1}, self._asked.skip, **self._asked.options
+        document = await self._spec.collection.find(
+            self._spec.filter, {"_id": 1}, self._spec.skip, **self._spec.options
         ).first()
         return document is not None
 
-    async def distinct(self, field: Any) -> list[Any]:
-        """The different values of a field, or of the items of a list."""
-        found = resolve(self._model, field)
-        values = await self._counted.distinct(found._key, self._filter, **self._options("distinct()", COUNTED))
-        plan = found._plan if found._plan.item is None or found._plan.keyed else found._plan.item
-        return [self._loaded(plan, value) for value in values]
+    async def distinct(self, field: object) -> list[Any]:
+        """Return the distinct values of a field, or of the items of a list."""
+        found = resolve(self._spec.model, field)
+        options = self._spec.options_for("distinct()", COUNT_OPTIONS)
+        values = await self._spec.count_collection.distinct(key_of(found), self._spec.filter, **options)
+        converter = converter_at(found)
+        item = converter if converter.item is None or converter.keyed else converter.item
+        return [self._spec.loaded(item, value) for value in values]
 
     def aggregate(self, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
-        """A pipeline over the documents that the query selects: a data_bridge AsyncQuery of plain Documents and tables.
+        """Return the AsyncQuery of a pipeline over the documents that the query selects: plain Documents and tables.
 
-        The query's filter, sort, skip and limit come before the stages of the pipeline. Options are those of
-        `Collection.aggregate`, and replace the query's.
+        The query's filter, sort, skip and limit precede the stages of the pipeline. Options are those of
+        `Collection.aggregate`; they replace the query's.
         """
-        query: AsyncQuery = self._aggregate(pipeline, options)
+        query: AsyncQuery = self._spec.aggregate(pipeline, options)
         return query
 
-    async def sum(self, field: Any) -> Any:
-        """The sum of a field; None where nothing matches."""
+    async def sum(self, field: object) -> Any:
+        """Return the sum of a field; None where no document matches."""
         return await self._folded("$sum", field)
 
-    async def avg(self, field: Any) -> Any:
-        """The mean of a field; None where nothing matches."""
+    async def avg(self, field: object) -> Any:
+        """Return the mean of a field; None where no document matches."""
         return await self._folded("$avg", field)
 
-    async def min(self, field: Any) -> Any:
-        """The least value of a field."""
+    async def min(self, field: object) -> Any:
+        """Return the least value of a field."""
         return await self._folded("$min", field)
 
-    async def max(self, field: Any) -> Any:
-        """The greatest value of a field."""
+    async def max(self, field: object) -> Any:
+        """Return the greatest value of a field."""
         return await self._folded("$max", field)
 
-    async def _folded(self, operator: str, field: Any) -> Any:
-        found, what = resolve(self._model, field), f"{operator[1:]}()"
-        options = self._options(what, FOLDED, "sort", "skip", "limit")
+    async def _folded(self, operator: str, field: object) -> Any:
+        found, what = resolve(self._spec.model, field), f"{operator[1:]}()"
+        options = self._spec.options_for(what, FOLD_OPTIONS, "sort", "skip", "limit")
         if operator in ("$sum", "$avg"):
             check_numbers(what, found)
-        stages, plan = folded(operator, found)
-        document = await self._collection.aggregate(self._pipeline(stages), **options).first()
+        stages, converter = folded(operator, found)
+        document = await self._spec.collection.aggregate(self._spec.pipeline(stages), **options).first()
         if document is None:
             return None
         value = document["value"]
-        # A mean of ints is no int, a sum of some choices none of them.
-        if operator == "$avg" or (operator == "$sum" and not isinstance(plan, (ScalarPlan, DecimalPlan))):
+        # The mean of ints need not be an int, nor a sum of choices one of them.
+        if operator == "$avg" or (
+            operator == "$sum" and not isinstance(converter, (ScalarConverter, DecimalConverter))
+        ):
             return number(value)
-        return self._loaded(plan, value)
+        return self._spec.loaded(converter, value)
 
     async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
-        """The server's plan of the query itself, not of the queries for links. As `AsyncQuery.explain`."""
-        plan: dict[str, Any] = await self._documents.explain(verbosity)
+        """Return the server's plan of the query, without the queries for links, like `AsyncQuery.explain`."""
+        plan: dict[str, Any] = await self._spec.document_query.explain(verbosity)
         return plan
 
     # ---- tables: those of the query below, whose columns bear the stored keys ---------------------------------------
 
     def to_query(self) -> AsyncQuery:
-        """The data_bridge AsyncQuery below: plain Documents, tables, streams."""
-        query: AsyncQuery = self._native
+        """Return the data_bridge AsyncQuery below this query: plain Documents, tables, streams."""
+        query: AsyncQuery = self._spec.table_query
         return query
 
     async def read(self) -> Result:
-        """As `AsyncQuery.read`."""
+        """Read all documents, like `AsyncQuery.read`."""
         return await self.to_query().read()
 
     async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
-        """As `AsyncQuery.to_arrow`; the model's `from_arrow` reads it."""
+        """Return a pyarrow Table, like `AsyncQuery.to_arrow`; the model's `from_arrow` reads it."""
         return await self.to_query().to_arrow(shapes=shapes)
 
     async def to_polars(self) -> pl.DataFrame:
-        """As `AsyncQuery.to_polars`."""
+        """Return a Polars frame, like `AsyncQuery.to_polars`."""
         return await self.to_query().to_polars()
 
     async def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
-        """As `AsyncQuery.to_pandas`."""
+        """Return a pandas frame, like `AsyncQuery.to_pandas`."""
         return await self.to_query().to_pandas(dtype_backend=dtype_backend)
 
     async def to_dicts(self) -> list[dict[str, Any]]:
-        """As `AsyncQuery.to_dicts`: what PyMongo gives."""
+        """Return the dicts that PyMongo returns, like `AsyncQuery.to_dicts`."""
         return await self.to_query().to_dicts()
 
     @overload
@@ -191,63 +195,63 @@ class AsyncModelQuery(AsyncIteration[T]):
     @overload
     async def to_models(self, model: Any) -> list[Any]: ...
     async def to_models(self, model: Any) -> list[Any]:
-        """As `AsyncQuery.to_models`: objects of another class, made of whole documents."""
-        models: list[Any] = await self._for_models.to_models(model)
+        """Return objects of another class, made of whole documents, like `AsyncQuery.to_models`."""
+        models: list[Any] = await self._spec.object_query.to_models(model)
         return models
 
     def stream(self, **arguments: Any) -> AsyncStream:
-        """As `AsyncQuery.stream`."""
+        """Return a stream of tables, like `AsyncQuery.stream`."""
         return self.to_query().stream(**arguments)
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    async def update(self, *updates: Any) -> UpdateResult:
-        """Update all documents that match: `Set({User.age: 5})`, other operators, mappings."""
-        return await query_writes.update(self, updates, many=True)
+    async def update(self, *updates: object) -> UpdateResult:
+        """Update all documents that match, with operators such as `Set({User.age: 5})`, or mappings."""
+        return await query_writes.update(self._spec, updates, many=True)
 
-    async def update_one(self, *updates: Any) -> UpdateResult:
+    async def update_one(self, *updates: object) -> UpdateResult:
         """Update one document that matches."""
-        return await query_writes.update(self, updates, many=False)
+        return await query_writes.update(self._spec, updates, many=False)
 
-    async def upsert(self, *updates: Any, on_insert: T) -> UpdateResult:
-        """Update one document that matches, or insert `on_insert` as it is where none does.
+    async def upsert(self, *updates: object, on_insert: T) -> UpdateResult:
+        """Update one document that matches, or insert `on_insert` unchanged if none does.
 
-        Of two who insert at the same time the second updates what the first inserted, given a unique index on what the
-        filter asks for.
+        With a unique index on the fields of the filter, the second of two concurrent upserts updates the document that
+        the first one inserted.
         """
-        return await query_writes.upsert(self, updates, on_insert)
+        return await query_writes.upsert(self._spec, updates, on_insert)
 
     async def delete(self) -> DeleteResult:
-        """Delete all documents that match; all there are where the query has no condition."""
-        return await query_writes.delete(self, many=True)
+        """Delete all documents that match; without a condition, all documents of the model."""
+        return await query_writes.delete(self._spec, many=True)
 
     async def delete_one(self) -> DeleteResult:
         """Delete one document that matches."""
-        return await query_writes.delete(self, many=False)
+        return await query_writes.delete(self._spec, many=False)
 
-    async def find_one_and_update(self, *updates: Any, **options: Any) -> T | None:
-        """Update the first document that matches, in the order of `sort`, and return it as it was.
+    async def find_one_and_update(self, *updates: object, **options: Any) -> T | None:
+        """Update the first document that matches, in the order of `sort`, and return its previous state.
 
         Parameters
         ----------
         options
             As for `Collection.find_one_and_update`: return_document, upsert, array_filters, ...
         """
-        instance: T | None = await query_writes.find_one_and(self, "update", updates, options)
+        instance: T | None = await query_writes.find_one_and(self._spec, "update", updates, options)
         return instance
 
     async def find_one_and_replace(self, replacement: T, *, overwrite: bool = False, **options: Any) -> T | None:
-        """Replace the first document that matches, all its keys, and return it as it was.
+        """Replace all keys of the first document that matches, and return its previous state.
 
         Raises
         ------
         PartlyRead
-            When `replacement` was read for its declared fields only, and `overwrite` is not given. As `replace`.
+            When `replacement` was read for its declared fields only, without `overwrite=True`, as for `replace`.
         """
-        instance: T | None = await query_writes.find_one_and(self, "replace", replacement, options, overwrite)
+        instance: T | None = await query_writes.find_one_and(self._spec, "replace", replacement, options, overwrite)
         return instance
 
     async def find_one_and_delete(self, **options: Any) -> T | None:
         """Delete the first document that matches, and return it."""
-        instance: T | None = await query_writes.find_one_and(self, "delete", None, options)
+        instance: T | None = await query_writes.find_one_and(self._spec, "delete", None, options)
         return instance

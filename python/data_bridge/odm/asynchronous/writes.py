@@ -1,108 +1,115 @@
-"""Writes of instances: hooks, one command, and the state of the instance afterwards."""
+"""Writes of instances: hooks, one command, and the new state of the instance."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from ..._typing import Timeout
 from ...commands import encode
 from ...commands.operations import ReturnDocument
 from ...commands.write_results import DeleteResult
 from ...errors import InvalidQuery
 from ..errors import DocumentNotFound, RevisionConflict
-from ..models.diff import changed_fields, forget
+from ..models import instance_state as state
+from ..models.change import Change, diff, insertion, replacement, unsent
+from ..models.diff import changed_fields, discard_sent
 from ..models.hooks import Event, hooks_of
 from ..models.registration import check_instance, collection_of
 from ..models.write_requests import (
-    changed,
+    assign_id,
     check_unchanged,
     guarded,
     id_of,
-    new_document,
     not_found_text,
     read_projection,
-    replace_request,
-    save_request,
-    undo_with,
     update_of,
-    written,
 )
 from ..queries.collection_model import CollectionModel
-from .outcome import maybe_await
+from .outcome import Session, maybe_await
 
 M = TypeVar("M", bound=CollectionModel)
 
 
-async def insert(instance: M, session: Any, timeout: Any, *events: Event) -> M:
-    """Insert a document made of the instance; `events` are what else the user asked for by that."""
+async def insert(instance: M, session: Session, timeout: Timeout, *events: Event) -> M:
+    """Insert the document of the instance; hooks of `events` run too, `save` for one."""
     for hook in hooks_of("before", instance, *events, Event.INSERT):
         await maybe_await(hook())
     collection = collection_of(type(instance), timeout)
-    document = encode.Encoded(new_document(instance), collection.codec_options, "document")
-    await collection.insert_one(document, session=session)
-    written(instance, document, whole=True, session=session)
+    assign_id(instance)
+    change = _encoded(insertion(instance), collection, "document")
+    await collection.insert_one(change.document, session=session)
+    change.apply(instance, whole=True, session=session)
     for hook in hooks_of("after", instance, *events, Event.INSERT):
         await maybe_await(hook())
     return instance
 
 
-async def insert_many(model: Any, instances: Iterable[Any], ordered: bool, session: Any, timeout: Any) -> list[Any]:
-    """Insert documents made of instances."""
+def _encoded(change: Change, collection: Any, what: str) -> Change:
+    """Return an insert whose document is encoded once, for the server and for the instance."""
+    return change._replace(document=encode.Encoded(change.document, collection.codec_options, what))
+
+
+async def insert_many(
+    model: type[M], instances: Iterable[M], ordered: bool, session: Session, timeout: Timeout
+) -> list[M]:
+    """Insert the documents of instances."""
     instances = list(instances)
-    documents = []
+    changes = []
     if len({id(each) for each in instances}) < len(instances):
         raise InvalidQuery(f"{model.__name__}.insert_many was given one instance twice")
     for position, each in enumerate(instances):
         check_instance(model, each, f"{model.__name__}.insert_many")
         for hook in hooks_of("before", each, Event.INSERT):
             await maybe_await(hook())
-        options = collection_of(model).codec_options
-        documents.append(encode.Encoded(new_document(each), options, f"documents[{position}]"))
+        assign_id(each)
+        changes.append(_encoded(insertion(each), collection_of(model), f"documents[{position}]"))
     if instances:
+        documents = [change.document for change in changes]
         await collection_of(model, timeout).insert_many(documents, ordered=ordered, session=session)
-    for each, document in zip(instances, documents, strict=True):
-        written(each, document, whole=True, session=session)
+    for each, change in zip(instances, changes, strict=True):
+        change.apply(each, whole=True, session=session)
         for hook in hooks_of("after", each, Event.INSERT):
             await maybe_await(hook())
     return instances
 
 
-async def save(instance: M, session: Any, timeout: Any) -> M:
-    """Write what changed; insert what is not stored yet."""
-    if not instance._is_stored and instance.id is None:
+async def save(instance: M, session: Session, timeout: Timeout) -> M:
+    """Write the fields that changed; insert an instance that is not stored."""
+    if not state.is_stored(instance) and instance.id is None:
         return await insert(instance, session, timeout, Event.SAVE)
     for hook in hooks_of("before", instance, Event.SAVE):
         await maybe_await(hook())
-    found_by, update, document = save_request(instance)
-    if update:
-        collection, upsert = collection_of(type(instance), timeout), not instance._is_stored
-        result = await collection.update_one(found_by, update, upsert=upsert, session=session)
+    change = diff(instance)
+    if change.update:
+        collection, upsert = collection_of(type(instance), timeout), not state.is_stored(instance)
+        result = await collection.update_one(change.filter, change.update, upsert=upsert, session=session)
         if result.acknowledged and not result.matched_count and not result.did_upsert:
             await _not_there(instance, session, timeout)
         # An upsert may have found a document with more keys than these.
-        whole = instance._is_whole or (upsert and result.acknowledged and result.did_upsert)
-        written(instance, document, whole=whole, session=session)
+        whole = state.is_whole(instance) or (upsert and result.acknowledged and result.did_upsert)
+        change.apply(instance, whole=whole, session=session)
     for hook in hooks_of("after", instance, Event.SAVE):
         await maybe_await(hook())
     return instance
 
 
-async def replace(instance: M, overwrite: bool, session: Any, timeout: Any) -> M:
+async def replace(instance: M, overwrite: bool, session: Session, timeout: Timeout) -> M:
     """Write the whole document."""
     for hook in hooks_of("before", instance, Event.REPLACE):
         await maybe_await(hook())
-    found_by, document = replace_request(instance, overwrite)
-    result = await collection_of(type(instance), timeout).replace_one(found_by, document, session=session)
+    change = replacement(instance, overwrite)
+    result = await collection_of(type(instance), timeout).replace_one(change.filter, change.document, session=session)
     if result.acknowledged and not result.matched_count:
         await _not_there(instance, session, timeout)
-    written(instance, document, whole=True, session=session)
+    change.apply(instance, whole=True, session=session)
     for hook in hooks_of("after", instance, Event.REPLACE):
         await maybe_await(hook())
     return instance
 
 
-async def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any) -> M:
-    """Run update operators on the document, and what hooks change of the instance; read it again."""
+async def update(instance: M, updates: Iterable[Any], session: Session, timeout: Timeout) -> M:
+    """Run update operators and the changes of hooks on the document, and read it again."""
     id_of(instance)
     check_unchanged(instance, "update()")
     model = type(instance)
@@ -113,26 +120,25 @@ async def update(instance: M, updates: Iterable[Any], session: Any, timeout: Any
                 await maybe_await(hook())
         finally:
             sent = changed_fields(instance)
-        found_by, change = guarded(instance), update_of(model, [*updates, *changed(instance, ({}, {}))])
+        found_by, change = guarded(instance), update_of(model, [*updates, *unsent(instance)])
         found = await collection_of(model, timeout).find_one_and_update(
             found_by, change, read_projection(model), return_document=ReturnDocument.AFTER, session=session
         )
         if found is None:
             await _not_there(instance, session, timeout)
     finally:
-        # Changes of hooks are written, or the hooks of the next attempt make them again.
-        since = forget(instance, sent)
-    undo_with(session, instance)
+        # The changes of hooks were written, or the hooks of the next call make them again.
+        later = discard_sent(instance, sent)
+    state.restore_on_abort(instance, session)
     # Another thread may assign values at any time: these stay changes.
-    since |= instance._written(found, read_projection(model) is None, False)
-    for name, value in since.items():
-        instance._assigned.setdefault(name, value)
+    later |= state.read_from(instance, found, whole=read_projection(model) is None)
+    state.assign(instance, later)
     for hook in hooks_of("after", instance, Event.UPDATE):
         await maybe_await(hook())
     return instance
 
 
-async def delete(instance: Any, session: Any, timeout: Any) -> DeleteResult:
+async def delete(instance: CollectionModel, session: Session, timeout: Timeout) -> DeleteResult:
     """Delete the document."""
     for hook in hooks_of("before", instance, Event.DELETE):
         await maybe_await(hook())
@@ -144,25 +150,28 @@ async def delete(instance: Any, session: Any, timeout: Any) -> DeleteResult:
     return result
 
 
-async def reload(instance: M, session: Any, timeout: Any) -> M:
-    """Read the document again; what was changed and not written is forgotten."""
+async def reload(instance: M, session: Session, timeout: Timeout) -> M:
+    """Read the document again and discard unsaved changes."""
     model = type(instance)
     found = await collection_of(model, timeout).find_one(
         {"_id": id_of(instance)}, read_projection(model), session=session
     )
     if found is None:
         raise DocumentNotFound(not_found_text(instance))
-    undo_with(session, instance)
-    instance._written(found, read_projection(model) is None, False)
+    state.restore_on_abort(instance, session)
+    state.read_from(instance, found, whole=read_projection(model) is None)
     return instance
 
 
-async def _not_there(instance: Any, session: Any, timeout: Any) -> None:
-    """Say why no document matched."""
+async def _not_there(instance: CollectionModel, session: Session, timeout: Timeout) -> None:
+    """Raise the reason that no document matched."""
     if type(instance).__odm__.settings.use_revision:
         there = await collection_of(type(instance), timeout).find_one(
             {"_id": id_of(instance)}, {"_id": 1}, session=session
         )
         if there is not None:
-            raise RevisionConflict(f"{not_found_text(instance)} in the revision that was read: somebody else wrote it")
+            raise RevisionConflict(
+                f"{not_found_text(instance)} in the revision that was read: another writer changed it. reload() the "
+                "instance, and write again"
+            )
     raise DocumentNotFound(not_found_text(instance))

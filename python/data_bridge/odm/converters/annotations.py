@@ -1,4 +1,4 @@
-"""From annotations to plans."""
+"""Converters of annotations."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from bson.min_key import MinKey
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
-from .choice_converter import ChoicePlan
-from .containers import DictPlan, ListPlan, TuplePlan
-from .conversions import ConvertedPlan
-from .converter import DIRECT, AnyPlan, NonePlan, Plan, ScalarPlan
+from .choice_converter import ChoiceConverter
+from .containers import DictConverter, ListConverter, TupleConverter
+from .conversions import PythonTypeConverter
+from .converter import DIRECT, AnyConverter, Converter, NoneConverter, ScalarConverter
 from .stored_values import STORED
-from .unions import UnionPlan
+from .unions import UnionConverter
 
 _SCALARS = {
     *DIRECT, bson.Int64, Binary, Code, DatetimeMS, DBRef, Decimal128, MaxKey, MinKey, Regex, Timestamp
@@ -37,7 +37,7 @@ Namespace = Mapping[str, Any]
 
 
 def own_annotations(cls: type) -> dict[str, Any]:
-    """The annotations of one class, not of its bases; what cannot be resolved yet is a string or ForwardRef."""
+    """Return the annotations of a class without its bases; unresolved ones are strings or ForwardRefs."""
     if sys.version_info >= (3, 14):
         import annotationlib
 
@@ -46,7 +46,7 @@ def own_annotations(cls: type) -> dict[str, Any]:
 
 
 def is_class_variable(annotation: Any) -> bool:
-    """Whether it is a ClassVar, in whatever form annotations come."""
+    """Return whether an annotation, evaluated or not, is a ClassVar."""
     if isinstance(annotation, ForwardRef):
         annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
@@ -54,76 +54,76 @@ def is_class_variable(annotation: Any) -> bool:
     return annotation is ClassVar or get_origin(annotation) is ClassVar
 
 
-def plan_of(annotation: Any, names: Namespace) -> Plan:
-    """The plan of an annotation.
+def converter_of(annotation: Any, names: Namespace) -> Converter:
+    """Return the converter of an annotation.
 
     Parameters
     ----------
     names
-        What strings in it are evaluated with.
+        The namespace for strings in the annotation.
 
     Raises
     ------
     NameError
-        For a name that is not there (yet).
+        For a name that is not defined yet.
     TypeError
-        For an annotation that no stored value could have.
+        For an annotation that no stored value can have.
     """
     annotation = evaluated(annotation, names)
     if annotation is Any or annotation is object:
-        return AnyPlan()
+        return AnyConverter()
     if annotation is None or annotation is type(None):
-        return NonePlan()
+        return NoneConverter()
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return plan_of(arguments[0], names)
+        return converter_of(arguments[0], names)
     if origin is Literal:
-        return ChoicePlan.of_literal(arguments)
+        return ChoiceConverter.of_literal(arguments)
     if origin is Union or origin is types.UnionType:
-        return UnionPlan([plan_of(each, names) for each in arguments])
+        return UnionConverter([converter_of(each, names) for each in arguments])
     if isinstance(annotation, typing.NewType):
-        return plan_of(annotation.__supertype__, names)
+        return converter_of(annotation.__supertype__, names)
     kind = origin or annotation
     if not isinstance(kind, type):
         raise TypeError(f"the annotation {annotation!r} is not supported; use Any for values of any type")
     return _of_class(kind, arguments, names, annotation)
 
 
-def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotation: Any) -> Plan:
-    # A class may bring its own plan: models, links.
-    own = getattr(kind, "_plan_of", None)
+def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotation: Any) -> Converter:
+    # Models and links have their own converters.
+    own = getattr(kind, "_converter_of", None)
     if own is not None:
         return own([evaluated(each, names) for each in arguments])  # type: ignore[no-any-return]
     if kind in _LISTS:
-        return ListPlan(_LISTS[kind], plan_of(arguments[0] if arguments else Any, names))
+        return ListConverter(_LISTS[kind], converter_of(arguments[0] if arguments else Any, names))
     if kind is tuple:
         if not arguments or arguments[-1] is ...:
-            return ListPlan(tuple, plan_of(arguments[0] if arguments else Any, names))
-        return TuplePlan([plan_of(each, names) for each in arguments])
+            return ListConverter(tuple, converter_of(arguments[0] if arguments else Any, names))
+        return TupleConverter([converter_of(each, names) for each in arguments])
     if kind is dict:
         if arguments and evaluated(arguments[0], names) is not str:
             raise TypeError(f"the keys of {annotation!r} must be str, as BSON's are")
-        return DictPlan(plan_of(arguments[1] if arguments else Any, names))
-    if kind in ConvertedPlan.kinds:
-        return ConvertedPlan.kinds[kind]()
+        return DictConverter(converter_of(arguments[1] if arguments else Any, names))
+    if kind in PythonTypeConverter.kinds:
+        return PythonTypeConverter.kinds[kind]()
     if issubclass(kind, enum.Enum):
-        return ChoicePlan.of_enum(kind)
+        return ChoiceConverter.of_enum(kind)
     if kind in _SCALARS:
-        return STORED.get(kind, ScalarPlan)(kind)
+        return STORED.get(kind, ScalarConverter)(kind)
     raise TypeError(f"the annotation {annotation!r} is not supported; use Any for values of any type")
 
 
 def evaluated(annotation: Any, names: Namespace) -> Any:
-    """The annotation that a string stands for; any other as it is.
+    """Return the annotation that a string means; any other annotation unchanged.
 
     Raises
     ------
     NameError
-        For a name that is not there (yet).
+        For a name that is not defined yet.
     """
     while isinstance(annotation, (str, ForwardRef)):
         text = annotation if isinstance(annotation, str) else annotation.__forward_arg__
-        # What annotations are for: the class statement's author wrote it, as typing.get_type_hints trusts too.
+        # The author of the class wrote the string; typing.get_type_hints evaluates it too.
         annotation = eval(text, {}, _Names(names))
     return annotation
 

@@ -1,55 +1,55 @@
-"""Plans of one value out of a few: Literal and Enum."""
+"""Converters of choices: Literal and Enum."""
 
 from __future__ import annotations
 
 import enum
 from typing import Any
 
-from .converter import Plan
+from .converter import Converter
 
 
-class ChoicePlan(Plan):
-    """One of a few values: Literal, or the values of an Enum. 1, 1.0 and True are three values."""
+class ChoiceConverter(Converter):
+    """A choice of values: Literal, or the values of an Enum. 1, 1.0 and True are three values."""
 
     def __init__(self, name: str, members: list[tuple[Any, Any]]) -> None:
         self.name = name
         self._stored = members
 
     @classmethod
-    def of_enum(cls, kind: type[enum.Enum]) -> ChoicePlan:
+    def of_enum(cls, kind: type[enum.Enum]) -> ChoiceConverter:
         return cls(f"{kind.__name__} ({_options(each.value for each in kind)})", [(each.value, each) for each in kind])
 
     @classmethod
-    def of_literal(cls, values: tuple[Any, ...]) -> ChoicePlan:
+    def of_literal(cls, values: tuple[Any, ...]) -> ChoiceConverter:
         pairs = [(each.value if isinstance(each, enum.Enum) else each, each) for each in values]
         return cls(f"one of {_options(values)}", pairs)
 
     @property
     def stored(self) -> list[Any]:
-        """The values as they are stored."""
+        """The choices as they are stored."""
         return [known for known, _ in self._stored]
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         for known, member in self._stored:
             if _same(known, stored):
                 return member
         raise self.fail(stored)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         for _, member in self._stored:
             if value is member:
                 return member
         return self.load(value, None)
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         member = self.accept(value)
         return next(known for known, each in self._stored if each is member)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return any(value is member or _same(known, value) for known, member in self._stored)
 
 
-def _same(known: Any, value: Any) -> bool:
+def _same(known: object, value: object) -> bool:
     if isinstance(known, (bool, float)) or isinstance(value, (bool, float)):
         return type(known) is type(value) and known == value
     return bool(known == value)

@@ -1,4 +1,4 @@
-"""Plans of what holds other values: lists, dicts, embedded models."""
+"""Converters of containers: lists, dicts, embedded models."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 from ..._core import Document, ListView
 from ..errors import Mismatch
-from .converter import CLASS_KEY, AnyPlan, Plan, each_of, models_of
+from .converter import CLASS_KEY, AnyConverter, Converter, each_of, models_of
 
 
-class ListPlan(Plan):
+class ListConverter(Converter):
     """list[T], set[T], frozenset[T] and tuple[T, ...]: a list."""
 
     keeps = True
 
-    def __init__(self, kind: type, item: Plan) -> None:
+    def __init__(self, kind: type, item: Converter) -> None:
         self.kind = kind
-        self.item: Plan = item
+        self.item: Converter = item
         self.deep, self.virtual, self.links = item.deep, item.virtual, item.links
         self.name = f"{kind.__name__}[{item.name}{', ...' if kind is tuple else ''}]"
         self._takes = (list, tuple) if kind in (list, tuple) else (set, frozenset, list, tuple)
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         if not isinstance(stored, ListView):
             raise self.fail(stored)
         item, deep, loaded = self.item, self.deep, []
@@ -33,19 +33,19 @@ class ListPlan(Plan):
                 raise mismatch.under(position) from None
         return self._make(loaded)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         if isinstance(value, ListView):
             value = value.to_list()
         if not isinstance(value, self._takes):
             raise self.fail(value)
         items = each_of(self.item.accept, enumerate(value))
-        # The list that was given stays the list, if nothing in it had to be converted.
+        # Keep the caller's list where no item was converted.
         if type(value) is self.kind and all(new is old for new, old in zip(items, value, strict=True)):
             return value
         return self._make(items)
 
-    def for_field(self, field: Any) -> Plan:
-        return ListPlan(self.kind, self.item.for_field(field))
+    def for_field(self, field: object) -> Converter:
+        return ListConverter(self.kind, self.item.for_field(field))
 
     def _make(self, items: list[Any]) -> Any:
         if self.kind is list:
@@ -55,86 +55,86 @@ class ListPlan(Plan):
         except TypeError:
             raise Mismatch(f"{self.name} of hashable values", items) from None
 
-    def dump(self, value: Any) -> list[Any]:
+    def dump(self, value: object) -> list[Any]:
         if not isinstance(value, self._takes):
             raise self.fail(value)
         items = each_of(self.item.dump, enumerate(value))
-        # Equal sets may iterate differently, and must not look changed.
+        # Sorted, as equal sets may iterate in different orders.
         return sorted(items, key=repr) if isinstance(value, (set, frozenset)) else items
 
-    def operand(self, value: Any) -> Any:
-        # A list field is compared with whole lists or, as the server does, with its items.
+    def operand(self, value: object) -> Any:
+        # Like the server, compare a list field with lists or with its items.
         if isinstance(value, (list, tuple, set, frozenset)):
             try:
                 return super().operand(value)
             except Mismatch:
-                if not isinstance(self.item, ListPlan):
+                if not isinstance(self.item, ListConverter):
                     raise
         return self.item.operand(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return isinstance(value, (ListView, self.kind))
 
 
-class TuplePlan(Plan):
-    """tuple[A, B]: a list of that length."""
+class TupleConverter(Converter):
+    """tuple[A, B]: a list of this length."""
 
     keeps = True
 
-    def __init__(self, items: list[Plan]) -> None:
+    def __init__(self, items: list[Converter]) -> None:
         _stored(items)
         self.items = items
         self.deep = any(each.deep for each in items)
         self.name = f"tuple[{', '.join(each.name for each in items)}]"
 
-    def below(self, step: int | str) -> Plan | None:
+    def below(self, step: int | str) -> Converter | None:
         return self.items[step] if isinstance(step, int) and step < len(self.items) else None
 
-    def parts(self) -> list[Plan]:
+    def parts(self) -> list[Converter]:
         return self.items
 
     def models(self) -> list[Any] | None:
         return models_of(self.items)
 
-    def _all(self, value: Any, convert: Any) -> list[Any]:
+    def _all(self, value: object, convert: Any) -> list[Any]:
         if not isinstance(value, (list, tuple, ListView)) or len(value) != len(self.items):
             raise self.fail(value)
         converted = []
-        for position, (plan, each) in enumerate(zip(self.items, value, strict=True)):
+        for position, (converter, each) in enumerate(zip(self.items, value, strict=True)):
             try:
-                converted.append(convert(plan, each, position))
+                converted.append(convert(converter, each, position))
             except Mismatch as mismatch:
                 raise mismatch.under(position) from None
         return converted
 
-    def load(self, stored: Any, place: Any) -> tuple[Any, ...]:
+    def load(self, stored: object, place: object) -> tuple[Any, ...]:
         if not isinstance(stored, ListView):
             raise self.fail(stored)
-        return tuple(self._all(stored, lambda plan, each, position: plan.load(each, (place, position))))
+        return tuple(self._all(stored, lambda converter, each, position: converter.load(each, (place, position))))
 
-    def accept(self, value: Any) -> tuple[Any, ...]:
-        return tuple(self._all(value, lambda plan, each, _: plan.accept(each)))
+    def accept(self, value: object) -> tuple[Any, ...]:
+        return tuple(self._all(value, lambda converter, each, _: converter.accept(each)))
 
-    def dump(self, value: Any) -> list[Any]:
-        return self._all(value, lambda plan, each, _: plan.dump(each))
+    def dump(self, value: object) -> list[Any]:
+        return self._all(value, lambda converter, each, _: converter.dump(each))
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return isinstance(value, (ListView, tuple))
 
 
-class DictPlan(Plan):
+class DictConverter(Converter):
     """dict[str, T]: a document."""
 
     keeps = True
     keyed = True
 
-    def __init__(self, item: Plan) -> None:
+    def __init__(self, item: Converter) -> None:
         _stored([item])
-        self.item: Plan = item
+        self.item: Converter = item
         self.deep, self.links = item.deep, item.links
         self.name = f"dict[str, {item.name}]"
 
-    def load(self, stored: Any, place: Any) -> dict[str, Any]:
+    def load(self, stored: object, place: object) -> dict[str, Any]:
         if not isinstance(stored, Document):
             raise self.fail(stored)
         item, deep, loaded = self.item, self.deep, {}
@@ -145,18 +145,18 @@ class DictPlan(Plan):
                 raise mismatch.under(key) from None
         return loaded
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         values = self._checked(value)
         accepted = dict(zip(values, each_of(self.item.accept, values.items()), strict=True))
         if type(value) is dict and all(accepted[key] is value[key] for key in value):
             return value
         return accepted
 
-    def dump(self, value: Any) -> dict[str, Any]:
+    def dump(self, value: object) -> dict[str, Any]:
         values = self._checked(value)
         return dict(zip(values, each_of(self.item.dump, values.items()), strict=True))
 
-    def _checked(self, value: Any) -> Mapping[str, Any]:
+    def _checked(self, value: object) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
             raise self.fail(value)
         for key in value:
@@ -164,11 +164,11 @@ class DictPlan(Plan):
                 raise Mismatch("a key that is a str", key)
         return value
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return isinstance(value, Mapping)
 
 
-class EmbeddedPlan(Plan):
+class EmbeddedConverter(Converter):
     """An embedded model: a document."""
 
     keeps = True
@@ -180,28 +180,28 @@ class EmbeddedPlan(Plan):
 
     @property
     def in_tree(self) -> bool:
-        """Whether stored documents name their class."""
+        """The stored documents name their class."""
         return bool(self.model.__odm__.in_tree)
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         if not isinstance(stored, Document):
             raise self.fail(stored)
         model = self.named(stored.get(CLASS_KEY)) if self.in_tree else self.model
         return model._embedded(stored, place)
 
-    def knows(self, class_id: Any) -> bool:
-        """Whether it is the name of the model, or of a class below it."""
+    def knows(self, class_id: object) -> bool:
+        """Return whether a stored class name is that of the model or of a class below it."""
         return any(each.class_id == class_id for each in self.model.__odm__.descendants())
 
-    def named(self, class_id: Any) -> Any:
-        """The class of a name in documents; the model itself where they have none, as before there was a tree."""
+    def named(self, class_id: object) -> Any:
+        """Return the class of a stored name; the model for documents without one, which are older than the tree."""
         if class_id is None:
             return self.model
         if self.knows(class_id):
             return next(each.cls for each in self.model.__odm__.descendants() if each.class_id == class_id)
         raise Mismatch(f"{self.name} or a class below it", class_id).under(CLASS_KEY)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         if isinstance(value, self.model):
             if type(value) is self.model or self.in_tree:
                 return value
@@ -212,17 +212,19 @@ class EmbeddedPlan(Plan):
             return model._of_mapping(value)
         raise self.fail(value)
 
-    def dump(self, value: Any) -> dict[str, Any]:
+    def dump(self, value: object) -> dict[str, Any]:
         return self.accept(value)._dump()  # type: ignore[no-any-return]
 
-    def operand(self, value: Any) -> Any:
-        # A mapping is compared as it is: with the model's defaults added it would be another document.
-        return AnyPlan().dump(value) if isinstance(value, Mapping) else self.dump(value)
+    def operand(self, value: object) -> Any:
+        # Compare a mapping unchanged: the model's defaults would make it another document.
+        return AnyConverter().dump(value) if isinstance(value, Mapping) else self.dump(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return type(value) is self.model or (self.in_tree and isinstance(value, self.model))
 
 
-def _stored(plans: Iterable[Plan]) -> None:
-    if any(each.virtual for each in plans):
-        raise TypeError("a BackLink stands alone or in a list: nothing is stored for it")
+def _stored(converters: Iterable[Converter]) -> None:
+    if any(each.virtual for each in converters):
+        raise TypeError(
+            "a BackLink, which is not stored, cannot be part of this type: write BackLink[T] or list[BackLink[T]]"
+        )

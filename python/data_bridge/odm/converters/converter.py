@@ -1,7 +1,7 @@
-"""How values of one annotation convert: from what is stored, from what a user gives, to what is stored.
+"""Converters of the values of one annotation: from stored values, from a user's values, and to stored values.
 
-A plan is made once per annotation and class. The native module takes values of the types in `direct` as they are; all
-others pass through `load`.
+A converter is made once per annotation and class. The native module takes values of the types in `direct` as they are;
+all others pass through `load`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ...commands import encode
 from ..errors import Mismatch
 
 MAX_STORED_DEPTH = 180
-"""Levels of documents and lists the server stores."""
+"""Levels of documents and lists that the server stores."""
 
 CLASS_KEY = "_class_id"
 """The key that names the class of a document in a tree of models."""
 
-# As in field_slot.rs.
+# The bits of field_slot.rs.
 NULL, STRING, INT32, INT64, DOUBLE, BOOLEAN, OBJECT_ID, DATE, BINARY = (1 << bit for bit in range(9))
 
 DIRECT: dict[type, int] = {
@@ -40,126 +40,126 @@ DIRECT: dict[type, int] = {
 }
 
 
-class Plan:
-    """The base of all plans. Each method raises Mismatch for what does not fit."""
+class Converter:
+    """The base of all converters. Each method raises Mismatch for a value that does not fit."""
 
     name: str
     """The annotation, for messages."""
     direct: int = 0
-    """Types on the wire that need no conversion."""
+    """Stored types that need no conversion."""
     keeps: bool = False
     """Values can be changed in place."""
     deep: bool = False
-    """Values hold instances of models or links, which have to know where they are."""
+    """Values contain instances of models or links, which record their place in the document."""
     nullable: bool = False
     model: Any = None
-    """The model of embedded documents, whose fields a path goes on with."""
-    item: Plan | None = None
-    """The plan of what a list or mapping holds."""
+    """The model of embedded documents; a path continues with its fields."""
+    item: Converter | None = None
+    """The converter of the items of a list or mapping."""
     keyed: bool = False
-    """Items are found by key, not by position."""
+    """Items have keys instead of positions."""
     virtual: bool = False
-    """Nothing is stored: the value is found by a query."""
+    """Nothing is stored: a query finds the value."""
     free: bool = False
-    """Anything may be below: no declared fields."""
+    """Any keys and items may be below: no field is declared."""
     links: Any = None
-    """What a link refers to: see `links`."""
+    """The converter of the links that the values are or contain."""
 
-    def for_field(self, field: Any) -> Plan:
-        """The plan within a field, whose options it may depend on."""
+    def for_field(self, field: object) -> Converter:
+        """Return the converter for a field, as its options may change the converter."""
         return self
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
-        """The stored key and the owner of the plan of a name below this one; None where no such name is declared."""
+        """Return the stored key and the owner of the converter of a field below; None where it is not declared."""
         if self.model is not None:
             field = self.model.__odm__.fields.get(name)
             return None if field is None else (field.key, field)
         # As the server does, a name goes through a list to its items.
         return self.item.attribute(name) if self.item is not None and not self.keyed else None
 
-    def below(self, step: int | str) -> Plan | None:
-        """The plan of what stands at a position or under a key; None where nothing can."""
+    def below(self, step: int | str) -> Converter | None:
+        """Return the converter of the value at a position or key; None where there can be no value."""
         return self.item if self.keyed == isinstance(step, str) else None
 
-    def parts(self) -> Iterable[Plan]:
-        """The plans that this one is made of."""
+    def parts(self) -> Iterable[Converter]:
+        """Return the converters that this one consists of."""
         return () if self.item is None else (self.item,)
 
     def models(self) -> list[Any] | None:
-        """The models that a list's items may be of; None where they may be anything."""
+        """Return the models of the items of a list; None where items may be any value."""
         if self.free:
             return None
         if self.model is not None:
             return [self.model]
         return self.item.models() if self.item is not None and not self.keyed else []
 
-    def load(self, stored: Any, place: Any) -> Any:
-        """The value for Python. `place` is a document, or a pair: the place of what holds the value, and its key."""
+    def load(self, stored: object, place: object) -> Any:
+        """Return the Python value. `place` is a document, or the pair of the container's place and a key."""
         raise NotImplementedError
 
-    def accept(self, value: Any) -> Any:
-        """What a user gives, as it is kept."""
+    def accept(self, value: object) -> Any:
+        """Return the value of a user as the instance holds it."""
         raise NotImplementedError
 
-    def dump(self, value: Any) -> Any:
-        """The value as it is stored; it is checked once more, as lists and dicts may have been changed in place."""
+    def dump(self, value: object) -> Any:
+        """Return the value as it is stored. Check it again: lists and dicts may have been changed in place."""
         return self.accept(value)
 
-    def operand(self, value: Any) -> Any:
-        """The value in a filter or update, as it is stored."""
+    def operand(self, value: object) -> Any:
+        """Return the value of a filter or update as it is stored."""
         return self.dump(self.accept(value))
 
-    def exact(self, value: Any) -> bool:
-        """Whether a Union should take this plan for a value before it tries others."""
+    def exact(self, value: object) -> bool:
+        """Return whether a union tries this converter before others."""
         return False
 
-    def fail(self, value: Any) -> Mismatch:
+    def fail(self, value: object) -> Mismatch:
         return Mismatch(self.name, value)
 
 
-def models_of(plans: Iterable[Plan]) -> list[Any] | None:
-    """As `Plan.models`, of several."""
-    found = [each.models() for each in plans]
+def models_of(converters: Iterable[Converter]) -> list[Any] | None:
+    """Return the models of several converters, like `Converter.models`."""
+    found = [each.models() for each in converters]
     return None if None in found else [model for models in found for model in models or ()]
 
 
-class NonePlan(Plan):
+class NoneConverter(Converter):
     """None."""
 
     name = "None"
     direct = NULL
     nullable = True
 
-    def load(self, stored: Any, place: Any) -> None:
+    def load(self, stored: object, place: object) -> None:
         return self.accept(stored)
 
-    def accept(self, value: Any) -> None:
+    def accept(self, value: object) -> None:
         if value is not None:
             raise self.fail(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return value is None
 
 
-class ScalarPlan(Plan):
-    """A type that BSON stores and PyMongo gives as it is."""
+class ScalarConverter(Converter):
+    """A type that BSON stores and PyMongo returns unchanged."""
 
     def __init__(self, kind: type) -> None:
         self.kind = kind
         self.name = kind.__name__
         self.direct = DIRECT.get(kind, 0)
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         kind = self.kind
         if isinstance(stored, kind) and (kind is not int or type(stored) is not bool):
-            # As the native module gives an int field: an Int64 is asked for by name.
+            # Like the native module: only a field of Int64 has Int64 values.
             return int(stored) if type(stored) is Int64 and kind is int else stored
-        # Numbers written by a shell are doubles; other programs write 3 where 3.0 is meant. Only what is exact passes.
+        # Shells write numbers as doubles, and other programs write 3 for 3.0. Accept exact conversions only.
         if kind is int and type(stored) is float and stored.is_integer():
             return int(stored)
         return self._float(stored)
 
-    def _float(self, value: Any) -> float:
+    def _float(self, value: object) -> float:
         if self.kind is float and isinstance(value, int) and type(value) is not bool:
             try:
                 number = float(value)
@@ -169,7 +169,7 @@ class ScalarPlan(Plan):
                 return number
         raise self.fail(value)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         kind = self.kind
         if isinstance(value, kind) and (kind is not int or type(value) is not bool):
             return value
@@ -177,18 +177,18 @@ class ScalarPlan(Plan):
             return ObjectId(value)
         return self._float(value)
 
-    def operand(self, value: Any) -> Any:
+    def operand(self, value: object) -> Any:
         # An int field may be compared with 2.5: the server compares numbers of all types.
         if self.kind in (int, float) and isinstance(value, (int, float, Decimal128)) and type(value) is not bool:
             return value
         return super().operand(value)
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return type(value) is self.kind or (type(value) is not bool and isinstance(value, self.kind))
 
 
-class AnyPlan(Plan):
-    """Any: what PyMongo gives; documents as dicts and lists as lists, which may be changed."""
+class AnyConverter(Converter):
+    """Any: the value that PyMongo returns; dicts and lists, which may be changed in place."""
 
     name = "Any"
     nullable = True
@@ -197,15 +197,15 @@ class AnyPlan(Plan):
     # Not int64: Int64 is more than its value.
     direct = NULL | STRING | INT32 | DOUBLE | BOOLEAN | OBJECT_ID | DATE | BINARY
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         return plain(stored)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         return value
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         if isinstance(value, (Mapping, list, tuple)):
-            # Looked at without recursion, before it is walked with it.
+            # Check the depth without recursion first: the next step recurses.
             encode.check_depth(value, "value", MAX_STORED_DEPTH)
         return dump_any(value)
 
@@ -221,18 +221,18 @@ def in_linked(key: str, stored: str, link: Any) -> str:
 
 def not_stored(field: str, link: Any) -> str:
     """Return the message for a field for which nothing is stored."""
-    return f"{field} ({link.name}) is not stored: nothing can be asked of it or set"
+    return f"{field} ({link.name}) is not stored: filters and updates cannot use it"
 
 
-def plain(stored: Any) -> Any:
-    """A view as dicts and lists."""
+def plain(stored: object) -> Any:
+    """Return a view as dicts and lists."""
     if isinstance(stored, Document):
         return stored.to_dict()
     return stored.to_list() if isinstance(stored, ListView) else stored
 
 
 def decimal128(value: decimal.Decimal) -> Decimal128:
-    """A Decimal as it is stored."""
+    """Return a Decimal as it is stored."""
     try:
         return Decimal128(value)
     except decimal.DecimalException:
@@ -240,7 +240,7 @@ def decimal128(value: decimal.Decimal) -> Decimal128:
 
 
 def each_of(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
-    """The values of (key, value) pairs converted."""
+    """Return the converted values of (key, value) pairs."""
     converted = []
     for key, value in pairs:
         try:
@@ -250,8 +250,8 @@ def each_of(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
     return converted
 
 
-def dump_any(value: Any) -> Any:
-    """A value without a declared type as it is stored: models as documents, enums as their values."""
+def dump_any(value: object) -> Any:
+    """Return a value without a declared type as it is stored: models as documents, enums as their values."""
     dump = getattr(type(value), "_dump", None)
     if dump is not None:
         return dump(value)

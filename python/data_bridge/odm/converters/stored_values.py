@@ -1,4 +1,4 @@
-"""Plans of types of `bson` whose values PyMongo reads as another type: Binary, DatetimeMS, and UUIDs as bytes."""
+"""Converters of `bson` types that PyMongo reads as other types: Binary, DatetimeMS, and UUIDs as bytes."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from bson.datetime_ms import DatetimeMS
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from .converter import ScalarPlan
+from .converter import ScalarConverter
 
 
-class BinaryPlan(ScalarPlan):
+class BinaryConverter(ScalarConverter):
     """bytes and Binary: binary of any subtype.
 
-    PyMongo reads subtype 0 as `bytes`, and the subtype of UUIDs as a `UUID` where the codec options say so. A Binary is
-    the value that was written.
+    PyMongo reads subtype 0 as `bytes`, and the subtype of UUIDs as a `UUID`, depending on the codec options. A Binary
+    is the value that was written.
     """
 
-    # A UUID alone does not tell its subtype and byte order: these are where it stands.
+    # A UUID does not determine its subtype and byte order: these are read from the stored document.
     deep = True
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         if isinstance(stored, uuid.UUID) and (binary := _binary_at(place)) is not None:
             return binary
         return self.accept(stored)
 
-    def accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         return Binary(value) if self.kind is Binary and type(value) is bytes else super().accept(value)
 
 
-class DatetimeMSPlan(ScalarPlan):
+class DatetimeMSConverter(ScalarConverter):
     """DatetimeMS: a date of any year, which PyMongo reads as a `datetime` where it can."""
 
-    def load(self, stored: Any, place: Any) -> Any:
+    def load(self, stored: object, place: object) -> Any:
         return DatetimeMS(stored) if isinstance(stored, dt.datetime) else super().load(stored, place)
 
 
 def _binary_at(place: Any) -> Binary | None:
-    """Return the binary at a place in a document as it is stored; None where the document is not known."""
+    """Return the stored binary at a place in a document; None without the document."""
     path: list[str | int] = []
     while isinstance(place, tuple):
         place, step = place
@@ -60,4 +60,8 @@ def _binary_at(place: Any) -> Binary | None:
     return found if isinstance(found, Binary) else None
 
 
-STORED: dict[type, type[ScalarPlan]] = {bytes: BinaryPlan, Binary: BinaryPlan, DatetimeMS: DatetimeMSPlan}
+STORED: dict[type, type[ScalarConverter]] = {
+    bytes: BinaryConverter,
+    Binary: BinaryConverter,
+    DatetimeMS: DatetimeMSConverter,
+}

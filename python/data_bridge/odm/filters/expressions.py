@@ -1,7 +1,7 @@
-"""Fields as expressions: what `User.age` is, and what comparing it gives.
+"""Paths of fields, such as `User.age`, and the expressions that comparisons make of them.
 
-Names without an underscore in front belong to the fields of models, so that `User.address.size` is always a field;
-operators that are no Python operators live in `operators`.
+All public names of a path are names of fields, so that `User.address.size` is always a field. Operators without a
+Python operator are in `operators`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, NoReturn
 from bson.regex import Regex
 
 from ...errors import InvalidQuery
-from ..converters.converter import AnyPlan, Plan, in_linked, not_stored
+from ..converters.converter import AnyConverter, Converter, in_linked, not_stored
 from ..errors import Mismatch, describe
 from . import trust
 
 
 class Sort:
-    """A key and a direction: what `-User.age` gives."""
+    """A key and a direction, such as `-User.age`."""
 
     __slots__ = ("_root", "direction", "key")
 
@@ -44,14 +44,14 @@ class Expression:
     __slots__ = ("_roots", "document")
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        """A filter in the server's language, which is checked as one that `find` is given.
+        """Make an expression of a filter document, with the checks of `find`.
 
         Raises
         ------
         TypeError
-            For what is no mapping.
+            For a value that is no mapping.
         InvalidQuery
-            For a mapping that holds operators which run code and is not trusted.
+            For operators that run code in a mapping that is not trusted.
         """
         if not isinstance(document, Mapping):
             raise TypeError(f"an Expression takes a mapping, got {describe(document)}")
@@ -59,20 +59,20 @@ class Expression:
         self.document = as_filter(document)
         """The filter as it is sent."""
 
-    def __and__(self, other: Any) -> Expression:
-        return made(all_of([self, other]), roots_of(self, other))
+    def __and__(self, other: object) -> Expression:
+        return expression_of(all_of([self, other]), roots_of(self, other))
 
-    def __rand__(self, other: Any) -> Expression:
-        return made(all_of([other, self]), roots_of(self, other))
+    def __rand__(self, other: object) -> Expression:
+        return expression_of(all_of([other, self]), roots_of(self, other))
 
-    def __or__(self, other: Any) -> Expression:
-        return made({"$or": [*_alternatives(self), *_alternatives(other)]}, roots_of(self, other))
+    def __or__(self, other: object) -> Expression:
+        return expression_of({"$or": [*_alternatives(self), *_alternatives(other)]}, roots_of(self, other))
 
-    def __ror__(self, other: Any) -> Expression:
-        return made({"$or": [*_alternatives(other), *_alternatives(self)]}, roots_of(self, other))
+    def __ror__(self, other: object) -> Expression:
+        return expression_of({"$or": [*_alternatives(other), *_alternatives(self)]}, roots_of(self, other))
 
     def __invert__(self) -> Expression:
-        return made({"$nor": [self.document]}, self._roots)
+        return expression_of({"$nor": [self.document]}, self._roots)
 
     def __bool__(self) -> NoReturn:
         raise TypeError(
@@ -83,24 +83,24 @@ class Expression:
         return f"Expression({self.document!r})"
 
 
-def made(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expression:
-    """An expression of what operators made: values in it are values, whatever their keys look like.
+def expression_of(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) -> Expression:
+    """Return the expression of a document made by operators: its values are values, even with keys like operators.
 
-    `roots` are the fields of a model that it is about.
+    `roots` are the fields of a model in the document.
     """
     expression = Expression.__new__(Expression)
     expression.document, expression._roots = document, frozenset(roots)
     return expression
 
 
-def roots_of(*filters: Any) -> frozenset[FieldPath]:
-    """The fields of a model that filters are about, as far as they are expressions."""
+def roots_of(*filters: object) -> frozenset[FieldPath]:
+    """Return the fields of a model in the expressions among filters."""
     roots: frozenset[FieldPath] = frozenset()
     return roots.union(*(each._roots for each in filters if isinstance(each, Expression)))
 
 
 class FieldPath:
-    """A declared field, or one within it. Nothing but declared names resolves."""
+    """A declared field, or a path below one. Only declared names resolve."""
 
     __slots__ = ("_below", "_label", "_parent", "_root", "_source", "_step", "_stored_key")
 
@@ -115,10 +115,10 @@ class FieldPath:
         self._below: dict[str, FieldPath] = {}
 
     @property
-    def _plan(self) -> Plan:
-        # A field of a model knows its plan once its annotation can be resolved.
+    def _converter(self) -> Converter:
+        # A field of a model has a converter once its annotation can be resolved.
         source = self._source
-        return source if isinstance(source, Plan) else source.plan
+        return source if isinstance(source, Converter) else source.converter
 
     @property
     def _key(self) -> str:
@@ -127,42 +127,42 @@ class FieldPath:
         Raises
         ------
         InvalidQuery
-            For a BackLink: under its key nothing is stored, so that any condition on it would be one on null.
+            For a BackLink, which is not stored: a condition on its key would be a condition on null.
         """
-        if self._plan.virtual:
-            raise InvalidQuery(not_stored(self._label, self._plan))
+        if self._converter.virtual:
+            raise InvalidQuery(not_stored(self._label, self._converter))
         return self._stored_key
 
     def __getattr__(self, name: str) -> FieldPath:
         if name.startswith("_"):
             raise AttributeError(name)
-        # The same object each time: paths may be keys of a dict, which compares by identity first.
+        # The same object each time, as a dict compares its keys by identity first.
         if name not in self._below:
-            found = self._plan.attribute(name)
-            if found is None and self._plan.links is not None and not self._plan.virtual:
-                raise AttributeError(in_linked(f"{self._label}.{name}", f"{self._label}.id", self._plan.links))
+            found = self._converter.attribute(name)
+            if found is None and self._converter.links is not None and not self._converter.virtual:
+                raise AttributeError(in_linked(f"{self._label}.{name}", f"{self._label}.id", self._converter.links))
             if found is None:
-                hint = f'; use {self._label}["{name}"]' if self._plan.free or self._plan.keyed else ""
-                raise AttributeError(f"{self._label} ({self._plan.name}) declares no field {name!r}{hint}")
+                hint = f'; use {self._label}["{name}"]' if self._converter.free or self._converter.keyed else ""
+                raise AttributeError(f"{self._label} ({self._converter.name}) declares no field {name!r}{hint}")
             key, source = found
             self._below[name] = FieldPath(f"{self._label}.{name}", key, source, self)
         return self._below[name]
 
     def _named(self, name: str) -> FieldPath:
-        """The field below of a name, or else of a stored key."""
-        plan = self._plan
-        while plan.model is None and plan.item is not None and not plan.keyed:
-            plan = plan.item
-        if plan.links is not None and name in ("_id", "$id"):
+        """Return the field below with this name, or else with this stored key."""
+        converter = self._converter
+        while converter.model is None and converter.item is not None and not converter.keyed:
+            converter = converter.item
+        if converter.links is not None and name in ("_id", "$id"):
             name = "id"
-        if plan.model is not None and name not in plan.model.__odm__.fields:
-            field = plan.model.__odm__.by_key.get(name)
+        if converter.model is not None and name not in converter.model.__odm__.fields:
+            field = converter.model.__odm__.by_key.get(name)
             name = name if field is None else field.name
         found: FieldPath = getattr(self, name)
         return found
 
     def __getitem__(self, step: int | str) -> Any:
-        plan = self._plan
+        converter = self._converter
         if isinstance(step, bool) or not isinstance(step, (int, str)):
             raise TypeError(f"{self._label} is indexed by a position or a key, got {type(step).__name__}")
         if isinstance(step, int):
@@ -170,52 +170,52 @@ class FieldPath:
                 raise InvalidQuery(f"{self._label}[{step}]: positions are counted from the start")
         else:
             check_key(step)
-        below = AnyPlan() if plan.free else plan.below(step)
+        below = AnyConverter() if converter.free else converter.below(step)
         if below is None:
             lacks = f"position {step}" if isinstance(step, int) else "keys"
-            raise TypeError(f"{self._label} ({plan.name}) has no {lacks}")
+            raise TypeError(f"{self._label} ({converter.name}) has no {lacks}")
         return FieldPath(f"{self._label}[{step!r}]", step, below, self)
 
     def __iter__(self) -> NoReturn:
-        # `__getitem__` would otherwise make it iterable, without end.
+        # `__getitem__` would otherwise make it an endless iterable.
         raise TypeError(f"{self._label} is a field of a model, not a value")
 
     __contains__ = None
 
-    def _operand(self, value: Any) -> Any:
+    def _operand(self, value: object) -> Any:
         if isinstance(value, (FieldPath, Expression)):
             raise TypeError(f"{self._label} cannot be compared with another field: use operators.Expr")
         if value is None:
             return None
         try:
-            return self._plan.operand(value)
+            return self._converter.operand(value)
         except Mismatch as mismatch:
             place = "".join(f"[{step!r}]" for step in mismatch.path)
             raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
 
-    def _compared(self, operator: str, value: Any) -> Expression:
-        return made({self._key: {operator: self._operand(value)}}, [self._root])
+    def _compared(self, operator: str, value: object) -> Expression:
+        return expression_of({self._key: {operator: self._operand(value)}}, [self._root])
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
         operand = self._operand(value)
-        # Bare, these would be conditions: operators, or a pattern to match.
+        # Without $eq, these would be operators or a pattern to match.
         if isinstance(operand, (Mapping, Regex, re.Pattern)):
             operand = {"$eq": operand}
-        return made({self._key: operand}, [self._root])
+        return expression_of({self._key: operand}, [self._root])
 
     def __ne__(self, value: object) -> Expression:  # type: ignore[override]
         return self._compared("$ne", value)
 
-    def __lt__(self, value: Any) -> Expression:
+    def __lt__(self, value: object) -> Expression:
         return self._compared("$lt", value)
 
-    def __le__(self, value: Any) -> Expression:
+    def __le__(self, value: object) -> Expression:
         return self._compared("$lte", value)
 
-    def __gt__(self, value: Any) -> Expression:
+    def __gt__(self, value: object) -> Expression:
         return self._compared("$gt", value)
 
-    def __ge__(self, value: Any) -> Expression:
+    def __ge__(self, value: object) -> Expression:
         return self._compared("$gte", value)
 
     def __hash__(self) -> int:
@@ -234,25 +234,88 @@ class FieldPath:
         return self._label
 
 
-def path(field: Any) -> Any:
-    """The same field, for type checkers of any type: `path(User.address).city` where `address` may be None."""
+# The interface of paths for other modules: a FieldPath has no public names, because these are the fields below it.
+
+
+def key_of(field: FieldPath) -> str:
+    """Return the dotted key in stored documents.
+
+    Raises
+    ------
+    InvalidQuery
+        For a BackLink, which is not stored.
+    """
+    return field._key
+
+
+def converter_at(field: FieldPath) -> Converter:
+    """Return the converter of the values of a field."""
+    return field._converter
+
+
+def root_of(field: FieldPath) -> FieldPath:
+    """Return the field of the model that a path starts with."""
+    return field._root
+
+
+def root_of_sort(sort: Sort) -> FieldPath | None:
+    """Return the field of the model that a sort starts with; None for one that was made of a key."""
+    return sort._root
+
+
+def declaration_of(root: FieldPath) -> Any:
+    """Return the declared field, a FieldInfo, of the path that is its root."""
+    return root._source
+
+
+def steps_of(field: FieldPath) -> list[FieldPath]:
+    """Return the field of the model and the paths below it, down to this one."""
+    steps = [field]
+    while (parent := steps[0]._parent) is not None:
+        steps.insert(0, parent)
+    return steps
+
+
+def step_of(field: FieldPath) -> int | str:
+    """Return the last step of a path: a key, or a position in a list."""
+    return field._step
+
+
+def path_below(field: FieldPath, name: str) -> FieldPath:
+    """Return the path below a field, by the name of a declared field or by a stored key."""
+    return field._named(name)
+
+
+def operand_of(field: FieldPath, value: object) -> Any:
+    """Return a value of a condition on a field, as it is stored.
+
+    Raises
+    ------
+    InvalidQuery
+        For a value that does not fit the field.
+    """
+    return field._operand(value)
+
+
+def path(field: object) -> Any:
+    """Return the same field with type Any, for type checkers: `path(User.address).city` where `address` may be None."""
     return field
 
 
-def as_filter(value: Any) -> Mapping[str, Any]:
-    """The filter of an expression or mapping.
+def as_filter(value: object) -> Mapping[str, Any]:
+    """Return the filter of an expression or mapping.
 
     Raises
     ------
     TypeError
-        For anything else: a `bool`, say, means that a comparison has not become an expression.
+        For any other value. A `bool` means that a comparison did not make an expression.
     InvalidQuery
-        For a mapping that holds operators which run code and is not trusted.
+        For operators that run code in a mapping that is not trusted.
     """
     if isinstance(value, Expression):
         return value.document
     if isinstance(value, Mapping):
-        trust.check(value, "filter")
+        trust.check_code(value, "filter")
         return trust.copied(value)  # type: ignore[no-any-return]
     raise TypeError(
         f"a filter must be an expression such as User.age > 25, or a mapping, got {describe(value)}; nothing was sent"
@@ -260,7 +323,7 @@ def as_filter(value: Any) -> Mapping[str, Any]:
 
 
 def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:
-    """One filter of several."""
+    """Return one filter of several."""
     clauses: list[Mapping[str, Any]] = []
     for each in filters:
         document = as_filter(each)
@@ -272,27 +335,29 @@ def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:
     return {"$and": clauses} if clauses else {}
 
 
-def _alternatives(filter: Any) -> list[Mapping[str, Any]]:
-    # Flat, so that many of them are not nested deeper than a command may be.
+def _alternatives(filter: object) -> list[Mapping[str, Any]]:
+    # Flat: nested alternatives could exceed the depth of a command.
     return _clauses("$or", as_filter(filter))
 
 
 def _clauses(operator: str, document: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The clauses of a filter that is nothing but `operator`; any other is one clause."""
+    """Return the clauses of a filter that consists of `operator` only; any other filter is one clause."""
     below = document.get(operator)
-    # What the server refuses stays as it is: a filter of `{"$and": []}` must not become one that everything matches.
+    # Keep invalid filters: `{"$and": []}`, which the server refuses, must not become a filter that matches everything.
     flat = len(document) == 1 and isinstance(below, list) and below and all(isinstance(each, Mapping) for each in below)
     return list(below) if flat and not isinstance(document, trust.Trusted) else [document]  # type: ignore[arg-type]
 
 
 def check_key(key: str) -> str:
-    """A key that can be part of a dotted path and is no operator.
+    """Return a key that can be part of a dotted path and is no operator.
 
     Raises
     ------
     InvalidQuery
-        For any other.
+        For any other key.
     """
     if not key or "." in key or key.startswith("$") or "\0" in key:
-        raise InvalidQuery(f"{key!r} cannot stand in a path: no dots, no NUL, no $ in front, not empty")
+        raise InvalidQuery(
+            f"{key!r} cannot be part of a path: a key has no dots, no NUL and no leading $, and is not empty"
+        )
     return key

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ...errors import InvalidQuery
-from ..converters.containers import DictPlan, EmbeddedPlan, ListPlan, TuplePlan
-from ..converters.converter import NonePlan, Plan, in_linked, not_stored
-from ..converters.unions import UnionPlan
+from ..converters.containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter
+from ..converters.converter import Converter, NoneConverter, in_linked, not_stored
+from ..converters.unions import UnionConverter
 from ..filters import trust
-from ..filters.expressions import Expression, as_filter, made
+from ..filters.expressions import Expression, as_filter, expression_of, roots_of
 
 _LOGICAL = ("$and", "$or", "$nor")
 _ID = ("id", "_id")
@@ -23,7 +23,7 @@ _ID = ("id", "_id")
 class _Blocked(NamedTuple):
     """A dotted key that leads into a linked document."""
 
-    plan: Plan
+    converter: Converter
     """The converter of the link."""
     position: int
     """The step after the link."""
@@ -38,28 +38,28 @@ def has_links(model: Any) -> bool:
     return bool(_leading(model))
 
 
-def _leading(model: Any) -> Mapping[str, list[Plan]]:
-    """Return the plans of the keys that links are below, of the model and the classes below it."""
+def _leading(model: Any) -> Mapping[str, list[Converter]]:
+    """Return the converters of the keys that links are below, of the model and the classes below it."""
     info = model.__odm__
-    # A class that was made since may be one below the model.
+    # A class that was made later may be below the model.
     if info.leading is not None and info.leading[0] == info.made:
-        leading: Mapping[str, list[Plan]] = info.leading[1]
+        leading: Mapping[str, list[Converter]] = info.leading[1]
         return leading
-    plans: dict[str, list[Plan]] = {}
+    converters: dict[str, list[Converter]] = {}
     unresolved = False
     for below in info.descendants():
         for field in below.fields.values():
             try:
-                plans.setdefault(field.key, []).append(field.plan)
+                converters.setdefault(field.key, []).append(field.converter)
             except NameError:
                 unresolved = True
-    found = {key: each for key, each in plans.items() if any(_links_below(plan, set()) for plan in each)}
+    found = {key: each for key, each in converters.items() if any(_links_below(converter, set()) for converter in each)}
     if not unresolved:
         info.leading = (info.made, found)
     return found
 
 
-def condition(model: Any, filter: Any) -> Any:
+def condition(model: Any, filter: object) -> Any:
     """Return a filter in which `a.id` and `a._id` of a link `a` are `a.$id`, the key that is stored.
 
     Raises
@@ -69,9 +69,9 @@ def condition(model: Any, filter: Any) -> Any:
     """
     if isinstance(filter, Expression):
         document = _filter(model, filter.document, ())
-        return filter if document is filter.document else made(document, filter._roots)
-    # An expression, as it is checked: queries look at mappings again with each chained call.
-    return made(_filter(model, as_filter(filter), ())) if isinstance(filter, Mapping) else filter
+        return filter if document is filter.document else expression_of(document, roots_of(filter))
+    # An expression is checked once; a mapping would be checked again by each chained call.
+    return expression_of(_filter(model, as_filter(filter), ())) if isinstance(filter, Mapping) else filter
 
 
 def projection(model: Any, keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def check_changes(model: Any, changes: Mapping[Any, Any]) -> None:
     if has_links(model):
         for key in changes:
             blocked = _blocked(model, str(key).split("."))
-            if blocked is not None and not blocked.plan.virtual:
+            if blocked is not None and not blocked.converter.virtual:
                 raise _error(model, str(key).split("."), blocked)
 
 
@@ -130,7 +130,7 @@ def _filter(model: Any, document: Mapping[str, Any], prefix: tuple[str, ...]) ->
     return _like(document, changed)
 
 
-def _operators(model: Any, value: Any, path: tuple[str, ...]) -> Any:
+def _operators(model: Any, value: object, path: tuple[str, ...]) -> Any:
     """Return the condition on one key, whose `$elemMatch` may name keys below it."""
     if not isinstance(value, Mapping):
         return value
@@ -164,7 +164,7 @@ def _projection(model: Any, keys: Mapping[str, Any], prefix: tuple[str, ...]) ->
     return _like(keys, changed)
 
 
-def _check_expression(model: Any, value: Any) -> None:
+def _check_expression(model: Any, value: object) -> None:
     """Refuse an aggregation expression that reads a key of a linked document."""
     if isinstance(value, str):
         head, _, rest = value.partition(".")
@@ -206,67 +206,67 @@ def _stored(model: Any, path: tuple[str, ...]) -> tuple[str, ...]:
     if blocked is None:
         return path
     at = blocked.position
-    if blocked.plan.virtual or path[at] not in _ID:
+    if blocked.converter.virtual or path[at] not in _ID:
         raise _error(model, path, blocked)
     return (*path[:at], "$id", *path[at + 1 :])
 
 
 def _error(model: Any, path: Iterable[str], blocked: _Blocked) -> InvalidQuery:
-    steps, at, plan = list(path), blocked.position, blocked.plan
+    steps, at, converter = list(path), blocked.position, blocked.converter
     link = ".".join(steps[:at])
-    if plan.virtual:
-        return InvalidQuery(not_stored(f"{model.__name__}: {link!r}", plan))
-    return InvalidQuery(in_linked(f"{model.__name__}: {'.'.join(steps)!r}", f"{link}.$id", plan))
+    if converter.virtual:
+        return InvalidQuery(not_stored(f"{model.__name__}: {link!r}", converter))
+    return InvalidQuery(in_linked(f"{model.__name__}: {'.'.join(steps)!r}", f"{link}.$id", converter))
 
 
 def _blocked(model: Any, path: Iterable[str]) -> _Blocked | None:
     first, *rest = path
-    found = _any(_below(plan, rest, 0) for plan in _leading(model).get(first, ()))
+    found = _any(_below(converter, rest, 0) for converter in _leading(model).get(first, ()))
     return found._replace(position=found.position + 1) if isinstance(found, _Blocked) else None
 
 
-def _below(plan: Plan, steps: list[str], at: int) -> Any:
-    """Return where a path goes: into a linked document, to a value that has no keys (_DEAD), or elsewhere (None)."""
-    if isinstance(plan, UnionPlan):
-        return _any(_below(each, steps, at) for each in plan.members if not isinstance(each, NonePlan))
-    if plan.links is plan and plan.virtual:
-        return _Blocked(plan, at)
-    if isinstance(plan, ListPlan):
-        return _below(plan.item, steps, _item_step(steps, at))
-    if plan.free or at == len(steps):
+def _below(converter: Converter, steps: list[str], at: int) -> Any:
+    """Return the end of a path: a linked document, a value without keys (_DEAD), or another value (None)."""
+    if isinstance(converter, UnionConverter):
+        return _any(_below(each, steps, at) for each in converter.members if not isinstance(each, NoneConverter))
+    if converter.links is converter and converter.virtual:
+        return _Blocked(converter, at)
+    if isinstance(converter, ListConverter):
+        return _below(converter.item, steps, _item_step(steps, at))
+    if converter.free or at == len(steps):
         return None
-    if plan.links is plan:
+    if converter.links is converter:
         # References have the keys $ref, $id and $db.
-        return None if steps[at].startswith("$") else _Blocked(plan, at)
-    if isinstance(plan, TuplePlan):
-        return _any(_below(each, steps, _item_step(steps, at)) for each in plan.items)
-    if isinstance(plan, DictPlan):
-        return _below(plan.item, steps, at + 1)
-    if isinstance(plan, EmbeddedPlan):
-        return _any(_below(each, steps, at + 1) for each in _leading(plan.model).get(steps[at], ()))
+        return None if steps[at].startswith("$") else _Blocked(converter, at)
+    if isinstance(converter, TupleConverter):
+        return _any(_below(each, steps, _item_step(steps, at)) for each in converter.items)
+    if isinstance(converter, DictConverter):
+        return _below(converter.item, steps, at + 1)
+    if isinstance(converter, EmbeddedConverter):
+        return _any(_below(each, steps, at + 1) for each in _leading(converter.model).get(steps[at], ()))
     return _DEAD
 
 
 def _item_step(steps: list[str], at: int) -> int:
-    """Return the step that a path goes on with in the items of a list: a position may be left out."""
+    """Return the next step of a path in the items of a list; a position is optional."""
     positional = at < len(steps) and (steps[at].isdigit() or steps[at] == "$" or steps[at].startswith("$["))
     return at + positional
 
 
 def _any(found: Iterator[Any]) -> Any:
-    """Return what holds where any of several may be stored."""
+    """Return the common result for several converters of a value."""
     results = list(found)
     if any(each is None for each in results) or not results:
         return None
     return next((each for each in results if each is not _DEAD), _DEAD)
 
 
-def _links_below(plan: Plan, seen: set[Any]) -> bool:
-    if plan.links is not None:
+def _links_below(converter: Converter, seen: set[Any]) -> bool:
+    if converter.links is not None:
         return True
-    if plan.model is not None and plan.model not in seen:
-        seen.add(plan.model)
-        fields = [field for info in plan.model.__odm__.descendants() for field in info.fields.values()]
-        if any(_links_below(field.plan, seen) for field in fields):
+    if converter.model is not None and converter.model not in seen:
+        seen.add(converter.model)
+        fields = [field for info in converter.model.__odm__.descendants() for field in info.fields.values()]
+        if any(_links_below(field.converter, seen) for field in fields):
             return True
-    return any(_links_below(each, seen) for each in plan.parts())
+    return any(_links_below(each, seen) for each in converter.parts())

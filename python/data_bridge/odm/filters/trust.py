@@ -1,4 +1,4 @@
-"""What a filter may ask the server to run."""
+"""Trusted documents, which may contain operators that run code on the server."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ CODE = frozenset({"$where", "$function", "$accumulator"})
 
 
 class Trusted(dict[str, Any]):
-    """A mapping whose author vouches for it."""
+    """A mapping that the caller trusts."""
 
 
 def trusted(document: Mapping[str, Any]) -> Trusted:
-    """The same mapping, allowed to hold `$where`, `$function` and `$accumulator`: they run JavaScript on the server.
+    """Return the same mapping, which may contain `$where`, `$function` and `$accumulator`: they run JavaScript.
 
-    Never give it what came from outside. It may be a filter, or any mapping within a filter, an update or a pipeline.
+    Never trust input from outside. The mapping may be a filter, or a part of a filter, update or pipeline.
     """
     return Trusted(document)
 
 
-def copied(value: Any) -> Any:
-    """The same mapping, lists and mappings within copied: what is changed later has not been checked."""
+def copied(value: object) -> Any:
+    """Return a deep copy of lists and mappings, as later changes of the original are not checked."""
     if isinstance(value, Mapping) and not isinstance(getattr(value, "raw", None), bytes):
         copy = {key: copied(below) for key, below in value.items()}
         return Trusted(copy) if isinstance(value, Trusted) else copy
     return [copied(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def check(value: Any, what: str) -> None:
-    """Refuse operators that run code, at any depth, but within what is trusted.
+def check_code(value: Any, what: str) -> None:
+    """Refuse operators that run code, at any depth, outside trusted mappings.
 
     Raises
     ------
     InvalidQuery
-        For such an operator, and for what is nested too deep to be sent.
+        For such an operator, and for a value that is nested too deep to be sent.
     """
     encode.check_depth(value, what)
     rest = [value]

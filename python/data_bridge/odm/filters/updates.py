@@ -1,4 +1,4 @@
-"""Update operators. Values are converted as the fields say, and are never taken for operators."""
+"""Update operators. Values are converted by their fields and are never operators."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any, overload
 from bson.regex import Regex
 
 from ...errors import InvalidQuery
-from ..converters.converter import Plan
+from ..converters.converter import Converter
 from ..errors import Mismatch
 from . import linked_paths, trust
-from .expressions import Expression, FieldPath, roots_of
+from .expressions import Expression, FieldPath, converter_at, key_of, roots_of
 from .lookup import check_items, resolve
 
 _MISSING: Any = object()
 _SOME_TIME = dt.datetime(2000, 1, 1, 12)
-"""As the server's times are: no midnight."""
+"""A time with hours, like those that the server stores."""
 
 
 class Update:
     """One update operator and the fields it changes: `Set({User.age: 5, User.name: "Ada"})`, or `Set(User.age, 5)`.
 
-    The second form is for single fields, and for those that type checkers take for lists, which are no keys of dicts.
+    The second form is for single fields, and for fields that type checkers take for lists, which cannot be keys.
     """
 
     operator: str
@@ -32,8 +32,8 @@ class Update:
     @overload
     def __init__(self, changes: Mapping[Any, Any], /) -> None: ...
     @overload
-    def __init__(self, field: Any, value: Any, /) -> None: ...
-    def __init__(self, changes: Any, value: Any = _MISSING, /) -> None:
+    def __init__(self, field: object, value: object, /) -> None: ...
+    def __init__(self, changes: object, value: object = _MISSING, /) -> None:
         if value is not _MISSING:
             changes = {changes: value}
         if not isinstance(changes, Mapping) or not changes:
@@ -41,14 +41,14 @@ class Update:
         self.changes = dict(changes)
 
     def document(self, model: Any) -> dict[str, Any]:
-        """{operator: {key: value}}, fields found in `model`."""
+        """Return {operator: {key: value}} with the keys of `model`."""
         changes = {}
         for field, value in self.changes.items():
             found = resolve(model, field)
-            changes[found._key] = self._value(found, value)
+            changes[key_of(found)] = self._value(found, value)
         return {self.operator: changes}
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         return _whole(field, value)
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class Set(Update):
 
 
 class SetOnInsert(Update):
-    """Sets fields where an upsert inserts."""
+    """Sets fields when an upsert inserts."""
 
     operator = "$setOnInsert"
 
@@ -72,25 +72,25 @@ class Inc(Update):
 
     operator = "$inc"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
-        # A number that the field could hold itself: 1.5 more of an int would be none.
+    def _value(self, field: FieldPath, value: object) -> Any:
+        # The operand must be a value of the field: an int plus 1.5 is no int.
         return _whole(field, value)
 
 
 class Mul(Inc):
-    """Multiplies numbers, by what the field could hold itself."""
+    """Multiplies numbers by a value that the field can have."""
 
     operator = "$mul"
 
 
 class Min(Update):
-    """Sets fields to values that are less."""
+    """Sets fields to values that are less than the stored ones."""
 
     operator = "$min"
 
 
 class Max(Update):
-    """Sets fields to values that are greater."""
+    """Sets fields to values that are greater than the stored ones."""
 
     operator = "$max"
 
@@ -100,10 +100,10 @@ class Unset(Update):
 
     operator = "$unset"
 
-    def __init__(self, *fields: Any) -> None:
+    def __init__(self, *fields: object) -> None:
         super().__init__(dict.fromkeys(fields, ""))
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         return ""
 
 
@@ -112,7 +112,7 @@ class Rename(Update):
 
     operator = "$rename"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         if not isinstance(value, str):
             raise TypeError(f"the new name of {field!r} must be a str, got {type(value).__name__}")
         return value
@@ -123,10 +123,10 @@ class CurrentDate(Update):
 
     operator = "$currentDate"
 
-    def __init__(self, *fields: Any) -> None:
+    def __init__(self, *fields: object) -> None:
         super().__init__(dict.fromkeys(fields, True))
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         _whole(field, _SOME_TIME)
         return True
 
@@ -136,27 +136,27 @@ class Pop(Update):
 
     operator = "$pop"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         if value not in (1, -1) or isinstance(value, bool):
             raise InvalidQuery(f"Pop takes 1 (the last item) or -1 (the first), got {value!r}")
         return value
 
 
 class Each:
-    """Several items for Push and AddToSet; the rest is for Push.
+    """Several items for Push and AddToSet; the parameters are for Push only.
 
     Parameters
     ----------
     position
-        Where to insert; the end by default.
+        The position to insert at; the end by default.
     slice
-        How many items to keep: from the start, or the end when negative.
+        The number of items to keep: the first ones, or the last ones if negative.
     sort
         1 or -1 for items, or a mapping of their fields to 1 and -1.
     """
 
     def __init__(
-        self, items: Iterable[Any], *, position: int | None = None, slice: int | None = None, sort: Any = None
+        self, items: Iterable[Any], *, position: int | None = None, slice: int | None = None, sort: object = None
     ) -> None:
         self.items = _listed("Each", items)
         self.modifiers = {
@@ -171,8 +171,8 @@ class Push(Update):
 
     operator = "$push"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
-        # Always by $each: a mapping from outside must not become a modifier.
+    def _value(self, field: FieldPath, value: object) -> Any:
+        # Always $each, as a mapping from outside must not become a modifier.
         each = value if isinstance(value, Each) else Each([value])
         modifiers = dict(each.modifiers)
         if "$sort" in modifiers:
@@ -181,17 +181,17 @@ class Push(Update):
 
 
 class AddToSet(Push):
-    """Appends an item to lists that do not hold it; several with `Each`."""
+    """Appends an item to lists that do not contain it; several with `Each`."""
 
     operator = "$addToSet"
 
 
 class Pull(Update):
-    """Removes items: those equal to a value, or those that fulfil an expression of the item's model."""
+    """Removes the items that equal a value or match an expression of the item's model."""
 
     operator = "$pull"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         if isinstance(value, Expression):
             check_items(field, roots_of(value))
             return value.document
@@ -204,30 +204,30 @@ class Pull(Update):
 
 
 class PullAll(Update):
-    """Removes items equal to any of some values."""
+    """Removes the items that equal one of several values."""
 
     operator = "$pullAll"
 
-    def _value(self, field: FieldPath, value: Any) -> Any:
+    def _value(self, field: FieldPath, value: object) -> Any:
         return [_item(field, item) for item in _listed("PullAll", value)]
 
 
 def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
-    """One update of several operators and mappings.
+    """Return one update of several operators and mappings.
 
     Raises
     ------
     TypeError
-        For what is neither.
+        For any other object.
     InvalidQuery
-        For an empty update, for a mapping that is no update, and where two change the same key.
+        For an empty update, for a mapping without operators, and for two changes of one key.
     """
     merged: dict[str, Any] = {}
     for update in updates:
         if isinstance(update, Update):
             document: Mapping[str, Any] = update.document(model)
         elif isinstance(update, Mapping):
-            trust.check(update, "update")
+            trust.check_code(update, "update")
             document = update
             for changes in update.values():
                 if isinstance(changes, Mapping):
@@ -243,46 +243,46 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
                     raise InvalidQuery(f"{operator} names {key!r} twice")
                 into[key] = value
     if not merged:
-        raise InvalidQuery("an update must change something")
+        raise InvalidQuery("the update is empty: pass operators such as Set, or a mapping with operators")
     return merged
 
 
-def _listed(what: str, items: Any) -> list[Any]:
+def _listed(what: str, items: object) -> list[Any]:
     if isinstance(items, (str, bytes, Mapping)) or not isinstance(items, Iterable):
         raise TypeError(f"{what} takes a list of items, got {type(items).__name__}")
     return list(items)
 
 
-def _whole(field: FieldPath, value: Any) -> Any:
-    """A value of the field itself, not of one of its items."""
-    if value is None and not field._plan.nullable:
-        raise InvalidQuery(f"{field!r}: expected {field._plan.name}, got None")
-    return _checked(field, field._plan, value)
+def _whole(field: FieldPath, value: object) -> Any:
+    """Return a value of the field itself, not of one of its items."""
+    if value is None and not converter_at(field).nullable:
+        raise InvalidQuery(f"{field!r}: expected {converter_at(field).name}, got None")
+    return _checked(field, converter_at(field), value)
 
 
-def _item(field: FieldPath, value: Any) -> Any:
-    plan = field._plan
-    if plan.item is None or plan.keyed:
-        if plan.free:
-            return _checked(field, plan, value)
-        raise InvalidQuery(f"{field!r} ({plan.name}) is no list")
-    return _checked(field, plan.item, value)
+def _item(field: FieldPath, value: object) -> Any:
+    converter = converter_at(field)
+    if converter.item is None or converter.keyed:
+        if converter.free:
+            return _checked(field, converter, value)
+        raise InvalidQuery(f"{field!r} ({converter.name}) is no list")
+    return _checked(field, converter.item, value)
 
 
-def _item_sort(field: FieldPath, sort: Any) -> Any:
-    """An order of items, fields of their model found by name."""
+def _item_sort(field: FieldPath, sort: object) -> Any:
+    """Return an order of items, with the keys of the fields of their model."""
     for direction in sort.values() if isinstance(sort, Mapping) else [sort]:
         if direction not in (1, -1) or isinstance(direction, bool):
             raise InvalidQuery(f"{field!r}: items are sorted by 1 or -1, got {direction!r}")
-    item = field._plan.item
+    item = converter_at(field).item
     if not isinstance(sort, Mapping) or item is None or item.model is None:
         return sort
-    return {resolve(item.model, key)._key: direction for key, direction in sort.items()}
+    return {key_of(resolve(item.model, key)): direction for key, direction in sort.items()}
 
 
-def _checked(field: FieldPath, plan: Plan, value: Any) -> Any:
+def _checked(field: FieldPath, converter: Converter, value: object) -> Any:
     try:
-        return plan.dump(plan.accept(value))
+        return converter.dump(converter.accept(value))
     except Mismatch as mismatch:
         place = "".join(f"[{step!r}]" for step in mismatch.path)
         raise InvalidQuery(f"{field!r}{place}: expected {mismatch.expected}, got {mismatch.found}") from None

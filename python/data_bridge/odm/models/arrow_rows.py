@@ -1,4 +1,4 @@
-"""Instances over Arrow data."""
+"""Instances over the rows of Arrow data."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ..errors import NotInitialized
 from .registration import collection_of, with_uuids
 
 
-def instances(model: Any, data: Any) -> list[Any]:
-    """An instance of `model` for each row of `data`."""
-    # A result has its documents still: no table is made of it.
+def instances(model: Any, data: object) -> list[Any]:
+    """Return an instance of `model` for each row of `data`."""
+    # A result still has its documents, so no table is needed.
     result = data if isinstance(data, Result) else from_arrow(data, codec_options=_options(model))
-    # Never whole: a table does not say which other keys its documents have.
+    # Never whole: a table has no undeclared keys of its documents.
     maker = model.__odm__.maker(False, model.__odm__.in_tree)
     made: list[Any] = result._data.instances(maker)
     return made

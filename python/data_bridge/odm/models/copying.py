@@ -15,7 +15,7 @@ V = TypeVar("V", bound="CopiedView")
 
 
 class CopiedView(ModelView):
-    """A view that can be copied and pickled: its row, what was kept or assigned, and attributes beside the fields."""
+    """A view that can be copied and pickled, with its row, its kept and assigned values, and its other attributes."""
 
     __slots__ = ()
 
@@ -37,11 +37,11 @@ class CopiedView(ModelView):
                 object.__setattr__(self, name, value)
 
     def __reduce__(self) -> Any:
-        if type(self).__odm__.elsewhere is not None:
+        if type(self).__odm__.variants is not None:
             raise TypeError(
                 f"an instance of {type(self).__name__}.on(database) cannot be pickled: a database holds connections"
             )
-        # What it refers to is no argument but its state: it may refer to this instance.
+        # The values are state, not arguments, as they may refer to this instance.
         return _restored, (type(self), self._document(), self._is_whole), self.__getstate__()
 
     def __copy__(self) -> Self:
@@ -50,7 +50,7 @@ class CopiedView(ModelView):
         return made
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # One memo for a copy and all that is copied with it, so that `detach` holds for all of them.
+        # One memo for the whole copy, so that `detach` applies to all instances in it.
         document = self._document()
         detached = document is not None and memo.get(_DETACHED) is True
         memo[id(self)] = made = self._again(document.detach() if detached else document)  # type: ignore[union-attr]
@@ -58,24 +58,24 @@ class CopiedView(ModelView):
         return made
 
     def _again(self, document: StoredDocument | None) -> Self:
-        """Another instance of the same place, of a stored document or none."""
+        """Return another instance at the same place, of a stored document or None."""
         place = self._place()
         return _restored(type(self), document, self._is_whole, place if isinstance(place, tuple) else None)  # type: ignore[no-any-return]
 
 
 _DETACHED: Any = "data_bridge.odm.detach"
-"""The key in the memo of a deep copy that is to keep no rows but its own."""
+"""The key in the memo of a deep copy that keeps only its own rows in memory."""
 
 
 def detach(instance: V) -> V:
-    """A deep copy that keeps only its own document in memory, where an instance of a query keeps the rows it came with.
+    """Return a deep copy that keeps only its own document in memory; an instance of a query keeps the rows around it.
 
-    What it holds is copied with it: embedded models, lists, and the documents of links that were fetched.
+    Values are copied too: embedded models, lists, and the documents of fetched links.
     """
     return instance.__deepcopy__({_DETACHED: True})
 
 
-def _restored(cls: Any, document: StoredDocument | None, whole: bool, place: Any = None) -> Any:
+def _restored(cls: Any, document: StoredDocument | None, whole: bool, place: object = None) -> Any:
     made = cls.__new__(cls)
     if document is not None:
         made._fill(document, whole, place)
@@ -83,7 +83,7 @@ def _restored(cls: Any, document: StoredDocument | None, whole: bool, place: Any
 
 
 def _slots(cls: type) -> list[str]:
-    """Attributes that a model asked for beside its fields."""
+    """Return the attributes that a model declares beside its fields."""
     names: list[str] = []
     for base in cls.__mro__:
         slots = base.__dict__.get("__slots__", ())

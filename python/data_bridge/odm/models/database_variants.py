@@ -1,17 +1,18 @@
-"""The same models in another database than the one that `init` gave them: `User.on(database)`."""
+"""Variants of models in another database than that of `init`: `User.on(database)`."""
 
 from __future__ import annotations
 
 import weakref
 from typing import Any
 
-from .registration import bind, check
+from ..._core import Document as StoredDocument
+from .registration import check_model, register
 
 
-class Elsewhere:
-    """A database, and the variants of models that have their documents there.
+class DatabaseVariants:
+    """A database, and the variants of models with their documents there.
 
-    A variant is a class derived from its model. Links of its instances lead to variants, and so do classes of its tree.
+    A variant is a class derived from its model. Links of its instances and classes of its tree lead to variants.
     """
 
     def __init__(self, database: Any) -> None:
@@ -19,70 +20,70 @@ class Elsewhere:
         self._variants: dict[Any, Any] = {}
 
     def model(self, model: Any) -> Any:
-        """The variant of a model; a variant itself as it is."""
+        """Return the variant of a model; a variant of this database unchanged."""
         info = model.__odm__
-        if info.elsewhere is self:
+        if info.variants is self:
             return model
-        original = model if info.elsewhere is None else info.original
+        original = model if info.variants is None else info.original
         if original not in self._variants:
-            # Another thread may be faster: its class counts.
+            # If another thread was faster, use its class.
             self._variants.setdefault(original, self._made(original))
         return self._variants[original]
 
     def _made(self, model: Any) -> Any:
         info = model.__odm__
-        if model._is_collection:
-            check(self.database, model)
+        if info.is_collection:
+            check_model(self.database, model)
         bases = [model]
         if info.in_tree and info.parent is not None and info.parent.in_tree:
             bases.append(self.model(info.parent.cls))
         names = {"__module__": model.__module__, "__qualname__": model.__qualname__}
         made: Any = type(model)(model.__name__, tuple(bases), names, variant=True)
         variant = made.__odm__
-        variant.elsewhere, variant.original = self, model
+        variant.variants, variant.original = self, model
         variant.parent, variant.children, variant.settings = info.parent, info.children, info.settings
         for name, field in info.fields.items():
-            if field.plan.deep or field.plan.virtual:
-                field = field.elsewhere(self)
+            if field.converter.deep or field.converter.virtual:
+                field = field.in_database(self)
                 type.__setattr__(made, name, field.slot)
             variant.fields[name] = field
-        if model._is_collection:
-            bind(made, self.database)
+        if info.is_collection:
+            register(made, self.database)
         return made
 
 
-_known: weakref.WeakValueDictionary[Any, Elsewhere] = weakref.WeakValueDictionary()
-"""Those whose variants are in use; each keeps its database and so the ids in its key."""
+_known: weakref.WeakValueDictionary[Any, DatabaseVariants] = weakref.WeakValueDictionary()
+"""The databases with variants in use; each keeps its database alive, and so the ids in its key."""
 
 
-def elsewhere(database: Any) -> Elsewhere:
-    """What belongs to a database: the same for equal ones, so that instances of equal classes compare."""
+def variants_in(database: Any) -> DatabaseVariants:
+    """Return the variants of a database; the same object for equal databases, so that their instances compare equal."""
     key = (id(database.client), database.name, id(database._settings))
     found = _known.get(key)
-    return _known.setdefault(key, Elsewhere(database)) if found is None else found
+    return _known.setdefault(key, DatabaseVariants(database)) if found is None else found
 
 
-class Root:
+class VariantRoot:
     """The root of a place in a document of a variant."""
 
-    __slots__ = ("_document", "elsewhere")
+    __slots__ = ("_document", "variants")
 
-    def __init__(self, document: Any, elsewhere: Elsewhere) -> None:
+    def __init__(self, document: StoredDocument | None, variants: DatabaseVariants) -> None:
         self._document = document
-        self.elsewhere = elsewhere
+        self.variants = variants
 
     def get(self, key: str) -> Any:
-        """A value of the document."""
-        return self._document.get(key)
+        """Return a value of the document; None without a document."""
+        return None if self._document is None else self._document.get(key)
 
     @property
     def raw(self) -> bytes | None:
-        """The document as it is stored; None where there is none."""
+        """The document as it is stored, or None."""
         return None if self._document is None else self._document.raw
 
 
-def model_at(model: Any, place: Any) -> Any:
-    """The model that a link at a place leads to."""
+def model_at(model: Any, place: object) -> Any:
+    """Return the model that a link at a place refers to."""
     while isinstance(place, tuple):
         place = place[0]
-    return place.elsewhere.model(model) if isinstance(place, Root) else model
+    return place.variants.model(model) if isinstance(place, VariantRoot) else model

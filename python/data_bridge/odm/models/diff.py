@@ -1,4 +1,4 @@
-"""What of an instance differs from what is stored."""
+"""Differences between an instance and its stored document."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
 from bson.codec_options import CodecOptions
@@ -16,13 +16,15 @@ from bson.raw_bson import RawBSONDocument
 
 from ..._core import Document as StoredDocument
 from ...commands import encode
-from ..converters.converter import CLASS_KEY, Plan
+from ..converters.converter import CLASS_KEY, Converter
 from ..errors import ValidationError
+from . import instance_state as state
+
+if TYPE_CHECKING:
+    from .field import FieldInfo
+    from .model import Model
 
 _COMPARED: CodecOptions[Any] = CodecOptions(uuid_representation=bson.binary.UuidRepresentation.STANDARD)
-
-_GONE: Any = object()
-"""The absence of a value."""
 
 _EXACT = frozenset({bool, str, datetime, ObjectId, type(None)})
 """Types whose equal values are stored alike."""
@@ -31,29 +33,35 @@ _DISTINCT = frozenset({bool, str, ObjectId})
 """Types whose values that differ are stored differently: a datetime may differ in microseconds."""
 
 
-def changes(instance: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What `$set` and `$unset` have to do: values that differ from what the stored document gives."""
-    document = instance._document()
+class Difference(NamedTuple):
+    """The operands of `$set` and `$unset` that make the stored document equal to the instance."""
+
+    sets: dict[str, Any]
+    unsets: dict[str, Any]
+
+
+def difference(instance: Model) -> Difference:
+    """Return the changes of an instance: values that differ from those that the stored document gives."""
+    document = state.stored_document(instance)
     if document is None:
-        return instance._dump(), {}
-    sets: dict[str, Any] = {}
-    unsets: dict[str, Any] = {}
-    if not instance._is_touched:
-        return sets, unsets
-    for name in {**instance._kept, **instance._assigned}:
-        _changes_of(instance, document, name, sets, unsets)
-    return sets, unsets
+        return Difference(instance._dump(), {})
+    found = Difference({}, {})
+    kept, assigned = state.held_values(instance)
+    fields = type(instance).__odm__.fields
+    for name, value in {**kept, **assigned}.items():
+        _compare(fields[name], document, value, name in assigned, found)
+    return found
 
 
-def whole_document(instance: Any, options: CodecOptions[Any]) -> dict[str, Any]:
-    """The document as it would be stored; what did not change, just as it is stored now."""
-    document: dict[str, Any] = instance._dump()
-    stored = instance._document()
+def whole_document(instance: Model, options: CodecOptions[Any]) -> dict[str, Any]:
+    """Return the document of an instance, with unchanged elements exactly as they are stored."""
+    document = instance._dump()
+    stored = state.stored_document(instance)
     if stored is None:
         return document
     info = type(instance).__odm__
-    sets, unsets = changes(instance)
-    changed = _top((*sets, *unsets))
+    sets, unsets = difference(instance)
+    changed = _top_keys((*sets, *unsets))
     for key in changed & document.keys():
         document[key] = _changed(info.by_key.get(key), stored, key, document[key], options)
     if info.in_tree:
@@ -61,90 +69,90 @@ def whole_document(instance: Any, options: CodecOptions[Any]) -> dict[str, Any]:
     return encode.Kept(document, stored, [key for key in document if key not in changed and key in stored])
 
 
-def document_after(
-    instance: Any, sets: Mapping[str, Any], unsets: Iterable[str], options: CodecOptions[Any]
-) -> dict[str, Any]:
-    """The document as it is stored once these changes are written; what else it has is not looked at."""
-    stored = instance._document()
+def document_after(instance: Model, found: Difference, options: CodecOptions[Any]) -> dict[str, Any]:
+    """Return the stored document after an update of these differences; its other elements are not decoded."""
+    stored = state.stored_document(instance)
+    sets, unsets = found
     if stored is None:
-        return instance._dump()  # type: ignore[no-any-return]
+        return dict(sets)
     document: dict[str, Any] = dict.fromkeys(stored)
-    kept = dict(document)
+    unchanged = dict(document)
     fields = type(instance).__odm__.by_key
-    for key in _top((*sets, *unsets)):
-        # Below a key that is sent as a whole nothing is.
+    for key in _top_keys((*sets, *unsets)):
+        # A key that is set as a whole has no nested updates.
         if key in sets:
             document[key] = sets[key]
         else:
             field = fields[key]
-            document[key] = _changed(field, stored, key, field.dump(instance._held(field.name)), options)
-        kept.pop(key, None)
-    return encode.Kept(document, stored, list(kept))
+            value = field.dump(state.held_value(instance, field.name))
+            document[key] = _changed(field, stored, key, value, options)
+        unchanged.pop(key, None)
+    return encode.Kept(document, stored, list(unchanged))
 
 
-def _top(paths: Iterable[str]) -> set[str]:
+def _top_keys(paths: Iterable[str]) -> set[str]:
     return {path.partition(".")[0] for path in paths}
 
 
-def _changed(field: Any, stored: StoredDocument, key: str, new: Any, options: CodecOptions[Any]) -> Any:
-    """The value of a key that changed; of an embedded model, what did not change of it as it is stored."""
-    if field is not None and field.plan.model is not None and isinstance(stored.get(key), StoredDocument):
+def _changed(field: FieldInfo | None, stored: StoredDocument, key: str, new: object, options: CodecOptions[Any]) -> Any:
+    """Return the value of a key that changed; within an embedded model, unchanged elements as they are stored."""
+    if field is not None and field.converter.model is not None and isinstance(stored.get(key), StoredDocument):
         with contextlib.suppress(ValidationError):
-            return _merged(stored[key], field.dump(field._load(stored[key], (stored, key))), new, options)
+            return _merged(stored[key], field.dump(field.load(stored[key], (stored, key))), new, options)
     return new
 
 
-def _merged(stored: StoredDocument, old: Any, new: Any, options: CodecOptions[Any]) -> Any:
-    """An embedded document that changed; what did not change of it, which `save()` does not send, as it is stored."""
+def _merged(stored: StoredDocument, old: object, new: object, options: CodecOptions[Any]) -> Any:
+    """Return an embedded document that changed; elements that `save()` does not send, as they are stored."""
     if not isinstance(old, dict) or not isinstance(new, dict):
         return new
-    kept, merged = [], dict(new)
+    unchanged, merged = [], dict(new)
     for key in old.keys() & new.keys():
         if key not in stored or same(old[key], new[key]):
-            kept.append(key)
+            unchanged.append(key)
         elif isinstance(stored[key], StoredDocument):
             merged[key] = _merged(stored[key], old[key], new[key], options)
     try:
-        # Within another one, as it is stored: of a document at the top the `_id` is put first.
+        # Encoded within another document: at the top level, `_id` would be moved to the front.
         data = bson.encode({"": merged}, codec_options=options)[6:-1]
-        return RawBSONDocument(stored._kept_in(data, kept))
+        return RawBSONDocument(stored._kept_in(data, unchanged))
     except (BSONError, OverflowError):
-        return new  # what cannot be stored: the write will say so
+        return new  # it cannot be stored: the write raises the error
 
 
-def changed_fields(instance: Any) -> dict[str, Any]:
-    """The fields that differ from what is stored, each with its value as it would be; also what cannot be stored."""
-    document, found = instance._document(), {}
+def changed_fields(instance: Model) -> dict[str, Any]:
+    """Return the fields that differ from the stored document, with their values as stored; also invalid values."""
+    document, found = state.stored_document(instance), {}
+    kept, assigned = state.held_values(instance)
     fields = type(instance).__odm__.fields
-    for name in {**instance._kept, **instance._assigned}:
-        sets: dict[str, Any] = {}
-        unsets: dict[str, Any] = {}
+    for name, value in {**kept, **assigned}.items():
+        field, own = fields[name], Difference({}, {})
         try:
-            _changes_of(instance, document, name, sets, unsets)
-            if sets or unsets:
-                found[name] = fields[name].dump(instance._held(name))
+            _compare(field, document, value, name in assigned, own)
+            if own.sets or own.unsets:
+                found[name] = field.dump(value)
         except ValidationError:
-            found[name] = instance._held(name)
+            found[name] = value
     return found
 
 
-def forget(instance: Any, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop the changes that were sent. Return the values of those that were made since, which stay changes."""
+def discard_sent(instance: Model, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Drop the changes that were sent. Return the values of later changes, which stay changes."""
     fields = type(instance).__odm__.fields
-    since = {}
+    later = {}
     for name, value in changed_fields(instance).items():
         if name not in sent or not same(sent[name], value):
-            since[name] = instance._held(name)
+            later[name] = state.held_value(instance, name)
             continue
-        # Another thread may have assigned a value after the comparison: the one that is taken out is compared again.
-        taken = instance._assigned.pop(name, _GONE)
-        instance._kept.pop(name, None)
-        if taken is not _GONE and not _was_sent(fields[name], taken, sent[name]):
-            since[name] = instance._assigned.setdefault(name, taken)
-    return since
+        # Another thread may have assigned a value after the comparison: compare the value that is taken out.
+        taken = state.discard(instance, name)
+        if taken is not state.MISSING and not _was_sent(fields[name], taken, sent[name]):
+            state.assign(instance, {name: taken})
+            later[name] = state.held_value(instance, name)
+    return later
 
 
-def _was_sent(field: Any, value: Any, sent: Any) -> bool:
+def _was_sent(field: FieldInfo, value: object, sent: object) -> bool:
     """Return whether a value is stored as the one that was sent."""
     try:
         return same(sent, field.dump(value))
@@ -152,63 +160,63 @@ def _was_sent(field: Any, value: Any, sent: Any) -> bool:
         return value is sent
 
 
-def is_stored(field: Any, value: Any, document: Mapping[str, Any]) -> bool:
-    """Whether a document that was written has this value of a field."""
+def contains(document: Mapping[str, Any], field: FieldInfo, value: object) -> bool:
+    """Return whether a document that was written has this value of a field."""
     try:
         if isinstance(document, encode.Kept) and field.key in document.keys_kept:
-            there = field.dump(field._load(document.stored[field.key], (document.stored, field.key)))
+            stored = field.dump(field.load(document.stored[field.key], (document.stored, field.key)))
         else:
-            there = document[field.key]
-        return same(field.dump(value), there)
+            stored = document[field.key]
+        return same(field.dump(value), stored)
     except ValidationError:
         return False
 
 
-def _changes_of(instance: Any, document: Any, name: str, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
-    field, assigned = type(instance).__odm__.fields[name], name in instance._assigned
-    if field.plan.virtual or not (assigned or field.plan.keeps):
+def _compare(field: FieldInfo, document: Any, value: Any, assigned: bool, found: Difference) -> None:
+    """Add the difference between a held value and the stored one."""
+    if field.converter.virtual or not (assigned or field.converter.keeps):
         return
-    new = field.dump(instance._held(name))
+    new = field.dump(value)
     if field.key not in document:
         if assigned or field.required or not same(new, field.dump(field.default())):
-            sets[field.key] = new
+            found.sets[field.key] = new
         return
     try:
-        old = field.dump(field._load(document[field.key], (document, field.key)))
+        old = field.dump(field.load(document[field.key], (document, field.key)))
     except ValidationError:
-        sets[field.key] = new
+        found.sets[field.key] = new
         return
-    _differences(field.key, field.plan, old, new, sets, unsets)
+    _compare_stored(field.key, field.converter, old, new, found)
 
 
-def _differences(key: str, plan: Plan, old: Any, new: Any, sets: dict[str, Any], unsets: dict[str, Any]) -> None:
+def _compare_stored(key: str, converter: Converter, old: object, new: object, found: Difference) -> None:
     if same(old, new):
         return
-    # Within an embedded model only the fields that changed are sent, so that others may change other ones meanwhile.
-    if plan.model is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _alike(old, new):
-        sets[key] = new
+    # Within an embedded model only the changed fields are sent: other writers may change its other fields.
+    if converter.model is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _same_class(old, new):
+        found.sets[key] = new
         return
-    below = plan.model.__odm__.by_key
+    fields = converter.model.__odm__.by_key
     for each in old:
         if each not in new:
-            unsets[f"{key}.{each}"] = ""
+            found.unsets[f"{key}.{each}"] = ""
     for each, value in new.items():
         if each not in old:
-            sets[f"{key}.{each}"] = value
+            found.sets[f"{key}.{each}"] = value
         else:
-            plan_below = below[each].plan if each in below else Plan()
-            _differences(f"{key}.{each}", plan_below, old[each], value, sets, unsets)
+            below = fields[each].converter if each in fields else Converter()
+            _compare_stored(f"{key}.{each}", below, old[each], value, found)
 
 
-def _alike(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Whether two documents are of one class, and have no keys that cannot stand in paths."""
+def _same_class(old: dict[str, Any], new: dict[str, Any]) -> bool:
+    """Return whether two documents are of one class, and all their keys can be parts of dotted paths."""
     return old.get(CLASS_KEY) == new.get(CLASS_KEY) and all(
         each and "." not in each and not each.startswith("$") for each in (*old, *new)
     )
 
 
 def same(old: Any, new: Any) -> bool:
-    """Whether two values are stored alike."""
+    """Return whether two values are stored alike."""
     if type(old) is type(new):
         if type(old) in _EXACT and old == new:
             return True
@@ -221,9 +229,9 @@ def same(old: Any, new: Any) -> bool:
     try:
         return _encoded(old) == _encoded(new)
     except (BSONError, OverflowError):
-        # What cannot be stored is not what is stored: the write will say so.
+        # A value that cannot be stored differs from every stored one: the write raises the error.
         return False
 
 
-def _encoded(value: Any) -> bytes:
+def _encoded(value: object) -> bytes:
     return bson.encode({"": value}, codec_options=_COMPARED)

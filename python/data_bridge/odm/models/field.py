@@ -1,4 +1,4 @@
-"""`Field`, and what a model knows of each field."""
+"""`Field`, and the declared fields of models."""
 
 from __future__ import annotations
 
@@ -8,25 +8,24 @@ from functools import cached_property
 from typing import Annotated, Any, get_args, get_origin
 
 from ..._core import FieldSlot
-from ..converters.annotations import evaluated, plan_of
-from ..converters.converter import Plan
+from ..converters.annotations import converter_of, evaluated
+from ..converters.converter import Converter
 from ..errors import Mismatch, NotFetched, ValidationError
 from ..filters.expressions import FieldPath, check_key
-from .database_variants import Root
-
-MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__bool__": lambda _: False})()
-"""No value: neither null nor undefined."""
+from . import instance_state as state
+from .database_variants import VariantRoot
+from .instance_state import MISSING
 
 
 class FieldOptions:
-    """What `Field(...)` said."""
+    """The arguments of `Field(...)`."""
 
     __slots__ = (
         *("alias", "default", "default_factory", "description", "index", "original_field", "stored", "unique"),
         "built_in",
     )
 
-    def __init__(self, default: Any = MISSING, **options: Any) -> None:
+    def __init__(self, default: object = MISSING, **options: Any) -> None:
         self.default = default
         self.default_factory: Callable[[], Any] | None = options.get("default_factory")
         self.alias: str | None = options.get("alias")
@@ -35,13 +34,13 @@ class FieldOptions:
         self.original_field: str | None = options.get("original_field")
         self.description: str | None = options.get("description")
         self.stored: Any = options.get("stored")
-        """The annotation that counts, where the one for type checkers is wider."""
+        """The annotation to use, where the one for type checkers is wider."""
         self.built_in: bool = options.get("built_in", False)
-        """Declared by this package, for every model."""
+        """The package declares the field for every model."""
 
 
 def Field(
-    default: Any = MISSING,
+    default: object = MISSING,
     *,
     default_factory: Callable[[], Any] | None = None,
     alias: str | None = None,
@@ -50,29 +49,29 @@ def Field(
     original_field: str | None = None,
     description: str | None = None,
 ) -> Any:
-    """A declared field that is more than an annotation.
+    """Declare a field with more than an annotation.
 
     Parameters
     ----------
     default
-        The value where none is given, or none is stored. Lists and dicts are copied for each instance.
+        The value of an instance without one, or without a stored one. Lists and dicts are copied for each instance.
     default_factory
-        Makes the default.
+        A callable that returns the default.
     alias
-        The key in stored documents; the name by default. Constructors take either.
+        The key in stored documents; the name by default. Constructors accept both.
     index
         An index on the field: True or 1, -1, or one of the server's kinds: "text", "2dsphere", "hashed".
     unique
         A unique index.
     original_field
-        For a BackLink: the field of the other model that links to this one.
+        For a BackLink: the field of the other model that contains the link.
     description
-        For readers.
+        A text for readers of the code.
 
     Raises
     ------
     TypeError
-        When both a default and a factory are given.
+        For both a default and a factory.
     """
     if default is not MISSING and default_factory is not None:
         raise TypeError("a field takes a default or a default_factory, not both")
@@ -88,7 +87,7 @@ def Field(
 
 
 class FieldInfo:
-    """A declared field of one model class; what it inherits is shared with the base."""
+    """A declared field of one model class; derived classes share it."""
 
     def __init__(self, owner: str, name: str, annotation: Any, options: FieldOptions, names: Mapping[str, Any]) -> None:
         self.name = name
@@ -96,12 +95,12 @@ class FieldInfo:
         self.key = options.alias or ("_id" if name == "id" else name)
         check_key(self.key)
         self.declared_by: Any = None
-        """What is known of the model that declares it."""
+        """The ModelInfo of the class that declares the field."""
         self._owner = owner
         self._annotation = annotation if options.stored is None else options.stored
         self._names = names
-        self._plan: Plan | None = None
-        self._elsewhere: Any = None
+        self._converter: Converter | None = None
+        self._variants: Any = None
         self.path = FieldPath(f"{owner}.{name}", self.key, self)
         self.slot = FieldSlot(name, self.key, self.path, self._resolve)
 
@@ -110,101 +109,101 @@ class FieldInfo:
         return FieldInfo(owner, self.name, self._annotation, self.options, self._names)
 
     @cached_property
-    def plan(self) -> Plan:
-        """How values convert. Asked for several times a field of each instance that is made."""
-        if self._plan is None:
+    def converter(self) -> Converter:
+        """The converter of the values; cached, as each new instance reads it several times."""
+        if self._converter is None:
             self._resolve()
-        assert self._plan is not None
-        return self._plan
+        assert self._converter is not None
+        return self._converter
 
     def _resolve(self) -> None:
-        """Make the plan.
+        """Make the converter.
 
         Raises
         ------
         NameError
-            When the annotation names a class that is not there yet.
+            When the annotation names a class that is not defined yet.
         """
         names = self._names
-        if self._plan is not None:
-            return  # Another thread was faster: the names may be gone.
+        if self._converter is not None:
+            return  # Another thread was faster, and has dropped the names.
         try:
-            plan = plan_of(self._annotation, names).for_field(self)
+            converter = converter_of(self._annotation, names).for_field(self)
         except NameError as error:
             raise NameError(
                 f"{self._owner}.{self.name}: the annotation {self._annotation!r} cannot be resolved: {error}"
             ) from None
         except TypeError as error:
             raise TypeError(f"{self._owner}.{self.name}: {error}") from None
-        # In this order, as other threads may be here: who sees no plan has seen the names.
-        self.slot._plan(plan.direct, self._load, plan.keeps, self._accept, self._missing)
-        self._plan = plan
+        # In this order: another thread that finds no converter still finds the names.
+        self.slot._plan(converter.direct, self.load, converter.keeps, self.accept, self._missing)
+        self._converter = converter
         self._names = {}
 
-    def elsewhere(self, elsewhere: Any) -> FieldInfo:
-        """The same field of a variant of the model in another database, where its links lead."""
-        plan, other = self.plan, copy.copy(self)
-        other._elsewhere = elsewhere
+    def in_database(self, variants: Any) -> FieldInfo:
+        """Return the field of a variant of the model, whose links lead to the database of the variant."""
+        converter, other = self.converter, copy.copy(self)
+        other._variants = variants
         other.slot = FieldSlot(self.name, self.key, self.path, other._resolve)
-        other.slot._plan(plan.direct, other._load, plan.keeps, other._accept, other._missing)
+        other.slot._plan(converter.direct, other.load, converter.keeps, other.accept, other._missing)
         return other
 
     @property
     def required(self) -> bool:
-        """Whether there is neither a default nor None to fall back on."""
-        return self.options.default is MISSING and self.options.default_factory is None and not self.plan.nullable
+        """The field has no default and does not accept None."""
+        return self.options.default is MISSING and self.options.default_factory is None and not self.converter.nullable
 
     def default(self) -> Any:
-        """A fresh default. Only for a field that is not required."""
+        """Return a new default. Only for a field that is not required."""
         if self.options.default_factory is not None:
-            return self._accept(self.options.default_factory())
+            return self.accept(self.options.default_factory())
         if self.options.default is MISSING:
             return None
         value = self.options.default
-        return value if value is None else self._accept(copy.deepcopy(value) if self.plan.keeps else value)
+        return value if value is None else self.accept(copy.deepcopy(value) if self.converter.keeps else value)
 
-    def _load(self, stored: Any, place: Any) -> Any:
-        if self._elsewhere is not None and place is not None:
-            place = (Root(place[0], self._elsewhere), place[1])
+    def load(self, stored: Any, place: Any) -> Any:
+        if self._variants is not None and place is not None:
+            place = (VariantRoot(place[0], self._variants), place[1])
         try:
-            return self.plan.load(stored, place)
+            return self.converter.load(stored, place)
         except Mismatch as mismatch:
             raise located(mismatch, place, self._owner) from None
 
-    def _accept(self, value: Any) -> Any:
+    def accept(self, value: object) -> Any:
         try:
-            if self.plan.virtual:
-                raise Mismatch("no value: fetch_links finds it", value)
-            return self.plan.accept(value)
+            if self.converter.virtual:
+                raise Mismatch("no value, as fetch_links finds it", value)
+            return self.converter.accept(value)
         except Mismatch as mismatch:
             raise mismatch.under(self.name).error(model=self._owner) from None
 
     def _missing(self, instance: Any) -> Any:
-        if self.plan.virtual:
-            raise NotFetched(f"{self._owner}.{self.name} is found by a query: use fetch_links")
+        if self.converter.virtual:
+            raise NotFetched(f"{self._owner}.{self.name} was not fetched: use fetch_links")
         if self.required:
-            document = instance._document()
-            place = (instance._place(), self.key)
+            document = state.stored_document(instance)
+            place = (state.place(instance), self.key)
             found = "no such key" if document is not None else "no value"
-            raise located(Mismatch(self.plan.name, None, found=found), place, self._owner)
+            raise located(Mismatch(self.converter.name, None, found=found), place, self._owner)
         return self.default()
 
-    def dump(self, value: Any) -> Any:
-        """The value as it is stored.
+    def dump(self, value: object) -> Any:
+        """Return the value as it is stored.
 
         Raises
         ------
         ValidationError
-            When it does not fit.
+            For a value that does not fit.
         """
         try:
-            return self.plan.dump(value)
+            return self.converter.dump(value)
         except Mismatch as mismatch:
             raise mismatch.under(self.name).error(model=self._owner) from None
 
 
 def located(mismatch: Mismatch, place: Any, model: str) -> ValidationError:
-    """The error of a stored value: `place` leads to the document that holds it."""
+    """Return the error of a stored value; `place` leads to its document."""
     path: list[str | int] = []
     while isinstance(place, tuple):
         place, step = place
@@ -213,8 +212,8 @@ def located(mismatch: Mismatch, place: Any, model: str) -> ValidationError:
     return mismatch.error(id=root, before=tuple(path), model=model)
 
 
-def options_of(default: Any, annotation: Any, names: Mapping[str, Any]) -> FieldOptions:
-    """The options of a field from its default and annotation: `Field(...)` stands in either."""
+def options_of(default: object, annotation: Any, names: Mapping[str, Any]) -> FieldOptions:
+    """Return the options of a field; `Field(...)` is its default or in its annotation."""
     if isinstance(annotation, str) and "Annotated" in annotation:
         annotation = evaluated(annotation, names)
     if isinstance(default, FieldOptions):

@@ -11,7 +11,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Event(str, enum.Enum):
-    """What an instance is written by."""
+    """The writes of an instance."""
 
     INSERT = "insert"
     SAVE = "save"
@@ -21,12 +21,12 @@ class Event(str, enum.Enum):
 
 
 def before_event(*events: Event | str) -> Callable[[F], F]:
-    """A method to run before these events; what it raises stops them. It may change the instance."""
+    """Run a method before these events. It may change the instance; an error that it raises prevents the write."""
     return _mark("before", events)
 
 
 def after_event(*events: Event | str) -> Callable[[F], F]:
-    """A method to run after these events have succeeded."""
+    """Run a method after these events, unless the write fails."""
     return _mark("after", events)
 
 
@@ -43,14 +43,14 @@ def _mark(when: str, events: tuple[Event | str, ...]) -> Callable[[F], F]:
 
 
 class Hooks:
-    """The hooks of a model class, in order of definition, the base's first."""
+    """The hooks of a model class in the order of their definition, those of base classes first."""
 
     def __init__(self, methods: dict[tuple[str, Event], list[str]]) -> None:
         self._methods = methods
 
     @classmethod
-    def of(cls, model: Any) -> Hooks:
-        """Those that a class has.
+    def of(cls, model: type, is_async: bool) -> Hooks:
+        """Return the hooks of a class.
 
         Raises
         ------
@@ -62,21 +62,21 @@ class Hooks:
         for name in names:
             method = inspect.getattr_static(model, name, None)
             for when, event in getattr(method, "_odm_events", ()):
-                if inspect.iscoroutinefunction(method) and not model._is_async:
+                if inspect.iscoroutinefunction(method) and not is_async:
                     raise TypeError(f"{model.__name__}.{name} is `async def`: only an AsyncDocument can await it")
                 methods.setdefault((when, event), []).append(name)
         return cls(methods)
 
     def any(self, when: str, event: Event) -> bool:
-        """Whether there is one."""
+        """Return whether there is a hook before or after an event."""
         return (when, event) in self._methods
 
     def names(self, when: str, events: Iterable[Event]) -> Iterable[str]:
-        """The methods to call, in order; one that is for several of `events` is called once."""
+        """Return the methods to call, in order; a method of several of `events` is called once."""
         return dict.fromkeys(name for event in events for name in self._methods.get((when, event), ()))
 
 
 def hooks_of(when: str, instance: Any, *events: Event) -> list[Callable[[], Any]]:
-    """The hooks of an instance to call before or after events; each may return an awaitable."""
+    """Return the hooks of an instance before or after events; each may return an awaitable."""
     hooks: Hooks = type(instance).__odm__.hooks
     return [getattr(instance, name) for name in hooks.names(when, events)]

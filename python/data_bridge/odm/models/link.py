@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bson.dbref import DBRef
 
-from ..converters.converter import Plan, plain
+from ..._typing import Timeout
+from ...connection.session_state import SessionState
+from ..converters.converter import Converter, plain
 from ..errors import Mismatch, NotFetched
 from .database_variants import model_at
+from .registration import is_collection
 
 T = TypeVar("T")
 
 
 class _LinkState(Generic[T]):
-    """The attributes of a link. Links that are read are made as this class, which sets them without `__setattr__`."""
+    """The attributes of a link. Links that are read are made as this class, which has no slow `__setattr__`."""
 
     __slots__ = ("_document", "_fetched", "_stored", "id", "model")
 
@@ -29,25 +32,25 @@ class _LinkState(Generic[T]):
 class Link(_LinkState[T]):
     """A reference to a document of another model.
 
-    `link.id` is its `_id`. Once it was fetched, `link.document` is the document and all other attributes are its own;
-    `link.document` is None where the collection has no such document.
+    `link.id` is its `_id`. After a fetch, `link.document` is the document, or None if the collection does not contain
+    it; all other attributes are those of the document.
 
     Parameters
     ----------
     target
-        An instance, or a model with the `_id` as the second argument.
+        An instance, or a model together with the `_id` as the second argument.
     """
 
     __slots__ = ()
 
-    def __init__(self, target: T | type[T], id: Any = None) -> None:
+    def __init__(self, target: T | type[T], id: object = None) -> None:
         self._document = None
         self._fetched = False
         self._stored = None
         given: Any = target
         if isinstance(target, type):
             self.model = given
-            self.id = given.__odm__.fields["id"].plan.accept(id)
+            self.id = given.__odm__.fields["id"].converter.accept(id)
         else:
             self.model, self.id = type(given), given.id
             self._resolved(given)
@@ -57,12 +60,12 @@ class Link(_LinkState[T]):
 
     @property
     def document(self) -> T | None:
-        """What it refers to; None where there is no such document.
+        """The linked document; None if the collection does not contain it.
 
         Raises
         ------
         NotFetched
-            Before it was fetched.
+            Before the fetch.
         """
         return self._value()
 
@@ -71,25 +74,25 @@ class Link(_LinkState[T]):
             raise NotFetched(f"{self!r} was not fetched: use fetch_links, or its fetch()")
         return self._document
 
-    def fetch(self, session: Any = None, *, timeout: Any = ...) -> Any:
-        """Read the document, or None where there is none; awaited for AsyncDocuments."""
-        if not self.model._is_async:
+    def fetch(self, session: SessionState | None = None, *, timeout: Timeout = ...) -> Any:
+        """Read the document, or None if the collection does not contain it. Await the call for AsyncDocuments."""
+        if not self.model.__odm__.is_async:
             self._resolved(self.model.get(self.id, with_children=True, session=session, timeout=timeout))
             return self._document
         return self._fetch_async(session, timeout)
 
-    async def _fetch_async(self, session: Any, timeout: Any) -> T | None:
+    async def _fetch_async(self, session: SessionState | None, timeout: Timeout) -> T | None:
         self._resolved(await self.model.get(self.id, with_children=True, session=session, timeout=timeout))
         return self._document
 
     def to_ref(self) -> DBRef:
-        """The reference that is stored for a new link."""
+        """Return the reference that a new link stores."""
         if self.id is None:
             raise Mismatch(f"a {self.model.__name__} that was inserted", None, found="one without an _id")
-        return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].plan.dump(self.id))
+        return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].converter.dump(self.id))
 
     def _dumped(self) -> Any:
-        """As it is stored: as it was read, in whatever form, or a reference."""
+        """Return the link as it is stored: the value that was read, or a reference."""
         if self._stored is not None and self._stored[1] == self.id:
             return self._stored[0]
         return self.to_ref()
@@ -100,19 +103,19 @@ class Link(_LinkState[T]):
             raise AttributeError(name)
         document = self._value()
         if name == "document":
-            return document  # its own lookup has failed: the line above said why
+            return document  # Python comes here when the property raises; the line above raises again
         if document is None:
-            raise AttributeError(f"{self!r} refers to a document that does not exist: {name!r} cannot be read")
+            raise AttributeError(f"{self!r}: {name!r} cannot be read, as the linked document does not exist")
         return getattr(document, name)
 
     if not TYPE_CHECKING:
-        # Type checkers find the mistake where there is none.
-        def __setattr__(self, name: str, value: Any) -> None:
+        # Without it, type checkers report undeclared attributes.
+        def __setattr__(self, name: str, value: object) -> None:
             if name not in _LinkState.__slots__:
                 model = self.model.__name__
                 raise AttributeError(
-                    f"{self!r} is a reference, and its {name!r} cannot be set: set it on the {model} itself, "
-                    f"`link.document` of a link that was fetched, and save() that"
+                    f"{self!r} is a reference, and its {name!r} cannot be set: set it on the {model}, which is "
+                    f"`link.document` after a fetch, and save() that"
                 )
             object.__setattr__(self, name, value)
 
@@ -131,17 +134,17 @@ class Link(_LinkState[T]):
         return f"{type(self).__name__}({self.model.__name__}, {self.id!r})"
 
     def __reduce__(self) -> Any:
-        return _restored, (type(self), self.model, self.id, self._document, self._fetched, self._stored)
+        return restored, (type(self), self.model, self.id, self._document, self._fetched, self._stored)
 
     @classmethod
-    def _plan_of(cls, arguments: list[Any]) -> Plan:
-        if len(arguments) != 1 or not getattr(arguments[0], "_is_collection", False):
-            raise TypeError(f"a {cls.__name__} names one Document or AsyncDocument: {cls.__name__}[Author]")
-        return LinkPlan(arguments[0]) if cls is Link else BackLinkPlan(arguments[0])
+    def _converter_of(cls, arguments: list[Any]) -> Converter:
+        if len(arguments) != 1 or not is_collection(arguments[0]):
+            raise TypeError(f"a {cls.__name__} takes one Document or AsyncDocument: write {cls.__name__}[Author]")
+        return LinkConverter(arguments[0]) if cls is Link else BackLinkConverter(arguments[0])
 
 
 class BackLink(Link[T]):
-    """The other end of a Link: documents of another model that link to this one. Nothing is stored for it.
+    """The reverse of a Link: documents of another model that link to this one. It is not stored.
 
     `books: list[BackLink[Book]] = Field(original_field="author")`; `fetch_links` finds them.
     """
@@ -149,8 +152,8 @@ class BackLink(Link[T]):
     __slots__ = ()
 
 
-class LinkPlan(Plan):
-    """Link[T]: a DBRef; a bare `_id` is read too."""
+class LinkConverter(Converter):
+    """Link[T]: a DBRef, or a bare `_id` of another program."""
 
     keeps = True
     deep = True
@@ -162,28 +165,28 @@ class LinkPlan(Plan):
         self.original: str | None = None
 
     @cached_property
-    def _id_plan(self) -> Plan:
-        plan: Plan = self.target.__odm__.fields["id"].plan
-        return plan
+    def _id_converter(self) -> Converter:
+        converter: Converter = self.target.__odm__.fields["id"].converter
+        return converter
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
-        return ("$id", self._id_plan) if name == "id" else None
+        return ("$id", self._id_converter) if name == "id" else None
 
-    def load(self, stored: Any, place: Any) -> Link[Any]:
+    def load(self, stored: object, place: object) -> Link[Any]:
         key, target = stored, model_at(self.target, place)
         if isinstance(stored, DBRef):
-            # With a database it leads there: to follow it in another one would give a document that is not meant.
+            # A reference to another database does not mean a document of this one.
             if stored.collection != target.__odm__.settings.name or stored.database not in (None, _database(target)):
                 raise self.fail(stored)
             key = stored.id
         try:
-            found = self._id_plan.load(key, place)
-            # Written back as it was: other programs may look for a bare _id, or for more keys in the reference.
-            return _restored(Link, target, found, None, False, (plain(stored), found))  # type: ignore[no-any-return]
+            found = self._id_converter.load(key, place)
+            # Kept to be written back unchanged: other programs may need a bare _id, or more keys in the reference.
+            return restored(Link, target, found, None, False, (plain(stored), found))  # type: ignore[no-any-return]
         except Mismatch:
             raise self.fail(stored) from None
 
-    def accept(self, value: Any) -> Link[Any]:
+    def accept(self, value: object) -> Link[Any]:
         if isinstance(value, Link) and value.model.__odm__.settings.name == self.target.__odm__.settings.name:
             return value
         if isinstance(value, self.target):
@@ -197,15 +200,15 @@ class LinkPlan(Plan):
         except Mismatch:
             raise self.fail(value) from None
 
-    def dump(self, value: Any) -> Any:
+    def dump(self, value: object) -> Any:
         return self.accept(value)._dumped()
 
-    def exact(self, value: Any) -> bool:
+    def exact(self, value: object) -> bool:
         return isinstance(value, (Link, DBRef, self.target))
 
 
-class BackLinkPlan(LinkPlan):
-    """BackLink[T]: found by a query, never stored."""
+class BackLinkConverter(LinkConverter):
+    """BackLink[T]: a query finds it; it is not stored."""
 
     virtual = True
 
@@ -217,10 +220,15 @@ class BackLinkPlan(LinkPlan):
     def attribute(self, name: str) -> None:
         return None
 
-    def for_field(self, field: Any) -> Plan:
+    def for_field(self, field: Any) -> Converter:
         if field.options.original_field is None:
-            raise TypeError("a BackLink needs the name of the field that links here: Field(original_field=...)")
-        return BackLinkPlan(self.target, field.options.original_field)
+            raise TypeError("a BackLink needs the field that contains the link: Field(original_field=...)")
+        return BackLinkConverter(self.target, field.options.original_field)
+
+
+def set_document(link: Link[Any], document: object) -> None:
+    """Make a link a fetched one; None where the collection has no such document."""
+    link._resolved(document)
 
 
 def _database(model: Any) -> str | None:
@@ -228,7 +236,8 @@ def _database(model: Any) -> str | None:
     return None if collection is None else collection.database.name
 
 
-def _restored(cls: Any, model: Any, id: Any, document: Any, fetched: bool, stored: Any = None) -> Any:
+def restored(cls: Any, model: Any, id: object, document: object, fetched: bool, stored: object = None) -> Any:
+    """Return a link of class `cls` with this state."""
     made: Any = object.__new__(_LinkState)
     made.model, made.id, made._document, made._fetched, made._stored = model, id, document, fetched, stored
     made.__class__ = cls

@@ -1,4 +1,4 @@
-"""What is known of a model class, and the metaclass that finds it out: once per class, never per document."""
+"""The metaclass of models and the declarations that it collects, once per class and never per document."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from ..._core import FieldSlot, ModelClass
 from ..converters.annotations import is_class_variable, own_annotations
 from ..converters.converter import CLASS_KEY
 from ..converters.unions import check_unions
-from .field import MISSING, Field, FieldInfo, FieldOptions, options_of
+from .field import Field, FieldInfo, FieldOptions, options_of
 from .hooks import Hooks
+from .instance_state import MISSING
 from .settings import ModelSettings
 
 if TYPE_CHECKING:
@@ -20,37 +21,40 @@ if TYPE_CHECKING:
 
     from ..filters.expressions import FieldPath
 else:
-    # Only type checkers look at it. Python 3.10 has none, and typing_extensions is no dependency.
+    # For type checkers only: Python 3.10 has none, and typing_extensions is no dependency.
     def dataclass_transform(**_: Any) -> Any:
         return lambda meta: meta
 
 
 class ModelInfo:
-    """What a model class declares."""
+    """The declarations of a model class."""
 
     made: ClassVar[int] = 0
-    """Model classes made so far."""
+    """The number of model classes so far."""
 
     def __init__(self, cls: Any, bases: tuple[ModelInfo, ...]) -> None:
         ModelInfo.made += 1
         self.cls = cls
+        self.is_collection: bool = cls._is_collection
+        """The documents have a collection of their own."""
+        self.is_async: bool = cls._is_async
         self.leading: tuple[int, Any] | None = None
-        """The value of `made`, and the keys that links were below then: see `linked_paths`."""
+        """The value of `made`, and the keys with links below them at that time: see `linked_paths`."""
         self.fields: dict[str, FieldInfo] = {}
         for base in reversed(bases):
             self.fields.update(base.fields)
         self.parent: ModelInfo | None = next(
-            (base for base in bases if base.cls._is_collection or base.settings.is_root), None
+            (base for base in bases if base.is_collection or base.settings.is_root), None
         )
         self.children: list[ModelInfo] = []
         self.settings: ModelSettings = ModelSettings.of(cls, self.parent.settings if self.parent else None)
-        self.hooks = Hooks.of(cls)
+        self.hooks = Hooks.of(cls, self.is_async)
         self.collection: Any = None
-        """Where the documents are; set by `init`."""
-        self.elsewhere: Any = None
-        """Of a variant: the database that its documents are in, and other variants there."""
+        """The collection of the documents; set by `init`."""
+        self.variants: Any = None
+        """Of a variant: the variants in its database."""
         self.original: Any = None
-        """Of a variant: the model."""
+        """Of a variant: its model."""
         self._made: dict[tuple[bool, int], ModelClass] = {}
 
     def declare(self, field: FieldInfo) -> None:
@@ -69,12 +73,12 @@ class ModelInfo:
         return {field.key: field for field in self.fields.values()}
 
     def path(self, name: str) -> FieldPath:
-        """The expression of a field, by name or key.
+        """Return the path of a field by its name or key.
 
         Raises
         ------
         AttributeError
-            When it is not declared.
+            For an undeclared field.
         """
         field = self.fields.get(name) or self.by_key.get(name)
         if field is None:
@@ -87,7 +91,7 @@ class ModelInfo:
 
     @property
     def in_tree(self) -> bool:
-        """Whether documents name their class."""
+        """The documents contain the name of their class."""
         return self.settings.is_root
 
     @property
@@ -97,36 +101,36 @@ class ModelInfo:
         return f"{self.parent.class_id}.{own}" if self.parent is not None and self.parent.in_tree else own
 
     def descendants(self) -> list[ModelInfo]:
-        """This class and those below it."""
+        """Return this class and the classes below it."""
         return [self, *(each for child in self.children for each in child.descendants())]
 
     def class_filter(self, with_children: bool) -> dict[str, Any]:
-        """What only documents of this class fulfil."""
+        """Return the filter that only documents of this class match."""
         if not self.in_tree:
             return {}
         names: list[str | None] = [each.class_id for each in (self.descendants() if with_children else [self])]
         if self.parent is None or not self.parent.in_tree:
-            # Documents from before there was a tree are the root's.
+            # Documents without a class name are older than the tree, and are of its root.
             names.append(None)
         return {CLASS_KEY: {"$in": names} if len(names) > 1 else names[0]}
 
     def projection(self, with_children: bool) -> dict[str, Any] | None:
-        """What a query asks for to make instances; None for whole documents."""
+        """Return the projection for instances; None for whole documents."""
         if self.settings.read_whole and self.settings.projection is None:
             return None
         return self.declared(with_children)
 
     def declared(self, with_children: bool) -> dict[str, Any]:
-        """What a query asks for to read fields only: the columns of tables, views."""
+        """Return the projection of the declared fields: the columns of tables and views."""
         if self.settings.projection is not None:
             return dict(self.settings.projection)
         classes = self.descendants() if with_children else [self]
-        keys = {field.key: 1 for each in classes for field in each.fields.values() if not field.plan.virtual}
+        keys = {field.key: 1 for each in classes for field in each.fields.values() if not field.converter.virtual}
         return {**keys, CLASS_KEY: 1} if self.in_tree else keys
 
     def maker(self, whole: bool, with_children: bool = False) -> ModelClass:
-        """What makes instances of rows."""
-        # Classes may have joined the tree, also that of a variant, which does not hear of it.
+        """Return the native class that makes instances of rows."""
+        # Classes may have joined the tree; the number of descendants shows that, also for a variant.
         descendants = self.descendants() if with_children else []
         made = self._made.get((whole, len(descendants)))
         if made is None:
@@ -137,14 +141,14 @@ class ModelInfo:
         return made
 
     def _beside(self, other: ModelInfo) -> ModelInfo:
-        """The same model in the database that this one is in."""
-        if self.elsewhere is None:
+        """Return the variant of another model in the database of this one."""
+        if self.variants is None:
             return other
-        info: ModelInfo = self.elsewhere.model(other.cls).__odm__
+        info: ModelInfo = self.variants.model(other.cls).__odm__
         return info
 
     def joined_by(self, child: ModelInfo) -> None:
-        """A class below this one is there."""
+        """Add a class below this one."""
         self.children.append(child)
 
 
@@ -157,8 +161,8 @@ class ModelMeta(type):
     def __new__(
         meta, name: str, bases: tuple[type, ...], namespace: dict[str, Any], *, variant: bool = False, **keywords: Any
     ) -> Any:
-        """`variant`: the same model in another database, which does not join its tree."""
-        # Without a __dict__ an assignment to a name that is not declared raises, and an instance is smaller.
+        """Make a model class; a `variant`, the same model in another database, does not join the tree."""
+        # Without a __dict__, assignments to undeclared names raise, and instances are smaller.
         namespace.setdefault("__slots__", ())
         cls: Any = super().__new__(meta, name, bases, namespace, **keywords)
         infos = tuple(base.__odm__ for base in bases if isinstance(base, ModelMeta))
@@ -178,7 +182,7 @@ class ModelMeta(type):
             type.__setattr__(cls, field_name, field.slot)
         for attribute, value in namespace.items():
             if attribute in info.fields and attribute not in declared:
-                # It would stand in place of what every document has.
+                # It would replace a field of every document.
                 raise TypeError(
                     f"{name}.{attribute} would hide the field of that name; for another default write "
                     f"{attribute}: ... = ..., with its annotation"
@@ -194,14 +198,14 @@ class ModelMeta(type):
             info.parent.joined_by(info)
         return cls
 
-    def __setattr__(cls, name: str, value: Any) -> None:
+    def __setattr__(cls, name: str, value: object) -> None:
         if name in cls.__dict__ and isinstance(cls.__dict__[name], FieldSlot):
             raise AttributeError(f"{cls.__name__}.{name} is a declared field and cannot be replaced")
         super().__setattr__(name, value)
 
 
 def _declare_own(cls: Any, info: ModelInfo) -> None:
-    """Declare fields that no user declared, `id`, for this class: errors name it."""
+    """Declare the built-in field `id` for this class, as errors contain the name of the class."""
     for inherited in list(info.fields.values()):
         if inherited.options.built_in and inherited.declared_by is not info:
             field = inherited.of(cls.__name__)
@@ -210,13 +214,13 @@ def _declare_own(cls: Any, info: ModelInfo) -> None:
 
 
 def _declare_revision(cls: Any, info: ModelInfo) -> None:
-    """Declare the field of revisions, unless the user did."""
+    """Declare the field of revisions, unless the model declares it."""
     if (declared := info.fields.get("revision_id")) is None:
         revision = FieldInfo(cls.__name__, "revision_id", "UUID | None", FieldOptions(None), _REVISION_NAMES)
         info.declare(revision)
         type.__setattr__(cls, "revision_id", revision.slot)
     elif declared.key != "revision_id":
-        raise TypeError(f"{cls.__name__}.revision_id cannot have an alias: writes look for revisions under that key")
+        raise TypeError(f"{cls.__name__}.revision_id cannot have an alias: writes use the key revision_id")
 
 
 def _revision_names() -> Mapping[str, Any]:
@@ -229,7 +233,7 @@ _REVISION_NAMES = _revision_names()
 
 
 def _check_name(cls: Any, bases: tuple[type, ...], name: str) -> None:
-    """Refuse a field that would hide what a model can do."""
+    """Refuse a field that would hide a method of models."""
     if name.startswith("_"):
         raise TypeError(
             f"{cls.__name__}.{name}: names of fields cannot start with an underscore; "
@@ -246,14 +250,14 @@ def _check_name(cls: Any, bases: tuple[type, ...], name: str) -> None:
 
 
 def _resolve_early(info: ModelInfo) -> None:
-    """Find mistakes in annotations where the class is made; forward references wait for the first use."""
+    """Raise errors of annotations in the class statement; forward references are resolved on first use."""
     for field in info.fields.values():
         try:
-            plan = field.plan
+            converter = field.converter
         except NameError:
             continue
         try:
-            check_unions(plan)
+            check_unions(converter)
         except NameError:
             continue
         except TypeError as error:

@@ -1,4 +1,4 @@
-"""What all models do: a value for each declared field, and nothing that hides one."""
+"""The base of models: a value for each declared field, and no names that hide a field."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core import Document as StoredDocument
-from ..converters.containers import EmbeddedPlan
-from ..converters.converter import CLASS_KEY, Plan, plain
+from ..converters.containers import EmbeddedConverter
+from ..converters.converter import CLASS_KEY, Converter, plain
 from ..errors import Mismatch, ValidationError
 from . import arrow_rows
+from . import instance_state as state
 from .copying import CopiedView
-from .field import MISSING
+from .instance_state import MISSING
 from .link import Link
 from .metaclass import ModelInfo, ModelMeta
 
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 
 class Model(CopiedView, metaclass=ModelMeta):
-    """The base of Document, AsyncDocument and EmbeddedDocument: declared fields, and no attributes beside them.
+    """The base of Document, AsyncDocument and EmbeddedDocument: declared fields, and no other attributes.
 
-    An instance that a query made is a view of a row. A value is built when its field is read; lists, dicts and embedded
-    models are then kept, so that they can be changed.
+    An instance of a query is a view of a row. A value is built when its field is read; lists, dicts and embedded models
+    are then kept, so that they can be changed in place.
     """
 
     __odm__: ClassVar[ModelInfo]
@@ -37,23 +38,23 @@ class Model(CopiedView, metaclass=ModelMeta):
         Raises
         ------
         ValidationError
-            For values that do not fit, that are missing, or that are not declared; all of them are in `errors`.
+            For values that are invalid, missing or undeclared; `errors` has one error for each.
         """
         errors: list[ValidationError] = []
         name = type(self).__name__
         fields = type(self).__odm__.fields
         for field in fields.values():
             value = values.pop(field.name, MISSING)
-            # A key that is the name of another field is given for that one.
+            # A key that is also the name of another field means that field.
             if value is MISSING and field.key not in fields:
                 value = values.pop(field.key, MISSING)
-            if field.plan.virtual and value is MISSING:
+            if field.converter.virtual and value is MISSING:
                 continue
             try:
                 if value is MISSING and not field.required:
                     self._assigned[field.name] = field.default()
                 elif value is MISSING:
-                    raise Mismatch(field.plan.name, None, found="no value").under(field.name).error(model=name)
+                    raise Mismatch(field.converter.name, None, found="no value").under(field.name).error(model=name)
                 else:
                     setattr(self, field.name, value)
             except ValidationError as error:
@@ -66,14 +67,14 @@ class Model(CopiedView, metaclass=ModelMeta):
                 errors.append(Mismatch(repr(info.class_id), value).under(key).error(model=name))
         raise_all(errors)
 
-    # ---- how plans and queries make instances -----------------------------------------------------------------------
+    # ---- construction by converters and queries ---------------------------------------------------------------------
 
     @classmethod
-    def _plan_of(cls, _arguments: list[Any]) -> Plan:
-        return EmbeddedPlan(cls)
+    def _converter_of(cls, _arguments: list[Any]) -> Converter:
+        return EmbeddedConverter(cls)
 
     @classmethod
-    def _embedded(cls, document: StoredDocument, place: Any) -> Self:
+    def _embedded(cls, document: StoredDocument, place: object) -> Self:
         made = cls.__new__(cls)
         made._fill(document, True, place)
         return made
@@ -88,30 +89,30 @@ class Model(CopiedView, metaclass=ModelMeta):
             raise mismatch from None
 
     @classmethod
-    def from_arrow(cls, data: Any) -> list[Self]:
-        """Instances over a table whose columns bear the stored keys: one of a query, or one read back from Parquet.
+    def from_arrow(cls, data: object) -> list[Self]:
+        """Return instances over a table whose columns are the stored keys: of a query, or read back from Parquet.
 
-        They are stored, and read for their declared fields only: `save()` sends what changed since, and `replace()`
-        raises PartlyRead. In a tree of models each row is an instance of the class it names. No `init` is needed.
+        They are stored, and read for their declared fields only: `save()` sends later changes, and `replace()` raises
+        PartlyRead. In a tree of models, each row is an instance of the class in the row. No `init` is needed.
 
         Parameters
         ----------
         data
-            Arrow data of any kind, as for `data_bridge.from_arrow`: null reads as missing, and a field then has its
-            default, unless the table was made with `to_arrow(shapes=True)`. Or a Result, of an aggregation say, whose
-            documents are taken as they are.
+            Arrow data, as for `data_bridge.from_arrow`: null reads as missing, and a field then has its default,
+            unless the table was made with `to_arrow(shapes=True)`. Or a Result, such as that of an aggregation, whose
+            documents are used unchanged.
 
         Raises
         ------
         TypeError, ValueError, DecodeError
-            As `data_bridge.from_arrow`.
+            As for `data_bridge.from_arrow`.
         """
         return arrow_rows.instances(cls, data)
 
     # ---- values -----------------------------------------------------------------------------------------------------
 
     def __getitem__(self, key: str) -> Any:
-        """The value under a key of the stored document; declared ones as their fields give them."""
+        """Return the value of a stored key; of a declared key, the value of its field."""
         field = type(self).__odm__.by_key.get(key)
         if field is not None:
             return getattr(self, field.name)
@@ -120,7 +121,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             raise KeyError(key)
         return document[key]
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         field = type(self).__odm__.by_key.get(key)
         if field is None:
             raise KeyError(f"{type(self).__name__} declares no field with the key {key!r}")
@@ -131,24 +132,18 @@ class Model(CopiedView, metaclass=ModelMeta):
         return key in type(self).__odm__.by_key or (document is not None and key in document)
 
     def __iter__(self) -> Iterator[Any]:
-        # `__getitem__` alone would make it iterable by positions.
+        # `__getitem__` would otherwise make it iterable by position.
         raise TypeError(f"a {type(self).__name__} is no mapping: use model_dump()")
 
-    def _held(self, name: str) -> Any:
-        if not self._is_touched:
-            return MISSING
-        value = self._assigned.get(name, MISSING)
-        return self._kept.get(name, MISSING) if value is MISSING else value
-
     def _dump(self) -> dict[str, Any]:
-        """The document as it is stored: what was not touched just as it was read, what is missing left out."""
+        """Return the document to store: unchanged values as they were read, without missing ones."""
         info = type(self).__odm__
         document = self._document()
         result: dict[str, Any] = {}
         for field in info.fields.values():
-            if field.plan.virtual:
+            if field.converter.virtual:
                 continue
-            value = self._held(field.name)
+            value = state.held_value(self, field.name)
             if value is MISSING:
                 if document is not None and field.key in document:
                     result[field.key] = plain(document[field.key])
@@ -163,19 +158,19 @@ class Model(CopiedView, metaclass=ModelMeta):
         return result
 
     def _unknown(self) -> list[str]:
-        """Stored keys that are not declared."""
+        """Return the stored keys that are not declared."""
         document = self._document()
         info = type(self).__odm__
         known = {*info.by_key, CLASS_KEY} if info.in_tree else info.by_key
         return [] if document is None else [key for key in document if key not in known]
 
     def _fits(self) -> bool:
-        """Whether all that is stored fits; what is quick to see first."""
-        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        """Return whether all stored values fit; quick checks first."""
+        fields = [field for field in type(self).__odm__.fields.values() if not field.converter.virtual]
         document = self._document()
         if any(field.required and (document is None or field.key not in document) for field in fields):
             return False
-        for field in sorted(fields, key=lambda field: field.plan.deep):
+        for field in sorted(fields, key=lambda field: field.converter.deep):
             try:
                 value = getattr(self, field.name)
             except ValidationError:
@@ -185,10 +180,10 @@ class Model(CopiedView, metaclass=ModelMeta):
         return True
 
     def _faults(self) -> list[ValidationError]:
-        """What does not fit, in all fields and in all that is embedded."""
+        """Return the errors of all fields and of embedded models."""
         errors: list[ValidationError] = []
         for name, field in type(self).__odm__.fields.items():
-            if field.plan.virtual:
+            if field.converter.virtual:
                 continue
             try:
                 value = getattr(self, name)
@@ -204,12 +199,12 @@ class Model(CopiedView, metaclass=ModelMeta):
         return self
 
     def validate(self) -> Self:
-        """Look at every field, also within embedded models.
+        """Check every field, also those of embedded models.
 
         Raises
         ------
         ValidationError
-            With all that does not fit in `errors`.
+            For values that do not fit; `errors` has one error for each.
         """
         return self._checked()
 
@@ -221,7 +216,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         exclude: Iterable[str] = (),
         exclude_none: bool = False,
     ) -> dict[str, Any]:
-        """The fields as a dict, embedded models as dicts; its values are copies.
+        """Return the fields as a dict of copies, embedded models as dicts.
 
         Parameters
         ----------
@@ -230,23 +225,23 @@ class Model(CopiedView, metaclass=ModelMeta):
         include, exclude
             Names of fields.
         exclude_none
-            Leave out what is None.
+            Leave out values that are None.
         """
         wanted, unwanted = None if include is None else set(include), set(exclude)
         result = {}
         for name, field in type(self).__odm__.fields.items():
-            if name in unwanted or (wanted is not None and name not in wanted) or field.plan.virtual:
+            if name in unwanted or (wanted is not None and name not in wanted) or field.converter.virtual:
                 continue
             value = getattr(self, name)
             if value is not None or not exclude_none:
                 result[field.key if by_alias else name] = _dumped(value, by_alias, exclude_none)
         info = type(self).__odm__
-        if info.in_tree and not self._is_collection:
+        if info.in_tree and not info.is_collection:
             result[CLASS_KEY] = info.class_id
         return result
 
     def model_dump_json(self, *, canonical: bool = False) -> str:
-        """The stored document as MongoDB Extended JSON v2, relaxed unless `canonical`."""
+        """Return the document as MongoDB Extended JSON v2, relaxed unless `canonical`."""
         from bson import json_util
         from bson.binary import UuidRepresentation
 
@@ -255,18 +250,18 @@ class Model(CopiedView, metaclass=ModelMeta):
             self._dump(), json_options=options.with_options(uuid_representation=UuidRepresentation.STANDARD)
         )
 
-    # ---- like any object --------------------------------------------------------------------------------------------
+    # ---- comparison and repr ----------------------------------------------------------------------------------------
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other) or not isinstance(other, Model):
             return NotImplemented
         if self is other:
             return True
-        fields = [field for field in type(self).__odm__.fields.values() if not field.plan.virtual]
+        fields = [field for field in type(self).__odm__.fields.values() if not field.converter.virtual]
         return all(self._comparable(field) == other._comparable(field) for field in fields)
 
     def _comparable(self, field: Any) -> tuple[bool, Any]:
-        """Whether a value fits its field, and what equal ones share: what is stored, where it does not fit."""
+        """Return whether a value fits its field, and the value to compare: the stored one if it does not fit."""
         try:
             return True, getattr(self, field.name)
         except ValidationError:
@@ -277,7 +272,7 @@ class Model(CopiedView, metaclass=ModelMeta):
     def __repr__(self) -> str:
         shown = []
         for name, field in type(self).__odm__.fields.items():
-            if field.plan.virtual:
+            if field.converter.virtual:
                 continue
             try:
                 shown.append(f"{name}={getattr(self, name)!r}")
@@ -287,11 +282,11 @@ class Model(CopiedView, metaclass=ModelMeta):
 
 
 class EmbeddedDocument(Model):
-    """A model of documents within documents, and of the rows of a projection."""
+    """A model of documents within documents and of projections."""
 
 
 def raise_all(errors: list[ValidationError]) -> None:
-    """One error for all of them; none for none."""
+    """Raise one error for all errors, if there are any."""
     if not errors:
         return
     first = errors[0]
@@ -302,9 +297,14 @@ def raise_all(errors: list[ValidationError]) -> None:
     raise first
 
 
-def models_in(value: Any) -> Iterator[Model]:
-    """Instances of embedded models that a value is or holds, but not what these hold."""
-    if isinstance(value, Model) and not value._is_collection:
+def faults_of(instance: Model) -> list[ValidationError]:
+    """Return the errors of all values of an instance that do not fit."""
+    return instance._faults()
+
+
+def models_in(value: object) -> Iterator[Model]:
+    """Yield the embedded models in a value, but not those within them."""
+    if isinstance(value, Model) and not type(value).__odm__.is_collection:
         yield value
     elif isinstance(value, dict):
         for each in value.values():
@@ -314,7 +314,7 @@ def models_in(value: Any) -> Iterator[Model]:
             yield from models_in(each)
 
 
-def _dumped(value: Any, by_alias: bool, exclude_none: bool) -> Any:
+def _dumped(value: object, by_alias: bool, exclude_none: bool) -> Any:
     if isinstance(value, Model):
         return value.model_dump(by_alias=by_alias, exclude_none=exclude_none)
     if isinstance(value, Link):

@@ -8,6 +8,9 @@ from typing import Any
 from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 
+from ..._core import Document as StoredDocument
+from ..._core import _document_from_bson
+from ..._typing import Timeout
 from ...asynchronous.database import AsyncDatabase
 from ...commands.operations import IndexModel
 from ...synchronous.database import Database
@@ -17,31 +20,31 @@ from ..filters.expressions import Sort
 from ..filters.lookup import sort_keys
 
 
-def bind(model: Any, database: Any) -> None:
-    """Give one model its collection."""
+def register(model: Any, database: Any) -> None:
+    """Give a model its collection."""
     options = with_uuids(database.codec_options)
     model.__odm__.collection = database.get_collection(model.__odm__.settings.name, codec_options=options)
 
 
 def with_uuids(options: CodecOptions[Any]) -> CodecOptions[Any]:
-    """Codec options of models: a field declared as UUID is one, stored as the standard says unless told otherwise."""
+    """Return codec options in which UUIDs have a representation: the standard one by default."""
     if options.uuid_representation == UuidRepresentation.UNSPECIFIED:
         options = options.with_options(uuid_representation=UuidRepresentation.STANDARD)
     return options
 
 
-def collection_of(model: Any, timeout: Any = ...) -> Any:
-    """The collection of a model; in a tree, that of the class above where it has none of its own, nor a name for one.
+def collection_of(model: Any, timeout: Timeout = ...) -> Any:
+    """Return the collection of a model; in a tree, the class above has it, unless the model has another name.
 
     Parameters
     ----------
     timeout
-        Seconds for what it is asked, in place of its own.
+        Seconds for its commands, in place of its own timeout.
 
     Raises
     ------
     NotInitialized
-        When `init` was not called for it.
+        When `init` was not called for the model.
     """
     info = model.__odm__
     while info is not None:
@@ -52,8 +55,13 @@ def collection_of(model: Any, timeout: Any = ...) -> Any:
     raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
 
 
+def read_bson(collection: Any, data: bytes) -> StoredDocument:
+    """Return the view of a document, as a collection decodes those that it reads."""
+    return _document_from_bson(data, collection._settings.codec)
+
+
 def check_instance(model: Any, instance: Any, what: str) -> None:
-    """Refuse an instance that is none of `model`, or whose own class has its documents in another collection.
+    """Refuse an instance of another class than `model`, or of a class with its documents in another collection.
 
     Raises
     ------
@@ -66,34 +74,41 @@ def check_instance(model: Any, instance: Any, what: str) -> None:
         raise TypeError(f"{what}: the documents of this {type(instance).__name__} are in another collection")
 
 
-def check(database: Any, model: Any) -> None:
-    """Refuse a database and a model that do not go together, and a model that is none yet.
+def is_collection(model: Any) -> bool:
+    """Return whether a class is a model whose documents have a collection of their own."""
+    info = getattr(model, "__odm__", None)
+    return info is not None and bool(info.is_collection)
+
+
+def check_model(database: Any, model: Any) -> None:
+    """Refuse a database and a model of different sides, and a model with faulty declarations.
 
     Raises
     ------
     TypeError, NameError
-        As `init`.
+        As for `init`.
     """
     name = getattr(model, "__name__", repr(model))
     if not isinstance(database, (Database, AsyncDatabase)):
         raise TypeError(f"init takes a database of a MongoClient or AsyncMongoClient, got {type(database).__name__}")
-    if not getattr(model, "_is_collection", False):
-        raise TypeError(f"{name} is no Document or AsyncDocument; embedded models need no init")
-    if model._is_async != isinstance(database, AsyncDatabase):
-        kind, client = ("AsyncDocument", "AsyncMongoClient") if model._is_async else ("Document", "MongoClient")
-        raise TypeError(f"{name} is a {kind}: it goes with a database of a {client}")
+    if not is_collection(model):
+        raise TypeError(f"{name} is no Document or AsyncDocument: leave it out, as embedded models need no init")
+    is_async = model.__odm__.is_async
+    if is_async != isinstance(database, AsyncDatabase):
+        kind, client = ("AsyncDocument", "AsyncMongoClient") if is_async else ("Document", "MongoClient")
+        raise TypeError(f"{name} is a {kind}: use a database of a {client}")
     for field in model.__odm__.fields.values():
-        check_unions(field.plan)
+        check_unions(field.converter)
     indexes_of(model)
 
 
 def indexes_of(model: Any) -> list[Any]:
-    """IndexModels of what a model declares.
+    """Return the IndexModels that a model declares.
 
     Raises
     ------
     TypeError, AttributeError
-        For what is no index, or names a field that is not declared.
+        For an object that is no index, and for an undeclared field.
     """
     indexes = []
     for field in model.__odm__.fields.values():
@@ -112,7 +127,7 @@ def indexes_of(model: Any) -> list[Any]:
     return indexes
 
 
-def _is_pairs(index: Any) -> bool:
+def _is_pairs(index: object) -> bool:
     return isinstance(index, tuple) and len(index) > 0 and all(isinstance(each, (tuple, Sort)) for each in index)
 
 

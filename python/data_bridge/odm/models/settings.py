@@ -7,23 +7,23 @@ from typing import Any, NamedTuple
 
 
 class ModelSettings(NamedTuple):
-    """What `class Settings` of a model says.
+    """The settings of a model, from its `class Settings`.
 
     Attributes
     ----------
     name
-        The collection; the name of the class by default.
+        The name of the collection; that of the class by default.
     indexes
-        Names of fields, (name, direction) pairs, lists of these for one index, or IndexModels. `init` makes them.
+        Names of fields, (name, direction) pairs, lists of these for one index, or IndexModels. `init` creates them.
     is_root
-        Classes derived from this one share its collection, and documents name their class.
+        Derived classes share the collection, and documents contain the name of their class.
     use_revision
-        Writes check that nobody else wrote since the document was read.
+        Writes fail if another writer changed the document since it was read.
     read_whole
-        Instances hold whole documents, as is the default: `m["key"]` finds undeclared keys, `replace()` keeps them.
-        With False queries ask for the declared keys only. Tables have the declared ones in either case.
+        Instances hold whole documents, which is the default: `m["key"]` finds undeclared keys, `replace()` keeps them.
+        With False, queries read the declared keys only. Tables have the declared keys in both cases.
     projection
-        What a query reads instead, for models that are views: `{"city": "$address.city"}`.
+        The projection of queries, for models that are views: `{"city": "$address.city"}`.
     """
 
     name: str
@@ -35,12 +35,12 @@ class ModelSettings(NamedTuple):
 
     @classmethod
     def of(cls, model: type, inherited: ModelSettings | None) -> ModelSettings:
-        """The settings of a model class.
+        """Return the settings of a model class.
 
         Raises
         ------
         TypeError
-            For a name that is no setting.
+            For an unknown setting.
         """
         values: dict[str, Any] = {"name": model.__name__}
         if inherited is not None:

@@ -1,81 +1,64 @@
-"""Requests for writing instances: filters, updates and documents, made without waiting for the server."""
+"""Parts of the requests that write instances: ids, revisions, filters and update operators."""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bson.objectid import ObjectId
 
-from ..._core import _document_from_bson
-from ...commands import encode
 from ..converters.converter import plain
 from ..errors import DocumentNotFound, Mismatch, PartlyRead, UnsavedChanges, ValidationError
-from ..filters import trust
 from ..filters.updates import update_document
-from .diff import changes, document_after, is_stored, whole_document
-from .registration import collection_of
+from . import instance_state as state
+from .diff import difference
+
+if TYPE_CHECKING:
+    from .model import Model
 
 REVISION = "revision_id"
 """The field, and the key, that holds the revision of a document."""
 
 
-def new_document(instance: Any) -> dict[str, Any]:
-    """The document to insert; the instance gets an ObjectId if it has no `_id`."""
+def assign_id(instance: Any) -> None:
+    """Give an instance that has no `_id` an ObjectId before it is inserted: a repeated insert then has the same `_id`.
+
+    Raises
+    ------
+    ValidationError
+        When the model declares `id` to be of another type.
+    """
     if instance.id is None:
         try:
             instance.id = ObjectId()
         except ValidationError:
-            raise (
-                Mismatch(type(instance).id._plan.name, None).under("id").error(model=type(instance).__name__)
-            ) from None
-    if type(instance).__odm__.settings.use_revision:
-        setattr(instance, REVISION, uuid.uuid4())
-    document: dict[str, Any] = instance._dump()
-    return {"_id": document.pop("_id"), **document}
+            expected = type(instance).__odm__.fields["id"].converter.name
+            raise Mismatch(expected, None).under("id").error(model=type(instance).__name__) from None
 
 
-def save_request(instance: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """Filter, update and the document as it will be; the update is empty where nothing changed."""
-    found_by = guarded(instance)
-    if not instance._is_stored:
-        # One that was made by hand may become what is stored of its own class, never a document of another one.
-        found_by.update(type(instance).__odm__.class_filter(False))
-    sets, unsets = changes(instance)
-    _check_writable(instance, [*sets, *unsets])
-    sets.pop("_id", None)
-    update: dict[str, Any] = {}
-    if (sets or unsets or not instance._is_stored) and type(instance).__odm__.settings.use_revision:
-        setattr(instance, REVISION, uuid.uuid4())
-        sets[REVISION] = getattr(instance, REVISION)
-    if sets:
-        update["$set"] = sets
-    if unsets:
-        update["$unset"] = unsets
-    if not update and not instance._is_stored:
-        update["$setOnInsert"] = {"_id": id_of(instance)}
-    options = collection_of(type(instance)).codec_options
-    return found_by, update, document_after(instance, sets, unsets, options)
+def new_revision(model: type[Model]) -> Any:
+    """Return a new revision as it is stored."""
+    field = model.__odm__.fields[REVISION]
+    return field.dump(field.accept(uuid.uuid4()))
 
 
-def changed(instance: Any, before: tuple[dict[str, Any], dict[str, Any]]) -> list[trust.Trusted]:
-    """What differs from what is stored, and did not before: updates to send with others."""
-    updates = []
-    for operator, then, now in zip(("$set", "$unset"), before, changes(instance), strict=True):
-        if new := {key: value for key, value in now.items() if key not in then or then[key] != value}:
-            _check_writable(instance, new)
-            # Values of the instance are values, whatever their keys look like.
-            updates.append(trust.trusted({operator: new}))
-    return updates
+def check_writable(instance: Any, keys: Iterable[str]) -> None:
+    """Refuse another `_id` than the stored one, and keys that `Settings.projection` computes or reads a part of.
 
-
-def _check_writable(instance: Any, keys: Iterable[str]) -> None:
-    """Refuse another `_id` than is stored, and what `Settings.projection` computes or reads a part of."""
-    if instance._is_stored and "_id" in keys:
+    Raises
+    ------
+    ValidationError
+        For another `_id`.
+    PartlyRead
+        For such a key.
+    """
+    if not state.is_stored(instance):
+        return
+    if "_id" in keys:
         raise ValidationError(("id",), "the _id that is stored", "another one", id_of(instance))
     projection = type(instance).__odm__.settings.projection
-    if projection is None or not instance._is_stored or instance._is_whole:
+    if projection is None or state.is_whole(instance):
         return
     for key in {each.partition(".")[0] for each in keys}:
         parts = [value for path, value in projection.items() if path == key or path.startswith(f"{key}.")]
@@ -86,111 +69,59 @@ def _check_writable(instance: Any, keys: Iterable[str]) -> None:
             )
 
 
-def replace_request(instance: Any, overwrite: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Filter and document.
-
-    Raises
-    ------
-    PartlyRead
-        When the stored document may have keys that were not read.
-    """
-    found_by = guarded(instance)
-    return found_by, replacement_of(instance, overwrite)
-
-
-def replacement_of(instance: Any, overwrite: bool) -> dict[str, Any]:
-    """The whole document, with a revision of its own.
-
-    Raises
-    ------
-    PartlyRead
-        When the stored document may have keys that were not read.
-    """
-    if instance._is_stored and not instance._is_whole and not overwrite:
-        raise PartlyRead(
-            f"{type(instance).__name__} with _id {id_of(instance)!r} was read for its declared fields only: replacing "
-            "would delete all other keys. save() sends what changed; overwrite=True deletes them"
-        )
-    if type(instance).__odm__.settings.use_revision:
-        setattr(instance, REVISION, uuid.uuid4())
-    return whole_document(instance, collection_of(type(instance)).codec_options)
-
-
-def guarded(instance: Any) -> dict[str, Any]:
-    """The filter that finds the document of an instance, in the revision that was read."""
+def guarded(instance: Model) -> dict[str, Any]:
+    """Return the filter that finds the document of an instance, in the revision that was read."""
     found_by = {"_id": id_of(instance)}
-    document = instance._document()
     if type(instance).__odm__.settings.use_revision:
-        # One that was made by hand has seen no revision.
+        document = state.stored_document(instance)
+        # An instance made by hand has read no revision.
         found_by[REVISION] = None if document is None else document.get(REVISION)
     return found_by
 
 
 def id_of(instance: Any) -> Any:
-    """The `_id` as it is stored."""
-    document = instance._document()
+    """Return the `_id` as it is stored.
+
+    Raises
+    ------
+    DocumentNotFound
+        For an instance that has none.
+    """
+    document = state.stored_document(instance)
     if document is not None and "_id" in document:
         return plain(document["_id"])
     if instance.id is None:
-        raise DocumentNotFound(f"this {type(instance).__name__} has no _id: it was not inserted")
+        raise DocumentNotFound(f"this {type(instance).__name__} was not inserted and has no _id: insert() it first")
     return type(instance).__odm__.fields["id"].dump(instance.id)
 
 
-def update_of(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
-    """An update document of operators and mappings; where revisions are used, with a new one."""
+def update_of(model: type[Model], updates: Iterable[Any]) -> dict[str, Any]:
+    """Return one update of operators and mappings, with a new revision where the model uses revisions."""
     update = update_document(model, updates)
     if model.__odm__.settings.use_revision:
-        update["$set"] = {**update.get("$set", {}), REVISION: uuid.uuid4()}
+        update["$set"] = {**update.get("$set", {}), REVISION: new_revision(model)}
     return update
 
 
-def undo_with(session: Any, instance: Any) -> None:
-    """Should the transaction not be committed, the instance differs from what is stored as it does now."""
-    if session is None or not session.in_transaction:
-        return
-    document, whole, assigned = instance._document(), instance._is_whole, dict(instance._assigned)
+def check_unchanged(instance: Model, call: str) -> None:
+    """Refuse a call that reads the document again, where the instance has unsaved changes.
 
-    def undo() -> None:
-        instance._unwritten(document, whole)
-        # What was assigned since counts.
-        instance._assigned.update({**assigned, **instance._assigned})
-
-    session.on_abort(undo)
-
-
-def written(instance: Any, document: dict[str, Any], *, whole: bool, session: Any) -> None:
-    """The document is stored: the instance reads from it, and keeps only what can be changed in place."""
-    undo_with(session, instance)
-    collection = collection_of(type(instance))
-    if isinstance(document, encode.Encoded):
-        data = document.data
-    else:
-        data = encode.document(document, collection.codec_options, "document", encode.STORED_DEPTH)
-    fields, kept = type(instance).__odm__.fields, instance._kept
-    moved = instance._written(_document_from_bson(data, collection._settings.codec), whole, True)
-    for name, value in moved.items():
-        # Assigned while the write was under way, by another task or thread: it is not stored yet.
-        if fields[name].key not in document and not fields[name].plan.virtual:
-            kept.pop(name, None)
-            instance._assigned.setdefault(name, value)
-    # A default of a key that is not stored stays what it was: a factory would make another one.
-    for name in [name for name in list(kept) if not fields[name].plan.keeps and fields[name].key in document]:
-        value = kept.pop(name)
-        if name != REVISION and not is_stored(fields[name], value, document):
-            instance._assigned.setdefault(name, value)
-
-
-def check_unchanged(instance: Any, what: str) -> None:
-    sets, unsets = changes(instance)
+    Raises
+    ------
+    UnsavedChanges
+        For such an instance.
+    """
+    sets, unsets = difference(instance)
     if sets or unsets:
         names = ", ".join([*sets, *unsets])
-        raise UnsavedChanges(f"{what} reads the document again and would lose changes of {names}: save() or reload()")
+        raise UnsavedChanges(f"{call} reads the document again and would lose changes of {names}: save() or reload()")
 
 
-def read_projection(model: Any) -> dict[str, Any] | None:
-    projection: dict[str, Any] | None = model.__odm__.projection(False)
-    return projection
+def read_projection(model: type[Model]) -> dict[str, Any] | None:
+    """Return the projection that reads a document of the model again; None for all keys."""
+    return model.__odm__.projection(False)
 
 
-def not_found_text(instance: Any) -> str:
+def not_found_text(instance: Model) -> str:
+    """Return the message for a document that does not exist."""
     return f"there is no {type(instance).__name__} with _id {id_of(instance)!r}"

@@ -1,4 +1,4 @@
-"""What Document and AsyncDocument share: how queries start."""
+"""The base of Document and AsyncDocument, which makes their queries."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from bson import ObjectId
 
 from ..filters.expressions import all_of
-from ..models.database_variants import elsewhere
+from ..models.database_variants import variants_in
 from ..models.field import FieldOptions
 from ..models.model import Model
 from .query_base import ModelQueryBase
-from .query_spec import AGGREGATE_ONLY, Asked, conditions, split
+from .query_options import AGGREGATE_ONLY
+from .query_spec import QuerySpec
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -23,45 +24,45 @@ class CollectionModel(Model):
     _is_collection: ClassVar[bool] = True
     _query_type: ClassVar[type[ModelQueryBase[Any]]]
 
-    # Any, so that models may declare it as they like; unless they do, it is an ObjectId.
+    # Any, so that models may declare another type; the default is ObjectId.
     if TYPE_CHECKING:
-        # Not as a field: checkers would want a default for each `id: str` of a model.
+        # No field: type checkers would require a default for each `id: str` of a model.
         id = cast(Any, None)
     else:
         id: Any = FieldOptions(None, stored=ObjectId | None, built_in=True)
-    """`_id`: an ObjectId made when the instance is inserted, unless the model declares `id` to be something else."""
+    """`_id`: an ObjectId, made when the instance is inserted, unless the model declares `id` with another type."""
 
     @classmethod
     def _query(cls, filters: tuple[Any, ...], options: dict[str, Any]) -> Any:
-        return cls._query_type(cls, Asked(conditions(cls, filters), **split(cls, options)))
+        return cls._query_type(QuerySpec.of(cls, filters, options))
 
     @classmethod
-    def _aggregated(cls, pipeline: Any, options: dict[str, Any]) -> Any:
+    def _aggregated(cls, pipeline: object, options: dict[str, Any]) -> Any:
         """Return the query of a pipeline; options of `find` and of `aggregate` alike."""
         own = {name: value for name, value in options.items() if name in AGGREGATE_ONLY}
         rest = {name: value for name, value in options.items() if name not in own}
         return cls._query((), rest).aggregate(pipeline, **own)
 
     @classmethod
-    def _by_id(cls, id: Any, options: dict[str, Any]) -> Any:
+    def _by_id(cls, id: object, options: dict[str, Any]) -> Any:
         if id is None:
             raise TypeError("get() needs an _id, got None")
         return cls._query((cls.id == id,), options)
 
     @classmethod
     def on(cls, database: Any) -> type[Self]:
-        """The same model in another database, beside the one that `init` gave it: a class derived from this one.
+        """Return the variant of the model in another database than that of `init`: a class derived from this one.
 
         Links of its instances lead to documents of that database, and so do queries for classes below it.
 
         Raises
         ------
         TypeError
-            For a database of another kind of client than the model is for.
+            For a database of the other kind of client than the model needs.
         """
-        return elsewhere(database).model(cls)  # type: ignore[no-any-return]
+        return variants_in(database).model(cls)  # type: ignore[no-any-return]
 
     @classmethod
     def _required_filter(cls, filters: tuple[Any, ...], what: str) -> None:
         if not all_of(filters):
-            raise TypeError(f"{what} needs a condition; {what.replace('_many', '_all')} is for all documents")
+            raise TypeError(f"{what} needs a condition: use {what.replace('_many', '_all')} for all documents")

@@ -1,201 +1,285 @@
-"""The parts of a query over models, and the options that each of its operations takes."""
+"""Specifications of queries over models: their parts, and the requests that are made of them."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
+import uuid
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ...commands.options import CHAINED, check_option
-from ...connection.uri import check_timeout
-from ...query.table_options import REPRESENTATION
-from ...synchronous.collection import Collection
+from ...commands import encode
+from ...errors import InvalidQuery
+from ..converters.containers import ListConverter
+from ..converters.converter import Converter, plain
+from ..errors import Mismatch
 from ..filters import linked_paths, trust
-from ..filters.lookup import sort_keys
+from ..filters.expressions import all_of, key_of, roots_of
+from ..filters.lookup import check_fields, resolve, sort_keys
+from ..models.database_variants import VariantRoot
+from ..models.model import Model
+from ..models.registration import collection_of, read_bson
+from .query_options import AGGREGATE_OPTIONS, aggregate_options, changed_options, split
 
-_PARTS = ("skip", "limit", "sort", "with_children", "fetch_links")
-
-OPTIONS: dict[str, Any] = {
-    name: parameter.default
-    for name, parameter in inspect.signature(Collection.find).parameters.items()
-    if name not in ("self", "filter", "projection", "unknown", *_PARTS)
-}
-"""Options of a query beside its parts, as `Collection.find` has them, with their defaults."""
-
-BOUND = {"timeout": None}
-"""Options that are settings of the collection a write is sent to: no arguments of the operation."""
-
-READ = {**BOUND, "read_preference": None, "read_concern": None}
-"""As BOUND, for reads."""
-
-COUNTED = {
-    **READ,
-    "session": "session",
-    "hint": "hint",
-    "collation": "collation",
-    "max_time_ms": "maxTimeMS",
-    "comment": "comment",
-}
-"""Options of counts and `distinct`, by the names that these operations have for them."""
-
-FOLDED = {
-    name: name
-    for name in (
-        *("session", "timeout", "read_preference", "read_concern"),
-        *("hint", "collation", "let", "comment", "max_time_ms", "allow_disk_use"),
-    )
-}
-"""Options of `sum`, `avg`, `min` and `max`."""
-
-AGGREGATED = {
-    **FOLDED,
-    **{name: name for name in ("batch_size", "schema", "on_conflict", "progress", *REPRESENTATION)},
-}
-"""Options of `aggregate`."""
-
-WRITTEN = {**BOUND, **{name: name for name in ("session", "hint", "collation", "let", "comment", "max_time_ms")}}
-"""Options of writes."""
-
-FOLLOWED = ("session", "timeout", "read_preference", "read_concern", "max_time_ms", "comment")
-"""Options of a query that its queries for links take too."""
-
-FIND_AND = {
-    "update": frozenset({"sort", "return_document", "upsert", "array_filters", "bypass_document_validation"}),
-    "replace": frozenset({"sort", "return_document", "upsert", "bypass_document_validation"}),
-    "delete": frozenset({"sort"}),
-}
-"""Options of `find_one_and_*` beside those of WRITTEN."""
-
-AGGREGATE_ONLY = frozenset({"bypass_document_validation", *CHAINED.values()} - {"skip", "limit", *OPTIONS})
-"""Options of `aggregate` that `find` does not have: PyMongo's own spelling among them."""
-
-_CAMEL_CASE = {camel: name for name, camel in CHAINED.items() if camel != name}
+if TYPE_CHECKING:
+    from ..._core import ModelClass
 
 
-class Asked(NamedTuple):
-    """The parts of a query."""
+class QuerySpec(NamedTuple):
+    """The parts of a query, immutable. `of` and `changed` check them, before anything is sent."""
 
+    model: Any
+    filter: Mapping[str, Any]
+    """The filter as it is sent: all conditions, and the class in a tree of models."""
     filters: tuple[Any, ...] = ()
     sort: tuple[tuple[str, int], ...] = ()
     skip: int = 0
     limit: int = 0
     view: Any = None
+    """The model of a projection."""
     keys: Any = None
+    """The keys of a projection for plain documents."""
     with_children: bool = False
     fetch_links: bool = False
-    options: Mapping[str, Any] = {}
+    options: Mapping[str, Any] = MappingProxyType({})
 
-    def given(self) -> dict[str, Any]:
-        """Return the options that differ from their defaults."""
-        return {name: value for name, value in self.options.items() if not _is_default(name, value)}
+    @classmethod
+    def of(cls, model: type[Model], filters: tuple[Any, ...], options: Mapping[str, Any]) -> QuerySpec:
+        """Return the specification of `find(*filters, **options)`.
 
-    def parts(self) -> list[str]:
-        """Return the names of the parts that not every operation takes, those that were given."""
-        given = {"sort": self.sort, "skip": self.skip, "limit": self.limit, "fetch_links": self.fetch_links}
-        names = [name for name, value in given.items() if value]
+        Raises
+        ------
+        InvalidQuery
+            For a field of another model, and for a value that does not fit its field.
+        TypeError, ValueError
+            As `query_options.split`.
+        """
+        filters = _conditions(model, filters)
+        parts = split(model, options)
+        return cls(model, _filter(model, filters, parts.get("with_children", False)), filters, **parts)
+
+    def changed(self, **changes: Any) -> QuerySpec:
+        """Return the specification with other parts.
+
+        Raises
+        ------
+        InvalidQuery
+            As `of`, and where links are fetched for a projection that has none.
+        """
+        spec = self._replace(**changes)
+        # Classes may have joined the tree since the last call.
+        if spec.with_children or "filters" in changes or "with_children" in changes:
+            spec = spec._replace(filter=_filter(spec.model, spec.filters, spec.with_children))
+        if spec.fetch_links and (spec.keys is not None or spec.view is not None):
+            spec._check_links()
+        return spec
+
+    def _check_links(self) -> None:
+        if self.keys is not None:
+            raise InvalidQuery("plain Documents have no linked documents: project to a model, or leave out fetch_links")
+        if linked_paths.has_links(self.model) and not linked_paths.has_links(self.view):
+            raise InvalidQuery(f"{self.view.__name__} declares no Link to fetch: declare it, or leave out fetch_links")
+
+    def found(self, filters: tuple[Any, ...], options: Mapping[str, Any]) -> QuerySpec:
+        """Return the specification with more conditions and other options. Raises as `of`."""
+        added = _conditions(self.model, filters)
+        return self.changed(filters=(*self.filters, *added), **split(self.model, options, self.options))
+
+    def sorted(self, keys: Iterable[Any]) -> QuerySpec:
+        """Return the specification with another order."""
+        return self.changed(sort=tuple(sort_keys(self.model, keys)))
+
+    def projected(self, view: Any) -> QuerySpec:
+        """Return the specification with a projection: a model, fields, or a projection document.
+
+        Raises
+        ------
+        TypeError
+            For any other object.
+        InvalidQuery
+            For a key of a linked document, and for operators that run code and are not trusted.
+        """
+        if isinstance(view, type) and issubclass(view, Model):
+            linked_paths.check_projection(self.model, view.__odm__.settings.projection)
+            return self.changed(view=view, keys=None)
+        if isinstance(view, Mapping):
+            trust.check_code(view, "projection")
+            return self.changed(view=None, keys=linked_paths.projection(self.model, view))
+        if isinstance(view, Iterable) and not isinstance(view, (str, bytes)):
+            return self.changed(view=None, keys=[key_of(resolve(self.model, each)) for each in view])
+        raise TypeError(f"project takes a model, a list of fields or a projection, got {type(view).__name__}")
+
+    # ---- collections ------------------------------------------------------------------------------------------------
+
+    @property
+    def collection(self) -> Any:
+        """The collection of the model."""
+        return collection_of(self.model)
+
+    @property
+    def write_collection(self) -> Any:
+        """The collection with the timeout of the query, which writes do not take as an option."""
+        return collection_of(self.model, self.options.get("timeout", ...))
+
+    @property
+    def count_collection(self) -> Any:
+        """The collection with the timeout, read preference and read concern of the query."""
+        options = self.options
+        return self.write_collection.with_options(
+            read_preference=options.get("read_preference"), read_concern=options.get("read_concern")
+        )
+
+    @property
+    def variants(self) -> Any:
+        """The database variants that the model is one of; None in the database of `init`."""
+        return self.model.__odm__.variants
+
+    # ---- queries of the collection ----------------------------------------------------------------------------------
+
+    @property
+    def table_query(self) -> Any:
+        """The query of the collection for tables and plain documents, whose columns are the fields.
+
+        Raises
+        ------
+        InvalidQuery
+            For a query that fetches links.
+        """
+        if self.fetch_links:
+            raise InvalidQuery("tables and plain Documents have no linked documents: leave out fetch_links")
+        return self._query(self.columns)
+
+    @property
+    def document_query(self) -> Any:
+        """The query of the collection for instances."""
+        return self._query(self.projection)
+
+    @property
+    def object_query(self) -> Any:
+        """The query of the collection for objects of other classes, which may declare keys that the model does not.
+
+        Raises
+        ------
+        InvalidQuery
+            For a query that fetches links.
+        """
+        if self.fetch_links:
+            raise InvalidQuery("to_models() does not fetch links: use to_list(), or leave out fetch_links")
+        return self._query(None if self.keys is None and self.view is None else self.projection)
+
+    def _query(self, projection: object) -> Any:
+        sort = list(self.sort) or None
+        return self.collection.find(self.filter, projection, self.skip, self.limit, sort=sort, **self.options)
+
+    @property
+    def projection(self) -> Any:
+        """The projection for instances; None for all keys."""
+        if self.keys is not None or self.view is not None:
+            return self.columns
+        return self.model.__odm__.projection(self.with_children)
+
+    @property
+    def columns(self) -> Any:
+        """The projection for tables."""
+        if self.keys is not None:
+            return self.keys
+        target = self.model if self.view is None else self.view
+        return target.__odm__.declared(self.with_children and self.view is None)
+
+    @property
+    def maker(self) -> ModelClass | None:
+        """The native class that makes instances; None where a projection gives plain documents."""
+        if self.keys is not None:
+            return None
+        if self.view is not None:
+            view = self.view if self.variants is None else self.variants.model(self.view)
+            maker: ModelClass = view.__odm__.maker(False)
+            return maker
+        made: ModelClass = self.model.__odm__.maker(self.projection is None, self.with_children)
+        return made
+
+    # ---- other operations -------------------------------------------------------------------------------------------
+
+    def options_for(self, call: str, taken: Mapping[str, str | None], *parts: str) -> dict[str, Any]:
+        """Return the options of the query that another operation takes, by its names for them.
+
+        Parameters
+        ----------
+        taken
+            The operation's names for options; None for those of its collection, which are not returned.
+        parts
+            The parts of a query that it takes: sort, skip, limit, fetch_links, project.
+
+        Raises
+        ------
+        InvalidQuery
+            For a part or an option that it does not take.
+        """
+        options = changed_options(self.options)
+        refused = [name for name in self._own_parts() if name not in parts]
+        refused += [name for name in options if name not in taken]
+        if refused:
+            raise InvalidQuery(f"{call} takes no {', '.join(refused)}: make the query without")
+        return {name: value for each, value in options.items() if (name := taken[each]) is not None}
+
+    def _own_parts(self) -> list[str]:
+        parts = {"sort": self.sort, "skip": self.skip, "limit": self.limit, "fetch_links": self.fetch_links}
+        names = [name for name, value in parts.items() if value]
         return names if self.view is None and self.keys is None else [*names, "project"]
 
+    def pipeline(self, stages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Return the stages of an aggregation over the documents of the query.
 
-def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the parts of a query and its options, from the keyword arguments of `find`.
+        Raises
+        ------
+        InvalidQuery
+            For operators that run code and are not trusted.
+        """
+        stages = list(stages)
+        trust.check_code(stages, "pipeline")
+        before: list[Mapping[str, Any]] = [{"$match": self.filter}] if self.filter else []
+        if self.sort:
+            before.append({"$sort": dict(self.sort)})
+        if self.skip:
+            before.append({"$skip": self.skip})
+        if self.limit:
+            before.append({"$limit": abs(self.limit)})
+        return before + stages
 
-    Raises
-    ------
-    TypeError
-        For a name that is no option, and for a value of another type.
-    ValueError
-        For a number out of range.
-    """
-    parts: dict[str, Any] = {}
-    rest: dict[str, Any] = {}
-    for name, value in options.items():
-        if name == "sort":
-            if value is not None:
-                parts["sort"] = tuple(sort_keys(model, value if isinstance(value, list) else [value]))
-        elif name in _PARTS:
-            parts[name] = check_option(name, value) if name in CHAINED else value
-        elif name in OPTIONS:
-            rest[name] = _checked(name, value)
-        else:
-            raise _unknown(f"{model.__name__}.find()", name, (*_PARTS, *OPTIONS))
-    return {**parts, "options": {**(before or {}), **rest}}
+    def aggregate(self, stages: Iterable[Mapping[str, Any]], given: Mapping[str, Any]) -> Any:
+        """Return the aggregation of the collection; the options `given` replace those of the query."""
+        own = self.options_for("aggregate()", AGGREGATE_OPTIONS, "sort", "skip", "limit")
+        return self.collection.aggregate(self.pipeline(stages), **{**own, **aggregate_options(given)})
 
-
-def find_and_options(model: Any, action: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options given to `find_one_and_*` itself, by its names for them.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `split`.
-    """
-    trust.check(options, "options")
-    checked: dict[str, Any] = {}
-    for given, value in options.items():
-        name = _CAMEL_CASE.get(given, given)
-        if name == "sort":
-            if value is not None:
-                checked["sort"] = sort_keys(model, value if isinstance(value, list) else [value])
-        elif name in FIND_AND[action] or name in WRITTEN:
-            checked[name] = _checked(name, value) if name in OPTIONS else value
-        else:
-            raise _unknown(f"find_one_and_{action}()", given, (*sorted(FIND_AND[action]), *WRITTEN))
-    return checked
-
-
-def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options given to `aggregate` itself.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As `split`.
-    """
-    for given, value in options.items():
-        name = _CAMEL_CASE.get(given, given)
-        if name not in AGGREGATED and name != "bypass_document_validation":
-            raise _unknown("aggregate()", given, (*AGGREGATED, "bypass_document_validation"))
-        _checked(name, value)
-    return dict(options)
+    def loaded(self, converter: Converter, value: object) -> Any:
+        """Return a value of a reply as its field gives it; a value that does not fit, as the server sent it."""
+        if value is None:
+            return None
+        document = None
+        if isinstance(value, (dict, list, uuid.UUID)):
+            collection = self.collection
+            data = encode.document({"": value}, collection.codec_options, "value", encode.STORED_DEPTH)
+            document = read_bson(collection, data)
+            value = document[""]
+        # A field of binaries needs the bytes of a UUID.
+        root = document if isinstance(value, uuid.UUID) else None
+        place: Any = root if self.variants is None else VariantRoot(root, self.variants)
+        place = place if root is None else (place, "")
+        # A path through a list gives its items, each as one value.
+        for each in (converter, ListConverter(list, converter)):
+            try:
+                return each.load(value, place)
+            except Mismatch:
+                continue
+        return plain(value)
 
 
-def conditions(model: Any, filters: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Return filters of a query, checked for keys of linked documents.
+def _filter(model: type[Model], filters: tuple[Any, ...], with_children: bool) -> Mapping[str, Any]:
+    check_fields(model, roots_of(*filters))
+    return all_of([*filters, model.__odm__.class_filter(with_children)])
 
-    Raises
-    ------
-    InvalidQuery
-        For a condition on a key of a linked document.
-    """
+
+def _conditions(model: type[Model], filters: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the filters, with the keys of links as they are stored."""
     if filters and linked_paths.has_links(model):
         return tuple(linked_paths.condition(model, each) for each in filters)
     return filters
-
-
-def _checked(name: str, value: Any) -> Any:
-    if name == "timeout":
-        return value if value is ... else check_timeout(value)
-    if name in CHAINED:
-        if name == "let" and value is not None:
-            trust.check(value, "let")
-        check_option(CHAINED[name], value)
-    return value
-
-
-def _is_default(name: str, value: Any) -> bool:
-    default = OPTIONS[name]
-    # None is no value of any option but `timeout`, for which it is no limit.
-    if value is default or (value is None and name != "timeout"):
-        return True
-    # By type first: a schema may be a frame, whose `==` is no truth value.
-    return type(value) is type(default) and bool(value == default)
-
-
-def _unknown(what: str, name: str, known: Iterable[str]) -> TypeError:
-    if name == "projection":
-        return TypeError(f"{what} takes no option 'projection': use project()")
-    known = sorted(known)
-    near = difflib.get_close_matches(name, known, 1)
-    meant = f" (did you mean {near[0]!r}?)" if near else ""
-    return TypeError(f"{what} takes no option {name!r}{meant}: there are {', '.join(known)}")

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..._typing import Timeout
 from ..queries.collection_model import CollectionModel
 from . import writes
 from .bulk_writer import BulkWriter
+from .outcome import Session
 from .query import ModelQuery
 
 if TYPE_CHECKING:
@@ -29,28 +31,28 @@ class Document(CollectionModel):
     >>> init(client["app"], [User])                                 # doctest: +SKIP
     >>> User.find(User.age > 25).sort(-User.age).to_list()          # doctest: +SKIP
 
-    What writes takes `session`, and `timeout`: the seconds that each command may take, in place of the client's; None
-    sets no limit. A query takes both in `find`, also for what it writes and counts.
+    Writes take `session`, and `timeout`: the seconds that each command may take, in place of the client's; None sets
+    no limit. A query takes both in `find`, also for its writes and counts.
     """
 
     _query_type: ClassVar[type[Any]] = ModelQuery
 
     @classmethod
-    def find(cls, *filters: Any, **options: Any) -> ModelQuery[Self]:
-        """A query for the documents that fulfil all conditions. Nothing runs before it is read.
+    def find(cls, *filters: object, **options: Any) -> ModelQuery[Self]:
+        """Return a query for the documents that match all conditions. It runs when its result is read.
 
         Parameters
         ----------
         filters
             Expressions such as `User.age > 25`, or mappings in the server's language.
         options
-            skip, limit, with_children, fetch_links, and what `Collection.find` takes: session, hint, collation,
+            skip, limit, with_children, fetch_links, and the options of `Collection.find`: session, hint, collation,
             batch_size, max_time_ms, timeout, comment, schema, on_conflict, ...
 
         Raises
         ------
         TypeError
-            For a filter that is neither.
+            For a filter of another type.
         InvalidQuery
             For a value that does not fit its field, and for operators that run code and are not trusted.
         """
@@ -58,130 +60,130 @@ class Document(CollectionModel):
 
     @classmethod
     def find_all(cls, **options: Any) -> ModelQuery[Self]:
-        """A query for all documents."""
+        """Return a query for all documents."""
         return cls.find(**options)
 
     @classmethod
-    def find_one(cls, *filters: Any, **options: Any) -> Self | None:
-        """The first document that fulfils all conditions, or None. As `find`."""
+    def find_one(cls, *filters: object, **options: Any) -> Self | None:
+        """Return the first document that matches all conditions, or None. Arguments as for `find`."""
         return cls.find(*filters, **options).first_or_none()
 
     @classmethod
-    def get(cls, id: Any, **options: Any) -> Self | None:
-        """The document with this `_id`, or None. An ObjectId may be given as its 24 digits."""
+    def get(cls, id: object, **options: Any) -> Self | None:
+        """Return the document with this `_id`, or None. An ObjectId may be passed as its 24 digits."""
         return cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
 
     @classmethod
     def count(cls, **options: Any) -> int:
-        """How many documents there are; options as for `find`."""
+        """Return the number of documents; options as for `find`."""
         return cls.find(**options).count()
 
     @classmethod
-    def distinct(cls, field: Any, *filters: Any, **options: Any) -> list[Any]:
-        """The different values of a field."""
+    def distinct(cls, field: object, *filters: object, **options: Any) -> list[Any]:
+        """Return the distinct values of a field."""
         return cls.find(*filters, **options).distinct(field)
 
     @classmethod
     def aggregate(cls, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> Query:
-        """A pipeline over the documents: a data_bridge Query of plain Documents and tables."""
+        """Return the data_bridge Query of a pipeline over the documents, for plain Documents and tables."""
         return cls._aggregated(pipeline, options)  # type: ignore[no-any-return]
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    def insert(self, *, session: Any = None, timeout: Any = ...) -> Self:
-        """Insert a document made of the instance, which gets an ObjectId if it has no `_id`.
+    def insert(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+        """Insert the document of the instance, which gets an ObjectId if it has no `_id`.
 
         Raises
         ------
         DuplicateKeyError
-            When a unique index has its key already.
+            When a unique index already contains its key.
         ValidationError
             When a value does not fit its field.
         """
         return writes.insert(self, session, timeout)
 
-    def save(self, *, session: Any = None, timeout: Any = ...) -> Self:
-        """Send what changed since the document was read or written; insert what is not stored yet.
+    def save(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+        """Send the fields that changed since the document was read or written; insert an instance that is not stored.
 
-        Lists, dicts and embedded models that were changed in place are found by comparing them with what is stored.
+        Lists, dicts and embedded models that were changed in place are compared with their stored values.
 
         Raises
         ------
         DocumentNotFound
-            When the document was deleted meanwhile.
+            When the document was deleted.
         RevisionConflict
-            With `Settings.use_revision`: when somebody else wrote the document meanwhile.
+            With `Settings.use_revision`: when another writer changed the document since it was read.
         """
         return writes.save(self, session, timeout)
 
-    def replace(self, *, overwrite: bool = False, session: Any = None, timeout: Any = ...) -> Self:
+    def replace(self, *, overwrite: bool = False, session: Session = None, timeout: Timeout = ...) -> Self:
         """Write the whole document.
 
         Raises
         ------
         PartlyRead
-            When the instance was read in part, through a projection or with `Settings.read_whole = False`: keys that
-            were not read would be deleted, as `overwrite=True` does.
+            When the instance was read in part, through a projection or with `Settings.read_whole = False`: the write
+            would delete keys that were not read. `overwrite=True` deletes them.
         DocumentNotFound, RevisionConflict
             As `save`.
         """
         return writes.replace(self, overwrite, session, timeout)
 
-    def update(self, *updates: Any, session: Any = None, timeout: Any = ...) -> Self:
+    def update(self, *updates: object, session: Session = None, timeout: Timeout = ...) -> Self:
         """Run update operators on the document, and read it again.
 
         Raises
         ------
         UnsavedChanges
-            When the instance was changed and not saved.
+            When the instance has unsaved changes.
         DocumentNotFound, RevisionConflict
             As `save`.
         """
         return writes.update(self, updates, session, timeout)
 
-    def delete(self, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
+    def delete(self, *, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
         """Delete the document."""
         return writes.delete(self, session, timeout)
 
-    def reload(self, *, session: Any = None, timeout: Any = ...) -> Self:
-        """Read the document again; what was changed and not saved is forgotten."""
+    def reload(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+        """Read the document again and discard unsaved changes."""
         return writes.reload(self, session, timeout)
 
     @classmethod
-    def insert_one(cls, instance: Self, *, session: Any = None, timeout: Any = ...) -> Self:
-        """Insert a document made of an instance. As `insert`."""
+    def insert_one(cls, instance: Self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+        """Insert the document of an instance, as its `insert` does."""
         return instance.insert(session=session, timeout=timeout)
 
     @classmethod
     def insert_many(
-        cls, instances: Iterable[Self], *, ordered: bool = True, session: Any = None, timeout: Any = ...
+        cls, instances: Iterable[Self], *, ordered: bool = True, session: Session = None, timeout: Timeout = ...
     ) -> list[Self]:
-        """Insert documents made of instances, in as few commands as they fit in.
+        """Insert the documents of instances, in as few commands as possible.
 
         Raises
         ------
         BulkWriteError
-            When some were not inserted.
+            When some documents were not inserted.
         """
         return writes.insert_many(cls, instances, ordered, session, timeout)
 
     @classmethod
-    def delete_many(cls, *filters: Any, session: Any = None, timeout: Any = ...) -> DeleteResult:
-        """Delete the documents that fulfil all conditions, of which there must be one."""
+    def delete_many(cls, *filters: object, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
+        """Delete the documents that match all conditions; at least one condition is required."""
         cls._required_filter(filters, "delete_many")
         return cls.find(*filters, session=session, timeout=timeout).delete()
 
     @classmethod
-    def delete_all(cls, *, session: Any = None, timeout: Any = ...) -> DeleteResult:
+    def delete_all(cls, *, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
         """Delete all documents of the model."""
         return cls.find(session=session, timeout=timeout).delete()
 
     @classmethod
-    def update_all(cls, *updates: Any, session: Any = None, timeout: Any = ...) -> UpdateResult:
+    def update_all(cls, *updates: object, session: Session = None, timeout: Timeout = ...) -> UpdateResult:
         """Update all documents of the model."""
         return cls.find(session=session, timeout=timeout).update(*updates)
 
     @classmethod
-    def bulk_writer(cls, *, ordered: bool = True, session: Any = None, timeout: Any = ...) -> BulkWriter:
-        """Many writes in as few commands as they fit in: `with User.bulk_writer() as bulk: bulk.save(user)`."""
+    def bulk_writer(cls, *, ordered: bool = True, session: Session = None, timeout: Timeout = ...) -> BulkWriter:
+        """Return a writer that collects writes: `with User.bulk_writer() as bulk: bulk.save(user)`."""
         return BulkWriter(cls, ordered, session, timeout)

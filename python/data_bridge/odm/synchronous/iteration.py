@@ -18,9 +18,9 @@ class Iteration(ModelQueryBase[T]):
     __slots__ = ()
 
     def __iter__(self) -> Iterator[T]:
-        """Run the query; instances as they come, in bounded memory. Leaving the loop ends the run."""
-        documents, maker = iter(self._documents), self._maker
-        # With progress the documents come through a generator of Python's.
+        """Run the query and yield instances as they arrive, in bounded memory. Leaving the loop ends the run."""
+        documents, maker = iter(self._spec.document_query), self._spec.maker
+        # With progress, the documents come from a Python generator.
         as_instances = getattr(documents, "instances", None)
         if maker is None:
             instances: Iterator[Any] = documents
@@ -28,24 +28,24 @@ class Iteration(ModelQueryBase[T]):
             instances = as_instances(maker)
         else:
             instances = map(maker.instance, documents)
-        if not self._asked.fetch_links:
+        if not self._spec.fetch_links:
             return instances
-        return LinkedInstances(instances, lambda block: fetch_links(self, block))
+        return LinkedInstances(instances, lambda block: fetch_links(self._spec, block))
 
     if not TYPE_CHECKING:
-        # For type checkers there is none, so that they report what this refuses.
+        # Hidden from type checkers, so that they report this use.
         def __aiter__(self) -> Any:
             raise TypeError("this query is synchronous: use `for`, or an AsyncDocument")
 
     def __arrow_c_schema__(self) -> Any:
-        return self._native.__arrow_c_schema__()
+        return self._spec.table_query.__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        return self._native.__arrow_c_stream__(requested_schema)
+        return self._spec.table_query.__arrow_c_stream__(requested_schema)
 
 
 class LinkedInstances:
-    """Instances with their links, fetched a block of instances at a time.
+    """Instances with their links, which are fetched for blocks of instances.
 
     A block that an error or Ctrl-C interrupts is kept: the instances before the error come first, then the error.
     """
@@ -69,7 +69,7 @@ class LinkedInstances:
             try:
                 self._waiting.extend(islice(self._instances, FETCHED_AT_A_TIME - len(self._waiting)))
             except Exception as error:  # noqa: BLE001
-                # It comes behind the instances before it.
+                # Raised after the instances before it.
                 self._error = error
         if not self._waiting:
             ended, self._error = self._error, None

@@ -7,49 +7,51 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...commands.write_results import DeleteResult, UpdateResult
+from ..models import instance_state as state
+from ..models.change import insertion, replacement_document
 from ..models.registration import check_instance
-from ..models.write_requests import new_document, replacement_of, update_of, written
-from ..queries.query_spec import WRITTEN, find_and_options
+from ..models.write_requests import assign_id, update_of
+from ..queries.query_options import WRITE_OPTIONS, find_and_options
 from .links import fetch_links
 
 if TYPE_CHECKING:
-    from ..queries.query_base import ModelQueryBase
+    from ..queries.query_spec import QuerySpec
 
 
-def update(query: ModelQueryBase[Any], updates: Iterable[Any], *, many: bool) -> UpdateResult:
+def update(spec: QuerySpec, updates: Iterable[Any], *, many: bool) -> UpdateResult:
     """Update all documents that match, or one of them."""
-    options = query._options("update()" if many else "update_one()", WRITTEN)
-    change = update_of(query._model, updates)
-    return _updated(query, change, options, multi=many)
+    options = spec.options_for("update()" if many else "update_one()", WRITE_OPTIONS)
+    change = update_of(spec.model, updates)
+    return _updated(spec, change, options, multi=many)
 
 
-def upsert(query: ModelQueryBase[Any], updates: Iterable[Any], on_insert: Any) -> UpdateResult:
+def upsert(spec: QuerySpec, updates: Iterable[Any], on_insert: Any) -> UpdateResult:
     """Update one document that matches, or insert `on_insert` where none does."""
-    options = query._options("upsert()", WRITTEN)
-    check_instance(query._model, on_insert, "upsert()")
-    change = update_of(query._model, updates)
+    options = spec.options_for("upsert()", WRITE_OPTIONS)
+    check_instance(spec.model, on_insert, "upsert()")
+    change = update_of(spec.model, updates)
     while True:
-        result = _updated(query, change, options)
+        result = _updated(spec, change, options)
         if not result.acknowledged or result.matched_count:
             return result
-        document = new_document(on_insert)
-        inserts = dict(document)
-        if (named := _named(query._filter)) is not None:
-            document["_id"] = named
+        assign_id(on_insert)
+        insert = insertion(on_insert)
+        inserts = dict(insert.document)
+        if _named(spec.filter) is not None:
             del inserts["_id"]
-        # Inserts only where still nothing matches: the document of a faster writer is updated.
-        result = _updated(query, {"$setOnInsert": inserts}, options, upsert=True)
+        # Inserts only if still no document matches: the document of a faster writer is updated.
+        result = _updated(spec, {"$setOnInsert": inserts}, options, upsert=True)
         if not result.acknowledged or result.did_upsert:
-            # Not the whole document: keys that the filter wants equal to something are stored as well.
-            document["_id"] = result.upserted_id
-            # The one that was made for it, where the filter names another.
-            on_insert._assigned.pop("id", None)
-            written(on_insert, document, whole=False, session=options.get("session"))
+            # Not the whole document: the server also stores the equality conditions of the filter.
+            insert.document["_id"] = result.upserted_id
+            # The filter may name another `_id` than the instance has.
+            state.discard(on_insert, "id")
+            insert.apply(on_insert, whole=False, session=options.get("session"))
             return result
 
 
 def _named(condition: Mapping[str, Any]) -> Any:
-    """The `_id` that a filter names, which the server takes for the new document; None where it names none."""
+    """Return the `_id` in a filter, which the server gives to the new document; None without one."""
     named = condition.get("_id")
     if isinstance(named, Mapping) and any(str(key).startswith("$") for key in named):
         named = named.get("$eq")
@@ -57,42 +59,43 @@ def _named(condition: Mapping[str, Any]) -> Any:
     return next((each for each in map(_named, clauses) if each is not None), None) if named is None else named
 
 
-def delete(query: ModelQueryBase[Any], *, many: bool) -> DeleteResult:
+def delete(spec: QuerySpec, *, many: bool) -> DeleteResult:
     """Delete all documents that match, or one of them."""
-    options = dict(query._options("delete()" if many else "delete_one()", WRITTEN))
-    result: DeleteResult = query._bound._deleted(query._filter, options.pop("session", None), multi=many, **options)
+    options = dict(spec.options_for("delete()" if many else "delete_one()", WRITE_OPTIONS))
+    result: DeleteResult = spec.write_collection._deleted(
+        spec.filter, options.pop("session", None), multi=many, **options
+    )
     return result
 
 
-def _updated(query: ModelQueryBase[Any], change: Any, options: Mapping[str, Any], **more: Any) -> UpdateResult:
+def _updated(spec: QuerySpec, change: object, options: Mapping[str, Any], **more: Any) -> UpdateResult:
     options = {"upsert": False, **options, **more}
-    result: UpdateResult = query._bound._updated(query._filter, change, options.pop("session", None), **options)
+    session = options.pop("session", None)
+    result: UpdateResult = spec.write_collection._updated(spec.filter, change, session, **options)
     return result
 
 
-def find_one_and(
-    query: ModelQueryBase[Any], action: str, change: Any, options: dict[str, Any], overwrite: bool = False
-) -> Any:
-    """`find_one_and_update`, `_replace` and `_delete`: the instance before or after."""
-    asked, name = query._asked, f"find_one_and_{action}"
-    taken = query._options(f"{name}()", WRITTEN, "sort", "project", "fetch_links")
-    given = find_and_options(query._model, action, options)
+def find_one_and(spec: QuerySpec, action: str, change: Any, options: dict[str, Any], overwrite: bool = False) -> Any:
+    """Run `find_one_and_update`, `_replace` or `_delete`; return the instance before or after the write."""
+    name = f"find_one_and_{action}"
+    taken = spec.options_for(f"{name}()", WRITE_OPTIONS, "sort", "project", "fetch_links")
+    given = find_and_options(spec.model, action, options)
     if action == "update":
-        arguments = [update_of(query._model, change)]
+        arguments = [update_of(spec.model, change)]
     elif action == "replace":
-        if not isinstance(change, query._model):
-            raise TypeError(f"a replacement must be a {query._model.__name__}, got {type(change).__name__}")
-        arguments = [replacement_of(change, overwrite)]
+        if not isinstance(change, spec.model):
+            raise TypeError(f"the replacement must be a {spec.model.__name__}, got {type(change).__name__}")
+        arguments = [replacement_document(change, overwrite)]
     else:
         arguments = []
-    sent = {"sort": list(asked.sort) or None, **taken, **given}
+    sent = {"sort": list(spec.sort) or None, **taken, **given}
     for ours, theirs in (("max_time_ms", "maxTimeMS"), ("bypass_document_validation", "bypassDocumentValidation")):
         if ours in sent:
             sent[theirs] = sent.pop(ours)
-    found = getattr(query._bound, name)(query._filter, *arguments, projection=query._shape, **sent)
-    maker = query._maker
+    found = getattr(spec.write_collection, name)(spec.filter, *arguments, projection=spec.projection, **sent)
+    maker = spec.maker
     if found is None or maker is None:
         return found
     instance = maker.instance(found)
-    fetch_links(query, [instance], given)
+    fetch_links(spec, [instance], given)
     return instance

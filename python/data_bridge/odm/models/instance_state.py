@@ -1,0 +1,118 @@
+"""State of a model's instance: the document it reads from, and the values that differ from that document.
+
+The native `ModelView`, the base of all models, holds the state. Other modules read and change it through these
+functions only: models have no public names beside their fields.
+
+The value of a field is in one of three places. A stored value is in the document. A kept value was built from a stored
+one, can be changed in place, and is held so that the change is found. An assigned value was set since the document was
+read or written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from ..._core import Document as StoredDocument
+from ..._core import ModelView
+from ...connection.session_state import SessionState
+
+MISSING: Any = type("Missing", (), {"__repr__": lambda _: "MISSING", "__bool__": lambda _: False})()
+"""No value: neither null nor undefined."""
+
+
+class HeldValues(NamedTuple):
+    """Copies of the values that an instance holds beside its document, by the names of fields."""
+
+    kept: dict[str, Any]
+    assigned: dict[str, Any]
+
+
+def stored_document(instance: ModelView) -> StoredDocument | None:
+    """Return the document that the instance reads from; None for one that is not stored."""
+    return instance._document()
+
+
+def is_stored(instance: ModelView) -> bool:
+    """Return whether the instance reads from a stored document."""
+    return instance._is_stored
+
+
+def is_whole(instance: ModelView) -> bool:
+    """Return whether the document was read or written with all its keys."""
+    return instance._is_whole
+
+
+def place(instance: ModelView) -> Any:
+    """Return the document, or for an embedded instance the pair of its parent's place and its key, for messages."""
+    return instance._place()
+
+
+def held_value(instance: ModelView, name: str) -> Any:
+    """Return the assigned or kept value of a field, or MISSING."""
+    if not instance._is_touched:
+        return MISSING
+    value = instance._assigned.get(name, MISSING)
+    return instance._kept.get(name, MISSING) if value is MISSING else value
+
+
+def held_values(instance: ModelView) -> HeldValues:
+    """Return the kept and the assigned values, as they are at this moment."""
+    if not instance._is_touched:
+        return HeldValues({}, {})
+    # In this order: another thread may apply a write, which moves assigned values to the kept ones.
+    assigned = dict(instance._assigned)
+    return HeldValues(dict(instance._kept), assigned)
+
+
+def kept_fields(instance: ModelView) -> list[str]:
+    """Return the names of the fields with kept values."""
+    return list(instance._kept)
+
+
+def keep(instance: ModelView, name: str, value: object) -> None:
+    """Hold a value that is no change: the documents of a BackLink."""
+    instance._kept[name] = value
+
+
+def assign(instance: ModelView, values: Mapping[str, Any]) -> None:
+    """Make values changes again, without those of fields that were assigned since."""
+    for name, value in values.items():
+        instance._assigned.setdefault(name, value)
+
+
+def discard(instance: ModelView, name: str) -> Any:
+    """Drop the value of a field; return the assigned one, or MISSING."""
+    assigned = instance._assigned.pop(name, MISSING)
+    instance._kept.pop(name, None)
+    return assigned
+
+
+def release_kept(instance: ModelView, name: str) -> Any:
+    """Drop the kept value of a field and return it, or MISSING."""
+    return instance._kept.pop(name, MISSING)
+
+
+def read_from(instance: ModelView, document: StoredDocument, *, whole: bool) -> dict[str, Any]:
+    """Read from a document that was found, and drop all held values. Return those that were assigned."""
+    return instance._written(document, whole, False)
+
+
+def move_to(instance: ModelView, document: StoredDocument, *, whole: bool) -> dict[str, Any]:
+    """Read from a document that was written. Assigned values become kept ones; return them."""
+    return instance._written(document, whole, True)
+
+
+def restore_on_abort(instance: ModelView, session: SessionState | None) -> None:
+    """Record the state, for the case that the session's transaction is not committed: the changes are then unsaved."""
+    if session is None or not session.in_transaction:
+        return
+    document, whole, assigned = instance._document(), instance._is_whole, dict(instance._assigned)
+
+    def restore() -> None:
+        instance._unwritten(document, whole)
+        # Values that were assigned since the write are newer.
+        later = dict(instance._assigned)
+        instance._assigned.update({**assigned, **later})
+
+    session.on_abort(restore)
