@@ -97,8 +97,8 @@ impl Drop for Connected {
     }
 }
 
-/// Ends sessions, then connections. The driver waits for the reply to the end of sessions, which may be lost: so it starts again,
-/// with another connection.
+/// Ends sessions, then connections, in a few attempts: the driver waits for the reply to the end of sessions, which may be lost. Each
+/// attempt takes another connection.
 async fn shut_down(driver: mongodb::Client, killed_cursors: Arc<KilledCursors>) {
     for within in SHUTDOWN_LIMITS {
         let shutdown = driver.clone().shutdown().immediate(true);
