@@ -40,8 +40,8 @@ SIDES = ("asynchronous/", "synchronous/")
 EXCEPTIONS = [
     Exceptions(
         "namedtuple",
-        frozenset({"_replace"}),
-        ("asynchronous/", "synchronous/", "query/", "odm/"),
+        frozenset({"_asdict", "_field_defaults", "_fields", "_replace"}),
+        ("asynchronous/", "integrations/", "odm/", "query/", "synchronous/"),
         "its documented method: the underscore keeps it apart from the names of fields",
     ),
     Exceptions(
@@ -100,9 +100,9 @@ EXCEPTIONS = [
     ),
     Exceptions(
         "Query, AsyncQuery",
-        frozenset({"_write"}),
-        ("query/build.py",),
-        "sends a pipeline that writes as soon as it is made",
+        frozenset({"_of_pipeline"}),
+        SIDES,
+        "makes the query of `aggregate`, whose arguments collections and databases pass on",
     ),
     Exceptions(
         "Collection, Database, MongoClient",

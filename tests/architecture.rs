@@ -1,10 +1,10 @@
-//! The import direction of the layers, and the core's independence of Python.
+//! The import direction of the layers and of the directories of `source`, small cycles, and no Python in the core.
 //!
-//! The check reads text, not syntax. Comments and strings are blanked, then every `crate::X` is an edge, in a `use`
-//! group or in an expression. An upward edge is reported with its file and line.
+//! The check reads text, not syntax. Comments and strings are blanked, then every path that starts with `crate`, `super`
+//! or `self` is an edge, in a `use` group or in an expression. An upward edge is reported with its file and line.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,19 @@ const LAYERS: &[&[&str]] = &[
     &["source"],
 ];
 
+/// The directories of `source`, lowest first. Those of one row must not import each other.
+const SOURCE_LAYERS: &[&[&str]] = &[
+    &["monitoring"],
+    &["runtime"],
+    &["cleanup"],
+    &["connection"],
+    &["write"],
+    &["read"],
+];
+
+/// Files in a cycle of imports of `source`, at most. They must be in one directory.
+const LARGEST_CYCLE: usize = 3;
+
 /// The crate's front page re-exports items of the layers, so it may name all of them.
 const FRONT_PAGE: &str = "lib";
 
@@ -28,15 +41,27 @@ const FOREIGN: &[&str] = &["pyo3", "pyo3_arrow"];
 
 #[test]
 fn imports_go_down_only() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = BTreeMap::new();
-    collect(&root, &root, &mut files);
-    assert!(files.len() > 2, "no sources in {}", root.display());
+    let files = sources();
     let faults: Vec<String> = files
         .iter()
         .flat_map(|(path, text)| faults(path, text))
         .collect();
     assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+#[test]
+fn cycles_of_the_source_are_small_and_stay_in_a_directory() {
+    let files = sources();
+    let source = files.iter().filter(|(path, _)| path.starts_with("source/"));
+    let cycles = cycles(&graph(source));
+    let large: Vec<_> = cycles
+        .iter()
+        .filter(|cycle| {
+            let directories: BTreeSet<&str> = cycle.iter().map(|path| directory(path)).collect();
+            cycle.len() > LARGEST_CYCLE || directories.len() > 1
+        })
+        .collect();
+    assert!(large.is_empty(), "{large:#?}");
 }
 
 #[test]
@@ -92,6 +117,59 @@ fn groups_super_and_self_are_understood() {
     assert_eq!(faults("nowhere.rs", "").len(), 1);
 }
 
+#[test]
+fn directories_of_the_source_are_layers() {
+    let text = "use crate::source::monitoring::events::Event;\n\
+                use super::session::Session;\n\
+                use crate::source::{read::{query, cursor::CursorSource}, runtime::task};\n\
+                use super::super::write::commands;\n\
+                fn f(client: &crate::source::Client) { crate::source::elsewhere::g() }\n\
+                mod tests { use super::super::super::cleanup::kill; }\n";
+    let found = faults("source/connection/client.rs", text);
+    let expected = [
+        ("source/connection/client.rs:3", "source::read"),
+        ("source/connection/client.rs:4", "source::write"),
+        ("source/connection/client.rs:5", "source::Client"),
+        ("source/connection/client.rs:5", "source::elsewhere"),
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for ((place, word), fault) in expected.iter().zip(&found) {
+        assert!(fault.starts_with(place), "{fault} is not at {place}");
+        assert!(fault.contains(word), "{fault} does not name {word}");
+    }
+    assert_eq!(faults("source/mod.rs", "use self::read::cursor;").len(), 0);
+    assert_eq!(faults("source/client.rs", "").len(), 1);
+}
+
+#[test]
+fn cycles_are_found() {
+    let files = BTreeMap::from([
+        ("a/mod.rs".to_owned(), "use self::one::One;".to_owned()),
+        (
+            "a/one.rs".to_owned(),
+            "use super::two::{Two, TWO};".to_owned(),
+        ),
+        (
+            "a/two.rs".to_owned(),
+            "use super::Outer; mod tests { use super::*; }".to_owned(),
+        ),
+        ("b.rs".to_owned(), "use crate::a::one;".to_owned()),
+    ]);
+    let graph = graph(&files);
+    assert_eq!(graph["b.rs"], BTreeSet::from(["a/one.rs".to_owned()]));
+    let expected: Vec<_> = files.keys().take(3).cloned().collect();
+    assert_eq!(cycles(&graph), [expected]);
+}
+
+/// Every source file of the core, by its path.
+fn sources() -> BTreeMap<String, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = BTreeMap::new();
+    collect(&root, &root, &mut files);
+    assert!(files.len() > 2, "no sources in {}", root.display());
+    files
+}
+
 /// Every Rust file below `directory`, by its path from `root`.
 fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<String, String>) {
     let mut entries: Vec<PathBuf> = fs::read_dir(directory)
@@ -110,79 +188,168 @@ fn collect(root: &Path, directory: &Path, files: &mut BTreeMap<String, String>) 
     }
 }
 
+/// The names of a file's module, from the crate's root.
+fn module(path: &str) -> Vec<&str> {
+    let mut names: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
+    if names.last() == Some(&"mod") {
+        names.pop();
+    }
+    names
+}
+
+/// The directory of a file.
+fn directory(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(directory, _)| directory)
+}
+
 /// Returns the faults of one file's imports, in order.
 fn faults(path: &str, text: &str) -> Vec<String> {
-    let modules: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
-    let own = modules[0];
-    let layer = layer_of(own);
+    let module = module(path);
+    let own = module[0];
+    let layer = layer_of(LAYERS, own);
     if layer.is_none() && own != FRONT_PAGE {
         return vec![format!(
             "{path}:1: module `{own}` is in no layer; add it to LAYERS in tests/architecture.rs"
         )];
     }
-    // Number of `super`s from this file's module to the crate root.
-    let depth = modules.len() - usize::from(modules.last() == Some(&"mod"));
-    let tokens = tokens(&blank(text));
+    let inner = module.get(1).copied().filter(|_| own == "source");
+    if let Some(inner) = inner.filter(|inner| layer_of(SOURCE_LAYERS, inner).is_none()) {
+        return vec![format!(
+            "{path}:1: `source/{inner}` is in no layer; add it to SOURCE_LAYERS in tests/architecture.rs"
+        )];
+    }
     let mut found = Vec::new();
-    for (line, target) in edges(&tokens, depth) {
-        if FOREIGN.contains(&target.as_str()) {
+    for (line, target) in edges(&tokens(&blank(text)), &module) {
+        let Some(first) = target.first() else {
+            continue;
+        };
+        if FOREIGN.contains(&first.as_str()) {
             found.push(format!(
-                "{path}:{line}: the core must not mention `{target}`"
+                "{path}:{line}: the core must not mention `{first}`"
             ));
-        } else if let Some(layer) = layer {
-            let downward = match layer_of(&target) {
-                Some(below) => below < layer || target == own,
-                None => false,
-            };
-            if !downward {
+        } else if let (Some(layer), true) = (layer, is_module(first)) {
+            let downward = layer_of(LAYERS, first).is_some_and(|below| below < layer);
+            if !downward && first != own {
                 found.push(format!(
-                    "{path}:{line}: `{own}` imports `crate::{target}`, which is not below it"
+                    "{path}:{line}: `{own}` imports `crate::{first}`, which is not below it"
+                ));
+            }
+        }
+        if let (Some(inner), true) = (inner, first == own) {
+            let second = target.get(1).map_or("*", String::as_str);
+            let below = layer_of(SOURCE_LAYERS, second);
+            if second != inner && (below.is_none() || below >= layer_of(SOURCE_LAYERS, inner)) {
+                found.push(format!(
+                    "{path}:{line}: `source/{inner}` imports `source::{second}`, which is no directory below it"
                 ));
             }
         }
     }
+    found.dedup();
     found
 }
 
-fn layer_of(module: &str) -> Option<usize> {
-    LAYERS.iter().position(|row| row.contains(&module))
+fn layer_of(layers: &[&[&str]], module: &str) -> Option<usize> {
+    layers.iter().position(|row| row.contains(&module))
 }
 
-/// Returns the first segments of all paths from the crate root, and foreign names, with their lines.
-fn edges(tokens: &[(usize, String)], depth: usize) -> Vec<(usize, String)> {
+/// Returns whether a segment of a path names a module; a name of the crate's front page (`crate::Error`) does not.
+fn is_module(segment: &str) -> bool {
+    segment.starts_with(|first: char| first.is_ascii_lowercase())
+}
+
+/// The files that each file imports. Imports of other crates, and of files that are not in `files`, are left out.
+fn graph<'a>(
+    files: impl IntoIterator<Item = (&'a String, &'a String)>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let files: Vec<_> = files.into_iter().collect();
+    let known: BTreeMap<String, &String> = files
+        .iter()
+        .map(|(path, _)| (module(path).join("::"), *path))
+        .collect();
+    let imported = |path: &str, text: &str| -> BTreeSet<String> {
+        edges(&tokens(&blank(text)), &module(path))
+            .into_iter()
+            .filter_map(|(_, target)| {
+                // The longest prefix is the file; the rest are names in it.
+                let mut prefixes = (1..=target.len()).rev();
+                prefixes.find_map(|end| known.get(&target[..end].join("::")))
+            })
+            .filter(|target| target.as_str() != path)
+            .map(|target| (*target).clone())
+            .collect()
+    };
+    files
+        .iter()
+        .map(|(path, text)| ((*path).clone(), imported(path, text)))
+        .collect()
+}
+
+/// The cycles of a graph: sets of more than one node in which each node reaches all others.
+fn cycles(graph: &BTreeMap<String, BTreeSet<String>>) -> Vec<Vec<String>> {
+    let reached: BTreeMap<&String, BTreeSet<&String>> = graph
+        .keys()
+        .map(|start| {
+            let (mut seen, mut open) = (BTreeSet::new(), vec![start]);
+            while let Some(node) = open.pop() {
+                open.extend(graph[node].iter().filter(|next| seen.insert(*next)));
+            }
+            (start, seen)
+        })
+        .collect();
+    let cycles: BTreeSet<Vec<String>> = graph
+        .keys()
+        .filter(|node| reached[node].contains(node))
+        .map(|node| {
+            let others = reached[node].iter();
+            let cycle = others.filter(|other| reached[**other].contains(node));
+            cycle.map(|other| (*other).clone()).collect()
+        })
+        .collect();
+    cycles.into_iter().collect()
+}
+
+/// Returns all paths from the crate's root, and foreign names, with their lines. `module` is the file's.
+fn edges(tokens: &[(usize, String)], module: &[&str]) -> Vec<(usize, Vec<String>)> {
     let word = |at: usize| tokens.get(at).map_or("", |token| token.1.as_str());
     let mut found = Vec::new();
     let mut at = 0;
     // Inline modules (such as `mod tests`) keep a `super` within the file, so their braces are counted.
-    let mut inline: Vec<usize> = Vec::new();
+    let mut inline: Vec<(usize, &str)> = Vec::new();
     let mut braces = 0;
     while at < tokens.len() {
         match word(at) {
             "{" => {
                 braces += 1;
                 if at >= 2 && word(at - 2) == "mod" {
-                    inline.push(braces);
+                    inline.push((braces, word(at - 1)));
                 }
             }
             "}" => {
-                if inline.last() == Some(&braces) {
+                if inline.last().is_some_and(|(opened, _)| *opened == braces) {
                     inline.pop();
                 }
                 braces = braces.saturating_sub(1);
             }
-            foreign if FOREIGN.contains(&foreign) => found.push((tokens[at].0, foreign.to_owned())),
-            "crate" | "super" if at < 2 || word(at - 1) != "::" => {
-                let mut end = at + 1;
-                let mut supers = usize::from(word(at) == "super");
-                while word(end) == "::" && word(end + 1) == "super" {
-                    supers += 1;
+            foreign if FOREIGN.contains(&foreign) => {
+                found.push((tokens[at].0, vec![foreign.to_owned()]));
+            }
+            start @ ("crate" | "super" | "self")
+                if word(at + 1) == "::" && (at == 0 || word(at - 1) != "::") =>
+            {
+                let own = module.iter().chain(inline.iter().map(|(_, name)| name));
+                let mut base: Vec<String> = own.map(|name| (*name).to_owned()).collect();
+                match start {
+                    "crate" => base.clear(),
+                    "super" => drop(base.pop()),
+                    _ => {}
+                }
+                let mut end = at + 2;
+                while word(end) == "super" && word(end + 1) == "::" {
+                    base.pop();
                     end += 2;
                 }
-                let at_root = word(at) == "crate" || supers >= depth + inline.len();
-                if at_root && word(end) == "::" {
-                    end += 1;
-                    first_segments(tokens, end, &mut found);
-                }
+                paths(tokens, end, &base, &mut found);
                 // Only the prefix is consumed, because the braces of a group are still to be counted.
                 at = end;
                 continue;
@@ -194,33 +361,42 @@ fn edges(tokens: &[(usize, String)], depth: usize) -> Vec<(usize, String)> {
     found
 }
 
-/// The path segments after `crate::`: one name, or the first names of a group.
-fn first_segments(tokens: &[(usize, String)], start: usize, found: &mut Vec<(usize, String)>) {
+/// Adds the path that starts at a token behind `base`, or all paths of a group. Returns the position behind it.
+fn paths(
+    tokens: &[(usize, String)],
+    start: usize,
+    base: &[String],
+    found: &mut Vec<(usize, Vec<String>)>,
+) -> usize {
     let word = |at: usize| tokens.get(at).map_or("", |token| token.1.as_str());
-    if word(start) != "{" {
-        // A name from the crate's front page (`crate::Error`) is not a module.
-        if word(start).starts_with(|first: char| first.is_ascii_lowercase()) {
-            found.push((tokens[start].0, word(start).to_owned()));
-        }
-        return;
-    }
-    let mut level = 0;
-    let mut before = "";
-    for (line, token) in &tokens[start..] {
-        match token.as_str() {
-            "{" => level += 1,
-            "}" if level == 1 => return,
-            "}" => level -= 1,
-            head if level == 1
-                && matches!(before, "{" | ",")
-                && head != "self"
-                && head.starts_with(|first: char| first.is_ascii_lowercase()) =>
-            {
-                found.push((*line, head.to_owned()));
+    let mut path = base.to_vec();
+    let mut at = start;
+    loop {
+        match word(at) {
+            "{" => {
+                at += 1;
+                while !matches!(word(at), "}" | "") {
+                    at = match word(at) {
+                        "," => at + 1,
+                        _ => paths(tokens, at, &path, found),
+                    };
+                }
+                return at + 1;
             }
-            _ => {}
+            "" => return at,
+            segment => {
+                if !matches!(segment, "*" | "self") {
+                    path.push(segment.to_owned());
+                }
+                if word(at + 1) == "::" {
+                    at += 2;
+                    continue;
+                }
+                found.push((tokens[at].0, path));
+                // In a group a path may have another name: `name as other`.
+                return if word(at + 1) == "as" { at + 3 } else { at + 1 };
+            }
         }
-        before = token;
     }
 }
 

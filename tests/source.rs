@@ -313,7 +313,7 @@ fn invalid_queries_are_refused_before_they_are_sent() {
     };
     assert!(matches!(
         find("a.b", &[]).kind(),
-        ErrorKind::InvalidArgument(_)
+        ErrorKind::InvalidQuery(_)
     ));
     assert!(matches!(
         find(DATABASE, &[9, 0, 0]).kind(),

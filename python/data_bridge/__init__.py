@@ -70,11 +70,11 @@ from .synchronous.session import ClientSession
 if TYPE_CHECKING:
     from . import odm
 
-set_event_callbacks(logs.wanted, logs.tell)
+set_event_callbacks(logs.wanted, logs.record)
 
 
 def __getattr__(name: str) -> ModuleType:
-    # Models are imported by who uses them: raw queries need none of it.
+    # Models are imported on first use: raw queries do not need them.
     if name == "odm":
         return import_module(".odm", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,7 +9,13 @@ from typing import Any, Generic, TypeVar, final
 from typing_extensions import Self, disjoint_base
 
 __all__ = [
+    "CALL_LISTENERS",
     "DEFAULT_TIMEOUT",
+    "DUPLICATE_KEY_CODES",
+    "LOG_COMMANDS",
+    "LOG_CONNECTIONS",
+    "LOG_CURSORS",
+    "LOG_FAILURES",
     "AsyncIterator",
     "BatchReader",
     "BulkWriteError",
@@ -46,6 +52,7 @@ __all__ = [
     "WriteError",
     "__version__",
     "_document_from_bson",
+    "check_names",
     "configuration",
     "configure",
     "deliver_events",
@@ -64,6 +71,9 @@ __version__: str
 DEFAULT_TIMEOUT: float
 
 # ---- error.rs: errors that this module raises; the package re-exports them -------------------------------------------
+
+DUPLICATE_KEY_CODES: Sequence[int]
+"""Codes of the server's errors for a key that a unique index has already."""
 
 class DataBridgeError(Exception):
     """The base of all errors of this package."""
@@ -313,6 +323,13 @@ class Operation(Generic[_T]):
         """Return the result of a task that is done, or raise its error. A second call raises RuntimeError."""
     def cancel(self) -> None: ...
 
+LOG_CONNECTIONS: int
+LOG_CURSORS: int
+LOG_COMMANDS: int
+LOG_FAILURES: int
+"""The end of each failed operation, without its start."""
+CALL_LISTENERS: int
+
 def set_event_callbacks(requested: Callable[[], int], receive: Callable[[list[Any]], None]) -> None:
     """Set, once, the callback that returns the requested events as bits, and the callback that receives events. Both are
     called on the caller's threads.
@@ -520,6 +537,9 @@ class Form:
         """The top-level keys that tables are made of. None if they may be any: without a schema, and under "rescue"."""
 
 # ---- client/: clients, sessions and settings -------------------------------------------------------------------------
+
+def check_names(database: str, collection: str | None = None) -> None:
+    """Refuse a name of a database, or of a collection in it, that no server accepts."""
 
 @final
 class Client:

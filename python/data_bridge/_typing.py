@@ -40,6 +40,23 @@ class HasLevel(Protocol):
         """The name of the level; None for the server's default."""
 
 
+class HasArrowSchema(Protocol):
+    """An object with an Arrow schema, such as a pyarrow.Schema."""
+
+    def __arrow_c_schema__(self) -> object:
+        """Return the schema as a PyCapsule."""
+
+
+class HasTypeMap(Protocol):
+    """The schema of pymongoarrow."""
+
+    @property
+    def typemap(self) -> Mapping[str, Any]:
+        """The names of fields and their types."""
+
+
+TableSchema = Mapping[str, Any] | HasArrowSchema | HasTypeMap
+"""A mapping of names to types, or an object with an Arrow schema."""
 Collation = Mapping[str, Any] | HasDocument
 ReadPreference = str | HasDocument
 """The name of a mode, or a read preference of PyMongo's."""

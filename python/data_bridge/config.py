@@ -26,11 +26,11 @@ def config(
         default is 1, as several make small queries slower. Many readers of encrypted or compressed connections may
         need more. Can be set only before the first connection.
     prefetch_bytes
-        How many bytes of replies may wait for their consumer, per run; 32 MiB by default.
+        Bytes of replies that may wait for their consumer, per run; 32 MiB by default.
     max_result_bytes
-        How many bytes of BSON an eager read (`read`, `to_*`, `first`) may receive. One that receives more raises
-        ResultTooLarge, before what is too much is decoded, and its cursor is closed. 0, the default, is no limit.
-        Concerns reads that start from now on; iteration and streams keep nothing, and have no such limit.
+        Bytes of BSON that an eager read (`read`, `to_*`, `first`) may receive. A read that receives more raises
+        ResultTooLarge before it decodes the excess, and its cursor is closed. 0, the default, is no limit.
+        Applies to reads that start from now on. Iteration and streams keep no replies, and have no such limit.
     slow_seconds
         An exchange with the server (a command, the first reply of a read, or a later one) that takes so many seconds
         is logged as slow, under `data_bridge.command`; 1 by default. 0 logs all, `float("inf")` none.

@@ -7,7 +7,7 @@
   - `WriteError`: it refused a write. `DuplicateKeyError`: because a unique index has the key already.
   - `WriteConcernError`: a write was done, but its write concern not met. `WTimeoutError`: not in time,
     which is a `ServerTimeout` as well.
-  - `BulkWriteError`: some of many writes failed; `details` says which, and what the others did.
+  - `BulkWriteError`: some of many writes failed; `details` lists them, and the counts of the others.
   - `ExecutionTimeout`: it reached the `max_time_ms` of the operation (code 50), which is a `ServerTimeout` as well.
 - `ServerTimeout`: a deadline passed while waiting for the server; `labels`, and if the server ended the operation its
   `code` (50), `code_name` and `details`.
@@ -16,7 +16,7 @@
 - `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.
 - `InvalidQuery`: a filter, pipeline, document, option or name that cannot be sent.
 - `ConversionError`: a document does not fit the class that `to_models` was given; `document`, `id`, `path` say where.
-- `InvalidOperation`: a call that makes no sense here: no operations to execute, a result that nobody acknowledged.
+- `InvalidOperation`: a call that is not possible here: no operations to execute, counts of an unacknowledged write.
 
 Once `pymongo.errors` is imported, an exception is also an instance of PyMongo's class of that kind: `except
 pymongo.errors.DuplicateKeyError` catches it.
@@ -75,7 +75,7 @@ class ConversionError(DataBridgeError, ValueError):
     id
         Its `_id`; None when it was not received.
     path
-        Where the value stands, as the library says it: keys, and positions in lists.
+        The path of the value, as the library reports it: keys, and positions in lists.
     model
         The name of the class.
     """

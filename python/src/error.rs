@@ -105,7 +105,7 @@ create_exception!(
 const MAX_TIME_MS_EXPIRED: (i32, &str) = (50, "MaxTimeMSExpired");
 
 /// The server's codes for a key that a unique index has already.
-const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
+pub(crate) const DUPLICATE_KEY: [i32; 3] = [11000, 11001, 12582];
 
 /// The option with which text that is not UTF-8 can be read.
 const NOT_UTF8: &str = "; unicode_decode_error_handler=\"replace\" or \"ignore\", of MongoClient() or of the CodecOptions in \

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 
-# How fast a machine draws and checks examples says nothing about the code.
+# The speed of a machine in drawing examples is no property of the code.
 # A tool that watches each access makes each of them some ten times slower.
 settings.register_profile(
     "data_bridge",
@@ -56,13 +56,20 @@ def database(pymongo_client: pymongo.MongoClient[dict[str, Any]]) -> Iterator[Da
     pymongo_client.drop_database(name)
 
 
-@pytest.fixture
-def client(mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
-    """Our client. Imported here, so that tests of scripts run where the extension is not built."""
-    import data_bridge
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run the tests of a module with `BOTH_SIDES = True` for the synchronous and the asynchronous client."""
+    if getattr(metafunc.module, "BOTH_SIDES", False):
+        for name in {"client", "named"} & {*metafunc.fixturenames}:
+            metafunc.parametrize(name, ["synchronous", "asynchronous"], indirect=True)
 
-    with data_bridge.MongoClient(mongodb_uri) as opened:
-        yield opened
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest, mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
+    """Our client. Imported here, so that tests of scripts run where the extension is not built."""
+    from both_sides import opened
+
+    with opened(getattr(request, "param", "synchronous"), mongodb_uri) as client:
+        yield client
 
 
 @pytest.fixture(scope="session")
@@ -93,11 +100,10 @@ def reader(proxy: Proxy) -> Iterator[Reader]:
 
 
 @pytest.fixture
-def named(mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
+def named(request: pytest.FixtureRequest, mongodb_uri: str) -> Iterator[data_bridge.MongoClient]:
     """Our client with the name that the fail points of write_fail_points.py are for."""
+    from both_sides import opened
     from write_fail_points import NAME
 
-    import data_bridge
-
-    with data_bridge.MongoClient(mongodb_uri, appName=NAME) as client:
+    with opened(getattr(request, "param", "synchronous"), mongodb_uri, appName=NAME) as client:
         yield client

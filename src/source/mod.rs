@@ -13,38 +13,19 @@
 //! Everything here is keyed by process: a forked child makes its own runtime, driver client and registry, and never
 //! touches what it inherited, because the threads that served it do not exist there.
 
-mod batch;
-mod client;
-mod commands;
-mod cursor;
-mod deadline;
-mod direct;
-pub mod events;
-mod failure;
-mod filter;
-mod lending;
-mod names;
-mod options;
-mod pump;
-mod query;
-mod registry;
-mod resume;
+mod cleanup;
+mod connection;
+mod monitoring;
+mod read;
 mod runtime;
-mod servers;
-mod session;
-mod sizes;
-mod spent;
-mod task;
-mod trace;
-mod trouble;
-mod uri;
 mod write;
-mod writers;
 
-pub use client::{Client, Read};
-pub use cursor::CursorSource;
-pub use pump::{prefetch_bytes, set_prefetch_bytes, set_refresh_interval};
-pub use registry::{leave, runs, shutdown};
-pub use runtime::{io_threads, set_io_threads};
-pub use session::Session;
-pub use task::{StopFlag, Task};
+pub use cleanup::registry::{runs, shutdown, shutdown_at_exit};
+pub use connection::client::{Client, Read};
+pub use connection::names::check as check_names;
+pub use connection::session::Session;
+pub use monitoring::events;
+pub use read::cursor::CursorSource;
+pub use read::pump::{prefetch_bytes, set_prefetch_bytes, set_refresh_interval};
+pub use runtime::io_threads::{io_threads, set_io_threads};
+pub use runtime::task::{StopFlag, Task};

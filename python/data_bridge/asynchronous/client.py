@@ -34,7 +34,7 @@ class AsyncMongoClient(Handle):
     port
         The port of hosts that name none; 27017 by default.
     tz_aware, tzinfo, uuidRepresentation, unicode_decode_error_handler, datetime_conversion
-        How values become Python objects, as PyMongo's. Dates that `datetime` cannot hold become `DatetimeMS` by
+        Conversion of values to Python objects, as PyMongo's. Dates that `datetime` cannot hold become `DatetimeMS` by
         default, where PyMongo raises.
     timeout
         Seconds that an operation may take, or a wait for the server when streaming; 600 by default, None for no
@@ -64,13 +64,13 @@ class AsyncMongoClient(Handle):
         document_class: type | None = None,
         tz_aware: bool | None = None,
         connect: bool | None = None,
-        type_registry: Any = None,
-        **kwargs: Any,
+        type_registry: object = None,
+        **kwargs: object,
     ) -> None:
         try:
             self._set_up(host, port, document_class, type_registry, {**kwargs, "tz_aware": tz_aware})
         except Exception as error:  # noqa: BLE001 - raised again
-            # Who reports an error with the variables of its frames finds no password in ours, and no half a client.
+            # Error reports with the variables of frames must not show a password or an incomplete client.
             del self, host, kwargs
             error.__context__ = None
             raise error.with_traceback(None) from None
@@ -80,7 +80,7 @@ class AsyncMongoClient(Handle):
         host: str | Iterable[str] | None,
         port: int | None,
         document_class: type | None,
-        type_registry: Any,
+        type_registry: object,
         keywords: dict[str, Any],
     ) -> None:
         if document_class not in (None, dict):
@@ -100,7 +100,7 @@ class AsyncMongoClient(Handle):
 
     @property
     def codec_options(self) -> CodecOptions[Any]:
-        """How values become Python objects."""
+        """Conversion of values to Python objects."""
         return self._settings.codec_options
 
     @property
@@ -141,7 +141,7 @@ class AsyncMongoClient(Handle):
         return AsyncDatabase(self, name, self._settings)
 
     def __getattr__(self, name: str) -> AsyncDatabase:
-        names.refuse(name, type(self).__name__, names.PYMONGO_CLIENT, "database")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_CLIENT, "database")
         return self[name]
 
     def start_session(self, causal_consistency: bool | None = None, snapshot: bool = False) -> AsyncClientSession:
@@ -166,7 +166,7 @@ class AsyncMongoClient(Handle):
         self,
         name_or_database: str | AsyncDatabase,
         session: AsyncClientSession | None = None,
-        comment: Any = None,
+        comment: object = None,
     ) -> None:
         """Drop a database with all its collections. Without it this does nothing.
 

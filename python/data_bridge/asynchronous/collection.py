@@ -9,9 +9,7 @@ import bson
 
 from .._core import Document
 from .._typing import (
-    Collation,
     Filter,
-    Hint,
     Pipeline,
     Progress,
     Projection,
@@ -21,27 +19,23 @@ from .._typing import (
     Timeout,
 )
 from ..commands import encode, names
-from ..commands.options import collect, encoded_options, pairs, projection_of, refuse_find
+from ..commands.options import encoded_options, find_options, pairs, projection_of
 from ..connection.session_state import native
 from ..connection.settings import Settings, for_pymongo
-from ..query import build
 from ..query.async_query import AsyncQuery
 from ..query.namespace import Namespace
 from ..query.plan import FindPlan
-from ..query.table_options import reading
+from ..query.table_options import ReadOptions, TableOptions
 from .collection_indexes import AsyncCollectionIndexes
 from .outcome import outcome
 from .session import AsyncClientSession
 
 if TYPE_CHECKING:
     import pymongo.asynchronous.collection
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from ..query.keywords import AggregateOptions, FindOptions
     from .database import AsyncDatabase
-
-_ESTIMATE_OPTIONS = frozenset({"maxTimeMS", "comment"})
-_DISTINCT_OPTIONS = _ESTIMATE_OPTIONS | {"hint", "collation"}
-_COUNT_OPTIONS = _DISTINCT_OPTIONS | {"skip", "limit"}
 
 
 class AsyncCollection(AsyncCollectionIndexes):
@@ -83,39 +77,20 @@ class AsyncCollection(AsyncCollectionIndexes):
         no_cursor_timeout: bool = False,
         *,
         sort: Sort | None = None,
-        batch_size: int | None = None,
-        hint: Hint | None = None,
-        collation: Collation | None = None,
         session: AsyncClientSession | None = None,
-        max_time_ms: int | None = None,
-        comment: Any = None,
-        let: Mapping[str, Any] | None = None,
-        allow_disk_use: bool | None = None,
-        allow_partial_results: bool = False,
-        min: Sort | None = None,
-        max: Sort | None = None,
-        return_key: bool | None = None,
-        show_record_id: bool | None = None,
         read_preference: ReadPreference | None = None,
         read_concern: ReadConcern | None = None,
-        schema: Any = None,
-        on_conflict: str = "error",
-        objectid: str = "extension",
-        uuid: str = "extension",
-        decimal: str = "extension",
-        mixed: str = "extension",
-        strings: str = "utf8",
         timeout: Timeout = ...,
         resume: bool = False,
         progress: Progress = None,
-        **unknown: NoReturn,
+        **options: Unpack[FindOptions],
     ) -> AsyncQuery:
-        """A query for the documents that match. Nothing runs before the query is read.
+        """Return a query for the documents that match. Nothing runs before the query is read.
 
         Parameters
         ----------
         filter
-            The conditions on documents; None for all.
+            Conditions on documents; None for all.
         projection
             Keys to return: a list of them, or a projection document. An empty one returns all, as PyMongo's does.
         skip, limit
@@ -124,14 +99,31 @@ class AsyncCollection(AsyncCollectionIndexes):
             Keep the server from closing an idle cursor.
         sort
             A key, a mapping, or a list of keys and (key, direction) pairs.
+        session
+            A session of the same client, from `start_session`.
+        read_preference, read_concern
+            PyMongo's objects, or their names; the collection's by default.
+        timeout
+            Seconds: for eager reads of the whole operation, else of each wait for the server. None for no limit; the
+            default is the client's.
+        resume
+            Read in `_id` order, and continue behind the last row when the cursor is lost: the connection broke, the
+            primary stepped down, the cursor was killed. For sorts by `_id` or none. The read raises InvalidQuery for
+            any other sort, in a transaction, and for a view, a sharded cluster, and a collection with a collation or
+            clustered by `_id`.
+        progress
+            True for a tqdm bar, or a callable of (documents, bytes) so far.
+        options
+            The options below. PyMongo's other arguments, such as `cursor_type`, may have their defaults only.
+
+        Other Parameters
+        ----------------
         batch_size
-            Documents in one server reply; the answer does not depend on it. None: it follows from how large they are.
+            Documents in one server reply; the result does not depend on it. None: it follows from their size.
         hint
             The index to use, by name or by its keys.
         collation
             Rules for comparing strings: a mapping or PyMongo's Collation.
-        session
-            A session that `start_session` of the same client gave.
         max_time_ms
             Milliseconds the server may work on the query.
         comment
@@ -140,124 +132,88 @@ class AsyncCollection(AsyncCollectionIndexes):
             Variables for `$expr`.
         allow_disk_use, allow_partial_results, min, max, return_key, show_record_id
             As the server's find command.
-        read_preference, read_concern
-            Other than the collection's: PyMongo's objects, or their names.
         schema
             The schema of the table: anything with `__arrow_c_schema__`, or a mapping of names to types. Every value is
             checked against it, and keys that it does not name are left out. Without it the schema is inferred from the
             whole result.
         on_conflict
-            Handling of a value that does not fit a given schema, the one a stream inferred, or what `decimal` asks
-            for: "error" raises SchemaConflict. "rescue" makes its cell null and keeps the value, exact, in a trailing
-            column `_rescued`: a list of {path, value}. "null" makes its cell null and loses the value. The report
-            counts both.
+            Handling of a value that does not fit a given schema, the schema that a stream inferred, or the type that
+            `decimal` requests: "error" raises SchemaConflict. "rescue" makes its cell null and keeps the value, exact,
+            in a trailing column `_rescued`: a list of {path, value}. "null" makes its cell null and loses the value.
+            The report counts both. Default "error".
         objectid, uuid
-            How they are stored in a table: "extension", "binary" (the bytes, without the extension's name), or as text:
+            Storage in a table: "extension" (default), "binary" (the bytes, without the extension's name), or as text:
             objectid "hex", uuid "string".
         decimal
-            How decimal128 is stored in a table: "extension", "binary", "string" (every digit), or as Arrow's decimals:
-            "decimal128(38, 10)", say. A value that these do not hold exactly is handled as `on_conflict` says;
-            "decimal128(38, 10) rounded" rounds digits after the last place.
+            Storage of decimal128 in a table: "extension" (default), "binary", "string" (every digit), or as Arrow's
+            decimals: "decimal128(38, 10)", say. A value that these do not hold exactly is handled as `on_conflict`
+            says; "decimal128(38, 10) rounded" rounds digits after the last place.
         mixed
-            How columns that hold several types are stored in a table: "extension" (BSON) or "json" (MongoDB Extended
-            JSON, relaxed, as the extension type `arrow.json`).
+            Storage in a table of columns that hold several types: "extension" (BSON, default) or "json" (MongoDB
+            Extended JSON, relaxed, as the extension type `arrow.json`).
         strings
-            How strings are laid out in a table: "utf8", "large" or "view".
-        timeout
-            Seconds: for eager reads of the whole operation, else of each wait for the server. None for no limit; the
-            default is the client's.
-        resume
-            Read in `_id` order, and go on behind the last row when the cursor is lost: the connection broke, the
-            primary stepped down, the cursor was killed. For sorts by `_id` or none. InvalidQuery is raised when it is
-            read for anything else, in a transaction, and for a view, a sharded cluster, and a collection with a
-            collation or clustered by `_id`.
-        progress
-            True for a tqdm bar, or a callable of (documents, bytes) so far.
-        unknown
-            None: PyMongo's other arguments, such as `cursor_type`, may have their defaults and nothing else.
+            Layout of strings in a table: "utf8" (default), "large" or "view".
 
         Raises
         ------
         TypeError, ValueError
-            For an argument that makes no sense.
+            For an argument that is not supported.
         InvalidQuery
             For a filter that cannot be sent.
         """
-        if unknown:
-            refuse_find(unknown)
-        given: dict[str, Any] = {
-            "skip": skip,
-            "limit": limit,
-            "no_cursor_timeout": no_cursor_timeout,
-            "batch_size": batch_size,
-            "hint": hint,
-            "collation": collation,
-            "max_time_ms": max_time_ms,
-            "comment": comment,
-            "let": let,
-            "allow_disk_use": allow_disk_use,
-            "allow_partial_results": allow_partial_results,
-            "min": min,
-            "max": max,
-            "return_key": return_key,
-            "show_record_id": show_record_id,
-        }
-        options = collect(given)
+        keywords: dict[str, Any] = {**options}
+        table = TableOptions.take(keywords)
+        sent = find_options({"skip": skip, "limit": limit, "no_cursor_timeout": no_cursor_timeout, **keywords})
         if projection is not None:
-            options["projection"] = projection_of(projection)
+            sent["projection"] = projection_of(projection)
         if sort is not None:
-            options["sort"] = pairs("sort", sort)
+            sent["sort"] = pairs("sort", sort)
         replaced = self._settings.replace(None, read_preference, None, read_concern)
         encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
         if not isinstance(resume, bool):
             raise TypeError(f"resume must be a bool, got {type(resume).__name__}")
-        plan = FindPlan(self._namespace._replace(settings=replaced), encoded, options, session, resume)
+        plan = FindPlan(self._namespace._replace(settings=replaced), encoded, sent, session, resume)
         seconds = replaced.timeout if timeout is ... else timeout
-        stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
-        choices = reading(schema, on_conflict, seconds, progress, **stored)
-        return AsyncQuery(plan, choices)
+        return AsyncQuery(plan, ReadOptions.check(table, seconds, progress))
 
     def aggregate(
         self,
         pipeline: Pipeline,
         session: AsyncClientSession | None = None,
         *,
-        schema: Any = None,
-        on_conflict: str = "error",
         timeout: Timeout = ...,
         progress: Progress = None,
-        **options: Any,
+        **options: Unpack[AggregateOptions],
     ) -> AsyncQuery:
-        """A query for the documents that a pipeline gives. Nothing runs before the query is read, unless it writes.
+        """Return a query for the results of a pipeline. Only a pipeline that writes runs before the query is read.
 
         A pipeline that ends in `$out` or `$merge` runs once, with the collection's write concern. A synchronous call
         runs it, and returns a finished query without documents. An asynchronous query runs it when it is awaited or
         first read; one that never is emits a RuntimeWarning. Reading it again gives no documents and writes nothing; it
-        raises InvalidOperation while the run is not over, and when it failed. Chained methods and `explain` always do.
+        raises InvalidOperation while the run is in progress, and after it failed. Chained methods and `explain` always
+        raise InvalidOperation.
 
         Parameters
         ----------
         pipeline
             A list of stages.
+        session, timeout, progress
+            As for `find`.
         options
             allow_disk_use, batch_size, bypass_document_validation, collation, comment, hint, let, max_time_ms,
-            read_preference, read_concern, objectid, uuid, decimal, mixed, strings; as for `find`. PyMongo's spelling
-            (allowDiskUse, maxTimeMS, ...) works too.
-        session, schema, on_conflict, timeout, progress
-            As for `find`.
+            read_preference, read_concern, schema, on_conflict, objectid, uuid, decimal, mixed, strings; as for `find`.
+            PyMongo's spelling (allowDiskUse, maxTimeMS, ...) works too.
 
         Raises
         ------
         TypeError, ValueError
-            For an argument that makes no sense.
+            For an argument that is not supported.
         InvalidQuery
             For a pipeline that cannot be sent.
         OperationFailure
-            For a write that failed: WriteConcernError where it was done and its write concern not met.
+            For a write that failed: WriteConcernError when the write was done and its write concern was not met.
         """
-        return build.aggregate(
-            AsyncQuery, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options
-        )
+        return AsyncQuery._of_pipeline(self._namespace, pipeline, session, timeout, progress, {**options})
 
     async def find_one(self, filter: Any = None, *args: Any, **options: Any) -> Document | None:
         """The first document that matches, or None.
@@ -272,7 +228,9 @@ class AsyncCollection(AsyncCollectionIndexes):
         by_id = filter is not None and not isinstance(filter, Mapping)
         return await self.find({"_id": filter} if by_id else filter, *args, **options).first()
 
-    async def count_documents(self, filter: Filter, session: AsyncClientSession | None = None, **options: Any) -> int:
+    async def count_documents(
+        self, filter: Filter, session: AsyncClientSession | None = None, **options: object
+    ) -> int:
         """Count the documents that match.
 
         Parameters
@@ -280,7 +238,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         filter
             As for `find`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         options
             skip, limit, hint, collation, maxTimeMS, comment.
         """
@@ -289,14 +247,14 @@ class AsyncCollection(AsyncCollectionIndexes):
                 self._namespace.database,
                 self._name,
                 encode.document({} if filter is None else filter, self.codec_options),
-                encoded_options(options, _COUNT_OPTIONS, self.codec_options),
+                encoded_options("count", options, self.codec_options),
                 session=native(session, self._namespace.core),
                 selection=self._namespace.selection(session),
                 timeout=self._settings.timeout,
             )
         )
 
-    async def estimated_document_count(self, **options: Any) -> int:
+    async def estimated_document_count(self, **options: object) -> int:
         """The number of documents in the collection, from its metadata: at once, but not exact.
 
         Parameters
@@ -308,14 +266,14 @@ class AsyncCollection(AsyncCollectionIndexes):
             self._namespace.core.estimated_document_count(
                 self._namespace.database,
                 self._name,
-                encoded_options(options, _ESTIMATE_OPTIONS, self.codec_options),
+                encoded_options("estimate", options, self.codec_options),
                 selection=self._settings.selection,
                 timeout=self._settings.timeout,
             )
         )
 
     async def distinct(
-        self, key: str, filter: Filter | None = None, session: AsyncClientSession | None = None, **options: Any
+        self, key: str, filter: Filter | None = None, session: AsyncClientSession | None = None, **options: object
     ) -> list[Any]:
         """The different values of a key.
 
@@ -326,7 +284,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         filter
             As for `find`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         options
             hint, collation, maxTimeMS, comment.
         """
@@ -338,7 +296,7 @@ class AsyncCollection(AsyncCollectionIndexes):
                 self._name,
                 key,
                 encode.document({} if filter is None else filter, self.codec_options),
-                encoded_options(options, _DISTINCT_OPTIONS, self.codec_options),
+                encoded_options("distinct", options, self.codec_options),
                 session=native(session, self._namespace.core),
                 selection=self._namespace.selection(session),
                 timeout=self._settings.timeout,
@@ -354,12 +312,12 @@ class AsyncCollection(AsyncCollectionIndexes):
         return type(self)(self._database, f"{self._name}.{name}", self._settings)
 
     def __getattr__(self, name: str) -> Self:
-        names.refuse(name, type(self).__name__, names.PYMONGO_COLLECTION, "sub-collection")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_COLLECTION, "sub-collection")
         return self[name]
 
-    def __call__(self, *_: Any, **__: Any) -> NoReturn:
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         method = self._name.rpartition(".")[2]
-        raise TypeError(f"a collection cannot be called; if {method}() was meant as a method, there is none")
+        raise TypeError(f"a collection has no method {method}(), and cannot be called")
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, AsyncCollection):

@@ -24,7 +24,7 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
     """The indexes of `AsyncCollection`: PyMongo's names and arguments."""
 
     async def create_index(
-        self, keys: Hint, session: AsyncClientSession | None = None, comment: Any = None, **kwargs: Any
+        self, keys: Hint, session: AsyncClientSession | None = None, comment: object = None, **kwargs: object
     ) -> str:
         """Create an index, if it is not there; its name.
 
@@ -49,7 +49,11 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
         return (await self.create_indexes([IndexModel(keys, **kwargs)], session, comment, **of_command))[0]
 
     async def create_indexes(
-        self, indexes: Iterable[Any], session: AsyncClientSession | None = None, comment: Any = None, **kwargs: Any
+        self,
+        indexes: Iterable[Any],
+        session: AsyncClientSession | None = None,
+        comment: object = None,
+        **kwargs: object,
     ) -> list[str]:
         """Create several indexes at once; their names.
 
@@ -70,7 +74,7 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
         return [document["name"] for document in documents]
 
     async def drop_index(
-        self, index_or_name: Hint, session: AsyncClientSession | None = None, comment: Any = None, **kwargs: Any
+        self, index_or_name: Hint, session: AsyncClientSession | None = None, comment: object = None, **kwargs: object
     ) -> None:
         """Drop an index, by its name or its keys. Without the collection this does nothing."""
         name = names.check_index(
@@ -79,12 +83,14 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
         fields = {"dropIndexes": self._name, "index": name, **kwargs, **self._shared(session, comment=comment)}
         await self._drop_what_is_there(fields, session)
 
-    async def drop_indexes(self, session: AsyncClientSession | None = None, comment: Any = None, **kwargs: Any) -> None:
+    async def drop_indexes(
+        self, session: AsyncClientSession | None = None, comment: object = None, **kwargs: object
+    ) -> None:
         """Drop all indexes but that of `_id`."""
         await self.drop_index("*", session, comment, **kwargs)
 
     async def list_indexes(
-        self, session: AsyncClientSession | None = None, comment: Any = None
+        self, session: AsyncClientSession | None = None, comment: object = None
     ) -> list[dict[str, Any]]:
         """The indexes, as the server describes them."""
         # One reply holds them all: a collection has 64 at most, and a first reply 101 documents.
@@ -110,12 +116,14 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
             return []
         return list(bson.decode(reply, self._settings.codec_options)["cursor"]["firstBatch"])
 
-    async def index_information(self, session: AsyncClientSession | None = None, comment: Any = None) -> dict[str, Any]:
+    async def index_information(
+        self, session: AsyncClientSession | None = None, comment: object = None
+    ) -> dict[str, Any]:
         """The indexes by name, each with its `key` as a list of pairs."""
         return information(await self.list_indexes(session, comment))
 
     async def rename(
-        self, new_name: str, session: AsyncClientSession | None = None, comment: Any = None, **kwargs: Any
+        self, new_name: str, session: AsyncClientSession | None = None, comment: object = None, **kwargs: object
     ) -> dict[str, Any]:
         """Rename the collection within its database; the server's answer. This object keeps the old name.
 
@@ -151,7 +159,7 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
         server_errors.check(decoded)
         return decoded
 
-    async def drop(self, session: AsyncClientSession | None = None, comment: Any = None) -> None:
+    async def drop(self, session: AsyncClientSession | None = None, comment: object = None) -> None:
         """Drop the collection with all its documents and indexes. Without it this does nothing."""
         await self._drop_what_is_there({"drop": self._name, **self._shared(session, comment=comment)}, session)
 

@@ -16,7 +16,6 @@ from ..connection import codec
 from ..connection.handle import ConfiguredHandle
 from ..connection.session_state import in_transaction, native
 from ..connection.settings import Settings, encode_selection, for_pymongo
-from ..query import build
 from ..query.async_query import AsyncQuery
 from ..query.namespace import Namespace
 from .collection import AsyncCollection
@@ -26,8 +25,9 @@ from .session import AsyncClientSession
 if TYPE_CHECKING:
     import pymongo.asynchronous.database
     from bson.codec_options import CodecOptions
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from ..query.keywords import AggregateOptions
     from .client import AsyncMongoClient
 
 
@@ -72,31 +72,27 @@ class AsyncDatabase(ConfiguredHandle):
         pipeline: Pipeline,
         session: AsyncClientSession | None = None,
         *,
-        schema: Any = None,
-        on_conflict: str = "error",
         timeout: Timeout = ...,
         progress: Progress = None,
-        **options: Any,
+        **options: Unpack[AggregateOptions],
     ) -> AsyncQuery:
-        """A query over a pipeline that starts without a collection: $documents, $currentOp, ...; as a collection's.
+        """Return a query over a pipeline that starts without a collection: $documents, $currentOp, ...
 
-        One that ends in `$out` or `$merge` runs once, as `AsyncCollection.aggregate` says.
+        The arguments are those of `AsyncCollection.aggregate`. A pipeline that ends in `$out` or `$merge` runs once.
         """
-        return build.aggregate(
-            AsyncQuery, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options
-        )
+        return AsyncQuery._of_pipeline(self._namespace, pipeline, session, timeout, progress, {**options})
 
     async def command(
         self,
         command: str | Mapping[str, Any],
-        value: Any = 1,
+        value: object = 1,
         *,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: ReadPreference | None = None,
         session: AsyncClientSession | None = None,
-        **arguments: Any,
+        **arguments: object,
     ) -> dict[str, Any]:
-        """Run a command, on the primary unless `read_preference` says otherwise; its reply.
+        """Run a command, on the primary unless `read_preference` is given; return its reply.
 
         Parameters
         ----------
@@ -107,7 +103,7 @@ class AsyncDatabase(ConfiguredHandle):
         codec_options
             Options for decoding the reply; the database's by default.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         arguments
             Further keys of the command.
 
@@ -127,7 +123,7 @@ class AsyncDatabase(ConfiguredHandle):
                 self._name,
                 encode.document({**body, **arguments}, options, "command"),
                 session=native(session, self._namespace.core),
-                # As PyMongo: a command runs on the primary unless it says otherwise, whatever the database's settings.
+                # As PyMongo: the database's read preference does not apply to commands.
                 selection=encode_selection(read_preference, None),
                 timeout=self._settings.timeout,
             )
@@ -161,7 +157,7 @@ class AsyncDatabase(ConfiguredHandle):
         codec_options, read_preference, write_concern, read_concern
             As for `get_collection`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         check_exists
             Look first whether it exists, and raise then.
         kwargs
@@ -196,7 +192,7 @@ class AsyncDatabase(ConfiguredHandle):
         self,
         name_or_collection: str | AsyncCollection,
         session: AsyncClientSession | None = None,
-        comment: Any = None,
+        comment: object = None,
     ) -> None:
         """Drop a collection with all its documents and indexes. Without it this does nothing."""
         name = name_or_collection.name if isinstance(name_or_collection, AsyncCollection) else name_or_collection
@@ -220,8 +216,8 @@ class AsyncDatabase(ConfiguredHandle):
             )
         )
 
-    async def _drop(self, session: AsyncClientSession | None, comment: Any) -> None:
-        # Sent as the writes of a collection are; any of its collections will do.
+    async def _drop(self, session: AsyncClientSession | None, comment: object) -> None:
+        # Sent as the writes of any collection of the database.
         some = self["any"]
         command = encode.document({"dropDatabase": 1, **some._shared(session, comment=comment)}, self.codec_options)
         reply = await outcome(some._send(command, session, False))
@@ -231,7 +227,7 @@ class AsyncDatabase(ConfiguredHandle):
         return AsyncCollection(self, name, self._settings)
 
     def __getattr__(self, name: str) -> AsyncCollection:
-        names.refuse(name, type(self).__name__, names.PYMONGO_DATABASE, "collection")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_DATABASE, "collection")
         return self[name]
 
     def __eq__(self, other: object) -> bool:

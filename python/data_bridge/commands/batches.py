@@ -34,12 +34,12 @@ class Deadline:
         self._end = None if seconds is None else time.monotonic() + seconds
 
     def left(self) -> float | None:
-        """What is left of them.
+        """Return the seconds that are left.
 
         Raises
         ------
         ServerTimeout
-            When nothing is.
+            When the deadline has passed.
         """
         if self._end is None:
             return None
@@ -50,7 +50,7 @@ class Deadline:
 
 
 def heads(collection: str, ordered: bool, shared: Mapping[str, Any], options: CodecOptions[Any]) -> dict[str, bytes]:
-    """What a command of each kind says before its statements; `let` is not for inserts."""
+    """Encode the fields of a command of each kind before its statements; inserts take no `let`."""
     result = {}
     for kind in KINDS:
         fields = {key: value for key, value in shared.items() if kind != "insert" or key != "let"}
@@ -112,7 +112,7 @@ class Batch:
         self._room = statement.MAX_COMMAND_BYTES - _ENVELOPE_BYTES - head_bytes - 16 - len(FIELDS[kind])
 
     def takes(self, one: Statement) -> bool:
-        """Whether one more fits."""
+        """Return whether one more statement fits."""
         size = len(one.encoded) + _ITEM_BYTES
         return one.kind == self.kind and len(self._items) < _MAX_STATEMENTS and size <= self._room
 
@@ -131,7 +131,7 @@ class Batch:
 
 
 class Totals:
-    """What all commands did so far."""
+    """The sum of the replies so far."""
 
     def __init__(self) -> None:
         self.details: dict[str, Any] = {

@@ -16,11 +16,12 @@ from bson.dbref import DBRef
 from bson.errors import InvalidBSON, InvalidDocument
 
 from .._core import Document, InvalidQuery, ListView
+from .._typing import Pipeline
 
 MAX_DEPTH = 100
 """Levels of documents and lists the server takes in a command."""
 STORED_DEPTH = 190
-"""Levels of what is to be stored: a server stores 180, says so itself, and takes 200 with the command around."""
+"""Levels of a document to store: a server stores 180, reports a deeper one itself, and takes 200 in a command."""
 MAX_VALUES = 4_000_000
 """More values than any message holds (48 MB, a dozen bytes a list element): stops structures that share parts."""
 EMPTY = bson.encode({})
@@ -29,7 +30,7 @@ _SCALARS = frozenset({str, int, float, bool, type(None), bytes, datetime, bson.O
 
 
 class Encoded(dict[str, Any]):
-    """A document to insert together with its BSON, for who needs both and encodes it once."""
+    """A document to insert together with its BSON: callers that need both encode it once."""
 
     __slots__ = ("data",)
 
@@ -67,7 +68,7 @@ def document(
     Parameters
     ----------
     what
-        What it is for the user: names the argument in messages.
+        The user's name for the argument, for messages.
     depth
         Levels that it may have.
 
@@ -86,7 +87,7 @@ def document(
     return value.stored._kept_in(encoded, value.keys_kept) if isinstance(value, Kept) else encoded
 
 
-def pipeline(stages: Any, options: CodecOptions[Any], what: str = "pipeline", depth: int = MAX_DEPTH) -> bytes:
+def pipeline(stages: Pipeline, options: CodecOptions[Any], what: str = "pipeline", depth: int = MAX_DEPTH) -> bytes:
     """The BSON document {"pipeline": stages}.
 
     Raises
@@ -118,7 +119,7 @@ def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str, dee
 
 
 def _is_shallow(value: Mapping[str, Any]) -> bool:
-    """Whether it has one level, or two as `{"$set": {...}}` has; most have."""
+    """Return whether it has one level, or two as `{"$set": {...}}` has; most have."""
     if type(value) not in _DICTS:
         return False
     left = MAX_VALUES - len(value)
@@ -131,7 +132,7 @@ def _is_shallow(value: Mapping[str, Any]) -> bool:
     return left > 0
 
 
-def _children(value: Any) -> list[tuple[Any, Any]]:
+def _children(value: object) -> list[tuple[Any, Any]]:
     """Keys and values one level down; none for what is no container."""
     if isinstance(value, Mapping):
         if isinstance(getattr(value, "raw", None), bytes):
@@ -155,7 +156,7 @@ def _values(value: Any) -> Collection[Any]:
     return [child for _, child in _children(value)]
 
 
-def check_depth(value: Any, what: str, deepest: int = MAX_DEPTH) -> bool:
+def check_depth(value: object, what: str, deepest: int = MAX_DEPTH) -> bool:
     """Refuse what is too deep or too large; True when some view has to be made plain before it can be encoded."""
     views = isinstance(value, ListView)
     seen = 0
@@ -184,7 +185,7 @@ def check_depth(value: Any, what: str, deepest: int = MAX_DEPTH) -> bool:
     return views
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> Any:
     """The same with views as dicts and lists; recursion is bounded, as the depth was checked."""
     if isinstance(value, Document):
         return value.to_dict()
@@ -197,7 +198,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _culprit(value: Any, options: CodecOptions[Any]) -> tuple[Any, ...]:
+def _culprit(value: object, options: CodecOptions[Any]) -> tuple[Any, ...]:
     """The path of the first value or key that cannot be encoded; empty when none fails by itself."""
     stack: list[tuple[tuple[Any, ...], Any]] = [((), value)]
     while stack:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import bson
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
+from .._typing import Filter, Hint, Projection, Sort
 from . import encode, server_errors, statement
 from .options import check_option, pairs, projection_of
 
@@ -17,18 +18,18 @@ _OPTIONS = frozenset({"collation", "maxTimeMS", "bypassDocumentValidation"})
 
 def command(
     collection: str,
-    filter: Any,
+    filter: Filter,
     change: bytes,
     codec_options: CodecOptions[Any],
     shared: Mapping[str, Any],
     given: Mapping[str, Any],
     *,
-    projection: Any = None,
-    sort: Any = None,
+    projection: Projection | None = None,
+    sort: Sort | None = None,
     upsert: bool | None = None,
     after: bool | None = None,
-    array_filters: Any = None,
-    hint: Any = None,
+    array_filters: Sequence[Mapping[str, Any]] | None = None,
+    hint: Hint | None = None,
 ) -> bytes:
     """The command of a find_one_and_*.
 
@@ -41,7 +42,7 @@ def command(
     given
         Options by the server's names: collation, maxTimeMS, bypassDocumentValidation.
     after
-        Whether the reply holds the document as it is after the change.
+        True for a reply with the document as it is after the change.
 
     Raises
     ------

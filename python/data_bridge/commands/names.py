@@ -1,13 +1,10 @@
-"""Names: of databases, collections and indexes, checked before they reach the wire, and those that only PyMongo has."""
+"""Names of databases, collections and indexes, checked before they are sent, and names that only PyMongo has."""
 
 from __future__ import annotations
 
-from .._core import InvalidQuery
+from .._core import InvalidQuery, check_names
 
-_MAX_DATABASE_BYTES = 63
-_MAX_NAMESPACE_BYTES = 255
-
-# PyMongo 4.20's public names. What a class of ours defines is found before these are looked at.
+# PyMongo 4.20's public names. Python finds the names that our classes define before it reads these lists.
 PYMONGO_CLIENT = frozenset(
     [
         "HOST",
@@ -115,13 +112,13 @@ PYMONGO_COLLECTION = frozenset(
 )
 
 
-def refuse(name: str, owner: str, pymongo: frozenset[str], child: str) -> None:
+def refuse_attribute(name: str, owner: str, pymongo: frozenset[str], child: str) -> None:
     """Raise for an attribute that must not become a database or a collection.
 
     Raises
     ------
     AttributeError
-        For a name that starts with an underscore, and for one that PyMongo has and we do not.
+        For a name that starts with an underscore, and for a name that PyMongo has and this package does not.
     """
     if name.startswith("_"):
         raise AttributeError(f"{owner} has no attribute {name!r}; for a {child} of that name use [{name!r}]")
@@ -133,56 +130,41 @@ def refuse(name: str, owner: str, pymongo: frozenset[str], child: str) -> None:
 
 
 def check_database(name: str) -> str:
-    """`name`, when the server would take it for a database.
+    """Return the name of a database that PyMongo would accept.
 
     Raises
     ------
     TypeError
         When it is no str.
     InvalidQuery
-        When it is empty, longer than 63 bytes, or holds a character that database names cannot.
+        When it is empty or holds a character that database names cannot have.
     """
     if not isinstance(name, str):
         raise TypeError(f"a database name must be a str, got {type(name).__name__}")
-    if name == "$external":
-        return name
-    if not name:
-        raise InvalidQuery("a database name cannot be empty")
-    for character in ' .$/\\\0"':
-        if character in name:
-            raise InvalidQuery(f"a database name cannot contain {character!r}: {name!r}")
-    if len(_utf8(name)) > _MAX_DATABASE_BYTES:
-        raise InvalidQuery(f"a database name cannot be longer than {_MAX_DATABASE_BYTES} bytes: {name!r}")
+    _check_unicode(name)
+    check_names(name)
     return name
 
 
 def check_collection(database: str, name: str) -> str:
-    """`name`, when the server would take it for a collection of `database`.
+    """Return the name of a collection that PyMongo would accept.
 
     Raises
     ------
     TypeError
         When it is no str.
     InvalidQuery
-        When it is empty, holds NUL, `$` or `..`, starts or ends with a dot, or makes a namespace over 255 bytes.
+        When it is empty, holds NUL, `$` or `..`, or starts or ends with a dot.
     """
     if not isinstance(name, str):
         raise TypeError(f"a collection name must be a str, got {type(name).__name__}")
-    if not name:
-        raise InvalidQuery("a collection name cannot be empty")
-    if "\0" in name:
-        raise InvalidQuery(f"a collection name cannot contain NUL: {name!r}")
-    if ".." in name or name.startswith(".") or name.endswith("."):
-        raise InvalidQuery(f"a collection name cannot start or end with '.' or contain '..': {name!r}")
-    if "$" in name and not name.startswith(("oplog.$main", "$cmd")):
-        raise InvalidQuery(f"a collection name cannot contain '$': {name!r}")
-    if len(_utf8(f"{database}.{name}")) > _MAX_NAMESPACE_BYTES:
-        raise InvalidQuery(f"database and collection name together cannot be longer than {_MAX_NAMESPACE_BYTES} bytes")
+    _check_unicode(name)
+    check_names(database, name)
     return name
 
 
 def check_index(name: str) -> str:
-    """`name`, when an index could have it.
+    """Return the name of an index that the server would accept.
 
     Raises
     ------
@@ -195,12 +177,13 @@ def check_index(name: str) -> str:
         raise TypeError(f"the name of an index must be a str, got {type(name).__name__}")
     if not name or "\0" in name:
         raise InvalidQuery(f"the name of an index cannot be empty or contain NUL: {name!r}")
-    _utf8(name)
+    _check_unicode(name)
     return name
 
 
-def _utf8(name: str) -> bytes:
-    try:
-        return name.encode()
-    except UnicodeEncodeError:
-        raise InvalidQuery(f"a name must be valid Unicode: {name!r}") from None
+def _check_unicode(name: str) -> None:
+    if not name.isascii():
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise InvalidQuery(f"a name must be valid Unicode: {name!r}") from None

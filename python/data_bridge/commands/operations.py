@@ -1,6 +1,6 @@
-"""What `bulk_write` and `create_indexes` take: classes with PyMongo's names, arguments and attributes.
+"""The arguments of `bulk_write` and `create_indexes`: classes with PyMongo's names, arguments and attributes.
 
-PyMongo's own objects are taken too, told by the names of their classes: nothing of it is imported for that.
+PyMongo's own objects work too. They are recognised by the names of their classes, so PyMongo is not imported.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._typing import Collation, Hint, Sort, Update
 from . import names
 from .options import collation_of, pairs
 
 
 class ReturnDocument:
-    """Which state of a document `find_one_and_update` and `find_one_and_replace` give."""
+    """The state of a document that `find_one_and_update` and `find_one_and_replace` return."""
 
     BEFORE = False
     """The document as it was."""
@@ -50,7 +51,7 @@ class DeleteOne(_Operation):
 
     __slots__ = ("_collation", "_filter", "_hint")
 
-    def __init__(self, filter: Mapping[str, Any], collation: Any = None, hint: Any = None) -> None:
+    def __init__(self, filter: Mapping[str, Any], collation: Collation | None = None, hint: Hint | None = None) -> None:
         self._filter, self._collation, self._hint = filter, collation, hint
 
 
@@ -70,10 +71,10 @@ class ReplaceOne(_Operation):
         filter: Mapping[str, Any],
         replacement: Mapping[str, Any],
         upsert: bool | None = None,
-        collation: Any = None,
-        hint: Any = None,
+        collation: Collation | None = None,
+        hint: Hint | None = None,
         *,
-        sort: Any = None,
+        sort: Sort | None = None,
     ) -> None:
         self._filter, self._doc, self._upsert = filter, replacement, upsert
         self._collation, self._hint, self._sort = collation, hint, sort
@@ -87,11 +88,11 @@ class UpdateMany(_Operation):
     def __init__(
         self,
         filter: Mapping[str, Any],
-        update: Any,
+        update: Update,
         upsert: bool | None = None,
-        collation: Any = None,
+        collation: Collation | None = None,
         array_filters: list[Mapping[str, Any]] | None = None,
-        hint: Any = None,
+        hint: Hint | None = None,
     ) -> None:
         self._filter, self._doc, self._upsert = filter, update, upsert
         self._collation, self._array_filters, self._hint = collation, array_filters, hint
@@ -105,13 +106,13 @@ class UpdateOne(UpdateMany):
     def __init__(
         self,
         filter: Mapping[str, Any],
-        update: Any,
+        update: Update,
         upsert: bool | None = None,
-        collation: Any = None,
+        collation: Collation | None = None,
         array_filters: list[Mapping[str, Any]] | None = None,
-        hint: Any = None,
+        hint: Hint | None = None,
         *,
-        sort: Any = None,
+        sort: Sort | None = None,
     ) -> None:
         super().__init__(filter, update, upsert, collation, array_filters, hint)
         self._sort = sort
@@ -130,7 +131,7 @@ class IndexModel:
 
     __slots__ = ("_document",)
 
-    def __init__(self, keys: Any, **kwargs: Any) -> None:
+    def __init__(self, keys: Sort, **kwargs: Any) -> None:
         key = index_keys(keys)
         if "bucket_size" in kwargs:
             kwargs["bucketSize"] = kwargs.pop("bucket_size")
@@ -150,7 +151,7 @@ class IndexModel:
         return f"IndexModel({self._document!r})"
 
 
-def index_keys(keys: Any) -> dict[str, Any]:
+def index_keys(keys: Sort) -> dict[str, Any]:
     """The keys of an index as a document.
 
     Raises
@@ -172,7 +173,7 @@ def index_name(keys: Mapping[str, Any]) -> str:
     return "_".join(f"{key}_{value}" for key, value in keys.items())
 
 
-def documents_of(indexes: Any) -> list[Mapping[str, Any]]:
+def documents_of(indexes: object) -> list[Mapping[str, Any]]:
     """Index models as the server takes them.
 
     Raises

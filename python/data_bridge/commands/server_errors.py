@@ -1,13 +1,20 @@
-"""What a server's reply says went wrong, as exceptions with PyMongo's names and details."""
+"""The errors in a server's reply, as exceptions with PyMongo's names and details."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from .._core import BulkWriteError, DuplicateKeyError, OperationFailure, WriteConcernError, WriteError, WTimeoutError
+from .._core import (
+    DUPLICATE_KEY_CODES,
+    BulkWriteError,
+    DuplicateKeyError,
+    OperationFailure,
+    WriteConcernError,
+    WriteError,
+    WTimeoutError,
+)
 
-_DUPLICATE_KEY = (11000, 11001, 12582)
 _MAX_TIME_EXPIRED = 50
 _BULK_FAILED = 65
 """The code that PyMongo gives a BulkWriteError."""
@@ -25,7 +32,7 @@ def check(reply: Mapping[str, Any]) -> None:
     kind: type[OperationFailure]
     if errors:
         error = errors[-1]
-        kind = DuplicateKeyError if error.get("code") in _DUPLICATE_KEY else WriteError
+        kind = DuplicateKeyError if error.get("code") in DUPLICATE_KEY_CODES else WriteError
         raise made(kind, error.get("errmsg", ""), error.get("code", 0), error, _labels(reply))
     concern = concern_error(reply)
     if concern:

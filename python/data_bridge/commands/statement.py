@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
 from bson.raw_bson import RawBSONDocument
 
 from .._core import InvalidQuery
+from .._typing import Collation, Filter, Hint, Sort
 from . import encode
 from .options import check_option, pairs
 
@@ -26,7 +27,7 @@ REMOVE = b"\x08remove\0\x01"
 
 
 class Statement(NamedTuple):
-    """What one operation asks for."""
+    """One operation of a write command, encoded."""
 
     kind: str
     """insert, update or delete."""
@@ -34,10 +35,10 @@ class Statement(NamedTuple):
     op: Any
     """As PyMongo shows it in the details of an error."""
     once: bool = True
-    """Whether it changes one document at most, so that it may be sent a second time."""
+    """True when it changes one document at most, so that it can be retried."""
 
 
-def insert(document: Any, options: CodecOptions[Any], what: str = "document") -> tuple[Any, Statement]:
+def insert(document: object, options: CodecOptions[Any], what: str = "document") -> tuple[Any, Statement]:
     """The `_id` and the statement. A document that has no `_id` gets one: a mutable one is changed, as PyMongo does.
 
     Raises
@@ -72,17 +73,17 @@ def insert(document: Any, options: CodecOptions[Any], what: str = "document") ->
 
 
 def update(
-    filter: Any,
-    change: Any,
+    filter: Filter,
+    change: object,
     options: CodecOptions[Any],
     *,
     replace: bool = False,
     multi: bool = False,
     upsert: bool | None = None,
-    collation: Any = None,
-    array_filters: Any = None,
-    hint: Any = None,
-    sort: Any = None,
+    collation: Collation | None = None,
+    array_filters: Sequence[Mapping[str, Any]] | None = None,
+    hint: Hint | None = None,
+    sort: Sort | None = None,
 ) -> Statement:
     """The statement of an update or a replacement.
 
@@ -112,7 +113,12 @@ def update(
 
 
 def delete(
-    filter: Any, options: CodecOptions[Any], *, multi: bool = False, collation: Any = None, hint: Any = None
+    filter: Filter,
+    options: CodecOptions[Any],
+    *,
+    multi: bool = False,
+    collation: Collation | None = None,
+    hint: Hint | None = None,
 ) -> Statement:
     """The statement of a deletion.
 
@@ -156,8 +162,8 @@ def of_request(request: Any, options: CodecOptions[Any], position: int) -> State
     raise TypeError(f"requests[{position}] is no operation such as InsertOne or UpdateOne, got {kind}")
 
 
-def changes(key: str, change: Any, options: CodecOptions[Any], replace: bool) -> bytes:
-    """What to make of a document, as an element: an update document, a pipeline, or a replacement.
+def changes(key: str, change: object, options: CodecOptions[Any], replace: bool) -> bytes:
+    """Return the change of a document as an element: an update document, a pipeline, or a replacement.
 
     Raises
     ------
@@ -185,21 +191,21 @@ def changes(key: str, change: Any, options: CodecOptions[Any], replace: bool) ->
     return element(key, encode.document(change, options, "update", encode.STORED_DEPTH))
 
 
-def check_filter(filter: Any) -> Mapping[str, Any]:
-    """`filter`, when it is a mapping: a write says what it means to write, so None is not all documents."""
+def check_filter(filter: Filter) -> Mapping[str, Any]:
+    """Return the filter of a write, which must be a mapping: None does not stand for all documents."""
     if not isinstance(filter, Mapping):
         raise TypeError(f"filter must be a mapping, got {type(filter).__name__}")
     return filter
 
 
-def check_bool(name: str, value: Any) -> bool:
+def check_bool(name: str, value: object) -> bool:
     """`value`, when it is a bool."""
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
     return value
 
 
-def check_array_filters(value: Any) -> list[Any]:
+def check_array_filters(value: object) -> list[Any]:
     """`value`, when it is a list."""
     if not isinstance(value, list):
         raise TypeError(f"array_filters must be a list, got {type(value).__name__}")
@@ -207,7 +213,7 @@ def check_array_filters(value: Any) -> list[Any]:
 
 
 def _rest(rest: Mapping[str, Any], options: CodecOptions[Any], what: str) -> bytes:
-    """What a statement has beside filter and change, as elements."""
+    """Encode the elements of a statement beside filter and change."""
     # Nearly all say the same few things.
     if all(type(value) is bool for value in rest.values()):
         return _flags(tuple(rest.items()))

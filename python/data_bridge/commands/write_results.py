@@ -1,4 +1,4 @@
-"""What writes answer: PyMongo's result classes, by name and attributes."""
+"""The results of writes: PyMongo's result classes, by name and attributes."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ class _WriteResult:
 
     @property
     def acknowledged(self) -> bool:
-        """Whether the server was asked what it did; without that, counts raise InvalidOperation."""
+        """Return whether the server acknowledged the write; otherwise counts raise InvalidOperation."""
         return self._acknowledged
 
     def _check(self, name: str) -> None:
         if not self._acknowledged:
-            raise InvalidOperation(f"{name} is not known of a write that nobody acknowledged: use a write concern")
+            raise InvalidOperation(f"{name} is unknown for an unacknowledged write: use a write concern other than w=0")
 
 
 class InsertOneResult(_WriteResult):
-    """What `insert_one` did."""
+    """The result of `insert_one`."""
 
     __slots__ = ("_inserted_id",)
 
-    def __init__(self, inserted_id: Any, acknowledged: bool) -> None:
+    def __init__(self, inserted_id: object, acknowledged: bool) -> None:
         self._inserted_id = inserted_id
         super().__init__(acknowledged)
 
@@ -44,7 +44,7 @@ class InsertOneResult(_WriteResult):
 
 
 class InsertManyResult(_WriteResult):
-    """What `insert_many` did."""
+    """The result of `insert_many`."""
 
     __slots__ = ("_inserted_ids",)
 
@@ -62,7 +62,7 @@ class InsertManyResult(_WriteResult):
 
 
 class UpdateResult(_WriteResult):
-    """What an update or a replacement did."""
+    """The result of an update or a replacement."""
 
     __slots__ = ("_raw_result",)
 
@@ -81,13 +81,13 @@ class UpdateResult(_WriteResult):
 
     @property
     def matched_count(self) -> int:
-        """How many documents matched; 0 of an upsert that inserted."""
+        """The number of documents that matched; 0 for an upsert that inserted."""
         matched = self._get("matched_count", "n") or 0
         return 0 if self.upserted_id is not None else matched
 
     @property
     def modified_count(self) -> int:
-        """How many documents were changed."""
+        """The number of changed documents."""
         return self._get("modified_count", "nModified") or 0
 
     @property
@@ -97,7 +97,7 @@ class UpdateResult(_WriteResult):
 
     @property
     def did_upsert(self) -> bool:
-        """Whether an upsert inserted a document, also one whose `_id` is null."""
+        """Return whether an upsert inserted a document, also one whose `_id` is null."""
         self._check("did_upsert")
         return "upserted" in (self._raw_result or {})
 
@@ -106,7 +106,7 @@ class UpdateResult(_WriteResult):
 
 
 class DeleteResult(_WriteResult):
-    """What a deletion did."""
+    """The result of a deletion."""
 
     __slots__ = ("_raw_result",)
 
@@ -121,7 +121,7 @@ class DeleteResult(_WriteResult):
 
     @property
     def deleted_count(self) -> int:
-        """How many documents were deleted."""
+        """The number of deleted documents."""
         self._check("deleted_count")
         return (self._raw_result or {}).get("n", 0)  # type: ignore[no-any-return]
 
@@ -130,7 +130,7 @@ class DeleteResult(_WriteResult):
 
 
 class BulkWriteResult(_WriteResult):
-    """What `bulk_write` did."""
+    """The result of `bulk_write`."""
 
     __slots__ = ("_bulk_api_result",)
 
@@ -149,27 +149,27 @@ class BulkWriteResult(_WriteResult):
 
     @property
     def inserted_count(self) -> int:
-        """How many documents were inserted."""
+        """The number of inserted documents."""
         return self._get("inserted_count", "nInserted")  # type: ignore[no-any-return]
 
     @property
     def matched_count(self) -> int:
-        """How many documents updates matched."""
+        """The number of documents that updates matched."""
         return self._get("matched_count", "nMatched")  # type: ignore[no-any-return]
 
     @property
     def modified_count(self) -> int:
-        """How many documents updates changed."""
+        """The number of documents that updates changed."""
         return self._get("modified_count", "nModified")  # type: ignore[no-any-return]
 
     @property
     def deleted_count(self) -> int:
-        """How many documents were deleted."""
+        """The number of deleted documents."""
         return self._get("deleted_count", "nRemoved")  # type: ignore[no-any-return]
 
     @property
     def upserted_count(self) -> int:
-        """How many documents upserts inserted."""
+        """The number of documents that upserts inserted."""
         return self._get("upserted_count", "nUpserted")  # type: ignore[no-any-return]
 
     @property

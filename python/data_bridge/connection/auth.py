@@ -18,7 +18,7 @@ _ALTERNATIVE = (
 
 
 def check(given: dict[str, list[str]], userinfo: str) -> None:
-    """Refuse what cannot work, and take out of `given` what the driver does not know.
+    """Refuse options that cannot work, and remove those from `given` that the driver does not have.
 
     `userinfo` is the URI's `user:password`, empty without credentials.
 

@@ -1,4 +1,4 @@
-"""How BSON becomes Python: from `bson.codec_options.CodecOptions` to what the native module honours."""
+"""Conversion of BSON to Python: from `bson.codec_options.CodecOptions` to the native module's options."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def from_keywords(keywords: Mapping[str, Any]) -> CodecOptions[Any]:
 
 
 def native(options: CodecOptions[Any]) -> _core.Codec:
-    """What the native module decodes with."""
+    """Return the native module's options for decoding."""
     check(options)
     return _core.Codec(
         tz_aware=options.tz_aware,
@@ -109,7 +109,7 @@ def _named(name: str, value: Any, names: Mapping[str, int]) -> int:
     raise ValueError(f"{name} must be one of {', '.join(names)}, got {value!r}")
 
 
-def _boolean(name: str, value: Any) -> bool:
+def _boolean(name: str, value: object) -> bool:
     if isinstance(value, str) and value.lower() in ("true", "false"):
         return value.lower() == "true"
     if isinstance(value, bool):

@@ -140,7 +140,7 @@ class _Watch:
             self.close()
 
     def ended(self) -> bool:
-        """Whether the loop is gone or closed."""
+        """Return whether the loop was collected or closed."""
         loop = self._loop()
         return loop is None or loop.is_closed()
 
@@ -218,7 +218,7 @@ def _resolve(future: asyncio.Future[None]) -> None:
 
 
 def _resolve_in_its_loop(future: asyncio.Future[None]) -> None:
-    with contextlib.suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits
+    with contextlib.suppress(RuntimeError):  # the loop has closed: nothing waits in it
         future.get_loop().call_soon_threadsafe(_resolve, future)
 
 

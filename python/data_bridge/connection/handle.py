@@ -1,8 +1,10 @@
-"""What clients, databases and collections have in common."""
+"""The common part of clients, databases and collections."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from .._typing import ReadConcern, ReadPreference, WriteConcern
 
 if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Handle:
-    """What never becomes a child: conditions, iteration, calls."""
+    """Names that never become a child: conditions, iteration, calls."""
 
     _kind: ClassVar[str]
 
@@ -38,11 +40,11 @@ class ConfiguredHandle(Handle):
     def with_options(
         self,
         codec_options: CodecOptions[Any] | None = None,
-        read_preference: Any = None,
-        write_concern: Any = None,
-        read_concern: Any = None,
+        read_preference: ReadPreference | None = None,
+        write_concern: WriteConcern | None = None,
+        read_concern: ReadConcern | None = None,
         *,
-        timeout: Any = ...,
+        timeout: object = ...,
     ) -> Self:
         """The same database or collection with other settings.
 
@@ -57,7 +59,7 @@ class ConfiguredHandle(Handle):
 
     @property
     def codec_options(self) -> CodecOptions[Any]:
-        """How values become Python objects."""
+        """Conversion of values to Python objects."""
         return self._settings.codec_options
 
     @property

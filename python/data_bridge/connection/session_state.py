@@ -35,12 +35,12 @@ class SessionState:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it was ended; nothing can use it then."""
+        """Return whether the session has ended and cannot be used."""
         return self._session is not None and self._session.ended
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a transaction is open."""
+        """Return whether a transaction is open."""
         return self._in_transaction
 
     def on_abort(self, undo: Callable[[], None]) -> None:

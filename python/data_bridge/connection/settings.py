@@ -1,4 +1,4 @@
-"""What a client hands down to its databases and collections: codec, read preference, concerns, deadline."""
+"""The settings that databases and collections inherit: codec, read preference, concerns, deadline."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def encode_selection(read_preference: Any, read_concern: Any) -> bytes:
     Raises
     ------
     TypeError, ValueError
-        For what is neither an object of PyMongo's nor a known name.
+        For a value that is neither an object of PyMongo's nor a known name.
     """
     if read_preference is None and read_concern is None:
         return encode.EMPTY

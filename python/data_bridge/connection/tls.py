@@ -27,7 +27,7 @@ _NEEDS_TLS = {
 
 
 def check(given: dict[str, list[str]]) -> None:
-    """Refuse what cannot work, and take out of `given` what the driver does not know.
+    """Refuse options that cannot work, and remove those from `given` that the driver does not have.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""When a transaction is worth another try."""
+"""The retry of transactions: labels, time limit, pauses."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 """The label of a commit that may have happened."""
 
 _LIMIT = 120.0
-"""Seconds after which nothing is tried again, as the drivers' specification of transactions has it."""
+"""Seconds after which nothing is retried, by the drivers' specification of transactions."""
 _MAX_TIME_MS_EXPIRED = 50
 _FIRST_PAUSE = 0.005
 _LONGEST_PAUSE = 0.5
 
 
-class Attempts:
-    """The attempts of one `with_transaction`."""
+class TransactionRetry:
+    """The retries of one `with_transaction`."""
 
     def __init__(self) -> None:
         self._end = time.monotonic() + _LIMIT
         self._count = 0
 
-    def again(self, error: BaseException) -> bool:
-        """Whether the whole transaction may be tried again."""
+    def allows(self, error: BaseException) -> bool:
+        """Return whether the whole transaction may be retried."""
         return has_label(error, "TransientTransactionError") and time.monotonic() < self._end
 
-    def commit_again(self, error: BaseException) -> bool:
+    def allows_commit(self, error: BaseException) -> bool:
         """Return whether its commit may be sent again.
 
         False after the commit's own `maxTimeMS`: the specification forbids it.
@@ -37,7 +37,7 @@ class Attempts:
         return has_label(error, UNKNOWN_RESULT) and not expired and time.monotonic() < self._end
 
     def pause(self) -> float:
-        """Seconds to wait before the next, longer each time, so that two that conflict do not meet again."""
+        """Return the seconds before the next retry, longer each time, so that conflicting transactions diverge."""
         self._count += 1
         return float(random.random() * min(_FIRST_PAUSE * 1.5**self._count, _LONGEST_PAUSE))
 

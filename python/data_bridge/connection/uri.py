@@ -1,4 +1,4 @@
-"""From PyMongo's arguments of `MongoClient` to a URI for the driver, and what the driver does not know.
+"""From PyMongo's arguments of `MongoClient` to a URI for the driver, and the options that the driver does not have.
 
 Messages name options, never their values: a URI holds secrets.
 """
@@ -52,7 +52,7 @@ _SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
 class Address(NamedTuple):
-    """Where to connect and how."""
+    """The addresses and options of a connection."""
 
     uri: Secret
     """For the driver: percent-encoded, with credentials."""
@@ -119,7 +119,7 @@ def build(host: str | Iterable[str] | None, port: int | None, keywords: Mapping[
 
 
 def _parts(host: str | Iterable[str] | None, port: int | None) -> tuple[str, str, str, str, str]:
-    """Scheme, credentials, hosts, default database and options, all as they stand in a URI."""
+    """Scheme, credentials, hosts, default database and options, all as written in a URI."""
     if port is not None and (not isinstance(port, int) or isinstance(port, bool)):
         raise TypeError(f"port must be an int, got {type(port).__name__}")
     if port is not None and not 0 < port < 1 << 16:

@@ -18,7 +18,7 @@ _COMPRESSORS = ("zstd", "snappy", "zlib")
 _MODES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
 
 
-def texts(name: str, value: Any) -> list[str]:
+def texts(name: str, value: object) -> list[str]:
     """Return the value of an option, by its lower-case name, as the URI writes it: one text, several for tag sets.
 
     Raises
@@ -48,31 +48,31 @@ def _one(read: Callable[[str, Any], str]) -> Callable[[str, Any], list[str]]:
     return lambda name, value: [read(name, value)]
 
 
-def _text(name: str, value: Any) -> str:
+def _text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise _wrong_type(name, "a str", value)
     return value
 
 
-def _filled(name: str, value: Any) -> str:
+def _filled(name: str, value: object) -> str:
     if not _text(name, value):
         raise ValueError(f"{name} is empty")
     return str(value)
 
 
-def _app_name(name: str, value: Any) -> str:
+def _app_name(name: str, value: object) -> str:
     if len(_text(name, value).encode()) > _APP_NAME_BYTES:
         raise ValueError(f"{name} is longer than {_APP_NAME_BYTES} bytes")
     return str(value)
 
 
-def _path(name: str, value: Any) -> str:
+def _path(name: str, value: object) -> str:
     if not isinstance(value, (str, os.PathLike)):
         raise _wrong_type(name, "a path (str or os.PathLike)", value)
     return os.fsdecode(value)
 
 
-def _boolean(name: str, value: Any) -> str:
+def _boolean(name: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if not isinstance(value, str):
@@ -127,7 +127,7 @@ def _chosen(*choices: str) -> Callable[[str, Any], list[str]]:
     return _one(read)
 
 
-def _compressors(name: str, value: Any) -> str:
+def _compressors(name: str, value: object) -> str:
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
@@ -137,7 +137,7 @@ def _compressors(name: str, value: Any) -> str:
     return ",".join(value)
 
 
-def _acknowledgement(name: str, value: Any) -> str:
+def _acknowledgement(name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         raise _wrong_type(name, "an int or a str", value)
     if value == "":
@@ -149,7 +149,7 @@ def _acknowledgement(name: str, value: Any) -> str:
     return str(int(value))
 
 
-def _properties(name: str, value: Any) -> str:
+def _properties(name: str, value: object) -> str:
     """Properties as the URI writes them; a mapping must hold nothing that the URI cannot."""
     if isinstance(value, str):
         return value
@@ -170,14 +170,14 @@ def _properties(name: str, value: Any) -> str:
     return ",".join(pairs)
 
 
-def _tag_sets(name: str, value: Any) -> list[str]:
+def _tag_sets(name: str, value: object) -> list[str]:
     sets = [value] if isinstance(value, (str, Mapping)) else value
     if not isinstance(sets, (list, tuple)):
         raise _wrong_type(name, "a str, a mapping or a list of them", value)
     return [_tags(name, each) for each in sets]
 
 
-def _tags(name: str, value: Any) -> str:
+def _tags(name: str, value: object) -> str:
     if isinstance(value, Mapping):
         pairs = [(str(key), _tag(each)) for key, each in value.items()]
         if any(mark in text for pair in pairs for text in pair for mark in ",:"):
@@ -194,11 +194,11 @@ def _tags(name: str, value: Any) -> str:
     return value
 
 
-def _tag(value: Any) -> str:
+def _tag(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _wrong_type(name: str, wanted: str, value: Any) -> TypeError:
+def _wrong_type(name: str, wanted: str, value: object) -> TypeError:
     return TypeError(f"{name} must be {wanted}, got {type(value).__name__}")
 
 

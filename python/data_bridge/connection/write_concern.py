@@ -1,4 +1,4 @@
-"""How many members of a replica set must have a write before it counts as done."""
+"""Write concerns: the number of members of a replica set that must have a write before it is acknowledged."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 _KEYS = ("w", "wtimeout", "j", "fsync")
 
 
-def document(value: Any) -> dict[str, Any]:
+def document(value: object) -> dict[str, Any]:
     """{w?, wtimeout?, j?, fsync?} of a mapping or PyMongo's WriteConcern; empty for the server's default.
 
     Raises
@@ -34,7 +34,7 @@ def document(value: Any) -> dict[str, Any]:
 
 
 def acknowledged(concern: Mapping[str, Any]) -> bool:
-    """Whether the server is asked what a write did."""
+    """Return whether the server acknowledges writes."""
     return concern.get("w") != 0
 
 

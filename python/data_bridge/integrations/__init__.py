@@ -1,4 +1,4 @@
-"""What other libraries bring along: PyMongo's handles, queries of Beanie and MongoEngine, classes for models.
+"""Objects of other libraries: PyMongo's handles, queries of Beanie and MongoEngine, classes for models.
 
-None of them is imported before an object of theirs is handed in, and none is needed to import the package.
+A library is imported only after the caller passes one of its objects; importing the package needs none of them.
 """

@@ -1,4 +1,4 @@
-"""Documents of Beanie: by its own parser, which knows child classes, unions and saved states."""
+"""Documents of Beanie: made by its own parser, with child classes, unions and saved states."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from .pydantic_models import place
 from .target import Target, one_by_one
 
 
-def target(model: Any) -> Target:
-    """How Beanie makes documents of `model`."""
+def target(model: object) -> Target:
+    """Return the target that makes documents of `model` with Beanie."""
     from beanie.odm.utils.parsing import parse_obj
 
     prepared = preparation(model, keeps_subtypes=True) if declared.is_pydantic(model) else None

@@ -1,4 +1,4 @@
-"""Beanie's queries, read as Beanie itself does when it asks PyMongo."""
+"""Beanie's queries, translated as Beanie does for PyMongo."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..commands.options import CHAINED
+from ..commands.options import SNAKE_CASE, options_of
 from ..errors import InvalidQuery
 from .queries import Read
 
-_FIND_ONLY = ("return_key", "show_record_id", "no_cursor_timeout", "allow_partial_results", "min", "max")
-_FIND = frozenset(name for name in CHAINED if name not in ("skip", "limit", "bypass_document_validation"))
-_AGGREGATE = frozenset(name for name in CHAINED if name not in ("skip", "limit", *_FIND_ONLY))
-_CAMEL = {CHAINED[name]: name for name in _AGGREGATE}
+_FIND = frozenset(options_of("find")) - {"skip", "limit"}
+_AGGREGATE = frozenset(options_of("aggregate"))
 _WITHOUT_EFFECT = {"cursor_type": 0, "oplog_replay": False}
-"""Options of PyMongo's that cannot be taken over, and the values of theirs that ask for nothing."""
+"""Options of PyMongo's that are not supported, and their values without an effect."""
 
 
 def reader_of(query: Any) -> Callable[[Any], Read] | None:
-    """How to read `query`; None when it is not Beanie's, or not one that reads.
+    """Return the reader of `query`; None for an object that is no query of Beanie, or one that writes.
 
     Raises
     ------
@@ -30,12 +28,12 @@ def reader_of(query: Any) -> Callable[[Any], Read] | None:
     if reader is not None and not hasattr(query.document_model, "get_pymongo_collection"):
         raise TypeError(
             "from_query() takes queries of Beanie 2, on PyMongo's AsyncMongoClient; this one is of Beanie 1, on Motor: "
-            "hand its get_filter_query() to find() of a collection of MongoClient or AsyncMongoClient"
+            "pass its get_filter_query() to find() of a collection of MongoClient or AsyncMongoClient"
         )
     return reader
 
 
-def _reader_of(query: Any) -> Callable[[Any], Read] | None:
+def _reader_of(query: object) -> Callable[[Any], Read] | None:
     find = sys.modules["beanie.odm.queries.find"]
     if isinstance(query, find.FindMany):
         return _find_many
@@ -78,9 +76,9 @@ def _aggregation(query: Any) -> Read:
     return _aggregate(query, query.get_aggregation_pipeline(), None)
 
 
-def _aggregate(query: Any, pipeline: list[Any], projection: Mapping[str, Any] | None) -> Read:
+def _aggregate(query: object, pipeline: list[Any], projection: Mapping[str, Any] | None) -> Read:
     stages = [*pipeline, {"$project": projection}] if projection is not None else list(pipeline)
-    return Read(_collection(query), pipeline=stages, options=_options(query, _AGGREGATE, _CAMEL))
+    return Read(_collection(query), pipeline=stages, options=_options(query, _AGGREGATE, SNAKE_CASE))
 
 
 def _collection(query: Any) -> Any:
@@ -101,7 +99,7 @@ def _projection(query: Any) -> Any:
     return get_projection(query.projection_model)
 
 
-def _direction(direction: Any) -> Any:
+def _direction(direction: object) -> Any:
     return int(direction) if isinstance(direction, int) else direction
 
 
@@ -124,5 +122,5 @@ def _options(query: Any, known: frozenset[str], other_names: Mapping[str, str] |
         if name in known:
             options[name] = value
         elif given not in _WITHOUT_EFFECT or value != _WITHOUT_EFFECT[given]:
-            raise InvalidQuery(f"{given}: this option of the Beanie query cannot be taken over")
+            raise InvalidQuery(f"{given}: this option of the Beanie query is not supported")
     return options

@@ -1,8 +1,8 @@
-"""Values that only BSON has, made what annotations ask for before pydantic or msgspec see them.
+"""Conversion of values that only BSON has to the annotated types, before pydantic or msgspec read them.
 
-These libraries do not know Decimal128, take bytes of any subtype for a UUID, and have dates of their own. All else is
-theirs to decide, so only what stands where a Decimal, UUID or date is asked for is touched; and bytes, where a library
-would make plain ones of a Binary, without its subtype.
+These libraries do not support Decimal128, take bytes of any subtype for a UUID, and have dates of their own. They
+decide about all other values, so only values annotated as Decimal, UUID or date are converted; and bytes, where a
+library would drop the subtype of a Binary.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from . import declared
 from .declared import FieldOf
 
 Leaves = Mapping[Any, tuple[type, Callable[[Any], Any]]]
-"""By annotation: the stored type that is touched where it is asked for, and what becomes of it."""
+"""By annotation: the stored type that is converted, and the conversion."""
 
 
 class Preparation:
-    """What to change below one place; where nothing is to be changed there is none."""
+    """The conversions below one place of a document; a place without conversions has no object."""
 
     __slots__ = ("item", "keys", "leaves", "values")
 
@@ -61,7 +61,7 @@ class Preparation:
         return value if leaf is None else leaf(value)
 
     def _absorb(self, other: Preparation) -> None:
-        """Become what a union of both asks for."""
+        """Merge the conversions of another member of a union."""
         self.leaves.update(other.leaves)
         for key, below in other.keys.items():
             self._add(key, below)
@@ -74,13 +74,13 @@ class Preparation:
         self.keys[key] = merged
 
 
-def preparation(annotation: Any, *, keeps_subtypes: bool) -> Preparation | None:
-    """What to change in values for an annotation; None for nothing.
+def preparation(annotation: object, *, keeps_subtypes: bool) -> Preparation | None:
+    """Return the conversions of values for an annotation; None for none.
 
     Parameters
     ----------
     keeps_subtypes
-        Whether a Binary stays one where the library is asked for bytes; else it is refused there.
+        True keeps a Binary where the annotation is bytes; False refuses it there.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def preparation(annotation: Any, *, keeps_subtypes: bool) -> Preparation | None:
     return root if id(root) in useful else None
 
 
-def _under(key: Any, below: Preparation, value: Any) -> Any:
+def _under(key: Any, below: Preparation, value: object) -> Any:
     from ..odm.errors import Mismatch
 
     try:
@@ -136,7 +136,7 @@ def _leads(node: Preparation, useful: set[int]) -> bool:
     return any(id(each) in useful for each in _below(node))
 
 
-def _of(annotation: Any, classes: dict[Any, Preparation], leaves: Leaves) -> Preparation | None:
+def _of(annotation: object, classes: dict[Any, Preparation], leaves: Leaves) -> Preparation | None:
     while get_origin(annotation) is Annotated:
         if any(map(declared.converts, get_args(annotation)[1:])):
             return None
@@ -217,7 +217,7 @@ def _lenient(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """As `load`, but what does not fit stays as it is, for the library to say what is wrong with it."""
     from ..odm.errors import Mismatch
 
-    def loaded(value: Any) -> Any:
+    def loaded(value: object) -> Any:
         try:
             return load(value)
         except Mismatch:

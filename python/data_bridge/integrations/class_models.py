@@ -28,7 +28,7 @@ _LISTS = (list, set, frozenset, tuple, collections.deque)
 
 
 class Refused(Mismatch):
-    """What a constructor raised."""
+    """An exception of a constructor."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__("", None)
@@ -39,13 +39,13 @@ class Refused(Mismatch):
 class ClassConverter:
     """A class, its fields and how each of their values is made."""
 
-    def __init__(self, cls: Any) -> None:
+    def __init__(self, cls: type[Any]) -> None:
         self.cls = cls
         self.fields: list[tuple[str, str, Convert | None]] = []
         self.keys: frozenset[str] = frozenset()
 
-    def suits(self, value: Any) -> bool:
-        """Whether a value is a document with no keys but those of the class."""
+    def suits(self, value: object) -> bool:
+        """Return whether a value is a document with no keys but those of the class."""
         return type(value) is dict and self.keys.issuperset(value)
 
     def load(self, value: Any) -> Any:
@@ -68,8 +68,8 @@ class ClassConverter:
             raise Refused(error) from error
 
 
-def target(model: Any) -> Target:
-    """How objects of `model` are made."""
+def target(model: object) -> Target:
+    """Return the target that makes objects of `model`."""
     classes: dict[tuple[Any, bool], ClassConverter] = {}
     union = declared.members(declared.bare(model))
     converters = [_class_converter(get_origin(each) or each, classes, top=True) for each in union]
@@ -88,7 +88,7 @@ def _place(error: Exception) -> tuple[str, tuple[Any, ...]]:
     return text, tuple(error.path)
 
 
-def _class_converter(cls: Any, classes: dict[tuple[Any, bool], ClassConverter], *, top: bool) -> ClassConverter:
+def _class_converter(cls: type[Any], classes: dict[tuple[Any, bool], ClassConverter], *, top: bool) -> ClassConverter:
     known = classes.get((cls, top))
     if known is not None:
         return known
@@ -105,8 +105,8 @@ def _class_converter(cls: Any, classes: dict[tuple[Any, bool], ClassConverter], 
     return converter
 
 
-def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassConverter]) -> Convert | None:
-    """What makes values of an annotation; None where they stay as they are."""
+def _convert(annotation: object, classes: dict[tuple[Any, bool], ClassConverter]) -> Convert | None:
+    """Return the function that makes values of an annotation; None for values that stay as they are."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
         return None
@@ -116,12 +116,12 @@ def _convert(annotation: Any, classes: dict[tuple[Any, bool], ClassConverter]) -
     return _option(annotation, classes)[1]
 
 
-def _option(annotation: Any, classes: dict[tuple[Any, bool], ClassConverter]) -> tuple[Test, Convert | None]:
-    """Whether a value is one of an annotation as it stands, for unions, and what makes one of it."""
+def _option(annotation: object, classes: dict[tuple[Any, bool], ClassConverter]) -> tuple[Test, Convert | None]:
+    """Return a test for values of a member of a union, and the function that makes one of it."""
     annotation = declared.bare(annotation)
     if annotation is Any or annotation is object:
         return _never, None
-    kind = get_origin(annotation) or annotation
+    kind: Any = get_origin(annotation) or annotation
     if declared.is_pydantic(kind) or declared.is_struct(kind):
         return _never, _other_library(annotation)
     if declared.is_plain_class(kind):
@@ -156,14 +156,14 @@ def _scalar(annotation: Any) -> tuple[Test, Convert]:
 
 
 def _union(options: list[tuple[Test, Convert | None]], union: tuple[Any, ...]) -> Convert:
-    """The first member that a value is one of as it stands, else the first that takes it."""
+    """Return the conversion to the first member that a value belongs to, else to the first that accepts it."""
     name = " | ".join(getattr(each, "__name__", None) or str(each) for each in union)
     others = [convert for (_, convert), each in zip(options, union, strict=True) if each is not type(None)]
     if len(others) == 1 and len(union) == 2:
         (only,) = others
         return lambda value: value if value is None or only is None else only(value)
 
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         ordered = [convert for suits, convert in options if suits(value)] + [convert for _, convert in options]
         for convert in ordered:
             try:
@@ -176,7 +176,7 @@ def _union(options: list[tuple[Test, Convert | None]], union: tuple[Any, ...]) -
 
 
 def _list(kind: type, item: Convert | None) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not list:
             raise Mismatch(kind.__name__, value)
         if item is None:
@@ -188,7 +188,7 @@ def _list(kind: type, item: Convert | None) -> Convert:
 
 
 def _fixed_tuple(items: list[Convert | None]) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not list or len(value) != len(items):
             raise Mismatch(f"a list of {len(items)}", value)
         return tuple(
@@ -200,7 +200,7 @@ def _fixed_tuple(items: list[Convert | None]) -> Convert:
 
 
 def _mapping(item: Convert | None) -> Convert:
-    def load(value: Any) -> Any:
+    def load(value: object) -> Any:
         if type(value) is not dict:
             raise Mismatch("dict", value)
         return value if item is None else {key: _under(key, item, each) for key, each in value.items()}
@@ -208,14 +208,14 @@ def _mapping(item: Convert | None) -> Convert:
     return load
 
 
-def _under(key: str | int, convert: Convert, value: Any) -> Any:
+def _under(key: str | int, convert: Convert, value: object) -> Any:
     try:
         return convert(value)
     except Mismatch as mismatch:
         raise mismatch.under(key) from mismatch.__cause__
 
 
-def _other_library(annotation: Any) -> Convert:
+def _other_library(annotation: object) -> Convert:
     build = target_of(annotation).build
 
     def load(value: Any) -> Any:
@@ -230,5 +230,5 @@ def _other_library(annotation: Any) -> Convert:
     return load
 
 
-def _never(value: Any) -> bool:
+def _never(value: object) -> bool:
     return False

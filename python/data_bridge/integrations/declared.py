@@ -1,4 +1,4 @@
-"""Annotations, whatever library's class they stand in: taken apart, and the fields of classes."""
+"""Parts of annotations, and the fields of classes of all supported libraries."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class FieldOf(NamedTuple):
     annotation: Any
     """Any where the class, or a converter of its own, takes what PyMongo gives."""
     aliased: bool = False
-    """Whether the key was said, or is the field's name."""
+    """True when the key was declared, false when it is the field's name."""
 
 
 def bare(annotation: Any) -> Any:
@@ -40,8 +40,8 @@ def bare(annotation: Any) -> Any:
             return annotation
 
 
-def members(annotation: Any) -> tuple[Any, ...]:
-    """What a union is of; any other annotation alone."""
+def members(annotation: object) -> tuple[Any, ...]:
+    """Return the members of a union; any other annotation alone."""
     if get_origin(annotation) in (Union, types.UnionType):
         return tuple(each for argument in get_args(annotation) for each in members(bare(argument)))
     return (annotation,)
@@ -53,7 +53,7 @@ def hints_of(cls: Any) -> dict[str, Any]:
     Raises
     ------
     TypeError
-        When a name in them is not known where the class was defined.
+        When a name in them is not defined in the module of the class.
     """
     try:
         return typing.get_type_hints(cls, include_extras=True)
@@ -64,24 +64,24 @@ def hints_of(cls: Any) -> dict[str, Any]:
         ) from error
 
 
-def is_pydantic(cls: Any) -> bool:
-    """Whether pydantic 2 validates it: its models, its dataclasses."""
+def is_pydantic(cls: object) -> bool:
+    """Return whether pydantic 2 validates the class: its models, its dataclasses."""
     return isinstance(cls, type) and "pydantic" in sys.modules and hasattr(cls, "__pydantic_validator__")
 
 
-def is_struct(cls: Any) -> bool:
-    """Whether it is a msgspec Struct."""
+def is_struct(cls: object) -> bool:
+    """Return whether the class is a msgspec Struct."""
     msgspec = sys.modules.get("msgspec")
     return msgspec is not None and isinstance(cls, type) and issubclass(cls, msgspec.Struct)
 
 
-def is_plain_class(cls: Any) -> bool:
-    """Whether it is a dataclass of the standard library or an attrs class."""
+def is_plain_class(cls: object) -> bool:
+    """Return whether the class is a dataclass of the standard library or an attrs class."""
     return isinstance(cls, type) and (hasattr(cls, "__attrs_attrs__") or dataclasses.is_dataclass(cls))
 
 
-def is_typed_dict(cls: Any) -> bool:
-    """Whether it is a TypedDict, of typing or of typing_extensions."""
+def is_typed_dict(cls: object) -> bool:
+    """Return whether the class is a TypedDict, of typing or of typing_extensions."""
     return isinstance(cls, type) and hasattr(cls, "__total__") and hasattr(cls, "__required_keys__")
 
 
@@ -134,14 +134,14 @@ def _of_pydantic(cls: Any) -> Iterator[FieldOf]:
         yield FieldOf(name, _keys(cls, name, field), Any if own else field.annotation)
 
 
-def converts(metadata: Any) -> bool:
-    """Whether what stands in an `Annotated` sees the value before pydantic does."""
+def converts(metadata: object) -> bool:
+    """Return whether the metadata of an `Annotated` sees the value before pydantic does."""
     if type(metadata).__name__ == "AfterValidator":
         return False
     return hasattr(metadata, "__get_pydantic_core_schema__") or hasattr(metadata, "__get_validators__")
 
 
-def _keys(cls: Any, name: str, field: Any) -> tuple[str, ...]:
+def _keys(cls: object, name: str, field: Any) -> tuple[str, ...]:
     alias = field.validation_alias
     if alias is None:
         return (name,)

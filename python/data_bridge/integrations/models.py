@@ -13,13 +13,13 @@ from .target import Target
 _ADVICE = "to_models() takes a pydantic 2 model, a dataclass, an attrs class or a msgspec Struct, or a union of these"
 
 
-def target_of(model: Any) -> Target:
-    """How to make objects of `model`; found once per class.
+def target_of(model: object) -> Target:
+    """Return the target that makes objects of `model`; found once per class.
 
     Raises
     ------
     TypeError
-        When it is no class of a library that is known here, or an annotation of it cannot be resolved.
+        When it is no class of a supported library, or an annotation of it cannot be resolved.
     """
     if get_origin(model) is list and len(get_args(model)) == 1:
         model = get_args(model)[0]
@@ -32,12 +32,12 @@ def _of_class(model: type) -> Target:
     return _maker_of(model)(model)
 
 
-def _maker_of(model: Any) -> Callable[[Any], Target]:
+def _maker_of(model: object) -> Callable[[Any], Target]:
     makers = {_family(get_origin(each) or each, model) for each in declared.members(declared.bare(model))}
     if len(makers) > 1:
         raise TypeError(f"{_ADVICE}: of one library, or of dataclasses and attrs classes")
     family = makers.pop()
-    # Imported by who uses them: each needs its library, or the models' annotations.
+    # Imported on use: each needs its library, or the models' annotations.
     if family == "beanie":
         from .beanie_models import target
     elif family == "pydantic":
@@ -49,7 +49,7 @@ def _maker_of(model: Any) -> Callable[[Any], Target]:
     return target
 
 
-def _family(cls: Any, model: Any) -> str:
+def _family(cls: object, model: object) -> str:
     if not isinstance(cls, type):
         raise TypeError(f"{_ADVICE}, got {model!r}")
     if hasattr(cls, "get_model_type") and "beanie" in sys.modules:

@@ -1,4 +1,4 @@
-"""MongoEngine's QuerySets, read as MongoEngine itself does when it asks PyMongo."""
+"""MongoEngine's QuerySets, translated as MongoEngine does for PyMongo."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _NOTHING = {"_id": {"$in": ()}}
 _NO_HINT = -1  # as MongoEngine marks it
 
 
-def knows(query: Any) -> bool:
-    """Whether `query` is a QuerySet."""
+def is_query_set(query: object) -> bool:
+    """Return whether `query` is a QuerySet."""
     return isinstance(query, sys.modules["mongoengine.queryset.base"].BaseQuerySet)
 
 
 def read(query: Any) -> Read:
-    """What a QuerySet asks for.
+    """Return the collection, filter and options of a QuerySet.
 
     Raises
     ------
     InvalidQuery
-        When it asks for values instead of documents, and within MongoEngine's `run_in_transaction()`.
+        When it returns values instead of documents, and within MongoEngine's `run_in_transaction()`.
     """
     if query._scalar:
         raise InvalidQuery(
@@ -67,7 +67,7 @@ def _filter(query: Any) -> Any:
 
 
 def _order(query: Any) -> Any:
-    """None was never ordered, and has the default order of the document class; empty was told to have no order."""
+    """Return the order: None for a query without order_by has the class's default; an empty order is no order."""
     if query._ordering is None and query._document._meta["ordering"]:
         return query._get_order_by(query._document._meta["ordering"])
     return query._ordering

@@ -17,9 +17,9 @@ _STEP = re.compile(r"\[(\d+|\.\.\.)\]|\.([^.\[]+)")
 
 
 def target(model: Any) -> Target:
-    """How msgspec makes objects of `model`."""
+    """Return the target that makes objects of `model` with msgspec."""
     many = list[model]
-    # Of a Binary `convert` makes bytes, and nobody would see that it had a subtype.
+    # `convert` makes bytes of a Binary, which would drop its subtype silently.
     prepared = preparation(model, keeps_subtypes=False)
 
     def build(documents: list[dict[str, Any]]) -> list[Any]:
@@ -36,7 +36,7 @@ def target(model: Any) -> Target:
 
 
 def _place(error: Exception) -> tuple[str, tuple[Any, ...]]:
-    """What an error of one document says, and where. Its message is all that msgspec tells."""
+    """Return the text and the path of an error of one document; msgspec gives only a message."""
     if isinstance(error, Mismatch):
         return f"expected {error.expected}, found {error.found}", tuple(error.path)
     found = _PLACE.match(str(error))

@@ -13,7 +13,7 @@ from .target import Target, failed, one_by_one
 
 
 def target(model: Any) -> Target:
-    """How pydantic makes objects of `model`."""
+    """Return the target that makes objects of `model` with pydantic."""
     many = _adapter(list[model])
     prepared = preparation(model, keeps_subtypes=True)
 
@@ -28,7 +28,7 @@ def target(model: Any) -> Target:
             assert isinstance(index, int)
             raise failed(first["msg"], model, index, documents[index], path) from error
         except Exception:
-            # A validator raised what pydantic does not turn into its own error: which document it was, one tells.
+            # A validator raised an exception that pydantic passes on: validate singly to find the document.
             one_by_one(_adapter(model).validate_python, documents, model, place)
             raise
         return made
@@ -36,7 +36,7 @@ def target(model: Any) -> Target:
     return Target(build, _keys(model))
 
 
-def _adapter(form: Any) -> TypeAdapter[Any]:
+def _adapter(form: object) -> TypeAdapter[Any]:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(form)
         if not getattr(adapter, "pydantic_complete", True):
@@ -48,7 +48,7 @@ def _adapter(form: Any) -> TypeAdapter[Any]:
 
 
 def place(error: Exception) -> tuple[str, tuple[Any, ...]]:
-    """What an error of one document says, and where."""
+    """Return the text and the path of an error of one document."""
     if isinstance(error, Mismatch):
         return f"expected {error.expected}, found {error.found}", tuple(error.path)
     if isinstance(error, ValidationError):
@@ -57,7 +57,7 @@ def place(error: Exception) -> tuple[str, tuple[Any, ...]]:
     return f"{type(error).__name__}: {error}", ()
 
 
-def _keys(model: Any) -> tuple[str, ...] | None:
+def _keys(model: object) -> tuple[str, ...] | None:
     """The keys that a model reads; None when others may matter to it."""
     if get_origin(model) is not None or not isinstance(model, type) or not _only_fields(model):
         return None

@@ -1,4 +1,4 @@
-"""From the arguments that a PyMongo client was made with to ours. Messages name options, never their values."""
+"""Our arguments for those of a PyMongo client. Messages name options, never their values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _AS_OBJECTS = frozenset(
         "readconcernlevel",
     ]
 )
-"""Options whose outcome the client shows as an object, which is taken instead."""
+"""Options that the client holds as an object, which is used instead."""
 _OF_THE_PROCESS = frozenset(["connect", "driver"])
 """When to connect, and what else names itself in the server's logs: nothing that an answer depends on."""
 _TEMPORARY = {
@@ -35,7 +35,7 @@ _WITHOUT_EFFECT = {
     "tlsallowinvalidhostnames": (False, "false"),
     "tlsdisableocspendpointcheck": (False, "false"),
 }
-"""Options that are not supported, and the values of theirs that ask for nothing."""
+"""Options that are not supported, and their values without an effect."""
 _TLS_WHEN_GIVEN = ("tlscertificatekeyfile", "tlscertificatekeyfilepassword", "tlscafile", "tlscrlfile")
 _TLS_WHEN_FALSE = (
     "tlsallowinvalidcertificates",
@@ -87,7 +87,7 @@ def _without_options(host: Any) -> tuple[Any, str]:
     return f"{scheme}{userinfo + '@' if userinfo else ''}{hosts}/{path}", options
 
 
-def _plain(name: str, value: Any) -> Any:
+def _plain(name: str, value: object) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)  # the driver reads milliseconds as whole numbers
     if isinstance(value, Mapping):

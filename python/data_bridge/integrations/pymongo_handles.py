@@ -43,16 +43,16 @@ _PLACES = [
     ("pymongo.synchronous.collection", "Collection", "collection", False),
     ("pymongo.asynchronous.collection", "AsyncCollection", "collection", True),
 ]
-"""Where PyMongo's classes are, once somebody has made an object of them."""
+"""The modules of PyMongo's classes; a module that is not loaded has no objects."""
 
 
-class _Kept(NamedTuple):
+class _OwnClients(NamedTuple):
     client: weakref.ref[Any]
     ours: dict[Any, Any]
 
 
 # By identity: PyMongo's clients are equal when their servers are, whatever their settings.
-_kept: dict[int, _Kept] = {}
+_own_clients: dict[int, _OwnClients] = {}
 _lock = threading.RLock()
 
 
@@ -80,16 +80,16 @@ def from_pymongo(source: _Database | _AsyncDatabase, *, asynchronous: Literal[Tr
 def from_pymongo(source: _Client | _AsyncClient, *, asynchronous: Literal[False]) -> MongoClient: ...
 @overload
 def from_pymongo(source: _Client | _AsyncClient, *, asynchronous: Literal[True]) -> AsyncMongoClient: ...
-def from_pymongo(source: Any, *, asynchronous: bool | None = None) -> Any:
+def from_pymongo(source: object, *, asynchronous: bool | None = None) -> Any:
     """Our client, database or collection with the settings of PyMongo's.
 
-    What the client was given is taken over: hosts, replica set, credentials, TLS, timeouts, compressors, pool sizes,
-    app name, ...; read preference, read and write concern and codec options are those of `source` itself. What it was
-    not given has this package's default: 10 s of server selection, 600 s for an operation. `connect` and `driver`,
-    which no answer depends on, are left out.
+    The client's own settings are taken over: hosts, replica set, credentials, TLS, timeouts, compressors, pool sizes,
+    app name, ...; read preference, read and write concern and codec options are those of `source` itself. Settings that
+    the client was not given have this package's defaults: 10 s of server selection, 600 s for an operation. `connect`
+    and `driver`, on which no result depends, are left out.
 
-    Connections are not shared. There is one client of ours for each PyMongo client, however often it is handed over,
-    for as long as somebody holds both. Closing one does not close the other; a closed one of ours is replaced at
+    Connections are not shared. There is one client of ours for each PyMongo client, however often it is passed, while
+    the caller holds both. Closing one does not close the other; a closed one of ours is replaced at
     the next call. PyMongo's sessions cannot be used here: `start_session` of the client that this gives can.
 
     Parameters
@@ -130,7 +130,7 @@ def taken_over(source: Any, asynchronous: bool | None) -> Any:
     return ours.get_collection(source.name, **_own(source))
 
 
-def _kind_of(source: Any) -> tuple[str, bool]:
+def _kind_of(source: object) -> tuple[str, bool]:
     for module, name, kind, is_async in _PLACES:
         # A module that is not loaded has made no objects.
         if module in sys.modules and isinstance(source, getattr(sys.modules[module], name)):
@@ -159,7 +159,7 @@ def _supported(options: CodecOptions[Any]) -> bool:
 
 
 def _client(client: Any, codec_options: CodecOptions[Any], asynchronous: bool) -> Any:
-    """Our client for PyMongo's, made once; with the codec options of what is handed over where its own will not do."""
+    """Our client for PyMongo's, made once; with the codec options of `source` if its own are not supported."""
     if vars(client).get("_closed"):
         raise InvalidOperation("the PyMongo client is closed")
     own = client.codec_options
@@ -170,23 +170,23 @@ def _client(client: Any, codec_options: CodecOptions[Any], asynchronous: bool) -
     decoding = own.tz_aware, own.tzinfo, own.uuid_representation, own.unicode_decode_error_handler
     key = (asynchronous, *decoding, own.datetime_conversion)
     with _lock:
-        kept = _kept.get(id(client))
+        kept = _own_clients.get(id(client))
         if kept is None or kept.client() is not client:
-            kept = _Kept(weakref.ref(client, _forget(id(client))), {})
+            kept = _OwnClients(weakref.ref(client, _remove(id(client))), {})
         ours = kept.ours.get(key)
         if ours is None or ours._closed:
             ours = kept.ours[key] = _made(client, own, asynchronous)
-        _kept[id(client)] = kept
+        _own_clients[id(client)] = kept
         return ours
 
 
-def _forget(place: int) -> Any:
-    def forget(reference: weakref.ref[Any]) -> None:
+def _remove(place: int) -> Any:
+    def remove(reference: weakref.ref[Any]) -> None:
         with _lock:
-            if place in _kept and _kept[place].client is reference:
-                del _kept[place]
+            if place in _own_clients and _own_clients[place].client is reference:
+                del _own_clients[place]
 
-    return forget
+    return remove
 
 
 def _made(client: Any, codec_options: CodecOptions[Any], asynchronous: bool) -> Any:

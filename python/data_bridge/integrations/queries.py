@@ -8,14 +8,14 @@ from typing import Any, Literal, NamedTuple, Protocol, overload
 
 from ..query.async_query import AsyncQuery
 from ..query.query import Query
-from ..query.table_options import REPRESENTATION
+from ..query.table_options import TableOptions
 from .pymongo_handles import taken_over
 
-_READING = ("schema", "on_conflict", *REPRESENTATION, "timeout", "progress")
+_OPTIONS = (*TableOptions._fields, "timeout", "progress")
 
 
 class Read(NamedTuple):
-    """What a foreign query asks for."""
+    """The parts of another library's query."""
 
     collection: Any
     """PyMongo's."""
@@ -39,18 +39,20 @@ class _MongoEngineQuerySet(Protocol):
 
 
 @overload
-def from_query(query: Any, *, asynchronous: Literal[True], **options: Any) -> AsyncQuery: ...
+def from_query(query: object, *, asynchronous: Literal[True], **options: object) -> AsyncQuery: ...
 @overload
-def from_query(query: Any, *, asynchronous: Literal[False], **options: Any) -> Query: ...
+def from_query(query: object, *, asynchronous: Literal[False], **options: object) -> Query: ...
 @overload
-def from_query(query: _BeanieFind | _BeanieAggregation, *, asynchronous: None = None, **options: Any) -> AsyncQuery: ...
+def from_query(
+    query: _BeanieFind | _BeanieAggregation, *, asynchronous: None = None, **options: object
+) -> AsyncQuery: ...
 @overload
-def from_query(query: _MongoEngineQuerySet, *, asynchronous: None = None, **options: Any) -> Query: ...
-def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) -> Any:
-    """A lazy query for what a Beanie or MongoEngine query asks for: its documents, not its models.
+def from_query(query: _MongoEngineQuerySet, *, asynchronous: None = None, **options: object) -> Query: ...
+def from_query(query: object, *, asynchronous: bool | None = None, **options: object) -> Any:
+    """Return a lazy query for the documents of a Beanie or MongoEngine query.
 
-    The server is always asked: Beanie's cache is not. References that MongoEngine would follow on access come as they
-    are stored. `to_models` makes models of the documents.
+    The query always runs on the server, without Beanie's cache. References that MongoEngine would follow on access come
+    as they are stored. `to_models` makes models of the documents.
 
     Parameters
     ----------
@@ -74,8 +76,8 @@ def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) 
         For a setting of its PyMongo client that is not supported. As `from_pymongo`.
     """
     for name in options:
-        if name not in _READING:
-            raise TypeError(f"unknown option {name!r}: there are {', '.join(_READING)}")
+        if name not in _OPTIONS:
+            raise TypeError(f"unknown option {name!r}: there are {', '.join(_OPTIONS)}")
     read = _reader_of(query)(query)
     collection = taken_over(read.collection, asynchronous)
     if read.pipeline is not None:
@@ -83,7 +85,7 @@ def from_query(query: Any, *, asynchronous: bool | None = None, **options: Any) 
     return collection.find(read.filter, **read.options, **options)
 
 
-def _reader_of(query: Any) -> Callable[[Any], Read]:
+def _reader_of(query: object) -> Callable[[Any], Read]:
     # A library that is not loaded has made no queries.
     if "beanie.odm.queries.find" in sys.modules:
         from . import beanie_query
@@ -93,7 +95,7 @@ def _reader_of(query: Any) -> Callable[[Any], Read]:
     if "mongoengine.queryset.base" in sys.modules:
         from . import mongoengine_query
 
-        if mongoengine_query.knows(query):
+        if mongoengine_query.is_query_set(query):
             return mongoengine_query.read
     raise TypeError(
         "from_query() takes a query of Beanie 2 (find, find_one, aggregate) or a QuerySet of MongoEngine, before it is "

@@ -10,7 +10,7 @@ from ..errors import ConversionError
 
 
 class Target(NamedTuple):
-    """How objects of a class are made."""
+    """The construction of objects of a class."""
 
     build: Callable[[list[dict[str, Any]]], list[Any]]
     """Of documents, which it may change."""
@@ -28,7 +28,7 @@ class Target(NamedTuple):
                 gc.enable()
 
 
-def failed(text: str, model: Any, index: int, document: Any, path: tuple[Any, ...] = ()) -> ConversionError:
+def failed(text: str, model: object, index: int, document: Any, path: tuple[Any, ...] = ()) -> ConversionError:
     """The error for a document that `model` does not take."""
     name = getattr(model, "__name__", None) or str(model)
     return ConversionError(text, name, index, document.get("_id"), path)
@@ -37,7 +37,7 @@ def failed(text: str, model: Any, index: int, document: Any, path: tuple[Any, ..
 def one_by_one(
     make: Callable[[dict[str, Any]], Any],
     documents: list[dict[str, Any]],
-    model: Any,
+    model: object,
     place: Callable[[Exception], tuple[str, tuple[Any, ...]]],
 ) -> list[Any]:
     """Objects made singly, so that an error can name its document. It is chained to what `make` raised.

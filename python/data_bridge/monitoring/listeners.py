@@ -72,7 +72,7 @@ class _Succeeded(NamedTuple):
 
 
 class OperationSucceeded(_Succeeded, _Operation):
-    """An operation came to its end, or was ended early by who read it.
+    """An operation ended, or its reader ended it early.
 
     Attributes
     ----------
@@ -134,12 +134,12 @@ class OperationFailed(_Failed, _Operation):
 
 
 class Listener:
-    """What `add_listener` takes: derive from it and override what you need.
+    """The argument of `add_listener`: derive from it and override the methods that you need.
 
     The methods are called on the thread that runs the operation, before it goes on: they should be quick. Operations
-    that run at the same time have events that mix; `request_id` tells them apart. The end of a read that was dropped
-    rather than finished or closed, or that another library read as an Arrow stream, is told with the next operation,
-    by the thread that runs it. An exception that a listener raises is logged and does not reach the operation.
+    that run at the same time have events that mix; `request_id` identifies them. The end of a read that was dropped
+    rather than finished or closed, or that another library read as an Arrow stream, is reported with the next
+    operation, on the thread that runs it. An exception of a listener is logged and does not reach the operation.
     """
 
     def started(self, event: OperationStarted) -> None:
@@ -154,7 +154,7 @@ class Listener:
 
 _lock = threading.Lock()
 listeners: tuple[Listener, ...] = ()
-"""Replaced, never changed: who walks it needs no lock."""
+"""Replaced, never changed: iteration needs no lock."""
 
 
 def add_listener(listener: Listener) -> None:
@@ -187,20 +187,20 @@ def remove_listener(listener: Listener) -> None:
         listeners = tuple(kept)
 
 
-def tell(what: str, fields: Mapping[str, Any]) -> None:
+def notify(event: str, fields: Mapping[str, Any]) -> None:
     """Call the listeners.
 
-    An exception of theirs is logged under `data_bridge`, with its traceback; what is no `Exception` goes on to the
-    caller.
+    An exception of a listener is logged under `data_bridge`, with its traceback; a BaseException that is no Exception
+    is raised.
     """
-    if not listeners or what not in ("started", "succeeded", "failed"):
+    if not listeners or event not in ("started", "succeeded", "failed"):
         return
     names = (fields["operation"], fields["database"], fields.get("collection"), fields["request_id"])
     for listener in listeners:
         try:
-            if what == "started":
+            if event == "started":
                 listener.started(OperationStarted(*names))
-            elif what == "succeeded":
+            elif event == "succeeded":
                 counts = fields.get("rows"), fields.get("bytes")
                 listener.succeeded(OperationSucceeded(*names, fields["seconds"], *counts))
             else:
@@ -208,4 +208,4 @@ def tell(what: str, fields: Mapping[str, Any]) -> None:
         except Exception:
             from logging import getLogger
 
-            getLogger("data_bridge").exception("a listener raised in %s()", what)
+            getLogger("data_bridge").exception("a listener raised in %s()", event)

@@ -63,16 +63,16 @@ class AsyncQuery(QueryBase):
         except BaseException as error:
             self._failed(reader, error)
             raise
-        result = Result(data, self._reading.form)
-        self._runs.finished(result.report)
+        result = Result(data, self._options.form)
+        self._runs.finish(result.report)
         return result
 
     async def _data(self, reader: Reader) -> ResultData:
-        if self._reading.progress is None:
+        if self._options.progress is None:
             return await event_loop.complete(reader.read_all_async())
         import asyncio  # not needed to import the package
 
-        with progress_.Ticker(self._reading.progress, reader) as ticker:
+        with progress_.Ticker(self._options.progress, reader) as ticker:
             task = asyncio.ensure_future(event_loop.complete(reader.read_all_async()))
             try:
                 while not task.done():
@@ -85,7 +85,7 @@ class AsyncQuery(QueryBase):
     async def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
         if shapes:
-            # Of whole documents: these are what it is to give back.
+            # Of whole documents: `from_arrow` gives these back.
             return self._made(await self.read(), lambda result: result.to_arrow(shapes=True))
         return await self._table(Result.to_arrow)
 
@@ -101,7 +101,7 @@ class AsyncQuery(QueryBase):
         return self._made(await self._narrowed(self._table_plan()), make)
 
     async def _narrowed(self, plan: Plan) -> Result:
-        result = await self._read(plan.start(self._reading.timeout, eager=True))
+        result = await self._read(plan.start(self._options.timeout, eager=True))
         if plan is not self._plan and result.report.duplicates:
             # See `Plan.narrowed`: rare enough to run again.
             result = await self.read()
@@ -109,8 +109,8 @@ class AsyncQuery(QueryBase):
 
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
-        # Again: what did not fit is known once there is a table.
-        self._runs.finished(result.report)
+        # Recorded again: making the table finds the values that do not fit.
+        self._runs.finish(result.report)
         return table
 
     async def to_list(self, length: None = None) -> list[Document]:
@@ -130,8 +130,8 @@ class AsyncQuery(QueryBase):
     @overload
     async def to_models(self, model: type[T]) -> list[T]: ...
     @overload
-    async def to_models(self, model: Any) -> list[Any]: ...
-    async def to_models(self, model: Any) -> list[Any]:
+    async def to_models(self, model: object) -> list[Any]: ...
+    async def to_models(self, model: object) -> list[Any]:
         """Run the query; all documents as objects of a class. As `Query.to_models`."""
         target = extension("target_of")(model)
         models: list[Any] = target.make((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
@@ -139,13 +139,13 @@ class AsyncQuery(QueryBase):
 
     async def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""
-        reader = (self._plan.first() or self._plan).start(self._reading.timeout, eager=True)
+        reader = (self._plan.first() or self._plan).start(self._options.timeout, eager=True)
         try:
             data = await event_loop.complete(reader.read_all_async())
         except BaseException as error:
             self._failed(reader, error)
             raise
-        self._runs.finished(data.report())
+        self._runs.finish(data.report())
         return data.document(0) if len(data) else None
 
     def __aiter__(self) -> AsyncIterator[Document]:
@@ -158,20 +158,20 @@ class AsyncQuery(QueryBase):
 
     def _iterate(self, maker: ModelClass | None = None) -> AsyncIterator[Any]:
         """Objects of all rows as they come: instances, or Documents."""
-        return AsyncRun(self._begin, Reader.next_documents_async, self._reading.progress).rows(maker)
+        return AsyncRun(self._begin, Reader.next_documents_async, self._options.progress).rows(maker)
 
     def _begin(self) -> Reader:
         reader = self._start(eager=False)
-        self._runs.started(reader)
+        self._runs.add(reader)
         return reader
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
-        return AsyncStream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+        return AsyncStream(self._table_plan(), self._plan, self._options, infer_rows, self._runs)
 
-    def conflicts(self, schema: Any = None) -> AsyncIterator[SchemaConflict]:
+    def conflicts(self, schema: object = None) -> AsyncIterator[SchemaConflict]:
         """Run the query; every value that does not fit a schema, for `async for`. As `Query.conflicts`."""
-        form = conflicts.form_of(self._reading.form, schema)
+        form = conflicts.form_of(self._options.form, schema)
         return conflicts.of_run_async(self._begin, form)
 
     async def schema(self) -> Schema:
@@ -181,7 +181,7 @@ class AsyncQuery(QueryBase):
 
     async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan for this query. As `Query.explain`."""
-        return self._plan.decoded(await event_loop.complete(self._plan.explain(verbosity, self._reading.timeout)))
+        return self._plan.decoded(await event_loop.complete(self._plan.explain(verbosity, self._options.timeout)))
 
     def __iter__(self) -> NoReturn:
         raise TypeError("an AsyncQuery is iterated with `async for`, or read with `await query.read()`")
@@ -189,11 +189,11 @@ class AsyncQuery(QueryBase):
     def __arrow_c_schema__(self) -> NoReturn:
         raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> NoReturn:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> NoReturn:
         raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
 
     if not TYPE_CHECKING:
-        # For type checkers there are none, so that they report what these refuse.
+        # Hidden from type checkers, so that they report the use.
         def __anext__(self) -> NoReturn:
             cursor_names.refuse_next(type(self), awaited=True)
 

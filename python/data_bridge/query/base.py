@@ -1,18 +1,24 @@
-"""What `Query` and `AsyncQuery` share: everything but waiting."""
+"""The common part of `Query` and `AsyncQuery`: everything but waiting."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from .._core import Reader, Schema
+from .._core import InvalidQuery, Reader, Schema
+from ..commands.options import aggregate_options
+from ..connection.session_state import SessionState
 from . import cursor_names
-from .plan import Plan
+from .namespace import Namespace
+from .plan import AggregatePlan, Plan, WritingPlan, writing_stage
 from .report import Report
-from .table_options import Reading, Runs
+from .run_history import RunHistory
+from .table_options import ReadOptions, TableOptions
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+    from .._typing import Collation, Hint, Pipeline, Progress, Projection, Sort, Timeout
 
 
 class QueryBase:
@@ -22,18 +28,49 @@ class QueryBase:
     `skip`, `limit` and `project` append a stage to the pipeline, so their order counts there.
     """
 
-    __slots__ = ("__weakref__", "_plan", "_reading", "_runs")
+    __slots__ = ("__weakref__", "_options", "_plan", "_runs")
     _awaited: ClassVar[bool] = False
 
-    def __init__(self, plan: Plan, reading: Reading) -> None:
+    def __init__(self, plan: Plan, options: ReadOptions) -> None:
         self._plan = plan
-        self._reading = reading
-        self._runs = Runs()
+        self._options = options
+        self._runs = RunHistory()
+
+    @classmethod
+    def _of_pipeline(
+        cls,
+        namespace: Namespace,
+        pipeline: Pipeline,
+        session: SessionState | None,
+        timeout: Timeout,
+        progress: Progress,
+        keywords: dict[str, Any],
+    ) -> Self:
+        """Return the query of an `aggregate`; a synchronous one of a pipeline that writes has run. Empties `keywords`.
+
+        Raises
+        ------
+        TypeError, ValueError, InvalidQuery
+            For an argument that is not supported.
+        """
+        if keywords.pop("resume", False):
+            raise InvalidQuery("an aggregate cannot resume: its rows have no known order. Leave resume out")
+        preference, concern = keywords.pop("read_preference", None), keywords.pop("read_concern", None)
+        settings = namespace.settings.replace(None, preference, None, concern)
+        seconds = settings.timeout if timeout is ... else timeout
+        # Before the plan: a plan that writes warns when it never runs.
+        options = ReadOptions.check(TableOptions.take(keywords), seconds, progress)
+        plan_type = AggregatePlan if writing_stage(pipeline) is None else WritingPlan
+        plan = plan_type(namespace._replace(settings=settings), pipeline, aggregate_options(keywords), session)
+        query = cls(plan, options)
+        if plan_type is WritingPlan:
+            query._run_writes()
+        return query
 
     def _with(self, plan: Plan) -> Self:
-        return type(self)(plan, self._reading)
+        return type(self)(plan, self._options)
 
-    def sort(self, keys: Any, direction: int | None = None) -> Self:
+    def sort(self, keys: Sort, direction: int | None = None) -> Self:
         """Order of the documents.
 
         Parameters
@@ -53,19 +90,19 @@ class QueryBase:
         """No more than `count` documents; 0 means all."""
         return self._with(self._plan.limit(count))
 
-    def project(self, projection: Any) -> Self:
+    def project(self, projection: Projection) -> Self:
         """Keys to return: a list of them, or a projection document."""
         return self._with(self._plan.project(projection))
 
-    def hint(self, hint: Any) -> Self:
+    def hint(self, hint: Hint) -> Self:
         """The index to use, by name or by its keys."""
         return self._with(self._plan.with_option("hint", hint))
 
-    def collation(self, collation: Any) -> Self:
+    def collation(self, collation: Collation) -> Self:
         """The collation to compare strings with: a mapping or PyMongo's Collation."""
         return self._with(self._plan.with_option("collation", collation))
 
-    def comment(self, comment: Any) -> Self:
+    def comment(self, comment: object) -> Self:
         """A comment for the server's logs and profiler."""
         return self._with(self._plan.with_option("comment", comment))
 
@@ -78,7 +115,7 @@ class QueryBase:
         return self._with(self._plan.with_option("max_time_ms", max_time_ms))
 
     def allow_disk_use(self, allow_disk_use: bool) -> Self:
-        """Whether the server may write temporary files to sort."""
+        """Allow the server to write temporary files to sort."""
         return self._with(self._plan.with_option("allow_disk_use", allow_disk_use))
 
     @property
@@ -86,26 +123,26 @@ class QueryBase:
         """The report of the latest finished run of this query; None before the first one."""
         return self._runs.latest()
 
-    def _write(self) -> None:
+    def _run_writes(self) -> None:
         """Run a query that writes, when it is made; an asynchronous one is awaited later."""
 
     def _start(self, *, eager: bool) -> Reader:
-        return self._plan.start(self._reading.timeout, eager=eager)
+        return self._plan.start(self._options.timeout, eager=eager)
 
     def _table_plan(self) -> Plan:
-        """For documents nobody sees: of keys that the schema does not name, none need to come."""
-        return self._plan_of_keys(self._reading.form.keys)
+        """Return the plan for a table: documents stay unseen, so keys outside the schema need not be sent."""
+        return self._plan_of_keys(self._options.form.keys)
 
     def _plan_of_keys(self, keys: Sequence[str] | None) -> Plan:
         return self._plan if keys is None else self._plan.narrowed(keys)
 
     @property
     def _given(self) -> Schema | None:
-        return self._reading.form.schema
+        return self._options.form.schema
 
     def _failed(self, reader: Reader, error: BaseException) -> None:
         reader.close()
-        self._runs.finished(Report(reader.report(), error))
+        self._runs.finish(Report(reader.report(), error))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._plan!r})"
@@ -121,11 +158,11 @@ class QueryBase:
         raise TypeError(f"a {type(self).__name__} has no truth value: use first() is None, or len(read())")
 
     if not TYPE_CHECKING:
-        # For type checkers there are none, so that they report what these refuse.
+        # Hidden from type checkers, so that they report the use.
         def __getattr__(self, name: str) -> NoReturn:
-            cursor_names.refuse(type(self), name, awaited=self._awaited)
+            cursor_names.refuse_attribute(type(self), name, awaited=self._awaited)
 
-        def __getitem__(self, index: Any) -> NoReturn:
+        def __getitem__(self, index: object) -> NoReturn:
             cursor_names.refuse_item(type(self), index, awaited=self._awaited)
 
         def __next__(self) -> NoReturn:

@@ -8,12 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .. import _core
+from .._typing import Projection, Sort
 from ..connection.codec import DEFAULT, native
 from .query import Query
-from .table_options import reading
+from .table_options import ReadOptions, TableKeywords, TableOptions
 
 if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
+    from typing_extensions import Unpack
+
+    from .._typing import Progress
 
 _CHUNK = 1 << 20
 _LENGTH = struct.Struct("<i")
@@ -21,17 +25,11 @@ _Open = Callable[[_core.Codec, bool], _core.Reader]
 
 
 def read_bson(
-    source: Any,
+    source: object,
     *,
-    schema: Any = None,
-    on_conflict: str = "error",
-    objectid: str = "extension",
-    uuid: str = "extension",
-    decimal: str = "extension",
-    mixed: str = "extension",
-    strings: str = "utf8",
     codec_options: CodecOptions[Any] | None = None,
-    progress: Any = None,
+    progress: Progress = None,
+    **table_options: Unpack[TableKeywords],
 ) -> Query:
     """A query over BSON documents, one after the other: a mongodump file, PyMongo's raw batches, bytes.
 
@@ -39,12 +37,14 @@ def read_bson(
     ----------
     source
         A path (str or PathLike); an object with the buffer protocol (bytes, memoryview, ...); a binary file, read from
-        where it stands; or an iterable of such buffers, each of whole documents. A file that cannot seek and an
+        its position; or an iterable of such buffers, each of whole documents. A file that cannot seek and an
         iterator can be read once.
-    schema, on_conflict, objectid, uuid, decimal, mixed, strings, progress
-        As for `Collection.find`.
     codec_options
-        How values become Python objects; `bson.codec_options.CodecOptions`.
+        Conversion of values to Python objects; `bson.codec_options.CodecOptions`.
+    progress
+        As for `Collection.find`.
+    table_options
+        schema, on_conflict, objectid, uuid, decimal, mixed, strings; as for `Collection.find`.
 
     Returns
     -------
@@ -64,15 +64,17 @@ def read_bson(
     >>> data_bridge.read_bson(bson.encode({"a": 1}) + bson.encode({"a": 2})).to_dicts()
     [{'a': 1}, {'a': 2}]
     """
-    stored = {"objectid": objectid, "uuid": uuid, "decimal": decimal, "mixed": mixed, "strings": strings}
-    choices = reading(schema, on_conflict, None, progress, **stored)
+    keywords: dict[str, Any] = {**table_options}
+    options = ReadOptions.check(TableOptions.take(keywords), None, progress)
+    for name in keywords:
+        raise TypeError(f"read_bson() has no argument {name!r}")
     codec = native(DEFAULT if codec_options is None else codec_options)
     name, opened = _open(source)
-    return Query(_BytesPlan(name, opened, codec), choices)
+    return Query(_BytesPlan(name, opened, codec), options)
 
 
 def _open(source: Any) -> tuple[str, _Open]:
-    """What the source is called, and how a run of it starts."""
+    """Return the name of the source, and the function that starts a run of it."""
     if isinstance(source, (str, os.PathLike)):
         path = os.fsdecode(source)
         return path, lambda codec, eager: _core.read_file(path, codec=codec, eager=eager)
@@ -139,7 +141,7 @@ def _chunks(file: Any) -> Iterator[bytes]:
 
 
 def _whole_documents(data: bytes) -> int:
-    """Where the last whole document ends; everything, when a length is one that no document can have."""
+    """Return the end of the last whole document; the end of the data for a length that no document can have."""
     position = 0
     while position + 4 <= len(data):
         length = _LENGTH.unpack_from(data, position)[0]
@@ -165,10 +167,10 @@ class _BytesPlan:
     def _refuse(self, method: str) -> NoReturn:
         raise TypeError(f"{method}() needs a server: read_bson() reads all documents as they are")
 
-    def with_option(self, name: str, value: Any) -> NoReturn:
+    def with_option(self, name: str, value: object) -> NoReturn:
         self._refuse(name)
 
-    def sort(self, keys: Any, direction: int | None) -> NoReturn:
+    def sort(self, keys: Sort, direction: int | None) -> NoReturn:
         self._refuse("sort")
 
     def skip(self, count: int) -> NoReturn:
@@ -177,7 +179,7 @@ class _BytesPlan:
     def limit(self, count: int) -> NoReturn:
         self._refuse("limit")
 
-    def project(self, projection: Any) -> NoReturn:
+    def project(self, projection: Projection) -> NoReturn:
         self._refuse("project")
 
     def narrowed(self, keys: Sequence[str]) -> _BytesPlan:

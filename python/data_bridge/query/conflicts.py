@@ -8,11 +8,11 @@ from typing import Any
 from .._core import AsyncIterator, Form, Reader, ResultData
 from ..errors import SchemaConflict
 from .async_iterator import AsyncRun
-from .table_options import given_schema
+from .table_options import TableOptions
 
 
 def form_of(form: Form | None, schema: Any) -> Form:
-    """How to look: by the schema that is given here, else by the one that was given before.
+    """Return the form for the schema that is passed here, else the query's.
 
     Raises
     ------
@@ -20,16 +20,7 @@ def form_of(form: Form | None, schema: Any) -> Form:
         When there is neither.
     """
     if schema is not None:
-        default = "extension"
-        return Form(
-            given_schema(schema),
-            "error",
-            objectid=default,
-            uuid=default,
-            decimal=default,
-            mixed=default,
-            strings="utf8",
-        )
+        return TableOptions(schema=schema).form()
     if form is None or form.schema is None:
         raise ValueError("conflicts() needs a schema: pass one, such as the `schema` of a result")
     return form

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
 _ANEW = "a query does not change, and runs anew whenever it is read: use it again"
 _OPTIONS = "pass options to find() by name, such as no_cursor_timeout=True"
@@ -35,7 +35,7 @@ CURSOR = {
 """Methods and attributes of PyMongo's `Cursor` and `CommandCursor`, and `count`, which older ones have."""
 
 
-def refuse(kind: type, name: str, *, awaited: bool) -> NoReturn:
+def refuse_attribute(kind: type, name: str, *, awaited: bool) -> NoReturn:
     """Raise for an attribute that a query does not have.
 
     Raises
@@ -59,7 +59,7 @@ def refuse_next(kind: type, *, awaited: bool) -> NoReturn:
     raise TypeError(f"{kind.__name__!r} object is not an iterator: {_written(CURSOR['next'], awaited)}")
 
 
-def refuse_item(kind: type, index: Any, *, awaited: bool) -> NoReturn:
+def refuse_item(kind: type, index: object, *, awaited: bool) -> NoReturn:
     """Raise for an index or a slice of a query.
 
     Raises
@@ -85,7 +85,7 @@ def refuse_with(kind: type) -> NoReturn:
     raise TypeError(f"{kind.__name__!r} object is no context manager: {_NO_CURSOR}; what stream() gives is one")
 
 
-def refuse_length(length: Any, *, awaited: bool) -> None:
+def refuse_length(length: object, *, awaited: bool) -> None:
     """Raise for a length that `to_list` is given.
 
     Raises

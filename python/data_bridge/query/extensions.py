@@ -1,4 +1,4 @@
-"""Methods of queries and results whose code is in a directory above: the one place that imports upwards, on first use.
+"""Methods of queries and results with code in a higher directory: the one module that imports upwards, on first use.
 
 `python/tests/project/test_architecture.py` holds this file to the table.
 """

@@ -1,4 +1,4 @@
-"""How a notebook shows a result: schema, first rows, report. What is shown was read already."""
+"""HTML of a result for notebooks: schema, first rows, report. Only documents that were read are shown."""
 
 from __future__ import annotations
 

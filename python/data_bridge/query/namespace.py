@@ -46,7 +46,7 @@ class Namespace(NamedTuple):
         Parameters
         ----------
         retry
-            Whether the command may be sent a second time after a lost reply.
+            True when the command may be sent a second time after a lost reply.
         timeout
             Seconds; None for no limit.
         database

@@ -1,17 +1,18 @@
-"""What a query asks for, encoded and ready to start any number of times: a find, an aggregate, or bytes at hand."""
+"""The plan of a query, encoded and ready to start any number of times: a find, an aggregate, or bytes in memory."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, Protocol, TypeVar
 
 import bson
 
 from .. import _core
 from .._core import Codec, InvalidOperation, InvalidQuery, Operation, Reader
+from .._typing import Pipeline, Projection, Sort
 from ..commands import encode
-from ..commands.options import CHAINED, check_option, pairs, projection_of
+from ..commands.options import OPTIONS, check_option, pairs, projection_of
 from ..connection.session_state import SessionState
 from ..connection.session_state import native as native_session
 from .namespace import Namespace
@@ -20,44 +21,44 @@ P = TypeVar("P", bound="Plan")
 
 
 class Plan(Protocol):
-    """How to start a run, and the plans that differ from this one by one chained call."""
+    """The start of a run, and the plans that differ from this one by one chained call."""
 
     @property
     def codec(self) -> Codec:
-        """How values become Python objects."""
+        """Conversion of values to Python objects."""
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
         """Start a run."""
 
-    def with_option(self: P, name: str, value: Any) -> P:
-        """The same with one option changed; `name` as in `options.CHAINED`."""
+    def with_option(self: P, name: str, value: object) -> P:
+        """Return the plan with one option changed; `name` is a key of `options.OPTIONS`."""
 
-    def sort(self: P, keys: Any, direction: int | None) -> P: ...
+    def sort(self: P, keys: Sort, direction: int | None) -> P: ...
     def skip(self: P, count: int) -> P: ...
     def limit(self: P, count: int) -> P: ...
-    def project(self: P, projection: Any) -> P: ...
+    def project(self: P, projection: Projection) -> P: ...
     def narrowed(self: P, keys: Sequence[str]) -> P:
-        """The same for a table with columns for these top-level keys only; `_id` comes as well, to name documents.
+        """Return the plan for a table with columns for these top-level keys only; `_id` comes too, to name documents.
 
-        What comes must not be trusted once a key stands twice in a document: the server, which stops a projection when
-        it has found as many keys as it was asked for, then has left out others. It was asked for one that is not there,
-        so that a document in which that happens shows a key twice.
+        A result in which a document has a key twice must not be used: the server stops a projection when it has found
+        as many keys as were requested, and then leaves others out. The projection also requests a key that does not
+        exist, so a document in which this happens shows a key twice.
         """
 
     def first(self: P) -> P | None:
-        """The same for its first document only; None where only the reader can stop early."""
+        """Return the plan for the first document only; None when only the reader can stop early."""
 
     def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
         """Start the command that gives the server's plan."""
 
     def decoded(self, reply: bytes) -> dict[str, Any]:
-        """The reply of a command."""
+        """Decode the reply of a command."""
 
     def __repr__(self) -> str: ...
 
 
 class _ServerPlan:
-    """What finds and aggregates share: where they run, their options, their session."""
+    """The common part of finds and aggregates: namespace, options, session."""
 
     __slots__ = ("_encoded", "namespace", "options", "session")
 
@@ -73,9 +74,9 @@ class _ServerPlan:
     def codec(self) -> Codec:
         return self.namespace.settings.codec
 
-    def _changed(self, name: str, value: Any) -> dict[str, Any]:
+    def _changed(self, name: str, value: object) -> dict[str, Any]:
         """The options with one changed, or without it when `value` is None."""
-        key = CHAINED[name]
+        key = OPTIONS[name].driver
         options = {**self.options, key: check_option(key, value)}
         if value is None:
             del options[key]
@@ -126,7 +127,7 @@ class FindPlan(_ServerPlan):
         namespace = self.namespace
         assert namespace.collection is not None
         if self.resume and self.session is not None and self.session.in_transaction:
-            raise InvalidQuery("this read cannot resume: a transaction ends with the connection")
+            raise InvalidQuery("a read in a transaction cannot resume: the transaction ends with its connection")
         return namespace.core.find(
             namespace.database,
             namespace.collection,
@@ -143,10 +144,10 @@ class FindPlan(_ServerPlan):
     def _with(self, options: Mapping[str, Any]) -> FindPlan:
         return FindPlan(self.namespace, self.filter, options, self.session, self.resume)
 
-    def with_option(self, name: str, value: Any) -> FindPlan:
+    def with_option(self, name: str, value: object) -> FindPlan:
         return self._with(self._changed(name, value))
 
-    def sort(self, keys: Any, direction: int | None) -> FindPlan:
+    def sort(self, keys: Sort, direction: int | None) -> FindPlan:
         return self._with({**self.options, "sort": pairs("sort", keys, direction)})
 
     def skip(self, count: int) -> FindPlan:
@@ -155,12 +156,12 @@ class FindPlan(_ServerPlan):
     def limit(self, count: int) -> FindPlan:
         return self.with_option("limit", count)
 
-    def project(self, projection: Any) -> FindPlan:
+    def project(self, projection: Projection) -> FindPlan:
         return self._with({**self.options, "projection": projection_of(projection)})
 
     def narrowed(self, keys: Sequence[str]) -> FindPlan:
         own = self.options.get("projection") or {}
-        # No other value that is false will do: null, "" and {} are what `_id` becomes.
+        # Other false values are not the same: null, "" and {} are values that `_id` gets.
         without_id = own == {"_id": 0}
         # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
         if (own and not without_id) or self.options.get("returnKey") or any(not _can_project(key) for key in keys):
@@ -171,7 +172,7 @@ class FindPlan(_ServerPlan):
         return self._with({**self.options, "projection": projection})
 
     def first(self) -> FindPlan:
-        # A negative limit asks for one reply and no cursor.
+        # A negative limit requests one reply and no cursor.
         return self._with({**self.options, "limit": -1})
 
     def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
@@ -193,7 +194,7 @@ class AggregatePlan(_ServerPlan):
     __slots__ = ("_pipeline", "stages")
 
     def __init__(
-        self, namespace: Namespace, stages: Iterable[Any], options: Mapping[str, Any], session: SessionState | None
+        self, namespace: Namespace, stages: Pipeline, options: Mapping[str, Any], session: SessionState | None
     ) -> None:
         super().__init__(namespace, options, session)
         self._pipeline = encode.pipeline(stages, namespace.settings.codec_options)
@@ -216,10 +217,10 @@ class AggregatePlan(_ServerPlan):
     def _append(self, stage: Mapping[str, Any]) -> AggregatePlan:
         return AggregatePlan(self.namespace, [*self.stages, stage], self.options, self.session)
 
-    def with_option(self, name: str, value: Any) -> AggregatePlan:
+    def with_option(self, name: str, value: object) -> AggregatePlan:
         return AggregatePlan(self.namespace, self.stages, self._changed(name, value), self.session)
 
-    def sort(self, keys: Any, direction: int | None) -> AggregatePlan:
+    def sort(self, keys: Sort, direction: int | None) -> AggregatePlan:
         return self._append({"$sort": pairs("sort", keys, direction)})
 
     def skip(self, count: int) -> AggregatePlan:
@@ -230,7 +231,7 @@ class AggregatePlan(_ServerPlan):
         count = check_option("limit", count)
         return self._append({"$limit": abs(count)}) if count else self
 
-    def project(self, projection: Any) -> AggregatePlan:
+    def project(self, projection: Projection) -> AggregatePlan:
         return self._append({"$project": projection_of(projection)})
 
     def narrowed(self, keys: Sequence[str]) -> AggregatePlan:
@@ -250,7 +251,7 @@ class AggregatePlan(_ServerPlan):
         return f"aggregate on {self.namespace.name}, {len(self.stages)} stages"
 
 
-def writing_stage(stages: Any) -> str | None:
+def writing_stage(stages: Pipeline) -> str | None:
     """The last stage of a pipeline where it is one that writes."""
     last = stages[-1] if isinstance(stages, (list, tuple)) and stages else None
     return next((name for name in ("$out", "$merge") if name in last), None) if isinstance(last, Mapping) else None
@@ -262,7 +263,7 @@ class WritingPlan(AggregatePlan):
     __slots__ = ("_reader", "_stage", "_unused")
 
     def __init__(
-        self, namespace: Namespace, stages: Iterable[Any], options: Mapping[str, Any], session: SessionState | None
+        self, namespace: Namespace, stages: Pipeline, options: Mapping[str, Any], session: SessionState | None
     ) -> None:
         super().__init__(namespace, stages, options, session)
         self._stage = writing_stage(self.stages)
@@ -293,7 +294,7 @@ class WritingPlan(AggregatePlan):
         self._reader = super().start(timeout, eager=eager)
         return self._reader
 
-    def with_option(self, name: str, value: Any) -> NoReturn:
+    def with_option(self, name: str, value: object) -> NoReturn:
         raise InvalidOperation(f"a pipeline with {self._stage} runs once: pass {name} to aggregate()")
 
     def _append(self, stage: Mapping[str, Any]) -> NoReturn:
@@ -323,5 +324,5 @@ def _nowhere(keys: Sequence[str]) -> str:
 
 
 def _can_project(key: str) -> bool:
-    """Whether the server reads `key` in a projection as that key."""
+    """Return whether the server reads `key` in a projection as that key."""
     return bool(key) and "." not in key and not key.startswith("$")

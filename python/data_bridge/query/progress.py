@@ -1,4 +1,4 @@
-"""Progress of long reads, when asked for: a bar, or a callback. Nothing is printed by default."""
+"""Progress of long reads, on request: a bar, or a callback. Nothing is printed by default."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check(progress: Any) -> Progress:
     TypeError
         When it is neither a bool, a callable nor None.
     ImportError
-        When a bar is asked for and tqdm is not installed.
+        For a bar when tqdm is not installed.
     """
     if progress is True:
         _tqdm()
@@ -38,12 +38,12 @@ def check(progress: Any) -> Progress:
 
 
 class Ticker:
-    """Tells how far one run is. Use as a context manager: a bar must be closed."""
+    """The progress of one run. Use as a context manager: a bar must be closed."""
 
     def __init__(self, progress: Progress, reader: Reader) -> None:
         self._reader = reader
         self._bar: Any = None
-        self._tell = progress if callable(progress) else None
+        self._callback = progress if callable(progress) else None
         if progress is True:
             self._bar = _tqdm()(unit=" documents", unit_scale=True)
 
@@ -58,17 +58,17 @@ class Ticker:
                 self._bar.close()
 
     def tick(self) -> None:
-        """Tell what the reader has got by now."""
+        """Report the documents and bytes so far."""
         documents, size = self._reader.progress
         if self._bar is not None:
             self._bar.update(documents - self._bar.n)
             self._bar.set_postfix_str(f"{size / 1e6:.1f} MB", refresh=False)
-        elif self._tell is not None:
-            self._tell(documents, size)
+        elif self._callback is not None:
+            self._callback(documents, size)
 
 
 def wait(operation: Operation[T], ticker: Ticker) -> T:
-    """As `operation.wait()`, with a tick every 100 ms on this very thread, so that a callback may do what it likes."""
+    """Wait as `operation.wait()` does, with a tick every 100 ms on this thread, so that a callback may do anything."""
     if sys.platform == "win32":  # select() takes no pipes there
         return operation.wait()
     receive, send = os.pipe()

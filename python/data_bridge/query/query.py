@@ -15,7 +15,7 @@ from .extensions import extension
 from .plan import Plan
 from .result import Result
 from .stream import Stream
-from .table_options import DEFAULT_INFER_ROWS, Reading
+from .table_options import DEFAULT_INFER_ROWS, ReadOptions
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,14 +26,13 @@ T = TypeVar("T")
 
 
 class Query(QueryBase):
-    """What `find`, `aggregate` and `read_bson` return. Nothing has run.
+    """The query that `find`, `aggregate` and `read_bson` return. Nothing has run.
 
     Iterate it for live Documents in bounded memory; `read()` it, or call a `to_*` method, for everything at once; or
-    hand it to any Arrow consumer: `polars.DataFrame(query)`, `pyarrow.table(query)`, DuckDB's `from query`.
+    pass it to any Arrow consumer: `polars.DataFrame(query)`, `pyarrow.table(query)`, DuckDB's `from query`.
 
-    Each of these runs the query once. DuckDB asks an object for its schema before its data: the run that answers for
-    the schema is kept for the data, so a schema that is asked for and never followed up keeps a result in memory as
-    long as the query lives.
+    Each of these runs the query once. DuckDB reads the schema of an object before its data: the run for the schema is
+    kept for the data, so a schema that is read without the data keeps a result in memory as long as the query lives.
 
     Examples
     --------
@@ -43,8 +42,8 @@ class Query(QueryBase):
 
     __slots__ = ("_lock", "_pending")
 
-    def __init__(self, plan: Plan, reading: Reading) -> None:
-        super().__init__(plan, reading)
+    def __init__(self, plan: Plan, options: ReadOptions) -> None:
+        super().__init__(plan, options)
         self._lock = threading.Lock()
         self._pending: Result | None = None
 
@@ -54,29 +53,29 @@ class Query(QueryBase):
         Raises
         ------
         DataBridgeError
-            What kept the result from coming: ConnectionFailure, OperationFailure, ServerTimeout, DecodeError.
+            The read failed: ConnectionFailure, OperationFailure, ServerTimeout, DecodeError.
         SchemaConflict
             When a value does not fit the schema that was given; without one, where a table is made.
         """
         return self._read(self._start(eager=True))
 
-    def _write(self) -> None:
+    def _run_writes(self) -> None:
         self.read()
 
     def _read(self, reader: Reader) -> Result:
         data = self._taken(reader, lambda: self._all(reader))
-        result = Result(data, self._reading.form)
-        self._runs.finished(result.report)
+        result = Result(data, self._options.form)
+        self._runs.finish(result.report)
         return result
 
     def _all(self, reader: Reader) -> ResultData:
-        if self._reading.progress is None:
+        if self._options.progress is None:
             return reader.read_all()
-        with progress_.Ticker(self._reading.progress, reader) as ticker:
+        with progress_.Ticker(self._options.progress, reader) as ticker:
             return progress_.wait(reader.read_all_async(), ticker)
 
     def _taken(self, reader: Reader, take: Callable[[], T]) -> T:
-        """What `take` has of the reader, which is closed when it fails."""
+        """Return the result of `take`; close the reader when it fails."""
         try:
             return take()
         except BaseException as error:
@@ -86,7 +85,7 @@ class Query(QueryBase):
     def to_arrow(self, *, shapes: bool = False) -> pa.Table:
         """Run the query; the result as a pyarrow Table, without a copy. As `Result.to_arrow`."""
         if shapes:
-            # Of whole documents: these are what it is to give back.
+            # Of whole documents: `from_arrow` gives these back.
             return self._made(self.read(), lambda result: result.to_arrow(shapes=True))
         return self._table(Result.to_arrow)
 
@@ -102,7 +101,7 @@ class Query(QueryBase):
         return self._made(self._narrowed(self._table_plan()), make)
 
     def _narrowed(self, plan: Plan) -> Result:
-        result = self._read(plan.start(self._reading.timeout, eager=True))
+        result = self._read(plan.start(self._options.timeout, eager=True))
         if plan is not self._plan and result.report.duplicates:
             # See `Plan.narrowed`: rare enough to run again.
             result = self.read()
@@ -110,8 +109,8 @@ class Query(QueryBase):
 
     def _made(self, result: Result, make: Callable[[Result], T]) -> T:
         table = make(result)
-        # Again: what did not fit is known once there is a table.
-        self._runs.finished(result.report)
+        # Recorded again: making the table finds the values that do not fit.
+        self._runs.finish(result.report)
         return table
 
     def to_list(self, length: None = None) -> list[Document]:
@@ -126,23 +125,23 @@ class Query(QueryBase):
     def _list(self, maker: ModelClass | None = None, *, dicts: bool = False) -> list[Any]:
         """Objects of all rows, the first of which are made while others are decoded: instances, dicts, or Documents."""
         reader = self._start(eager=True)
-        if self._reading.progress is not None:
+        if self._options.progress is not None:
             result = self._read(reader)
             if maker is not None:
                 return result._data.instances(maker)
             return result.to_dicts() if dicts else result.to_list()
         data, objects = self._taken(reader, lambda: reader.read_list(maker, dicts=dicts))
-        self._runs.finished(data.report())
+        self._runs.finish(data.report())
         return objects
 
     @overload
     def to_models(self, model: type[T]) -> list[T]: ...
     @overload
-    def to_models(self, model: Any) -> list[Any]: ...
-    def to_models(self, model: Any) -> list[Any]:
+    def to_models(self, model: object) -> list[Any]: ...
+    def to_models(self, model: object) -> list[Any]:
         """Run the query; all documents as objects of a class. As `Result.to_models`.
 
-        Where the class has no use for other top-level keys, they are not asked for.
+        Top-level keys that the class does not use are not requested from the server.
         """
         target = extension("target_of")(model)
         models: list[Any] = target.make(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())
@@ -153,18 +152,18 @@ class Query(QueryBase):
         plan = self._plan.first()
         if plan is None:
             return next(iter(self), None)
-        reader = plan.start(self._reading.timeout, eager=True)
+        reader = plan.start(self._options.timeout, eager=True)
         data = self._taken(reader, reader.read_all)
-        self._runs.finished(data.report())
+        self._runs.finish(data.report())
         return data.document(0) if len(data) else None
 
     def __iter__(self) -> Iterator[Document]:
         """Run the query; its Documents as they come, in bounded memory. Leaving the loop ends the run."""
         reader = self._start(eager=False)
-        self._runs.started(reader)
-        if self._reading.progress is None:
+        self._runs.add(reader)
+        if self._options.progress is None:
             return reader.documents()
-        return progress_.TickingDocuments(reader, self._reading.progress)
+        return progress_.TickingDocuments(reader, self._options.progress)
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> Stream:
         """RecordBatches as they come, in bounded memory.
@@ -172,16 +171,16 @@ class Query(QueryBase):
         Parameters
         ----------
         infer_rows
-            Without a schema, the one that the first so many documents show is frozen; what a later document has beyond
-            it is a conflict, handled as `on_conflict` says.
+            The number of first documents from which the schema is inferred when the query has none. Values of later
+            documents that do not fit it are conflicts, handled by `on_conflict`.
         """
-        return Stream(self._table_plan(), self._plan, self._reading, infer_rows, self._runs)
+        return Stream(self._table_plan(), self._plan, self._options, infer_rows, self._runs)
 
-    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+    def conflicts(self, schema: object = None) -> Iterator[SchemaConflict]:
         """Run the query; every value that does not fit a schema, live, in bounded memory. As `Result.conflicts`."""
-        form = conflicts.form_of(self._reading.form, schema)
+        form = conflicts.form_of(self._options.form, schema)
         reader = self._start(eager=False)
-        self._runs.started(reader)
+        self._runs.add(reader)
         return conflicts.RunConflicts(reader, form)
 
     def schema(self) -> Schema:
@@ -197,7 +196,7 @@ class Query(QueryBase):
         verbosity
             "queryPlanner" (runs nothing), "executionStats", or "allPlansExecution", as PyMongo's `Cursor.explain`.
         """
-        return self._plan.decoded(self._plan.explain(verbosity, self._reading.timeout).wait())
+        return self._plan.decoded(self._plan.explain(verbosity, self._options.timeout).wait())
 
     def __arrow_c_schema__(self) -> Any:
         """The schema as a PyCapsule. Unless one was given this runs the query, for `__arrow_c_stream__` to use."""
@@ -209,7 +208,7 @@ class Query(QueryBase):
                 self._pending = self.read()
             return self._pending.__arrow_c_schema__()
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         """The result as a PyCapsule: live when a schema was given, else everything is read first."""
         if self._given is not None:
             return self.stream().__arrow_c_stream__(requested_schema)
@@ -221,6 +220,6 @@ class Query(QueryBase):
         raise TypeError("this query is synchronous: use `for`, or an AsyncMongoClient")
 
     if not TYPE_CHECKING:
-        # For type checkers there is none, so that they report what this refuses.
+        # Hidden from type checkers, so that they report the use.
         def __await__(self) -> NoReturn:
             raise TypeError("this query is synchronous: read it without `await`, or use an AsyncMongoClient")

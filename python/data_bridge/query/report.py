@@ -1,4 +1,4 @@
-"""What a read leaves behind."""
+"""The report of a read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class Report:
-    """How a run went: immutable, made when it finished.
+    """The course of a run: immutable, made when the run ends.
 
     Attributes
     ----------
@@ -18,23 +18,23 @@ class Report:
     batches : int
         Server replies, or pieces of a file.
     resumed : int
-        How often a read with `resume=True` lost its cursor and went on with another one.
+        The number of times that a read with `resume=True` lost its cursor and continued with another one.
     seconds : dict[str, float]
         Time by stage, in seconds: "waiting" for the server (or another source) with nothing else to do; "decoding",
         added up over all threads, so that it may exceed the time that passed; "conforming", making tables.
     duplicates : int
-        Keys that stood twice in one document; the last one was kept, as PyMongo does.
+        Keys that occurred twice in one document; the last one was kept, as PyMongo does.
     paths : list[dict]
-        What happened where: path, action, types, count, first_id. A path is a tuple of keys, with `...` for any item
+        Events by path: path, action, types, count, first_id. A path is a tuple of keys, with `...` for any item
         of a list. Actions are "widened" and "mixed" (values of another type than the first one are counted; a path that
         is mixed although its types have a common one has a reason, such as "more than 1,000 different keys"), "rescued"
-        and "nulled" (values that did not fit the schema), "rounded" (where that was asked for), "duplicate key" (values
+        and "nulled" (values that did not fit the schema), "rounded" (on request), "duplicate key" (values
         dropped for a later one). `first_id` is the `_id` of the first document in which it happened. Of what did not
         fit, of what was rounded and of duplicate keys the first 1,000 paths are listed, in the order of paths.
     unlisted : dict[str, int]
         By action: values at paths beyond those that `paths` lists.
     error : Exception | None
-        What ended the run early, typed.
+        The exception that ended the run early.
     """
 
     __slots__ = ("batches", "bytes", "duplicates", "error", "paths", "resumed", "rows", "seconds", "unlisted")

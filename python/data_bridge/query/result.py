@@ -75,10 +75,10 @@ class Result:
 
     @property
     def report(self) -> Report:
-        """How the run went, and what became of values that did not fit, once a table was made."""
+        """The report of the run, with the values that did not fit once a table was made."""
         return Report(self._data.report())
 
-    def conflicts(self, schema: Any = None) -> Iterator[SchemaConflict]:
+    def conflicts(self, schema: object = None) -> Iterator[SchemaConflict]:
         """Every value that does not fit a schema, in result order; no table is made.
 
         Parameters
@@ -109,14 +109,14 @@ class Result:
     @overload
     def to_models(self, model: type[T]) -> list[T]: ...
     @overload
-    def to_models(self, model: Any) -> list[Any]: ...
-    def to_models(self, model: Any) -> list[Any]:
+    def to_models(self, model: object) -> list[Any]: ...
+    def to_models(self, model: object) -> list[Any]:
         """All documents as objects of a class, which its own library makes, in bulk where it can.
 
         A key goes to the field that pydantic's alias, msgspec's `name` or `rename`, or `metadata={"alias": ...}` of a
-        dataclass or attrs field says, else to the field of that name; `_id` of a document to the field `id` of a
-        dataclass or attrs class. Other keys are pydantic's or msgspec's to ignore or refuse, as the class says;
-        dataclasses and attrs classes ignore them. Where a Decimal, a UUID or a date is asked for, decimal128, binary of
+        dataclass or attrs field names, else to the field of that name; `_id` of a document to the field `id` of a
+        dataclass or attrs class. Pydantic and msgspec ignore or refuse other keys, as the class declares;
+        dataclasses and attrs classes ignore them. For a field annotated as Decimal, UUID or date, decimal128, binary of
         subtype 4 and midnight in UTC become one; all other values reach pydantic and msgspec as PyMongo gives them. A
         dataclass or attrs class gets values that fit its annotations, nested classes included.
 
@@ -204,7 +204,7 @@ class Result:
         """The schema as a PyCapsule."""
         return self.schema.__arrow_c_schema__()
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         """The table as a PyCapsule, any number of times; all of them share this result's memory."""
         return self._data.arrow_stream(self._form, requested_schema)
 
@@ -216,10 +216,10 @@ class Result:
         return html.page(self._data, self._form, self.report)
 
 
-def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> Result:
+def from_arrow(data: object, *, codec_options: CodecOptions[Any] | None = None) -> Result:
     """Documents over any Arrow data: a pyarrow Table, a polars DataFrame, a result read back from Parquet.
 
-    Arrow data does not tell null from missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
+    Arrow data does not distinguish null and missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
     exactly the documents it was made of.
 
     Parameters
@@ -227,7 +227,7 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     data
         Any object with `__arrow_c_stream__` or `__arrow_c_array__`.
     codec_options
-        How values become Python objects.
+        Conversion of values to Python objects.
 
     Raises
     ------
@@ -245,7 +245,7 @@ def from_arrow(data: Any, *, codec_options: CodecOptions[Any] | None = None) -> 
     return Result(_core.from_arrow(data, codec=native(codec_options or DEFAULT)))
 
 
-def _refuse_polars_objects(data: Any) -> None:
+def _refuse_polars_objects(data: object) -> None:
     """Refuse a polars DataFrame with columns of Object: as Arrow data they are the memory addresses of their values."""
     polars = sys.modules.get("polars")
     if polars is None or not isinstance(data, (polars.DataFrame, polars.Series)):
@@ -259,13 +259,13 @@ def _refuse_polars_objects(data: Any) -> None:
             )
 
 
-def _holds_objects(dtype: Any, objects: Any) -> bool:
+def _holds_objects(dtype: object, objects: Any) -> bool:
     inner = [getattr(dtype, "inner", None), *(field.dtype for field in getattr(dtype, "fields", ()))]
     return bool(dtype == objects) or any(_holds_objects(each, objects) for each in inner if each is not None)
 
 
 class _Table:
-    """What a consumer of Arrow streams reads; nothing else, or some would take it for a sequence of values."""
+    """The Arrow stream of a result, without its other methods: some consumers would read a sequence of values."""
 
     __slots__ = ("_data", "_form", "_shapes")
 
@@ -274,7 +274,7 @@ class _Table:
         self._form = form
         self._shapes = shapes
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         return self._data.arrow_stream(self._form, requested_schema, shapes=self._shapes)
 
 

@@ -10,20 +10,21 @@ from . import progress as progress_
 from .async_iterator import ENDED_LOOP, LoopBound
 from .plan import Plan
 from .report import Report
-from .table_options import Reading, Runs
+from .run_history import RunHistory
+from .table_options import ReadOptions
 
 
 class _StreamBase:
     """A run that starts at the first look, and ends when it is exhausted, closed or dropped."""
 
-    def __init__(self, plan: Plan, whole: Plan, reading: Reading, infer_rows: int, runs: Runs) -> None:
+    def __init__(self, plan: Plan, whole: Plan, options: ReadOptions, infer_rows: int, runs: RunHistory) -> None:
         if not isinstance(infer_rows, int) or isinstance(infer_rows, bool):
             raise TypeError(f"infer_rows must be an int, got {type(infer_rows).__name__}")
         if infer_rows < 1:
             raise ValueError(f"infer_rows must be positive, got {infer_rows}")
         self._plan = plan
         self._narrowed = plan is not whole
-        self._reading = reading
+        self._options = options
         self._infer_rows = infer_rows
         self._runs = runs
         self._ticker: progress_.Ticker | None = None
@@ -37,13 +38,13 @@ class _StreamBase:
             raise ValueError("the stream is closed")
         if self._batches is None:
             # Of threads that share a stream, one run is kept. No lock: a forked child could inherit it locked.
-            reader = self._plan.start(self._reading.timeout, eager=False)
-            made = reader, reader.batches(self._reading.form, self._infer_rows, narrowed=self._narrowed)
+            reader = self._plan.start(self._options.timeout, eager=False)
+            made = reader, reader.batches(self._options.form, self._infer_rows, narrowed=self._narrowed)
             kept = self._started.setdefault("run", made)
             if kept is made:
-                self._runs.started(reader)
-                if self._reading.progress is not None:
-                    self._ticker = progress_.Ticker(self._reading.progress, reader)
+                self._runs.add(reader)
+                if self._options.progress is not None:
+                    self._ticker = progress_.Ticker(self._options.progress, reader)
             self._reader, self._batches = kept
         return self._batches
 
@@ -52,7 +53,7 @@ class _StreamBase:
             self._ticker.tick()
 
     def close(self) -> None:
-        """End the run; a second call does nothing. Batches already handed out stay valid."""
+        """End the run; a second call does nothing. Batches that were returned stay valid."""
         self._closed = True
         self._end()
 
@@ -68,7 +69,7 @@ class _StreamBase:
 
     @property
     def report(self) -> Report | None:
-        """How the run went so far; None before it started. `error` is what ended it early."""
+        """The report of the run so far; None before it started. `error` is the exception that ended it early."""
         return None if self._batches is None else Report(self._batches.report())
 
 
@@ -97,8 +98,8 @@ class Stream(_StreamBase):
     def __arrow_c_schema__(self) -> Any:
         return self._open().__arrow_c_schema__()
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
-        """The stream as a PyCapsule. It is handed out once: RuntimeError on a second call."""
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
+        """The stream as a PyCapsule. It is returned once: RuntimeError on a second call."""
         return self._open().__arrow_c_stream__(requested_schema)
 
     def __enter__(self) -> Stream:
@@ -115,8 +116,8 @@ class AsyncStream(_StreamBase, LoopBound):
     raises RuntimeError.
     """
 
-    def __init__(self, plan: Plan, whole: Plan, reading: Reading, infer_rows: int, runs: Runs) -> None:
-        _StreamBase.__init__(self, plan, whole, reading, infer_rows, runs)
+    def __init__(self, plan: Plan, whole: Plan, options: ReadOptions, infer_rows: int, runs: RunHistory) -> None:
+        _StreamBase.__init__(self, plan, whole, options, infer_rows, runs)
         LoopBound.__init__(self)
 
     def __aiter__(self) -> AsyncStream:
@@ -165,7 +166,7 @@ class AsyncStream(_StreamBase, LoopBound):
         """As `close`."""
         self.close()
 
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+    def __arrow_c_stream__(self, requested_schema: object = None) -> Any:
         raise TypeError("an AsyncStream cannot be read by a synchronous consumer: use `async for`, or `await q.read()`")
 
     async def __aenter__(self) -> AsyncStream:

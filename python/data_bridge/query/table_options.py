@@ -1,71 +1,94 @@
-"""How a query is read: schema, policy, deadline, progress; and what its runs left behind."""
+"""The options of a table, and those of a run: schema, storage of types, deadline, progress."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from .._core import Form, Schema
 from ..connection.uri import check_timeout
 from . import progress as progress_
-from .report import Report
+
+if TYPE_CHECKING:
+    from .._typing import Progress, TableSchema
 
 DEFAULT_INFER_ROWS = 10_000
-"""Documents whose schema a stream freezes, when none was given."""
+"""Documents from which a stream infers its schema when the query has none."""
 
 
-REPRESENTATION = ("objectid", "uuid", "decimal", "mixed", "strings")
-"""Arguments that say how a table stores what Arrow has several ways for."""
+class TableKeywords(TypedDict, total=False):
+    """Keyword arguments of the calls that make a `TableOptions`."""
+
+    schema: TableSchema | None
+    on_conflict: str
+    objectid: str
+    uuid: str
+    decimal: str
+    mixed: str
+    strings: str
 
 
-class Reading(NamedTuple):
-    """Choices that concern the reader, not the server."""
+class TableOptions(NamedTuple):
+    """The schema of a table, the handling of values that do not fit it, and the storage of types.
+
+    The names and defaults of these options stand here only. `Form` checks their values.
+    """
+
+    schema: TableSchema | None = None
+    on_conflict: str = "error"
+    objectid: str = "extension"
+    uuid: str = "extension"
+    decimal: str = "extension"
+    mixed: str = "extension"
+    strings: str = "utf8"
+
+    @classmethod
+    def take(cls, keywords: dict[str, Any]) -> TableOptions:
+        """Remove the options of a table from keyword arguments, and return them."""
+        given = {name: keywords.pop(name) for name in cls._fields if name in keywords} if keywords else None
+        return cls(**given) if given else _DEFAULT
+
+    def form(self) -> Form:
+        """Return the native counterpart.
+
+        Raises
+        ------
+        TypeError, ValueError
+            For a schema or a value that is not supported.
+        """
+        if self is _DEFAULT:
+            return _DEFAULT_FORM
+        return Form(**{**self._asdict(), "schema": native_schema(self.schema)})
+
+
+class ReadOptions(NamedTuple):
+    """Options of the client side of a query: the table, the deadline and the progress."""
 
     form: Form
     timeout: float | None
     progress: progress_.Progress
 
+    @classmethod
+    def check(cls, table: TableOptions, timeout: float | None, progress: Progress) -> ReadOptions:
+        """Return the options in their native form.
 
-def reading(
-    schema: Any,
-    on_conflict: str,
-    timeout: float | None,
-    progress: Any,
-    *,
-    objectid: str = "extension",
-    uuid: str = "extension",
-    decimal: str = "extension",
-    mixed: str = "extension",
-    strings: str = "utf8",
-) -> Reading:
-    """The choices, checked.
-
-    Raises
-    ------
-    TypeError, ValueError
-        For what cannot be used.
-    """
-    asked = (on_conflict, objectid, uuid, decimal, mixed, strings)
-    form = _USUAL if schema is None and asked == _ASKED else _form(schema, *asked)
-    return Reading(form, check_timeout(timeout), progress_.check(progress))
+        Raises
+        ------
+        TypeError, ValueError
+            For a value that is not supported.
+        """
+        return cls(table.form(), check_timeout(timeout), progress_.check(progress))
 
 
-def _form(schema: Any, on_conflict: str, objectid: str, uuid: str, decimal: str, mixed: str, strings: str) -> Form:
-    given = given_schema(schema)
-    return Form(given, on_conflict, objectid=objectid, uuid=uuid, decimal=decimal, mixed=mixed, strings=strings)
-
-
-def given_schema(schema: Any) -> Schema | None:
-    """An Arrow schema from what a user gave.
+def native_schema(schema: TableSchema | None) -> Schema | None:
+    """Convert the schema that a caller passed.
 
     Raises
     ------
     TypeError
-        When it is neither a mapping of names to types nor has `__arrow_c_schema__`, or for a type in a mapping that is
-        none.
+        For an object that is no schema, and for a mapping with a type that is not supported.
     ValueError
-        For a mapping that asks for what no column can be.
+        For a mapping that describes a column that cannot exist.
     """
     if schema is None or isinstance(schema, Schema):
         return schema
@@ -82,44 +105,6 @@ def given_schema(schema: Any) -> Schema | None:
     )
 
 
-class _Reporting(Protocol):
-    def report(self) -> dict[str, Any]: ...
-
-
-_ASKED = ("error", "extension", "extension", "extension", "extension", "utf8")
-"""What `reading` is asked for where nobody says anything."""
-_USUAL = _form(None, *_ASKED)
-"""The form that is: it cannot be changed, so all share it."""
-
-
-class Runs:
-    """The runs of one query, for its report. Keeps no rows."""
-
-    __slots__ = ("_finished", "_open")
-
-    def __init__(self) -> None:
-        self._open: deque[_Reporting] = deque(maxlen=16)
-        self._finished: Report | Mapping[str, Any] | None = None
-
-    def started(self, run: _Reporting) -> None:
-        """A live run, whose end only the native module sees."""
-        self._open.append(run)
-
-    def finished(self, report: Report | Mapping[str, Any]) -> None:
-        """A run that is over, and its report or what it is made of: hardly anybody asks for it."""
-        self._open.clear()
-        self._finished = report
-
-    def latest(self) -> Report | None:
-        """The report of the latest run that is over."""
-        for run in reversed(self._open):
-            values = run.report()
-            if values.get("finished"):
-                while self._open and self._open[0] is not run:
-                    self._open.popleft()
-                self._open.popleft()
-                self._finished = values
-                break
-        if self._finished is not None and not isinstance(self._finished, Report):
-            self._finished = Report(self._finished)
-        return self._finished
+_DEFAULT = TableOptions()
+_DEFAULT_FORM = Form(**_DEFAULT._asdict())
+"""The default options; immutable, so shared."""

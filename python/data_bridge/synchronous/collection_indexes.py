@@ -24,7 +24,9 @@ _RENAME = frozenset({"dropTarget", "maxTimeMS"})
 class CollectionIndexes(CollectionWrites):
     """The indexes of `Collection`: PyMongo's names and arguments."""
 
-    def create_index(self, keys: Hint, session: ClientSession | None = None, comment: Any = None, **kwargs: Any) -> str:
+    def create_index(
+        self, keys: Hint, session: ClientSession | None = None, comment: object = None, **kwargs: object
+    ) -> str:
         """Create an index, if it is not there; its name.
 
         Parameters
@@ -48,7 +50,11 @@ class CollectionIndexes(CollectionWrites):
         return self.create_indexes([IndexModel(keys, **kwargs)], session, comment, **of_command)[0]
 
     def create_indexes(
-        self, indexes: Iterable[Any], session: ClientSession | None = None, comment: Any = None, **kwargs: Any
+        self,
+        indexes: Iterable[Any],
+        session: ClientSession | None = None,
+        comment: object = None,
+        **kwargs: object,
     ) -> list[str]:
         """Create several indexes at once; their names.
 
@@ -69,7 +75,7 @@ class CollectionIndexes(CollectionWrites):
         return [document["name"] for document in documents]
 
     def drop_index(
-        self, index_or_name: Hint, session: ClientSession | None = None, comment: Any = None, **kwargs: Any
+        self, index_or_name: Hint, session: ClientSession | None = None, comment: object = None, **kwargs: object
     ) -> None:
         """Drop an index, by its name or its keys. Without the collection this does nothing."""
         name = names.check_index(
@@ -78,11 +84,11 @@ class CollectionIndexes(CollectionWrites):
         fields = {"dropIndexes": self._name, "index": name, **kwargs, **self._shared(session, comment=comment)}
         self._drop_what_is_there(fields, session)
 
-    def drop_indexes(self, session: ClientSession | None = None, comment: Any = None, **kwargs: Any) -> None:
+    def drop_indexes(self, session: ClientSession | None = None, comment: object = None, **kwargs: object) -> None:
         """Drop all indexes but that of `_id`."""
         self.drop_index("*", session, comment, **kwargs)
 
-    def list_indexes(self, session: ClientSession | None = None, comment: Any = None) -> list[dict[str, Any]]:
+    def list_indexes(self, session: ClientSession | None = None, comment: object = None) -> list[dict[str, Any]]:
         """The indexes, as the server describes them."""
         # One reply holds them all: a collection has 64 at most, and a first reply 101 documents.
         fields: dict[str, Any] = {"listIndexes": self._name, "cursor": {}}
@@ -107,12 +113,12 @@ class CollectionIndexes(CollectionWrites):
             return []
         return list(bson.decode(reply, self._settings.codec_options)["cursor"]["firstBatch"])
 
-    def index_information(self, session: ClientSession | None = None, comment: Any = None) -> dict[str, Any]:
+    def index_information(self, session: ClientSession | None = None, comment: object = None) -> dict[str, Any]:
         """The indexes by name, each with its `key` as a list of pairs."""
         return information(self.list_indexes(session, comment))
 
     def rename(
-        self, new_name: str, session: ClientSession | None = None, comment: Any = None, **kwargs: Any
+        self, new_name: str, session: ClientSession | None = None, comment: object = None, **kwargs: object
     ) -> dict[str, Any]:
         """Rename the collection within its database; the server's answer. This object keeps the old name.
 
@@ -148,7 +154,7 @@ class CollectionIndexes(CollectionWrites):
         server_errors.check(decoded)
         return decoded
 
-    def drop(self, session: ClientSession | None = None, comment: Any = None) -> None:
+    def drop(self, session: ClientSession | None = None, comment: object = None) -> None:
         """Drop the collection with all its documents and indexes. Without it this does nothing."""
         self._drop_what_is_there({"drop": self._name, **self._shared(session, comment=comment)}, session)
 

@@ -17,7 +17,6 @@ from ..connection import codec
 from ..connection.handle import ConfiguredHandle
 from ..connection.session_state import in_transaction, native
 from ..connection.settings import Settings, encode_selection, for_pymongo
-from ..query import build
 from ..query.namespace import Namespace
 from ..query.query import Query
 from .collection import Collection
@@ -27,8 +26,9 @@ from .session import ClientSession
 if TYPE_CHECKING:
     import pymongo.database
     from bson.codec_options import CodecOptions
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
+    from ..query.keywords import AggregateOptions
     from .client import MongoClient
 
 
@@ -73,31 +73,27 @@ class Database(ConfiguredHandle):
         pipeline: Pipeline,
         session: ClientSession | None = None,
         *,
-        schema: Any = None,
-        on_conflict: str = "error",
         timeout: Timeout = ...,
         progress: Progress = None,
-        **options: Any,
+        **options: Unpack[AggregateOptions],
     ) -> Query:
-        """A query over a pipeline that starts without a collection: $documents, $currentOp, ...; as a collection's.
+        """Return a query over a pipeline that starts without a collection: $documents, $currentOp, ...
 
-        One that ends in `$out` or `$merge` runs once, as `Collection.aggregate` says.
+        The arguments are those of `Collection.aggregate`. A pipeline that ends in `$out` or `$merge` runs once.
         """
-        return build.aggregate(
-            Query, self._namespace, pipeline, session, schema, on_conflict, timeout, progress, options
-        )
+        return Query._of_pipeline(self._namespace, pipeline, session, timeout, progress, {**options})
 
     def command(
         self,
         command: str | Mapping[str, Any],
-        value: Any = 1,
+        value: object = 1,
         *,
         codec_options: CodecOptions[Any] | None = None,
         read_preference: ReadPreference | None = None,
         session: ClientSession | None = None,
-        **arguments: Any,
+        **arguments: object,
     ) -> dict[str, Any]:
-        """Run a command, on the primary unless `read_preference` says otherwise; its reply.
+        """Run a command, on the primary unless `read_preference` is given; return its reply.
 
         Parameters
         ----------
@@ -108,7 +104,7 @@ class Database(ConfiguredHandle):
         codec_options
             Options for decoding the reply; the database's by default.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         arguments
             Further keys of the command.
 
@@ -128,7 +124,7 @@ class Database(ConfiguredHandle):
                 self._name,
                 encode.document({**body, **arguments}, options, "command"),
                 session=native(session, self._namespace.core),
-                # As PyMongo: a command runs on the primary unless it says otherwise, whatever the database's settings.
+                # As PyMongo: the database's read preference does not apply to commands.
                 selection=encode_selection(read_preference, None),
                 timeout=self._settings.timeout,
             )
@@ -160,7 +156,7 @@ class Database(ConfiguredHandle):
         codec_options, read_preference, write_concern, read_concern
             As for `get_collection`.
         session
-            A session that `start_session` gave.
+            A session of the same client, from `start_session`.
         check_exists
             Look first whether it exists, and raise then.
         kwargs
@@ -195,7 +191,7 @@ class Database(ConfiguredHandle):
         self,
         name_or_collection: str | Collection,
         session: ClientSession | None = None,
-        comment: Any = None,
+        comment: object = None,
     ) -> None:
         """Drop a collection with all its documents and indexes. Without it this does nothing."""
         name = name_or_collection.name if isinstance(name_or_collection, Collection) else name_or_collection
@@ -219,8 +215,8 @@ class Database(ConfiguredHandle):
             )
         )
 
-    def _drop(self, session: ClientSession | None, comment: Any) -> None:
-        # Sent as the writes of a collection are; any of its collections will do.
+    def _drop(self, session: ClientSession | None, comment: object) -> None:
+        # Sent as the writes of any collection of the database.
         some = self["any"]
         command = encode.document({"dropDatabase": 1, **some._shared(session, comment=comment)}, self.codec_options)
         reply = outcome(some._send(command, session, False))
@@ -230,7 +226,7 @@ class Database(ConfiguredHandle):
         return Collection(self, name, self._settings)
 
     def __getattr__(self, name: str) -> Collection:
-        names.refuse(name, type(self).__name__, names.PYMONGO_DATABASE, "collection")
+        names.refuse_attribute(name, type(self).__name__, names.PYMONGO_DATABASE, "collection")
         return self[name]
 
     def __eq__(self, other: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from .._core import DataBridgeError
 from .._typing import ReadConcern, ReadPreference, WriteConcern
 from ..connection.session_state import SessionState, transaction_options
-from ..connection.transaction_retry import Attempts
+from ..connection.transaction_retry import TransactionRetry
 from .outcome import outcome, sleep
 from .transaction import Transaction
 
@@ -52,7 +52,7 @@ class ClientSession(SessionState):
         read_preference: ReadPreference | None = None,
         max_commit_time_ms: int | None = None,
     ) -> T:
-        """Run `callback` in a transaction and commit it, again while the server says that this may help.
+        """Run `callback` in a transaction and commit it, and retry while the server labels the error as transient.
 
         Parameters
         ----------
@@ -66,7 +66,7 @@ class ClientSession(SessionState):
         -------
         The value that `callback` returned.
         """
-        attempts = Attempts()
+        retry = TransactionRetry()
         options = transaction_options(read_concern, write_concern, read_preference, max_commit_time_ms)
         while True:
             self._begin(options)
@@ -75,9 +75,9 @@ class ClientSession(SessionState):
             except BaseException as error:
                 if self.in_transaction:
                     self.abort_transaction()
-                if not attempts.again(error):
+                if not retry.allows(error):
                     raise
-                sleep(attempts.pause())
+                sleep(retry.pause())
                 continue
             if not self.in_transaction:  # the callback ended it
                 return result
@@ -85,13 +85,13 @@ class ClientSession(SessionState):
                 try:
                     self.commit_transaction()
                 except DataBridgeError as error:
-                    if attempts.commit_again(error):
+                    if retry.allows_commit(error):
                         continue
-                    if not attempts.again(error):
+                    if not retry.allows(error):
                         raise
                     break
                 return result
-            sleep(attempts.pause())
+            sleep(retry.pause())
 
     def commit_transaction(self) -> None:
         """Commit the open transaction."""

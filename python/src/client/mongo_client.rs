@@ -16,6 +16,17 @@ use crate::operations::operation_events::{names_of, OperationNames, Request};
 use crate::reads::reader::Reader;
 use crate::values::codec::Codec;
 
+/// Refuse a name of a database, or of a collection in it, that no server accepts.
+#[pyfunction]
+#[pyo3(signature = (database, collection = None))]
+pub(crate) fn check_names(
+    py: Python<'_>,
+    database: &str,
+    collection: Option<&str>,
+) -> PyResult<()> {
+    source::check_names(database, collection).map_err(|error| to_pyerr(py, error))
+}
+
 /// The default deadline in seconds.
 pub(crate) const DEFAULT_TIMEOUT: f64 = 600.0;
 

@@ -72,6 +72,6 @@ pub(crate) fn runs() -> usize {
 pub(crate) fn shutdown(py: Python<'_>, timeout: f64) -> PyResult<()> {
     let within = Duration::try_from_secs_f64(timeout)
         .map_err(|error| PyValueError::new_err(format!("timeout: {error}")))?;
-    py.detach(|| source::leave(within));
+    py.detach(|| source::shutdown_at_exit(within));
     Ok(())
 }

@@ -19,12 +19,12 @@ use crate::error::class_name;
 use crate::lock::lock;
 
 /// Bits of `requested()`.
-const CONNECTION: u8 = 1;
-const CURSOR: u8 = 2;
-const COMMAND: u8 = 4;
+pub(crate) const CONNECTION: u8 = 1;
+pub(crate) const CURSOR: u8 = 2;
+pub(crate) const COMMAND: u8 = 4;
 /// The end of each failed operation, without its start.
-const FAILURES: u8 = 8;
-const LISTENERS: u8 = 16;
+pub(crate) const FAILURES: u8 = 8;
+pub(crate) const LISTENERS: u8 = 16;
 
 static CALLBACKS: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -79,7 +79,7 @@ fn deliver(py: Python<'_>, events: &[Event]) -> PyResult<()> {
         };
         let since = event.at.duration_since(std::time::UNIX_EPOCH);
         let at = since.unwrap_or_default().as_secs_f64();
-        list.append((topic, level, at, event.what, fields))?;
+        list.append((topic, level, at, event.message, fields))?;
     }
     receive.call1(py, (list,))?;
     Ok(())
@@ -276,7 +276,7 @@ impl OperationRecord {
     pub fn queue_end(&self) {
         if self.pid == process::id() {
             for event in self.ending() {
-                event.note();
+                event.record();
             }
         }
     }

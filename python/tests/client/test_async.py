@@ -1,4 +1,4 @@
-"""The asynchronous twins: the same answers, one pipe per event loop, cancellation, nothing left behind."""
+"""The asynchronous side: the same results, one pipe per event loop, cancellation, no leaks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users, passwords and rights, on a real mongod that asks for them. PyMongo is the oracle of what a URI means."""
+"""Users, passwords and rights, on a real mongod with authentication. PyMongo is the oracle of what a URI means."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_no_rights(guarded: str, admin: Admin) -> None:
 
 @pytest.fixture
 def little_ahead() -> Iterator[None]:
-    """Replies are asked for one after the other, as they are read."""
+    """Replies are requested one after the other, as they are read."""
     before = data_bridge.config()["prefetch_bytes"]
     data_bridge.config(prefetch_bytes=1)
     yield

@@ -33,7 +33,7 @@ RETRYABLE = "RetryableWriteError"
 
 
 class Clients:
-    """One of ours and one of PyMongo's, whose operations fail points are for."""
+    """A client of ours and one of PyMongo's; fail points match their operations."""
 
     def __init__(self, uri: str) -> None:
         options: dict[str, Any] = {"appName": NAME, "heartbeatFrequencyMS": 500}

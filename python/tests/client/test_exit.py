@@ -29,7 +29,7 @@ def daemon(work):
         try:
             work()
         except data_bridge.DataBridgeError:
-            pass  # cancelled, when there was time to say so
+            pass  # cancelled, if the exit left time for it
     threading.Thread(target=until_stopped, daemon=True).start()
     time.sleep(0.1)
 
@@ -76,7 +76,7 @@ def work():
             document["text"]
 threading.Thread(target=work, daemon=True).start()
 time.sleep(random.random() * 0.02)
-sys.stderr.write = lambda text: None  # what the thread's excepthook says of the read that was cancelled
+sys.stderr.write = lambda text: None  # the thread's excepthook reports the cancelled read
 """,
         0,
     ),
@@ -156,7 +156,7 @@ asyncio.run(start())
 
 
 RACES = ("daemon iterating", "daemon starting")
-"""What goes on depends on the moment: these run more often."""
+"""Exits whose course depends on the moment: these run more often."""
 
 
 @pytest.fixture(scope="module")

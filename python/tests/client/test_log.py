@@ -1,4 +1,4 @@
-"""What is logged: where, at which level, and that no value ever is."""
+"""Log records: their loggers and levels, and the absence of values."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def slow() -> Iterator[None]:
 
 @pytest.fixture
 def records() -> Iterator[list[logging.LogRecord]]:
-    """What is logged from DEBUG on."""
+    """The records from DEBUG on."""
     data_bridge._core.deliver_events()  # of earlier tests
     found: list[logging.LogRecord] = []
 
@@ -219,7 +219,7 @@ def test_threads(client: MongoClient, database: Mongo, records: list[logging.Log
         try:
             for _ in range(10):
                 assert len(client[database.name].c.find(batch_size=100).read()) == 300
-        except BaseException as error:  # noqa: BLE001 - told to the test
+        except BaseException as error:  # noqa: BLE001 - passed to the test
             failures.append(error)
 
     threads = [threading.Thread(target=work) for _ in range(32)]

@@ -352,7 +352,7 @@ def test_the_error_of_a_deadline_has_what_the_server_said(rows: Mongo, mongodb_u
 
 
 def test_a_write_concern_that_is_not_met_in_time(database: Mongo, pymongo_client: Pymongo, mongodb_uri: str) -> None:
-    """The write was done: the error says so, and is that of a deadline as well."""
+    """The write was done: the error has the write concern's class, and is that of a deadline as well."""
     waited = {"code": 50, "codeName": "MaxTimeMSExpired", "errmsg": "operation exceeded time limit"}
     fault = {"failCommands": ["insert"], "appName": NAME, "writeConcernError": waited}
     with MongoClient(named(mongodb_uri), timeout=5) as client:

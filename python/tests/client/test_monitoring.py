@@ -1,4 +1,4 @@
-"""Listeners: what they are told, on which thread, and that they break nothing."""
+"""Listeners: their events, the thread of their calls, and their exceptions, which fail no operation."""
 
 from __future__ import annotations
 

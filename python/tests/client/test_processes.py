@@ -38,7 +38,7 @@ def loaded(pymongo_client: pymongo.MongoClient[dict[str, Any]]) -> Iterator[Mong
 
 
 def run(directory: Path, code: str, *arguments: str) -> str:
-    """What a program of its own prints; it is a file, as spawned processes import their parent's."""
+    """Return the output of a separate program; it is a file, as spawned processes import their parent's."""
     program = directory / "program.py"
     program.write_text(textwrap.dedent(code))
     # Python 3.12 warns of any fork with threads about; that is what is tried here.
@@ -104,7 +104,7 @@ def work():
     while not stop.is_set():
         assert len(c.find({"_id": {"$lt": 500}}).read()) == 500
         assert c.count_documents({}) == 20_000
-# Held nearly always by who waits in it: a lock that no child can have.
+# A waiting thread holds this lock most of the time, and a child cannot get it.
 first = {"$where": "this._id < 10 || sleep(30) || true"}
 waiting, waited = iter(c.find(first, batch_size=2)), c.find(first, batch_size=2).stream(infer_rows=1)
 next(waiting), next(waited)

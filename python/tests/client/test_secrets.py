@@ -25,7 +25,7 @@ import mongod
 from data_bridge import AsyncMongoClient, DataBridgeError, MongoClient
 
 USER, ONE, TWO = "leakuser", "leakone", "leaktwo"
-"""A user, and what stands before and behind an odd character in the password."""
+"""A user, and the text before and after an unusual character in the password."""
 SECRETS = (USER, ONE, TWO)
 PASSWORD = f"{ONE}-{TWO}"
 CREDENTIALS = f"{USER}:{PASSWORD}"
@@ -47,7 +47,7 @@ BAD_URIS = [
     f"mongodb+srv://{CREDENTIALS}@host:1/",
     f"mongodb+srv://{CREDENTIALS}@one.example,two.example/",
     f"mongodb+srv://{CREDENTIALS}@short/?directConnection=true",
-    f"mongodb://{CREDENTIALS}",  # host and port, to whoever reads it
+    f"mongodb://{CREDENTIALS}",  # a parser takes it for host and port
     f"mongodb://:{PASSWORD}@host/",
     f"mongodb://{USER}:{ONE}%FF{TWO}@/",
 ]
@@ -117,7 +117,7 @@ class Shown:
             with contextlib.suppress(TypeError, pickle.PicklingError, AttributeError):
                 self.add(what, repr(pickle.dumps(chain)))
             chain = chain.__cause__ or chain.__context__
-        # What tells of an error with its variables finds none of ours with a secret; a caller's own are his.
+        # Error reports with variables show no secret in our frames; the caller's frames are the caller's.
         for frame in traceback.TracebackException.from_exception(error, capture_locals=True).stack:
             if frame.filename.startswith(PACKAGE):
                 self.add(f"{what}: variables in {frame.name}", repr(frame.locals))
@@ -138,7 +138,7 @@ class Shown:
 
 
 def _walk(value: Any, depth: int) -> Iterator[str]:
-    """Every text a serialiser comes by that knows nothing of a class but its attributes, slots and items."""
+    """Every text that a serialiser finds by attributes, slots and items alone."""
     if isinstance(value, (str, bytes)):
         yield repr(value)
     elif depth and isinstance(value, Mapping):
@@ -157,7 +157,7 @@ def _walk(value: Any, depth: int) -> Iterator[str]:
 
 @pytest.fixture
 def shown(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[Shown]:
-    """Searched after the test, with what was logged, warned of and written meanwhile."""
+    """Texts to search after the test, with the logs, warnings and output of the test."""
     found = Shown()
     caplog.set_level(logging.DEBUG)
     with warnings.catch_warnings(record=True) as warned:

@@ -21,7 +21,7 @@ ROWS = 1000
 @pytest.fixture(scope="module")
 def admin(faulty_uri: str) -> Iterator[Admin]:
     with Admin(faulty_uri) as admin:
-        # Larger than what is decoded ahead of a consumer who pauses.
+        # Larger than the data decoded ahead of a consumer that pauses.
         admin.slow.c.insert_many([{"_id": i, "text": "x" * 20_000} for i in range(ROWS)])
         yield admin
         admin.drop_database("slow")
@@ -118,7 +118,7 @@ def test_server_selection_says_why(closed_port: int) -> None:
 def test_a_retry_waits_for_the_next_heartbeat(
     code: int, command: str, call: Callable[[Any], Any], admin: Admin, faulty_uri: str
 ) -> None:
-    """A server that says it shuts down is used again after a heartbeat, which takes 10 s; here 11 s."""
+    """A server that reported its shutdown is used again after a heartbeat, which takes 10 s; here 11 s."""
     with MongoClient(faulty_uri, appName=servers.NAME, heartbeatFrequencyMS=11_000) as client:
         assert client.slow.c.find_one({"_id": 1})
         labels = ["RetryableWriteError"]
@@ -179,7 +179,7 @@ def test_a_slow_consumers_session_is_refreshed(admin: Admin, faulty_uri: str) ->
 @pytest.mark.slow
 @pytest.mark.usefixtures("narrow")
 def test_a_cursor_that_the_server_reaps() -> None:
-    """Idle cursors live as long as their sessions, unless the server was told otherwise."""
+    """Idle cursors live as long as their sessions, unless the server has another setting."""
     limits = {
         "clientCursorMonitorFrequencySecs": 1,
         "cursorTimeoutMillis": 500,
@@ -218,7 +218,7 @@ def test_a_consumer_that_pauses_longer_than_sessions_live() -> None:
             admin.slow.c.insert_many([{"_id": i, "text": "x" * 20_000} for i in range(ROWS)])
             rows = iter(client.slow.c.find(batch_size=10))
             next(rows)
-            # The control: a cursor whose session nobody refreshes.
+            # The control: a cursor whose session is not refreshed.
             other = admin.slow.c.find(batch_size=10)
             next(other)
             time.sleep(100)

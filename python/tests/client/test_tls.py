@@ -1,4 +1,4 @@
-"""TLS against a real mongod: who is trusted, who is not, and that a refusal says why, in time."""
+"""TLS against a real mongod: trusted and untrusted certificates, and refusals that name the reason, in time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SUBJECT = "O=shop,CN=joe"
 
 
 class Made(NamedTuple):
-    """An authority, what it signed, and another that nobody trusts."""
+    """An authority, a certificate that it signed, and another authority that is not trusted."""
 
     directory: Path
     ours: Authority
@@ -62,7 +62,7 @@ class _Served:
 
     def __init__(self, made: Made, certificate: Path) -> None:
         files = ("--tlsCertificateKeyFile", str(certificate), "--tlsCAFile", made.ca)
-        # Plain at first: whoever waits for the server to start knows nothing of certificates.
+        # Plain at first: the script that waits for the server to start has no certificates.
         options = ("--tlsMode", "preferTLS", *files, "--tlsAllowConnectionsWithoutCertificates")
         self._server = mongod.embedded_mongod(*options, replica_set=False)
 
@@ -78,14 +78,14 @@ class _Served:
 
 
 def users(uri: str, **options: Any) -> list[Any]:
-    """Who the server takes us for."""
+    """Return the users that the server has authenticated."""
     with MongoClient(uri, serverSelectionTimeoutMS=SELECTION_MS, **options) as client:
         found: list[Any] = client.admin.command("connectionStatus")["authInfo"]["authenticatedUsers"]
         return found
 
 
 def refused(uri: str, **options: Any) -> str:
-    """Why there is no connection, which is told in time."""
+    """Return the reason of the failed connection, which comes in time."""
     start = time.monotonic()
     with pytest.raises(ConnectionFailure) as caught:
         users(uri, **options)

@@ -41,7 +41,7 @@ ENDS: dict[str, Callable[[MongoClient, ClientSession], Any]] = {
     "abort_transaction": lambda _, session: session.abort_transaction(),
     "end_session": lambda _, session: session.end_session(),
     "close": lambda client, _: client.close(),
-    # It commits nothing, and says so; the caller need not abort after it.
+    # It commits nothing, and raises; the caller need not abort after it.
     "commit_transaction": lambda _, session: session.commit_transaction(),
 }
 

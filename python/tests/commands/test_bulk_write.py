@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import bson
@@ -13,17 +13,12 @@ from servers import wait_until
 from test_writes import START, outcome
 
 import data_bridge
-from data_bridge import AsyncMongoClient, BulkWriteError, InvalidOperation, InvalidQuery, MongoClient
+from data_bridge import BulkWriteError, InvalidOperation, InvalidQuery, MongoClient
 from data_bridge.commands import batches
 
 Mongo = Database[dict[str, Any]]
+BOTH_SIDES = True
 MIB = 1 << 20
-
-
-@pytest.fixture
-async def async_client(mongodb_uri: str) -> AsyncIterator[AsyncMongoClient]:
-    async with AsyncMongoClient(mongodb_uri) as opened:
-        yield opened
 
 
 def mixed(o: Any) -> list[Any]:
@@ -64,14 +59,13 @@ CALLS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_as_pymongo(name: str, client: MongoClient, async_client: AsyncMongoClient, database: Mongo) -> None:
+async def test_as_pymongo(name: str, client: MongoClient, database: Mongo) -> None:
     call, seen = CALLS[name], []
     ours = client[database.name].c
     for collection, classes in (
         (database.c, pymongo),
         (ours, data_bridge),
         (ours, pymongo),
-        (async_client[database.name].c, data_bridge),
     ):
         database.c.drop()
         database.c.insert_many(START)
@@ -258,7 +252,7 @@ def test_documents_of_several_commands_without_acknowledgement(
 
 
 def test_write_concern(mongodb_uri: str, database: Mongo) -> None:
-    """What cannot be met says so after the write, from the URI or with_options, as PyMongo's."""
+    """A write concern that cannot be met, from the URI or with_options, raises after the write, as PyMongo's."""
     separator = "&" if "?" in mongodb_uri else "?"
     with MongoClient(f"{mongodb_uri}{separator}w=7&wTimeoutMS=100") as client:
         ours = client[database.name].c

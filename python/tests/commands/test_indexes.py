@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any
 
 import pymongo
@@ -12,15 +12,10 @@ from pymongo.database import Database
 from test_writes import outcome, tidy
 
 import data_bridge
-from data_bridge import AsyncMongoClient, IndexModel, MongoClient, OperationFailure
+from data_bridge import IndexModel, MongoClient, OperationFailure
 
 Mongo = Database[dict[str, Any]]
-
-
-@pytest.fixture
-async def async_client(mongodb_uri: str) -> AsyncIterator[AsyncMongoClient]:
-    async with AsyncMongoClient(mongodb_uri) as opened:
-        yield opened
+BOTH_SIDES = True
 
 
 CALLS: dict[str, Callable[[Any], Any]] = {
@@ -51,9 +46,9 @@ CALLS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_as_pymongo(name: str, client: MongoClient, async_client: AsyncMongoClient, database: Mongo) -> None:
+async def test_as_pymongo(name: str, client: MongoClient, database: Mongo) -> None:
     seen = []
-    for collection in (database.c, client[database.name].c, async_client[database.name].c):
+    for collection in (database.c, client[database.name].c):
         database.c.drop()
         database.c.insert_many([{"_id": 1, "same": 1}, {"_id": 2, "same": 1}])
         database.c.create_index("old")
@@ -61,9 +56,8 @@ async def test_as_pymongo(name: str, client: MongoClient, async_client: AsyncMon
         if name == "create_index duplicates":  # its message has ids that were made up for it
             found[3].pop("errmsg")
         seen.append((found, tidy(database.c.index_information())))
-    theirs, ours, asynchronous = seen
+    theirs, ours = seen
     assert ours == theirs
-    assert asynchronous == theirs
 
 
 def test_our_models(client: MongoClient, database: Mongo) -> None:
@@ -85,7 +79,7 @@ def test_list_indexes(client: MongoClient, database: Mongo) -> None:
     ours.drop_index("x")
 
 
-async def test_collections(client: MongoClient, async_client: AsyncMongoClient, database: Mongo) -> None:
+def test_collections(client: MongoClient, database: Mongo) -> None:
     ours = client[database.name]
     validator = {"$jsonSchema": {"required": ["a"]}}
     made = ours.create_collection("strict", validator=validator, collation=Collation("nb"), write_concern={"w": 1})
@@ -102,12 +96,12 @@ async def test_collections(client: MongoClient, async_client: AsyncMongoClient, 
     with pytest.raises(OperationFailure, match="already exists") as exists:
         ours.create_collection("strict")
     assert exists.value.code == 48
-    capped = await async_client[database.name].create_collection("capped", capped=True, size=4096)
-    assert await capped.count_documents({}) == 0
+    capped = ours.create_collection("capped", capped=True, size=4096)
+    assert capped.count_documents({}) == 0
     assert database.capped.options() == {"capped": True, "size": 4096}
     ours.drop_collection("strict")
     ours.drop_collection("strict")
-    await async_client[database.name].drop_collection(capped)
+    ours.drop_collection(capped)
     assert database.list_collection_names() == []
     with pytest.raises(OperationFailure):
         ours.create_collection("c", nonsense=1)

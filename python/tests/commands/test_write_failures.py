@@ -21,6 +21,7 @@ import data_bridge
 from data_bridge import AsyncMongoClient, ConnectionFailure, MongoClient, OperationFailure, ServerTimeout
 
 Mongo = Database[dict[str, Any]]
+BOTH_SIDES = True
 
 
 ONCE: dict[str, tuple[str, Callable[[Any], Any]]] = {
@@ -34,9 +35,9 @@ ONCE: dict[str, tuple[str, Callable[[Any], Any]]] = {
 }
 FAULTS: list[dict[str, Any]] = [
     {"closeConnection": True},
-    # Not one that says the primary is gone: with it the driver waits for the next heartbeat.
+    # No error of a lost primary: the driver would wait for the next heartbeat.
     {"errorCode": 262, "errorLabels": ["RetryableWriteError"]},
-    # The write was done, and its answer says that it may be sent again: the server must not do it twice.
+    # The write was done, and its reply allows a retry: the server must not do it twice.
     {"writeConcernError": {"code": 91, "errmsg": "shutting down"}, "errorLabels": ["RetryableWriteError"]},
 ]
 
@@ -81,7 +82,7 @@ class _InSession:
 
 
 def test_not_retried(named: MongoClient, database: Mongo, mongodb_uri: str) -> None:
-    """What changes many documents, what the URI forbids, and what is in a transaction."""
+    """Writes of many documents, with retries off in the URI, and in a transaction."""
     ours = named[database.name].c
     database.c.insert_one({"_id": 1})
     fault: dict[str, Any] = {"failCommands": ["update"], "closeConnection": True}
@@ -199,7 +200,7 @@ def _running(database: Mongo) -> list[dict[str, Any]]:
 
 
 def test_details_and_labels(named: MongoClient, database: Mongo) -> None:
-    """What PyMongo's errors know of a refused command, ours know too."""
+    """Our errors of a refused command have the attributes of PyMongo's."""
     database.c.create_index("k", unique=True)
     database.c.insert_one({"_id": 1, "k": 1})
     seen = []

@@ -84,7 +84,7 @@ def test_a_find_that_fails_once_is_sent_again_or_fails(admin: Admin, reader: Rea
     if fault in ("interrupted", "cursor not found", "cursor killed", "max time"):
         assert isinstance(outcome.error, kind)
     else:
-        # Nothing was handed out yet, so that the driver may ask again.
+        # No row was returned yet, so the driver may retry.
         assert (outcome.ids, outcome.error) == (ROWS, None)
 
 
@@ -118,7 +118,7 @@ def test_a_kill_that_is_refused_for_a_while(admin: Admin, reader: Reader) -> Non
 
 @pytest.mark.parametrize(("fault", "more"), [("interrupted", 1), ("max time", 1), ("cursor not found", 0)])
 def test_a_get_more_follows_the_kill_of_a_cursor(admin: Admin, faulty_uri: str, fault: str, more: int) -> None:
-    """It tells the driver that the cursor is gone, unless the server said so. The reader has its error by then."""
+    """The driver learns that the cursor is gone, unless the server reported it. The reader has its error by then."""
 
     def get_mores() -> int:
         """Those that reached the cursor, or its absence: a fail point is not counted."""
@@ -137,7 +137,7 @@ def test_a_get_more_follows_the_kill_of_a_cursor(admin: Admin, faulty_uri: str, 
     ("mode", "millis"), [("alwaysOn", 4_000), pytest.param({"times": 1}, 60_000, marks=pytest.mark.slow)]
 )
 def test_a_close_that_is_not_answered_in_time(admin: Admin, faulty_uri: str, mode: Any, millis: int) -> None:
-    """It returns, and the connections are closed when the answer comes, or when it is asked for again."""
+    """It returns, and the connections are closed when the answer comes, or at the next request."""
     client = MongoClient(faulty_uri, appName="closing")
     assert client.faults.c.count_documents({}) == len(ROWS)
     blocked = {"failCommands": ["endSessions"], "blockConnection": True, "blockTimeMS": millis}
@@ -178,7 +178,7 @@ def test_a_get_more_that_hangs(admin: Admin, reader: Reader, way: str, point: st
     assert isinstance(outcome.error, ServerTimeout)
 
 
-def test_a_cursor_killed_by_somebody_else(admin: Admin, reader: Reader) -> None:
+def test_a_cursor_that_another_client_killed(admin: Admin, reader: Reader) -> None:
     documents = iter(reader.client.faults.c.find(batch_size=2, limit=200))
     ids = [next(documents)["_id"]]
     with failing(admin, "alwaysOn", failCommands=["getMore"], blockConnection=True, blockTimeMS=200):

@@ -64,7 +64,7 @@ def test_a_first_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: s
         assert isinstance(outcome.error, ServerTimeout)
         assert outcome.ids == []
     else:
-        # Nothing was handed out yet: the driver asks again.
+        # No row was returned yet: the driver retries.
         assert (outcome.ids, outcome.error) == (ROWS, None)
 
 
@@ -73,7 +73,7 @@ def test_a_first_reply_that_does_not_come(proxy: Proxy, reader: Reader, fault: s
 def test_a_first_reply_that_does_not_come_in_a_session(
     proxy: Proxy, reader: Reader, in_transaction: bool, end: bool
 ) -> None:
-    """The end of the session kills the cursor, whose id nobody was told; so does its collection."""
+    """The end of the session kills the cursor, whose id did not reach the client; so does the end of its collection."""
     session = reader.client.start_session()
     if in_transaction:
         session.start_transaction()
@@ -98,7 +98,7 @@ def leave(_: ClientSession) -> None:
 def test_the_end_of_a_transaction_has_a_deadline(
     admin: Admin, proxy: Proxy, end: Callable[[ClientSession], None]
 ) -> None:
-    """Where the server's answer never comes, nothing waits for it, and nothing holds a connection."""
+    """When the server's reply never comes, nothing waits for it, and nothing holds a connection."""
     client = MongoClient(proxy.uri, appName="left", timeout=0.5, heartbeatFrequencyMS=500)
     session = client.start_session()
     session.start_transaction()
@@ -155,7 +155,7 @@ FRAME = [*range(8 * 59), *range(-8 * 230, -8 * 127)]
     ],
 )
 def test_no_flipped_bit_loses_a_row(admin: Admin, proxy: Proxy, reader: Reader, bits: Any) -> None:
-    """In the frame. One in a value is another value: neither TCP nor BSON can tell."""
+    """A fault in the frame. A fault in a value is another value: neither TCP nor BSON detects it."""
     for bit in bits:
         proxy.spoil("getMore", 3, changed(wire.flip(bit)))
         outcome = reader.attempt("wire", "read", timeout=0.5, **READ)

@@ -127,7 +127,7 @@ def test_asynchronous_reads(faulty_uri: str, admin: Admin, read: str) -> None:
 
 
 def test_commands_of_the_caller_are_sent_once(admin: Admin, client: MongoClient) -> None:
-    # The specification says so: what they do is not known.
+    # By the specification: their effect is unknown.
     fault = failing(admin, {"times": 1}, failCommands=["listIndexes"], closeConnection=True)
     with fault, pytest.raises(ConnectionFailure):
         client.retried.command("listIndexes", "c")

@@ -1,4 +1,4 @@
-"""What type checkers see: `typed_foreign.py` in mypy's strict mode, where each `type: ignore` has to be needed."""
+"""Types as checkers see them: `typed_foreign.py` in mypy's strict mode, where each `type: ignore` has to be needed."""
 
 from __future__ import annotations
 

@@ -400,7 +400,7 @@ def test_srv_addresses_are_left_to_the_driver() -> None:
 
 
 def test_credentials_are_used(database: Documents, mongodb_uri: str) -> None:
-    """A server checks who somebody says to be, even one that lets everybody in."""
+    """A server checks credentials, also a server that accepts clients without any."""
     password = "p/:@%?#& ä"
     database.command("createUser", "joe", pwd=password, roles=["readWrite"])
     keywords = {"username": "joe", "password": password, "authSource": database.name}

@@ -133,12 +133,12 @@ async def books(database: Documents, mongodb_uri: str) -> AsyncIterator[Document
 
 
 async def beanies(query: Any) -> list[dict[str, Any]]:
-    """What Beanie asks PyMongo for, and gets."""
+    """The arguments that Beanie passes to PyMongo, and the result."""
     return await (await query.get_cursor()).to_list()
 
 
 def dumped(models: list[Any]) -> list[Any]:
-    """What is in models: Beanie's links are not equal to each other."""
+    """The values of models: Beanie's links are not equal to each other."""
     return [each.model_dump(mode="json") for each in models]
 
 

@@ -1,4 +1,4 @@
-"""Checked by mypy in strict mode, not run: what type checkers know of handles, queries and classes of others."""
+"""Checked by mypy in strict mode, not run: the types of handles, queries and classes of other libraries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the documentation shows is run: the programs in examples/ and the Python blocks of README and guide."""
+"""Runs the programs in examples/ and the Python blocks of README and guide."""
 
 from __future__ import annotations
 

@@ -83,5 +83,5 @@ def test_memory_may_fill_and_may_not_grow() -> None:
     assert checks.memory_failure(checkpoints(*filling, *plateau)) is None
     growing = [320 + 10 * minute for minute in range(12)]
     assert "memory grows" in str(checks.memory_failure(checkpoints(*filling, *growing)))
-    # Too few to tell.
+    # Too few checkpoints.
     assert checks.memory_failure(checkpoints(*filling, 400, 500, 600, 700)) is None

@@ -160,10 +160,10 @@ async def test_with(query: Any, awaited: Any) -> None:
     "name",
     [name for name in inspect.signature(Cursor.__init__).parameters if name not in ("self", "collection")],
 )
-def test_every_argument_of_a_cursor_has_its_default(client: MongoClient, query: Any, name: str) -> None:
+@pytest.mark.usefixtures("query")
+def test_every_argument_of_a_cursor_has_its_default(client: MongoClient, database: Mongo, name: str) -> None:
     default = inspect.signature(Cursor.__init__).parameters[name].default
-    collection = query._plan.namespace
-    ours = client[collection.database].c
+    ours = client[database.name].c
     assert len(ours.find(**{name: default}).read()) == len(ROWS)
     assert ours.find_one(**({"filter": default} if name == "filter" else {name: default})) is not None
 
@@ -192,11 +192,10 @@ async def test_arguments_of_find_that_are_refused(
         with pytest.raises(kind, match=message):
             find(**arguments)
     async with AsyncMongoClient(mongodb_uri) as opened:
-        theirs = opened["test"].c
         with pytest.raises(kind, match=message):
-            theirs.find(**arguments)
+            opened["test"].c.find(**arguments)
         with pytest.raises(kind, match=message):
-            await theirs.find_one(**arguments)
+            await opened["test"].c.find_one(**arguments)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ SLOWLY = {"$where": "sleep(1) || true"}
 
 
 class Server(NamedTuple):
-    """Where to read, how to be sent there, and what counts the cursors of that server."""
+    """A target of reads: its collection, the way to reach it, and the count of that server's cursors."""
 
     uri: str
     options: dict[str, Any]
@@ -50,7 +50,7 @@ class Server(NamedTuple):
 
 @pytest.fixture(scope="module")
 def alone() -> Iterator[Server]:
-    """A server that nobody else reads from: cursors of other tests would be counted."""
+    """A server for these reads only: cursors of other tests would be counted."""
     with mongod.embedded_mongod() as uri, pymongo.MongoClient[dict[str, Any]](uri) as observer:
         fill(observer)
         yield Server(uri, {}, observer)
@@ -309,6 +309,6 @@ def test_what_outlives_its_client(alone: Server) -> None:
     assert [document["_id"] for document in documents] == list(range(5_000))
     assert result.to_arrow()["_id"].to_pylist() == list(range(5_000))
     assert pa.RecordBatchReader._import_from_c_capsule(capsule).read_all()["_id"].to_pylist() == list(range(5_000))
-    # What was not read yet says so, and is not taken for whole.
+    # An iteration that has not ended raises, and is not taken for complete.
     with pytest.raises(Exception, match="closed"):
         pa.RecordBatchReader._import_from_c_capsule(unread).read_all()

@@ -15,7 +15,7 @@ import data_bridge
 
 
 def unchecked(values: list[bytes | None], kind: pa.DataType, stored: pa.DataType) -> pa.Array:
-    """Bytes said to be text, which pyarrow does not check: neither does its reader of Parquet files."""
+    """Bytes declared as text, which pyarrow does not check: neither does its reader of Parquet files."""
     array = pa.array(values, stored)
     return pa.Array.from_buffers(kind, len(array), array.buffers(), array.null_count)
 
@@ -134,7 +134,7 @@ def list_of(kind: pa.DataType, *offsets: int, size: int = 4) -> Spoiled:
 
 
 def view_of(length: int, buffer: int, offset: int) -> Spoiled:
-    """One text of more than 12 bytes, said to be in a buffer of 26."""
+    """One text of more than 12 bytes, declared in a buffer of 26."""
     view = bytearray(16)
     data = pa.py_buffer(b"abcdefghijklmnopqrstuvwxyz")
     array = pa.Array.from_buffers(pa.string_view(), 1, [None, pa.py_buffer(view), data])
@@ -213,7 +213,7 @@ def test_what_stays_within_them_is_taken_sliced_and_empty() -> None:
 
 
 def test_null_columns_of_polars() -> None:
-    """polars gives them a buffer, which the C interface does not know."""
+    """polars gives them a buffer, which the C interface does not have."""
     frame = pl.DataFrame(
         {"a": [None, None, None], "b": [{"c": None, "d": 1}] * 3, "e": [[None], [], [None, None]]},
         schema={"a": pl.Null, "b": pl.Struct({"c": pl.Null, "d": pl.Int64}), "e": pl.List(pl.Null)},

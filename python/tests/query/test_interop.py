@@ -33,7 +33,7 @@ def profiled(database: Mongo) -> Mongo:
 
 
 def runs(database: Mongo, comment: str) -> int:
-    """How often the server ran a find with this comment."""
+    """Return the number of times that the server ran a find with this comment."""
     return database.system.profile.count_documents({"command.comment": comment, "op": "query"})
 
 
@@ -164,7 +164,7 @@ def test_polars_shares_numeric_buffers(client: MongoClient, profiled: Mongo) -> 
 
 
 def addresses_in_polars(series: pl.Series) -> list[int]:
-    """Where polars keeps the values of a numeric column: a view, or an error when there can be none."""
+    """Return the buffer of a numeric column in polars: a view, or an error when there can be none."""
     return [chunk.to_numpy(allow_copy=False).ctypes.data for chunk in series.get_chunks()]
 
 

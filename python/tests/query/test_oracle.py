@@ -1,6 +1,6 @@
 """PyMongo is the oracle: documents of all types, through bytes and through a server, however the result is cut.
 
-What documents must be is what `bson.decode` gives. What tables must be is what `table_model` makes of docs/types.md.
+The oracle of documents is `bson.decode`. The oracle of tables is `table_model`, which follows docs/types.md.
 $DATA_BRIDGE_EXAMPLES is the number of hypothesis examples a test runs.
 """
 
@@ -461,7 +461,7 @@ def test_codec_options_through_a_server(stored: Any, ours: Any, uuids: int) -> N
 
 @pytest.mark.parametrize("size", [1, 2, 3, 1000, None])
 def test_text_that_is_not_utf8_through_a_server(stored: Any, ours: Any, size: int | None) -> None:
-    """A server stores it; each reader says where it is."""
+    """A server stores it; each reader reports its place."""
     bad = framed([(0x03, "b", framed([(0x04, "c", framed([(0x02, "0", b"\3\0\0\0a\xff\0")]))]))])
     for position in range(5):
         there = load(stored, [*[framed([])] * position, bad, *[framed([])] * (4 - position)], number_id)
@@ -547,7 +547,7 @@ def bodies(table: pa.Table) -> str:
 
 
 def check_threads(there: list[bytes], uri: str, database: str, tmp_path: Path) -> None:
-    """What a collection holds is the same for one thread and for many, from bytes and from the server."""
+    """One thread and many read the same values of a collection, from bytes and from the server."""
     data = b"".join(there)
     path = tmp_path / "dump.bson"
     path.write_bytes(data)
@@ -681,7 +681,7 @@ def test_documents_before_a_malformed_one(what: str) -> None:
 
 
 def agree(data: bytes) -> bool:
-    """Whether PyMongo takes `data` as one document; we must do the same, and read the same."""
+    """Return whether PyMongo takes `data` as one document; we must do the same, and read the same."""
     try:
         expected = bson.decode(data, OPTIONS)
     except InvalidBSON:

@@ -241,7 +241,7 @@ def test_null_empty_and_missing_are_told_apart(stored: Any, client: MongoClient)
 
 
 def test_another_collection_gives_its_own_rows(stored: Any, client: MongoClient) -> None:
-    """A cache that forgets for which collection it was made gives those of another."""
+    """A cache without its collection in the key gives documents of another."""
     for name, kept in [("NaN", 3), ("int, then string", 3), ("keys with dots", 1), ("NaN", 3)]:
         assert len(client[stored.name][name].find().read()) == kept
 

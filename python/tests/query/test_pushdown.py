@@ -1,4 +1,4 @@
-"""A table with a given schema asks the server for its top-level keys only, and is the same as without."""
+"""A table with a user's schema requests its top-level keys only, and equals the table of whole documents."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def collection(client: MongoClient, profiled: Mongo) -> Collection:
 
 
 def projection(database: Mongo, comment: str) -> Any:
-    """What the one find with this comment was projected to; ... for no projection."""
+    """Return the projection of the one find with this comment; ... for none."""
     (entry,) = database.system.profile.find({"command.comment": comment, "op": "query"})
     return entry["command"].get("projection", ...)
 
@@ -205,7 +205,7 @@ def test_a_key_that_occurs_twice_in_a_stream(twice: Collection, request: pytest.
             list(query.stream())
         assert query.report is not None
         assert "projection" in str(query.report.error)
-    # As the message says.
+    # The action that the message names.
     assert pa.table(query.project({"nothing": 0})).to_pylist() == whole
 
 

@@ -483,3 +483,16 @@ def test_notebook_view_escapes_and_never_queries(client: MongoClient, database: 
     assert "&lt;script&gt;" in text
     assert "10 more rows" in text
     assert not hasattr(client[database.name].c.find(), "_repr_html_")
+
+
+def test_keywords_match_the_tables_of_options() -> None:
+    """The types of keyword arguments name the options that the calls take, and no other."""
+    from data_bridge.commands import options
+    from data_bridge.query.table_options import TableKeywords, TableOptions
+
+    assert set(TableKeywords.__annotations__) == set(TableOptions._fields)
+    positional = {"skip", "limit", "no_cursor_timeout"}
+    assert set(options.FindKeywords.__annotations__) == set(options.options_of("find")) - positional
+    camel_case = {option.driver for option in options.options_of("aggregate").values()}
+    both = {*options.options_of("aggregate"), *camel_case}
+    assert set(options.AggregateKeywords.__annotations__) == both

@@ -1,4 +1,4 @@
-"""How many documents a server is asked for at once, by its own profiler."""
+"""Numbers of documents that are requested at once, from the server's own profiler."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_replies_hold_what_fits(server: MongoClient, database: Database[dict[str
 
 
 def test_a_size_is_learned(server: MongoClient, database: Database[dict[str, Any]]) -> None:
-    """Of documents that only a part is read of nobody can be asked."""
+    """The size of documents that are read in part cannot be requested."""
     part = {"projection": {"_id": 1}}
     assert asked(database, server, **part) == [None, None]
     (size,) = asked(database, server, **part)
@@ -75,7 +75,7 @@ def test_what_says_itself_how_many(
 def test_one_document_after_the_other(
     server: MongoClient, database: Database[dict[str, Any]], filter: dict[str, Any], sized: bool
 ) -> None:
-    """The first of them are to come at once: where they have to be looked for, no more are asked for."""
+    """The first documents are to come at once: a query that searches for them requests no more."""
     database.command("profile", 2)
     assert sum(1 for _ in server[database.name].c.find(filter)) == COUNT
     database.command("profile", 0)

@@ -1,4 +1,4 @@
-"""What a read leaves behind."""
+"""The report of a read."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_a_mixed_path_has_its_reason(name: str, size: int) -> None:
     if reason is not None:
         assert f"; {reason})" in str(result.report)
         assert reason in result.report._repr_html_()
-    # The table has the type that the report tells.
+    # The table has the type of the report.
     assert "data_bridge.mixed" in str(table.schema.serialize().to_pybytes())
 
 

@@ -1,4 +1,4 @@
-"""How tables store what Arrow has several ways for: at every depth, in files, and in the tools that read them."""
+"""Storage of types that Arrow has several ways for: at every depth, in files, and in the tools that read them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_every_depth_of_a_given_schema(strings: str, text: pa.DataType) -> None:
             ("large", pa.large_list(pa.field("item", inner))),
             ("fixed", pa.list_(pa.field("item", inner), 1)),
             ("map", pa.map_(pa.string(), inner)),
-            # Asked for by name, so left as it is.
+            # Requested by name, so unchanged.
             ("own", pa.large_string()),
         ]
     )
@@ -199,7 +199,7 @@ def test_files_keep_every_type(switches: dict[str, str]) -> None:
 
 
 def shown(document: dict[str, Any], switches: dict[str, str]) -> dict[str, Any]:
-    """What a document comes back as: what left as text is text, what left without a name is bytes."""
+    """Return the document as it is read back: text for values stored as text, bytes for those without a name."""
     made = dict(document)
     if "uuid" in made and "uuid" in switches:
         made["uuid"] = str(UUID_OF_EACH) if switches["uuid"] == "string" else UUID_OF_EACH.bytes

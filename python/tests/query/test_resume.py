@@ -117,7 +117,7 @@ def test_no_new_row_ends_it(admin: Admin, reader: Reader) -> None:
     query = reader.client.resume.c.find(batch_size=1, resume=True, timeout=60)
     with (
         failing(admin, {"skip": 1}, **lost),
-        pytest.raises(OperationFailure, match="went on 6 times in a row without a new row") as caught,
+        pytest.raises(OperationFailure, match="continued 6 times in a row without a new row") as caught,
     ):
         query.read()
     assert caught.value.code == 43
@@ -149,7 +149,7 @@ def test_connections_that_break(proxy: Proxy, reader: Reader, cut: str, directio
 def test_any_cuts_give_the_same_rows(
     admin: Admin, proxy: Proxy, reader: Reader, cuts: set[int], batch_size: int, direction: int, skip: int, limit: int
 ) -> None:
-    # Changed on the way, not cut: the driver need not connect again. What it says is CursorNotFound.
+    # Changed on the way, not cut: the driver need not connect again. The reply is CursorNotFound.
     proxy.spoil("getMore", cuts, not_found)
     query = reader.client.resume.c.find(
         {"n": {"$ne": 4}}, sort=[("_id", direction)], batch_size=batch_size, skip=skip, limit=limit, resume=True
@@ -238,7 +238,7 @@ def test_where_it_cannot_resume_is_refused(admin: Admin, faulty_uri: str) -> Non
 
 
 def test_a_sharded_cluster_is_refused(proxy: Proxy, reader: Reader) -> None:
-    """By what a mongos says of itself in its hello; everything else of this server is a mongod's."""
+    """A server that answers hello as a mongos does; all its other replies are a mongod's."""
 
     def as_mongos(link: wire.Link, reply: bytes) -> None:
         hello = {**bson.decode(reply[21:]), "msg": "isdbgrid"}

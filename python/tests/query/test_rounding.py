@@ -1,4 +1,4 @@
-"""Rounding, where a schema asks for it by name: the nearest value, counted; a conflict where there is none."""
+"""Rounding that a schema requests by name: the nearest value, counted; a conflict when there is none."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def number_of(value: Any) -> Fraction | float | None:
 
 
 def canonical(value: Any) -> bool:
-    """Whether a decimal128 is written as its number is written."""
+    """Return whether a decimal128 is written as its number is written."""
     return not isinstance(value, Decimal128) or Decimal128(value.to_decimal()).bid == value.bid
 
 

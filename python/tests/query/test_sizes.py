@@ -55,7 +55,7 @@ except SchemaConflict as conflict:
 
 @pytest.mark.parametrize("per_document", [1, 100])
 def test_very_many_top_level_keys_are_no_table(request: pytest.FixtureRequest, per_document: int) -> None:
-    """An error that says what to do, in bounded memory."""
+    """An error that names the action to take, in bounded memory."""
     command = [sys.executable, "-c", MEMORY, str(request.path.parent), str(per_document)]
     output = subprocess.run(command, check=True, capture_output=True).stdout
     message, grown, size = json.loads(output)
@@ -84,7 +84,7 @@ def test_very_many_keys_under_one_path(per_document: int) -> None:
 
 
 def test_keys_of_documents_of_several_shapes() -> None:
-    """Of a null the shape says whether it is there; long shapes are not walked for it."""
+    """The shape of a null tells null from missing; long shapes are not searched for it."""
     made = []
     for count, step in itertools.product((1, 15, 16, 17, 100, 3000), (1, -1, 7)):
         keys = [f"k{at * step % 3001}" for at in range(count)]
@@ -176,7 +176,7 @@ def test_over_two_gigabytes_in_a_column(kind: str, strings: str) -> None:
         chunk.validate(full=True)
         held = inner(chunk)
         if pa.types.is_string_view(held.type):
-            held = held.cast(pa.large_string())  # lengths of views cannot be asked for
+            held = held.cast(pa.large_string())  # lengths of views cannot be read
         size = len(held) * 8 if pa.types.is_int64(held.type) else pc.sum(pc.binary_length(held)).as_py()
         assert size < 2 * GIB or strings != "utf8"
         total += size

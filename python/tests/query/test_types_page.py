@@ -1,4 +1,4 @@
-"""docs/types.md is read, and what it says of each type under each argument is held against what leaves."""
+"""Compares docs/types.md, for each type under each argument, with the columns of tables."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_the_page_has_every_type_and_option() -> None:
     for option in OPTIONS:
         with pytest.raises(ValueError, match=f"{option} must be") as refused:
             data_bridge.read_bson(b"", **{option: "guess"})
-        # What the code takes is what the page shows; a type given as text stands for all types.
+        # The code accepts the values of the page; a type given as text stands for all types.
         taken = re.findall(r'"([^"]+)"', str(refused.value).split(", got")[0])
         assert sorted(taken) == sorted(value for name, value in VALUES if name == option)
 

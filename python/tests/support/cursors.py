@@ -1,4 +1,4 @@
-"""What is open or at work on the server, and programs that a test runs in a process of their own."""
+"""The server's open cursors and running operations, and programs that a test runs in a process of their own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def open_cursors(database: Mongo) -> list[Any]:
 
 
 def at_work(database: Mongo) -> list[Any]:
-    """What the server does for somebody on the database's collections."""
+    """Return the server's running operations on the database's collections."""
     return _operations(database, {"active": True})
 
 

@@ -1,4 +1,4 @@
-"""A proxy that knows the wire protocol: it spoils chosen replies of a real server.
+"""A proxy of the wire protocol: it spoils chosen replies of a real server.
 
 It splits the stream into messages and pairs replies with requests, so a rule can say "the third getMore reply".
 """
@@ -45,7 +45,7 @@ class Link:
         """An RST."""
         self._ended = True
         self._client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Wakes who reads from it without a word to the client: the last close is what speaks.
+        # Wakes the reading thread and sends nothing to the client: only the last close does.
         _shut_down(self._client, socket.SHUT_RD)
         self._client.close()
         _shut_down(self._server, socket.SHUT_RDWR)
@@ -67,7 +67,7 @@ def _shut_down(end: socket.socket, how: int) -> None:
 
 
 Spoil = Callable[[Link, bytes], None]
-"""What happens to a reply: header and body."""
+"""The treatment of a reply: header and body."""
 
 
 class _Rule(NamedTuple):
@@ -160,7 +160,7 @@ class Proxy:
             rule = rules.pop(HEADER.unpack_from(message)[2], None)
             spoil: Spoil = Link.send
             with self._lock:
-                # Not one that was asked for while another rule was in force.
+                # No request from the time of another rule.
                 if rule is not None and rule is self._rule:
                     self._count += 1
                     if self._count in rule.nth:

@@ -25,7 +25,7 @@ Options = dict[str, Any]
 Admin = pymongo.MongoClient[dict[str, Any]]
 
 NAME = "faulty"
-"""What clients call themselves that a fail point is meant for."""
+"""The application name of clients that a fail point applies to."""
 
 HANG = 30.0
 """Seconds after which something hangs, on the slowest machine."""
@@ -62,7 +62,7 @@ def wait_until(what: Callable[[], bool], seconds: float = HANG) -> None:
 
 @contextmanager
 def failing(admin: Admin, mode: Any, point: str = "failCommand", **data: Any) -> Iterator[None]:
-    """A fail point, for clients named so where the point knows names."""
+    """A fail point, for clients of this name if the point matches names."""
     if point == "failCommand":
         data = {"appName": NAME, **data}
     admin.admin.command("configureFailPoint", point, mode=mode, data=data)
@@ -84,7 +84,7 @@ def stopped(process: int) -> Iterator[None]:
 
 
 class Outcome(NamedTuple):
-    """The `_id`s that were handed out, and what ended the read early."""
+    """The `_id`s that were returned, and the error that ended the read early."""
 
     ids: list[Any]
     error: BaseException | None

@@ -125,7 +125,7 @@ EXTENSIONS = {
     DECIMAL128: ("data_bridge.decimal128", pa.binary(16)),
 }
 
-# How a cell compares: floats as their bits and dates as milliseconds, so that NaN, -0.0 and far dates are told apart.
+# Comparison of cells: floats as their bits and dates as milliseconds, so that NaN, -0.0 and far dates differ.
 
 
 def _string(data: bytes) -> str:
@@ -235,7 +235,7 @@ def columns(documents: list[bytes]) -> list[Column]:
 
 
 def describe(field: pa.Field) -> Any:
-    """Everything a schema says of a field, as plain Python: pyarrow's `equals` leaves some of it out."""
+    """Every property of a field, as plain Python: pyarrow's `equals` ignores some of them."""
     kind = field.type
     if pa.types.is_struct(kind):
         inner: Any = [describe(kind.field(position)) for position in range(kind.num_fields)]

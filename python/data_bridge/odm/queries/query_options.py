@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ...commands.options import CHAINED, check_option
+from ...commands.options import OPTIONS, SNAKE_CASE, check_option, options_of
 from ...connection.uri import check_timeout
-from ...query.table_options import REPRESENTATION
-from ...synchronous.collection import Collection
+from ...query.table_options import TableOptions
 from ..filters import trust
 from ..filters.lookup import sort_keys
 
 _PARTS = ("skip", "limit", "sort", "with_children", "fetch_links")
 
 FIND_OPTIONS: dict[str, Any] = {
-    name: parameter.default
-    for name, parameter in inspect.signature(Collection.find).parameters.items()
-    if name not in ("self", "filter", "projection", "unknown", *_PARTS)
+    **{name: option.default for name, option in options_of("find").items() if name not in _PARTS},
+    **TableOptions._field_defaults,
+    "session": None,
+    "read_preference": None,
+    "read_concern": None,
+    "timeout": ...,
+    "resume": False,
+    "progress": None,
 }
 """Options of `Collection.find` beside the parts of a query, with their defaults."""
 
@@ -32,31 +35,26 @@ READ_OPTIONS = {**COLLECTION_OPTIONS, "read_preference": None, "read_concern": N
 COUNT_OPTIONS = {
     **READ_OPTIONS,
     "session": "session",
-    "hint": "hint",
-    "collation": "collation",
-    "max_time_ms": "maxTimeMS",
-    "comment": "comment",
+    **{name: option.driver for name, option in options_of("distinct").items()},
 }
 """Options of counts and `distinct`, with the names of these operations."""
 
 FOLD_OPTIONS = {
-    name: name
-    for name in (
-        *("session", "timeout", "read_preference", "read_concern"),
-        *("hint", "collation", "let", "comment", "max_time_ms", "allow_disk_use"),
-    )
+    **{name: name for name in ("session", "timeout", "read_preference", "read_concern")},
+    **{name: name for name in options_of("aggregate") if name in FIND_OPTIONS and name != "batch_size"},
 }
 """Options of `sum`, `avg`, `min` and `max`."""
 
 AGGREGATE_OPTIONS = {
     **FOLD_OPTIONS,
-    **{name: name for name in ("batch_size", "schema", "on_conflict", "progress", *REPRESENTATION)},
+    **{name: name for name in ("batch_size", "progress", *TableOptions._fields)},
 }
 """Options of `aggregate`."""
 
 WRITE_OPTIONS = {
     **COLLECTION_OPTIONS,
-    **{name: name for name in ("session", "hint", "collation", "let", "comment", "max_time_ms")},
+    "session": "session",
+    **{name: name for name in options_of("write")},
 }
 """Options of writes."""
 
@@ -70,10 +68,8 @@ FIND_AND_OPTIONS = {
 }
 """Options of `find_one_and_*` beside those of WRITE_OPTIONS."""
 
-AGGREGATE_ONLY = frozenset({"bypass_document_validation", *CHAINED.values()} - {"skip", "limit", *FIND_OPTIONS})
+AGGREGATE_ONLY = frozenset({"bypass_document_validation", *SNAKE_CASE} - {*FIND_OPTIONS})
 """Options of `aggregate` only, also with the spelling of PyMongo."""
-
-_CAMEL_CASE = {camel: name for name, camel in CHAINED.items() if camel != name}
 
 
 def changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,7 +94,7 @@ def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | No
             if value is not None:
                 parts["sort"] = tuple(sort_keys(model, value if isinstance(value, list) else [value]))
         elif name in _PARTS:
-            parts[name] = check_option(name, value) if name in CHAINED else value
+            parts[name] = check_option(name, value) if name in OPTIONS else value
         elif name in FIND_OPTIONS:
             rest[name] = _checked(name, value)
         else:
@@ -117,7 +113,7 @@ def find_and_options(model: Any, action: str, options: Mapping[str, Any]) -> dic
     trust.check_code(options, "options")
     checked: dict[str, Any] = {}
     for given, value in options.items():
-        name = _CAMEL_CASE.get(given, given)
+        name = SNAKE_CASE.get(given, given)
         if name == "sort":
             if value is not None:
                 checked["sort"] = sort_keys(model, value if isinstance(value, list) else [value])
@@ -137,7 +133,7 @@ def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
         As for `split`.
     """
     for given, value in options.items():
-        name = _CAMEL_CASE.get(given, given)
+        name = SNAKE_CASE.get(given, given)
         if name not in AGGREGATE_OPTIONS and name != "bypass_document_validation":
             raise _unknown("aggregate()", given, (*AGGREGATE_OPTIONS, "bypass_document_validation"))
         _checked(name, value)
@@ -147,10 +143,10 @@ def aggregate_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(name: str, value: object) -> Any:
     if name == "timeout":
         return value if value is ... else check_timeout(value)
-    if name in CHAINED:
+    if name in OPTIONS:
         if name == "let" and value is not None:
             trust.check_code(value, "let")
-        check_option(CHAINED[name], value)
+        check_option(OPTIONS[name].driver, value)
     return value
 
 

@@ -1,0 +1,390 @@
+//! The operations that answer once: commands, counts, names.
+
+use std::time::Duration;
+
+use futures_util::TryStreamExt;
+use mongodb::bson::{doc, rawdoc, Bson, Document, RawDocumentBuf};
+use mongodb::error::Result as DriverResult;
+use mongodb::options::SelectionCriteria;
+use mongodb::{Collection, Database};
+
+use super::query::readable;
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::cleanup::implicit_session::implicit;
+use crate::source::connection::caller_bson;
+use crate::source::connection::client::{Client, Read};
+use crate::source::connection::deadline::{takes_max_time, Deadline, MAX_TIME};
+use crate::source::connection::failure::{from_driver, is_final, is_retryable_read};
+use crate::source::connection::names;
+use crate::source::connection::options::{self, Selection};
+use crate::source::connection::session::Session;
+use crate::source::runtime::task::Task;
+use crate::source::write::commands::{bytes, causal, note_retry, Outcome};
+
+/// Awaits a driver's action, in the session if there is one; the driver's error.
+macro_rules! in_session {
+    ($action:expr, $database:expr, $session:expr) => {
+        match &$session {
+            Some(session) => {
+                let mut guard = session.lock($database).await?;
+                let outcome = $action.session(guard.session()?).await;
+                guard.answered();
+                outcome
+            }
+            None => $action.await,
+        }
+    };
+}
+
+impl Client {
+    /// Runs a command; the reply as BSON. A read concern in the selection is added unless the command has one. The
+    /// options of `read` are not used: a command holds its own. With `retry` it is sent a second time after an error for which
+    /// the driver retries its own reads, but not in a transaction, nor if the connection string has `retryReads=false`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for what cannot be sent.
+    pub fn run_command(
+        &self,
+        database: &str,
+        command: &[u8],
+        read: &Read<'_>,
+    ) -> Result<Task<Vec<u8>>> {
+        names::check(database, None)?;
+        let selection = Selection::parse(read.selection)?;
+        let mut document = caller_bson::document(command, "command")?;
+        if document.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidQuery(
+                "command: an empty document".into(),
+            )));
+        }
+        let command = match &selection.level {
+            Some(level) if !document.contains_key("readConcern") => {
+                document.insert("readConcern", doc! {"level": level});
+                document.to_vec()
+            }
+            _ => Ok(command.to_vec()),
+        };
+        let command = command
+            .and_then(RawDocumentBuf::from_bytes)
+            .map_err(|error| Error::new(ErrorKind::InvalidQuery(format!("command: {error}"))))?;
+        let (this, session) = self.owned(read)?;
+        let database = database.to_owned();
+        // A list of indexes with one reply is sent with `retry`; the caller's own may be followed by getMores.
+        let list = read.retry && document.contains_key("listIndexes");
+        let limit = read
+            .timeout
+            .filter(|_| list || takes_max_time(&command, read.limits_server));
+        let limited = document.contains_key(MAX_TIME);
+        let deadline = Deadline::start(limit);
+        let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
+        let retry = read.retry && !in_transaction && self.retries_reads();
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let database = this.driver().await?.database(&database);
+                let criteria = selection.criteria;
+                let (first, time) = deadline.limited(command.clone(), limited, this.round_trip()?);
+                let error = match send(&database, first, criteria.clone(), &session).await? {
+                    Err(error) if retry && is_retryable_read(&error) => error,
+                    outcome => return outcome.map_err(|error| time.failure(error)),
+                };
+                note_retry(&database, &command);
+                let (second, left) = deadline.limited(command, limited, this.round_trip()?);
+                match send(&database, second, criteria, &session).await? {
+                    // No server was found for the second attempt: the first error names the cause.
+                    Err(again) if is_final(&again) => Err(time.failure(error)),
+                    outcome => outcome.map_err(|error| left.failure(error)),
+                }
+            }),
+        )
+    }
+
+    /// Counts the documents that match.
+    ///
+    /// # Errors
+    /// As [`Client::run_command`].
+    pub fn count_documents(
+        &self,
+        database: &str,
+        collection: &str,
+        filter: &[u8],
+        read: &Read<'_>,
+    ) -> Result<Task<u64>> {
+        let selection = Selection::parse(read.selection)?;
+        let mut options = options::count(read.options, &selection)?;
+        let filter = caller_bson::document(filter, "filter")?;
+        let (this, session) = self.owned(read)?;
+        let place = Place::new(database, collection)?;
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let collection = place.of(&this).await?;
+                let time = deadline.server_time(options.max_time, this.round_trip()?);
+                options.max_time = time.max;
+                let count = collection.count_documents(filter).with_options(options);
+                in_session!(count, &place.database, session).map_err(|error| time.failure(error))
+            }),
+        )
+    }
+
+    /// Counts all documents by the collection's metadata. Takes no session, as the driver takes none.
+    ///
+    /// # Errors
+    /// As [`Client::run_command`].
+    pub fn estimated_document_count(
+        &self,
+        database: &str,
+        collection: &str,
+        read: &Read<'_>,
+    ) -> Result<Task<u64>> {
+        let selection = Selection::parse(read.selection)?;
+        let mut options = options::estimated(read.options, &selection)?;
+        let (this, _) = self.owned(read)?;
+        let place = Place::new(database, collection)?;
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
+        Ok(self.task(read.timeout, async move {
+            let collection = place.of(&this).await?;
+            let time = deadline.server_time(options.max_time, this.round_trip()?);
+            options.max_time = time.max;
+            let count = collection.estimated_document_count().with_options(options);
+            count.await.map_err(|error| time.failure(error))
+        }))
+    }
+
+    /// The different values of a key, as the BSON document `{"values": [...]}`.
+    ///
+    /// # Errors
+    /// As [`Client::run_command`].
+    pub fn distinct(
+        &self,
+        database: &str,
+        collection: &str,
+        key: &str,
+        filter: &[u8],
+        read: &Read<'_>,
+    ) -> Result<Task<Vec<u8>>> {
+        let selection = Selection::parse(read.selection)?;
+        let mut options = options::distinct(read.options, &selection)?;
+        let filter = caller_bson::document(filter, "filter")?;
+        let (this, session) = self.owned(read)?;
+        let place = Place::new(database, collection)?;
+        let key = key.to_owned();
+        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
+        Ok(
+            self.labelled(read.timeout, transient(&session), async move {
+                let collection = place.of(&this).await?;
+                let time = deadline.server_time(options.max_time, this.round_trip()?);
+                options.max_time = time.max;
+                let distinct = collection.distinct(key, filter).with_options(options);
+                let values = in_session!(distinct, &place.database, session)
+                    .map_err(|error| time.failure(error))?;
+                encode(&doc! {"values": Bson::Array(values)})
+            }),
+        )
+    }
+
+    /// The names of the databases that match.
+    ///
+    /// # Errors
+    /// As [`Client::run_command`].
+    pub fn list_database_names(
+        &self,
+        filter: &[u8],
+        session: Option<&Session>,
+        timeout: Option<Duration>,
+    ) -> Result<Task<Vec<String>>> {
+        let filter = caller_bson::document(filter, "filter")?;
+        self.check(session)?;
+        let command = rawdoc! {"listDatabases": 1, "nameOnly": true, "filter": raw(&filter)?};
+        let (this, session) = (self.clone(), session.cloned());
+        let deadline = Deadline::start(timeout);
+        Ok(self.labelled(timeout, transient(&session), async move {
+            let listing = Listing {
+                this: &this,
+                database: "admin",
+                cursor: false,
+            };
+            let found = listing.run(&command, &session, &deadline).await?;
+            let found = found.iter().flat_map(|reply| reply.get_array("databases"));
+            names_of(found.flatten().filter_map(Bson::as_document))
+        }))
+    }
+
+    /// The names of a database's collections that match.
+    ///
+    /// # Errors
+    /// As [`Client::run_command`].
+    pub fn list_collection_names(
+        &self,
+        database: &str,
+        filter: &[u8],
+        session: Option<&Session>,
+        timeout: Option<Duration>,
+    ) -> Result<Task<Vec<String>>> {
+        names::check(database, None)?;
+        let filter = caller_bson::document(filter, "filter")?;
+        self.check(session)?;
+        // Names are all that a filter of names needs, which takes no locks of collections.
+        let name_only = filter.keys().all(|key| key == "name");
+        let command = rawdoc! {
+            "listCollections": 1, "nameOnly": name_only, "filter": raw(&filter)?, "cursor": {},
+        };
+        let (this, session) = (self.clone(), session.cloned());
+        let database = database.to_owned();
+        let deadline = Deadline::start(timeout);
+        Ok(self.labelled(timeout, transient(&session), async move {
+            let listing = Listing {
+                this: &this,
+                database: &database,
+                cursor: true,
+            };
+            let found = listing.run(&command, &session, &deadline).await?;
+            names_of(found.iter())
+        }))
+    }
+
+    fn owned(&self, read: &Read<'_>) -> Result<(Client, Option<Session>)> {
+        self.check(read.session)?;
+        Ok((self.clone(), read.session.cloned()))
+    }
+}
+
+/// A collection by its checked names.
+struct Place {
+    database: String,
+    collection: String,
+}
+
+impl Place {
+    fn new(database: &str, collection: &str) -> Result<Self> {
+        names::check(database, Some(collection))?;
+        Ok(Place {
+            database: database.to_owned(),
+            collection: collection.to_owned(),
+        })
+    }
+
+    async fn of(&self, client: &Client) -> Result<Collection<Document>> {
+        let database = readable(client.driver().await?, &self.database);
+        Ok(database.collection(&self.collection))
+    }
+}
+
+/// Sends a command once. The outer error is one of the session.
+async fn send(
+    database: &Database,
+    command: RawDocumentBuf,
+    criteria: Option<SelectionCriteria>,
+    session: &Option<Session>,
+) -> Result<Outcome> {
+    let run = |command| {
+        let run = database.run_raw_command(command);
+        match criteria {
+            Some(criteria) => run.selection_criteria(criteria),
+            None => run,
+        }
+    };
+    Ok(bytes(match session {
+        Some(session) => {
+            let mut guard = session.lock(database.name()).await?;
+            let command = causal(command, &mut guard).map_err(from_driver)?;
+            let reply = run(command).session(guard.session()?).await;
+            guard.answered();
+            reply
+        }
+        None => run(command).await,
+    }))
+}
+
+/// A command that lists what there is. The driver has it too, but takes no time for it.
+struct Listing<'a> {
+    this: &'a Client,
+    database: &'a str,
+    /// The reply is a cursor of what is listed.
+    cursor: bool,
+}
+
+impl Listing<'_> {
+    /// Sends the command with the time that is left; once more if it failed in a way that may pass, as with all reads.
+    async fn run(
+        &self,
+        command: &RawDocumentBuf,
+        session: &Option<Session>,
+        deadline: &Deadline,
+    ) -> Result<Vec<Document>> {
+        let round_trip = self.this.round_trip()?;
+        let (first, time) = deadline.limited(command.clone(), false, round_trip);
+        let error = match self.send(first, session).await? {
+            Ok(found) => return Ok(found),
+            Err(error) => error,
+        };
+        let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
+        if in_transaction || !self.this.retries_reads() || !is_retryable_read(&error) {
+            return Err(time.failure(error));
+        }
+        let (second, left) = deadline.limited(command.clone(), false, round_trip);
+        match self.send(second, session).await? {
+            Ok(found) => Ok(found),
+            Err(again) if is_final(&again) => Err(time.failure(error)),
+            Err(again) => Err(left.failure(again)),
+        }
+    }
+
+    async fn send(
+        &self,
+        command: RawDocumentBuf,
+        session: &Option<Session>,
+    ) -> Result<DriverResult<Vec<Document>>> {
+        let driver = self.this.driver().await?;
+        let database = driver.database(self.database);
+        if !self.cursor {
+            let reply = in_session!(database.run_raw_command(command), self.database, session);
+            return Ok(reply.map(|reply| vec![reply]));
+        }
+        let mut own = None;
+        let mut guard = match session {
+            Some(session) => Some(session.lock(self.database).await?),
+            None => None,
+        };
+        let session = match &mut guard {
+            Some(guard) => guard.session()?,
+            None => own.insert(implicit(driver).await.map_err(from_driver)?),
+        };
+        let listing = database.run_raw_cursor_command(command);
+        let listed = match listing.session(&mut *session).await {
+            Ok(mut found) => found.stream(session).try_collect().await,
+            Err(error) => Err(error),
+        };
+        if let Some(guard) = &mut guard {
+            guard.answered();
+        }
+        Ok(listed)
+    }
+}
+
+fn names_of<'a>(found: impl Iterator<Item = &'a Document>) -> Result<Vec<String>> {
+    let names = found.map(|found| {
+        let name = found.get_str("name").map_err(|_| {
+            Error::new(ErrorKind::Connection(
+                "the server sent an invalid reply: a name is missing".into(),
+            ))
+        })?;
+        Ok(name.to_owned())
+    });
+    names.collect()
+}
+
+fn raw(document: &Document) -> Result<RawDocumentBuf> {
+    RawDocumentBuf::try_from(document)
+        .map_err(|error| Error::new(ErrorKind::InvalidQuery(error.to_string())))
+}
+
+/// The label of a deadline that passes for an operation of this session.
+fn transient(session: &Option<Session>) -> Option<&'static str> {
+    session.as_ref().and_then(Session::transient_label)
+}
+
+fn encode(document: &Document) -> Result<Vec<u8>> {
+    document
+        .to_vec()
+        .map_err(|error| Error::new(ErrorKind::Internal(error.to_string())))
+}

@@ -1,0 +1,3 @@
+//! Writes: commands that change data.
+
+pub(super) mod commands;
