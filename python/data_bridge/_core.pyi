@@ -323,6 +323,13 @@ class Operation(Generic[_T]):
         """Return the result of a task that is done, or raise its error. A second call raises RuntimeError."""
     def cancel(self) -> None: ...
 
+LOG_CONNECTIONS: int
+LOG_CURSORS: int
+LOG_COMMANDS: int
+LOG_FAILURES: int
+"""The end of each failed operation, without its start."""
+CALL_LISTENERS: int
+
 def set_event_callbacks(requested: Callable[[], int], receive: Callable[[list[Any]], None]) -> None:
     """Set, once, the callback that returns the requested events as bits, and the callback that receives events. Both are
     called on the caller's threads.
@@ -662,13 +669,6 @@ def configuration() -> dict[str, int | float]:
 
 def runs() -> int:
     """Number of reads that run or still clean up; for tests."""
-
-LOG_CONNECTIONS: int
-LOG_CURSORS: int
-LOG_COMMANDS: int
-LOG_FAILURES: int
-"""The end of each operation, without its start."""
-CALL_LISTENERS: int
 
 def shutdown(timeout: float) -> None:
     """Close open cursors within `timeout` seconds, and refuse new ones. Called by `atexit`."""

@@ -421,3 +421,8 @@ fn decode<'py>(py: Python<'py>, document: &[u8]) -> PyResult<Bound<'py, PyAny>> 
     py.import("bson")?
         .call_method1("decode", (PyBytes::new(py, document), options))
 }
+
+/// ValueError with the message of an Arrow error.
+pub(crate) fn arrow_error(error: impl std::fmt::Display) -> PyErr {
+    PyValueError::new_err(error.to_string())
+}

@@ -12,6 +12,8 @@ mod values;
 
 use pyo3::prelude::*;
 
+use crate::operations::operation_events;
+
 // glibc's allocator maps memory anew for each server reply of 16 MB, which takes up to half the time of a drain.
 #[cfg(feature = "mimalloc")]
 #[global_allocator]
@@ -37,6 +39,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reads::document_iterator::InstanceIterator>()?;
     module.add_class::<reads::async_iterator::AsyncIterator>()?;
     module.add_class::<reads::async_iterator::Interruption>()?;
+    module.add_function(wrap_pyfunction!(client::mongo_client::check_names, module)?)?;
     module.add_function(wrap_pyfunction!(reads::reader::read_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(reads::reader::read_file, module)?)?;
     module.add_function(wrap_pyfunction!(reads::reader::read_iterable, module)?)?;
@@ -45,20 +48,16 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(client::settings::runs, module)?)?;
     module.add_function(wrap_pyfunction!(client::settings::configuration, module)?)?;
     module.add_function(wrap_pyfunction!(client::settings::shutdown, module)?)?;
-    module.add_function(wrap_pyfunction!(client::mongo_client::check_names, module)?)?;
     module.add("DUPLICATE_KEY_CODES", error::DUPLICATE_KEY)?;
-    module.add("LOG_CONNECTIONS", operations::operation_events::CONNECTION)?;
-    module.add("LOG_CURSORS", operations::operation_events::CURSOR)?;
-    module.add("LOG_COMMANDS", operations::operation_events::COMMAND)?;
-    module.add("LOG_FAILURES", operations::operation_events::FAILURES)?;
-    module.add("CALL_LISTENERS", operations::operation_events::LISTENERS)?;
+    module.add("LOG_CONNECTIONS", operation_events::CONNECTION)?;
+    module.add("LOG_CURSORS", operation_events::CURSOR)?;
+    module.add("LOG_COMMANDS", operation_events::COMMAND)?;
+    module.add("LOG_FAILURES", operation_events::FAILURES)?;
+    module.add("CALL_LISTENERS", operation_events::LISTENERS)?;
     module.add_function(wrap_pyfunction!(
-        operations::operation_events::set_event_callbacks,
+        operation_events::set_event_callbacks,
         module
     )?)?;
-    module.add_function(wrap_pyfunction!(
-        operations::operation_events::deliver_events,
-        module
-    )?)?;
+    module.add_function(wrap_pyfunction!(operation_events::deliver_events, module)?)?;
     Ok(())
 }

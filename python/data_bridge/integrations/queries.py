@@ -51,8 +51,8 @@ def from_query(query: _MongoEngineQuerySet, *, asynchronous: None = None, **opti
 def from_query(query: object, *, asynchronous: bool | None = None, **options: object) -> Any:
     """Return a lazy query for the documents of a Beanie or MongoEngine query.
 
-    The server is always asked: Beanie's cache is not. References that MongoEngine would follow on access come as they
-    are stored. `to_models` makes models of the documents.
+    The query always runs on the server, without Beanie's cache. References that MongoEngine would follow on access come
+    as they are stored. `to_models` makes models of the documents.
 
     Parameters
     ----------

@@ -219,7 +219,7 @@ class Result:
 def from_arrow(data: object, *, codec_options: CodecOptions[Any] | None = None) -> Result:
     """Documents over any Arrow data: a pyarrow Table, a polars DataFrame, a result read back from Parquet.
 
-    Arrow data does not tell null from missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
+    Arrow data does not distinguish null and missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
     exactly the documents it was made of.
 
     Parameters

@@ -17,7 +17,7 @@ use pyo3::types::{PyCapsule, PyTuple};
 
 use super::check::{check, lengths};
 use super::nulls;
-use crate::reads::arrow::arrow_error;
+use crate::error::arrow_error;
 
 /// The schema and the RecordBatches of an object with `__arrow_c_stream__` or `__arrow_c_array__`.
 ///

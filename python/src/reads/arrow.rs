@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow_array::{Array, ArrayRef, RecordBatch as ArrowBatch, StructArray};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, SchemaRef};
 use data_bridge::schema::extension_name;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyMapping, PyTuple};
 use pyo3_arrow::error::PyArrowError;
@@ -144,9 +143,4 @@ pub(crate) fn stream<'py>(
 fn struct_field(schema: &SchemaRef) -> FieldRef {
     let fields = DataType::Struct(schema.fields().clone());
     Arc::new(Field::new("", fields, false).with_metadata(schema.metadata().clone()))
-}
-
-/// ValueError with the message of an Arrow error.
-pub(crate) fn arrow_error(error: impl std::fmt::Display) -> PyErr {
-    PyValueError::new_err(error.to_string())
 }

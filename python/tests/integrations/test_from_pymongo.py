@@ -28,7 +28,7 @@ from pymongo.write_concern import WriteConcern
 
 import data_bridge
 from data_bridge.connection.settings import preference
-from data_bridge.integrations.pymongo_handles import _kept
+from data_bridge.integrations.pymongo_handles import _own_clients
 
 Documents = Database[dict[str, Any]]
 
@@ -49,7 +49,7 @@ def closed() -> Iterator[None]:
     yield
     while _made:
         client = _made.pop()
-        for ours in _kept[id(client)].ours.values() if id(client) in _kept else ():
+        for ours in _own_clients[id(client)].ours.values() if id(client) in _own_clients else ():
             if isinstance(ours, data_bridge.MongoClient):
                 ours.close()
         client.close()
@@ -132,13 +132,13 @@ def test_nothing_is_kept_of_clients_that_are_gone() -> None:
     client = made()
     reference = weakref.ref(data_bridge.from_pymongo(client))
     place = id(client)
-    assert place in _kept
+    assert place in _own_clients
     assert reference() is data_bridge.from_pymongo(client)
     _made.clear()
     client.close()
     del client
     gc.collect()
-    assert place not in _kept
+    assert place not in _own_clients
     assert reference() is None
 
 
