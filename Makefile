@@ -119,6 +119,8 @@ lint-code: $(STAMP)
 	cargo clippy -p data-bridge-benches --all-targets $(FASTDEV) -- -D warnings
 	$(BIN)/python scripts/unasync.py --check
 	$(BIN)/python scripts/check_private.py
+	$(BIN)/python scripts/check_words.py
+	$(BIN)/python scripts/count_lines.py --check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
