@@ -26,8 +26,7 @@ const SOURCE_LAYERS: &[&[&str]] = &[
     &["runtime"],
     &["cleanup"],
     &["connection"],
-    &["write"],
-    &["read"],
+    &["read", "write"],
 ];
 
 /// Files in a cycle of imports of `source`, at most. They must be in one directory.

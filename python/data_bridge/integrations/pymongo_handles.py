@@ -85,7 +85,7 @@ def from_pymongo(source: object, *, asynchronous: bool | None = None) -> Any:
 
     The client's own settings are taken over: hosts, replica set, credentials, TLS, timeouts, compressors, pool sizes,
     app name, ...; read preference, read and write concern and codec options are those of `source` itself. Settings that
-    the client was not given have this package's defaults: 10 s of server selection, 600 s for an operation. `connect`
+    the client was not given have this package's defaults: 30 s of server selection, 600 s for an operation. `connect`
     and `driver`, on which no result depends, are left out.
 
     Connections are not shared. There is one client of ours for each PyMongo client, however often it is passed, while

@@ -1,32 +1,32 @@
-//! Documents that come from a caller: filters, pipelines, options, commands.
+//! BSON from the caller: filters, pipelines, options, commands.
 //!
-//! For reads the driver takes its own `Document`, whose parser recurses (10,000 levels overflow the stack and abort the process)
-//! and keeps only the last of equal keys. So the bytes are checked first, without recursion, and what the parser would
-//! change is refused.
+//! For reads the driver takes its `Document`, whose parser recurses (10,000 levels overflow the stack and abort the process) and keeps
+//! only the last of equal keys. So the bytes are checked first, without recursion, and a document that the parser would change is
+//! refused.
 
 use mongodb::bson::{deserialize_from_slice, Document, RawDocumentBuf};
 
 use super::deadline::MAX_TIME;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The deepest nesting that is sent, the top level counted as 1. A server refuses filters of more than 100 levels.
-const DEEPEST: usize = 100;
+/// Limit of levels in a read, with the top level as 1. A server refuses filters of more than 100 levels.
+const MAX_LEVELS: usize = 100;
 
-/// The deepest nesting of a command that writes: a server takes 200 levels, and says itself what it does not store.
-const DEEPEST_WRITE: usize = 200;
+/// Limit of levels in a command that writes: a server accepts 200, and itself refuses documents that it cannot store.
+const MAX_LEVELS_OF_WRITE: usize = 200;
 
-/// The largest document that is sent: what a server accepts as a document, with its allowance for a command around it.
-const LARGEST: usize = (16 << 20) + (16 << 10);
+/// Limit of bytes: a server's limit for a document, and its allowance for a command around it.
+const MAX_BYTES: usize = (16 << 20) + (16 << 10);
 
-/// Room behind a copied command: for `txnNumber` (19 bytes) and `maxTimeMS` (15).
-const ROOM: usize = 34;
+/// Spare capacity of a copied command: for `txnNumber` (19 bytes) and `maxTimeMS` (15).
+const SPARE_BYTES: usize = 34;
 
-/// `bytes` as the driver's document; no bytes at all are an empty one. `what` names it in errors.
+/// Parses `bytes` as the driver's document; no bytes are an empty document. `what` names it in errors.
 pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
     if bytes.is_empty() {
         return Ok(Document::new());
     }
-    check(bytes, DEEPEST, Text::Checked).map_err(|reason| invalid(what, &reason))?;
+    check(bytes, MAX_LEVELS, Text::Checked).map_err(|reason| invalid(what, &reason))?;
     let document: Document =
         deserialize_from_slice(bytes).map_err(|error| invalid(what, &error.to_string()))?;
     let same_length = document
@@ -41,10 +41,10 @@ pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
     Ok(document)
 }
 
-/// `bytes` as a command that is sent as it is: keys that occur twice and text that is not UTF-8 reach the server, which
-/// stores them. The second value: whether the command has a [`MAX_TIME`].
+/// Checks `bytes` as a command that is sent unchanged: keys that occur twice and text that is not UTF-8 reach the server, which stores
+/// them. Returns the command, and whether it has a [`MAX_TIME`].
 pub(crate) fn command(bytes: &[u8]) -> Result<(RawDocumentBuf, bool)> {
-    let checked = check(bytes, DEEPEST_WRITE, Text::Any);
+    let checked = check(bytes, MAX_LEVELS_OF_WRITE, Text::Any);
     let limited = checked.map_err(|reason| invalid("write", &reason))?;
     let command = copy(bytes, "write")?;
     if command.is_empty() {
@@ -53,14 +53,14 @@ pub(crate) fn command(bytes: &[u8]) -> Result<(RawDocumentBuf, bool)> {
     Ok((command, limited))
 }
 
-/// A copy of a command, with room for its number and its time: a longer one would be copied once more.
+/// Copies a command, with spare capacity for its `txnNumber` and `maxTimeMS`: without it, they would cause another copy.
 pub(crate) fn copy(command: &[u8], what: &str) -> Result<RawDocumentBuf> {
-    let mut own = Vec::with_capacity(command.len() + ROOM);
+    let mut own = Vec::with_capacity(command.len() + SPARE_BYTES);
     own.extend_from_slice(command);
     RawDocumentBuf::from_bytes(own).map_err(|error| invalid(what, &error.to_string()))
 }
 
-/// Whether text must be UTF-8.
+/// The check of text: it must be UTF-8, or may be anything.
 #[derive(Clone, Copy, PartialEq)]
 enum Text {
     Checked,
@@ -71,11 +71,11 @@ fn invalid(what: &str, reason: &str) -> Error {
     Error::new(ErrorKind::InvalidQuery(format!("{what}: {reason}")))
 }
 
-/// Checks structure, depth and text of a whole document, with a stack of our own. Return whether it has a [`MAX_TIME`].
-fn check(bytes: &[u8], deepest: usize, text: Text) -> Result<bool, String> {
-    if bytes.len() > LARGEST {
+/// Checks structure, depth and text of a whole document, without recursion. Returns whether it has a [`MAX_TIME`].
+fn check(bytes: &[u8], max_levels: usize, text: Text) -> Result<bool, String> {
+    if bytes.len() > MAX_BYTES {
         return Err(format!(
-            "{} bytes are more than a server takes",
+            "{} bytes are more than a server accepts",
             bytes.len()
         ));
     }
@@ -138,8 +138,8 @@ fn check(bytes: &[u8], deepest: usize, text: Text) -> Result<bool, String> {
             }
             tag => return Err(format!("unknown type 0x{tag:02x} at byte {}", reader.at)),
         }
-        if ends.len() > deepest {
-            return Err(format!("nested deeper than {deepest} levels"));
+        if ends.len() > max_levels {
+            return Err(format!("nested deeper than {max_levels} levels"));
         }
         if reader.at >= end && ends.last() == Some(&end) {
             return Err(format!(
@@ -185,7 +185,7 @@ impl<'a> Bytes<'a> {
             .map_err(|_| format!("a negative length at byte {at}"))
     }
 
-    /// Enters a document that must end at or before `limit`; its end.
+    /// Enters a document that must end at or before `limit`, and returns its end.
     fn frame(&mut self, limit: usize) -> Result<usize, String> {
         let start = self.at;
         let length = self.length()?;
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_every_type_as_it_is() {
+    fn every_type_is_unchanged() {
         let given = every_type();
         assert_eq!(document(&given.to_vec().unwrap(), "filter").unwrap(), given);
         assert!(document(&[], "filter").unwrap().is_empty());
@@ -295,18 +295,18 @@ mod tests {
             for bit in 0..8 {
                 let mut flipped = bytes.clone();
                 flipped[at] ^= 1 << bit;
-                // Whatever the check lets through, the parser must take or refuse without a panic.
+                // The parser must accept or refuse each document that passes the check, without a panic.
                 let _ = document(&flipped, "filter");
             }
         }
     }
 
     #[test]
-    fn refuses_what_the_parser_would_lose() {
+    fn refuses_keys_that_the_parser_would_lose() {
         let twice = [
             19, 0, 0, 0, 0x10, b'a', 0, 1, 0, 0, 0, 0x10, b'a', 0, 2, 0, 0, 0, 0,
         ];
-        assert!(check(&twice, DEEPEST, Text::Checked).is_ok());
+        assert!(check(&twice, MAX_LEVELS, Text::Checked).is_ok());
         let (sent, limited) = command(&twice).unwrap();
         assert_eq!((sent.as_bytes(), limited), (&twice[..], false));
         let error = document(&twice, "filter").unwrap_err();
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_lies() {
+    fn refuses_wrong_lengths() {
         for bytes in [
             &[4, 0, 0, 0][..],
             &[5, 0, 0, 0, 0, 0],

@@ -1,4 +1,4 @@
-//! The client: one driver client per process, made on first use.
+//! The client, with one driver client for each process, made on first use.
 
 use std::future::Future;
 use std::mem::take;
@@ -32,15 +32,15 @@ use crate::source::monitoring::events::{Event, Level, Topic};
 use crate::source::runtime::io_threads;
 use crate::source::runtime::task::Task;
 
-/// The time to find a usable server in when the connection string gives none: longer than a heartbeat of 10 s, which may be the
-/// first to find a server that answered that it shuts down.
-const SERVER_SELECTION: Duration = Duration::from_secs(30);
+/// Server selection timeout if the connection string has none: longer than the heartbeat interval of 10 s, because the next heartbeat
+/// may be the first to find a server that refused a command during its shutdown.
+const SERVER_SELECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long closing a client waits for its servers to confirm that they killed its cursors and ended its sessions.
-const CLOSING: Duration = Duration::from_secs(2);
+/// Time that [`Client::close`] waits for the servers to confirm killed cursors and ended sessions.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 
-/// How long the driver may take to end sessions and connections, attempt by attempt.
-const SHUTDOWNS: [Duration; 3] = [
+/// Time limits of the driver's attempts to end sessions and connections.
+const SHUTDOWN_LIMITS: [Duration; 3] = [
     Duration::from_secs(5),
     Duration::from_secs(10),
     Duration::from_secs(30),
@@ -49,32 +49,9 @@ const SHUTDOWNS: [Duration; 3] = [
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 tokio::task_local! {
-    /// Where the servers that are asked are noted for the operation that runs in this scope, the one that answers last:
-    /// the driver tells nobody which server holds a cursor, or that it asked again, but checks out the connection on the
-    /// task that runs the operation.
-    pub(crate) static ANSWERING: Arc<Mutex<Vec<ServerAddress>>>;
-}
-
-/// How a read is to be made.
-#[derive(Clone, Copy, Default)]
-pub struct Read<'a> {
-    /// Options by the driver's names (`sort`, `batchSize`, `maxTimeMS`, ...) as BSON; empty bytes for none.
-    pub options: &'a [u8],
-    /// BSON `{readPreference?: {mode, tagSets?, maxStalenessSeconds?}, readConcern?: {level}}`; empty bytes for none.
-    pub selection: &'a [u8],
-    /// The session to read in.
-    pub session: Option<&'a Session>,
-    /// The deadline; `None` waits without end.
-    pub timeout: Option<Duration>,
-    /// The server gets the deadline as `maxTimeMS`, if the read answers once. That replaces the limit that an administrator
-    /// sets for reads (`defaultMaxTimeMS`), so it is for deadlines that the caller asked for.
-    pub limits_server: bool,
-    /// The number that events call the read by.
-    pub request: u64,
-    /// Whether a find in `_id` order goes on behind its last row when its cursor is lost.
-    pub resume: bool,
-    /// The command only reads, and may be sent a second time. The driver retries its own reads, but never a `run_command`.
-    pub retry: bool,
+    /// The servers that the operation of this scope was sent to; the last one replied. The driver does not expose the server of a
+    /// cursor or a retry, but it checks out the connection on the task that runs the operation.
+    pub(crate) static CONTACTED_SERVERS: Arc<Mutex<Vec<ServerAddress>>>;
 }
 
 /// A MongoDB client: cheap to clone, usable from any thread and after a fork.
@@ -88,21 +65,21 @@ struct Inner {
     native: PerProcess<Connected>,
 }
 
-/// What a client has in one process.
+/// The state of a client in one process.
 struct Connected {
     driver: OnceCell<mongodb::Client>,
     heartbeats: HeartbeatFailures,
-    writers: WriteSessions,
-    sizes: DocumentSizes,
+    write_sessions: WriteSessions,
+    document_sizes: DocumentSizes,
     round_trip: RoundTrip,
     closing: watch::Sender<bool>,
-    kept: Arc<KilledCursors>,
-    /// Sessions that a transaction was started in.
+    killed_cursors: Arc<KilledCursors>,
+    /// Sessions in which a transaction was started.
     transactions: Mutex<Vec<WeakSession>>,
 }
 
 impl Connected {
-    fn transactions(&self) -> MutexGuard<'_, Vec<WeakSession>> {
+    fn open_transactions(&self) -> MutexGuard<'_, Vec<WeakSession>> {
         self.transactions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -110,30 +87,30 @@ impl Connected {
 }
 
 impl Drop for Connected {
-    /// Of a client that nobody closed: the driver would kill what was kept, and not end before that is answered.
+    /// Ends the connections of a client that was not closed. The driver would kill the kept cursors, and not end before the replies.
     fn drop(&mut self) {
-        if let (Some(driver), false) = (self.driver.take(), self.kept.is_empty()) {
+        if let (Some(driver), false) = (self.driver.take(), self.killed_cursors.is_empty()) {
             if let Ok(handle) = io_threads::handle() {
-                handle.spawn(shut_down(driver, Arc::clone(&self.kept)));
+                handle.spawn(shut_down(driver, Arc::clone(&self.killed_cursors)));
             }
         }
     }
 }
 
-/// Ends sessions, then connections. The driver waits for the answer to the former, which never comes when it gets lost: so it
-/// begins again, with another connection.
-async fn shut_down(driver: mongodb::Client, kept: Arc<KilledCursors>) {
-    for within in SHUTDOWNS {
+/// Ends sessions, then connections, in a few attempts: the driver waits for the reply to the end of sessions, which may be lost. Each
+/// attempt takes another connection.
+async fn shut_down(driver: mongodb::Client, killed_cursors: Arc<KilledCursors>) {
+    for within in SHUTDOWN_LIMITS {
         let shutdown = driver.clone().shutdown().immediate(true);
         if timeout(within, shutdown).await.is_ok() {
             break;
         }
     }
-    kept.clear();
+    killed_cursors.clear();
 }
 
 impl Client {
-    /// Reads the connection string; nothing is looked up or connected before the first operation.
+    /// Reads the connection string. Names are looked up and servers connected with the first operation.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`], which never quotes user name or password.
@@ -176,7 +153,7 @@ impl Client {
         }))
     }
 
-    /// Ends what runs, kills open cursors, closes connections. Closing twice is no error; any other use afterwards is.
+    /// Ends the runs, kills open cursors, closes connections. A second close is no error; any other use of a closed client is.
     pub fn close(&self) -> Task<()> {
         if self.0.closed.swap(true, Ordering::AcqRel) {
             return Task::ready(Ok(()));
@@ -188,19 +165,24 @@ impl Client {
         let this = self.clone();
         Task::spawn(async move {
             let begun = Instant::now();
-            registry::stop(Some(this.0.id), CLOSING).await;
+            registry::stop(Some(this.0.id), CLOSE_LIMIT).await;
             // The server would keep the locks of an open transaction for a minute.
-            let open = take(&mut *this.connected()?.transactions());
+            let open = take(&mut *this.connected()?.open_transactions());
             let ends = open.into_iter().filter_map(|session| session.upgrade());
             let ending = join_all(ends.map(Session::end_transaction));
-            let _ = timeout(CLOSING, ending).await;
-            this.writers()?.clear();
+            let _ = timeout(CLOSE_LIMIT, ending).await;
+            this.write_sessions()?.clear();
             let connected = this.connected()?;
             if let Some(driver) = connected.driver.get() {
-                // Not waiting for what still holds the driver's client: a session that Python keeps would block it.
-                let left = CLOSING.saturating_sub(begun.elapsed()).max(CLOSING / 4);
-                // It goes on by itself.
-                let closing = tokio::spawn(shut_down(driver.clone(), Arc::clone(&connected.kept)));
+                // Do not wait for other owners of the driver's client: a session that Python holds would block the close.
+                let left = CLOSE_LIMIT
+                    .saturating_sub(begun.elapsed())
+                    .max(CLOSE_LIMIT / 4);
+                // The shutdown continues after the wait.
+                let closing = tokio::spawn(shut_down(
+                    driver.clone(),
+                    Arc::clone(&connected.killed_cursors),
+                ));
                 let _ = timeout(left, closing).await;
             }
             Ok(())
@@ -208,14 +190,14 @@ impl Client {
         .detached()
     }
 
-    /// Finishes cursors that were left, and killed.
-    pub(crate) async fn finish(&self, cursors: Vec<SessionRawBatchCursor>) {
+    /// Finishes killed cursors of the driver.
+    pub(crate) async fn finish_cursors(&self, cursors: Vec<SessionRawBatchCursor>) {
         if let (Ok(connected), Ok(driver)) = (self.connected(), self.driver().await) {
-            connected.kept.finish(driver, cursors).await;
+            connected.killed_cursors.finish(driver, cursors).await;
         }
     }
 
-    /// Kill what may be open on a server, and wait until that is confirmed; return whether it was.
+    /// Kills a cursor or session that may be open on a server, and waits for the confirmation; returns whether it came.
     pub(crate) async fn kill(&self, pending: PendingKill) -> bool {
         match self.driver().await {
             Ok(driver) => pending.kill(driver).await,
@@ -223,20 +205,21 @@ impl Client {
         }
     }
 
+    /// The number of the client in this process and its children.
     pub(crate) fn id(&self) -> u64 {
         self.0.id
     }
 
-    /// Refuses the use of a closed client, or of a session that is not its own.
+    /// Refuses the use of a closed client, or of a session of another client.
     pub(crate) fn check(&self, session: Option<&Session>) -> Result<()> {
         if self.0.closed.load(Ordering::Acquire) {
-            return Err(self.interrupted());
+            return Err(self.interruption());
         }
         session.map_or(Ok(()), |session| session.check(self))
     }
 
-    /// Why an exchange was broken off: its client was closed, or else nobody wants its outcome.
-    pub(crate) fn interrupted(&self) -> Error {
+    /// The error of an exchange that was interrupted: its client was closed, or the caller cancelled it.
+    pub(crate) fn interruption(&self) -> Error {
         Error::new(if self.0.closed.load(Ordering::Acquire) {
             ErrorKind::Connection("the client is closed".into())
         } else {
@@ -250,11 +233,11 @@ impl Client {
         limit: Option<Duration>,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Task<T> {
-        self.labelled(limit, None, work)
+        self.labelled_task(limit, None, work)
     }
 
     /// As [`Client::task`]; the error of a deadline gets the label that the driver gives a lost connection.
-    pub(crate) fn labelled<T: Send + 'static>(
+    pub(crate) fn labelled_task<T: Send + 'static>(
         &self,
         limit: Option<Duration>,
         label: Option<&'static str>,
@@ -265,64 +248,64 @@ impl Client {
             let mut closing = this.connected()?.closing.subscribe();
             tokio::select! {
                 outcome = work => outcome,
-                _ = closing.wait_for(|closing| *closing) => Err(this.interrupted()),
-                () = deadline(limit) => {
+                _ = closing.wait_for(|closing| *closing) => Err(this.interruption()),
+                () = pass(limit) => {
                     Err(this.no_answer(limit.unwrap_or_default()).with_label(label))
                 }
             }
         })
     }
 
-    /// Waits until the client was closed, and as long as that may take.
-    pub(crate) async fn was_closed(&self) {
+    /// Waits until the client is closed and its close has had its time.
+    pub(crate) async fn wait_until_closed(&self) {
         if let Ok(connected) = self.connected() {
             let mut closing = connected.closing.subscribe();
             let _ = closing.wait_for(|closing| *closing).await;
         }
-        sleep(CLOSING).await;
+        sleep(CLOSE_LIMIT).await;
     }
 
-    /// The error of a deadline that passed, with what is known to be wrong with the servers.
+    /// The error of a deadline that passed, with the failures of the servers' heartbeats.
     pub(crate) fn no_answer(&self, limit: Duration) -> Error {
         let connected = self.0.native.get();
         let failures = connected.map(|connected| connected.heartbeats.lines());
         no_answer(limit, &failures.unwrap_or_default())
     }
 
-    /// The sessions that retryable writes are numbered in.
-    pub(crate) fn writers(&self) -> Result<&WriteSessions> {
-        Ok(&self.connected()?.writers)
+    /// The sessions for retryable writes.
+    pub(crate) fn write_sessions(&self) -> Result<&WriteSessions> {
+        Ok(&self.connected()?.write_sessions)
     }
 
     /// Records a session whose transaction is aborted when the client is closed.
-    pub(crate) fn opened_transaction(&self, session: &Session) {
+    pub(crate) fn record_transaction(&self, session: &Session) {
         if let Ok(connected) = self.connected() {
-            let mut transactions = connected.transactions();
+            let mut transactions = connected.open_transactions();
             transactions.retain(|known| {
                 known.upgrade().is_some_and(|known| {
-                    known.in_transaction() && !known.ended() && !known.is(session)
+                    known.in_transaction() && !known.ended() && !known.is_same(session)
                 })
             });
             transactions.push(session.downgrade());
         }
     }
 
-    /// What is known of the documents that are read.
-    pub(crate) fn sizes(&self) -> Result<&DocumentSizes> {
-        Ok(&self.connected()?.sizes)
+    /// The known sizes of documents.
+    pub(crate) fn document_sizes(&self) -> Result<&DocumentSizes> {
+        Ok(&self.connected()?.document_sizes)
     }
 
-    /// How long the way to a server and back takes at least.
+    /// The shortest round trip to a server.
     pub(crate) fn round_trip(&self) -> Result<&RoundTrip> {
         Ok(&self.connected()?.round_trip)
     }
 
-    /// Return whether reads are sent a second time, unless the connection string says otherwise.
+    /// Returns whether the connection string leaves retryable reads on.
     pub(crate) fn retries_reads(&self) -> bool {
         self.0.address.connection.retry_reads != Some(false)
     }
 
-    /// Whether the connection string leaves retryable writes on.
+    /// Returns whether the connection string leaves retryable writes on.
     pub(crate) fn retries_writes(&self) -> bool {
         self.0.address.connection.retry_writes != Some(false)
     }
@@ -332,17 +315,17 @@ impl Client {
             Ok(Connected {
                 driver: OnceCell::new(),
                 heartbeats: HeartbeatFailures::default(),
-                writers: WriteSessions::default(),
-                sizes: DocumentSizes::default(),
+                write_sessions: WriteSessions::default(),
+                document_sizes: DocumentSizes::default(),
                 round_trip: RoundTrip::default(),
                 closing: watch::Sender::new(false),
-                kept: Arc::default(),
+                killed_cursors: Arc::default(),
                 transactions: Mutex::default(),
             })
         })
     }
 
-    /// This process's driver client; to be called on the runtime.
+    /// This process's driver client. Call it on an I/O thread.
     pub(crate) async fn driver(&self) -> Result<&mongodb::Client> {
         let connected = self.connected()?;
         connected.driver.get_or_try_init(|| self.connect()).await
@@ -352,7 +335,7 @@ impl Client {
         let connection = self.0.address.connection.clone();
         let limit = connection
             .server_selection_timeout
-            .unwrap_or(SERVER_SELECTION);
+            .unwrap_or(SERVER_SELECTION_TIMEOUT);
         // Only mongodb+srv waits here, for DNS.
         let parsed = timeout(limit, ClientOptions::parse(connection)).await;
         let mut options = parsed
@@ -368,15 +351,15 @@ impl Client {
         options.cmap_event_handler = Some(EventHandler::callback(|event| {
             driver_events::connection(&event);
             if let CmapEvent::ConnectionCheckedOut(event) = event {
-                let _ = ANSWERING.try_with(|place| {
-                    let mut asked = place.lock().unwrap_or_else(PoisonError::into_inner);
-                    if !asked.is_empty() {
-                        // A second connection for one operation: the driver tries it again.
+                let _ = CONTACTED_SERVERS.try_with(|servers| {
+                    let mut contacted = servers.lock().unwrap_or_else(PoisonError::into_inner);
+                    if !contacted.is_empty() {
+                        // A second connection for one operation: the driver retries it.
                         Event::new(Topic::Command, Level::Info, "retried")
                             .with("server", event.address.to_string())
                             .record();
                     }
-                    asked.push(event.address);
+                    contacted.push(event.address);
                 });
             }
         }));
@@ -392,8 +375,8 @@ impl Client {
     }
 }
 
-/// Until a deadline has passed.
-pub(crate) async fn deadline(limit: Option<Duration>) {
+/// Waits until a time limit has passed; forever without one.
+pub(crate) async fn pass(limit: Option<Duration>) {
     match limit {
         Some(limit) => sleep(limit).await,
         None => std::future::pending().await,

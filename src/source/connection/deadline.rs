@@ -1,9 +1,9 @@
 //! Deadlines of operations, and the `maxTimeMS` that commands get from them.
 //!
-//! A server continues a command whose caller has stopped waiting, unless the command says how long it may take. So whatever
-//! answers once is sent with the time that is left. A query that getMores may follow gets none: its `maxTimeMS` bounds them
-//! all together, where the deadline of an iteration bounds each wait; and mongod 6.0 counts their time up to twice (a find of
-//! 140 documents in 14 replies, 10 ms each, ended after 1.7 s with `maxTimeMS: 3000`). Such a query is killed at its deadline.
+//! A server continues a command whose caller has stopped waiting, unless the command has a time limit. So a command with one reply
+//! is sent with the time that is left. A query that may have getMores gets no limit, for two reasons: `maxTimeMS` limits all of them
+//! together, while the deadline of an iteration limits each wait; and mongod 6.0 counts their time up to twice (a find of 140
+//! documents in 14 replies, 10 ms each, ended after 1.7 s with `maxTimeMS: 3000`). Such a query is killed at its deadline.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -16,28 +16,27 @@ use mongodb::event::sdam::SdamEvent;
 use super::failure::{from_driver, out_of_time};
 use crate::error::Error;
 
-/// The key of a command's time.
+/// The key of a command's time limit.
 pub(crate) const MAX_TIME: &str = "maxTimeMS";
 
-/// The longest time that a server takes, in milliseconds: 24 days.
-const LONGEST: u128 = i32::MAX as u128;
+/// The longest time limit that a server accepts, in milliseconds: 24 days.
+const MAX_MILLIS: u128 = i32::MAX as u128;
 
-/// The time in which a server notices that a command has none left, and says so. An answer says what it was about, and the
-/// connection stays usable.
-const STOPPING: Duration = Duration::from_millis(5);
+/// Time that a server needs to end a command after its limit, and to reply. A reply gives the reason, and the connection stays usable.
+const END_OF_COMMAND: Duration = Duration::from_millis(5);
 
-/// The clock by which a server ends operations may be so much ahead of the one by which it starts them.
-const CLOCKS: Duration = Duration::from_millis(20);
+/// Difference of a server's clocks: the one that ends operations may be ahead of the one that starts them.
+const CLOCK_DIFFERENCE: Duration = Duration::from_millis(20);
 
-/// Commands of the caller's that get no `maxTimeMS`.
+/// Commands of a caller that get no `maxTimeMS`.
 const UNLIMITED: [&str; 25] = [
-    // It would bound the getMores that follow.
+    // It would limit the getMores that follow.
     "find",
     "listCollections",
     "listIndexes",
-    // Refused, but for tailable cursors.
+    // The server refuses it, except for tailable cursors.
     "getMore",
-    // These release what is held on the server.
+    // These release resources of the server.
     "abortTransaction",
     "commitTransaction",
     "endSessions",
@@ -62,21 +61,21 @@ const UNLIMITED: [&str; 25] = [
     "shutdown",
 ];
 
-/// Commands that read, and answer once.
+/// Commands that read and have one reply.
 const READS: [&str; 4] = ["count", "dbHash", "distinct", "explain"];
 
-/// The time that an operation may take, and when it has passed.
+/// The time limit of an operation, and the time at which it passes.
 #[derive(Clone, Copy)]
 pub(crate) struct Deadline(Option<(Duration, Instant)>);
 
 impl Deadline {
-    /// Starts now; without a limit it never passes.
+    /// Starts a deadline now; without a limit it never passes.
     pub(crate) fn start(limit: Option<Duration>) -> Self {
-        // Further away than the clock reaches is never.
+        // A time beyond the range of the clock never comes.
         Deadline(limit.and_then(|limit| Some((limit, Instant::now().checked_add(limit)?))))
     }
 
-    /// The time for a command that is sent now.
+    /// The time limit for a command that is sent now.
     pub(crate) fn server_time(
         &self,
         given: Option<Duration>,
@@ -89,8 +88,7 @@ impl Deadline {
         ServerTime::new(given, left, limit, round_trip)
     }
 
-    /// `command` as it is sent now, with the time that the server has for it. `has` says that it has a [`MAX_TIME`] of the
-    /// caller's.
+    /// Sets the time limit of a command that is sent now. With `has`, the command has a [`MAX_TIME`] of the caller.
     pub(crate) fn limited(
         &self,
         command: RawDocumentBuf,
@@ -99,7 +97,7 @@ impl Deadline {
     ) -> (RawDocumentBuf, ServerTime) {
         let given = has.then(|| command.get(MAX_TIME).ok().flatten().and_then(whole));
         let given = match given {
-            // The server says what is wrong with it.
+            // The server reports the fault.
             Some(None) => return (command, ServerTime::default()),
             given => given.flatten(),
         };
@@ -120,33 +118,33 @@ impl Deadline {
     }
 }
 
-/// The time that a server has for a command.
+/// The time limit of a command on the server.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct ServerTime {
     /// The command's `maxTimeMS`: whole milliseconds, at least one.
     pub(crate) max: Option<Duration>,
-    /// The whole time of the deadline that it follows from, and when it began; none where the caller gave the time itself.
+    /// The total time of the deadline that it follows from, and its start; `None` if the caller set the limit.
     deadline: Option<(Duration, Instant)>,
 }
 
 impl ServerTime {
-    /// The time `left` of a deadline after `limit`, less the way to the server and back; or the `given` one, if that is less.
+    /// The time `left` of a deadline after `limit`, less a round trip; or the `given` time, if it is shorter.
     pub(crate) fn new(
         given: Option<Duration>,
         left: Option<Duration>,
         limit: Option<Duration>,
         round_trip: &RoundTrip,
     ) -> Self {
-        let ours = left.and_then(|left| {
+        let own = left.and_then(|left| {
             let millis = (left - round_trip.within(left)).as_millis().max(1);
             let millis = u64::try_from(millis).ok()?;
-            (u128::from(millis) <= LONGEST).then(|| Duration::from_millis(millis))
+            (u128::from(millis) <= MAX_MILLIS).then(|| Duration::from_millis(millis))
         });
         // To a server, 0 is no limit.
         let given = given.filter(|given| !given.is_zero());
-        match ours {
-            Some(ours) if given.is_none_or(|given| ours < given) => ServerTime {
-                max: Some(ours),
+        match own {
+            Some(own) if given.is_none_or(|given| own < given) => ServerTime {
+                max: Some(own),
                 deadline: limit.map(|limit| (limit, Instant::now())),
             },
             _ => ServerTime {
@@ -156,16 +154,18 @@ impl ServerTime {
         }
     }
 
-    /// The failure of a command that was sent with this time.
+    /// Converts the error of a command that was sent with this limit.
     pub(crate) fn failure(&self, error: DriverError) -> Error {
-        self.explained(from_driver(error))
+        self.error_of_deadline(from_driver(error))
     }
 
-    /// `error` as that of the deadline, if the server ran out of a time that follows from one. It may have limits of its own,
-    /// which are shorter.
-    pub(crate) fn explained(&self, error: Error) -> Error {
+    /// Converts an error of an exceeded limit to that of the deadline, if the limit follows from it. The server may have shorter limits
+    /// of its own.
+    pub(crate) fn error_of_deadline(&self, error: Error) -> Error {
         match (self.deadline, self.max) {
-            (Some((limit, begun)), Some(max)) if begun.elapsed() + CLOCKS.max(max / 10) >= max => {
+            (Some((limit, begun)), Some(max))
+                if begun.elapsed() + CLOCK_DIFFERENCE.max(max / 10) >= max =>
+            {
                 out_of_time(error, limit)
             }
             _ => error,
@@ -173,10 +173,10 @@ impl ServerTime {
     }
 }
 
-/// The shortest way to a server and back, as far as heartbeats tell.
+/// The shortest round trip to a server, estimated from heartbeats.
 ///
-/// The driver measures it, but reports only the heartbeats that open a connection, and those that poll. The first ones take two
-/// ways at least, so half of a heartbeat is an estimate that is never far too long.
+/// The driver measures round trips, but reports only heartbeats that open a connection, and those that poll. The former take two round
+/// trips at least, so half the time of a heartbeat is an estimate that is never far too long.
 #[derive(Clone)]
 pub(crate) struct RoundTrip(Arc<AtomicU64>);
 
@@ -187,10 +187,10 @@ impl Default for RoundTrip {
 }
 
 impl RoundTrip {
-    /// Takes note of a heartbeat.
+    /// Records the time of a heartbeat.
     pub(crate) fn record(&self, event: &SdamEvent) {
         match event {
-            // An awaited one lasts until something changes.
+            // An awaited heartbeat lasts until the topology changes.
             SdamEvent::ServerHeartbeatSucceeded(event) if !event.awaited => {
                 self.shorten(event.duration / 2);
             }
@@ -203,29 +203,29 @@ impl RoundTrip {
         self.0.fetch_min(micros, Ordering::Relaxed);
     }
 
-    /// The part of the time `left` in which the server's answer comes here. A tenth at most: what was measured may include a slow
-    /// name look-up.
+    /// The part of the time `left` that the server's reply needs. A tenth at most: the measured time may include a slow name look-up.
     fn within(&self, left: Duration) -> Duration {
-        let way = match self.0.load(Ordering::Relaxed) {
+        let round_trip = match self.0.load(Ordering::Relaxed) {
             u64::MAX => Duration::ZERO,
             micros => Duration::from_micros(micros),
         };
-        (way + STOPPING).min(left / 10)
+        (round_trip + END_OF_COMMAND).min(left / 10)
     }
 }
 
-/// Return whether a command of the caller's is to get a `maxTimeMS`, `reads` included.
+/// Returns whether a command of the caller gets a `maxTimeMS`; commands that read get one with `reads` only.
 pub(crate) fn takes_max_time(command: &RawDocument, reads: bool) -> bool {
     let Some(Ok((name, _))) = command.iter().next() else {
         return false;
     };
     match name.as_str() {
-        // With a stage that stores the result no getMore follows.
+        // After a stage that stores the result, no getMore follows.
         "aggregate" => command.get_array("pipeline").is_ok_and(stores),
         name => !UNLIMITED.contains(&name) && (reads || !READS.contains(&name)),
     }
 }
 
+/// Returns whether the last stage stores the result.
 fn stores(pipeline: &RawArray) -> bool {
     let last = pipeline.into_iter().last().and_then(Result::ok);
     let stage = last.and_then(RawBsonRef::as_document);
@@ -233,11 +233,12 @@ fn stores(pipeline: &RawArray) -> bool {
     name.is_some_and(|(name, _)| stores_result(name.as_str()))
 }
 
-/// Return whether a stage of this name stores the result of its pipeline.
+/// Returns whether a stage of this name stores the result of its pipeline.
 pub(crate) fn stores_result(stage: &str) -> bool {
     matches!(stage, "$out" | "$merge")
 }
 
+/// A time in milliseconds of any numeric type.
 fn whole(value: RawBsonRef<'_>) -> Option<u64> {
     match value {
         RawBsonRef::Int32(millis) => u64::try_from(millis).ok(),
@@ -250,7 +251,7 @@ fn whole(value: RawBsonRef<'_>) -> Option<u64> {
     }
 }
 
-/// The other elements of a command; none if one of them cannot be read.
+/// The other elements of a command; `None` if one of them cannot be parsed.
 fn without_max_time(command: &RawDocument) -> Option<RawDocumentBuf> {
     let mut rest = RawDocumentBuf::new();
     for element in command {
@@ -282,7 +283,7 @@ mod tests {
         assert!((9_000..10_000).contains(&millis), "{millis}");
         assert_eq!(with.keys().next().unwrap(), "insert");
         assert!(!sent(insert.clone(), None).contains_key("maxTimeMS"));
-        // More than a server takes is no limit.
+        // A time beyond the server's maximum is no limit.
         assert!(!sent(insert.clone(), Some(1 << 40)).contains_key("maxTimeMS"));
         assert_eq!(sent(insert, Some(0)).get_i32("maxTimeMS").unwrap(), 1);
     }
@@ -293,7 +294,7 @@ mod tests {
             (Bson::Int32(70), Bson::Int32(70)),
             (Bson::Int64(70), Bson::Int64(70)),
             (Bson::Double(70.0), Bson::Double(70.0)),
-            // What the server refuses reaches it.
+            // Values that the server refuses are sent unchanged.
             (Bson::Double(7.5), Bson::Double(7.5)),
             (Bson::Int32(-1), Bson::Int32(-1)),
             (Bson::String("7".into()), Bson::String("7".into())),

@@ -1,7 +1,7 @@
-//! What the driver reports, as this crate's errors.
+//! Errors of the driver, converted to errors of this crate.
 //!
-//! The driver's own texts carry debug dumps, and its `{:?}` once carried credentials, so every text is built here from
-//! the parts that a reader needs.
+//! The driver's texts contain debug output, and its `{:?}` once contained credentials. So every text is built here, from the parts that
+//! a user needs.
 
 use std::io;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::error::{ConnectionCause, Error, ErrorKind};
 /// The server's code for an operation that ran into its `maxTimeMS`.
 pub(crate) const MAX_TIME_MS_EXPIRED: i32 = 50;
 
-/// The longest text taken over from the driver: a topology of many hosts repeats itself.
+/// Limit of a text from the driver, in characters: a topology of many hosts repeats itself.
 const LONGEST: usize = 600;
 
 /// The server's codes after which a read is sent again. The driver's list of them is private.
@@ -31,7 +31,7 @@ pub(crate) fn is_retryable_read(error: &DriverError) -> bool {
     }
 }
 
-/// Whether another exchange would end with the same error: no server was found in time, or none lets us in.
+/// Returns whether another exchange would end with the same error: no server was found in time, or the server refused access.
 pub(crate) fn is_final(error: &DriverError) -> bool {
     matches!(
         &*error.kind,
@@ -39,12 +39,12 @@ pub(crate) fn is_final(error: &DriverError) -> bool {
     ) || is_without_balancer(&error.kind)
 }
 
-/// Return whether `loadBalanced=true` led to a server that is behind no load balancer.
+/// Returns whether `loadBalanced=true` was used with a server that has no load balancer.
 fn is_without_balancer(kind: &DriverKind) -> bool {
     matches!(kind, DriverKind::IncompatibleServer { message, .. } if message.contains("load balancing mode"))
 }
 
-/// A failure of an operation.
+/// Converts the error of an operation.
 pub(crate) fn from_driver(error: DriverError) -> Error {
     let kind = match &*error.kind {
         DriverKind::Command(command) if command.code == MAX_TIME_MS_EXPIRED => operation(
@@ -76,7 +76,7 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         | DriverKind::ConnectionPoolCleared { .. }
         | DriverKind::DnsResolve { .. }
         | DriverKind::InvalidResponse { .. }
-        // What is sent was BSON before the driver saw it.
+        // The request was valid BSON, so the reply is not.
         | DriverKind::Bson(_) => ErrorKind::Connection(text(&error)),
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
             ErrorKind::Connection(text(&error))
@@ -106,7 +106,7 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         .with_reply(reply.unwrap_or_default().to_vec())
 }
 
-/// What the driver says, short and without credentials.
+/// The text of a driver's error, short and without credentials.
 pub(crate) fn text(error: &DriverError) -> String {
     let text = match &*error.kind {
         DriverKind::Command(command) => command.message.clone(),
@@ -126,7 +126,7 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::InvalidResponse { message, .. } => invalid_reply(&not_bson(message)),
         DriverKind::Bson(error) => invalid_reply(&not_bson(&error.to_string())),
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
-            invalid_reply("a length makes no sense")
+            invalid_reply("a length is impossible")
         }
         kind if is_without_balancer(kind) => {
             "the server is not behind a load balancer: leave loadBalanced=true out of the connection string".into()
@@ -137,13 +137,13 @@ pub(crate) fn text(error: &DriverError) -> String {
         | DriverKind::Transaction { message, .. }
         | DriverKind::Internal { message, .. } => message.clone(),
         DriverKind::SessionsNotSupported => "the server does not support sessions".into(),
-        _ => "the driver failed in a way that was not foreseen".into(),
+        _ => "the driver failed with an unknown error".into(),
     };
-    shorten(scrub(before_labels(&in_words_of_users(text))))
+    shorten(scrub(before_labels(&with_option_names(text))))
 }
 
-/// `text` without the names of the driver's fields and compile-time features, which no user can set.
-fn in_words_of_users(text: String) -> String {
+/// Replaces the names of the driver's fields and compile-time features, which a user cannot set, by options of the connection string.
+fn with_option_names(text: String) -> String {
     let unsupported = [
         ("aws-auth", "authMechanism MONGODB-AWS"),
         ("gssapi-auth", "authMechanism GSSAPI"),
@@ -208,31 +208,31 @@ fn no_record(message: &str) -> String {
     }
 }
 
-/// Whether the driver's "invalid argument" is a number in a reply's frame that it could not reckon with.
+/// Returns whether the driver's "invalid argument" is an impossible number in the header of a reply.
 fn is_arithmetic(message: &str) -> bool {
     message.contains("arithmetic failure") || message.contains("integral type conversion")
 }
 
-/// A deadline of ours that passed; `trouble` is what is known to be wrong with servers.
-pub(crate) fn no_answer(timeout: Duration, trouble: &[String]) -> Error {
+/// The error of a deadline of this crate that passed; `failures` are those of the servers' heartbeats.
+pub(crate) fn no_answer(timeout: Duration, failures: &[String]) -> Error {
     let mut message = format!(
         "no answer from the server within {} s (timeout)",
         seconds(timeout)
     );
-    if !trouble.is_empty() {
+    if !failures.is_empty() {
         message.push_str("; ");
-        message.push_str(&shorten(trouble.join("; ")));
+        message.push_str(&shorten(failures.join("; ")));
     }
     Error::new(ErrorKind::Timeout(message))
 }
 
-/// Seconds as a reader wants them: what is left for one of several commands has many digits.
+/// Seconds, rounded to milliseconds: the rest of a deadline for one of several commands has many digits.
 fn seconds(time: Duration) -> f64 {
     let millis = time.as_secs_f64() * 1e3;
     (if millis < 1.0 { millis } else { millis.round() }) / 1e3
 }
 
-/// `error` as that of a deadline that passed, if the server ran out of a `maxTimeMS` that follows from it.
+/// Converts the server's error of an exceeded `maxTimeMS` to that of the deadline that the `maxTimeMS` follows from.
 pub(crate) fn out_of_time(error: Error, timeout: Duration) -> Error {
     let ErrorKind::Operation { code, .. } = error.kind() else {
         return error;
@@ -263,13 +263,13 @@ fn io_text(error: &io::Error) -> String {
         io::ErrorKind::UnexpectedEof => "the server closed the connection".into(),
         _ => {
             let text = error.to_string();
-            format!("connection failed: {}", known(&text).unwrap_or(&text))
+            format!("connection failed: {}", meaning(&text).unwrap_or(&text))
         }
     }
 }
 
-/// What the library underneath means, where its own words help only those who wrote it.
-fn known(text: &str) -> Option<&'static str> {
+/// The meaning of a library's error whose own text does not help a user.
+fn meaning(text: &str) -> Option<&'static str> {
     let meanings = [
         (
             "UnknownIssuer",
@@ -289,7 +289,7 @@ fn known(text: &str) -> Option<&'static str> {
         ),
         (
             "InvalidContentType",
-            "what the server answers is not TLS (does it speak TLS?)",
+            "the server's reply is not TLS (does it speak TLS?)",
         ),
         (
             "without sending TLS close_notify",
@@ -304,7 +304,7 @@ fn known(text: &str) -> Option<&'static str> {
     found.map(|(_, meaning)| meaning)
 }
 
-/// The root cause for each host, out of the driver's print of the whole topology:
+/// The root cause for each host, from the driver's text of the whole topology:
 /// `... { Address: h:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {}, ... }`.
 fn no_server(message: &str) -> String {
     let mut causes = Vec::new();
@@ -313,7 +313,7 @@ fn no_server(message: &str) -> String {
         match server.split_once("Error: Kind: ") {
             Some((_, cause)) => {
                 let cause = before_labels(cause);
-                causes.push(format!("{host}: {}", known(cause).unwrap_or(cause)));
+                causes.push(format!("{host}: {}", meaning(cause).unwrap_or(cause)));
             }
             None => {
                 let role = server
@@ -324,21 +324,21 @@ fn no_server(message: &str) -> String {
             }
         }
     }
-    let what = if message.contains("suitable for criteria") {
+    let fault = if message.contains("suitable for criteria") {
         "no server suits the read preference"
     } else if message.contains("timeout") {
         "no server can be reached within serverSelectionTimeoutMS"
     } else {
         "no server can be reached"
     };
-    // Hosts that answer but are of another set are dropped from the topology.
+    // The driver drops hosts of another replica set from the topology.
     let set = message
         .split_once("Set Name: ")
         .and_then(|(_, set)| set.split([',', ' ', '}']).next());
     match (causes.is_empty(), set) {
-        (false, _) => format!("{what}: {}", causes.join("; ")),
-        (true, Some(set)) => format!("{what}: no host belongs to the replica set {set:?}"),
-        (true, None) => what.into(),
+        (false, _) => format!("{fault}: {}", causes.join("; ")),
+        (true, Some(set)) => format!("{fault}: no host belongs to the replica set {set:?}"),
+        (true, None) => fault.into(),
     }
 }
 
@@ -347,7 +347,7 @@ fn before_labels(text: &str) -> &str {
     text.split(", labels: ").next().unwrap_or(text)
 }
 
-/// Replaces what stands between `://` and `@`.
+/// Replaces the text between `://` and `@`.
 fn scrub(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn says_what_tls_means() {
+    fn tls_errors_have_a_meaning() {
         for (cause, meaning) in [
             (
                 "I/O error: invalid peer certificate: UnknownIssuer",
@@ -418,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn says_which_record_is_missing() {
+    fn the_missing_record_is_named() {
         let query =
             "Query { name: Name(\"_mongodb._tcp.a.b.\"), query_type: SRV, query_class: IN }";
         assert_eq!(

@@ -8,6 +8,7 @@ pub(super) mod failure;
 pub(super) mod heartbeat_failures;
 pub(super) mod names;
 pub(super) mod options;
+pub(super) mod raw_command;
 pub(super) mod session;
 pub(super) mod uri;
 pub(super) mod write_sessions;

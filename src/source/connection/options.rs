@@ -1,7 +1,7 @@
 //! Options of reads: from BSON to the driver's structs.
 //!
-//! The driver's structs ignore names they do not know, and skip a few they do, so names are checked here first: an
-//! option that is not sent must not be accepted.
+//! The driver's structs ignore unknown names, and skip a few known ones. So names are checked here first: an option that is not sent
+//! must not be accepted.
 
 use std::time::Duration;
 
@@ -14,12 +14,12 @@ use mongodb::options::{
 use super::caller_bson;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Which server answers, and what it may answer with.
+/// The selection of a server (read preference), and the read concern.
 #[derive(Default)]
 pub(crate) struct Selection {
     pub(crate) criteria: Option<SelectionCriteria>,
     pub(crate) read_concern: Option<ReadConcern>,
-    /// The same by its name, which the driver keeps to itself.
+    /// The name of the read concern, which the driver does not expose.
     pub(crate) level: Option<String>,
 }
 
@@ -49,7 +49,7 @@ impl Selection {
     }
 }
 
-/// Reads options with the driver's own struct, whose `maxTimeMS` it names in different ways.
+/// Reads options with a struct of the driver, which has different names for `maxTimeMS`.
 macro_rules! options {
     ($(#[$doc:meta])* $name:ident, $struct:ty, $what:literal, [$($option:literal),* $(,)?]) => {
         $(#[$doc])*
@@ -139,7 +139,7 @@ fn check_names(document: &Document, what: &str, known: &[&str]) -> Result<()> {
     }
 }
 
-/// Servers take an empty collation for none; the driver's has a locale.
+/// Removes an empty collation, which means none to a server: the driver's struct requires a locale.
 fn check_collation(document: &mut Document, what: &str) -> Result<()> {
     match nested(document, what, "collation")? {
         None => Ok(()),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_would_be_ignored() {
+    fn refuses_options_that_would_be_ignored() {
         let selection = Selection::default();
         for (options, name) in [
             (doc! {"batch_size": 7}, "batch_size"),

@@ -14,7 +14,7 @@ use mongodb::ClientSession;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::{timeout, timeout_at, Instant};
 
-use super::client::{Client, ANSWERING};
+use super::client::{Client, CONTACTED_SERVERS};
 use super::failure::from_driver;
 use super::options;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,8 +24,8 @@ use crate::source::runtime::task::Task;
 
 /// A logical session: causal consistency, snapshots, transactions.
 ///
-/// The operations of one session run one after the other. A cursor holds it only while it waits for a reply, so that
-/// other operations of the session can run while its documents are read.
+/// The operations of one session run one after the other. A cursor uses the session only while it waits for a reply, so that other
+/// operations of the session can run while the documents are decoded.
 #[derive(Clone)]
 pub struct Session(Arc<ForkGuard<Inner>>);
 
@@ -42,43 +42,43 @@ struct Inner {
     client: Client,
     id: Document,
     consistency: Consistency,
-    cell: Mutex<Option<ClientSession>>,
+    /// `None` once the session has ended and the driver has it back.
+    driver_session: Mutex<Option<ClientSession>>,
     ended: AtomicBool,
-    /// A transaction was started, and neither its commit nor its abort was.
+    /// A transaction was started, but no commit or abort.
     in_transaction: AtomicBool,
-    /// Starts of transactions are numbered: the last one that was requested, that of the open transaction, and the last one that
-    /// was discarded.
+    /// Numbers of transaction starts: the last requested one, the one of the open transaction, and the last discarded one.
     starts: AtomicU64,
     started: AtomicU64,
     discarded: AtomicU64,
-    /// An abort is under way.
+    /// An abort is in progress.
     aborting: AtomicBool,
-    first: StdMutex<FirstOperation>,
+    first_operation: StdMutex<FirstOperation>,
     /// The database of a first operation that was cancelled: it may reach the server after the end of its transaction.
-    late: StdMutex<Option<String>>,
-    /// Servers that may hold a cursor of the session whose id nobody was told.
-    open_on: StdMutex<Vec<ServerAddress>>,
+    late_operation: StdMutex<Option<String>>,
+    /// Servers that may have a cursor of the session whose id is unknown, because the reply to its query was not read.
+    unknown_cursors_on: StdMutex<Vec<ServerAddress>>,
 }
 
 /// The first operation of a transaction, which begins it on the server.
 ///
-/// The driver notes the beginning when that operation ends. Of one that is cancelled it knows nothing: its abort and its
-/// commit then send nothing, and the server keeps the locks until it ends the transaction itself, a minute later.
+/// The driver records the beginning when that operation ends. If the operation is cancelled, the driver's abort and commit send
+/// nothing, and the server keeps the locks until it ends the transaction itself, a minute later.
 #[derive(Default)]
 enum FirstOperation {
     /// There is no transaction, or its first operation has ended.
     #[default]
     Ended,
-    /// None was sent.
+    /// No operation was sent.
     Expected,
-    /// It may have been sent, to this database. Once its session is free again it was cancelled.
+    /// It may have been sent, to this database. If its session is unused, it was cancelled.
     Sent(String),
 }
 
 /// The guarantee that a session was started with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Consistency {
-    /// A session of the package's own, or one of the caller's without causal consistency.
+    /// A session of this crate, or one of the caller without causal consistency.
     None,
     /// Each operation sees the effects of those before it.
     Causal,
@@ -98,30 +98,30 @@ impl Consistency {
     }
 }
 
-/// Label of a commit that may have happened.
+/// Label of a commit that the server may have executed.
 pub(crate) const UNKNOWN_COMMIT_RESULT: &str = "UnknownTransactionCommitResult";
 
-/// Label of a failure that the whole transaction may be repeated after.
+/// Label of an error after which the whole transaction may be repeated.
 pub(crate) const TRANSIENT_TRANSACTION: &str = "TransientTransactionError";
 
-/// Longest wait of a caller for the confirmation that a transaction is aborted.
-const ABORTING: Duration = Duration::from_secs(5);
+/// Time that a caller waits for the confirmation of an abort.
+const ABORT_WAIT: Duration = Duration::from_secs(5);
 
-/// Longest time that an abort is tried, in the background after [`ABORTING`]: the driver finds a server that refused a command
+/// Time limit of an abort, which continues in the background after [`ABORT_WAIT`]: the driver finds a server that refused a command
 /// at the next heartbeat, which may be 10 s later. The server itself ends the transaction after a minute.
-const ABORTING_UNSEEN: Duration = Duration::from_secs(15);
+const ABORT_LIMIT: Duration = Duration::from_secs(15);
 
-/// How long the end of a session waits until what was left open in it is killed; it is killed after that, too.
-const KILLING: Duration = Duration::from_secs(1);
+/// Time that the end of a session waits for kills in it. They continue after that.
+const KILL_WAIT: Duration = Duration::from_secs(1);
 
 impl Inner {
-    fn open_on(&self) -> StdMutexGuard<'_, Vec<ServerAddress>> {
-        locked(&self.open_on)
+    fn unknown_cursors_on(&self) -> StdMutexGuard<'_, Vec<ServerAddress>> {
+        locked(&self.unknown_cursors_on)
     }
 
     /// The database of a first operation that was cancelled.
     fn cancelled(&self) -> Option<String> {
-        match &*locked(&self.first) {
+        match &*locked(&self.first_operation) {
             FirstOperation::Sent(database) => Some(database.clone()),
             _ => None,
         }
@@ -133,23 +133,25 @@ fn locked<T>(value: &StdMutex<T>) -> StdMutexGuard<'_, T> {
 }
 
 impl Drop for Inner {
-    /// Ends a session that nobody ended, where something may be open in it. The driver would abort its transaction as well, in
-    /// a task that waits without a deadline; and does not know of cursors whose first reply got lost.
+    /// Ends a session that the caller did not end, if a transaction or a cursor may be open in it. The driver would abort the
+    /// transaction, too, but in a task without a deadline, and it does not know cursors whose first reply was lost.
     fn drop(&mut self) {
-        let open_on = take(&mut *self.open_on());
-        let late = locked(&self.late).take();
-        let open =
-            self.in_transaction.load(Ordering::Acquire) || late.is_some() || !open_on.is_empty();
+        let unknown_cursors_on = take(&mut *self.unknown_cursors_on());
+        let late_operation = locked(&self.late_operation).take();
+        let open = self.in_transaction.load(Ordering::Acquire)
+            || late_operation.is_some()
+            || !unknown_cursors_on.is_empty();
         if self.ended.load(Ordering::Acquire) || !open {
             return;
         }
-        if let Some(session) = self.cell.get_mut().take() {
-            let heir = Session::with(&self.client, session, self.consistency, open_on);
-            if let Some(inner) = heir.0.get() {
-                *locked(&inner.first) = take(&mut *locked(&self.first));
-                *locked(&inner.late) = late;
+        if let Some(session) = self.driver_session.get_mut().take() {
+            let successor =
+                Session::with(&self.client, session, self.consistency, unknown_cursors_on);
+            if let Some(inner) = successor.0.get() {
+                *locked(&inner.first_operation) = take(&mut *locked(&self.first_operation));
+                *locked(&inner.late_operation) = late_operation;
             }
-            drop(heir.end());
+            drop(successor.end());
         }
     }
 }
@@ -163,22 +165,22 @@ impl Session {
         client: &Client,
         session: ClientSession,
         consistency: Consistency,
-        open_on: Vec<ServerAddress>,
+        unknown_cursors_on: Vec<ServerAddress>,
     ) -> Self {
         Session(Arc::new(ForkGuard::new(Inner {
             client: client.clone(),
             id: session.id().clone(),
             consistency,
-            cell: Mutex::new(Some(session)),
+            driver_session: Mutex::new(Some(session)),
             ended: AtomicBool::new(false),
             in_transaction: AtomicBool::new(false),
             starts: AtomicU64::new(0),
             started: AtomicU64::new(0),
             discarded: AtomicU64::new(0),
             aborting: AtomicBool::new(false),
-            first: StdMutex::default(),
-            late: StdMutex::default(),
-            open_on: StdMutex::new(open_on),
+            first_operation: StdMutex::default(),
+            late_operation: StdMutex::default(),
+            unknown_cursors_on: StdMutex::new(unknown_cursors_on),
         })))
     }
 
@@ -188,7 +190,7 @@ impl Session {
         })
     }
 
-    /// Whether the session was ended, or cannot be used in this process.
+    /// Returns whether the session was ended, or cannot be used in this process.
     pub fn ended(&self) -> bool {
         self.0
             .get()
@@ -204,26 +206,26 @@ impl Session {
         let this = self.clone();
         let start = self.inner()?.starts.fetch_add(1, Ordering::AcqRel) + 1;
         Ok(Task::spawn(async move {
-            let mut guard = this.hold().await?;
+            let mut guard = this.lock().await?;
             if start <= guard.inner.discarded.load(Ordering::Acquire) {
                 return Err(Error::new(ErrorKind::Cancelled));
             }
             if guard.inner.cancelled().is_some() {
-                // Left by a commit that was itself cancelled: the driver starts no second transaction before that one ends.
+                // A cancelled commit: the driver starts no second transaction before that one ends.
                 guard.abort().await?;
             }
             let started = guard.session()?.start_transaction().with_options(options);
             started.await.map_err(from_driver)?;
-            *locked(&guard.inner.first) = FirstOperation::Expected;
+            *locked(&guard.inner.first_operation) = FirstOperation::Expected;
             guard.inner.started.store(start, Ordering::Release);
-            guard.inner.client.opened_transaction(&this);
+            guard.inner.client.record_transaction(&this);
             guard.inner.in_transaction.store(true, Ordering::Release);
             Ok(())
         }))
     }
 
-    /// Discards the starts of transactions that were requested: the caller was interrupted while it waited for one, and does not
-    /// know of a transaction. The operations after it are not part of one.
+    /// Discards the requested starts of transactions: the caller was interrupted while it waited for one, and has no transaction.
+    /// Its next operations are not part of one.
     pub fn discard_start(&self) {
         if let Some(inner) = self.0.get() {
             let starts = inner.starts.load(Ordering::Acquire);
@@ -239,30 +241,30 @@ impl Session {
             Err(error) => return Task::ready(Err(error)),
         };
         let commit = async move {
-            let mut guard = this.hold().await?;
-            guard.settle().await?;
-            // Over for the driver however the commit ends; it may be sent again, but not aborted.
+            let mut guard = this.lock().await?;
+            guard.record_cancelled_begin().await?;
+            // For the driver, the transaction ends with any outcome of the commit, which may be sent again, but not aborted.
             guard.inner.in_transaction.store(false, Ordering::Release);
-            *locked(&guard.inner.first) = FirstOperation::Ended;
+            *locked(&guard.inner.first_operation) = FirstOperation::Ended;
             let committed = guard.session()?.commit_transaction().await;
-            let late = locked(&guard.inner.late).take();
-            if let (Err(error), Some(database)) = (&committed, late) {
-                // Without this label the commit may be sent again, and needs its number.
+            let late_operation = locked(&guard.inner.late_operation).take();
+            if let (Err(error), Some(database)) = (&committed, late_operation) {
+                // Without this label the commit may be sent again, with the same number.
                 if error.contains_label(TRANSIENT_TRANSACTION) {
-                    let _ = guard.outdate(&database).await;
+                    let _ = guard.supersede(&database).await;
                 }
             }
             committed.map_err(from_driver)
         };
         inner
             .client
-            .labelled(limit, Some(UNKNOWN_COMMIT_RESULT), commit)
+            .labelled_task(limit, Some(UNKNOWN_COMMIT_RESULT), commit)
     }
 
-    /// Aborts the transaction. That a server does not confirm it within `limit` is no error, as none that it answers with is: the
-    /// abort goes on in the background, and the server ends the transaction itself.
+    /// Aborts the transaction. An abort without a confirmation within `limit` is no error, and neither is an error of the server: the
+    /// abort continues in the background, and the server ends the transaction itself.
     pub fn abort_transaction(&self, limit: Option<Duration>) -> Task<()> {
-        let limit = limit.map_or(ABORTING, |limit| limit.min(ABORTING));
+        let limit = limit.map_or(ABORT_WAIT, |limit| limit.min(ABORT_WAIT));
         let this = self.clone();
         let inner = match self.inner() {
             Ok(inner) => inner,
@@ -270,28 +272,29 @@ impl Session {
         };
         inner.aborting.store(true, Ordering::Release);
         let abort = async move {
-            let mut guard = this.hold().await?;
+            let mut guard = this.lock().await?;
             let aborted = guard.abort().await;
             guard.inner.aborting.store(false, Ordering::Release);
             aborted?;
             guard.inner.in_transaction.store(false, Ordering::Release);
             Ok(())
         };
-        Task::spawn(seen(inner.client.clone(), limit, abort)).detached()
+        Task::spawn(run_in_background(inner.client.clone(), limit, abort)).detached()
     }
 
     /// Ends the session, aborting a transaction in progress. Ending it twice is no error.
     pub fn end(&self) -> Task<()> {
         match self.inner() {
             Ok(inner) if !inner.ended.swap(true, Ordering::AcqRel) => {
-                // The caller has waited for this abort already.
+                // The caller waited for this abort before.
                 let aborting = inner.aborting.load(Ordering::Acquire);
                 let limit = if aborting {
-                    KILLING
+                    KILL_WAIT
                 } else {
-                    ABORTING + KILLING
+                    ABORT_WAIT + KILL_WAIT
                 };
-                let end = seen(inner.client.clone(), limit, self.clone().finish());
+                let end =
+                    run_in_background(inner.client.clone(), limit, self.clone().end_on_server());
                 Task::spawn(end).detached()
             }
             _ => Task::ready(Ok(())),
@@ -301,32 +304,36 @@ impl Session {
     /// As [`Session::end`], if a transaction is in progress.
     pub(crate) async fn end_transaction(self) {
         if let Ok(inner) = self.inner() {
-            let open =
-                inner.in_transaction.load(Ordering::Acquire) || locked(&inner.late).is_some();
+            let open = inner.in_transaction.load(Ordering::Acquire)
+                || locked(&inner.late_operation).is_some();
             if open && !inner.ended.swap(true, Ordering::AcqRel) {
-                let _ = self.finish().await;
+                let _ = self.end_on_server().await;
             }
         }
     }
 
-    async fn finish(self) -> Result<()> {
+    /// Aborts the transaction, kills open cursors, and returns the session to the driver.
+    async fn end_on_server(self) -> Result<()> {
         let inner = self.inner()?;
-        let cell = inner.cell.lock().await;
-        let mut guard = Guard { cell, inner };
-        // Without a transaction this fails, which says nothing to the caller.
+        let driver_session = inner.driver_session.lock().await;
+        let mut guard = Guard {
+            driver_session,
+            inner,
+        };
+        // Without a transaction this fails, which does not concern the caller.
         let _ = guard.abort().await;
-        let open_on = take(&mut *inner.open_on());
-        if open_on.is_empty() {
-            drop(guard.cell.take());
+        let servers = take(&mut *inner.unknown_cursors_on());
+        if servers.is_empty() {
+            drop(guard.driver_session.take());
             return Ok(());
         }
         drop(guard);
-        let killing = tokio::spawn(self.clone().kill_on(open_on));
-        let _ = timeout(KILLING, killing).await;
+        let killing = tokio::spawn(self.clone().kill_on(servers));
+        let _ = timeout(KILL_WAIT, killing).await;
         Ok(())
     }
 
-    pub(crate) fn is(&self, other: &Session) -> bool {
+    pub(crate) fn is_same(&self, other: &Session) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
     }
 
@@ -334,14 +341,14 @@ impl Session {
         WeakSession(Arc::downgrade(&self.0))
     }
 
-    /// Notes a server that was asked for a cursor and whose answer was not read.
-    pub(crate) fn left_open(&self, address: ServerAddress) {
+    /// Records a server that may have opened a cursor, because its reply was not read.
+    pub(crate) fn record_unknown_cursor(&self, address: ServerAddress) {
         if let Some(inner) = self.0.get() {
-            inner.open_on().push(address);
+            inner.unknown_cursors_on().push(address);
         }
     }
 
-    /// Kills what is open in it on these servers. The driver has it back when the last of us is dropped.
+    /// Kills everything that is open in the session on these servers. The driver gets the session back when its last owner is dropped.
     async fn kill_on(self, addresses: Vec<ServerAddress>) {
         let Ok(inner) = self.inner() else { return };
         let kills = addresses
@@ -351,35 +358,35 @@ impl Session {
         join_all(kills).await;
     }
 
-    /// Return whether its operations are those of a transaction.
+    /// Returns whether its operations are part of a transaction.
     pub(crate) fn in_transaction(&self) -> bool {
         let inner = self.0.get();
         inner.is_some_and(|inner| inner.in_transaction.load(Ordering::Acquire))
     }
 
-    /// The id that the server knows the session by.
+    /// The session's id on the server.
     pub(crate) fn id(&self) -> Result<&Document> {
         Ok(&self.inner()?.id)
     }
 
+    /// Returns whether its reads see one point in time.
     pub(crate) fn is_snapshot(&self) -> bool {
         let inner = self.0.get();
         inner.is_some_and(|inner| inner.consistency == Consistency::Snapshot)
     }
 
-    /// The label of a failure that says nothing about the server: such a failure of an operation in a transaction permits to
-    /// repeat the transaction.
+    /// The label of a deadline's error: after such a failure in a transaction, the caller may repeat the transaction.
     pub(crate) fn transient_label(&self) -> Option<&'static str> {
         self.in_transaction().then_some(TRANSIENT_TRANSACTION)
     }
 
-    /// The driver's session for one operation on a database, once no other operation uses it. [`Guard::answered`] is to be
-    /// called after the reply.
-    pub(crate) async fn lock(&self, database: &str) -> Result<Guard<'_>> {
-        let mut guard = self.hold().await?;
+    /// The driver's session for one operation on a database, once no other operation uses it. Call [`Guard::operation_ended`] after
+    /// the reply.
+    pub(crate) async fn lock_for_operation(&self, database: &str) -> Result<Guard<'_>> {
+        let mut guard = self.lock().await?;
         if guard.inner.in_transaction.load(Ordering::Acquire) {
-            guard.settle().await?;
-            let mut first = locked(&guard.inner.first);
+            guard.record_cancelled_begin().await?;
+            let mut first = locked(&guard.inner.first_operation);
             if matches!(*first, FirstOperation::Expected) {
                 *first = FirstOperation::Sent(database.to_owned());
             }
@@ -388,19 +395,22 @@ impl Session {
         Ok(guard)
     }
 
-    /// The driver's session for what begins no transaction on the server: a getMore, a commit.
-    pub(crate) async fn hold(&self) -> Result<Guard<'_>> {
+    /// The driver's session for a command that begins no transaction on the server: a getMore, a commit.
+    pub(crate) async fn lock(&self) -> Result<Guard<'_>> {
         let inner = self.inner()?;
-        let cell = inner.cell.lock().await;
-        // Ended, but kept while what is open in it is killed: nothing else may be opened there.
-        if cell.is_none() || inner.ended.load(Ordering::Acquire) {
+        let driver_session = inner.driver_session.lock().await;
+        // An ended session is kept while its cursors are killed: no other operation may use it.
+        if driver_session.is_none() || inner.ended.load(Ordering::Acquire) {
             return Err(invalid("the session was ended"));
         }
-        let mut guard = Guard { cell, inner };
+        let mut guard = Guard {
+            driver_session,
+            inner,
+        };
         let in_transaction = inner.in_transaction.load(Ordering::Acquire);
         let discarded = inner.discarded.load(Ordering::Acquire);
         if in_transaction && inner.started.load(Ordering::Acquire) <= discarded {
-            // Nothing was sent in it.
+            // No operation was sent in it.
             guard.abort().await?;
             inner.in_transaction.store(false, Ordering::Release);
         }
@@ -420,67 +430,69 @@ impl Session {
     }
 }
 
-/// A session held for one exchange with the server.
+/// A session that is locked for one exchange with the server.
 pub(crate) struct Guard<'a> {
-    cell: MutexGuard<'a, Option<ClientSession>>,
+    driver_session: MutexGuard<'a, Option<ClientSession>>,
     inner: &'a Inner,
 }
 
 impl Guard<'_> {
     pub(crate) fn session(&mut self) -> Result<&mut ClientSession> {
-        self.cell
+        self.driver_session
             .as_mut()
             .ok_or_else(|| invalid("the session was ended"))
     }
 
-    /// Record that the operation ended with a reply or an error: the driver knows the state of the transaction.
-    pub(crate) fn answered(&self) {
+    /// Records that the operation ended with a reply or an error: the driver knows the state of the transaction.
+    pub(crate) fn operation_ended(&self) {
         if self.inner.in_transaction.load(Ordering::Acquire) {
-            *locked(&self.inner.first) = FirstOperation::Ended;
+            *locked(&self.inner.first_operation) = FirstOperation::Ended;
         }
     }
 
-    /// The time that a causally consistent session reads and writes after, where the driver does not send it.
+    /// The time after which a causally consistent session reads and writes, for commands to which the driver does not add it.
     pub(crate) fn causal_time(&mut self) -> Option<Timestamp> {
         let outside = !self.inner.in_transaction.load(Ordering::Acquire);
         let causal = outside && self.inner.consistency == Consistency::Causal;
         self.session().ok().filter(|_| causal)?.operation_time()
     }
 
-    /// Make the driver take the transaction for begun if its first operation was cancelled.
+    /// Makes the driver record the beginning of the transaction if its first operation was cancelled.
     ///
-    /// The driver notes the beginning also when an operation fails before it is sent, as an empty command does.
-    async fn settle(&mut self) -> Result<()> {
+    /// The driver records the beginning also if an operation fails before it is sent, as an empty command does.
+    async fn record_cancelled_begin(&mut self) -> Result<()> {
         if let Some(database) = self.inner.cancelled() {
             let session = self.session()?;
             let admin = session.client().database("admin");
-            let nothing = admin
+            let empty_command = admin
                 .run_raw_command(RawDocumentBuf::new())
                 .selection_criteria(primary())
                 .session(session);
-            let _ = ANSWERING.scope(Arc::default(), nothing.into_future()).await;
-            *locked(&self.inner.late) = Some(database);
-            *locked(&self.inner.first) = FirstOperation::Ended;
+            let _ = CONTACTED_SERVERS
+                .scope(Arc::default(), empty_command.into_future())
+                .await;
+            *locked(&self.inner.late_operation) = Some(database);
+            *locked(&self.inner.first_operation) = FirstOperation::Ended;
         }
         Ok(())
     }
 
     async fn abort(&mut self) -> Result<()> {
-        let end = Instant::now() + ABORTING_UNSEEN;
-        let _ = timeout_at(end, self.settle()).await;
-        // Not begun for the driver if no server was found: then this sends nothing.
+        let end = Instant::now() + ABORT_LIMIT;
+        let _ = timeout_at(end, self.record_cancelled_begin()).await;
+        // If no server was found, the transaction has not begun for the driver, and this sends nothing.
         let aborted = timeout_at(end, self.session()?.abort_transaction()).await;
-        *locked(&self.inner.first) = FirstOperation::Ended;
-        let late = locked(&self.inner.late).take();
-        if let Some(database) = late {
-            let _ = timeout_at(end, self.outdate(&database)).await;
+        *locked(&self.inner.first_operation) = FirstOperation::Ended;
+        let late_operation = locked(&self.inner.late_operation).take();
+        if let Some(database) = late_operation {
+            let _ = timeout_at(end, self.supersede(&database)).await;
         }
         aborted.map_or(Ok(()), |aborted| aborted.map_err(from_driver))
     }
 
-    /// Make the server refuse a cancelled operation that it has not begun yet: it would begin the transaction after its abort.
-    /// The server refuses an operation whose transaction has a lower number than the last one of its session.
-    async fn outdate(&mut self, database: &str) -> DriverResult<()> {
+    /// Makes the server refuse a cancelled operation that it has not begun: it would begin the transaction after its abort. The server
+    /// refuses an operation whose transaction has a lower number than the last one of its session.
+    async fn supersede(&mut self, database: &str) -> DriverResult<()> {
         let Ok(session) = self.session() else {
             return Ok(());
         };
@@ -497,8 +509,8 @@ impl Guard<'_> {
     }
 }
 
-/// Run `work` until its client was closed, and wait for it no longer than `limit`.
-async fn seen(
+/// Runs `work` until its client is closed, and waits for it for `limit` at most.
+async fn run_in_background(
     client: Client,
     limit: Duration,
     work: impl Future<Output = Result<()>> + Send + 'static,
@@ -506,7 +518,7 @@ async fn seen(
     let work = tokio::spawn(async move {
         tokio::select! {
             outcome = work => outcome,
-            () = client.was_closed() => Ok(()),
+            () = client.wait_until_closed() => Ok(()),
         }
     });
     match timeout(limit, work).await {
@@ -516,6 +528,7 @@ async fn seen(
     }
 }
 
+/// Selects the primary.
 fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }

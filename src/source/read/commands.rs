@@ -1,4 +1,4 @@
-//! The operations that answer once: commands, counts, names.
+//! Operations with one reply: commands, counts, distinct values, names.
 
 use std::time::Duration;
 
@@ -8,27 +8,30 @@ use mongodb::error::Result as DriverResult;
 use mongodb::options::SelectionCriteria;
 use mongodb::{Collection, Database};
 
-use super::query::readable;
+use super::parameters::Read;
+use super::query::database_for_reads;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::cleanup::implicit_session::implicit;
 use crate::source::connection::caller_bson;
-use crate::source::connection::client::{Client, Read};
+use crate::source::connection::client::Client;
 use crate::source::connection::deadline::{takes_max_time, Deadline, MAX_TIME};
 use crate::source::connection::failure::{from_driver, is_final, is_retryable_read};
 use crate::source::connection::names;
 use crate::source::connection::options::{self, Selection};
+use crate::source::connection::raw_command::{
+    add_causal_time, record_retry, reply_bytes, RawReply,
+};
 use crate::source::connection::session::Session;
 use crate::source::runtime::task::Task;
-use crate::source::write::commands::{bytes, causal, note_retry, Outcome};
 
-/// Awaits a driver's action, in the session if there is one; the driver's error.
+/// Awaits an action of the driver, in the session if there is one, and returns the driver's result.
 macro_rules! in_session {
     ($action:expr, $database:expr, $session:expr) => {
         match &$session {
             Some(session) => {
-                let mut guard = session.lock($database).await?;
+                let mut guard = session.lock_for_operation($database).await?;
                 let outcome = $action.session(guard.session()?).await;
-                guard.answered();
+                guard.operation_ended();
                 outcome
             }
             None => $action.await,
@@ -37,12 +40,14 @@ macro_rules! in_session {
 }
 
 impl Client {
-    /// Runs a command; the reply as BSON. A read concern in the selection is added unless the command has one. The
-    /// options of `read` are not used: a command holds its own. With `retry` it is sent a second time after an error for which
-    /// the driver retries its own reads, but not in a transaction, nor if the connection string has `retryReads=false`.
+    /// Runs a command, and returns the reply as BSON.
+    ///
+    /// The selection's read concern is added unless the command has one. The options of `read` are not used: a command has its own.
+    /// With `retry` the command is sent a second time after an error for which the driver retries its own reads, but not in a
+    /// transaction, nor if the connection string has `retryReads=false`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for what cannot be sent.
+    /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for a command or a name that cannot be sent.
     pub fn run_command(
         &self,
         database: &str,
@@ -79,7 +84,7 @@ impl Client {
         let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
         let retry = read.retry && !in_transaction && self.retries_reads();
         Ok(
-            self.labelled(read.timeout, transient(&session), async move {
+            self.labelled_task(read.timeout, transient(&session), async move {
                 let database = this.driver().await?.database(&database);
                 let criteria = selection.criteria;
                 let (first, time) = deadline.limited(command.clone(), limited, this.round_trip()?);
@@ -87,7 +92,7 @@ impl Client {
                     Err(error) if retry && is_retryable_read(&error) => error,
                     outcome => return outcome.map_err(|error| time.failure(error)),
                 };
-                note_retry(&database, &command);
+                record_retry(&database, &command);
                 let (second, left) = deadline.limited(command, limited, this.round_trip()?);
                 match send(&database, second, criteria, &session).await? {
                     // No server was found for the second attempt: the first error names the cause.
@@ -98,7 +103,7 @@ impl Client {
         )
     }
 
-    /// Counts the documents that match.
+    /// Counts the documents that match the filter.
     ///
     /// # Errors
     /// As [`Client::run_command`].
@@ -113,20 +118,21 @@ impl Client {
         let mut options = options::count(read.options, &selection)?;
         let filter = caller_bson::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
-        let place = Place::new(database, collection)?;
+        let namespace = Namespace::new(database, collection)?;
         let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(
-            self.labelled(read.timeout, transient(&session), async move {
-                let collection = place.of(&this).await?;
+            self.labelled_task(read.timeout, transient(&session), async move {
+                let collection = namespace.collection(&this).await?;
                 let time = deadline.server_time(options.max_time, this.round_trip()?);
                 options.max_time = time.max;
                 let count = collection.count_documents(filter).with_options(options);
-                in_session!(count, &place.database, session).map_err(|error| time.failure(error))
+                in_session!(count, &namespace.database, session)
+                    .map_err(|error| time.failure(error))
             }),
         )
     }
 
-    /// Counts all documents by the collection's metadata. Takes no session, as the driver takes none.
+    /// Counts all documents from the collection's metadata, without a session: the driver takes none.
     ///
     /// # Errors
     /// As [`Client::run_command`].
@@ -139,10 +145,10 @@ impl Client {
         let selection = Selection::parse(read.selection)?;
         let mut options = options::estimated(read.options, &selection)?;
         let (this, _) = self.owned(read)?;
-        let place = Place::new(database, collection)?;
+        let namespace = Namespace::new(database, collection)?;
         let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(self.task(read.timeout, async move {
-            let collection = place.of(&this).await?;
+            let collection = namespace.collection(&this).await?;
             let time = deadline.server_time(options.max_time, this.round_trip()?);
             options.max_time = time.max;
             let count = collection.estimated_document_count().with_options(options);
@@ -150,7 +156,7 @@ impl Client {
         }))
     }
 
-    /// The different values of a key, as the BSON document `{"values": [...]}`.
+    /// The distinct values of a key, as the BSON document `{"values": [...]}`.
     ///
     /// # Errors
     /// As [`Client::run_command`].
@@ -166,23 +172,23 @@ impl Client {
         let mut options = options::distinct(read.options, &selection)?;
         let filter = caller_bson::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
-        let place = Place::new(database, collection)?;
+        let namespace = Namespace::new(database, collection)?;
         let key = key.to_owned();
         let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
         Ok(
-            self.labelled(read.timeout, transient(&session), async move {
-                let collection = place.of(&this).await?;
+            self.labelled_task(read.timeout, transient(&session), async move {
+                let collection = namespace.collection(&this).await?;
                 let time = deadline.server_time(options.max_time, this.round_trip()?);
                 options.max_time = time.max;
                 let distinct = collection.distinct(key, filter).with_options(options);
-                let values = in_session!(distinct, &place.database, session)
+                let values = in_session!(distinct, &namespace.database, session)
                     .map_err(|error| time.failure(error))?;
                 encode(&doc! {"values": Bson::Array(values)})
             }),
         )
     }
 
-    /// The names of the databases that match.
+    /// The names of the databases that match the filter.
     ///
     /// # Errors
     /// As [`Client::run_command`].
@@ -197,19 +203,21 @@ impl Client {
         let command = rawdoc! {"listDatabases": 1, "nameOnly": true, "filter": raw(&filter)?};
         let (this, session) = (self.clone(), session.cloned());
         let deadline = Deadline::start(timeout);
-        Ok(self.labelled(timeout, transient(&session), async move {
-            let listing = Listing {
-                this: &this,
-                database: "admin",
-                cursor: false,
-            };
-            let found = listing.run(&command, &session, &deadline).await?;
-            let found = found.iter().flat_map(|reply| reply.get_array("databases"));
-            names_of(found.flatten().filter_map(Bson::as_document))
-        }))
+        Ok(
+            self.labelled_task(timeout, transient(&session), async move {
+                let listing = Listing {
+                    client: &this,
+                    database: "admin",
+                    has_cursor: false,
+                };
+                let found = listing.run(&command, &session, &deadline).await?;
+                let found = found.iter().flat_map(|reply| reply.get_array("databases"));
+                names_of(found.flatten().filter_map(Bson::as_document))
+            }),
+        )
     }
 
-    /// The names of a database's collections that match.
+    /// The names of a database's collections that match the filter.
     ///
     /// # Errors
     /// As [`Client::run_command`].
@@ -223,7 +231,7 @@ impl Client {
         names::check(database, None)?;
         let filter = caller_bson::document(filter, "filter")?;
         self.check(session)?;
-        // Names are all that a filter of names needs, which takes no locks of collections.
+        // A filter of names needs the names only, and then the server locks no collections.
         let name_only = filter.keys().all(|key| key == "name");
         let command = rawdoc! {
             "listCollections": 1, "nameOnly": name_only, "filter": raw(&filter)?, "cursor": {},
@@ -231,51 +239,55 @@ impl Client {
         let (this, session) = (self.clone(), session.cloned());
         let database = database.to_owned();
         let deadline = Deadline::start(timeout);
-        Ok(self.labelled(timeout, transient(&session), async move {
-            let listing = Listing {
-                this: &this,
-                database: &database,
-                cursor: true,
-            };
-            let found = listing.run(&command, &session, &deadline).await?;
-            names_of(found.iter())
-        }))
+        Ok(
+            self.labelled_task(timeout, transient(&session), async move {
+                let listing = Listing {
+                    client: &this,
+                    database: &database,
+                    has_cursor: true,
+                };
+                let found = listing.run(&command, &session, &deadline).await?;
+                names_of(found.iter())
+            }),
+        )
     }
 
+    /// The client and the session for a task, after a check of both.
     fn owned(&self, read: &Read<'_>) -> Result<(Client, Option<Session>)> {
         self.check(read.session)?;
         Ok((self.clone(), read.session.cloned()))
     }
 }
 
-/// A collection by its checked names.
-struct Place {
+/// The checked names of a collection.
+struct Namespace {
     database: String,
     collection: String,
 }
 
-impl Place {
+impl Namespace {
     fn new(database: &str, collection: &str) -> Result<Self> {
         names::check(database, Some(collection))?;
-        Ok(Place {
+        Ok(Namespace {
             database: database.to_owned(),
             collection: collection.to_owned(),
         })
     }
 
-    async fn of(&self, client: &Client) -> Result<Collection<Document>> {
-        let database = readable(client.driver().await?, &self.database);
+    /// The collection of the driver, without a write concern.
+    async fn collection(&self, client: &Client) -> Result<Collection<Document>> {
+        let database = database_for_reads(client.driver().await?, &self.database);
         Ok(database.collection(&self.collection))
     }
 }
 
-/// Sends a command once. The outer error is one of the session.
+/// Sends a command once. The outer error is one of the session, the inner one is the driver's.
 async fn send(
     database: &Database,
     command: RawDocumentBuf,
     criteria: Option<SelectionCriteria>,
     session: &Option<Session>,
-) -> Result<Outcome> {
+) -> Result<RawReply> {
     let run = |command| {
         let run = database.run_raw_command(command);
         match criteria {
@@ -283,49 +295,50 @@ async fn send(
             None => run,
         }
     };
-    Ok(bytes(match session {
+    Ok(reply_bytes(match session {
         Some(session) => {
-            let mut guard = session.lock(database.name()).await?;
-            let command = causal(command, &mut guard).map_err(from_driver)?;
+            let mut guard = session.lock_for_operation(database.name()).await?;
+            let command = add_causal_time(command, &mut guard).map_err(from_driver)?;
             let reply = run(command).session(guard.session()?).await;
-            guard.answered();
+            guard.operation_ended();
             reply
         }
         None => run(command).await,
     }))
 }
 
-/// A command that lists what there is. The driver has it too, but takes no time for it.
+/// A command that lists databases or collections. The driver has such commands, too, but takes no `maxTimeMS` for them.
 struct Listing<'a> {
-    this: &'a Client,
+    client: &'a Client,
     database: &'a str,
-    /// The reply is a cursor of what is listed.
-    cursor: bool,
+    /// The reply is a cursor.
+    has_cursor: bool,
 }
 
 impl Listing<'_> {
-    /// Sends the command with the time that is left; once more if it failed in a way that may pass, as with all reads.
+    /// Sends the command with the time that is left, and a second time after a retryable error.
     async fn run(
         &self,
         command: &RawDocumentBuf,
         session: &Option<Session>,
         deadline: &Deadline,
     ) -> Result<Vec<Document>> {
-        let round_trip = self.this.round_trip()?;
+        let round_trip = self.client.round_trip()?;
         let (first, time) = deadline.limited(command.clone(), false, round_trip);
         let error = match self.send(first, session).await? {
             Ok(found) => return Ok(found),
             Err(error) => error,
         };
         let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
-        if in_transaction || !self.this.retries_reads() || !is_retryable_read(&error) {
+        if in_transaction || !self.client.retries_reads() || !is_retryable_read(&error) {
             return Err(time.failure(error));
         }
         let (second, left) = deadline.limited(command.clone(), false, round_trip);
         match self.send(second, session).await? {
             Ok(found) => Ok(found),
-            Err(again) if is_final(&again) => Err(time.failure(error)),
-            Err(again) => Err(left.failure(again)),
+            // No server was found for the second attempt: the first error names the cause.
+            Err(second) if is_final(&second) => Err(time.failure(error)),
+            Err(second) => Err(left.failure(second)),
         }
     }
 
@@ -334,15 +347,15 @@ impl Listing<'_> {
         command: RawDocumentBuf,
         session: &Option<Session>,
     ) -> Result<DriverResult<Vec<Document>>> {
-        let driver = self.this.driver().await?;
+        let driver = self.client.driver().await?;
         let database = driver.database(self.database);
-        if !self.cursor {
+        if !self.has_cursor {
             let reply = in_session!(database.run_raw_command(command), self.database, session);
             return Ok(reply.map(|reply| vec![reply]));
         }
         let mut own = None;
         let mut guard = match session {
-            Some(session) => Some(session.lock(self.database).await?),
+            Some(session) => Some(session.lock_for_operation(self.database).await?),
             None => None,
         };
         let session = match &mut guard {
@@ -355,12 +368,13 @@ impl Listing<'_> {
             Err(error) => Err(error),
         };
         if let Some(guard) = &mut guard {
-            guard.answered();
+            guard.operation_ended();
         }
         Ok(listed)
     }
 }
 
+/// The names in documents of a listing.
 fn names_of<'a>(found: impl Iterator<Item = &'a Document>) -> Result<Vec<String>> {
     let names = found.map(|found| {
         let name = found.get_str("name").map_err(|_| {
@@ -378,7 +392,7 @@ fn raw(document: &Document) -> Result<RawDocumentBuf> {
         .map_err(|error| Error::new(ErrorKind::InvalidQuery(error.to_string())))
 }
 
-/// The label of a deadline that passes for an operation of this session.
+/// The label of a deadline's error for an operation of this session.
 fn transient(session: &Option<Session>) -> Option<&'static str> {
     session.as_ref().and_then(Session::transient_label)
 }

@@ -1,25 +1,26 @@
-//! Find and aggregate: a request that the pump runs.
+//! Find and aggregate: they start a run, and return the source of its replies.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
 
 use super::cursor::CursorSource;
-use super::pump::{prefetch_bytes, Ask, Request};
+use super::parameters::Read;
+use super::pump::{prefetch_bytes, Request, RunQuery};
 use super::query::{stages, Query};
 use super::resume::Resume;
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::connection::caller_bson;
-use crate::source::connection::client::{Client, Read};
+use crate::source::connection::client::Client;
 use crate::source::connection::names;
 use crate::source::connection::options::{self, Selection};
 
 impl Client {
-    /// Starts a find. Its errors, those of the server too, come with the source's first poll.
+    /// Starts a find. The first poll of the source returns the errors of the server.
     ///
-    /// `eager` says what the deadline bounds: all the time the run waits for the server, or else each single wait.
+    /// If `eager`, the deadline limits the total time that the run waits for the server; else it limits each wait.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for what cannot be sent.
+    /// [`ErrorKind::InvalidQuery`] or [`ErrorKind::InvalidArgument`] for a query or a name that cannot be sent.
     pub fn find(
         &self,
         database: &str,
@@ -33,17 +34,17 @@ impl Client {
         let filter = caller_bson::document(filter, "filter")?;
         let options = options::find(read.options, &selection)?;
         let resumed = Arc::default();
-        let ask = if read.resume {
+        let query = if read.resume {
             let resume = Resume::new(collection, filter, options, Arc::clone(&resumed))?;
-            Ask::Resuming(Box::new(resume))
+            RunQuery::Resuming(Box::new(resume))
         } else {
-            Ask::Once(Query::Find {
+            RunQuery::Once(Query::Find {
                 collection: collection.to_owned(),
                 filter,
                 options: Box::new(options),
             })
         };
-        self.start(database, ask, read, eager, resumed)
+        self.start_run(database, query, read, eager, resumed)
     }
 
     /// Starts an aggregate on a collection, or on the database. `pipeline` is the BSON document `{"pipeline": [...]}`.
@@ -70,13 +71,13 @@ impl Client {
             pipeline: stages(pipeline)?,
             options: Box::new(options::aggregate(read.options, &selection)?),
         };
-        self.start(database, Ask::Once(query), read, eager, Arc::default())
+        self.start_run(database, RunQuery::Once(query), read, eager, Arc::default())
     }
 
-    fn start(
+    fn start_run(
         &self,
         database: &str,
-        ask: Ask,
+        query: RunQuery,
         read: &Read<'_>,
         eager: bool,
         resumed: Arc<AtomicU64>,
@@ -85,12 +86,12 @@ impl Client {
         let request = Request {
             client: self.clone(),
             database: database.to_owned(),
-            ask,
+            query,
             session: read.session.cloned(),
             timeout: read.timeout,
             eager,
             limits_server: read.limits_server,
-            budget: prefetch_bytes(),
+            prefetch_bytes: prefetch_bytes(),
             request: read.request,
         };
         CursorSource::start(request, resumed)

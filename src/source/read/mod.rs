@@ -5,6 +5,7 @@ pub(super) mod batch_size;
 pub(super) mod commands;
 pub(super) mod cursor;
 pub(super) mod find;
+pub(super) mod parameters;
 pub(super) mod pump;
 pub(super) mod query;
 pub(super) mod resume;

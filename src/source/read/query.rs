@@ -1,4 +1,4 @@
-//! What is asked of a server: a find or an aggregate, opened as the driver's raw batch cursor.
+//! A find or an aggregate, opened as the driver's raw batch cursor.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::source::connection::deadline::stores_result;
 use crate::source::connection::failure::from_driver;
 use crate::source::connection::session::Session;
 
-/// What to ask.
+/// A query that opens a cursor.
 pub(crate) enum Query {
     Find {
         collection: String,
@@ -33,7 +33,7 @@ pub(crate) enum Query {
 }
 
 impl Query {
-    /// The time that the server has for it.
+    /// The query's `maxTimeMS`.
     pub(crate) fn max_time(&mut self) -> &mut Option<Duration> {
         match self {
             Query::Find { options, .. } => &mut options.max_time,
@@ -41,8 +41,8 @@ impl Query {
         }
     }
 
-    /// Return whether no getMore follows; for a query that only reads, if its `reads` count.
-    pub(crate) fn answers_once(&self, reads: bool) -> bool {
+    /// Returns whether no getMore follows. A query that only reads counts if `reads` is set.
+    pub(crate) fn has_one_reply(&self, reads: bool) -> bool {
         match self {
             // To a server, a negative limit is one reply.
             Query::Find { options, .. } => reads && options.limit.is_some_and(|limit| limit < 0),
@@ -53,7 +53,7 @@ impl Query {
         }
     }
 
-    /// Which servers may answer, where the query says so.
+    /// The selection of servers, if the query has one.
     pub(crate) fn selection_criteria(&self) -> Option<&SelectionCriteria> {
         match self {
             Query::Find { options, .. } => options.selection_criteria.as_ref(),
@@ -76,42 +76,42 @@ pub(crate) fn stages(pipeline: &[u8]) -> Result<Vec<Document>> {
     stages.collect()
 }
 
-/// Sends a command to a server that a find with these criteria may be sent to.
-pub(crate) fn ask<'a>(
+/// A command for a server that a find with these criteria may be sent to.
+pub(crate) fn command_for_selection<'a>(
     database: &'a Database,
     command: Document,
     criteria: Option<&SelectionCriteria>,
 ) -> RunCommand<'a> {
-    let ask = database.run_command(command);
+    let run = database.run_command(command);
     match criteria.or(database.selection_criteria()) {
-        Some(criteria) => ask.selection_criteria(criteria.clone()),
-        None => ask,
+        Some(criteria) => run.selection_criteria(criteria.clone()),
+        None => run,
     }
 }
 
-/// A database to read from, without the write concern of the connection string. The driver sends none with aggregates and
+/// A database for reads, without the write concern of the connection string. The driver sends none with aggregates and
 /// counts, but refuses them if the connection string has `w=0`.
-pub(crate) fn readable(driver: &mongodb::Client, database: &str) -> Database {
+pub(crate) fn database_for_reads(driver: &mongodb::Client, database: &str) -> Database {
     let options = DatabaseOptions::builder().write_concern(WriteConcern::default());
     driver.database_with_options(database, options.build())
 }
 
-/// An answered query.
+/// An open cursor with its first reply.
 pub(crate) struct Opened {
     pub(crate) cursor: SessionRawBatchCursor,
     pub(crate) first: RawBatch,
 }
 
-/// Sends the query, and gives its cursor with the first reply.
+/// Sends the query, and returns its cursor with the first reply.
 pub(crate) async fn open(
     driver: &mongodb::Client,
     database: &str,
     query: Query,
     session: &Session,
 ) -> Result<Opened> {
-    let mut guard = session.lock(database).await?;
+    let mut guard = session.lock_for_operation(database).await?;
     let session = guard.session()?;
-    let database = readable(driver, database);
+    let database = database_for_reads(driver, database);
     let opened = match query {
         Query::Find {
             collection,
@@ -140,9 +140,9 @@ pub(crate) async fn open(
             aggregate.session(&mut *session).batch().await
         }
     };
-    guard.answered();
-    let mut cursor = opened.map_err(failed)?;
-    // It is here already: the cursor's id is in it, and must be known before anybody else has the session.
+    guard.operation_ended();
+    let mut cursor = opened.map_err(opening_error)?;
+    // The driver has this reply already. It has the cursor's id, which must be known before another operation gets the session.
     let first = cursor.stream(guard.session()?).next().await;
     match first.transpose().map_err(from_driver)? {
         Some(first) => Ok(Opened { cursor, first }),
@@ -152,9 +152,9 @@ pub(crate) async fn open(
     }
 }
 
-/// The error of a query that was not opened. For a write concern that was not met the driver drops the reply of an aggregate:
-/// it is built again from the parts that the driver keeps.
-fn failed(error: DriverError) -> Error {
+/// The error of a query that opened no cursor. If a write concern was not met, the driver drops the reply of an aggregate: it is
+/// rebuilt from the parts that the driver keeps.
+fn opening_error(error: DriverError) -> Error {
     let reply = match (&*error.kind, error.server_response()) {
         (DriverKind::Write(WriteFailure::WriteConcernError(failure)), None) => {
             let (code, name, text) = (failure.code, &failure.code_name, &failure.message);
@@ -173,12 +173,12 @@ fn failed(error: DriverError) -> Error {
     }
 }
 
-/// The next reply. The session is held for this exchange only.
-pub(crate) async fn next(
+/// The next reply. The session is locked for this exchange only.
+pub(crate) async fn next_reply(
     cursor: &mut SessionRawBatchCursor,
     session: &Session,
 ) -> Result<Option<RawBatch>> {
-    let mut guard = session.hold().await?;
+    let mut guard = session.lock().await?;
     let batch = cursor.stream(guard.session()?).next().await;
     batch.transpose().map_err(from_driver)
 }

@@ -12,7 +12,7 @@ use mongodb::bson::{doc, Bson, Document, RawDocumentBuf};
 use mongodb::options::{FindOptions, Hint};
 use mongodb::Database;
 
-use super::query::{ask, Query};
+use super::query::{command_for_selection, Query};
 use crate::error::{Error, ErrorKind, RawValue, Result};
 use crate::raw::{document_len, find_id, key_len, ElementType};
 use crate::reader::Reply;
@@ -101,10 +101,10 @@ impl Resume {
     pub(crate) async fn check_server(&mut self, database: Database) -> Result<()> {
         if !self.checked {
             let criteria = self.options.selection_criteria.as_ref();
-            let ask = |command| ask(&database, command, criteria);
-            let hello = ask(doc! {"hello": 1}).await.map_err(from_driver)?;
+            let run = |command| command_for_selection(&database, command, criteria);
+            let hello = run(doc! {"hello": 1}).await.map_err(from_driver)?;
             let list = doc! {"listCollections": 1, "filter": {"name": &self.collection}};
-            let found = ask(list).await.map_err(from_driver)?;
+            let found = run(list).await.map_err(from_driver)?;
             check_collection(&hello, &found)?;
             self.checked = true;
         }

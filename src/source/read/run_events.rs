@@ -47,7 +47,7 @@ impl RunEvents {
     }
 
     /// Records a wait for the server, as an event if it was slow.
-    pub(crate) fn answered(
+    pub(crate) fn waited(
         &mut self,
         took: Duration,
         server: impl FnOnce() -> Option<ServerAddress>,

@@ -1,13 +1,12 @@
-//! Writes: commands that are sent as the bytes they are, and tried a second time when that is safe.
+//! Writes: commands that are sent as raw bytes, and retried if that is safe.
 //!
-//! The driver's typed writes take its own `Document`, which keeps only the last of equal keys, and cannot send several
-//! updates at once to a server before 8.0. Its `run_command` sends bytes, but never retries. So a retryable write carries
-//! a `txnNumber` of ours: the server runs a number at most once for a session, and answers it a second time with what
-//! it did the first time.
+//! The driver's typed writes take its `Document`, which keeps only the last of equal keys, and they cannot send several updates at
+//! once to a server before 8.0. Its `run_command` sends bytes, but never retries. So a retryable write gets a `txnNumber` of this
+//! crate: the server executes a number at most once for a session, and replies to a repetition with the result of the first time.
 
 use std::time::Duration;
 
-use mongodb::bson::{cstr, Document, RawBsonRef, RawDocument, RawDocumentBuf};
+use mongodb::bson::{cstr, RawBsonRef, RawDocument, RawDocumentBuf};
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
 use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::Database;
@@ -18,43 +17,30 @@ use crate::source::connection::client::Client;
 use crate::source::connection::deadline::Deadline;
 use crate::source::connection::failure::from_driver;
 use crate::source::connection::names;
-use crate::source::connection::session::{Guard, Session};
-use crate::source::monitoring::events::{Event, Level, Topic};
+use crate::source::connection::raw_command::{
+    add_causal_time, record_retry, reply_bytes, RawReply,
+};
+use crate::source::connection::session::Session;
 use crate::source::runtime::task::Task;
 
-/// The label of what may be tried again, from the server.
+/// The server's label of an error after which a write may be sent again.
 const RETRYABLE: &str = "RetryableWriteError";
 
-/// The label of a second failure that says nothing of what the first attempt did.
+/// The server's label of a second failure that gives no result of the first attempt.
 const NOTHING_WRITTEN: &str = "NoWritesPerformed";
 
-/// Commands that a causally consistent session sends the time of its last operation with. The driver does so for its own
-/// operations, not for `run_command`. Reads are not among them: the driver runs them itself.
-const CAUSAL_WRITES: [&str; 10] = [
-    "insert",
-    "update",
-    "delete",
-    "findAndModify",
-    "bulkWrite",
-    "create",
-    "createIndexes",
-    "drop",
-    "dropDatabase",
-    "dropIndexes",
-];
-
-/// The server's code, among others, for a `txnNumber` on a server that is no member of a replica set.
+/// The server's code for a `txnNumber` on a server that is no member of a replica set; it has other meanings, too.
 const ILLEGAL_OPERATION: i32 = 20;
 
 impl Client {
-    /// Runs a command that writes; the reply as BSON, also when it tells of statements that failed.
+    /// Runs a command that writes, and returns the reply as BSON, also if statements of it failed.
     ///
-    /// `retry` says that the command changes each document at most once, so that it may be sent a second time when a
-    /// connection is lost or the primary steps down. In a transaction it must be false.
+    /// With `retry` the command changes each document at most once, and may be sent a second time after a lost connection or a
+    /// stepdown of the primary. It must be false in a transaction.
     ///
     /// # Errors
     /// [`InvalidQuery`](crate::error::ErrorKind::InvalidQuery) or
-    /// [`InvalidArgument`](crate::error::ErrorKind::InvalidArgument) for what cannot be sent.
+    /// [`InvalidArgument`](crate::error::ErrorKind::InvalidArgument) for a command or a name that cannot be sent.
     pub fn write(
         &self,
         database: &str,
@@ -71,10 +57,11 @@ impl Client {
         let deadline = Deadline::start(timeout);
         // In a snapshot session the command is sent in that session, with its read concern: the server refuses it.
         let snapshot = session.as_ref().is_some_and(Session::is_snapshot);
-        let numbered = retry && !snapshot && self.retries_writes() && self.writers()?.supported();
+        let numbered =
+            retry && !snapshot && self.retries_writes() && self.write_sessions()?.supported();
         let transient = session.as_ref().and_then(Session::transient_label);
         let label = transient.or(numbered.then_some(RETRYABLE));
-        Ok(self.labelled(timeout, label, async move {
+        Ok(self.labelled_task(timeout, label, async move {
             let database = this.driver().await?.database(&database);
             if numbered {
                 let numbered =
@@ -86,29 +73,29 @@ impl Client {
             let (command, time) = deadline.limited(command, limited, this.round_trip()?);
             let reply = match &session {
                 Some(session) => {
-                    let mut guard = session.lock(database.name()).await?;
-                    let command = causal(command, &mut guard).map_err(from_driver)?;
+                    let mut guard = session.lock_for_operation(database.name()).await?;
+                    let command = add_causal_time(command, &mut guard).map_err(from_driver)?;
                     let mut write = database.run_raw_command(command);
                     if transient.is_some() {
-                        // The transaction's read preference is one for reads: the driver would check it.
+                        // The transaction's read preference is for reads, but the driver would check it here.
                         write = write.selection_criteria(SelectionCriteria::ReadPreference(
                             ReadPreference::Primary,
                         ));
                     }
-                    let reply = bytes(write.session(guard.session()?).await);
-                    guard.answered();
+                    let reply = reply_bytes(write.session(guard.session()?).await);
+                    guard.operation_ended();
                     reply
                 }
-                None => bytes(database.run_raw_command(command).await),
+                None => reply_bytes(database.run_raw_command(command).await),
             };
             reply.map_err(|error| time.failure(error))
         }))
     }
 
-    /// Runs the command with a `txnNumber`, twice if need be; `None` when the server takes no such numbers.
+    /// Runs the command with a `txnNumber`, twice if need be; `None` if the server takes no such numbers.
     ///
-    /// The number belongs to a session of our own: the driver does not tell which numbers a session of the caller has
-    /// used. What a session is for, seeing one's own writes, holds all the same, as the times are handed over.
+    /// The number belongs to a session of this crate, because the driver does not expose the numbers that a caller's session has
+    /// used. The caller's session still reads its own writes: it gets the times of the operation.
     async fn write_numbered(
         &self,
         database: &Database,
@@ -118,13 +105,13 @@ impl Client {
         deadline: &Deadline,
     ) -> Result<Option<Vec<u8>>> {
         let mut callers = match session {
-            Some(session) => Some(session.lock(database.name()).await?),
+            Some(session) => Some(session.lock_for_operation(database.name()).await?),
             None => None,
         };
-        let mut writer = self.writers()?.take(self.driver().await?).await?;
+        let mut writer = self.write_sessions()?.take(self.driver().await?).await?;
         let mut command = command.clone();
         if let Some(guard) = &mut callers {
-            command = causal(command, guard).map_err(from_driver)?;
+            command = add_causal_time(command, guard).map_err(from_driver)?;
         }
         let number = writer.number();
         let own = writer.session()?;
@@ -140,16 +127,16 @@ impl Client {
             Ok(deadline.limited(command, limited, round_trip))
         };
         let (first, mut time) = attempt()?;
-        let mut outcome = bytes(database.run_raw_command(first).session(&mut *own).await);
+        let mut outcome = reply_bytes(database.run_raw_command(first).session(&mut *own).await);
         let mut lost = outcome.as_ref().is_err_and(is_lost);
         if lost || is_retryable(&outcome) {
-            note_retry(database, &command);
+            record_retry(database, &command);
             let (second, left) = attempt()?;
-            let second = bytes(database.run_raw_command(second).session(&mut *own).await);
+            let second = reply_bytes(database.run_raw_command(second).session(&mut *own).await);
             lost = lost || second.as_ref().is_err_and(is_lost);
-            let tells_nothing = matches!(&second, Err(error) if error.contains_label(NOTHING_WRITTEN)
+            let no_result = matches!(&second, Err(error) if error.contains_label(NOTHING_WRITTEN)
                 || is_selection(error));
-            if !tells_nothing {
+            if !no_result {
                 (outcome, time) = (second, left);
             }
         }
@@ -163,16 +150,17 @@ impl Client {
             }
         }
         if lost {
-            // It rests, as the server may still be at the write. The driver must not have it: it marks a session as broken
-            // only when the command was under way, and would number its own transactions below ours in any other.
+            // Keep the session unused for a while: the server may still be executing the write. It must not return to the driver's
+            // pool: the driver marks a session as broken only if the command was in flight, and would number its own transactions
+            // below those of this crate.
             drop(writer);
         } else {
             writer.finish();
         }
         match outcome {
             Ok(reply) => Ok(Some(reply)),
-            Err(error) if takes_no_numbers(&error) => {
-                self.writers()?.set_unsupported();
+            Err(error) if refuses_numbers(&error) => {
+                self.write_sessions()?.set_unsupported();
                 Ok(None)
             }
             Err(error) => {
@@ -185,84 +173,7 @@ impl Client {
     }
 }
 
-/// Notes that a command is sent a second time.
-pub(crate) fn note_retry(database: &Database, command: &RawDocument) {
-    let name = command.iter().next().and_then(|element| element.ok());
-    Event::new(Topic::Command, Level::Info, "retried")
-        .with_some("operation", name.map(|(name, _)| name.as_str().to_owned()))
-        .with("database", database.name())
-        .record();
-}
-
-/// The command with `readConcern.afterClusterTime`, if its session is causally consistent and the command a write.
-pub(crate) fn causal(
-    mut command: RawDocumentBuf,
-    session: &mut Guard<'_>,
-) -> Result<RawDocumentBuf, DriverError> {
-    let Some(time) = session.causal_time() else {
-        return Ok(command);
-    };
-    let Some((name, _)) = command.iter().next().transpose()? else {
-        return Ok(command);
-    };
-    if !CAUSAL_WRITES.contains(&name.as_str()) {
-        return Ok(command);
-    }
-    let after = cstr!("afterClusterTime");
-    let name = cstr!("readConcern");
-    let given = match command.get(name)? {
-        Some(RawBsonRef::Document(given)) => given.to_owned(),
-        Some(_) => return Ok(command),
-        None => {
-            let mut concern = RawDocumentBuf::new();
-            concern.append(after, time);
-            command.append(name, concern);
-            return Ok(command);
-        }
-    };
-    if given.get(after)?.is_some() {
-        return Ok(command);
-    }
-    let mut concern = given;
-    concern.append(after, time);
-    let mut merged = RawDocumentBuf::new();
-    for element in &command {
-        let (key, value) = element?;
-        if key == name {
-            merged.append(key, concern.clone());
-        } else {
-            merged.append(key, value);
-        }
-    }
-    Ok(merged)
-}
-
-/// A server's reply, or what the driver made of it.
-pub(crate) type Outcome = Result<Vec<u8>, DriverError>;
-
-/// The reply's bytes. The driver's `Document` cannot hold text that is not UTF-8, which must not make a write that was
-/// done look as if it had failed, and lose a document that was deleted: then the bytes come with the driver's error.
-pub(crate) fn bytes(outcome: Result<Document, DriverError>) -> Outcome {
-    match outcome {
-        Ok(reply) => Ok(reply.to_vec()?),
-        Err(error) => match error.server_response() {
-            Some(reply) if matches!(*error.kind, DriverKind::Bson(_)) && succeeded(reply) => {
-                Ok(reply.as_bytes().to_vec())
-            }
-            _ => Err(error),
-        },
-    }
-}
-
-fn succeeded(reply: &RawDocument) -> bool {
-    match reply.get("ok") {
-        Ok(Some(RawBsonRef::Double(ok))) => ok == 1.0,
-        Ok(Some(RawBsonRef::Int32(ok))) => ok == 1,
-        _ => false,
-    }
-}
-
-/// Return whether the connection broke: the server may have executed the command.
+/// Returns whether the connection was lost: the server may have executed the command.
 fn is_lost(error: &DriverError) -> bool {
     matches!(
         *error.kind,
@@ -270,11 +181,13 @@ fn is_lost(error: &DriverError) -> bool {
     )
 }
 
+/// Returns whether no server was found: the command was not sent.
 fn is_selection(error: &DriverError) -> bool {
     matches!(*error.kind, DriverKind::ServerSelection { .. })
 }
 
-fn is_retryable(outcome: &Outcome) -> bool {
+/// Returns whether the server labelled the error, or an error in the reply, as retryable.
+fn is_retryable(outcome: &RawReply) -> bool {
     match outcome {
         Err(error) => error.contains_label(RETRYABLE),
         Ok(reply) => RawDocument::from_bytes(reply)
@@ -290,8 +203,9 @@ fn is_retryable(outcome: &Outcome) -> bool {
     }
 }
 
-fn takes_no_numbers(error: &DriverError) -> bool {
-    // The driver puts a text of its own in place of the server's "Transaction numbers are only allowed ...".
+/// Returns whether the server refused the `txnNumber`, as it is no member of a replica set.
+fn refuses_numbers(error: &DriverError) -> bool {
+    // The driver replaces the server's text "Transaction numbers are only allowed ...".
     matches!(&*error.kind, DriverKind::Command(command) if command.code == ILLEGAL_OPERATION
         && (command.message.starts_with("Transaction numbers")
             || command.message.contains("does not support retryable writes")))

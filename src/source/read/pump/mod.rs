@@ -1,14 +1,16 @@
-//! The pump: opens a cursor and sends its replies on, as far ahead of the reader as a budget of bytes allows.
+//! The pump: opens a cursor and prefetches its replies, up to a number of bytes.
 //!
-//! The official driver's raw batch cursor hands a server reply over whole, and knows nothing else that is needed here:
+//! The driver's raw batch cursor returns a server's reply as a whole, and lacks the following, which the pump adds:
 //!
-//! - It has no deadline: every wait for the server has one here.
-//! - Polled after an error it sends another getMore and skips a reply, so a cursor is finished at its first error.
-//! - A dropped cursor is killed by a command without an address, which goes to the primary; so the server that answers
-//!   is noted when its connection is checked out, and killed there, waiting for the confirmation.
-//! - A find that is dropped before its reply was read may leave a cursor that nobody knows the id of. So every run has a
-//!   session of its own, whose id is known from the start, and `killSessions` ends whatever runs or is open in it.
-//! - Sessions die after 30 idle minutes and take their cursors along: while the reader is slow, the session is refreshed.
+//! - Deadlines: every wait for the server has one here.
+//! - An end after errors: if it is polled after an error, it sends another getMore and skips a reply. The pump ends a cursor at its
+//!   first error.
+//! - Kills at the right server: the driver kills a dropped cursor by a command without an address, which goes to the primary. The
+//!   pump records the server of a connection that is checked out, kills the cursor there and waits for the confirmation.
+//! - Kills of a cursor whose id is unknown, because its find was dropped before the reply was read. Every run has a session of its
+//!   own, whose id is known from the start, and `killSessions` ends all operations and cursors in it.
+//! - Refreshes: sessions expire after 30 idle minutes, together with their cursors. The pump refreshes the session while the reader
+//!   is slow.
 
 mod replies;
 mod wait;
@@ -31,7 +33,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::reader::Reply;
 use crate::source::cleanup::implicit_session::implicit;
 use crate::source::cleanup::kill::PendingKill;
-use crate::source::connection::client::{Client, ANSWERING};
+use crate::source::connection::client::{Client, CONTACTED_SERVERS};
 use crate::source::connection::deadline::ServerTime;
 use crate::source::connection::failure::from_driver;
 use crate::source::connection::session::{Consistency, Session};
@@ -43,45 +45,47 @@ use crate::source::read::run_events::RunEvents;
 use crate::source::runtime::loop_handoff::BackgroundWork;
 use crate::source::runtime::task::panicked;
 
-/// What a run asks for.
-pub(crate) enum Ask {
+/// The query of a run.
+pub(crate) enum RunQuery {
     Once(Query),
-    /// A find that goes on when its cursor is lost.
+    /// A find that continues if its cursor is lost.
     Resuming(Box<Resume>),
 }
 
-impl Ask {
+impl RunQuery {
     /// The operation and the collection that events name.
     fn operation(&self) -> (&'static str, Option<&str>) {
         match self {
-            Ask::Once(Query::Find { collection, .. }) => ("find", Some(collection)),
-            Ask::Once(Query::Aggregate { collection, .. }) => ("aggregate", collection.as_deref()),
-            Ask::Resuming(resume) => ("find", Some(resume.collection())),
+            RunQuery::Once(Query::Find { collection, .. }) => ("find", Some(collection)),
+            RunQuery::Once(Query::Aggregate { collection, .. }) => {
+                ("aggregate", collection.as_deref())
+            }
+            RunQuery::Resuming(resume) => ("find", Some(resume.collection())),
         }
     }
 }
 
-/// A query to pump.
+/// The parameters of a run.
 pub(crate) struct Request {
     pub(crate) client: Client,
     pub(crate) database: String,
-    pub(crate) ask: Ask,
+    pub(crate) query: RunQuery,
     pub(crate) session: Option<Session>,
     pub(crate) timeout: Option<Duration>,
-    /// The server gets the deadline, too.
+    /// The deadline is sent to the server, too.
     pub(crate) limits_server: bool,
     pub(crate) eager: bool,
-    /// How many bytes of replies may be ready for the reader.
-    pub(crate) budget: usize,
-    /// The number that events call the run by.
+    /// Limit of prefetched bytes.
+    pub(crate) prefetch_bytes: usize,
+    /// The number of the run in events.
     pub(crate) request: u64,
 }
 
-/// What the reader's side receives; after `End` or `Failed` nothing more.
+/// A message to the reader. `End` or `Failed` is the last one.
 pub(crate) enum Message {
     Reply {
         reply: Reply,
-        /// Nothing comes behind it.
+        /// No message follows.
         last: bool,
         _permit: OwnedSemaphorePermit,
     },
@@ -89,7 +93,7 @@ pub(crate) enum Message {
     Failed(Error),
 }
 
-/// The reader's end of a pump; the first outcome is the one it gets.
+/// The channel to the reader, which gets the first outcome only.
 pub(crate) struct Output {
     sender: Option<UnboundedSender<Message>>,
 }
@@ -113,8 +117,8 @@ impl Output {
 
 /// Runs a query to its end, its first error, or until `stop`.
 pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<bool>) {
-    let (operation, collection) = request.ask.operation();
-    let trace = RunEvents::new(request.request, operation, &request.database, collection);
+    let (operation, collection) = request.query.operation();
+    let events = RunEvents::new(request.request, operation, &request.database, collection);
     let mut pump = Pump {
         client: request.client,
         output,
@@ -124,36 +128,38 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
             eager: request.eager,
             waited: Duration::ZERO,
         },
-        budget: request.budget,
-        room: Arc::new(Semaphore::new(request.budget)),
-        answering: Arc::default(),
+        prefetch_bytes: request.prefetch_bytes,
+        free_bytes: Arc::new(Semaphore::new(request.prefetch_bytes)),
+        contacted_servers: Arc::default(),
         own_session: None,
-        their_session: None,
+        caller_session: None,
         in_transaction: false,
         cursor: None,
-        trace,
+        events,
         pending_kills: Vec::new(),
-        spent: Vec::new(),
+        unfinished_cursors: Vec::new(),
         resume: None,
         background_work: None,
         limits_server: request.limits_server,
         time: ServerTime::default(),
     };
-    let drive = pump.drive(&request.database, request.ask, request.session);
+    let drive = pump.drive(&request.database, request.query, request.session);
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
-    let outcome = outcome.map_err(|error| pump.time.explained(error));
-    pump.trace.finished(&outcome);
-    // After an error the cursor may still be open; noted before the caller knows of the error and ends the session.
-    let left = pump.leave();
+    let outcome = outcome.map_err(|error| pump.time.error_of_deadline(error));
+    pump.events.finished(&outcome);
+    // After an error the cursor may still be open. Record it before the caller gets the error and ends the session.
+    let pending = pump.take_pending_kill();
     pump.output.finish(outcome);
-    if let Some(left) = left {
-        pump.client.kill(left).await;
+    if let Some(pending) = pending {
+        pump.client.kill(pending).await;
     }
     let kills = take(&mut pump.pending_kills).into_iter();
     join_all(kills.map(|pending| pump.client.kill(pending))).await;
-    if !pump.spent.is_empty() {
-        pump.client.finish(take(&mut pump.spent)).await;
+    if !pump.unfinished_cursors.is_empty() {
+        pump.client
+            .finish_cursors(take(&mut pump.unfinished_cursors))
+            .await;
     }
 }
 
@@ -162,29 +168,29 @@ struct Pump {
     output: Output,
     stop: watch::Receiver<bool>,
     wait_budget: WaitBudget,
-    budget: usize,
-    room: Arc<Semaphore>,
-    /// The servers that were asked to open the cursor; the last one did.
-    answering: Arc<Mutex<Vec<ServerAddress>>>,
-    /// The run's session, while it is not the caller's and the query was not answered: killing it kills the query.
+    prefetch_bytes: usize,
+    free_bytes: Arc<Semaphore>,
+    /// The servers that the query was sent to; the last one opened the cursor.
+    contacted_servers: Arc<Mutex<Vec<ServerAddress>>>,
+    /// The run's own session, until the query has a reply: killing the session kills the query.
     own_session: Option<Session>,
-    /// The caller's session, while the query was not answered. What may be open in it is killed when the caller ends it:
-    /// until then there may be more in it than this run.
-    their_session: Option<Session>,
-    /// The read is a part of a transaction of the caller's.
+    /// The caller's session, until the query has a reply. Its cursors are killed when the caller ends it: before, it may have other
+    /// operations than this run.
+    caller_session: Option<Session>,
+    /// The read is part of a transaction of the caller.
     in_transaction: bool,
     /// The open cursor, once its first reply was read.
     cursor: Option<OpenCursor>,
-    trace: RunEvents,
-    /// What earlier attempts may have left open.
+    events: RunEvents,
+    /// Kills of cursors and sessions that earlier attempts may have opened.
     pending_kills: Vec<PendingKill>,
-    /// Cursors that were left before their end.
-    spent: Vec<SessionRawBatchCursor>,
+    /// Cursors of the driver that were not read to their end.
+    unfinished_cursors: Vec<SessionRawBatchCursor>,
     resume: Option<Box<Resume>>,
-    /// Replies are fetched ahead of the reader.
+    /// Held while replies are prefetched.
     background_work: Option<BackgroundWork>,
     limits_server: bool,
-    /// The time that the server has for the query.
+    /// The query's time on the server.
     time: ServerTime,
 }
 
@@ -195,21 +201,26 @@ struct OpenCursor {
 }
 
 impl Pump {
-    async fn drive(&mut self, database: &str, ask: Ask, session: Option<Session>) -> Result<()> {
+    async fn drive(
+        &mut self,
+        database: &str,
+        query: RunQuery,
+        session: Option<Session>,
+    ) -> Result<()> {
         let client = self.client.clone();
         let driver = match self.wait_for_server(client.driver()).await {
             Ok(driver) => driver?,
             Err(_) => return Err(Error::new(ErrorKind::Cancelled)),
         };
-        match ask {
-            Ask::Once(query) => self.read(driver, database, query, session).await,
-            Ask::Resuming(resume) => {
+        match query {
+            RunQuery::Once(query) => self.read(driver, database, query, session).await,
+            RunQuery::Resuming(resume) => {
                 self.resume = Some(resume);
-                while let Some(wait) = self.go_on(driver, database, &session).await? {
-                    // Found and killed when the run is over: its server may be out of reach for long.
-                    let left = self.leave();
-                    self.pending_kills.extend(left);
-                    self.answering = Arc::default();
+                while let Some(wait) = self.read_resumably(driver, database, &session).await? {
+                    // Killed at the end of the run: the server may be unreachable for a long time.
+                    let pending = self.take_pending_kill();
+                    self.pending_kills.extend(pending);
+                    self.contacted_servers = Arc::default();
                     if self.wait_for_server(sleep(wait)).await.is_err() {
                         return Err(Error::new(ErrorKind::Cancelled));
                     }
@@ -219,9 +230,8 @@ impl Pump {
         }
     }
 
-    /// Reads on from where a read that can resume stands, to its end; or else says how long to wait before it is tried
-    /// again.
-    async fn go_on(
+    /// Continues a read that can resume, to its end. Returns the time to wait before the next attempt, if one is needed.
+    async fn read_resumably(
         &mut self,
         driver: &mongodb::Client,
         database: &str,
@@ -239,8 +249,8 @@ impl Pump {
             Err(_) => None,
         };
         self.resume = Some(resume);
-        while let Some(asked) = query.take() {
-            outcome = self.read(driver, database, asked, session.clone()).await;
+        while let Some(next) = query.take() {
+            outcome = self.read(driver, database, next, session.clone()).await;
             if outcome.is_ok() {
                 query = self
                     .resume
@@ -254,7 +264,7 @@ impl Pump {
         }
     }
 
-    /// One query, to its end or its first error.
+    /// Reads one query, to its end or its first error.
     async fn read(
         &mut self,
         driver: &mongodb::Client,
@@ -265,10 +275,10 @@ impl Pump {
         let client = self.client.clone();
         let mut sized = SizedFind::of(database, &query, self.wait_budget.eager);
         if let Some(sized) = &mut sized {
-            self.size(&driver.database(database), sized, &mut query)
+            self.set_batch_size(&driver.database(database), sized, &mut query)
                 .await?;
         }
-        if query.answers_once(self.limits_server) {
+        if query.has_one_reply(self.limits_server) {
             let (given, limit) = (*query.max_time(), self.wait_budget.limit);
             self.time =
                 ServerTime::new(given, self.wait_budget.left(), limit, client.round_trip()?);
@@ -277,7 +287,7 @@ impl Pump {
         let session = match session {
             Some(session) => {
                 self.in_transaction = session.in_transaction();
-                self.their_session = Some(session.clone());
+                self.caller_session = Some(session.clone());
                 session
             }
             None => {
@@ -290,32 +300,34 @@ impl Pump {
         let opening = open(driver, database, query, &session);
         let begun = Instant::now();
         let opened = self
-            .wait_for_server(ANSWERING.scope(self.answering.clone(), opening))
+            .wait_for_server(CONTACTED_SERVERS.scope(self.contacted_servers.clone(), opening))
             .await;
         let Opened { mut cursor, first } = match opened {
-            Ok(answer) => {
-                self.set_apart();
+            Ok(opened) => {
+                self.collect_abandoned_attempts();
                 let lost = |error: &Error| matches!(error.kind(), ErrorKind::Connection(_));
-                if !answer.as_ref().is_err_and(lost) {
-                    // Answered: what is open now has an id of its own, and the session goes back to the driver's pool.
+                if !opened.as_ref().is_err_and(lost) {
+                    // The open cursor has an id, and the session can return to the driver's pool.
                     self.own_session = None;
-                    self.their_session = None;
-                    client.sizes()?.record_exchange(begun.elapsed());
+                    self.caller_session = None;
+                    client.document_sizes()?.record_exchange(begun.elapsed());
                 }
-                answer?
+                opened?
             }
             Err(late) => {
-                // Opened after all, while it was being killed: it has an id now.
+                // The cursor was opened while it was killed: now its id is known.
                 if let Some(Ok(Opened { cursor, first })) = late {
-                    self.spent.push(cursor);
-                    self.note(&split(first)?);
+                    self.unfinished_cursors.push(cursor);
+                    self.record_reply(&split(first)?);
                 }
                 return Err(Error::new(ErrorKind::Cancelled));
             }
         };
-        let outcome = self.replies(&mut cursor, first, &session, sized).await;
+        let outcome = self
+            .deliver_replies(&mut cursor, first, &session, sized)
+            .await;
         if outcome.is_err() {
-            self.spent.push(cursor);
+            self.unfinished_cursors.push(cursor);
         }
         outcome
     }

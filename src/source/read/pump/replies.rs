@@ -1,4 +1,4 @@
-//! A cursor's replies: how large they are to be, and handing them on.
+//! The replies of a cursor: their size, and their delivery to the reader.
 
 use std::future::IntoFuture;
 use std::pin::pin;
@@ -18,31 +18,31 @@ use crate::source::connection::failure::{from_driver, is_final};
 use crate::source::connection::session::Session;
 use crate::source::read::batch::split;
 use crate::source::read::batch_size::{self, SizedFind};
-use crate::source::read::query::{ask, next, Query};
+use crate::source::read::query::{command_for_selection, next_reply, Query};
 use crate::source::runtime::io_threads;
 
-/// How often a session is refreshed while its reader is slow, in milliseconds; servers let sessions die after 30 minutes.
+/// Interval between refreshes of a session while its reader is slow, in milliseconds; sessions expire after 30 minutes.
 static REFRESH: AtomicU64 = AtomicU64::new(300_000);
 
-/// How long a server has to confirm that it refreshed a session.
-const REFRESHED: Duration = Duration::from_secs(2);
+/// Time limit of a refresh.
+const REFRESH_LIMIT: Duration = Duration::from_secs(2);
 
-/// What a reply costs beside its bytes, so that a million tiny replies are bounded too.
+/// Bytes that are added to the size of each reply, so that a million tiny replies are limited, too.
 const OVERHEAD: usize = 512;
 
 static PREFETCH: AtomicUsize = AtomicUsize::new(32 << 20);
 
-/// How many bytes of replies a query may hold ready for its reader. One reply is always let through.
+/// Limit of prefetched bytes of a query. One reply is always prefetched.
 pub fn prefetch_bytes() -> usize {
     PREFETCH.load(Ordering::Relaxed)
 }
 
-/// Sets [`prefetch_bytes`] for the queries that start from now on.
+/// Sets [`prefetch_bytes`] for later queries.
 pub fn set_prefetch_bytes(bytes: usize) {
     PREFETCH.store(bytes.clamp(1, u32::MAX as usize), Ordering::Relaxed);
 }
 
-/// Sets how often the session of a query is refreshed while its reader is slow: for tests.
+/// Sets the interval between refreshes of a session while its reader is slow: for tests.
 #[doc(hidden)]
 pub fn set_refresh_interval(interval: Duration) {
     let millis = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
@@ -50,29 +50,33 @@ pub fn set_refresh_interval(interval: Duration) {
 }
 
 impl Pump {
-    /// Sets how many documents a reply is to hold, asking how large they are if that is worth it.
-    pub(super) async fn size(
+    /// Sets the `batchSize` of a query. Asks the server for an unknown size of documents if that is worth an exchange.
+    pub(super) async fn set_batch_size(
         &mut self,
         database: &mongodb::Database,
         sized: &mut SizedFind,
         query: &mut Query,
     ) -> Result<()> {
         let client = self.client.clone();
-        let sizes = client.sizes()?;
+        let sizes = client.document_sizes()?;
         if sizes.known(&sized.kind).is_none() && sized.may_ask && !sizes.is_far() {
-            // Twice at most: the first exchange of a client includes connecting.
+            // Two attempts, because the first exchange of a client includes the connection.
             for _ in 0..2 {
-                let ask = ask(database, sized.size_command(), query.selection_criteria());
+                let command = command_for_selection(
+                    database,
+                    sized.size_command(),
+                    query.selection_criteria(),
+                );
                 let begun = Instant::now();
-                self.trace.set_command(Some("dataSize"));
-                let answered = self.wait_for_server(ask.into_future()).await;
-                self.trace.set_command(None);
-                match answered.map_err(|_| Error::new(ErrorKind::Cancelled))? {
+                self.events.set_command(Some("dataSize"));
+                let reply = self.wait_for_server(command.into_future()).await;
+                self.events.set_command(None);
+                match reply.map_err(|_| Error::new(ErrorKind::Cancelled))? {
                     Ok(reply) => {
                         sizes.record_exchange(begun.elapsed());
                         sizes.record(&sized.kind, batch_size::average_size(&reply));
                     }
-                    // The query would wait as long, and say the same.
+                    // The query would wait as long, and end with the same error.
                     Err(error) if is_final(&error) => return Err(from_driver(error)),
                     Err(_) => sizes.record(&sized.kind, 0),
                 }
@@ -91,7 +95,7 @@ impl Pump {
     }
 
     /// Delivers a cursor's replies, to its end or its first error.
-    pub(super) async fn replies(
+    pub(super) async fn deliver_replies(
         &mut self,
         cursor: &mut SessionRawBatchCursor,
         first: RawBatch,
@@ -101,12 +105,12 @@ impl Pump {
         let mut batch = Some(first);
         while let Some(received) = batch {
             let parts = split(received)?;
-            self.note(&parts);
+            self.record_reply(&parts);
             if let Some(resume) = &mut self.resume {
                 resume.set_open();
             }
             if let (Some(sized), Some(reply), true) = (sized.take(), &parts.reply, parts.id != 0) {
-                sized.record_first_reply(self.client.sizes()?, reply.bytes().len());
+                sized.record_first_reply(self.client.document_sizes()?, reply.bytes().len());
             }
             let reply = match &mut self.resume {
                 Some(resume) => parts.reply.and_then(|reply| resume.new_rows(reply)),
@@ -118,7 +122,7 @@ impl Pump {
             if self.cursor.is_none() {
                 return Ok(());
             }
-            batch = match self.wait_for_server(next(cursor, session)).await {
+            batch = match self.wait_for_server(next_reply(cursor, session)).await {
                 Ok(batch) => batch?,
                 Err(_) => return Err(Error::new(ErrorKind::Cancelled)),
             };
@@ -126,22 +130,22 @@ impl Pump {
         Ok(())
     }
 
-    /// Sends a reply on as soon as the reader has room for it. Nothing the reader does counts as waiting for the server.
+    /// Sends a reply to the reader once fewer bytes are prefetched than allowed. This wait does not count as one for the server.
     pub(super) async fn deliver(&mut self, reply: Reply, session: &Session) -> Result<()> {
-        let cost = (reply.bytes().len() + OVERHEAD).min(self.budget);
+        let cost = (reply.bytes().len() + OVERHEAD).min(self.prefetch_bytes);
         let cost = u32::try_from(cost).unwrap_or(u32::MAX);
-        let mut room = pin!(self.room.clone().acquire_many_owned(cost));
+        let mut free = pin!(self.free_bytes.clone().acquire_many_owned(cost));
         let permit = loop {
             tokio::select! {
                 biased;
-                permit = &mut room => break permit,
-                () = stopped(&mut self.stop) => return Err(self.client.interrupted()),
+                permit = &mut free => break permit,
+                () = stopped(&mut self.stop) => return Err(self.client.interruption()),
                 () = sleep(Duration::from_millis(REFRESH.load(Ordering::Relaxed))) => {}
             }
             self.refresh(session).await;
         };
         let permit = permit.map_err(|_| Error::new(ErrorKind::Cancelled))?;
-        self.wait_budget.answered();
+        self.wait_budget.reply_delivered();
         let last = self.cursor.is_none() && self.resume.is_none();
         if !last && self.background_work.is_none() {
             self.background_work = io_threads::background_work();
@@ -157,13 +161,13 @@ impl Pump {
         }
     }
 
-    /// Keeps the session alive. When it fails, the next getMore will say so.
+    /// Refreshes the session. A failure is not reported: the next getMore would fail, too.
     pub(super) async fn refresh(&self, session: &Session) {
         let open = self.cursor.is_some();
         if let (true, Ok(id), Some(address)) = (open, session.id(), self.address()) {
             let command = doc! {"refreshSessions": [id]};
             if let Ok(driver) = self.client.driver().await {
-                kill::run_on_server(driver, &address, "admin", command, REFRESHED).await;
+                kill::run_on_server(driver, &address, "admin", command, REFRESH_LIMIT).await;
             }
         }
     }

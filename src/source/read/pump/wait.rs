@@ -1,4 +1,4 @@
-//! Waiting for servers: to a deadline, until nobody wants the answer, and what may then be open there.
+//! Waits for servers, until the reply, a deadline or a stop; and the kills of cursors that may then be open.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,16 +14,16 @@ use crate::source::cleanup::kill::PendingKill;
 use crate::source::connection::session::{Session, TRANSIENT_TRANSACTION};
 use crate::source::read::batch::Parts;
 
-/// How long an exchange that was ended by a kill may take to say so.
-const LATE: Duration = Duration::from_secs(1);
+/// Time that a killed exchange has to end.
+const LATE_REPLY_LIMIT: Duration = Duration::from_secs(1);
 
-/// How long a getMore in a transaction may go on before it is killed: that aborts the transaction, killing an idle cursor does
-/// not.
-const IN_TRANSACTION: Duration = Duration::from_secs(2);
+/// Time that a getMore in a transaction has before it is killed: killing an operation aborts the transaction, killing an idle cursor
+/// does not.
+const TRANSACTION_GRACE: Duration = Duration::from_secs(2);
 
 impl Pump {
-    /// Waits for the server until the deadline, or until the run is stopped. Then the reader is told at once, the
-    /// query is killed, and what the wait gave in the end comes as `Err`.
+    /// Waits for the server until the deadline, or until the run is stopped. Then the reader gets the error at once, the query is
+    /// killed, and the result is an `Err` with the late output of the wait, if there is one.
     pub(super) async fn wait_for_server<F: Future>(
         &mut self,
         wait: F,
@@ -31,40 +31,39 @@ impl Pump {
         let mut wait = pin!(wait);
         let begun = Instant::now();
         let limit = self.wait_budget.left();
-        let over = async {
+        let deadline = async {
             match limit {
                 Some(limit) => sleep(limit).await,
                 None => std::future::pending().await,
             }
         };
-        let (error, spare) = tokio::select! {
+        let (error, grace) = tokio::select! {
             biased;
             done = &mut wait => {
                 let took = begun.elapsed();
                 self.wait_budget.waited += took;
-                self.trace.answered(took, || last(&self.answering));
+                self.events.waited(took, || last_server(&self.contacted_servers));
                 return Ok(done);
             }
-            () = stopped(&mut self.stop) => (self.client.interrupted(), self.in_transaction),
-            () = over => {
+            () = stopped(&mut self.stop) => (self.client.interruption(), self.in_transaction),
+            () = deadline => {
                 let label = self.in_transaction.then_some(TRANSIENT_TRANSACTION);
                 let error = self.client.no_answer(self.wait_budget.limit.unwrap_or_default());
                 (error.with_label(label), false)
             }
         };
-        let left = self.leave();
+        let pending = self.take_pending_kill();
         self.output.finish(Err(error));
         let mut late = None;
-        if spare && left.is_some() {
-            late = timeout(IN_TRANSACTION, &mut wait).await.ok();
+        if grace && pending.is_some() {
+            late = timeout(TRANSACTION_GRACE, &mut wait).await.ok();
         }
-        // Both go on together: the wait may hold what the kill needs, a connection or its place in a queue.
+        // The kill and the wait run together: the wait may have a connection, or a place in a queue, that the kill needs.
         let killed = {
-            // Without a server nothing was sent. The driver may then still be connecting, in the very wait that was broken
-            // off, and must not be waited for.
+            // Without a server no query was sent. The driver may still be connecting in the interrupted wait: do not wait for it.
             let mut kill = pin!(async {
-                match left {
-                    Some(left) => self.client.kill(left).await,
+                match pending {
+                    Some(pending) => self.client.kill(pending).await,
                     None => false,
                 }
             });
@@ -77,15 +76,17 @@ impl Pump {
             }
         };
         if late.is_none() && killed {
-            // The kill ends the exchange on the server; hearing so keeps the connection usable.
-            late = timeout(LATE, wait).await.ok();
+            // The kill ends the exchange on the server. With the reply read, the connection stays usable.
+            late = timeout(LATE_REPLY_LIMIT, wait).await.ok();
         }
         Err(late)
     }
 
-    pub(super) fn note(&mut self, parts: &Parts) {
+    /// Records a reply, and whether its cursor is open.
+    pub(super) fn record_reply(&mut self, parts: &Parts) {
         let bytes = parts.reply.as_ref().map_or(0, |reply| reply.bytes().len());
-        self.trace.reply(parts.id, bytes, || last(&self.answering));
+        self.events
+            .reply(parts.id, bytes, || last_server(&self.contacted_servers));
         self.cursor = (parts.id != 0).then(|| OpenCursor {
             id: parts.id,
             database: parts.database.clone(),
@@ -93,9 +94,9 @@ impl Pump {
         });
     }
 
-    /// What is open on the server now, or may be; it is somebody else's to kill from here on.
-    pub(super) fn leave(&mut self) -> Option<PendingKill> {
-        self.set_apart();
+    /// Takes the kill of the cursor or query that may be open now. The caller must send it.
+    pub(super) fn take_pending_kill(&mut self) -> Option<PendingKill> {
+        self.collect_abandoned_attempts();
         let address = self.address()?;
         match (self.cursor.take(), self.own_session.take()) {
             (
@@ -108,71 +109,73 @@ impl Pump {
             ) => Some(PendingKill::cursor(address, database, collection, id)),
             (None, Some(session)) => session_kill(address, &session),
             (None, None) => {
-                if let Some(session) = self.their_session.take() {
-                    session.left_open(address);
+                if let Some(session) = self.caller_session.take() {
+                    session.record_unknown_cursor(address);
                 }
                 None
             }
         }
     }
 
-    /// Notes what may be open of attempts to open the cursor that the driver gave up: their answers, lost on the way,
-    /// may have been cursors.
-    pub(super) fn set_apart(&mut self) {
-        let mut asked = self
-            .answering
+    /// Records kills for attempts that the driver retried on another connection: a lost reply may have opened a cursor.
+    pub(super) fn collect_abandoned_attempts(&mut self) {
+        let mut contacted = self
+            .contacted_servers
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        while asked.len() > 1 {
-            let address = asked.remove(0);
-            match (&self.own_session, &self.their_session) {
+        while contacted.len() > 1 {
+            let address = contacted.remove(0);
+            match (&self.own_session, &self.caller_session) {
                 (Some(session), _) => {
-                    let given_up = session_kill(address, session);
-                    self.pending_kills.extend(given_up);
+                    let kill = session_kill(address, session);
+                    self.pending_kills.extend(kill);
                 }
-                (None, Some(session)) => session.left_open(address),
+                (None, Some(session)) => session.record_unknown_cursor(address),
                 (None, None) => {}
             }
         }
     }
 
+    /// The server that replied last.
     pub(super) fn address(&self) -> Option<ServerAddress> {
-        last(&self.answering)
+        last_server(&self.contacted_servers)
     }
 }
 
-/// The kill of everything that is open in a session; `None` for one that is of no use in this process.
+/// The kill of everything that is open in a session; `None` for a session of another process.
 fn session_kill(address: ServerAddress, session: &Session) -> Option<PendingKill> {
     let id = session.id().ok()?.clone();
     Some(PendingKill::session(address, id, session.clone()))
 }
 
-/// The server that answered last, if any did.
-pub(super) fn last(asked: &Mutex<Vec<ServerAddress>>) -> Option<ServerAddress> {
-    let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-    asked.last().cloned()
+/// The server that was contacted last.
+pub(super) fn last_server(contacted: &Mutex<Vec<ServerAddress>>) -> Option<ServerAddress> {
+    let contacted = contacted.lock().unwrap_or_else(PoisonError::into_inner);
+    contacted.last().cloned()
 }
 
-/// Until the reader is gone, its client closed, or the process about to leave.
+/// Waits until the reader is dropped, its client closed, or the process exits.
 pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// How long the run may still wait for the server.
+/// The time that the run may still wait for the server.
 pub(super) struct WaitBudget {
     pub(super) limit: Option<Duration>,
+    /// All waits count; else those since the reader's last reply.
     pub(super) eager: bool,
-    /// What is to be counted: of all waits, or of those since the reader's last reply.
+    /// The time of the waits that count.
     pub(super) waited: Duration,
 }
 
 impl WaitBudget {
+    /// The rest of the budget; `None` without a limit.
     pub(super) fn left(&self) -> Option<Duration> {
         self.limit.map(|limit| limit.saturating_sub(self.waited))
     }
 
-    /// The reader has a reply.
-    pub(super) fn answered(&mut self) {
+    /// Records that the reader has a reply.
+    pub(super) fn reply_delivered(&mut self) {
         if !self.eager {
             self.waited = Duration::ZERO;
         }
