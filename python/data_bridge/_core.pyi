@@ -29,7 +29,6 @@ __all__ = [
     "DuplicateKeyError",
     "ExecutionTimeout",
     "FieldSlot",
-    "Form",
     "InstanceIterator",
     "Interruption",
     "InvalidOperation",
@@ -37,6 +36,7 @@ __all__ = [
     "ListView",
     "ModelClass",
     "ModelView",
+    "NativeTableOptions",
     "Operation",
     "OperationFailure",
     "Reader",
@@ -346,14 +346,14 @@ class Reader:
 
     def documents(self) -> DocumentIterator:
         """An iterator in bounded memory, one Document per step. Closing or dropping the iterator ends the run."""
-    def batches(self, form: Form, infer_rows: int, *, narrowed: bool = False) -> BatchReader:
+    def batches(self, form: NativeTableOptions, infer_rows: int, *, narrowed: bool = False) -> BatchReader:
         """RecordBatches in bounded memory. Without a schema in `form`, the schema is inferred from the first `infer_rows`
         documents. `narrowed`: the server sends only some keys of the documents; a document with the same key twice is then
         an error.
         """
-    def next_conflicts(self, form: Form) -> list[SchemaConflict] | None:
+    def next_conflicts(self, form: NativeTableOptions) -> list[SchemaConflict] | None:
         """Values of the next Chunk that do not fit the form's schema, as exceptions; None at the end."""
-    def next_conflicts_async(self, form: Form) -> Operation[list[SchemaConflict] | None]: ...
+    def next_conflicts_async(self, form: NativeTableOptions) -> Operation[list[SchemaConflict] | None]: ...
     def read_all(self) -> ResultData:
         """Read everything. Blocks detached from the interpreter, and checks for signals."""
     def read_list(self, class_: ModelClass | None = None, /, *, dicts: bool = False) -> tuple[ResultData, list[Any]]:
@@ -403,10 +403,10 @@ class ResultData:
     def unproven(self, field: FieldSlot) -> list[int]:
         """Positions of the documents whose value of `field` needs a conversion, or is missing; the others need no check."""
     def to_dicts(self) -> list[dict[str, Any]]: ...
-    def schema(self, form: Form | None = None) -> Schema: ...
-    def batches(self, form: Form | None = None) -> list[RecordBatch]: ...
+    def schema(self, form: NativeTableOptions | None = None) -> Schema: ...
+    def batches(self, form: NativeTableOptions | None = None) -> list[RecordBatch]: ...
     def arrow_stream(
-        self, form: Form | None = None, requested_schema: object | None = None, *, shapes: bool = False
+        self, form: NativeTableOptions | None = None, requested_schema: object | None = None, *, shapes: bool = False
     ) -> object:
         """A C stream capsule, whose batches share the result's memory. Each call returns a new one. With `shapes` the table
         has the column that makes `from_arrow` exact.
@@ -414,7 +414,7 @@ class ResultData:
     @property
     def chunks(self) -> int:
         """Number of the Chunks that `conflicts` takes."""
-    def conflicts(self, form: Form, chunk: int) -> list[SchemaConflict]:
+    def conflicts(self, form: NativeTableOptions, chunk: int) -> list[SchemaConflict]:
         """Values of one Chunk that do not fit the form's schema, as exceptions."""
     def report(self) -> dict[str, Any]:
         """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
@@ -513,7 +513,7 @@ class Schema:
         """One line per field: name, type, extension."""
 
 @final
-class Form:
+class NativeTableOptions:
     """The options of tables: the schema, the policy for values that do not fit it, and the representation of types."""
 
     def __new__(
@@ -526,8 +526,8 @@ class Form:
         decimal: str,
         mixed: str,
         strings: str,
-    ) -> Form: ...
-    def with_views(self) -> Form:
+    ) -> NativeTableOptions: ...
+    def with_views(self) -> NativeTableOptions:
         """The same options, with views as the layout of text in inferred tables, unless another layout is set: as in polars."""
     @property
     def schema(self) -> Schema | None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .._core import AsyncIterator, Form, Reader, ResultData
+from .._core import AsyncIterator, NativeTableOptions, Reader, ResultData
 from ..errors import SchemaConflict
 from .async_iterator import AsyncRun
 from .table_options import TableOptions
 
 
-def form_of(form: Form | None, schema: Any) -> Form:
+def form_of(form: NativeTableOptions | None, schema: Any) -> NativeTableOptions:
     """Return the form for the schema that is passed here, else the query's.
 
     Raises
@@ -26,7 +26,7 @@ def form_of(form: Form | None, schema: Any) -> Form:
     return form
 
 
-def of_result(data: ResultData, form: Form) -> Iterator[SchemaConflict]:
+def of_result(data: ResultData, form: NativeTableOptions) -> Iterator[SchemaConflict]:
     """The conflicts of what was read."""
     for chunk in range(data.chunks):
         yield from data.conflicts(form, chunk)
@@ -35,7 +35,7 @@ def of_result(data: ResultData, form: Form) -> Iterator[SchemaConflict]:
 class RunConflicts:
     """The conflicts of a live run; leaving the loop ends it."""
 
-    def __init__(self, reader: Reader, form: Form) -> None:
+    def __init__(self, reader: Reader, form: NativeTableOptions) -> None:
         self._reader = reader
         self._form = form
         self._found: Iterator[SchemaConflict] = iter(())
@@ -59,7 +59,7 @@ class RunConflicts:
         self._reader.close()
 
 
-def of_run_async(start: Callable[[], Reader], form: Form) -> AsyncIterator[SchemaConflict]:
+def of_run_async(start: Callable[[], Reader], form: NativeTableOptions) -> AsyncIterator[SchemaConflict]:
     """As `RunConflicts`, of a run that `start` starts."""
     run = AsyncRun(start, lambda reader: reader.next_conflicts_async(form))
     run.open()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from .._core import Form, ResultData
+from .._core import NativeTableOptions, ResultData
 from ..errors import DataBridgeError
 from .report import Report, path_text, types_text
 
@@ -15,7 +15,7 @@ _COLUMNS = 20
 _WIDTH = 80
 
 
-def page(data: ResultData, form: Form | None, report: Report) -> str:
+def page(data: ResultData, form: NativeTableOptions | None, report: Report) -> str:
     """The result as an HTML fragment; everything that comes from data is escaped."""
     parts = [f"<p>Result: {len(data):,} documents</p>", _table(data), _schema(data, form)]
     parts.append(f"<details><summary>report</summary>{report._repr_html_()}</details>")
@@ -63,7 +63,7 @@ def _table(data: ResultData) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{foot}"
 
 
-def _schema(data: ResultData, form: Form | None) -> str:
+def _schema(data: ResultData, form: NativeTableOptions | None) -> str:
     try:
         text = repr(data.schema(form))
     except DataBridgeError as error:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _core
-from .._core import Document, Form, ResultData, Schema
+from .._core import Document, NativeTableOptions, ResultData, Schema
 from ..connection.codec import DEFAULT, native
 from ..errors import SchemaConflict
 from . import conflicts, html
@@ -32,7 +32,7 @@ class Result:
 
     __slots__ = ("__weakref__", "_data", "_form")
 
-    def __init__(self, data: ResultData, form: Form | None = None) -> None:
+    def __init__(self, data: ResultData, form: NativeTableOptions | None = None) -> None:
         self._data = data
         self._form = form
 
@@ -269,7 +269,7 @@ class _Table:
 
     __slots__ = ("_data", "_form", "_shapes")
 
-    def __init__(self, data: ResultData, form: Form | None, *, shapes: bool = False) -> None:
+    def __init__(self, data: ResultData, form: NativeTableOptions | None, *, shapes: bool = False) -> None:
         self._data = data
         self._form = form
         self._shapes = shapes

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
-from .._core import Form, Schema
+from .._core import NativeTableOptions, Schema
 from ..connection.uri import check_timeout
 from . import progress as progress_
 
@@ -31,7 +31,7 @@ class TableKeywords(TypedDict, total=False):
 class TableOptions(NamedTuple):
     """The schema of a table, the handling of values that do not fit it, and the storage of types.
 
-    The names and defaults of these options stand here only. `Form` checks their values.
+    The names and defaults of these options stand here only. `NativeTableOptions` checks their values.
     """
 
     schema: TableSchema | None = None
@@ -48,7 +48,7 @@ class TableOptions(NamedTuple):
         given = {name: keywords.pop(name) for name in cls._fields if name in keywords} if keywords else None
         return cls(**given) if given else _DEFAULT
 
-    def form(self) -> Form:
+    def form(self) -> NativeTableOptions:
         """Return the native counterpart.
 
         Raises
@@ -58,13 +58,13 @@ class TableOptions(NamedTuple):
         """
         if self is _DEFAULT or (self.schema is None and self == _DEFAULT):
             return _DEFAULT_FORM
-        return Form(**{**self._asdict(), "schema": native_schema(self.schema)})
+        return NativeTableOptions(**{**self._asdict(), "schema": native_schema(self.schema)})
 
 
 class ReadOptions(NamedTuple):
     """Options of the client side of a query: the table, the deadline and the progress."""
 
-    form: Form
+    form: NativeTableOptions
     timeout: float | None
     progress: progress_.Progress
 
@@ -106,5 +106,5 @@ def native_schema(schema: TableSchema | None) -> Schema | None:
 
 
 _DEFAULT = TableOptions()
-_DEFAULT_FORM = Form(**_DEFAULT._asdict())
+_DEFAULT_FORM = NativeTableOptions(**_DEFAULT._asdict())
 """The default options; immutable, so shared."""

@@ -14,7 +14,7 @@ use crate::error::to_pyerr;
 use crate::reads::arrow::Schema;
 
 /// The caller's schema, the policy for values that do not fit it, and the representation of types.
-#[pyclass(frozen, module = "data_bridge._core", name = "Form")]
+#[pyclass(frozen, module = "data_bridge._core", name = "NativeTableOptions")]
 #[derive(Clone, Default)]
 pub(crate) struct TableOptions {
     user_schema: Option<TableSchema>,
