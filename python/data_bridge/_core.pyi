@@ -18,7 +18,6 @@ __all__ = [
     "LOG_FAILURES",
     "AsyncIterator",
     "BatchReader",
-    "BulkWriteError",
     "Client",
     "Codec",
     "ConnectionFailure",
@@ -31,7 +30,6 @@ __all__ = [
     "FieldSlot",
     "InstanceIterator",
     "Interruption",
-    "InvalidOperation",
     "InvalidQuery",
     "ListView",
     "ModelClass",
@@ -103,14 +101,6 @@ class DuplicateKeyError(WriteError):
 
 class WriteConcernError(OperationFailure):
     """A write was done, but its write concern was not met."""
-
-class BulkWriteError(OperationFailure):
-    """Some of many writes failed. `details` names them, and has the counts of the others."""
-
-class InvalidOperation(DataBridgeError):
-    """A call that is not possible in this state, such as a bulk write without operations, or the result of an
-    unacknowledged write.
-    """
 
 class ServerTimeout(DataBridgeError):
     """A deadline passed: `timeout` of this package, or the server's `maxTimeMS`. `code` and `details` are the server's, if

@@ -26,15 +26,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import pymongo_errors as pymongo_errors
+from . import pymongo_errors
 from ._core import (
-    BulkWriteError,
     ConnectionFailure,
     DataBridgeError,
     DecodeError,
     DuplicateKeyError,
     ExecutionTimeout,
-    InvalidOperation,
     InvalidQuery,
     OperationFailure,
     ResultTooLarge,
@@ -63,6 +61,25 @@ __all__ = [
     "WriteConcernError",
     "WriteError",
 ]
+
+
+class BulkWriteError(OperationFailure):
+    """Some of many writes failed. `details` names them, and has the counts of the others."""
+
+    __module__ = "data_bridge"
+
+
+class InvalidOperation(DataBridgeError):
+    """A call that is not possible in this state.
+
+    Examples are a bulk write without operations, and the result of an unacknowledged write.
+    """
+
+    __module__ = "data_bridge"
+
+
+pymongo_errors.register(BulkWriteError, "BulkWriteError")
+pymongo_errors.register(InvalidOperation, "InvalidOperation")
 
 
 class ConversionError(DataBridgeError, ValueError):

@@ -23,8 +23,6 @@ _COUNTERPARTS: dict[type[DataBridgeError], str] = {
     _core.DuplicateKeyError: "DuplicateKeyError",
     _core.WriteConcernError: "WriteConcernError",
     _core.WTimeoutError: "WTimeoutError",
-    _core.BulkWriteError: "BulkWriteError",
-    _core.InvalidOperation: "InvalidOperation",
     _core.InvalidQuery: "PyMongoError",
     _core.ServerTimeout: "NetworkTimeout",
     _core.ExecutionTimeout: "ExecutionTimeout",
@@ -35,6 +33,11 @@ _COUNTERPARTS: dict[type[DataBridgeError], str] = {
 _TIMEOUTS = frozenset({"NetworkTimeout", "ServerSelectionTimeoutError", "ExecutionTimeout", "WTimeoutError"})
 
 _variants: dict[tuple[type[DataBridgeError], str], type[DataBridgeError]] = {}
+
+
+def register(kind: type[DataBridgeError], name: str) -> None:
+    """Name PyMongo's class of a class that the native module does not define."""
+    _COUNTERPARTS[kind] = name
 
 
 def variant(kind: type[DataBridgeError], name: str) -> type[DataBridgeError]:

@@ -53,18 +53,6 @@ create_exception!(
 );
 create_exception!(
     data_bridge,
-    BulkWriteError,
-    OperationFailure,
-    "Some of many writes failed. `details` names them, and has the counts of the others."
-);
-create_exception!(
-    data_bridge,
-    InvalidOperation,
-    DataBridgeError,
-    "A call that is not possible in this state, such as a bulk write without operations, or the result of an unacknowledged write."
-);
-create_exception!(
-    data_bridge,
     ServerTimeout,
     DataBridgeError,
     "A deadline passed: `timeout` of this package, or the server's `maxTimeMS`. `code` and `details` are the server's, if it \
@@ -128,8 +116,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<DuplicateKeyError>(),
         py.get_type::<WriteConcernError>(),
         py.get_type::<WTimeoutError>(),
-        py.get_type::<BulkWriteError>(),
-        py.get_type::<InvalidOperation>(),
         py.get_type::<ServerTimeout>(),
         py.get_type::<ExecutionTimeout>(),
         py.get_type::<DecodeError>(),

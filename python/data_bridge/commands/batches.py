@@ -9,7 +9,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .._core import InvalidOperation, InvalidQuery, ServerTimeout
+from .._core import InvalidQuery, ServerTimeout
+from ..errors import InvalidOperation
 from . import encode, server_errors, statement
 from .statement import Statement
 

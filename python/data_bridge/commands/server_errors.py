@@ -7,13 +7,13 @@ from typing import Any
 
 from .._core import (
     DUPLICATE_KEY_CODES,
-    BulkWriteError,
     DuplicateKeyError,
     OperationFailure,
     WriteConcernError,
     WriteError,
     WTimeoutError,
 )
+from ..errors import BulkWriteError
 
 _MAX_TIME_EXPIRED = 50
 _BULK_FAILED = 65

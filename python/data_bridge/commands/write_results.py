@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core import InvalidOperation
+from ..errors import InvalidOperation
 
 
 class _WriteResult:

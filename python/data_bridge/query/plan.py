@@ -9,12 +9,13 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import bson
 
 from .. import _core
-from .._core import Codec, InvalidOperation, InvalidQuery, Operation, Reader
+from .._core import Codec, InvalidQuery, Operation, Reader
 from .._typing import Pipeline, Projection, Sort
 from ..commands import encode
 from ..commands.options import OPTIONS, check_option, pairs, projection_of
 from ..connection.session_state import SessionState
 from ..connection.session_state import native as native_session
+from ..errors import InvalidOperation
 from .namespace import Namespace
 
 P = TypeVar("P", bound="Plan")

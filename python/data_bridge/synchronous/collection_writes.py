@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 from bson.raw_bson import RawBSONDocument
 
-from .._core import Document, InvalidOperation, Operation, _document_from_bson
+from .._core import Document, Operation, _document_from_bson
 from .._typing import Collation, Filter, Hint, Projection, Sort, Timeout, Update
 from ..commands import batches, encode, find_and_modify, server_errors, statement
 from ..commands.batches import Deadline
@@ -19,6 +19,7 @@ from ..commands.statement import Statement
 from ..commands.write_results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 from ..connection.handle import ConfiguredHandle
 from ..connection.session_state import in_transaction
+from ..errors import InvalidOperation
 from ..query.namespace import Namespace
 from .outcome import outcome
 from .session import ClientSession
