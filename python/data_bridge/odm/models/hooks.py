@@ -73,6 +73,8 @@ class Hooks:
 
     def names(self, when: str, events: Iterable[Event]) -> Iterable[str]:
         """Return the methods to call, in order; a method of several of `events` is called once."""
+        if not self._methods:  # most models have none, and hashing events takes longer than this
+            return ()
         return dict.fromkeys(name for event in events for name in self._methods.get((when, event), ()))
 
 
