@@ -1,6 +1,6 @@
 """Filters, pipelines and options to BSON, refused before they can do harm.
 
-`bson.encode` recurses in C, and the server stores no more than 179 levels: depth is checked first, without recursion.
+`bson.encode` recurses in C, and servers limit the levels of documents: depth is checked first, without recursion.
 """
 
 from __future__ import annotations
@@ -19,9 +19,13 @@ from .._core import Document, InvalidQuery, ListView
 from .._typing import Pipeline
 
 MAX_DEPTH = 100
-"""Levels of documents and lists the server takes in a command."""
-STORED_DEPTH = 190
-"""Levels of a document to store: a server stores 180, reports a deeper one itself, and takes 200 in a command."""
+"""Levels of documents and lists in a filter or a pipeline that the server takes."""
+SERVER_DEPTH = 180
+"""Levels of a document that the server stores."""
+STORED_DEPTH = SERVER_DEPTH + 10
+"""Levels of a document that is sent to be stored: the server itself reports one that is a little too deep, and takes a
+command of 200 levels.
+"""
 MAX_VALUES = 4_000_000
 """More values than any message holds (48 MB, a dozen bytes a list element): stops structures that share parts."""
 EMPTY = bson.encode({})

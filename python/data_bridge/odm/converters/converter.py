@@ -20,9 +20,6 @@ from ..._core import Document, ListView
 from ...commands import encode
 from ..errors import Mismatch
 
-MAX_STORED_DEPTH = 180
-"""Levels of documents and lists that the server stores."""
-
 CLASS_KEY = "_class_id"
 """The key that names the class of a document in a tree of models."""
 
@@ -206,7 +203,7 @@ class AnyConverter(Converter):
     def dump(self, value: object) -> Any:
         if isinstance(value, (Mapping, list, tuple)):
             # Check the depth without recursion first: the next step recurses.
-            encode.check_depth(value, "value", MAX_STORED_DEPTH)
+            encode.check_depth(value, "value", encode.SERVER_DEPTH)
         return dump_any(value)
 
 
