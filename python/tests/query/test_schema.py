@@ -171,7 +171,7 @@ def test_mapping() -> None:
 def test_mapping_errors_name_their_place() -> None:
     for schema, error, text in [
         ({"a": {"b": complex}}, TypeError, r'\["a"\]\["b"\]'),
-        ({"a": [int, str]}, ValueError, "one type"),
+        ({"a": [int, str]}, ValueError, "one element"),
         ({"a": "int"}, ValueError, 'called "int"'),
         ({1: int}, TypeError, "str"),
         ({"a": pa.float16()}, ValueError, "Float16"),
