@@ -68,13 +68,9 @@ class SetOnInsert(Update):
 
 
 class Inc(Update):
-    """Adds to numbers."""
+    """Adds to numbers. The operand must be a value of the field: an int plus 1.5 is no int."""
 
     operator = "$inc"
-
-    def _value(self, field: FieldPath, value: object) -> Any:
-        # The operand must be a value of the field: an int plus 1.5 is no int.
-        return _whole(field, value)
 
 
 class Mul(Inc):
