@@ -61,8 +61,8 @@ class InsertManyResult(_WriteResult):
         return f"InsertManyResult({len(self._inserted_ids)} documents, acknowledged={self._acknowledged})"
 
 
-class UpdateResult(_WriteResult):
-    """The result of an update or a replacement."""
+class _RawResult(_WriteResult):
+    """The result of a write with one statement: the server's reply."""
 
     __slots__ = ("_raw_result",)
 
@@ -78,6 +78,12 @@ class UpdateResult(_WriteResult):
     def _get(self, name: str, key: str) -> Any:
         self._check(name)
         return (self._raw_result or {}).get(key)
+
+
+class UpdateResult(_RawResult):
+    """The result of an update or a replacement."""
+
+    __slots__ = ()
 
     @property
     def matched_count(self) -> int:
@@ -105,25 +111,15 @@ class UpdateResult(_WriteResult):
         return f"UpdateResult({self._raw_result!r}, acknowledged={self._acknowledged})"
 
 
-class DeleteResult(_WriteResult):
+class DeleteResult(_RawResult):
     """The result of a deletion."""
 
-    __slots__ = ("_raw_result",)
-
-    def __init__(self, raw_result: dict[str, Any] | None, acknowledged: bool) -> None:
-        self._raw_result = raw_result
-        super().__init__(acknowledged)
-
-    @property
-    def raw_result(self) -> dict[str, Any] | None:
-        """The server's reply."""
-        return self._raw_result
+    __slots__ = ()
 
     @property
     def deleted_count(self) -> int:
         """The number of deleted documents."""
-        self._check("deleted_count")
-        return (self._raw_result or {}).get("n", 0)  # type: ignore[no-any-return]
+        return self._get("deleted_count", "n") or 0
 
     def __repr__(self) -> str:
         return f"DeleteResult({self._raw_result!r}, acknowledged={self._acknowledged})"
