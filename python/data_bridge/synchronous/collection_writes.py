@@ -307,13 +307,14 @@ class CollectionWrites(ConfiguredHandle):
             collation, maxTimeMS, bypassDocumentValidation.
         """
         this = self._within(timeout)
-        command = find_and_modify.command(
-            this._name,
+        change = statement.changes("update", update, this._settings.codec_options, replace=False)
+        return this._modified(
             filter,
-            statement.changes("update", update, this._settings.codec_options, replace=False),
-            this._settings.codec_options,
-            this._shared(session, let=let, comment=comment),
+            change,
+            session,
             kwargs,
+            let=let,
+            comment=comment,
             projection=projection,
             sort=sort,
             upsert=upsert,
@@ -321,7 +322,6 @@ class CollectionWrites(ConfiguredHandle):
             array_filters=array_filters,
             hint=hint,
         )
-        return this._document(outcome(this._send(command, session, True)))
 
     def find_one_and_replace(
         self,
@@ -341,20 +341,20 @@ class CollectionWrites(ConfiguredHandle):
     ) -> Document | None:
         """Replace the first document that matches, and return one of both; as `find_one_and_update`."""
         this = self._within(timeout)
-        command = find_and_modify.command(
-            this._name,
+        change = statement.changes("update", replacement, this._settings.codec_options, replace=True)
+        return this._modified(
             filter,
-            statement.changes("update", replacement, this._settings.codec_options, replace=True),
-            this._settings.codec_options,
-            this._shared(session, let=let, comment=comment),
+            change,
+            session,
             kwargs,
+            let=let,
+            comment=comment,
             projection=projection,
             sort=sort,
             upsert=upsert,
             after=return_document,
             hint=hint,
         )
-        return this._document(outcome(this._send(command, session, True)))
 
     def find_one_and_delete(
         self,
@@ -371,18 +371,17 @@ class CollectionWrites(ConfiguredHandle):
     ) -> Document | None:
         """Delete the first document that matches, and return it; as `find_one_and_update`."""
         this = self._within(timeout)
-        command = find_and_modify.command(
-            this._name,
+        return this._modified(
             filter,
             statement.REMOVE,
-            this._settings.codec_options,
-            this._shared(session, let=let, comment=comment),
+            session,
             kwargs,
+            let=let,
+            comment=comment,
             projection=projection,
             sort=sort,
             hint=hint,
         )
-        return this._document(outcome(this._send(command, session, True)))
 
     # ---- commands and replies ---------------------------------------------------------------------------------------
 
@@ -427,6 +426,24 @@ class CollectionWrites(ConfiguredHandle):
         shared = self._shared(session, let=let, comment=comment, maxTimeMS=max_time_ms)
         reply = self._checked(outcome(self._send_one(one, shared, session)))
         return DeleteResult(reply if acknowledged else None, acknowledged)
+
+    def _modified(
+        self,
+        filter: Filter,
+        change: bytes,
+        session: ClientSession | None,
+        given: Mapping[str, Any],
+        *,
+        let: Mapping[str, Any] | None,
+        comment: Any,
+        **options: Any,
+    ) -> Document | None:
+        """Send a findAndModify; `change`, `given` and `options` as for `find_and_modify.command`."""
+        settings = self._settings
+        shared = self._shared(session, let=let, comment=comment)
+        command = find_and_modify.command(self._name, filter, change, settings.codec_options, shared, given, **options)
+        found = find_and_modify.value(outcome(self._send(command, session, True)), settings.replies)
+        return None if found is None else _document_from_bson(found, settings.codec)
 
     def _send_many(
         self,
@@ -493,10 +510,6 @@ class CollectionWrites(ConfiguredHandle):
         answer: dict[str, Any] = bson.decode(reply, self._settings.replies)
         server_errors.check(answer)
         return answer
-
-    def _document(self, reply: bytes) -> Document | None:
-        found = find_and_modify.value(reply, self._settings.replies)
-        return None if found is None else _document_from_bson(found, self._settings.codec)
 
     def _within(self, timeout: Timeout) -> Self:
         """The same collection with the seconds of one call; with `...` as it is."""
