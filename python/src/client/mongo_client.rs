@@ -122,10 +122,9 @@ impl Client {
     ) -> PyResult<Operation> {
         let mut read = read(&[], selection, session, timeout)?;
         read.retry = retry;
-        let request = Request::begin(py)?;
-        let task = py.detach(|| self.inner.run_command(database, command, &read));
         let names = named(database, command);
-        operation(py, task, request, &names, bytes)
+        let start = || self.inner.run_command(database, command, &read);
+        operation(py, &names, start, bytes)
     }
 
     #[pyo3(signature = (database, command, *, session, retry, timeout))]
@@ -139,10 +138,9 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
-        let request = Request::begin(py)?;
-        let task = py.detach(|| self.inner.write(database, command, session, retry, timeout));
         let names = named(database, command);
-        operation(py, task, request, &names, bytes)
+        let start = || self.inner.write(database, command, session, retry, timeout);
+        operation(py, &names, start, bytes)
     }
 
     #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout))]
@@ -159,13 +157,12 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, session, timeout)?;
-        let request = Request::begin(py)?;
-        let task = py.detach(|| {
+        let names = names("aggregate", database, Some(collection));
+        let start = || {
             self.inner
                 .count_documents(database, collection, filter, &read)
-        });
-        let names = names("aggregate", database, Some(collection));
-        operation(py, task, request, &names, |py, count| count.into_py_any(py))
+        };
+        operation(py, &names, start, |py, count| count.into_py_any(py))
     }
 
     #[pyo3(signature = (database, collection, options, *, selection, timeout))]
@@ -179,13 +176,12 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, None, timeout)?;
-        let request = Request::begin(py)?;
-        let task = py.detach(|| {
+        let names = names("count", database, Some(collection));
+        let start = || {
             self.inner
                 .estimated_document_count(database, collection, &read)
-        });
-        let names = names("count", database, Some(collection));
-        operation(py, task, request, &names, |py, count| count.into_py_any(py))
+        };
+        operation(py, &names, start, |py, count| count.into_py_any(py))
     }
 
     #[pyo3(signature = (database, collection, key, filter, options, *, session, selection, timeout))]
@@ -203,13 +199,12 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let read = read(options, selection, session, timeout)?;
-        let request = Request::begin(py)?;
-        let task = py.detach(|| {
+        let names = names("distinct", database, Some(collection));
+        let start = || {
             self.inner
                 .distinct(database, collection, key, filter, &read)
-        });
-        let names = names("distinct", database, Some(collection));
-        operation(py, task, request, &names, bytes)
+        };
+        operation(py, &names, start, bytes)
     }
 
     #[pyo3(signature = (filter, *, session, timeout))]
@@ -221,10 +216,9 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
-        let request = Request::begin(py)?;
-        let task = py.detach(|| self.inner.list_database_names(filter, session, timeout));
         let names = names("listDatabases", "admin", None);
-        operation(py, task, request, &names, |py, names| names.into_py_any(py))
+        let start = || self.inner.list_database_names(filter, session, timeout);
+        operation(py, &names, start, |py, names| names.into_py_any(py))
     }
 
     #[pyo3(signature = (database, filter, *, session, timeout))]
@@ -237,13 +231,12 @@ impl Client {
         timeout: Option<f64>,
     ) -> PyResult<Operation> {
         let (session, timeout) = (inner(session), duration(timeout)?);
-        let request = Request::begin(py)?;
-        let task = py.detach(|| {
+        let names = names("listCollections", database, None);
+        let start = || {
             self.inner
                 .list_collection_names(database, filter, session, timeout)
-        });
-        let names = names("listCollections", database, None);
-        operation(py, task, request, &names, |py, names| names.into_py_any(py))
+        };
+        operation(py, &names, start, |py, names| names.into_py_any(py))
     }
 
     fn start_session(&self, py: Python<'_>, options: &[u8]) -> PyResult<Operation> {
@@ -304,14 +297,15 @@ fn reader(
     Ok(Reader::start(Box::new(source), codec, eager, record))
 }
 
+/// Starts an operation with one reply, and records its events.
 fn operation<T: Send + 'static>(
     py: Python<'_>,
-    task: Result<Task<T>>,
-    request: Request,
     names: &OperationNames<'_>,
+    start: impl FnOnce() -> Result<Task<T>> + Send,
     convert: impl FnOnce(Python<'_>, T) -> PyResult<Py<PyAny>> + Send + 'static,
 ) -> PyResult<Operation> {
-    let task = task.map_err(|error| to_pyerr(py, error))?;
+    let request = Request::begin(py)?;
+    let task = py.detach(start).map_err(|error| to_pyerr(py, error))?;
     let record = request.single(py, names)?;
     Ok(Operation::new(task, convert).recorded(record))
 }
