@@ -165,7 +165,13 @@ def test_retries(
     database.c.insert_one({"_id": 1})
     there = client[database.name].c
     there.find_one()
-    for command, act in (("find", there.find_one), ("insert", lambda: there.insert_one({}))):
+    for command, act in (
+        ("find", there.find_one),
+        ("insert", lambda: there.insert_one({})),
+        ("explain", lambda: there.find().explain()),
+        ("listCollections", client[database.name].list_collection_names),
+        ("listDatabases", client.list_database_names),
+    ):
         fail = {"failCommands": [command], "closeConnection": True}
         try:
             pymongo_client.admin.command("configureFailPoint", "failCommand", mode={"times": 1}, data=fail)

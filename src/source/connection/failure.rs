@@ -178,6 +178,11 @@ fn with_option_names(text: String) -> String {
         .fold(text, |text, (field, option)| text.replace(field, option))
 }
 
+/// The error of a reply that this crate cannot read.
+pub(crate) fn invalid_reply_error(reason: &str) -> Error {
+    Error::new(ErrorKind::Connection(invalid_reply(reason)))
+}
+
 fn invalid_reply(reason: &str) -> String {
     format!("the server sent an invalid reply: {reason}")
 }

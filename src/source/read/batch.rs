@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use mongodb::raw_batch_cursor::RawBatch;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::reader::{Framing, Reply};
+use crate::source::connection::failure::invalid_reply_error;
 
 /// The parts of a server's reply.
 pub(crate) struct Parts {
@@ -29,18 +30,15 @@ impl AsRef<[u8]> for Shared {
 
 /// Splits a reply of find, aggregate or getMore. Its documents stay in the driver's buffer.
 pub(crate) fn split(batch: RawBatch) -> Result<Parts> {
-    let invalid = |text: &str| {
-        Error::new(ErrorKind::Connection(format!(
-            "the server sent an invalid reply: {text}"
-        )))
-    };
     let cursor = batch.as_raw_document().get_document("cursor");
-    let cursor = cursor.map_err(|_| invalid("no cursor"))?;
-    let id = cursor.get_i64("id").map_err(|_| invalid("no cursor id"))?;
+    let cursor = cursor.map_err(|_| invalid_reply_error("no cursor"))?;
+    let id = cursor
+        .get_i64("id")
+        .map_err(|_| invalid_reply_error("no cursor id"))?;
     let name = cursor.get_str("ns").unwrap_or_default();
     let (database, collection) = name.split_once('.').unwrap_or((name, ""));
     let (database, collection) = (database.to_owned(), collection.to_owned());
-    let range = elements(&batch).ok_or_else(|| invalid("no documents"))?;
+    let range = elements(&batch).ok_or_else(|| invalid_reply_error("no documents"))?;
     let reply =
         (!range.is_empty()).then(|| Reply::new(Arc::new(Shared(batch)), range, Framing::List));
     Ok(Parts {

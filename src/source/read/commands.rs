@@ -10,17 +10,16 @@ use mongodb::{Collection, Database};
 
 use super::parameters::Read;
 use super::query::database_for_reads;
+use super::retried::{may_retry, RetriedRead};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::cleanup::implicit_session::implicit;
 use crate::source::connection::caller_bson;
 use crate::source::connection::client::Client;
 use crate::source::connection::deadline::{takes_max_time, Deadline, MAX_TIME};
-use crate::source::connection::failure::{from_driver, is_final, is_retryable_read};
+use crate::source::connection::failure::{from_driver, invalid_reply_error};
 use crate::source::connection::names;
 use crate::source::connection::options::{self, Selection};
-use crate::source::connection::raw_command::{
-    add_causal_time, record_retry, reply_bytes, RawReply,
-};
+use crate::source::connection::raw_command::{add_causal_time, reply_bytes, RawReply};
 use crate::source::connection::session::Session;
 use crate::source::runtime::task::Task;
 
@@ -81,24 +80,19 @@ impl Client {
             .filter(|_| list || takes_max_time(&command, read.limits_server));
         let limited = document.contains_key(MAX_TIME);
         let deadline = Deadline::start(limit);
-        let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
-        let retry = read.retry && !in_transaction && self.retries_reads();
+        let retry = read.retry && may_retry(self, &session);
         Ok(
             self.labelled_task(read.timeout, transient(&session), async move {
-                let database = this.driver().await?.database(&database);
-                let criteria = selection.criteria;
-                let (first, time) = deadline.limited(command.clone(), limited, this.round_trip()?);
-                let error = match send(&database, first, criteria.clone(), &session).await? {
-                    Err(error) if retry && is_retryable_read(&error) => error,
-                    outcome => return outcome.map_err(|error| time.failure(error)),
+                let read = RetriedRead {
+                    client: &this,
+                    database: this.driver().await?.database(&database),
+                    command,
+                    limited,
+                    retry,
                 };
-                record_retry(&database, &command);
-                let (second, left) = deadline.limited(command, limited, this.round_trip()?);
-                match send(&database, second, criteria, &session).await? {
-                    // No server was found for the second attempt: the first error names the cause.
-                    Err(again) if is_final(&again) => Err(time.failure(error)),
-                    outcome => outcome.map_err(|error| left.failure(error)),
-                }
+                let criteria = selection.criteria;
+                let attempt = |command| send(&read.database, command, criteria.clone(), &session);
+                read.run(&deadline, attempt).await
             }),
         )
     }
@@ -119,7 +113,7 @@ impl Client {
         let filter = caller_bson::document(filter, "filter")?;
         let (this, session) = self.owned(read)?;
         let namespace = Namespace::new(database, collection)?;
-        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
+        let deadline = read.server_deadline();
         Ok(
             self.labelled_task(read.timeout, transient(&session), async move {
                 let collection = namespace.collection(&this).await?;
@@ -146,7 +140,7 @@ impl Client {
         let mut options = options::estimated(read.options, &selection)?;
         let (this, _) = self.owned(read)?;
         let namespace = Namespace::new(database, collection)?;
-        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
+        let deadline = read.server_deadline();
         Ok(self.task(read.timeout, async move {
             let collection = namespace.collection(&this).await?;
             let time = deadline.server_time(options.max_time, this.round_trip()?);
@@ -174,7 +168,7 @@ impl Client {
         let (this, session) = self.owned(read)?;
         let namespace = Namespace::new(database, collection)?;
         let key = key.to_owned();
-        let deadline = Deadline::start(read.timeout.filter(|_| read.limits_server));
+        let deadline = read.server_deadline();
         Ok(
             self.labelled_task(read.timeout, transient(&session), async move {
                 let collection = namespace.collection(&this).await?;
@@ -202,17 +196,21 @@ impl Client {
         self.check(session)?;
         let command = rawdoc! {"listDatabases": 1, "nameOnly": true, "filter": raw(&filter)?};
         let (this, session) = (self.clone(), session.cloned());
+        let retry = may_retry(self, &session);
         let deadline = Deadline::start(timeout);
         Ok(
             self.labelled_task(timeout, transient(&session), async move {
-                let listing = Listing {
+                let read = RetriedRead {
                     client: &this,
-                    database: "admin",
-                    has_cursor: false,
+                    database: this.driver().await?.database("admin"),
+                    command,
+                    limited: false,
+                    retry,
                 };
-                let found = listing.run(&command, &session, &deadline).await?;
-                let found = found.iter().flat_map(|reply| reply.get_array("databases"));
-                names_of(found.flatten().filter_map(Bson::as_document))
+                let attempt = |command| list_databases(&read.database, command, &session);
+                let found = read.run(&deadline, attempt).await?;
+                let found = found.get_array("databases").into_iter().flatten();
+                names_of(found.filter_map(Bson::as_document))
             }),
         )
     }
@@ -237,16 +235,20 @@ impl Client {
             "listCollections": 1, "nameOnly": name_only, "filter": raw(&filter)?, "cursor": {},
         };
         let (this, session) = (self.clone(), session.cloned());
+        let retry = may_retry(self, &session);
         let database = database.to_owned();
         let deadline = Deadline::start(timeout);
         Ok(
             self.labelled_task(timeout, transient(&session), async move {
-                let listing = Listing {
+                let read = RetriedRead {
                     client: &this,
-                    database: &database,
-                    has_cursor: true,
+                    database: this.driver().await?.database(&database),
+                    command,
+                    limited: false,
+                    retry,
                 };
-                let found = listing.run(&command, &session, &deadline).await?;
+                let attempt = |command| list_collections(&read.database, command, &session);
+                let found = read.run(&deadline, attempt).await?;
                 names_of(found.iter())
             }),
         )
@@ -307,81 +309,51 @@ async fn send(
     }))
 }
 
-/// A command that lists databases or collections. The driver has such commands, too, but takes no `maxTimeMS` for them.
-struct Listing<'a> {
-    client: &'a Client,
-    database: &'a str,
-    /// The reply is a cursor.
-    has_cursor: bool,
+/// Sends a listDatabases. The driver has such a command, too, but takes no `maxTimeMS` for it.
+async fn list_databases(
+    database: &Database,
+    command: RawDocumentBuf,
+    session: &Option<Session>,
+) -> Result<DriverResult<Document>> {
+    Ok(in_session!(
+        database.run_raw_command(command),
+        database.name(),
+        session
+    ))
 }
 
-impl Listing<'_> {
-    /// Sends the command with the time that is left, and a second time after a retryable error.
-    async fn run(
-        &self,
-        command: &RawDocumentBuf,
-        session: &Option<Session>,
-        deadline: &Deadline,
-    ) -> Result<Vec<Document>> {
-        let round_trip = self.client.round_trip()?;
-        let (first, time) = deadline.limited(command.clone(), false, round_trip);
-        let error = match self.send(first, session).await? {
-            Ok(found) => return Ok(found),
-            Err(error) => error,
-        };
-        let in_transaction = session.as_ref().is_some_and(Session::in_transaction);
-        if in_transaction || !self.client.retries_reads() || !is_retryable_read(&error) {
-            return Err(time.failure(error));
-        }
-        let (second, left) = deadline.limited(command.clone(), false, round_trip);
-        match self.send(second, session).await? {
-            Ok(found) => Ok(found),
-            // No server was found for the second attempt: the first error names the cause.
-            Err(second) if is_final(&second) => Err(time.failure(error)),
-            Err(second) => Err(left.failure(second)),
-        }
+/// Sends a listCollections, and reads its cursor to the end. As for [`list_databases`], the driver takes no `maxTimeMS`.
+async fn list_collections(
+    database: &Database,
+    command: RawDocumentBuf,
+    session: &Option<Session>,
+) -> Result<DriverResult<Vec<Document>>> {
+    let mut own = None;
+    let mut guard = match session {
+        Some(session) => Some(session.lock_for_operation(database.name()).await?),
+        None => None,
+    };
+    let session = match &mut guard {
+        Some(guard) => guard.session()?,
+        None => own.insert(implicit(database.client()).await.map_err(from_driver)?),
+    };
+    let listing = database.run_raw_cursor_command(command);
+    let listed = match listing.session(&mut *session).await {
+        Ok(mut found) => found.stream(session).try_collect().await,
+        Err(error) => Err(error),
+    };
+    if let Some(guard) = &mut guard {
+        guard.operation_ended();
     }
-
-    async fn send(
-        &self,
-        command: RawDocumentBuf,
-        session: &Option<Session>,
-    ) -> Result<DriverResult<Vec<Document>>> {
-        let driver = self.client.driver().await?;
-        let database = driver.database(self.database);
-        if !self.has_cursor {
-            let reply = in_session!(database.run_raw_command(command), self.database, session);
-            return Ok(reply.map(|reply| vec![reply]));
-        }
-        let mut own = None;
-        let mut guard = match session {
-            Some(session) => Some(session.lock_for_operation(self.database).await?),
-            None => None,
-        };
-        let session = match &mut guard {
-            Some(guard) => guard.session()?,
-            None => own.insert(implicit(driver).await.map_err(from_driver)?),
-        };
-        let listing = database.run_raw_cursor_command(command);
-        let listed = match listing.session(&mut *session).await {
-            Ok(mut found) => found.stream(session).try_collect().await,
-            Err(error) => Err(error),
-        };
-        if let Some(guard) = &mut guard {
-            guard.operation_ended();
-        }
-        Ok(listed)
-    }
+    Ok(listed)
 }
 
 /// The names in documents of a listing.
 fn names_of<'a>(found: impl Iterator<Item = &'a Document>) -> Result<Vec<String>> {
     let names = found.map(|found| {
-        let name = found.get_str("name").map_err(|_| {
-            Error::new(ErrorKind::Connection(
-                "the server sent an invalid reply: a name is missing".into(),
-            ))
-        })?;
+        let name = found
+            .get_str("name")
+            .map_err(|_| invalid_reply_error("a name is missing"))?;
         Ok(name.to_owned())
     });
     names.collect()

@@ -9,4 +9,5 @@ pub(super) mod parameters;
 pub(super) mod pump;
 pub(super) mod query;
 pub(super) mod resume;
+pub(super) mod retried;
 pub(super) mod run_events;

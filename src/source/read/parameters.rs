@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::source::connection::deadline::Deadline;
 use crate::source::connection::session::Session;
 
 /// The parameters that all reads have.
@@ -24,4 +25,11 @@ pub struct Read<'a> {
     pub resume: bool,
     /// The command only reads, and may be sent a second time. The driver retries its own reads, but never a `run_command`.
     pub retry: bool,
+}
+
+impl Read<'_> {
+    /// Starts the deadline that the server gets for a read with one reply.
+    pub(crate) fn server_deadline(&self) -> Deadline {
+        Deadline::start(self.timeout.filter(|_| self.limits_server))
+    }
 }
