@@ -529,7 +529,7 @@ async fn run_in_background(
 }
 
 /// Selects the primary.
-fn primary() -> SelectionCriteria {
+pub(crate) fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }
 

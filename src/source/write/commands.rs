@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use mongodb::bson::{cstr, RawBsonRef, RawDocument, RawDocumentBuf};
 use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
-use mongodb::options::{ReadPreference, SelectionCriteria};
 use mongodb::Database;
 
 use crate::error::Result;
@@ -20,7 +19,7 @@ use crate::source::connection::names;
 use crate::source::connection::raw_command::{
     add_causal_time, record_retry, reply_bytes, RawReply,
 };
-use crate::source::connection::session::Session;
+use crate::source::connection::session::{primary, Session};
 use crate::source::runtime::task::Task;
 
 /// The server's label of an error after which a write may be sent again.
@@ -78,9 +77,7 @@ impl Client {
                     let mut write = database.run_raw_command(command);
                     if transient.is_some() {
                         // The transaction's read preference is for reads, but the driver would check it here.
-                        write = write.selection_criteria(SelectionCriteria::ReadPreference(
-                            ReadPreference::Primary,
-                        ));
+                        write = write.selection_criteria(primary());
                     }
                     let reply = reply_bytes(write.session(guard.session()?).await);
                     guard.operation_ended();
@@ -109,10 +106,14 @@ impl Client {
             None => None,
         };
         let mut writer = self.write_sessions()?.take(self.driver().await?).await?;
-        let mut command = command.clone();
-        if let Some(guard) = &mut callers {
-            command = add_causal_time(command, guard).map_err(from_driver)?;
-        }
+        let with_time;
+        let command = match &mut callers {
+            Some(guard) => {
+                with_time = add_causal_time(command.clone(), guard).map_err(from_driver)?;
+                &with_time
+            }
+            None => command,
+        };
         let number = writer.number();
         let own = writer.session()?;
         if let Some(guard) = &mut callers {
@@ -130,7 +131,7 @@ impl Client {
         let mut outcome = reply_bytes(database.run_raw_command(first).session(&mut *own).await);
         let mut lost = outcome.as_ref().is_err_and(is_lost);
         if lost || is_retryable(&outcome) {
-            record_retry(database, &command);
+            record_retry(database, command);
             let (second, left) = attempt()?;
             let second = reply_bytes(database.run_raw_command(second).session(&mut *own).await);
             lost = lost || second.as_ref().is_err_and(is_lost);
