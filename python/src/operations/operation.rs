@@ -1,7 +1,7 @@
 //! Operations: tasks on background threads, and the waits of Python for their results.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use data_bridge::error::Result;
@@ -10,10 +10,11 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error::{guarded, to_pyerr};
+use crate::lock::lock;
 use crate::operations::operation_events::{deliver_queued, OperationRecord};
 
-/// Interval between checks for signals.
-const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
+/// Interval between checks for signals, cancellation and close.
+pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The conversion of a result to a Python object, called on the thread that takes the result.
 type ToPython = Box<dyn FnOnce(Python<'_>) -> PyResult<Py<PyAny>> + Send>;
@@ -37,12 +38,7 @@ where
 {
     fn wait_timeout(&self, wait: Duration) -> Option<Result<ToPython>> {
         let outcome = self.task.wait_timeout(wait)?;
-        let convert = || {
-            self.convert
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take()
-        };
+        let convert = || lock(&self.convert).take();
         Some(outcome.map(|value| -> ToPython {
             match convert() {
                 Some(convert) => Box::new(move |py| convert(py, value)),

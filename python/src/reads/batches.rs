@@ -13,10 +13,10 @@ use pyo3::types::{PyCapsule, PyDict};
 
 use crate::error::{caught, to_pyerr};
 use crate::lock::lock;
-use crate::operations::operation::Operation;
+use crate::operations::operation::{Operation, SIGNAL_INTERVAL};
 use crate::reads::arrow::{self, RecordBatch, Schema};
 use crate::reads::report;
-use crate::reads::run::{Poll, Run, SIGNAL_INTERVAL};
+use crate::reads::run::{Poll, Run};
 use crate::reads::table_options::TableOptions;
 
 /// RecordBatches of a live read, all of one schema.

@@ -6,7 +6,6 @@
 use std::process;
 use std::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, TryLockError};
-use std::time::Duration;
 
 use data_bridge::error::{Error, ErrorKind, Result};
 use data_bridge::reader::{Arrival, Decoded, Progress, Reader, ReaderOptions, Report, Source};
@@ -15,11 +14,9 @@ use pyo3::prelude::*;
 
 use crate::error::to_pyerr;
 use crate::lock::lock;
+use crate::operations::operation::SIGNAL_INTERVAL;
 use crate::operations::operation_events::{deliver_queued, OperationRecord};
 use crate::reads::iterable_source::BufferSender;
-
-/// Interval between checks for signals, cancellation and close.
-pub(crate) const SIGNAL_INTERVAL: Duration = Duration::from_millis(50);
 
 pub(crate) struct Run {
     /// The process that reads. In a forked child a lock may remain held forever, and replies do not arrive.

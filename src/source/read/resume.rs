@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, RawValue, Result};
 use crate::raw::{document_len, find_id, key_len, ElementType};
 use crate::reader::Reply;
 use crate::source::connection::failure::{from_driver, MAX_TIME_MS_EXPIRED};
+use crate::source::connection::session::TRANSIENT_TRANSACTION;
 
 /// Number of times that a read continues without a new row.
 const ATTEMPTS: u32 = 6;
@@ -194,7 +195,7 @@ impl Resume {
     pub(crate) fn wait_after(&mut self, error: Error) -> Result<Duration> {
         let labelled = |label: &str| error.labels().iter().any(|each| each == label);
         // A transaction cannot continue.
-        let in_transaction = labelled("TransientTransactionError");
+        let in_transaction = labelled(TRANSIENT_TRANSACTION);
         let lost = match error.kind() {
             ErrorKind::Connection(_) => true,
             ErrorKind::Operation { code, .. } if *code == MAX_TIME_MS_EXPIRED => {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use mongodb::options::ServerAddress;
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout, Instant};
+use tokio::time::{timeout, Instant};
 
 use super::{OpenCursor, Pump};
 use crate::source::cleanup::kill::PendingKill;
+use crate::source::connection::client::pass;
 use crate::source::connection::session::{Session, TRANSIENT_TRANSACTION};
 use crate::source::read::batch::Parts;
 
@@ -31,12 +32,7 @@ impl Pump {
         let mut wait = pin!(wait);
         let begun = Instant::now();
         let limit = self.wait_budget.left();
-        let deadline = async {
-            match limit {
-                Some(limit) => sleep(limit).await,
-                None => std::future::pending().await,
-            }
-        };
+        let deadline = pass(limit);
         let (error, grace) = tokio::select! {
             biased;
             done = &mut wait => {
