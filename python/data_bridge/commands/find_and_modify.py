@@ -11,9 +11,9 @@ from bson.raw_bson import RawBSONDocument
 
 from .._typing import Filter, Hint, Projection, Sort
 from . import encode, server_errors, statement
-from .options import check_option, pairs, projection_of
+from .options import check_bool, check_option, pairs, projection_of, refuse_unknown
 
-_OPTIONS = frozenset({"collation", "maxTimeMS", "bypassDocumentValidation"})
+_OPTIONS = ("bypassDocumentValidation", "collation", "maxTimeMS")
 
 
 def command(
@@ -49,18 +49,16 @@ def command(
     TypeError, ValueError, InvalidQuery
         For an argument that cannot be sent.
     """
-    for name in given:
-        if name not in _OPTIONS:
-            raise TypeError(f"unknown option {name!r}: there are {', '.join(sorted(_OPTIONS))}")
+    refuse_unknown(given, _OPTIONS)
     rest: dict[str, Any] = {}
     if after is not None:
-        rest["new"] = statement.check_bool("return_document", after)
+        rest["new"] = check_bool("return_document", after)
     if projection is not None:
         rest["fields"] = projection_of(projection)
     if sort is not None:
         rest["sort"] = pairs("sort", sort)
     if upsert is not None:
-        rest["upsert"] = statement.check_bool("upsert", upsert)
+        rest["upsert"] = check_bool("upsert", upsert)
     if array_filters is not None:
         rest["arrayFilters"] = statement.check_array_filters(array_filters)
     if hint is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
 from bson.codec_options import CodecOptions
@@ -81,7 +81,14 @@ def _count(name: str, value: object) -> int:
     return _integer(name, value)
 
 
-def _boolean(name: str, value: object) -> bool:
+def check_bool(name: str, value: object) -> bool:
+    """Return a value that is a bool.
+
+    Raises
+    ------
+    TypeError
+        For any other value.
+    """
     if not isinstance(value, bool):
         raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
     return value
@@ -122,14 +129,14 @@ def _table() -> dict[str, Option]:
         ("max_time_ms", "maxTimeMS", _count, (*queries, "count", "distinct", "estimate", "write"), None, 0),
         ("comment", "comment", _any, (*queries, "count", "distinct", "estimate", "write"), None, None),
         ("let", "let", _mapping, (*queries, "write"), None, None),
-        ("allow_disk_use", "allowDiskUse", _boolean, queries, None, None),
-        ("no_cursor_timeout", "noCursorTimeout", _boolean, ("find",), False, False),
-        ("allow_partial_results", "allowPartialResults", _boolean, ("find",), False, False),
-        ("bypass_document_validation", "bypassDocumentValidation", _boolean, ("aggregate",), None, None),
+        ("allow_disk_use", "allowDiskUse", check_bool, queries, None, None),
+        ("no_cursor_timeout", "noCursorTimeout", check_bool, ("find",), False, False),
+        ("allow_partial_results", "allowPartialResults", check_bool, ("find",), False, False),
+        ("bypass_document_validation", "bypassDocumentValidation", check_bool, ("aggregate",), None, None),
         ("min", "min", _keys, ("find",), None, None),
         ("max", "max", _keys, ("find",), None, None),
-        ("return_key", "returnKey", _boolean, ("find",), None, None),
-        ("show_record_id", "showRecordId", _boolean, ("find",), None, None),
+        ("return_key", "returnKey", check_bool, ("find",), None, None),
+        ("show_record_id", "showRecordId", check_bool, ("find",), None, None),
     ]
     return {row[0]: Option(row[0], row[1], row[2], frozenset(row[3]), row[4], row[5]) for row in rows}
 
@@ -239,11 +246,22 @@ def encoded_options(call: str, options: Mapping[str, Any], codec_options: CodecO
     if not options:
         return encode.EMPTY
     allowed = sorted(option.driver for option in options_of(call).values())
-    for name in options:
-        if name not in allowed:
-            raise TypeError(f"unknown option {name!r}: there are {', '.join(allowed)}")
+    refuse_unknown(options, allowed)
     checked = {name: check_option(name, value) for name, value in options.items() if value is not None}
     return encode.document(checked, codec_options, "options")
+
+
+def refuse_unknown(given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse options of other names.
+
+    Raises
+    ------
+    TypeError
+        For the first of them; the message has all known names, in their order.
+    """
+    for name in given:
+        if name not in known:
+            raise TypeError(f"unknown option {name!r}: there are {', '.join(known)}")
 
 
 def check_option(driver: str, value: object) -> Any:

@@ -12,7 +12,7 @@ from bson.raw_bson import RawBSONDocument
 from .._core import InvalidQuery
 from .._typing import Collation, Filter, Hint, Sort
 from . import encode
-from .options import check_option, pairs
+from .options import check_bool, check_option, pairs
 
 if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
@@ -196,13 +196,6 @@ def check_filter(filter: Filter) -> Mapping[str, Any]:
     if not isinstance(filter, Mapping):
         raise TypeError(f"filter must be a mapping, got {type(filter).__name__}")
     return filter
-
-
-def check_bool(name: str, value: object) -> bool:
-    """`value`, when it is a bool."""
-    if not isinstance(value, bool):
-        raise TypeError(f"{name} must be a bool, got {type(value).__name__}")
-    return value
 
 
 def check_array_filters(value: object) -> list[Any]:

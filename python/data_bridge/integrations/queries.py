@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, Protocol, overload
 
+from ..commands.options import refuse_unknown
 from ..query.async_query import AsyncQuery
 from ..query.query import Query
 from ..query.table_options import TableOptions
@@ -75,9 +76,7 @@ def from_query(query: object, *, asynchronous: bool | None = None, **options: ob
     ValueError
         For a setting of its PyMongo client that is not supported. As `from_pymongo`.
     """
-    for name in options:
-        if name not in _OPTIONS:
-            raise TypeError(f"unknown option {name!r}: there are {', '.join(_OPTIONS)}")
+    refuse_unknown(options, _OPTIONS)
     read = _reader_of(query)(query)
     collection = taken_over(read.collection, asynchronous)
     if read.pipeline is not None:

@@ -20,7 +20,7 @@ from .._typing import (
     Timeout,
 )
 from ..commands import encode, names
-from ..commands.options import encoded_options, find_options, pairs, projection_of
+from ..commands.options import check_bool, encoded_options, find_options, pairs, projection_of
 from ..connection.session_state import native
 from ..connection.settings import Settings, for_pymongo
 from ..query.namespace import Namespace
@@ -171,8 +171,7 @@ class Collection(CollectionIndexes):
             sent["sort"] = pairs("sort", sort)
         replaced = self._settings.replace(None, read_preference, None, read_concern)
         encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
-        if not isinstance(resume, bool):
-            raise TypeError(f"resume must be a bool, got {type(resume).__name__}")
+        check_bool("resume", resume)
         plan = FindPlan(self._namespace._replace(settings=replaced), encoded, sent, session, resume)
         seconds = replaced.timeout if timeout is ... else timeout
         return Query(plan, ReadOptions.check(table, seconds, progress))

@@ -12,13 +12,14 @@ from .._core import OperationFailure
 from .._typing import Hint
 from ..commands import encode, names, server_errors
 from ..commands.operations import IndexModel, documents_of, index_keys, index_name, information
+from ..commands.options import refuse_unknown
 from ..connection.session_state import native
 from .collection_writes import CollectionWrites
 from .outcome import outcome
 from .session import ClientSession
 
 _NAMESPACE_NOT_FOUND = 26
-_RENAME = frozenset({"dropTarget", "maxTimeMS"})
+_RENAME = ("dropTarget", "maxTimeMS")
 
 
 class CollectionIndexes(CollectionWrites):
@@ -139,9 +140,7 @@ class CollectionIndexes(CollectionWrites):
             For a name that no collection can have.
         """
         database, codec_options = self._namespace.database, self._settings.codec_options
-        for name in kwargs:
-            if name not in _RENAME:
-                raise TypeError(f"unknown option {name!r}: there are {', '.join(sorted(_RENAME))}")
+        refuse_unknown(kwargs, _RENAME)
         fields = {
             "renameCollection": f"{database}.{self._name}",
             "to": f"{database}.{names.check_collection(database, new_name)}",

@@ -14,7 +14,7 @@ from .._typing import Collation, Filter, Hint, Projection, Sort, Timeout, Update
 from ..commands import batches, encode, find_and_modify, server_errors, statement
 from ..commands.batches import Deadline
 from ..commands.operations import ReturnDocument
-from ..commands.options import check_option
+from ..commands.options import check_bool, check_option
 from ..commands.statement import Statement
 from ..commands.write_results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 from ..connection.handle import ConfiguredHandle
@@ -464,7 +464,7 @@ class CollectionWrites(ConfiguredHandle):
         """
         settings = self._settings
         options = settings.codec_options
-        heads = checked_heads = batches.heads(self._name, statement.check_bool("ordered", ordered), shared, options)
+        heads = checked_heads = batches.heads(self._name, check_bool("ordered", ordered), shared, options)
         if ordered and not acknowledged:
             # As PyMongo: the server's default write concern in place of w=0.
             rest = {name: value for name, value in shared.items() if name != "writeConcern"}
