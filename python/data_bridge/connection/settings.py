@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from typing import Any
 
 import bson
@@ -64,8 +65,13 @@ class Settings:
     ) -> Settings:
         """With what is not None in place of ours; a timeout of None is none."""
         concerns = read_preference, write_concern, read_concern
-        if codec_options is None and concerns == (None, None, None) and timeout is ...:
-            return self
+        if codec_options is None and concerns == (None, None, None):
+            if timeout is ...:
+                return self
+            # Nothing else depends on it: the codec and the selection stay.
+            changed = copy(self)
+            changed.timeout = check_timeout(timeout)
+            return changed
         return Settings(
             self.codec_options if codec_options is None else codec_options,
             self.read_preference if read_preference is None else read_preference,
