@@ -16,6 +16,7 @@ from typing import Annotated, Any, get_args, get_origin
 from bson.binary import Binary
 from bson.decimal128 import Decimal128
 
+from ..odm.errors import Mismatch
 from . import declared
 from .declared import FieldOf
 
@@ -104,8 +105,6 @@ def preparation(annotation: object, *, keeps_subtypes: bool) -> Preparation | No
 
 
 def _under(key: Any, below: Preparation, value: object) -> Any:
-    from ..odm.errors import Mismatch
-
     try:
         return below.apply(value)
     except Mismatch as mismatch:
@@ -208,14 +207,11 @@ def _load(kind: type) -> Callable[[Any], Any]:
 
 
 def _refuse(value: Binary) -> Any:
-    from ..odm.errors import Mismatch
-
     raise Mismatch("bytes without a subtype", value, found=f"binary of subtype {value.subtype}")
 
 
 def _lenient(load: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """As `load`, but what does not fit stays as it is, for the library to say what is wrong with it."""
-    from ..odm.errors import Mismatch
 
     def loaded(value: object) -> Any:
         try:
