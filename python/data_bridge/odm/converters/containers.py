@@ -7,7 +7,7 @@ from typing import Any
 
 from ..._core import Document, ListView
 from ..errors import Mismatch
-from .converter import CLASS_KEY, AnyConverter, Converter, each_of, models_of
+from .converter import CLASS_KEY, AnyConverter, Converter, each_of
 
 
 class ListConverter(Converter):
@@ -82,7 +82,7 @@ class TupleConverter(Converter):
     keeps = True
 
     def __init__(self, items: list[Converter]) -> None:
-        _stored(items)
+        check_stored(items)
         self.items = items
         self.deep = any(each.deep for each in items)
         self.name = f"tuple[{', '.join(each.name for each in items)}]"
@@ -92,9 +92,6 @@ class TupleConverter(Converter):
 
     def parts(self) -> list[Converter]:
         return self.items
-
-    def models(self) -> list[Any] | None:
-        return models_of(self.items)
 
     def _all(self, value: object, convert: Any) -> list[Any]:
         if not isinstance(value, (list, tuple, ListView)) or len(value) != len(self.items):
@@ -129,7 +126,7 @@ class DictConverter(Converter):
     keyed = True
 
     def __init__(self, item: Converter) -> None:
-        _stored([item])
+        check_stored([item])
         self.item: Converter = item
         self.deep, self.links = item.deep, item.links
         self.name = f"dict[str, {item.name}]"
@@ -191,14 +188,18 @@ class EmbeddedConverter(Converter):
 
     def knows(self, class_id: object) -> bool:
         """Return whether a stored class name is that of the model or of a class below it."""
-        return any(each.class_id == class_id for each in self.model.__odm__.descendants())
+        return self._class_of(class_id) is not None
+
+    def _class_of(self, class_id: object) -> Any:
+        classes = (each.cls for each in self.model.__odm__.descendants() if each.class_id == class_id)
+        return next(classes, None)
 
     def named(self, class_id: object) -> Any:
         """Return the class of a stored name; the model for documents without one, which are older than the tree."""
         if class_id is None:
             return self.model
-        if self.knows(class_id):
-            return next(each.cls for each in self.model.__odm__.descendants() if each.class_id == class_id)
+        if (found := self._class_of(class_id)) is not None:
+            return found
         raise Mismatch(f"{self.name} or a class below it", class_id).under(CLASS_KEY)
 
     def accept(self, value: object) -> Any:
@@ -223,7 +224,14 @@ class EmbeddedConverter(Converter):
         return type(value) is self.model or (self.in_tree and isinstance(value, self.model))
 
 
-def _stored(converters: Iterable[Converter]) -> None:
+def check_stored(converters: Iterable[Converter]) -> None:
+    """Refuse parts that are not stored.
+
+    Raises
+    ------
+    TypeError
+        For a BackLink.
+    """
     if any(each.virtual for each in converters):
         raise TypeError(
             "a BackLink, which is not stored, cannot be part of this type: write BackLink[T] or list[BackLink[T]]"

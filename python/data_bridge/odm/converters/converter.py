@@ -88,7 +88,7 @@ class Converter:
             return None
         if self.model is not None:
             return [self.model]
-        return self.item.models() if self.item is not None and not self.keyed else []
+        return [] if self.keyed else models_of(self.parts())
 
     def load(self, stored: object, place: object) -> Any:
         """Return the Python value. `place` is a document, or the pair of the container's place and a key."""
@@ -112,6 +112,15 @@ class Converter:
 
     def fail(self, value: object) -> Mismatch:
         return Mismatch(self.name, value)
+
+
+def root_and_path(place: Any) -> tuple[Any, list[int | str]]:
+    """Return the document of a place, as `Converter.load` takes it, and the path from there."""
+    path: list[int | str] = []
+    while isinstance(place, tuple):
+        place, step = place
+        path.insert(0, step)
+    return place, path
 
 
 def models_of(converters: Iterable[Converter]) -> list[Any] | None:

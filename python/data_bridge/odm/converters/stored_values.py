@@ -12,7 +12,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.errors import BSONError
 from bson.raw_bson import RawBSONDocument
 
-from .converter import ScalarConverter
+from .converter import ScalarConverter, root_and_path
 
 
 class BinaryConverter(ScalarConverter):
@@ -43,14 +43,11 @@ class DatetimeMSConverter(ScalarConverter):
 
 def _binary_at(place: Any) -> Binary | None:
     """Return the stored binary at a place in a document; None without the document."""
-    path: list[str | int] = []
-    while isinstance(place, tuple):
-        place, step = place
-        path.insert(0, step)
-    if place is None or place.raw is None:
+    document, path = root_and_path(place)
+    if document is None or document.raw is None:
         return None
     try:
-        found: Any = RawBSONDocument(place.raw)
+        found: Any = RawBSONDocument(document.raw)
         for step in path:
             found = found[step]
         if isinstance(found, Mapping):

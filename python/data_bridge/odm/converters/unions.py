@@ -18,9 +18,9 @@ from bson.int64 import Int64
 from ..._core import Document
 from ..errors import Mismatch
 from .choice_converter import ChoiceConverter
-from .containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter
+from .containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter, check_stored
 from .conversions import DateConverter, DecimalConverter, UuidConverter
-from .converter import CLASS_KEY, NULL, AnyConverter, Converter, NoneConverter, ScalarConverter, models_of
+from .converter import CLASS_KEY, NULL, AnyConverter, Converter, NoneConverter, ScalarConverter
 
 
 class UnionConverter(Converter):
@@ -47,12 +47,10 @@ class UnionConverter(Converter):
             self.direct = self._alone.direct | (NULL if self.nullable else 0)
             self.model, self.item, self.keyed = self._alone.model, self._alone.item, self._alone.keyed
             self.virtual = self._alone.virtual
-            self.free, self.links, self.attribute = self._alone.free, self._alone.links, self._alone.attribute  # type: ignore[method-assign]
-        elif any(each.virtual for each in members):
-            raise TypeError(
-                "a BackLink, which is not stored, cannot be part of this type: write BackLink[T] or list[BackLink[T]]"
-            )
-        elif all(isinstance(each, (NoneConverter, ScalarConverter)) or each.keeps for each in members):
+            self.free, self.links = self._alone.free, self._alone.links
+            return
+        check_stored(members)
+        if all(isinstance(each, (NoneConverter, ScalarConverter)) or each.keeps for each in members):
             self.direct = reduce(or_, (each.direct for each in members))
 
     def for_field(self, field: object) -> Converter:
@@ -60,6 +58,8 @@ class UnionConverter(Converter):
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
         """Return the attribute of one model, if all models that declare it have the same key and type."""
+        if self._alone is not None:
+            return self._alone.attribute(name)
         found = [each for converter in self.embedded if (each := converter.attribute(name)) is not None]
         meant = {(key, source.converter.name) for key, source in found}
         return found[0] if len(meant) == 1 else None
@@ -69,9 +69,6 @@ class UnionConverter(Converter):
 
     def parts(self) -> list[Converter]:
         return self.members
-
-    def models(self) -> list[Any] | None:
-        return models_of(self.members)
 
     # ---- conversions ------------------------------------------------------------------------------------------------
 
@@ -224,7 +221,7 @@ def check_unions(converter: Converter, seen: set[Any] | None = None) -> None:
     seen = set() if seen is None else seen
     if isinstance(converter, UnionConverter):
         converter.check_distinct()
-    for below in _within(converter):
+    for below in converter.parts():
         check_unions(below, seen)
     if isinstance(converter, EmbeddedConverter) and converter.model not in seen:
         seen.add(converter.model)
@@ -232,16 +229,8 @@ def check_unions(converter: Converter, seen: set[Any] | None = None) -> None:
             check_unions(field.converter, seen)
 
 
-def _within(converter: Converter) -> list[Converter]:
-    if isinstance(converter, UnionConverter):
-        return converter.members
-    if isinstance(converter, TupleConverter):
-        return converter.items
-    return [] if converter.item is None else [converter.item]
-
-
 def _embeds(converter: Converter) -> bool:
-    return isinstance(converter, EmbeddedConverter) or any(_embeds(each) for each in _within(converter))
+    return isinstance(converter, EmbeddedConverter) or any(_embeds(each) for each in converter.parts())
 
 
 def _covers(one: EmbeddedConverter, other: EmbeddedConverter) -> bool:

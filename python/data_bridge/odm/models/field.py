@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from ..._core import FieldSlot
 from ..converters.annotations import converter_of, evaluated
-from ..converters.converter import Converter
+from ..converters.converter import Converter, root_and_path
 from ..errors import Mismatch, NotFetched, ValidationError
 from ..filters.expressions import FieldPath, check_key
 from . import instance_state as state
@@ -204,11 +204,8 @@ class FieldInfo:
 
 def located(mismatch: Mismatch, place: Any, model: str) -> ValidationError:
     """Return the error of a stored value; `place` leads to its document."""
-    path: list[str | int] = []
-    while isinstance(place, tuple):
-        place, step = place
-        path.insert(0, step)
-    root = place.get("_id") if place is not None else None
+    document, path = root_and_path(place)
+    root = document.get("_id") if document is not None else None
     return mismatch.error(id=root, before=tuple(path), model=model)
 
 
