@@ -190,8 +190,7 @@ class FieldPath:
         try:
             return self._converter.operand(value)
         except Mismatch as mismatch:
-            place = "".join(f"[{step!r}]" for step in mismatch.path)
-            raise InvalidQuery(f"{self._label}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
+            raise invalid_operand(self._label, mismatch) from None
 
     def _compared(self, operator: str, value: object) -> Expression:
         return expression_of({self._key: {operator: self._operand(value)}}, [self._root])
@@ -295,6 +294,12 @@ def operand_of(field: FieldPath, value: object) -> Any:
         For a value that does not fit the field.
     """
     return field._operand(value)
+
+
+def invalid_operand(label: str, mismatch: Mismatch) -> InvalidQuery:
+    """Return the error of a value that does not fit the field with this label."""
+    place = "".join(f"[{step!r}]" for step in mismatch.path)
+    return InvalidQuery(f"{label}{place}: expected {mismatch.expected}, got {mismatch.found}")
 
 
 def path(field: object) -> Any:

@@ -13,7 +13,7 @@ from ...errors import InvalidQuery
 from ..converters.converter import Converter
 from ..errors import Mismatch
 from . import linked_paths, trust
-from .expressions import Expression, FieldPath, converter_at, key_of, roots_of
+from .expressions import Expression, FieldPath, converter_at, invalid_operand, key_of, roots_of
 from .lookup import check_items, resolve
 
 _MISSING: Any = object()
@@ -280,5 +280,4 @@ def _checked(field: FieldPath, converter: Converter, value: object) -> Any:
     try:
         return converter.dump(converter.accept(value))
     except Mismatch as mismatch:
-        place = "".join(f"[{step!r}]" for step in mismatch.path)
-        raise InvalidQuery(f"{field!r}{place}: expected {mismatch.expected}, got {mismatch.found}") from None
+        raise invalid_operand(repr(field), mismatch) from None

@@ -152,8 +152,9 @@ class Model(CopiedView, metaclass=ModelMeta):
         if info.in_tree:
             result[CLASS_KEY] = info.class_id
         if document is not None and self._is_whole:
+            declared = info.by_key
             for key in document:
-                if key not in result and key not in info.by_key:
+                if key not in result and key not in declared:
                     result[key] = plain(document[key])
         return result
 
@@ -194,10 +195,6 @@ class Model(CopiedView, metaclass=ModelMeta):
                 errors.extend(embedded._faults())
         return errors
 
-    def _checked(self) -> Self:
-        raise_all(self._faults())
-        return self
-
     def validate(self) -> Self:
         """Check every field, also those of embedded models.
 
@@ -206,7 +203,8 @@ class Model(CopiedView, metaclass=ModelMeta):
         ValidationError
             For values that do not fit; `errors` has one error for each.
         """
-        return self._checked()
+        raise_all(self._faults())
+        return self
 
     def model_dump(
         self,
