@@ -28,22 +28,25 @@ KINDS = tuple(FIELDS)
 
 
 class Deadline:
-    """Seconds that are left for an operation of many commands."""
+    """Seconds that are left for an operation of many commands; the first command starts it, and has all of them."""
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
-        self._end = None if seconds is None else time.monotonic() + seconds
+        self._end: float | None = None
 
     def left(self) -> float | None:
-        """Return the seconds that are left.
+        """Return the seconds that are left for a command that is sent now.
 
         Raises
         ------
         ServerTimeout
             When the deadline has passed.
         """
-        if self._end is None:
+        if self._seconds is None:
             return None
+        if self._end is None:
+            self._end = time.monotonic() + self._seconds
+            return self._seconds
         left = self._end - time.monotonic()
         if left <= 0:
             raise ServerTimeout(f"no answer from the server within {self._seconds:g} s")
