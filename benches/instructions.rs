@@ -48,8 +48,10 @@ fn run(stage: &str, piece: &Piece) -> Result<(), Box<dyn std::error::Error>> {
         }
         "table" => {
             let chunk = chunk()?;
-            let schema =
-                ObservedTypes::of(&chunk, 0).resolve(&data_bridge::schema::Limits::default())?;
+            let schema = ObservedTypes::of(&chunk, 0).resolve(
+                &data_bridge::schema::Limits::default(),
+                &data_bridge::schema::Representation::exact(),
+            )?;
             black_box(conform(&chunk, &schema, &Policy::default())?);
         }
         _ => return Err(format!("no stage {stage}").into()),

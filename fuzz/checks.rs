@@ -13,11 +13,10 @@ use data_bridge::chunk::{
 };
 use data_bridge::conform::{conform, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
-use data_bridge::raw::{document_len, normalise_document, validate, TextPolicy};
+use data_bridge::raw::{document_len, normalise_document, validate, LegacyUuid, TextPolicy};
 use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
 use data_bridge::schema::{
-    DecimalForm, Limits, MixedForm, ObservedTypes, Representation, StorageForm, StringLayout,
-    TableSchema,
+    DecimalForm, Limits, MixedForm, ObservedTypes, Representation, StringLayout, TableSchema,
 };
 
 /// One input: options and documents.
@@ -199,18 +198,20 @@ pub fn check_table(data: &[u8]) {
         ..Limits::default()
     };
     let observed = ObservedTypes::of(&whole, 0);
-    let Ok(schema) = observed.resolve(&limits) else {
-        return;
-    };
-    check_parts(&input, &whole, &schema);
-    let shown = Representation {
-        object_id: StorageForm::Text,
-        uuid: StorageForm::Text,
+    let views = Representation {
         decimal: DecimalForm::Text,
         mixed: MixedForm::Json,
         strings: StringLayout::View,
+        legacy_uuid: Some(LegacyUuid::Java),
+        ..Representation::plain()
     };
-    check_parts(&input, &whole, &schema.clone().represented(&shown));
+    for representation in [Representation::exact(), Representation::plain(), views] {
+        let Ok(schema) = observed.resolve(&limits, &representation) else {
+            return;
+        };
+        check_parts(&input, &whole, &schema);
+        check_again(&schema);
+    }
 
     let split_at = input.split_at % (input.documents.len() + 1);
     let (head, tail) = input.documents.split_at(split_at);
@@ -221,8 +222,18 @@ pub fn check_table(data: &[u8]) {
     joined.prune(&limits);
     joined.join(ObservedTypes::of(&tail, split_at as u64));
     joined.prune(&limits);
-    let again = joined.resolve(&limits).unwrap();
-    assert_eq!(schema.arrow(), again.arrow(), "split at {split_at}");
+    for representation in [Representation::exact(), Representation::plain(), views] {
+        let schema = observed.resolve(&limits, &representation).unwrap();
+        let again = joined.resolve(&limits, &representation).unwrap();
+        assert_eq!(schema.arrow(), again.arrow(), "split at {split_at}");
+    }
+}
+
+/// The schema of a table, passed as a user's schema, has the same columns.
+fn check_again(schema: &TableSchema) {
+    if let Ok(again) = TableSchema::from_user(schema.arrow()) {
+        assert_eq!(schema.arrow(), again.arrow());
+    }
 }
 
 /// Checks that a table is made, and that the split of the result does not change it.

@@ -23,6 +23,7 @@
 //! use std::{sync::Arc, time::Duration};
 //! use data_bridge::reader::{BytesSource, Reader, ReaderOptions, ResultSet};
 //! use data_bridge::conform::Policy;
+//! use data_bridge::schema::Representation;
 //!
 //! // {"a": 1} and {"a": 2.5}
 //! let bytes = [
@@ -32,7 +33,7 @@
 //! .concat();
 //! let mut reader = Reader::new(Box::new(BytesSource::new(Arc::new(bytes))), ReaderOptions::default());
 //! let result = ResultSet::read(&mut reader, || false)?;
-//! let schema = result.schema()?;
+//! let schema = result.schema(&Representation::plain())?;
 //! let table = result.batches(&schema, &Policy::default())?;
 //! assert_eq!(table.batches[0].num_rows(), 2);
 //! assert_eq!(schema.arrow().field(0).data_type().to_string(), "Float64");

@@ -17,7 +17,7 @@ use data_bridge::conform::{
     add_shapes, chunk_from_batch, chunks_from_batch, conform, with_shapes, Policy,
 };
 use data_bridge::error::{Error, ErrorKind, Step};
-use data_bridge::schema::{Kind, Limits, TableSchema};
+use data_bridge::schema::{Kind, Limits, Representation, TableSchema};
 use schema_documents::*;
 
 fn bson(chunk: &Chunk) -> Vec<Vec<u8>> {
@@ -38,7 +38,7 @@ fn documents_with_shapes_round_trip_at_any_batch_size() {
         let policy = Policy::default();
         for size in [1, 3, 30] {
             let (chunks, observed) = observed(&documents, size, &limits);
-            let schema = observed.resolve(&limits).unwrap();
+            let schema = observed.resolve(&limits, &Representation::exact()).unwrap();
             let shaped = with_shapes(schema.arrow()).unwrap();
             for chunk in &chunks {
                 let batch = conform(chunk, &schema, &policy).unwrap();

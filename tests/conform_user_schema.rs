@@ -9,7 +9,7 @@ use data_bridge::conform::{
     conform, conform_with_counts, ConflictCounts, OnConflict, Policy, UnknownKeys,
 };
 use data_bridge::error::{Error, ErrorKind, Step};
-use data_bridge::schema::{Limits, TableSchema};
+use data_bridge::schema::{Limits, Representation, TableSchema};
 use schema_documents::*;
 
 fn given(kind: DataType) -> TableSchema {
@@ -110,11 +110,15 @@ fn rescued_values_do_not_depend_on_batch_boundaries() {
         let mut random = Random(seed);
         let documents = random.documents(40);
         let (_, seen) = observed(&documents[..4], 4, &Limits::default());
-        let frozen = seen.resolve(&Limits::default()).unwrap();
-        for on_conflict in [OnConflict::Rescue, OnConflict::Null] {
+        let policies = [OnConflict::Rescue, OnConflict::Null];
+        let representations = [Representation::exact(), Representation::plain()];
+        let cases =
+            policies.map(|policy| representations.map(|representation| (policy, representation)));
+        for (on_conflict, representation) in cases.into_iter().flatten() {
+            let frozen = seen.resolve(&Limits::default(), &representation).unwrap();
             let schema = match on_conflict {
-                OnConflict::Rescue => frozen.clone().with_rescued().unwrap(),
-                _ => frozen.clone(),
+                OnConflict::Rescue => frozen.with_rescued(&representation).unwrap(),
+                _ => frozen,
             };
             for unknown in [UnknownKeys::Conflict, UnknownKeys::Skip] {
                 let policy = Policy {

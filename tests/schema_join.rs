@@ -5,7 +5,7 @@ mod schema_documents;
 
 use data_bridge::chunk::Marker;
 use data_bridge::error::ErrorKind;
-use data_bridge::schema::{Kind, Limits, ObservedTypes, SchemaStep};
+use data_bridge::schema::{Kind, Limits, ObservedTypes, Representation, SchemaStep};
 use schema_documents::*;
 
 const TYPES: usize = 21;
@@ -225,11 +225,11 @@ fn too_many_keys_are_mixed_below_and_refused_at_the_top() {
         .collect();
     assert!(observed(&documents[..6], 2, &limits)
         .1
-        .resolve(&limits)
+        .resolve(&limits, &Representation::exact())
         .is_ok());
     let error = observed(&documents, 2, &limits)
         .1
-        .resolve(&limits)
+        .resolve(&limits, &Representation::exact())
         .unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::SchemaConflict { .. }));
     assert!(error.to_string().contains("projection"), "{error}");
@@ -241,11 +241,14 @@ fn any_split_gives_the_same_schema_and_table() {
     for round in 0..60 {
         let documents = random.documents(if round % 10 == 0 { 300 } else { 40 });
         let limits = Limits::default();
-        let (schema, batch) = table(&documents, documents.len(), &limits);
-        for size in [1, 2, 3, 17, 100] {
-            let (other, joined) = table(&documents, size, &limits);
-            assert_eq!(schema, other, "round {round}, pieces of {size}");
-            assert_eq!(batch, joined, "round {round}, pieces of {size}");
+        for representation in [Representation::exact(), Representation::plain()] {
+            let made = |size| table_in(&documents, size, &limits, &representation);
+            let (schema, batch) = made(documents.len());
+            for size in [1, 2, 3, 17, 100] {
+                let (other, joined) = made(size);
+                assert_eq!(schema, other, "round {round}, pieces of {size}");
+                assert_eq!(batch, joined, "round {round}, pieces of {size}");
+            }
         }
     }
 }
@@ -273,11 +276,20 @@ fn joining_is_associative() {
 
         // The whole result and parts that were pruned between joins give the same schema.
         let mut whole = ObservedTypes::of(&chunk(&documents), 0);
-        assert_eq!(
-            whole.resolve(&limits).unwrap(),
-            left.resolve(&limits).unwrap()
-        );
-        assert_eq!(whole.widened_paths(&limits), left.widened_paths(&limits));
+        for representation in [Representation::exact(), Representation::plain()] {
+            assert_eq!(
+                whole.resolve(&limits, &representation).unwrap(),
+                left.resolve(&limits, &representation).unwrap()
+            );
+            assert_eq!(
+                whole.widened_paths(&limits, &representation),
+                left.widened_paths(&limits, &representation)
+            );
+            assert_eq!(
+                whole.column_notes(&limits, &representation),
+                left.column_notes(&limits, &representation)
+            );
+        }
         let mut pruned = ObservedTypes::default();
         for part in parts {
             pruned.join(part);
@@ -304,7 +316,7 @@ fn widened_paths_name_the_first_difference() {
     ];
     for size in 1..=4 {
         let (_, seen) = observed(&documents, size, &Limits::default());
-        let found = seen.widened_paths(&Limits::default());
+        let found = seen.widened_paths(&Limits::default(), &Representation::exact());
         assert_eq!(found.len(), 2);
         let a = &found[0];
         assert_eq!(a.path, [SchemaStep::Key(key("a"))]);

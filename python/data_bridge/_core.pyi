@@ -168,6 +168,8 @@ class Codec:
         datetime_conversion: int,
         unicode_decode_error_handler: str,
     ) -> Self: ...
+    @property
+    def uuid_representation(self) -> int: ...
     def __getnewargs_ex__(self) -> tuple[tuple[()], dict[str, Any]]:
         """The keyword arguments with which pickle calls the constructor."""
 
@@ -406,7 +408,7 @@ class ResultData:
         """Number of the Chunks that `conflicts` takes."""
     def conflicts(self, form: NativeTableOptions, chunk: int) -> list[SchemaConflict]:
         """Values of one Chunk that do not fit the form's schema, as exceptions."""
-    def report(self) -> dict[str, Any]:
+    def report(self, form: NativeTableOptions | None = None) -> dict[str, Any]:
         """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
         unlisted (number of values by action at other paths), finished (no more rows follow: the run is exhausted, closed,
         dropped or failed), error (the exception that ended it, or None).
@@ -489,11 +491,6 @@ class Schema:
     @staticmethod
     def from_arrow(obj: Any) -> Schema:
         """The schema of any object with `__arrow_c_schema__`."""
-    @staticmethod
-    def from_mapping(mapping: Mapping[str, Any]) -> Schema:
-        """The schema of a mapping of names to types. A type is a Python type, a name of a type, an object with
-        `__arrow_c_schema__`, [T] for a list of T, or a mapping for a document.
-        """
     @property
     def names(self) -> list[str]: ...
     def __len__(self) -> int: ...
@@ -508,15 +505,21 @@ class NativeTableOptions:
 
     def __new__(
         cls,
-        schema: Schema | None,
-        on_conflict: str,
         *,
-        objectid: str,
-        uuid: str,
-        decimal: str,
-        mixed: str,
-        strings: str,
+        on_conflict: str,
+        types: str,
+        objectid: str | None,
+        uuid: str | None,
+        decimal: str | None,
+        mixed: str | None,
+        strings: str | None,
+        flatten: bool,
+        codec: Codec,
     ) -> NativeTableOptions: ...
+    def with_schema(self, schema: Schema | Mapping[str, Any]) -> NativeTableOptions:
+        """The same options with a schema: one of Arrow's, or a mapping of names to types."""
+    def with_empty_columns(self, names: list[str]) -> NativeTableOptions:
+        """The same options; an inferred table of a result without documents has these columns."""
     def with_views(self) -> NativeTableOptions:
         """The same options, with views as the layout of text in inferred tables, unless another layout is set: as in polars."""
     @property

@@ -15,11 +15,11 @@ use arrow_schema::{DataType, Field};
 use super::column::struct_from_parts;
 use super::convert::Rounding;
 use super::{
-    arrow_only, coerce, extension_text, mixed, nested_cells, ConformResult, Failure, OnConflict,
+    arrow_only, coerce, mixed, nested_cells, represented, text, ConformResult, Failure, OnConflict,
     Policy,
 };
 use crate::chunk::{Cell, Values};
-use crate::schema::{Kind, Represented};
+use crate::schema::Kind;
 
 /// A sequence of cells: null and missing are both [`Cell::Null`].
 pub(super) enum Slots<'a> {
@@ -102,7 +102,8 @@ pub(super) fn build_array(
         Kind::Symbol => strings(slots, coerce::symbol)?,
         Kind::ObjectId => fixed(slots, coerce::object_id)?,
         Kind::Decimal128 => fixed(slots, coerce::decimal)?,
-        Kind::Uuid => fixed(slots, coerce::uuid)?,
+        Kind::Uuid => fixed(slots, |cell| coerce::uuid(cell, None))?,
+        Kind::LegacyUuid(order) => fixed(slots, |cell| coerce::uuid(cell, Some(*order)))?,
         Kind::Binary => binary(slots, coerce::binary)?,
         Kind::Mixed => mixed::encode(slots)?,
         Kind::Subtyped => {
@@ -171,14 +172,13 @@ pub(super) fn build_array(
             nested_cells::fixed_lists(slots, items, *size, field, policy)?
         }
         Kind::Map(values) => nested_cells::maps(slots, values, field, policy)?,
-        Kind::Represented(Represented::Mixed(storage)) => mixed::json(slots, storage)?,
-        Kind::Represented(represented) => {
-            let base = represented.base();
-            extension_text::to_text(
-                build_array(slots, &base, &base.field(""), policy)?,
-                represented,
-            )?
-        }
+        Kind::Json(storage) => mixed::json(slots, storage)?,
+        Kind::Represented(to) => represented::array(slots, to, field, policy)?,
+        Kind::Text {
+            cast,
+            legacy_uuid,
+            storage,
+        } => text::build_array(slots, *cast, *legacy_uuid, storage)?,
         Kind::ArrowOnly(to) => arrow_only::build_array(slots, to, field, Rounding::Refused)?,
         Kind::Rounded(to) => arrow_only::build_array(slots, to, field, Rounding::Allowed)?,
     })

@@ -1,9 +1,10 @@
 //! Coercion rules: the accepted values of each type, and their converted form. Column conversion and the conflict
 //! search share these rules.
 
-use super::arrow_only;
 use super::convert::Rounding;
+use super::{arrow_only, represented, text};
 use crate::chunk::Cell;
+use crate::raw::LegacyUuid;
 use crate::schema::{double_to_int, int_to_double, Kind};
 
 /// Returns whether a column of `kind` accepts a value; the contents of documents and lists are not checked.
@@ -19,7 +20,14 @@ pub(super) fn can_coerce(kind: &Kind, cell: &Cell<'_>) -> bool {
         },
         (Kind::ArrowOnly(to), cell) => arrow_only::can_convert(to, cell, Rounding::Refused),
         (Kind::Rounded(to), cell) => arrow_only::can_convert(to, cell, Rounding::Allowed),
-        (Kind::Represented(represented), cell) => can_coerce(&represented.base(), cell),
+        (Kind::Represented(to), cell) => represented::can_convert(to, cell),
+        (Kind::Json(_), _) => true,
+        (
+            Kind::Text {
+                cast, legacy_uuid, ..
+            },
+            cell,
+        ) => text::of_cell(cell, *cast, *legacy_uuid).is_some(),
         (Kind::Double, cell) => double(cell).is_some(),
         (Kind::Int32, cell) => int32(cell).is_some(),
         (Kind::Int64, cell) => int64(cell).is_some(),
@@ -30,7 +38,8 @@ pub(super) fn can_coerce(kind: &Kind, cell: &Cell<'_>) -> bool {
         (Kind::DateTime, cell) => date(cell).is_some(),
         (Kind::ObjectId, cell) => object_id(cell).is_some(),
         (Kind::Decimal128, cell) => decimal(cell).is_some(),
-        (Kind::Uuid, cell) => uuid(cell).is_some(),
+        (Kind::Uuid, cell) => uuid(cell, None).is_some(),
+        (Kind::LegacyUuid(order), cell) => uuid(cell, Some(*order)).is_some(),
         (Kind::Binary, cell) => binary(cell).is_some(),
         (Kind::Subtyped, cell) => subtyped(cell).is_some(),
         (Kind::Regex, cell) => matches!(cell, Cell::Regex { .. }),
@@ -112,9 +121,13 @@ pub(super) fn decimal(cell: &Cell<'_>) -> Option<[u8; 16]> {
     }
 }
 
-pub(super) fn uuid(cell: &Cell<'_>) -> Option<[u8; 16]> {
-    match *cell {
-        Cell::Binary { subtype: 4, bytes } => bytes.try_into().ok(),
+/// Returns a UUID in the order of subtype 4, also from a binary of subtype 3 if its order is known.
+pub(super) fn uuid(cell: &Cell<'_>, legacy: Option<LegacyUuid>) -> Option<[u8; 16]> {
+    match (cell, legacy) {
+        (Cell::Binary { subtype: 4, bytes }, _) => (*bytes).try_into().ok(),
+        (Cell::Binary { subtype: 3, bytes }, Some(order)) => {
+            Some(order.reorder((*bytes).try_into().ok()?))
+        }
         _ => None,
     }
 }

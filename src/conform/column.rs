@@ -14,10 +14,11 @@ use arrow_schema::{DataType, Field};
 
 use super::cell_builder::{self, Slots};
 use super::{
-    arrow_only, binary, extension_text, mixed, nested, ConformResult, Failure, OnConflict, Policy,
+    arrow_only, binary, mixed, nested, represented, text, ConformResult, Failure, OnConflict,
+    Policy,
 };
 use crate::chunk::{Column, Placement, Values};
-use crate::schema::{int_to_double, Kind, Represented};
+use crate::schema::{int_to_double, Kind};
 
 /// Converts `column` to an array of `kind`, whose Arrow field is `field`.
 pub(super) fn column(
@@ -123,7 +124,7 @@ fn values(values: &Values, kind: &Kind, field: &Field, policy: &Policy) -> Confo
     }
 }
 
-fn convert_values(
+pub(super) fn convert_values(
     values: &Values,
     kind: &Kind,
     field: &Field,
@@ -184,15 +185,14 @@ fn convert_values(
                 items,
             },
         ) => nested::list(items, offsets, nulls.as_ref(), kind, field, policy)?,
-        (Kind::Represented(Represented::Mixed(storage)), values) => {
-            mixed::json(&Slots::Values(values), storage)?
+        (Kind::LegacyUuid(_), Values::Uuid(array)) => Arc::new(array.clone()),
+        (Kind::Json(storage), values) => mixed::json(&Slots::Values(values), storage)?,
+        (Kind::Represented(to), values) => represented::column(values, to, field, policy)?,
+        (Kind::Text { storage, .. }, Values::String(array)) => {
+            text::in_layout(Arc::new(array.clone()), storage)?
         }
-        (Kind::Represented(represented), values) => {
-            let base = represented.base();
-            extension_text::to_text(
-                convert_values(values, &base, &base.field(""), policy)?,
-                represented,
-            )?
+        (Kind::Text { storage, .. }, Values::ObjectId(array)) => {
+            text::in_layout(text::hex(array)?, storage)?
         }
         (Kind::ArrowOnly(to), values) => arrow_only::build_column(values, to, field)?,
         (

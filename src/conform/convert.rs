@@ -96,6 +96,14 @@ fn from_decimal<T: FromStr + Copy>(bytes: [u8; 16], is_finite: fn(T) -> bool) ->
     }
 }
 
+/// Converts to a number of a plain table, in which zeros have no sign.
+pub(super) fn plain_decimal(cell: &Cell<'_>, precision: u8, scale: i8) -> Option<i128> {
+    match *cell {
+        Cell::Decimal128(bytes) => decimal::number(bytes, precision, scale),
+        _ => decimal(cell, precision, scale, Rounding::Refused),
+    }
+}
+
 pub(super) fn decimal<T: TryFrom<i128>>(
     cell: &Cell<'_>,
     precision: u8,

@@ -1,6 +1,48 @@
 //! Decimals with a fixed scale.
 
-use crate::raw::Digits;
+use arrow_array::{Array, Decimal128Array, FixedSizeBinaryArray};
+use arrow_buffer::ScalarBuffer;
+
+use super::{ConformResult, Failure};
+use crate::chunk::Cell;
+use crate::raw::{Decimal, Digits};
+
+/// Converts decimals to numbers of one scale; a value that does not fit is a conflict.
+pub(super) fn numbers(
+    array: &FixedSizeBinaryArray,
+    precision: u8,
+    scale: i8,
+) -> ConformResult<Decimal128Array> {
+    let mut numbers: Vec<i128> = Vec::with_capacity(array.len());
+    for value in array {
+        numbers.push(match value.and_then(|bytes| bytes.try_into().ok()) {
+            // The bytes under nulls are zeros, so that they do not depend on the division of a result into Chunks.
+            None => 0,
+            Some(bytes) => number(bytes, precision, scale).ok_or(Failure::Conflict)?,
+        });
+    }
+    let numbers = Decimal128Array::try_new(ScalarBuffer::from(numbers), array.nulls().cloned())?;
+    Ok(numbers.with_precision_and_scale(precision, scale)?)
+}
+
+/// Converts a decimal to a number of one scale. Zeros of either sign are zero.
+pub(super) fn number(bytes: [u8; 16], precision: u8, scale: i8) -> Option<i128> {
+    match Decimal::from_bytes(bytes) {
+        Decimal::Finite(digits) if digits.coefficient != 0 => scaled(digits, precision, scale),
+        Decimal::Finite(_) | Decimal::NotCanonical(_) => Some(0),
+        Decimal::Infinite { .. } | Decimal::NaN | Decimal::SignallingNaN => None,
+    }
+}
+
+/// Returns the digits of a decimal or an integer.
+pub(super) fn text(cell: &Cell<'_>) -> Option<String> {
+    Some(match *cell {
+        Cell::Decimal128(bytes) => Decimal::from_bytes(bytes).to_string(),
+        Cell::Int32(value) => value.to_string(),
+        Cell::Int64(value) => value.to_string(),
+        _ => return None,
+    })
+}
 
 /// Converts an integer to a decimal.
 pub(super) fn of_int(value: i64) -> Digits {

@@ -12,21 +12,29 @@ mod conflict;
 mod conflict_counts;
 mod convert;
 mod decimal;
-mod extension_text;
+mod flatten;
 mod from_arrow;
 mod mixed;
 mod nested;
 mod nested_cells;
 mod positions;
+mod represented;
 mod rescue;
+mod schema_keys;
 mod shapes;
+mod text;
 
 pub use conflict_counts::{Action, ConflictCount, ConflictCounts, CountsByPath};
+pub use flatten::FlatSchema;
 pub use from_arrow::{chunk_from_batch, chunks_from_batch};
+pub use schema_keys::{AbsentKey, SchemaKeys};
 pub use shapes::{add_shapes, with_shapes, SHAPES_COLUMN};
 
-use arrow_array::{new_null_array, RecordBatch, RecordBatchOptions};
-use arrow_schema::ArrowError;
+use std::sync::Arc;
+
+use arrow_array::{new_null_array, Array, ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow_buffer::NullBuffer;
+use arrow_schema::{ArrowError, DataType};
 
 use crate::chunk::Chunk;
 use crate::error::{Error, ErrorKind, Result};
@@ -161,6 +169,19 @@ impl From<ArrowError> for Failure {
 }
 
 type ConformResult<T> = std::result::Result<T, Failure>;
+
+/// Adds the nulls of the documents around `array` to it.
+fn with_nulls(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
+    let Some(outer) = outer.filter(|outer| outer.null_count() > 0) else {
+        return Ok(Arc::clone(array));
+    };
+    // These types have no validity bitmap: the first is null anyway, and `from_arrow` refuses the second.
+    if matches!(array.data_type(), DataType::Null | DataType::Union(_, _)) {
+        return Ok(Arc::clone(array));
+    }
+    let absent = arrow_array::BooleanArray::new(!outer.inner(), None);
+    arrow_select::nullif::nullif(array, &absent).map_err(internal_error)
+}
 
 fn internal_error(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::Internal(error.to_string()))

@@ -8,7 +8,7 @@ use arrow_array::RecordBatch;
 
 use super::pipeline::{Decoded, Progress, Reader};
 use super::result_set::offset_document;
-use crate::conform::{conform_with_counts, OnConflict, Policy, UnknownKeys};
+use crate::conform::{conform_with_counts, OnConflict, Policy, SchemaKeys, UnknownKeys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{Limits, ObservedTypes, Representation, TableSchema};
 
@@ -22,6 +22,8 @@ pub struct BatchStream {
     infer_rows: u64,
     /// Storage options of an inferred schema; a user's schema includes them.
     representation: Representation,
+    /// The schema of a result without documents, if it is known.
+    empty_schema: TableSchema,
     narrowed: bool,
     /// The reader's error during inference of the schema, returned after the batches of the documents before it.
     pending_error: Option<Error>,
@@ -52,6 +54,7 @@ impl BatchStream {
             observed: ObservedTypes::default(),
             infer_rows: 0,
             representation: Representation::default(),
+            empty_schema: TableSchema::new(Vec::new()),
             narrowed: false,
             pending_error: None,
         }
@@ -76,10 +79,21 @@ impl BatchStream {
             prefix: VecDeque::new(),
             observed: ObservedTypes::default(),
             infer_rows,
-            representation,
+            representation: Representation {
+                frozen: true,
+                ..representation
+            },
+            empty_schema: TableSchema::new(Vec::new()),
             narrowed: false,
             pending_error: None,
         }
+    }
+
+    /// Sets the schema of a result without documents; by default it has no columns. A user's schema precedes it.
+    #[must_use]
+    pub fn with_empty_schema(mut self, schema: TableSchema) -> Self {
+        self.empty_schema = schema;
+        self
     }
 
     /// Sets whether the server projects the documents. A document that holds a top-level key twice is then an error,
@@ -138,16 +152,25 @@ impl BatchStream {
         self.schema.as_ref()
     }
 
+    /// The storage of inferred types.
+    pub fn representation(&self) -> &Representation {
+        &self.representation
+    }
+
     /// The types observed in the documents that the schema was inferred from.
     pub fn observed(&self) -> &ObservedTypes {
         &self.observed
     }
 
     fn freeze(&mut self) -> Result<()> {
-        let schema = self.observed.resolve(&Limits::default())?;
-        let schema = schema.represented(&self.representation);
+        let schema = match self.observed.rows() {
+            0 => self.empty_schema.clone(),
+            _ => self
+                .observed
+                .resolve(&Limits::default(), &self.representation)?,
+        };
         self.schema = Some(match self.policy.on_conflict {
-            OnConflict::Rescue => schema.with_rescued()?,
+            OnConflict::Rescue => schema.with_rescued(&self.representation)?,
             OnConflict::Error | OnConflict::Null => schema,
         });
         Ok(())
@@ -187,6 +210,11 @@ impl BatchStream {
         let (batch, conflict_counts) = conform_with_counts(&decoded.chunk, schema, &self.policy)
             .map_err(|error| offset_document(error, decoded.first_row))?;
         let report = reader.report_mut();
+        if self.policy.unknown == UnknownKeys::Skip {
+            let keys = &mut report.schema_keys;
+            let keys = keys.get_or_insert_with(|| SchemaKeys::new(schema));
+            keys.record(&decoded.chunk.documents);
+        }
         report
             .conflict_counts
             .join(&conflict_counts, decoded.first_row);

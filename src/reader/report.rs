@@ -1,7 +1,7 @@
 //! Counts and times of a run, for the report.
 
 use crate::chunk::DuplicateKeys;
-use crate::conform::ConflictCounts;
+use crate::conform::{ConflictCounts, SchemaKeys};
 use crate::error::Error;
 
 /// Counts and times of one run.
@@ -29,6 +29,9 @@ pub struct Report {
     pub seconds_conforming: f64,
     /// Values that did not fit the schema and were rescued, nulled or rounded.
     pub conflict_counts: ConflictCounts,
+    /// The keys of the user's schema, and which of them documents have; `None` before the first batch, and for tables of
+    /// whole results.
+    pub schema_keys: Option<SchemaKeys>,
     /// The error that ended the run.
     pub error: Option<Error>,
 }

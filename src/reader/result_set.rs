@@ -12,10 +12,10 @@ use super::pool::pool;
 use super::Report;
 use crate::chunk::Chunk;
 use crate::conform::{
-    add_shapes, conflicts, conform_with_counts, with_shapes, ConflictCounts, Policy,
+    add_shapes, conflicts, conform_with_counts, with_shapes, ConflictCounts, Policy, SchemaKeys,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{Limits, ObservedTypes, TableSchema};
+use crate::schema::{Limits, ObservedTypes, Representation, TableSchema};
 
 /// All Chunks of a result.
 #[derive(Debug)]
@@ -81,12 +81,12 @@ impl ResultSet {
         &self.report
     }
 
-    /// Returns the table schema that holds all values.
+    /// Returns the schema of the table in the storage of `representation` that holds all values.
     ///
     /// # Errors
     /// `SchemaConflict` when there are too many top-level keys.
-    pub fn schema(&self) -> Result<TableSchema> {
-        self.observed.resolve(&Limits::default())
+    pub fn schema(&self, representation: &Representation) -> Result<TableSchema> {
+        self.observed.resolve(&Limits::default(), representation)
     }
 
     /// Makes one RecordBatch per Chunk, in parallel.
@@ -125,6 +125,15 @@ impl ResultSet {
         })?;
         table.seconds += started.elapsed().as_secs_f64();
         Ok((shaped, table))
+    }
+
+    /// Returns the keys of `schema` with the fact whether a document has them.
+    pub fn schema_keys(&self, schema: &TableSchema) -> SchemaKeys {
+        let mut keys = SchemaKeys::new(schema);
+        for chunk in &self.chunks {
+            keys.record(&chunk.documents);
+        }
+        keys
     }
 
     /// Returns every value of the Chunk numbered `chunk` that does not fit `schema`.

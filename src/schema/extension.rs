@@ -7,8 +7,7 @@ use std::sync::Arc;
 use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, TimeUnit};
 
-use super::representation::Represented;
-use super::table::Kind;
+use super::table::{Kind, TextCast};
 use crate::chunk::Marker;
 
 /// ObjectId over FixedSizeBinary(12).
@@ -43,6 +42,12 @@ pub const SHAPES: &str = "data_bridge.shapes";
 pub const ARROW_UUID: &str = "arrow.uuid";
 /// Arrow's own extension type for JSON, over Utf8, LargeUtf8 or Utf8View.
 pub const ARROW_JSON: &str = "arrow.json";
+/// Metadata key of a field without an extension name: the stored type of its values, such as `objectid`.
+pub const STORED_TYPE_KEY: &str = "data_bridge.type";
+/// Metadata key of a field of text that accepts other values than text; its value is [`ANY_VALUE`].
+pub const CAST_KEY: &str = "data_bridge.cast";
+/// The only value of [`CAST_KEY`].
+pub const ANY_VALUE: &str = "text";
 /// Metadata key of a field whose values may be rounded; its value is [`ROUNDED`].
 pub const ROUNDING_KEY: &str = "data_bridge.rounding";
 /// The only value of [`ROUNDING_KEY`].
@@ -86,7 +91,7 @@ pub(super) fn name_of(kind: &Kind) -> Option<&'static str> {
     Some(match kind {
         Kind::ObjectId => OBJECT_ID,
         Kind::Decimal128 => DECIMAL128,
-        Kind::Uuid => ARROW_UUID,
+        Kind::Uuid | Kind::LegacyUuid(_) => ARROW_UUID,
         Kind::Subtyped => SUBTYPED,
         Kind::Regex => REGEX,
         Kind::DbPointer => DBPOINTER,
@@ -98,7 +103,7 @@ pub(super) fn name_of(kind: &Kind) -> Option<&'static str> {
         Kind::Marker(Marker::MinKey) => MIN_KEY,
         Kind::Marker(Marker::MaxKey) => MAX_KEY,
         Kind::Mixed => MIXED,
-        Kind::Represented(Represented::Mixed(_)) => ARROW_JSON,
+        Kind::Json(_) => ARROW_JSON,
         _ => return None,
     })
 }
@@ -121,6 +126,27 @@ pub(super) const EXTENSIONS: [Kind; 14] = [
     Kind::Mixed,
 ];
 
+/// Returns an extension name without the name before its point, such as `objectid`.
+pub(super) fn short_name(extension: &str) -> &str {
+    extension
+        .split_once('.')
+        .map_or(extension, |(_, name)| name)
+}
+
+/// Returns the kind of an extension type by its [`short_name`].
+pub(super) fn kind_named(name: &str) -> Option<Kind> {
+    let has_name = |kind: &&Kind| name_of(kind).is_some_and(|full| short_name(full) == name);
+    EXTENSIONS.iter().find(has_name).cloned()
+}
+
+/// Returns whether a type is text, in any layout.
+pub(super) fn is_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
+}
+
 fn parts<const N: usize>(parts: [(&str, DataType); N]) -> DataType {
     DataType::Struct(
         parts
@@ -140,7 +166,7 @@ pub(super) fn storage(kind: &Kind) -> DataType {
         Kind::String | Kind::Code | Kind::Symbol => DataType::Utf8,
         Kind::DateTime => DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into())),
         Kind::ObjectId => DataType::FixedSizeBinary(12),
-        Kind::Decimal128 | Kind::Uuid => DataType::FixedSizeBinary(16),
+        Kind::Decimal128 | Kind::Uuid | Kind::LegacyUuid(_) => DataType::FixedSizeBinary(16),
         Kind::Binary | Kind::Mixed => DataType::Binary,
         Kind::Subtyped => parts([("subtype", DataType::UInt8), ("data", DataType::Binary)]),
         Kind::Regex => parts([("pattern", DataType::Utf8), ("options", DataType::Utf8)]),
@@ -164,7 +190,12 @@ pub(super) fn storage(kind: &Kind) -> DataType {
             let entry = DataType::Struct(vec![key, to_field("value", values)].into());
             DataType::Map(Arc::new(Field::new("entries", entry, false)), false)
         }
-        Kind::ArrowOnly(data_type) | Kind::Rounded(data_type) => data_type.clone(),
+        Kind::ArrowOnly(data_type)
+        | Kind::Rounded(data_type)
+        | Kind::Json(data_type)
+        | Kind::Text {
+            storage: data_type, ..
+        } => data_type.clone(),
         Kind::Represented(represented) => represented.storage().clone(),
     }
 }
@@ -172,15 +203,22 @@ pub(super) fn storage(kind: &Kind) -> DataType {
 /// Returns the Arrow field of a column. All fields are nullable, because any document may lack any key.
 pub(super) fn to_field(name: &str, kind: &Kind) -> Field {
     let field = Field::new(name, storage(kind), true);
-    if let Kind::Rounded(_) = kind {
-        let metadata = HashMap::from([(ROUNDING_KEY.into(), ROUNDED.into())]);
-        return field.with_metadata(metadata);
-    }
-    let Some(extension) = name_of(kind) else {
-        return field;
+    let (key, value) = match kind {
+        Kind::Rounded(_) => (ROUNDING_KEY, ROUNDED),
+        Kind::Text {
+            cast: TextCast::Any,
+            ..
+        } => (CAST_KEY, ANY_VALUE),
+        Kind::Represented(represented) => match name_of(represented.base()) {
+            Some(name) => (STORED_TYPE_KEY, short_name(name)),
+            None => return field,
+        },
+        kind => match name_of(kind) {
+            // Only the name: extension metadata is optional.
+            Some(name) => (EXTENSION_TYPE_NAME_KEY, name),
+            None => return field,
+        },
     };
-    // Only the name: extension metadata is optional. A HashMap with one key has one order, so equal schemas have
-    // equal bytes.
-    let name = (EXTENSION_TYPE_NAME_KEY.into(), extension.into());
-    field.with_metadata(HashMap::from([name]))
+    // A HashMap with one key has one order, so equal schemas have equal bytes.
+    field.with_metadata(HashMap::from([(key.into(), value.into())]))
 }

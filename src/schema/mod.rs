@@ -3,6 +3,7 @@
 //! [`ObservedTypes`] is a set per path, so joining is associative and independent of the split into pieces.
 //! [`ObservedTypes::resolve`] determines the types once, at the end.
 
+mod decimal_digits;
 mod extension;
 mod lossless_cast;
 mod observed_types;
@@ -14,10 +15,11 @@ mod type_names;
 mod user_schema;
 mod widening;
 
+pub use decimal_digits::DecimalDigits;
 pub use extension::{
     extension_name, pymongoarrow_subtype, ARROW_JSON, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER,
     DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID, PYMONGOARROW_BINARY, REGEX, ROUNDED,
-    ROUNDING_KEY, SHAPES, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
+    ROUNDING_KEY, SHAPES, STORED_TYPE_KEY, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
 };
 pub use lossless_cast::{double_to_int, int_to_double};
 pub use observed_types::{FirstDocument, KeyTypes, ObservedTypes, PathTypes, TypeCount};
@@ -25,6 +27,6 @@ pub use representation::{
     DecimalForm, MixedForm, Representation, Represented, StorageForm, StringLayout,
 };
 pub use resolve::Limits;
-pub use table::{Kind, TableSchema, RESCUED};
+pub use table::{Kind, TableSchema, TextCast, RESCUED};
 pub use user_schema::NO_SUBTYPE;
-pub use widening::{MixedReason, SchemaStep, WidenedPath};
+pub use widening::{ColumnFact, ColumnNote, MixedReason, SchemaStep, WidenedPath};

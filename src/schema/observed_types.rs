@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::decimal_digits::DecimalDigits;
 use crate::chunk::Chunk;
 use crate::error::RawValue;
 use crate::raw::ElementType;
@@ -33,9 +34,15 @@ pub struct PathTypes {
     pub(super) types: Vec<TypeCount>,
     /// True if some integer is not exact as a double.
     pub(super) inexact: bool,
+    /// The largest absolute value of the integers.
+    pub(super) largest_integer: u64,
+    /// The digits of the decimals, if there are any.
+    pub(super) decimals: Option<Box<DecimalDigits>>,
+    /// The number of dates before the year 1 and after the year 9999, and the first document with one.
+    pub(super) far_dates: Option<(u64, FirstDocument)>,
     /// Binary subtypes, one bit each.
     pub(super) subtypes: [u64; 4],
-    /// True if some binary is not of subtype 4 with 16 bytes.
+    /// True if some binary of subtype 3 or 4 does not have 16 bytes.
     pub(super) not_uuid: bool,
     /// True if documents or lists are kept as BSON: beside other types, too deep, or with too many keys.
     pub(super) kept_as_bson: bool,
@@ -118,6 +125,17 @@ impl PathTypes {
             self.add(seen);
         }
         self.inexact |= other.inexact;
+        self.largest_integer = self.largest_integer.max(other.largest_integer);
+        match (&mut self.decimals, other.decimals) {
+            (Some(mine), Some(theirs)) => mine.join(*theirs),
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
+        match (&mut self.far_dates, other.far_dates) {
+            (Some((mine, _)), Some((theirs, _))) => *mine += theirs,
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
         for (mine, theirs) in self.subtypes.iter_mut().zip(other.subtypes) {
             *mine |= theirs;
         }

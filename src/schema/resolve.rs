@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::observed_types::{ObservedTypes, PathTypes};
+use super::representation::{DecimalForm, Representation};
+use super::scan::{LEGACY_UUID, UUID};
 use super::table::{Kind, TableSchema};
 use super::widening::MixedReason;
 use crate::chunk::Marker;
@@ -32,13 +34,19 @@ const DOCUMENT: u32 = 1 << ElementType::Document as u32;
 const LIST: u32 = 1 << ElementType::List as u32;
 const DOUBLE: u32 = 1 << ElementType::Double as u32;
 const INTS: u32 = 1 << ElementType::Int32 as u32 | 1 << ElementType::Int64 as u32;
+const IDS_AND_TEXT: u32 = 1 << ElementType::ObjectId as u32 | 1 << ElementType::String as u32;
+const DECIMAL: u32 = 1 << ElementType::Decimal128 as u32;
 
 impl ObservedTypes {
-    /// Returns the table schema that holds all observed values.
+    /// Returns the schema of the table in the storage of `representation` that holds all observed values.
     ///
     /// # Errors
     /// `SchemaConflict` when there are too many top-level keys.
-    pub fn resolve(&self, limits: &Limits) -> Result<TableSchema> {
+    pub fn resolve(&self, limits: &Limits, representation: &Representation) -> Result<TableSchema> {
+        let resolution = Resolution {
+            limits,
+            representation,
+        };
         let fields = self.keys.fields();
         if fields.len() > limits.max_top_level_keys {
             return Err(Error::conflict(
@@ -51,14 +59,14 @@ impl ObservedTypes {
         }
         let fields = fields
             .iter()
-            .map(|(name, seen)| (Arc::clone(name), seen.kind(1, limits)))
+            .map(|(name, seen)| (Arc::clone(name), resolution.kind(seen, 1)))
             .collect();
         Ok(TableSchema::new(fields))
     }
 
     /// Discards the types below paths that are certainly mixed, which bounds the size of joins.
     ///
-    /// [`ObservedTypes::resolve`] under the same limits returns the same schema as before.
+    /// [`ObservedTypes::resolve`] under the same limits returns the same schema as before, in each representation.
     pub fn prune(&mut self, limits: &Limits) {
         for seen in self.keys.fields_mut() {
             seen.prune(1, limits);
@@ -66,83 +74,106 @@ impl ObservedTypes {
     }
 }
 
-impl PathTypes {
-    /// Returns the kind of the column at this path, on Arrow level `level`; top-level columns are on level 1.
-    pub(super) fn kind(&self, level: u32, limits: &Limits) -> Kind {
-        if self.is_certainly_mixed(level, limits) {
-            return Kind::Mixed;
+/// The limits and the storage of a table whose types are resolved.
+#[derive(Clone, Copy)]
+pub(super) struct Resolution<'a> {
+    pub limits: &'a Limits,
+    pub representation: &'a Representation,
+}
+
+impl Resolution<'_> {
+    /// Returns the kind of the column with the types `seen`, on Arrow level `level`; top-level columns are on level 1.
+    pub fn kind(&self, seen: &PathTypes, level: u32) -> Kind {
+        if self.is_mixed(seen, level) {
+            return self.representation.leaf(&Kind::Mixed, None);
         }
-        match self.types.as_slice() {
+        match seen.types.as_slice() {
             [] => Kind::Null,
-            [only] => self.single_type_kind(only.kind, level, limits),
+            [only] => self.single_type_kind(seen, only.kind, level),
+            _ if seen.type_bits() & DECIMAL != 0 => self.decimals(seen),
             // Only numbers remain: int32 and int64, or these with doubles and all of them exact.
-            _ if self.type_bits() & DOUBLE == 0 => Kind::Int64,
+            _ if seen.type_bits() & DOUBLE == 0 => Kind::Int64,
             _ => Kind::Double,
         }
     }
 
-    /// Returns whether the path is mixed regardless of later values.
-    fn is_certainly_mixed(&self, level: u32, limits: &Limits) -> bool {
-        let types = self.type_bits();
-        let several = types.count_ones() > 1;
-        let nests = types & (DOCUMENT | LIST) != 0;
-        let keys = self.keys.as_ref().map_or(0, |keys| keys.fields().len());
-        self.kept_as_bson
-            || (several && types & !(INTS | DOUBLE) != 0)
-            || (several && types & DOUBLE != 0 && self.inexact)
-            || (nests && level >= limits.nested.max_levels)
-            || keys > limits.nested.max_keys
+    /// Returns whether the values at this path are stored as BSON or Extended JSON.
+    pub fn is_mixed(&self, seen: &PathTypes, level: u32) -> bool {
+        if seen.is_certainly_mixed(level, self.limits) {
+            return true;
+        }
+        match seen.types.as_slice() {
+            [only] => only.kind == ElementType::Document && seen.document_keys().is_empty(),
+            // Integers join decimals only as numbers.
+            several => {
+                several.len() > 1
+                    && seen.type_bits() & DECIMAL != 0
+                    && self.representation.decimal != DecimalForm::Number
+            }
+        }
     }
 
     /// Returns the reason that a column at this path is mixed; `None` if it is not, or if its types have no common
     /// type.
-    pub(super) fn mixed_reason(&self, level: u32, limits: &Limits) -> Option<MixedReason> {
-        if self.kind(level, limits) != Kind::Mixed {
+    pub fn mixed_reason(&self, seen: &PathTypes, level: u32) -> Option<MixedReason> {
+        if !self.is_mixed(seen, level) {
             return None;
         }
-        let [only] = self.types.as_slice() else {
-            let numbers = self.type_bits() & !(INTS | DOUBLE) == 0;
-            return numbers.then_some(MixedReason::Inexact);
+        let nested = &self.limits.nested;
+        let [only] = seen.types.as_slice() else {
+            return match seen.type_bits() {
+                IDS_AND_TEXT => Some(MixedReason::IdsAndText),
+                types => (types & !(INTS | DOUBLE) == 0).then_some(MixedReason::Inexact),
+            };
         };
         let nests = only.kind.bit() & (DOCUMENT | LIST) != 0;
-        let keys = self.keys.as_ref().map(|keys| keys.fields().len());
-        Some(if nests && level >= limits.nested.max_levels {
-            MixedReason::TooDeep(limits.nested.max_levels)
-        } else if self.mixed_in_table {
+        let keys = seen.keys.as_ref().map(|keys| keys.fields().len());
+        Some(if nests && level >= nested.max_levels {
+            MixedReason::TooDeep(nested.max_levels)
+        } else if seen.mixed_in_table {
             MixedReason::MixedInTable
-        } else if self.kept_as_bson || keys > Some(limits.nested.max_keys) {
-            MixedReason::TooManyKeys(limits.nested.max_keys)
+        } else if seen.kept_as_bson || keys > Some(nested.max_keys) {
+            MixedReason::TooManyKeys(nested.max_keys)
         } else {
             MixedReason::Empty
         })
     }
 
-    fn single_type_kind(&self, kind: ElementType, level: u32, limits: &Limits) -> Kind {
-        match kind {
+    fn decimals(&self, seen: &PathTypes) -> Kind {
+        let mut digits = seen.decimals.as_deref().cloned().unwrap_or_default();
+        digits.record_integer(seen.largest_integer);
+        self.representation.leaf(&Kind::Decimal128, Some(&digits))
+    }
+
+    fn single_type_kind(&self, seen: &PathTypes, kind: ElementType, level: u32) -> Kind {
+        let kind = match kind {
             ElementType::Double => Kind::Double,
             ElementType::String => Kind::String,
             ElementType::Document => {
-                let keys = self.keys.as_ref().map_or(&[][..], |keys| keys.fields());
-                if keys.is_empty() {
-                    // Arrow consumers disagree on structs without fields, and {} must not read as null.
-                    return Kind::Mixed;
-                }
                 let field = |(name, seen): &(Arc<str>, PathTypes)| {
-                    (Arc::clone(name), seen.kind(level + 1, limits))
+                    (Arc::clone(name), self.kind(seen, level + 1))
                 };
-                Kind::Document(keys.iter().map(field).collect())
+                return Kind::Document(seen.document_keys().iter().map(field).collect());
             }
             ElementType::List => {
-                let items = self.items.as_ref();
-                let kind = items.map_or(Kind::Null, |items| items.kind(level + 1, limits));
-                Kind::List(Box::new(kind))
+                let items = seen.items.as_ref();
+                let kind = items.map_or(Kind::Null, |items| self.kind(items, level + 1));
+                return Kind::List(Box::new(kind));
             }
+            ElementType::Decimal128 => return self.decimals(seen),
             ElementType::Binary => {
-                let generic = self.subtypes[1..] == [0; 3] && self.subtypes[0] & !1 == 0;
-                match (generic, self.not_uuid) {
-                    (true, _) => Kind::Binary,
-                    (false, false) => Kind::Uuid,
-                    (false, true) => Kind::Subtyped,
+                let only =
+                    |allowed: u64| seen.subtypes[1..] == [0; 3] && seen.subtypes[0] & !allowed == 0;
+                let uuids = match self.representation.legacy_uuid {
+                    None => 1 << UUID,
+                    Some(_) => 1 << UUID | 1 << LEGACY_UUID,
+                };
+                if only(1) {
+                    Kind::Binary
+                } else if only(uuids) && !seen.not_uuid {
+                    Kind::Uuid
+                } else {
+                    Kind::Subtyped
                 }
             }
             ElementType::Undefined => Kind::Marker(Marker::Undefined),
@@ -158,10 +189,29 @@ impl PathTypes {
             ElementType::Int32 => Kind::Int32,
             ElementType::Timestamp => Kind::Timestamp,
             ElementType::Int64 => Kind::Int64,
-            ElementType::Decimal128 => Kind::Decimal128,
             ElementType::MaxKey => Kind::Marker(Marker::MaxKey),
             ElementType::MinKey => Kind::Marker(Marker::MinKey),
-        }
+        };
+        self.representation.leaf(&kind, None)
+    }
+}
+
+impl PathTypes {
+    fn document_keys(&self) -> &[(Arc<str>, PathTypes)] {
+        self.keys.as_ref().map_or(&[], |keys| keys.fields())
+    }
+
+    /// Returns whether the path is mixed regardless of later values, in each representation.
+    fn is_certainly_mixed(&self, level: u32, limits: &Limits) -> bool {
+        let types = self.type_bits();
+        let several = types.count_ones() > 1;
+        let nests = types & (DOCUMENT | LIST) != 0;
+        let joins = types & !(INTS | DOUBLE) == 0 || types & !(INTS | DECIMAL) == 0;
+        self.kept_as_bson
+            || (several && !joins)
+            || (several && types & DOUBLE != 0 && self.inexact)
+            || (nests && level >= limits.nested.max_levels)
+            || self.document_keys().len() > limits.nested.max_keys
     }
 
     fn prune(&mut self, level: u32, limits: &Limits) {

@@ -3,10 +3,13 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use arrow_array::{Array, Int64Array};
+use arrow_array::{
+    Array, ArrowPrimitiveType, FixedSizeBinaryArray, PrimitiveArray, TimestampMillisecondArray,
+};
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use hashbrown::HashMap;
 
+use super::decimal_digits::DecimalDigits;
 use super::lossless_cast::int_to_double;
 use super::observed_types::{FirstDocument, KeyTypes, ObservedTypes, PathTypes, TypeCount};
 use crate::chunk::{encode_cell, Chunk, Column, Documents, Marker, Placement, Tagged, Values};
@@ -25,6 +28,14 @@ pub(super) fn observe(chunk: &Chunk, first_row: u64) -> ObservedTypes {
         keys: scan.keys(&chunk.documents, &Rows::Top),
     }
 }
+
+/// The first milliseconds of the years 1 and 10000, since 1970 in UTC.
+const YEAR_1: i64 = -62_135_596_800_000;
+const YEAR_10000: i64 = 253_402_300_800_000;
+
+/// Binary subtypes of UUIDs.
+pub(super) const LEGACY_UUID: u8 = 3;
+pub(super) const UUID: u8 = 4;
 
 /// The mapping from a slot to its top-level row.
 enum Rows<'a> {
@@ -111,20 +122,32 @@ impl Scan<'_> {
                 (ElementType::Binary, bytes.nulls())
             }
             Values::Uuid(array) => {
-                seen.record_binary(4, 16);
+                seen.record_binary(UUID, 16);
                 (ElementType::Binary, array.nulls())
             }
             Values::ObjectId(array) => (ElementType::ObjectId, array.nulls()),
-            Values::Decimal128(array) => (ElementType::Decimal128, array.nulls()),
+            Values::Decimal128(array) => {
+                seen.decimals = self.decimals(array, rows);
+                (ElementType::Decimal128, array.nulls())
+            }
             Values::Boolean(array) => (ElementType::Boolean, array.nulls()),
-            Values::DateTime(array) => (ElementType::DateTime, array.nulls()),
+            Values::DateTime(array) => {
+                seen.far_dates = self.far_dates(array, rows);
+                (ElementType::DateTime, array.nulls())
+            }
             Values::Regex { pattern, .. } => (ElementType::Regex, pattern.nulls()),
             Values::DbPointer { id, .. } => (ElementType::DbPointer, id.nulls()),
             Values::CodeWithScope { code, .. } => (ElementType::CodeWithScope, code.nulls()),
-            Values::Int32(array) => (ElementType::Int32, array.nulls()),
+            Values::Int32(array) => {
+                seen.largest_integer = largest(array, |value| value.unsigned_abs().into());
+                (ElementType::Int32, array.nulls())
+            }
             Values::Timestamp(array) => (ElementType::Timestamp, array.nulls()),
             Values::Int64(array) => {
-                seen.inexact = !all_exact(array);
+                seen.largest_integer = largest(array, i64::unsigned_abs);
+                // Below 2^53, every integer is exact.
+                seen.inexact = seen.largest_integer > 1 << 53
+                    && !array.iter().flatten().all(|v| int_to_double(v).is_some());
                 (ElementType::Int64, array.nulls())
             }
             Values::Marker(marker, array) => (marker_type(*marker), array.nulls()),
@@ -160,9 +183,20 @@ impl Scan<'_> {
         for (slot, (kind, bytes)) in values {
             match kind {
                 ElementType::Null => continue,
+                ElementType::Int32 => {
+                    let value = i32_at(bytes, 0).unwrap_or_default();
+                    seen.largest_integer = seen.largest_integer.max(value.unsigned_abs().into());
+                }
                 ElementType::Int64 => {
                     let value = i64::from_le_bytes(array(bytes, 0).unwrap_or_default());
                     seen.inexact |= int_to_double(value).is_none();
+                    seen.largest_integer = seen.largest_integer.max(value.unsigned_abs());
+                }
+                ElementType::Decimal128 => {
+                    let value = array(bytes, 0).unwrap_or_default();
+                    seen.decimals
+                        .get_or_insert_default()
+                        .record([(slot, &value)].into_iter(), |slot| self.first(slot, rows));
                 }
                 ElementType::Binary => {
                     let len = i32_at(bytes, 0).unwrap_or_default();
@@ -185,6 +219,38 @@ impl Scan<'_> {
         seen
     }
 
+    fn far_dates(
+        &self,
+        array: &TimestampMillisecondArray,
+        rows: &Rows<'_>,
+    ) -> Option<(u64, FirstDocument)> {
+        let is_far = |millis: i64| !(YEAR_1..YEAR_10000).contains(&millis);
+        // One loop without branches. Values under nulls are arbitrary, so what it finds is counted again.
+        let near = array
+            .values()
+            .iter()
+            .fold(true, |near, &millis| near & !is_far(millis));
+        if near {
+            return None;
+        }
+        let far =
+            || (0..array.len()).filter(|&slot| array.is_valid(slot) && is_far(array.value(slot)));
+        let first = self.first(far().next()?, rows);
+        Some((far().count() as u64, first))
+    }
+
+    fn decimals(
+        &self,
+        array: &FixedSizeBinaryArray,
+        rows: &Rows<'_>,
+    ) -> Option<Box<DecimalDigits>> {
+        let mut digits = DecimalDigits::default();
+        let values = array.iter().enumerate();
+        let values = values.filter_map(|(slot, value)| Some((slot, value?.try_into().ok()?)));
+        digits.record(values, |slot| self.first(slot, rows));
+        (array.null_count() < array.len()).then(|| Box::new(digits))
+    }
+
     fn first(&self, slot: usize, rows: &Rows<'_>) -> FirstDocument {
         let row = rows.row(slot);
         let mut ids = self.ids.borrow_mut();
@@ -201,7 +267,7 @@ impl Scan<'_> {
 impl PathTypes {
     fn record_binary(&mut self, subtype: u8, len: usize) {
         self.subtypes[subtype as usize / 64] |= 1 << (subtype % 64);
-        self.not_uuid |= subtype != 4 || len != 16;
+        self.not_uuid |= matches!(subtype, LEGACY_UUID | UUID) && len != 16;
     }
 }
 
@@ -220,16 +286,27 @@ fn document_id(documents: &Documents, field: Option<usize>, row: usize) -> Optio
     })
 }
 
-/// Returns whether every value is exact as a double.
-fn all_exact(array: &Int64Array) -> bool {
-    /// The limit below which every integer is exact.
-    const SURELY: u64 = 1 << 53;
-    // One loop without branches. Values under nulls are arbitrary; they can only trigger the slow check.
-    let largest = array
-        .values()
-        .iter()
-        .fold(0, |largest: u64, value| largest.max(value.unsigned_abs()));
-    largest <= SURELY || array.iter().flatten().all(|v| int_to_double(v).is_some())
+/// Returns the largest absolute value. Values under nulls are arbitrary, so they are skipped.
+fn largest<T: ArrowPrimitiveType>(
+    array: &PrimitiveArray<T>,
+    magnitude: impl Fn(T::Native) -> u64 + Copy,
+) -> u64 {
+    let values = array.values();
+    // Loops without branches.
+    let of = |start: usize, end: usize| {
+        let values = values[start..end].iter();
+        values.fold(0, |largest: u64, &value| largest.max(magnitude(value)))
+    };
+    match array.nulls() {
+        None => of(0, values.len()),
+        Some(nulls) => {
+            let valid = nulls.valid_slices();
+            valid
+                .map(|(start, end)| of(start, end))
+                .max()
+                .unwrap_or_default()
+        }
+    }
 }
 
 fn marker_type(marker: Marker) -> ElementType {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::representation::Represented;
+use super::representation::{MixedForm, Representation, Represented};
 use super::{extension, user_schema};
 use crate::chunk::Marker;
 use crate::error::{Error, ErrorKind, Result};
+use crate::raw::LegacyUuid;
 
 /// The type of all values at one path of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub enum Kind {
     Decimal128,
     /// Binary, all of subtype 4 and 16 bytes.
     Uuid,
+    /// Binary, all of 16 bytes and of subtype 4, or of subtype 3 in this byte order.
+    LegacyUuid(LegacyUuid),
     /// Binary, all of subtype 0.
     Binary,
     /// Binary of any subtypes.
@@ -61,8 +64,19 @@ pub enum Kind {
     ArrowOnly(DataType),
     /// Values like [`ArrowOnly`](Kind::ArrowOnly), rounded to the nearest value if necessary.
     Rounded(DataType),
-    /// Values of an extension type in a core Arrow type; only on request.
-    Represented(Represented),
+    /// Values of an extension type without its name; only on request.
+    Represented(Box<Represented>),
+    /// Several types: each cell as Extended JSON under the name `arrow.json`, in this type of text; only on request.
+    Json(DataType),
+    /// Strings in this type of text, and other values as text; only in schemas from users.
+    Text {
+        /// The values that are accepted beside strings.
+        cast: TextCast,
+        /// The byte order of UUIDs in binaries of subtype 3; `None` if those are no UUIDs.
+        legacy_uuid: Option<LegacyUuid>,
+        /// Utf8, LargeUtf8, Utf8View, or a dictionary of one of them.
+        storage: DataType,
+    },
     /// Lists of this kind with 64-bit offsets; only in schemas from users.
     LargeList(Box<Kind>),
     /// Lists of this kind with a fixed number of items; only in schemas from users.
@@ -71,13 +85,30 @@ pub enum Kind {
     Map(Box<Kind>),
 }
 
+/// The values that a column of text in a user's schema accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextCast {
+    /// Strings, ObjectIds, UUIDs and decimals, whose plain form is text.
+    Plain,
+    /// Every value.
+    Any,
+}
+
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             // Precision, unit or width can decide the conflict, so the text includes them.
             Kind::ArrowOnly(data_type) => return data_type.fmt(f),
             Kind::Rounded(data_type) => return write!(f, "{data_type} rounded"),
-            Kind::Represented(represented) => return represented.base().fmt(f),
+            Kind::Represented(represented) => {
+                return match represented.decimal_number() {
+                    Some((precision, scale)) => write!(
+                        f,
+                        "decimal128 of {precision} digits, {scale} of them after the point (decimal= chooses others)"
+                    ),
+                    None => represented.base().fmt(f),
+                }
+            }
             Kind::FixedSizeList(_, size) => return write!(f, "list of {size} items"),
             _ => {}
         }
@@ -92,6 +123,11 @@ impl fmt::Display for Kind {
             Kind::ObjectId => "objectId",
             Kind::Decimal128 => "decimal128",
             Kind::Uuid => "uuid (binary of subtype 4, 16 bytes)",
+            Kind::LegacyUuid(_) => "uuid (binary of subtype 3 or 4, 16 bytes)",
+            Kind::Text {
+                cast: TextCast::Plain,
+                ..
+            } => "string",
             Kind::Binary => "binary of subtype 0",
             Kind::Subtyped => "binary of any subtype",
             Kind::Regex => "regex",
@@ -106,12 +142,26 @@ impl fmt::Display for Kind {
             Kind::Document(_) | Kind::Map(_) => "document",
             Kind::List(_) | Kind::LargeList(_) | Kind::FixedSizeList(..) => "list",
             Kind::ArrowOnly(_) | Kind::Rounded(_) | Kind::Represented(_) => "another Arrow type",
-            Kind::Mixed => "mixed",
+            Kind::Mixed
+            | Kind::Json(_)
+            | Kind::Text {
+                cast: TextCast::Any,
+                ..
+            } => "mixed",
         })
     }
 }
 
 impl Kind {
+    /// Text in a user's schema, in the layout `storage`.
+    pub(super) fn text(cast: TextCast, storage: DataType) -> Kind {
+        Kind::Text {
+            cast,
+            legacy_uuid: None,
+            storage,
+        }
+    }
+
     /// The Arrow field of a column of this kind.
     pub fn field(&self, name: &str) -> Field {
         extension::to_field(name, self)
@@ -162,19 +212,41 @@ impl TableSchema {
         Ok(TableSchema::new(user_schema::from_fields(schema.fields())?))
     }
 
+    /// Returns the schema with embedded documents that has these columns when it is flattened: the names between points are
+    /// keys.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when a column has the name of a document of others.
+    pub fn unflattened(self) -> Result<Self> {
+        let mut documents = Vec::new();
+        for (name, kind) in &self.fields {
+            if !insert(&mut documents, name, kind) {
+                let text = format!("the column {name:?} of the schema lies below another column");
+                return Err(Error::new(ErrorKind::InvalidArgument(text)));
+            }
+        }
+        Ok(TableSchema::new(documents))
+    }
+
     /// Adds a column to the Arrow schema for values that do not fit: a list of paths (keys, and list positions as
-    /// decimal text) and values.
+    /// decimal text) and values as BSON, without an extension name if `representation` has none for mixed columns.
     ///
     /// # Errors
     /// `InvalidArgument` when a column has its name.
-    pub fn with_rescued(mut self) -> Result<Self> {
+    pub fn with_rescued(mut self, representation: &Representation) -> Result<Self> {
         if self.fields.iter().any(|(name, _)| **name == *RESCUED) {
             let text = format!("the key {RESCUED:?} has the name of the column of rescued values: exclude it by a projection, or use another \
                  on_conflict");
             return Err(Error::new(ErrorKind::InvalidArgument(text)));
         }
         let path = Kind::List(Box::new(Kind::String));
-        let parts = vec![("path".into(), path), ("value".into(), Kind::Mixed)];
+        let mixed = extension::storage(&Kind::Mixed);
+        let value = match representation.mixed {
+            MixedForm::Text => Represented::new(Kind::Mixed, mixed),
+            MixedForm::Exact | MixedForm::Json => None,
+        };
+        let value = value.map_or(Kind::Mixed, |value| Kind::Represented(Box::new(value)));
+        let parts = vec![("path".into(), path), ("value".into(), value)];
         let rescued = Kind::List(Box::new(Kind::Document(parts)));
         let mut arrow = self.arrow.fields().to_vec();
         arrow.push(Arc::new(rescued.field(RESCUED)));
@@ -191,6 +263,26 @@ impl TableSchema {
     pub fn arrow(&self) -> &SchemaRef {
         &self.arrow
     }
+}
+
+/// Adds a column to the document of its path; returns whether that was possible.
+fn insert(fields: &mut Vec<(Arc<str>, Kind)>, path: &str, kind: &Kind) -> bool {
+    let (key, rest) = match path.split_once('.') {
+        Some((key, rest)) => (key, Some(rest)),
+        None => (path, None),
+    };
+    let known = fields.iter_mut().find(|(name, _)| **name == *key);
+    match (known, rest) {
+        (None, None) => fields.push((key.into(), kind.clone())),
+        (None, Some(rest)) => {
+            let mut below = Vec::new();
+            insert(&mut below, rest, kind);
+            fields.push((key.into(), Kind::Document(below)));
+        }
+        (Some((_, Kind::Document(below))), Some(rest)) => return insert(below, rest, kind),
+        (Some(_), _) => return false,
+    }
+    true
 }
 
 impl PartialEq for TableSchema {

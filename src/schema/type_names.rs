@@ -2,9 +2,8 @@
 
 use arrow_schema::{DataType, TimeUnit};
 
-use super::extension::{name_of, EXTENSIONS};
-use super::representation::Represented;
-use super::table::Kind;
+use super::extension::kind_named;
+use super::table::{Kind, TextCast};
 
 impl Kind {
     /// Returns the kind named `name`: Arrow's names in pyarrow's spelling, `datetime`, and the names of our extension
@@ -13,10 +12,6 @@ impl Kind {
         if let Some(name) = name.strip_suffix(" rounded") {
             return Kind::from_name(name)?.rounded();
         }
-        let ours = |kind: &&Kind| {
-            name_of(kind)
-                .is_some_and(|full| full.split_once('.').is_some_and(|(_, end)| end == name))
-        };
         // Arrow's timestamp has a unit, which distinguishes it from the extension `timestamp`; `binary` is Arrow's.
         Some(match name {
             "null" => Kind::Null,
@@ -24,13 +19,16 @@ impl Kind {
             "int32" => Kind::Int32,
             "int64" => Kind::Int64,
             "float64" | "double" => Kind::Double,
-            "string" | "utf8" => Kind::String,
+            "string" | "utf8" => Kind::text(TextCast::Plain, DataType::Utf8),
+            "text" => Kind::text(TextCast::Any, DataType::Utf8),
+            "large_string" | "large_utf8" => Kind::text(TextCast::Plain, DataType::LargeUtf8),
+            "string_view" | "utf8_view" => Kind::text(TextCast::Plain, DataType::Utf8View),
             "binary" => Kind::Binary,
             "datetime" => Kind::DateTime,
-            "json" => Kind::Represented(Represented::Mixed(DataType::Utf8)),
+            "json" => Kind::Json(DataType::Utf8),
             name => match arrow_type(name) {
                 Some(data_type) => Kind::ArrowOnly(data_type),
-                None => return EXTENSIONS.iter().find(ours).cloned(),
+                None => return kind_named(name),
             },
         })
     }
@@ -56,8 +54,6 @@ fn arrow_type(name: &str) -> Option<DataType> {
         "uint32" => DataType::UInt32,
         "uint64" => DataType::UInt64,
         "float32" | "float" => DataType::Float32,
-        "large_string" | "large_utf8" => DataType::LargeUtf8,
-        "string_view" | "utf8_view" => DataType::Utf8View,
         "large_binary" => DataType::LargeBinary,
         "binary_view" => DataType::BinaryView,
         "date32" | "date" => DataType::Date32,
@@ -119,10 +115,7 @@ mod tests {
                 Some(Kind::Rounded(DataType::Decimal128(10, 2))),
             ),
             ("date32 rounded", Some(Kind::Rounded(DataType::Date32))),
-            (
-                "json",
-                Some(Kind::Represented(Represented::Mixed(DataType::Utf8))),
-            ),
+            ("json", Some(Kind::Json(DataType::Utf8))),
             ("string rounded", None),
             ("decimal128 rounded", None),
             (" rounded", None),

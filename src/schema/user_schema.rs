@@ -6,11 +6,12 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use super::extension::{
-    extension_name, name_of, pymongoarrow_subtype, storage, ARROW_JSON, EXTENSIONS,
-    PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY, UTC,
+    extension_name, is_text, kind_named, name_of, pymongoarrow_subtype, storage, ANY_VALUE,
+    ARROW_JSON, CAST_KEY, EXTENSIONS, PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY, STORED_TYPE_KEY,
+    UTC,
 };
 use super::representation::Represented;
-use super::table::Kind;
+use super::table::{Kind, TextCast};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::MAX_DEPTH;
 
@@ -57,7 +58,14 @@ impl UserSchemaParser {
         let kind = match extension_name(field) {
             Some(PYMONGOARROW_BINARY) => self.pymongoarrow_binary(field)?,
             Some(name) => self.extension(name, field.data_type())?,
-            None => self.arrow_type(field.data_type())?,
+            None => match stored_type(field) {
+                Some(represented) => Kind::Represented(Box::new(represented)),
+                None => self.arrow_type(field.data_type())?,
+            },
+        };
+        let kind = match (kind, field.metadata().get(CAST_KEY).map(String::as_str)) {
+            (Kind::Text { storage, .. }, Some(ANY_VALUE)) => Kind::text(TextCast::Any, storage),
+            (kind, _) => kind,
         };
         match field.metadata().get(ROUNDING_KEY).map(String::as_str) {
             None => Ok(kind),
@@ -71,9 +79,8 @@ impl UserSchemaParser {
     }
 
     fn extension(&self, name: &str, found: &DataType) -> Result<Kind> {
-        use DataType::{LargeUtf8, Utf8, Utf8View};
-        if name == ARROW_JSON && matches!(found, Utf8 | LargeUtf8 | Utf8View) {
-            return Ok(Kind::Represented(Represented::Mixed(found.clone())));
+        if name == ARROW_JSON && is_text(found) {
+            return Ok(Kind::Json(found.clone()));
         }
         let known = EXTENSIONS.iter().find(|kind| name_of(kind) == Some(name));
         let Some(kind) = known else {
@@ -110,7 +117,10 @@ impl UserSchemaParser {
             DataType::Int32 => Kind::Int32,
             DataType::Int64 => Kind::Int64,
             DataType::Boolean => Kind::Boolean,
-            DataType::Utf8 => Kind::String,
+            text if is_text(text) => Kind::text(TextCast::Plain, text.clone()),
+            DataType::Dictionary(index, values) if is_text(values) && has_wide_index(index) => {
+                Kind::text(TextCast::Plain, found.clone())
+            }
             DataType::Binary => Kind::Binary,
             DataType::FixedSizeBinary(12) => Kind::ObjectId,
             DataType::Timestamp(TimeUnit::Millisecond, Some(zone)) if &**zone == UTC => {
@@ -170,6 +180,19 @@ impl UserSchemaParser {
     }
 }
 
+/// Returns the stored type in the metadata of a field of an earlier table; `None` for metadata that does not describe the
+/// field's own type, such as that of a column that was cast.
+pub(super) fn stored_type(field: &Field) -> Option<Represented> {
+    let base = kind_named(field.metadata().get(STORED_TYPE_KEY)?)?;
+    let parts = storage(&base);
+    // Consumers change the metadata and the nullability of nested fields; the parts of a value are recognised without.
+    let storage = match same_storage(&parts, field.data_type()) {
+        true => parts,
+        false => field.data_type().clone(),
+    };
+    Represented::new(base, storage)
+}
+
 impl Kind {
     /// Returns the kind for rounded values; `None` for types without an order to round in.
     pub(super) fn rounded(&self) -> Option<Kind> {
@@ -194,14 +217,16 @@ fn is_convertible(to: &DataType) -> bool {
     match to {
         Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 => true,
         Decimal32(..) | Decimal64(..) | Decimal128(..) => true,
-        LargeUtf8 | Utf8View | LargeBinary | BinaryView | FixedSizeBinary(_) => true,
+        LargeBinary | BinaryView | FixedSizeBinary(_) => true,
         Date32 | Date64 | Timestamp(..) => true,
-        Dictionary(index, values) => {
-            matches!(**index, Int32 | Int64 | UInt32 | UInt64)
-                && matches!(**values, Utf8 | LargeUtf8 | Utf8View)
-        }
         _ => false,
     }
+}
+
+/// Returns whether the indexes of a dictionary are of 32 bits or more.
+fn has_wide_index(index: &DataType) -> bool {
+    use DataType::{Int32, Int64, UInt32, UInt64};
+    matches!(index, Int32 | Int64 | UInt32 | UInt64)
 }
 
 /// Returns whether two types are equal, except for nullability and metadata of a struct's fields.
@@ -235,7 +260,8 @@ mod tests {
             Kind::Int32,
             Kind::Int64,
             Kind::Boolean,
-            Kind::String,
+            Kind::text(TextCast::Plain, DataType::Utf8),
+            Kind::text(TextCast::Any, DataType::Utf8View),
             Kind::DateTime,
             Kind::Binary,
             Kind::LargeList(Box::new(Kind::Int32)),
@@ -245,7 +271,7 @@ mod tests {
             Kind::Rounded(DataType::Int64),
             Kind::Rounded(DataType::Decimal128(10, -2)),
             Kind::Rounded(DataType::Date32),
-            Kind::Represented(Represented::Mixed(DataType::LargeUtf8)),
+            Kind::Json(DataType::LargeUtf8),
             Kind::ArrowOnly(DataType::Decimal128(10, -2)),
             Kind::ArrowOnly(DataType::Timestamp(TimeUnit::Nanosecond, None)),
         ]);

@@ -7,7 +7,7 @@ use arrow_array::{Array, RecordBatch};
 use data_bridge::chunk::Chunk;
 use data_bridge::conform::{conform, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
-use data_bridge::schema::{Kind, Limits, ObservedTypes, TableSchema};
+use data_bridge::schema::{Kind, Limits, ObservedTypes, Representation, TableSchema};
 
 /// A BSON type byte and a value's bytes.
 pub type Value = (u8, Vec<u8>);
@@ -134,8 +134,18 @@ pub fn observed(
 
 /// Returns the table of `documents`, read in pieces of `size`.
 pub fn table(documents: &[Vec<u8>], size: usize, limits: &Limits) -> (TableSchema, RecordBatch) {
+    table_in(documents, size, limits, &Representation::exact())
+}
+
+/// Returns the table in the storage of `representation`.
+pub fn table_in(
+    documents: &[Vec<u8>],
+    size: usize,
+    limits: &Limits,
+    representation: &Representation,
+) -> (TableSchema, RecordBatch) {
     let (chunks, all) = observed(documents, size, limits);
-    let schema = all.resolve(limits).unwrap();
+    let schema = all.resolve(limits, representation).unwrap();
     let batches: Vec<_> = chunks
         .iter()
         .map(|chunk| {

@@ -141,18 +141,25 @@ class AsyncCollection(AsyncCollectionIndexes):
             `decimal` requests: "error" raises SchemaConflict. "rescue" makes its cell null and keeps the value, exact,
             in a trailing column `_rescued`: a list of {path, value}. "null" makes its cell null and loses the value.
             The report counts both. Default "error".
+        types
+            The types of a table: "plain" (text, numbers and dates that every consumer computes with, no extension
+            types) or "exact" (extension types keep every BSON type). The collection's by default, which is "plain"
+            unless it was set. The options below override it for one type; each also takes "plain" and "exact".
         objectid, uuid
-            Storage in a table: "extension" (default), "binary" (the bytes, without the extension's name), or as text:
-            objectid "hex", uuid "string".
+            Storage in a table: as text (objectid "hex", uuid "string"), or "binary" (the bytes without an extension
+            name).
         decimal
-            Storage of decimal128 in a table: "extension" (default), "binary", "string" (every digit), or as Arrow's
-            decimals: "decimal128(38, 10)", say. A value that these do not hold exactly is handled as `on_conflict`
-            says; "decimal128(38, 10) rounded" rounds digits after the last place.
+            Storage of decimal128 in a table: "string" (every digit), "binary", or Arrow's decimals with one scale:
+            "decimal128(38, 10)", say. A value that these do not hold exactly is handled as `on_conflict` says;
+            "decimal128(38, 10) rounded" rounds digits after the last place.
         mixed
-            Storage in a table of columns that hold several types: "extension" (BSON, default) or "json" (MongoDB
-            Extended JSON, relaxed, as the extension type `arrow.json`).
+            Storage in a table of columns that hold several types: "json" (MongoDB Extended JSON, relaxed, as the
+            extension type `arrow.json`). Plain tables have the same text without the name, exact ones BSON.
         strings
             Layout of strings in a table: "utf8" (default), "large" or "view".
+        flatten
+            One column for each leaf of embedded documents, named by its path with points; lists stay lists. A schema
+            then names its columns in the same way. Default False.
 
         Raises
         ------
@@ -173,7 +180,7 @@ class AsyncCollection(AsyncCollectionIndexes):
         check_bool("resume", resume)
         plan = FindPlan(self._namespace._replace(settings=replaced), encoded, sent, session, resume)
         seconds = replaced.timeout if timeout is ... else timeout
-        return AsyncQuery(plan, ReadOptions.check(table, seconds, progress))
+        return AsyncQuery(plan, ReadOptions.check(table, seconds, progress, replaced.codec, replaced.types))
 
     def aggregate(
         self,

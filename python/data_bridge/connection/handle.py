@@ -45,6 +45,7 @@ class ConfiguredHandle(Handle):
         read_concern: ReadConcern | None = None,
         *,
         timeout: object = ...,
+        types: str | None = None,
     ) -> Self:
         """The same database or collection with other settings.
 
@@ -54,8 +55,11 @@ class ConfiguredHandle(Handle):
             PyMongo's objects; None keeps what is.
         timeout
             Seconds that an operation may wait for the server, as for the client; None for no limit.
+        types
+            The types of tables, as for `find`: "plain" or "exact".
         """
-        return self._again(self._settings.replace(codec_options, read_preference, write_concern, read_concern, timeout))
+        concerns = read_preference, write_concern, read_concern
+        return self._again(self._settings.replace(codec_options, *concerns, timeout, types))
 
     @property
     def codec_options(self) -> CodecOptions[Any]:

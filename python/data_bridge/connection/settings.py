@@ -16,6 +16,9 @@ from .uri import check_timeout
 
 _MODES = {mode.lower(): mode for mode in ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")}
 _UUID_NAMES = {0: "unspecified", 3: "pythonLegacy", 4: "standard", 5: "javaLegacy", 6: "csharpLegacy"}
+DEFAULT_TYPES = "plain"
+"""The types of tables when no client, collection or query sets others."""
+_TYPES = ("plain", "exact")
 _LEVELS = ("local", "available", "majority", "linearizable", "snapshot")
 
 
@@ -32,6 +35,7 @@ class Settings:
         "replies",
         "selection",
         "timeout",
+        "types",
         "write_concern",
     )
 
@@ -42,12 +46,14 @@ class Settings:
         write_concern: Any,
         read_concern: Any,
         timeout: float | None,
+        types: str = DEFAULT_TYPES,
     ) -> None:
         self.codec_options = codec_options
         self.read_preference = read_preference
         self.write_concern = write_concern
         self.read_concern = read_concern
         self.timeout = timeout
+        self.types = types
         self.codec = codec.native(codec_options)
         self.selection = encode_selection(read_preference, read_concern)
         # A server cuts texts of its messages off within characters.
@@ -62,15 +68,17 @@ class Settings:
         write_concern: Any = None,
         read_concern: Any = None,
         timeout: Any = ...,
+        types: str | None = None,
     ) -> Settings:
         """With what is not None in place of ours; a timeout of None is none."""
         concerns = read_preference, write_concern, read_concern
         if codec_options is None and concerns == (None, None, None):
-            if timeout is ...:
+            if timeout is ... and types is None:
                 return self
-            # Nothing else depends on it: the codec and the selection stay.
+            # Nothing else depends on them: the codec and the selection stay.
             changed = copy(self)
-            changed.timeout = check_timeout(timeout)
+            changed.timeout = self.timeout if timeout is ... else check_timeout(timeout)
+            changed.types = self.types if types is None else check_types(types)
             return changed
         return Settings(
             self.codec_options if codec_options is None else codec_options,
@@ -78,7 +86,23 @@ class Settings:
             self.write_concern if write_concern is None else write_concern,
             self.read_concern if read_concern is None else read_concern,
             self.timeout if timeout is ... else check_timeout(timeout),
+            self.types if types is None else check_types(types),
         )
+
+
+def check_types(types: object) -> str:
+    """Return the `types` of tables.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value that is none of them.
+    """
+    if not isinstance(types, str):
+        raise TypeError(f"types must be a str, got {type(types).__name__}")
+    if types not in _TYPES:
+        raise ValueError(f'types must be "plain" or "exact", got {types!r}')
+    return types
 
 
 def encode_selection(read_preference: Any, read_concern: Any) -> bytes:

@@ -63,7 +63,7 @@ class AsyncQuery(QueryBase):
         except BaseException as error:
             self._failed(reader, error)
             raise
-        result = Result(data, self._options.form)
+        result = Result(data, self._form(data))
         self._runs.finish(result.report)
         return result
 
@@ -145,7 +145,7 @@ class AsyncQuery(QueryBase):
         except BaseException as error:
             self._failed(reader, error)
             raise
-        self._runs.finish(data.report())
+        self._runs.finish(data.report(self._options.form))
         return data.document(0) if len(data) else None
 
     def __aiter__(self) -> AsyncIterator[Document]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
-from .._core import InvalidQuery, Reader, Schema
+from .._core import InvalidQuery, NativeTableOptions, Reader, ResultData, Schema
 from ..commands.options import aggregate_options
 from ..connection.session_state import SessionState
 from . import cursor_names
@@ -59,7 +59,8 @@ class QueryBase:
         settings = namespace.settings.replace(None, preference, None, concern)
         seconds = settings.timeout if timeout is ... else timeout
         # Before the plan: a plan that writes warns when it never runs.
-        options = ReadOptions.check(TableOptions.take(keywords), seconds, progress)
+        table = TableOptions.take(keywords)
+        options = ReadOptions.check(table, seconds, progress, settings.codec, settings.types)
         plan_type = AggregatePlan if writing_stage(pipeline) is None else WritingPlan
         plan = plan_type(namespace._replace(settings=settings), pipeline, aggregate_options(keywords), session)
         query = cls(plan, options)
@@ -135,6 +136,14 @@ class QueryBase:
 
     def _plan_of_keys(self, keys: Sequence[str] | None) -> Plan:
         return self._plan if keys is None else self._plan.narrowed(keys)
+
+    def _form(self, data: ResultData) -> NativeTableOptions:
+        """Return the options of the tables of a result."""
+        form = self._options.form
+        if len(data) or form.schema is not None:
+            return form
+        columns = self._plan.columns()
+        return form if columns is None else form.with_empty_columns(columns)
 
     @property
     def _given(self) -> Schema | None:

@@ -44,7 +44,7 @@ def read_bson(
     progress
         As for `Collection.find`.
     table_options
-        schema, on_conflict, objectid, uuid, decimal, mixed, strings; as for `Collection.find`.
+        schema, on_conflict, types, objectid, uuid, decimal, mixed, strings, flatten; as for `Collection.find`.
 
     Returns
     -------
@@ -65,10 +65,10 @@ def read_bson(
     [{'a': 1}, {'a': 2}]
     """
     keywords: dict[str, Any] = {**table_options}
-    options = ReadOptions.check(TableOptions.take(keywords), None, progress)
+    codec = native(DEFAULT if codec_options is None else codec_options)
+    options = ReadOptions.check(TableOptions.take(keywords), None, progress, codec)
     for name in keywords:
         raise TypeError(f"read_bson() has no argument {name!r}")
-    codec = native(DEFAULT if codec_options is None else codec_options)
     name, opened = _open(source)
     return Query(_BytesPlan(name, opened, codec), options)
 
@@ -184,6 +184,9 @@ class _BytesPlan:
 
     def narrowed(self, keys: Sequence[str]) -> _BytesPlan:
         return self
+
+    def columns(self) -> None:
+        return None
 
     def first(self) -> None:
         return None

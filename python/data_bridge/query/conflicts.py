@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from .._core import AsyncIterator, NativeTableOptions, Reader, ResultData
+from ..connection.codec import DEFAULT, native
 from ..errors import SchemaConflict
 from .async_iterator import AsyncRun
-from .table_options import TableOptions
+from .table_options import TableOptions, native_schema
 
 
 def form_of(form: NativeTableOptions | None, schema: Any) -> NativeTableOptions:
@@ -20,7 +21,7 @@ def form_of(form: NativeTableOptions | None, schema: Any) -> NativeTableOptions:
         When there is neither.
     """
     if schema is not None:
-        return TableOptions(schema=schema).form()
+        return (form or TableOptions().form(native(DEFAULT))).with_schema(native_schema(schema))
     if form is None or form.schema is None:
         raise ValueError("conflicts() needs a schema: pass one, such as the `schema` of a result")
     return form

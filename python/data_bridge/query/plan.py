@@ -46,6 +46,9 @@ class Plan(Protocol):
         exist, so a document in which this happens shows a key twice.
         """
 
+    def columns(self) -> list[str] | None:
+        """Return the top-level keys of the documents; None if the plan does not determine them."""
+
     def first(self: P) -> P | None:
         """Return the plan for the first document only; None when only the reader can stop early."""
 
@@ -172,6 +175,9 @@ class FindPlan(_ServerPlan):
             projection["_id"] = 0
         return self._with({**self.options, "projection": projection})
 
+    def columns(self) -> list[str] | None:
+        return _projected(self.options.get("projection"))
+
     def first(self) -> FindPlan:
         # A negative limit requests one reply and no cursor.
         return self._with({**self.options, "limit": -1})
@@ -238,6 +244,15 @@ class AggregatePlan(_ServerPlan):
     def narrowed(self, keys: Sequence[str]) -> AggregatePlan:
         # A stage more could change what a pipeline does: $out and $merge must be the last one.
         return self
+
+    def columns(self) -> list[str] | None:
+        for stage in reversed(self.stages):
+            name = next(iter(stage), None)
+            if name == "$project":
+                return _projected(stage["$project"])
+            if name not in ("$match", "$sort", "$skip", "$limit"):
+                break
+        return None
 
     def first(self) -> AggregatePlan:
         return self.limit(1)
@@ -314,6 +329,19 @@ class WritingPlan(AggregatePlan):
             warnings.warn(
                 f"{self!r} was never awaited: {self._stage} wrote nothing", RuntimeWarning, stacklevel=2, source=self
             )
+
+
+def _projected(projection: object) -> list[str] | None:
+    """The top-level keys of documents with this projection; None for one that names keys to leave out."""
+    if not isinstance(projection, Mapping):
+        return None
+    fields = {key: value for key, value in projection.items() if key != "_id"}
+    is_flag = {key: isinstance(value, (bool, int, float)) for key, value in fields.items()}
+    if not any(is_flag[key] and value for key, value in fields.items()):
+        # Operators alone, such as $slice, leave the other keys in.
+        return None
+    keys = dict.fromkeys(key.partition(".")[0] for key, value in fields.items() if value or not is_flag[key])
+    return [*keys] if projection.get("_id", 1) in (0, False) else ["_id", *keys]
 
 
 def _nowhere(keys: Sequence[str]) -> str:

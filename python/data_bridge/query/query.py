@@ -64,7 +64,7 @@ class Query(QueryBase):
 
     def _read(self, reader: Reader) -> Result:
         data = self._taken(reader, lambda: self._all(reader))
-        result = Result(data, self._options.form)
+        result = Result(data, self._form(data))
         self._runs.finish(result.report)
         return result
 
@@ -131,7 +131,7 @@ class Query(QueryBase):
                 return result._data.instances(maker)
             return result.to_dicts() if dicts else result.to_list()
         data, objects = self._taken(reader, lambda: reader.read_list(maker, dicts=dicts))
-        self._runs.finish(data.report())
+        self._runs.finish(data.report(self._options.form))
         return objects
 
     @overload
@@ -154,7 +154,7 @@ class Query(QueryBase):
             return next(iter(self), None)
         reader = plan.start(self._options.timeout, eager=True)
         data = self._taken(reader, reader.read_all)
-        self._runs.finish(data.report())
+        self._runs.finish(data.report(self._options.form))
         return data.document(0) if len(data) else None
 
     def __iter__(self) -> Iterator[Document]:

@@ -76,7 +76,7 @@ class Result:
     @property
     def report(self) -> Report:
         """The report of the run, with the values that did not fit once a table was made."""
-        return Report(self._data.report())
+        return Report(self._data.report(self._form))
 
     def conflicts(self, schema: object = None) -> Iterator[SchemaConflict]:
         """Every value that does not fit a schema, in result order; no table is made.

@@ -39,7 +39,10 @@ class _StreamBase:
         if self._batches is None:
             # Of threads that share a stream, one run is kept. No lock: a forked child could inherit it locked.
             reader = self._plan.start(self._options.timeout, eager=False)
-            made = reader, reader.batches(self._options.form, self._infer_rows, narrowed=self._narrowed)
+            form, columns = self._options.form, self._plan.columns()
+            if columns is not None:
+                form = form.with_empty_columns(columns)
+            made = reader, reader.batches(form, self._infer_rows, narrowed=self._narrowed)
             kept = self._started.setdefault("run", made)
             if kept is made:
                 self._runs.add(reader)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
 
-from .._core import NativeTableOptions, Schema
+from .._core import Codec, NativeTableOptions, Schema
+from ..connection.settings import DEFAULT_TYPES
 from ..connection.uri import check_timeout
 from . import progress as progress_
 
@@ -21,26 +22,31 @@ class TableKeywords(TypedDict, total=False):
 
     schema: TableSchema | None
     on_conflict: str
-    objectid: str
-    uuid: str
-    decimal: str
-    mixed: str
-    strings: str
+    types: str | None
+    objectid: str | None
+    uuid: str | None
+    decimal: str | None
+    mixed: str | None
+    strings: str | None
+    flatten: bool
 
 
 class TableOptions(NamedTuple):
     """The schema of a table, the handling of values that do not fit it, and the storage of types.
 
-    The names and defaults of these options stand here only. `NativeTableOptions` checks their values.
+    The names and defaults of these options stand here only. `NativeTableOptions` checks their values. Without `types`,
+    those of the collection count; a switch such as `objectid` overrides them.
     """
 
     schema: TableSchema | None = None
     on_conflict: str = "error"
-    objectid: str = "extension"
-    uuid: str = "extension"
-    decimal: str = "extension"
-    mixed: str = "extension"
-    strings: str = "utf8"
+    types: str | None = None
+    objectid: str | None = None
+    uuid: str | None = None
+    decimal: str | None = None
+    mixed: str | None = None
+    strings: str | None = None
+    flatten: bool = False
 
     @classmethod
     def take(cls, keywords: dict[str, Any]) -> TableOptions:
@@ -48,17 +54,36 @@ class TableOptions(NamedTuple):
         given = {name: keywords.pop(name) for name in cls._fields if name in keywords} if keywords else None
         return cls(**given) if given else _DEFAULT
 
-    def form(self) -> NativeTableOptions:
+    def form(self, codec: Codec, types: str = DEFAULT_TYPES) -> NativeTableOptions:
         """Return the native counterpart.
+
+        Parameters
+        ----------
+        codec
+            Its UUID representation counts for tables, too.
+        types
+            The collection's.
 
         Raises
         ------
         TypeError, ValueError
             For a schema or a value that is not supported.
         """
-        if self is _DEFAULT or (self.schema is None and self == _DEFAULT):
-            return _DEFAULT_FORM
-        return NativeTableOptions(**{**self._asdict(), "schema": native_schema(self.schema)})
+        if self is _DEFAULT:
+            key = types, codec.uuid_representation
+            form = _DEFAULT_FORMS.get(key)
+            if form is None:
+                form = _DEFAULT_FORMS[key] = self._native(codec, types)
+            return form
+        form = self._native(codec, types)
+        return form if self.schema is None else form.with_schema(native_schema(self.schema))
+
+    def _native(self, codec: Codec, types: str) -> NativeTableOptions:
+        options = self._asdict()
+        del options["schema"]
+        if self.types is None:
+            options["types"] = types
+        return NativeTableOptions(**options, codec=codec)
 
 
 class ReadOptions(NamedTuple):
@@ -69,35 +94,39 @@ class ReadOptions(NamedTuple):
     progress: progress_.Progress
 
     @classmethod
-    def check(cls, table: TableOptions, timeout: float | None, progress: Progress) -> ReadOptions:
-        """Return the options in their native form.
+    def check(
+        cls,
+        table: TableOptions,
+        timeout: float | None,
+        progress: Progress,
+        codec: Codec,
+        types: str = DEFAULT_TYPES,
+    ) -> ReadOptions:
+        """Return the options in their native form; `codec` and `types` as for `TableOptions.form`.
 
         Raises
         ------
         TypeError, ValueError
             For a value that is not supported.
         """
-        return cls(table.form(), check_timeout(timeout), progress_.check(progress))
+        return cls(table.form(codec, types), check_timeout(timeout), progress_.check(progress))
 
 
-def native_schema(schema: TableSchema | None) -> Schema | None:
-    """Convert the schema that a caller passed.
+def native_schema(schema: object) -> Schema | Mapping[str, Any]:
+    """Return the schema that a caller passed as a native schema, or as a mapping of names to types.
 
     Raises
     ------
     TypeError
-        For an object that is no schema, and for a mapping with a type that is not supported.
-    ValueError
-        For a mapping that describes a column that cannot exist.
+        For an object that is neither.
     """
-    if schema is None or isinstance(schema, Schema):
+    if isinstance(schema, (Schema, Mapping)):
         return schema
     if hasattr(schema, "__arrow_c_schema__"):
         return Schema.from_arrow(schema)
-    if isinstance(schema, Mapping):
-        return Schema.from_mapping(schema)
     if any(kind.__module__ == "pymongoarrow.schema" for kind in type(schema).__mro__):
-        return Schema.from_mapping(schema.typemap)  # a mapping of names to pyarrow's types
+        mapping: Mapping[str, Any] = schema.typemap  # type: ignore[attr-defined]  # names to pyarrow's types
+        return mapping
     raise TypeError(
         "schema must be a mapping of names to types, have __arrow_c_schema__ (a pyarrow.Schema, say), or be a "
         "pymongoarrow.schema.Schema, "
@@ -106,5 +135,5 @@ def native_schema(schema: TableSchema | None) -> Schema | None:
 
 
 _DEFAULT = TableOptions()
-_DEFAULT_FORM = NativeTableOptions(**_DEFAULT._asdict())
-"""The default options; immutable, so shared."""
+_DEFAULT_FORMS: dict[tuple[str, int], NativeTableOptions] = {}
+"""The default options by types and UUID representation; immutable, so shared."""

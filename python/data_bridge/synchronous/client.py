@@ -44,6 +44,8 @@ class MongoClient(Handle):
         Credentials, as they are: they need no percent-encoding here.
     read_preference
         One of PyMongo's, or a mode's name.
+    types
+        The types of tables, as for `Collection.find`: "plain" (default) or "exact".
     kwargs
         Any URI option by PyMongo's keyword: replicaSet, tls, authSource, readPreference, serverSelectionTimeoutMS
         (10,000 by default), compressors, ...
@@ -89,10 +91,11 @@ class MongoClient(Handle):
         if type_registry is not None:
             raise ValueError("type_registry is not supported: convert values after reading, or use to_pymongo()")
         read_preference = keywords.pop("read_preference", None)
+        types = settings.check_types(keywords.pop("types", settings.DEFAULT_TYPES))
         self._address = uri.build(host, port, keywords)
         codec_options = from_keywords(self._address.codec)
         self._settings = Settings(
-            codec_options, read_preference, self._address.write_concern, None, self._address.timeout
+            codec_options, read_preference, self._address.write_concern, None, self._address.timeout, types
         )
         self._core = _core.Client(self._address.uri.reveal())
         self._pymongo: Any = None

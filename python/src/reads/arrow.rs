@@ -6,14 +6,12 @@ use arrow_array::{Array, ArrayRef, RecordBatch as ArrowBatch, StructArray};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, SchemaRef};
 use data_bridge::schema::extension_name;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyMapping, PyTuple};
+use pyo3::types::{PyCapsule, PyTuple};
 use pyo3_arrow::error::PyArrowError;
 use pyo3_arrow::ffi::{
     to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule, ArrayIterator,
 };
 use pyo3_arrow::PySchema;
-
-use crate::reads::schema_mapping;
 
 /// An Arrow schema.
 #[pyclass(frozen, eq, module = "data_bridge._core")]
@@ -26,12 +24,6 @@ impl Schema {
     #[staticmethod]
     fn from_arrow(object: PySchema) -> Self {
         Schema(object.into_inner())
-    }
-
-    /// The schema of a mapping of names to types.
-    #[staticmethod]
-    fn from_mapping(mapping: &Bound<'_, PyMapping>) -> PyResult<Self> {
-        schema_mapping::from_mapping(mapping)
     }
 
     #[getter]

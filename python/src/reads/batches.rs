@@ -1,11 +1,13 @@
 //! RecordBatches of a live read.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::{ArrowError, SchemaRef};
+use data_bridge::conform::FlatSchema;
 use data_bridge::error::{Error, ErrorKind, Result};
 use data_bridge::reader::{BatchProgress, BatchStream};
+use data_bridge::schema::TableSchema;
 use data_bridge::source::Task;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
@@ -27,8 +29,33 @@ struct Batches {
     run: Arc<Run>,
     /// Locked only while the run's lock is held.
     stream: Mutex<BatchStream>,
+    flat: Flat,
     /// True after the reader moved into a C stream.
     exported: Mutex<bool>,
+}
+
+/// The columns of a flattened stream, made when its schema is known.
+enum Flat {
+    Off,
+    On(OnceLock<FlatSchema>),
+}
+
+impl Flat {
+    fn of(&self, schema: &TableSchema) -> Result<Option<&FlatSchema>> {
+        let Flat::On(made) = self else {
+            return Ok(None);
+        };
+        if made.get().is_none() {
+            // Of two threads, one sets it; both made the same.
+            let _ = made.set(FlatSchema::new(schema)?);
+        }
+        Ok(made.get())
+    }
+
+    fn arrow(&self, schema: &TableSchema) -> Result<SchemaRef> {
+        let flat = self.of(schema)?;
+        Ok(flat.map_or(schema.arrow(), FlatSchema::arrow).clone())
+    }
 }
 
 impl BatchReader {
@@ -39,6 +66,10 @@ impl BatchReader {
         BatchReader(Arc::new(Batches {
             run,
             stream: Mutex::new(form.stream(infer_rows).narrowed(narrowed)),
+            flat: match form.flattens() {
+                true => Flat::On(OnceLock::new()),
+                false => Flat::Off,
+            },
             exported: Mutex::new(false),
         }))
     }
@@ -56,8 +87,15 @@ impl BatchReader {
 impl Batches {
     fn poll(&self) -> Result<Poll<ArrowBatch>> {
         self.run.with(|reader| {
-            Ok(match lock(&self.stream).poll(reader, SIGNAL_INTERVAL)? {
-                BatchProgress::Batch(batch) => Poll::Found(batch),
+            let mut stream = lock(&self.stream);
+            Ok(match stream.poll(reader, SIGNAL_INTERVAL)? {
+                BatchProgress::Batch(batch) => Poll::Found(match stream.schema() {
+                    Some(schema) => match self.flat.of(schema)? {
+                        Some(flat) => flat.flatten(&batch)?,
+                        None => batch,
+                    },
+                    None => batch,
+                }),
                 BatchProgress::Pending => Poll::Pending,
                 BatchProgress::End => Poll::End,
             })
@@ -70,7 +108,7 @@ impl Batches {
                 .poll_schema(reader, SIGNAL_INTERVAL)?
                 .cloned();
             Ok(match schema {
-                Some(schema) => Poll::Found(schema.arrow().clone()),
+                Some(schema) => Poll::Found(self.flat.arrow(&schema)?),
                 None => Poll::Pending,
             })
         })
@@ -80,7 +118,10 @@ impl Batches {
         self.run.check().map_err(|error| to_pyerr(py, error))?;
         // A known schema needs no run, which may be over.
         if let Some(schema) = py.detach(|| lock(&self.stream).schema().cloned()) {
-            return Ok(schema.arrow().clone());
+            return self
+                .flat
+                .arrow(&schema)
+                .map_err(|error| to_pyerr(py, error));
         }
         let schema = self.run.wait(py, || self.poll_schema())?;
         schema
@@ -120,7 +161,7 @@ impl BatchReader {
         let task = Task::spawn_blocking(move |stop| {
             let known = lock(&batches.stream).schema().cloned();
             if let Some(schema) = known {
-                return Ok(Some(schema.arrow().clone()));
+                return batches.flat.arrow(&schema).map(Some);
             }
             let stopped = || stop.is_set();
             batches
@@ -176,8 +217,12 @@ impl BatchReader {
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let run = &self.0.run;
         run.check().map_err(|error| to_pyerr(py, error))?;
-        let observed = py.detach(|| lock(&self.0.stream).observed().clone());
-        report::to_dict(py, &run.report(), Some(&observed), run.finished())
+        let (observed, representation) = py.detach(|| {
+            let stream = lock(&self.0.stream);
+            (stream.observed().clone(), *stream.representation())
+        });
+        let observed = Some((&observed, &representation));
+        report::to_dict(py, &run.report(), observed, run.finished())
     }
 }
 

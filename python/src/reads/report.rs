@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use data_bridge::chunk::DuplicateKey;
-use data_bridge::conform::Action;
+use data_bridge::conform::{AbsentKey, Action, SchemaKeys};
 use data_bridge::error::Step;
+use data_bridge::raw::ElementType;
 use data_bridge::reader::Report;
 use data_bridge::schema::{
-    Kind, Limits, MixedReason, ObservedTypes, SchemaStep, TypeCount, WidenedPath,
+    ColumnFact, ColumnNote, Limits, MixedReason, ObservedTypes, Representation, SchemaStep,
+    TypeCount, WidenedPath,
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyEllipsis, PyList, PyTuple};
@@ -27,7 +29,7 @@ fn name(action: Action) -> &'static str {
 pub(crate) fn to_dict<'py>(
     py: Python<'py>,
     report: &Report,
-    observed: Option<&ObservedTypes>,
+    observed: Option<(&ObservedTypes, &Representation)>,
     finished: bool,
 ) -> PyResult<Bound<'py, PyDict>> {
     let values = PyDict::new(py);
@@ -42,9 +44,18 @@ pub(crate) fn to_dict<'py>(
     values.set_item("seconds", seconds)?;
     values.set_item("duplicates", report.duplicates)?;
     let paths = PyList::empty(py);
-    let widened = observed.map(|observed| observed.widened_paths(&Limits::default()));
-    for widened_path in widened.unwrap_or_default() {
-        paths.append(entry(py, &widened_path)?)?;
+    if let Some((observed, representation)) = observed {
+        let limits = Limits::default();
+        for widened_path in observed.widened_paths(&limits, representation) {
+            paths.append(entry(py, &widened_path)?)?;
+        }
+        for column_note in observed.column_notes(&limits, representation) {
+            paths.append(note(py, &column_note)?)?;
+        }
+    }
+    let absent = report.schema_keys.as_ref().map(SchemaKeys::absent);
+    for key in absent.unwrap_or_default() {
+        paths.append(absent_key(py, &key)?)?;
     }
     let unlisted = PyDict::new(py);
     for listed in [
@@ -76,8 +87,11 @@ pub(crate) fn to_dict<'py>(
 
 /// A path that was widened or is mixed; its count is of values of other types than the first.
 fn entry<'py>(py: Python<'py>, widened_path: &WidenedPath) -> PyResult<Bound<'py, PyDict>> {
-    let mixed = widened_path.kind == Kind::Mixed;
-    let action = if mixed { "mixed" } else { "widened" };
+    let action = if widened_path.mixed {
+        "mixed"
+    } else {
+        "widened"
+    };
     let others = widened_path.types.get(1..).unwrap_or_default();
     // The first value of another type than the first document has.
     let first = widened_path.types.get(1).or(widened_path.types.first());
@@ -95,6 +109,30 @@ fn entry<'py>(py: Python<'py>, widened_path: &WidenedPath) -> PyResult<Bound<'py
     Ok(values)
 }
 
+/// A fact about a column that its type does not show.
+fn note<'py>(py: Python<'py>, note: &ColumnNote) -> PyResult<Bound<'py, PyDict>> {
+    let (action, kind) = match note.fact {
+        ColumnFact::Rescaled => ("rescaled", ElementType::Decimal128),
+        ColumnFact::FarDates => ("dates beyond years 1 to 9999", ElementType::DateTime),
+    };
+    let types = [TypeCount {
+        kind,
+        count: note.count,
+        first: Some(note.first.clone()),
+    }];
+    row(py, &note.path, &types, action, &types, types.first())
+}
+
+/// A key of the schema that no document has.
+fn absent_key<'py>(py: Python<'py>, key: &AbsentKey) -> PyResult<Bound<'py, PyDict>> {
+    let values = row(py, &key.path, &[], "absent", &[], None)?;
+    if key.nested {
+        let hint = "the documents have it as a nested key: name it by a mapping in the schema, or pass flatten=True";
+        values.set_item("reason", hint)?;
+    }
+    Ok(values)
+}
+
 fn reason_text(reason: MixedReason) -> String {
     match reason {
         MixedReason::Inexact => "an integer that no double holds".into(),
@@ -105,6 +143,7 @@ fn reason_text(reason: MixedReason) -> String {
             format!("on level {limit} of nesting, the last of a table")
         }
         MixedReason::Empty => "always empty".into(),
+        MixedReason::IdsAndText => "ids and text: object_ids() makes ids of either".into(),
         MixedReason::MixedInTable => "mixed in the table it came from".into(),
     }
 }

@@ -6,6 +6,7 @@ use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::SchemaRef;
 use data_bridge::conform::{chunks_from_batch, ConflictCounts};
 use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
+use data_bridge::schema::Representation;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
@@ -31,12 +32,16 @@ struct Table {
     batches: Vec<ArrowBatch>,
 }
 
+type CacheKey = (Representation, bool);
+
 /// A materialised result: Chunks, and the tables made from them.
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct ResultData {
     rows: Arc<Rows>,
-    /// The table with inferred types; made once.
-    table: Mutex<Option<Table>>,
+    /// The Arrow data that the documents were read from.
+    original: Option<Table>,
+    /// The latest table with inferred types, and its storage.
+    table: Mutex<Option<(CacheKey, Table)>>,
     seconds_conforming: Mutex<f64>,
     conflict_counts: Mutex<ConflictCounts>,
 }
@@ -45,6 +50,7 @@ impl ResultData {
     pub fn new(set: ResultSet, codec: Codec) -> Self {
         ResultData {
             rows: Arc::new(Rows::new(set, codec)),
+            original: None,
             table: Mutex::new(None),
             seconds_conforming: Mutex::new(0.0),
             conflict_counts: Mutex::default(),
@@ -67,29 +73,42 @@ impl ResultData {
         })
     }
 
+    /// The table by `form`; without a form the original Arrow data, or else the table with exact types.
     fn table(&self, py: Python<'_>, form: Option<&TableOptions>, shapes: bool) -> PyResult<Table> {
-        let made = py.detach(|| match form.filter(|form| !form.is_default()) {
-            Some(form) => self.make(form, shapes),
-            None if shapes => self.make(&TableOptions::default(), shapes),
-            None => {
-                let mut table = lock(&self.table);
-                if let Some(table) = &*table {
-                    return Ok(table.clone());
-                }
-                let made = self.make(&TableOptions::default(), false)?;
-                Ok(table.insert(made).clone())
-            }
+        let exact = TableOptions::default();
+        let made = py.detach(|| match (form, &self.original) {
+            (None, Some(original)) if !shapes => Ok(original.clone()),
+            (form, _) => self.cached(form.unwrap_or(&exact), shapes),
         });
         made.map_err(|error| to_pyerr(py, error))
     }
 
+    fn cached(&self, form: &TableOptions, shapes: bool) -> data_bridge::error::Result<Table> {
+        let Some(key) = form.cache_key().filter(|_| !shapes) else {
+            return self.make(form, shapes);
+        };
+        let mut table = lock(&self.table);
+        match &*table {
+            Some((made, table)) if *made == key => Ok(table.clone()),
+            _ => {
+                let made = self.make(form, shapes)?;
+                Ok(table.insert((key, made)).1.clone())
+            }
+        }
+    }
+
     fn make(&self, form: &TableOptions, shapes: bool) -> data_bridge::error::Result<Table> {
         let set = self.rows.set();
-        let (schema, policy) = form.of_result(set)?;
-        let mut arrow = schema.arrow().clone();
-        let mut made = set.batches(&schema, &policy)?;
+        let columns = form.of_result(set, shapes)?;
+        let (schema, policy) = (&columns.schema, &columns.policy);
+        let mut arrow = columns.arrow().clone();
+        let mut made = set.batches(schema, policy)?;
         if shapes {
-            (arrow, made) = set.shaped(made, &schema, &policy)?;
+            (arrow, made) = set.shaped(made, schema, policy)?;
+        }
+        if let Some(flat) = &columns.flat {
+            let batches = made.batches.iter().map(|batch| flat.flatten(batch));
+            made.batches = batches.collect::<data_bridge::error::Result<_>>()?;
         }
         *lock(&self.seconds_conforming) += made.seconds;
         // Replaced, not added: two tables have the same conflicts.
@@ -159,16 +178,13 @@ impl ResultData {
 
     #[pyo3(signature = (form=None))]
     fn schema(&self, py: Python<'_>, form: Option<&TableOptions>) -> PyResult<Schema> {
-        // Detached: another thread may hold the lock of the table while it makes the table.
-        py.detach(|| match form.filter(|form| !form.is_default()) {
-            Some(form) => {
-                let (schema, _) = form.of_result(self.rows.set())?;
-                Ok(Schema(schema.arrow().clone()))
+        let exact = TableOptions::default();
+        py.detach(|| match (form, &self.original) {
+            (None, Some(original)) => Ok(Schema(original.schema.clone())),
+            (form, _) => {
+                let columns = form.unwrap_or(&exact).of_result(self.rows.set(), false)?;
+                Ok(Schema(columns.arrow().clone()))
             }
-            None => match &*lock(&self.table) {
-                Some(table) => Ok(Schema(table.schema.clone())),
-                None => Ok(Schema(self.rows.set().schema()?.arrow().clone())),
-            },
         })
         .map_err(|error| to_pyerr(py, error))
     }
@@ -222,12 +238,22 @@ impl ResultData {
         to_list(py, found.map_err(|error| to_pyerr(py, error))?)
     }
 
-    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    /// The report of the run, and of the table by `form`.
+    #[pyo3(signature = (form=None))]
+    fn report<'py>(
+        &self,
+        py: Python<'py>,
+        form: Option<&TableOptions>,
+    ) -> PyResult<Bound<'py, PyDict>> {
         let set = self.rows.set();
         let mut report = set.report().clone();
         report.seconds_conforming += *lock(&self.seconds_conforming);
         report.conflict_counts = lock(&self.conflict_counts).clone();
-        report::to_dict(py, &report, Some(set.observed()), true)
+        let schema = form.and_then(TableOptions::user_schema);
+        report.schema_keys = schema.map(|schema| set.schema_keys(schema));
+        let exact = Representation::exact();
+        let representation = form.map_or(&exact, TableOptions::representation);
+        report::to_dict(py, &report, Some((set.observed(), representation)), true)
     }
 }
 
@@ -269,8 +295,7 @@ fn read_arrow(py: Python<'_>, stream: &Bound<'_, PyAny>, codec: Codec) -> PyResu
             });
         }
     }
-    let data = ResultData::new(builder.finish(report), codec);
-    // Tables of this result are the original batches.
-    *lock(&data.table) = Some(Table { schema, batches });
+    let mut data = ResultData::new(builder.finish(report), codec);
+    data.original = Some(Table { schema, batches });
     Ok(data)
 }

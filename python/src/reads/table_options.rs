@@ -1,17 +1,21 @@
 //! The options of tables: schema, policy for conflicts, representation of types.
 
-use arrow_schema::DataType;
-use data_bridge::conform::{OnConflict, Policy, UnknownKeys};
+use arrow_schema::{DataType, SchemaRef};
+use data_bridge::conform::{FlatSchema, OnConflict, Policy, UnknownKeys};
 use data_bridge::error::Result;
+use data_bridge::raw::LegacyUuid;
 use data_bridge::reader::{BatchStream, ResultSet};
 use data_bridge::schema::{
     DecimalForm, Kind, MixedForm, Representation, StorageForm, StringLayout, TableSchema,
 };
-use pyo3::exceptions::PyValueError;
+use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyMapping;
 
 use crate::error::to_pyerr;
 use crate::reads::arrow::Schema;
+use crate::reads::schema_mapping;
+use crate::values::codec::Codec;
 
 /// The caller's schema, the policy for values that do not fit it, and the representation of types.
 #[pyclass(frozen, module = "data_bridge._core", name = "NativeTableOptions")]
@@ -19,13 +23,35 @@ use crate::reads::arrow::Schema;
 pub(crate) struct TableOptions {
     user_schema: Option<TableSchema>,
     on_conflict: OnConflict,
+    /// The storage of inferred types, and of Python types in a schema.
     representation: Representation,
+    /// The storage by the switches alone: that of Arrow types in a schema, and of tables with shapes.
+    switches: Representation,
+    flatten: bool,
+    /// Top-level keys of a result without documents, if the query determines them.
+    empty_columns: Vec<String>,
+}
+
+/// The columns of a table: their types, the policy for values that do not fit, and their names if they are flattened.
+pub(crate) struct TableColumns {
+    pub schema: TableSchema,
+    pub policy: Policy,
+    pub flat: Option<FlatSchema>,
+}
+
+impl TableColumns {
+    pub fn arrow(&self) -> &SchemaRef {
+        match &self.flat {
+            Some(flat) => flat.arrow(),
+            None => self.schema.arrow(),
+        }
+    }
 }
 
 impl TableOptions {
-    /// The schema and the policy for the table of a whole result.
-    pub fn of_result(&self, set: &ResultSet) -> Result<(TableSchema, Policy)> {
-        Ok(match &self.user_schema {
+    /// The columns of the table of a whole result. With `shapes` they have exact types, except by a switch.
+    pub fn of_result(&self, set: &ResultSet, shapes: bool) -> Result<TableColumns> {
+        let (schema, policy) = match &self.user_schema {
             Some(schema) => (
                 schema.clone(),
                 Policy {
@@ -34,14 +60,21 @@ impl TableOptions {
                 },
             ),
             None => {
-                let schema = set.schema()?.represented(&self.representation);
+                let representation = match shapes {
+                    true => &self.switches,
+                    false => &self.representation,
+                };
+                let schema = match set.rows() {
+                    0 => self.empty_schema(),
+                    _ => set.schema(representation)?,
+                };
                 // Inferred types hold every value; a representation that narrows them may not.
-                let on_conflict = match self.representation.narrows() {
+                let on_conflict = match representation.narrows() {
                     true => self.on_conflict,
                     false => OnConflict::Error,
                 };
                 let schema = match on_conflict {
-                    OnConflict::Rescue => schema.with_rescued()?,
+                    OnConflict::Rescue => schema.with_rescued(representation)?,
                     OnConflict::Error | OnConflict::Null => schema,
                 };
                 let unknown = UnknownKeys::Conflict;
@@ -53,12 +86,34 @@ impl TableOptions {
                     },
                 )
             }
+        };
+        let flat = (self.flatten && !shapes).then(|| FlatSchema::new(&schema));
+        Ok(TableColumns {
+            flat: flat.transpose()?,
+            schema,
+            policy,
         })
     }
 
-    /// Returns whether tables have the default schema and representation.
-    pub fn is_default(&self) -> bool {
-        self.user_schema.is_none() && self.representation == Representation::default()
+    fn empty_schema(&self) -> TableSchema {
+        let names = self.empty_columns.iter();
+        TableSchema::new(
+            names
+                .map(|name| (name.as_str().into(), Kind::Null))
+                .collect(),
+        )
+    }
+
+    /// The storage of inferred tables if equal options make equal tables of one result; `None` with a schema, and with a
+    /// policy that can apply.
+    pub fn cache_key(&self) -> Option<(Representation, bool)> {
+        let is_inferred = self.user_schema.is_none() && !self.representation.narrows();
+        is_inferred.then_some((self.representation, self.flatten))
+    }
+
+    /// The storage of inferred types.
+    pub fn representation(&self) -> &Representation {
+        &self.representation
     }
 
     /// The caller's schema.
@@ -70,12 +125,17 @@ impl TableOptions {
         self.user_schema.is_some()
     }
 
+    pub fn flattens(&self) -> bool {
+        self.flatten
+    }
+
     /// Batches of the caller's schema, or of the schema inferred from `infer_rows` documents.
     pub fn stream(&self, infer_rows: u64) -> BatchStream {
         match &self.user_schema {
             Some(schema) => BatchStream::with_user_schema(schema.clone(), self.on_conflict),
             None => {
                 BatchStream::with_inferred_schema(infer_rows, self.on_conflict, self.representation)
+                    .with_empty_schema(self.empty_schema())
             }
         }
     }
@@ -84,74 +144,95 @@ impl TableOptions {
 #[pymethods]
 impl TableOptions {
     #[new]
-    #[pyo3(signature = (schema, on_conflict, *, objectid, uuid, decimal, mixed, strings))]
+    #[pyo3(signature = (*, on_conflict, types, objectid, uuid, decimal, mixed, strings, flatten, codec))]
     #[allow(clippy::too_many_arguments)] // keywords of one Python call
     fn new(
-        py: Python<'_>,
-        schema: Option<&Schema>,
         on_conflict: &str,
-        objectid: &str,
-        uuid: &str,
-        decimal: &str,
-        mixed: &str,
-        strings: &str,
+        types: &str,
+        objectid: Option<&str>,
+        uuid: Option<&str>,
+        decimal: Option<&str>,
+        mixed: Option<&str>,
+        strings: Option<&str>,
+        flatten: bool,
+        codec: &Codec,
     ) -> PyResult<Self> {
-        let representation = Representation {
-            object_id: store("objectid", objectid, "hex")?,
-            uuid: store("uuid", uuid, "string")?,
-            decimal: decimals(decimal)?,
-            mixed: match mixed {
-                "extension" => MixedForm::Extension,
-                "json" => MixedForm::Json,
-                other => {
-                    return Err(PyValueError::new_err(format!(
-                        "mixed must be \"extension\" or \"json\", got {other:?}"
-                    )))
-                }
-            },
-            strings: match strings {
-                "utf8" => StringLayout::Utf8,
-                "large" => StringLayout::Large,
-                "view" => StringLayout::View,
-                other => {
-                    return Err(PyValueError::new_err(format!(
-                        "strings must be \"utf8\", \"large\" or \"view\", got {other:?}"
-                    )))
-                }
-            },
+        let switches = Switches {
+            objectid,
+            uuid,
+            decimal,
+            mixed,
+            strings,
+            legacy_uuid: codec.legacy_uuid(),
+        };
+        let base = match types {
+            "plain" => Representation::plain(),
+            "exact" => Representation::exact(),
+            other => return Err(refused("types", "\"plain\" or \"exact\"", other)),
         };
         let on_conflict = match on_conflict {
             "error" => OnConflict::Error,
             "rescue" => OnConflict::Rescue,
             "null" => OnConflict::Null,
             other => {
-                return Err(PyValueError::new_err(format!(
-                    "on_conflict must be \"error\", \"rescue\" or \"null\", got {other:?}"
-                )))
+                let allowed = "\"error\", \"rescue\" or \"null\"";
+                return Err(refused("on_conflict", allowed, other));
             }
         };
-        let user_schema = schema.map(|schema| {
-            let schema = TableSchema::from_user(&schema.0)?.represented(&representation);
-            match on_conflict {
-                OnConflict::Rescue => schema.with_rescued(),
-                OnConflict::Error | OnConflict::Null => Ok(schema),
-            }
-        });
-        let user_schema = user_schema
-            .transpose()
-            .map_err(|error| to_pyerr(py, error))?;
         Ok(TableOptions {
-            user_schema,
+            user_schema: None,
             on_conflict,
-            representation,
+            representation: switches.over(base)?,
+            switches: switches.over(Representation::exact())?,
+            flatten,
+            empty_columns: Vec::new(),
         })
+    }
+
+    /// The same options with a schema: one of Arrow's, or a mapping of names to types.
+    fn with_schema(&self, py: Python<'_>, schema: &Bound<'_, PyAny>) -> PyResult<TableOptions> {
+        let arrow = match schema.cast::<Schema>() {
+            Ok(schema) => schema.get().0.clone(),
+            Err(_) => match schema.cast::<PyMapping>() {
+                Ok(mapping) => schema_mapping::from_mapping(mapping, &self.representation)?,
+                Err(_) => return Err(PyTypeError::new_err("a schema or a mapping was expected")),
+            },
+        };
+        let made = || {
+            let mut schema = TableSchema::from_user(&arrow)?;
+            if self.flatten {
+                schema = schema.unflattened()?;
+            }
+            schema = schema.represented(&self.switches);
+            Ok(match self.on_conflict {
+                OnConflict::Rescue => schema.with_rescued(&self.representation)?,
+                OnConflict::Error | OnConflict::Null => schema,
+            })
+        };
+        Ok(TableOptions {
+            user_schema: Some(made().map_err(|error| to_pyerr(py, error))?),
+            ..self.clone()
+        })
+    }
+
+    /// The same options; an inferred table of a result without documents has these columns.
+    fn with_empty_columns(&self, names: Vec<String>) -> TableOptions {
+        TableOptions {
+            empty_columns: names,
+            ..self.clone()
+        }
     }
 
     /// The schema of tables, if the caller set one.
     #[getter]
-    fn schema(&self) -> Option<Schema> {
-        let schema = self.user_schema.as_ref()?;
-        Some(Schema(schema.arrow().clone()))
+    fn schema(&self, py: Python<'_>) -> PyResult<Option<Schema>> {
+        let Some(schema) = &self.user_schema else {
+            return Ok(None);
+        };
+        let flat = self.flatten.then(|| FlatSchema::new(schema)).transpose();
+        let flat = flat.map_err(|error| to_pyerr(py, error))?;
+        let arrow = flat.as_ref().map_or(schema.arrow(), FlatSchema::arrow);
+        Ok(Some(Schema(arrow.clone())))
     }
 
     /// The same options, with views as the layout of text in inferred tables, unless another layout is set. polars uses views,
@@ -174,14 +255,62 @@ impl TableOptions {
     }
 }
 
+/// The options of a query that choose the storage of one type; `None` leaves the choice to `types`.
+struct Switches<'a> {
+    objectid: Option<&'a str>,
+    uuid: Option<&'a str>,
+    decimal: Option<&'a str>,
+    mixed: Option<&'a str>,
+    strings: Option<&'a str>,
+    legacy_uuid: Option<LegacyUuid>,
+}
+
+impl Switches<'_> {
+    /// The storage `base` with the types that a switch chooses.
+    fn over(&self, base: Representation) -> PyResult<Representation> {
+        Ok(Representation {
+            object_id: match self.objectid {
+                Some(value) => store("objectid", value, "hex")?,
+                None => base.object_id,
+            },
+            uuid: match self.uuid {
+                Some(value) => store("uuid", value, "string")?,
+                None => base.uuid,
+            },
+            decimal: self.decimal.map_or(Ok(base.decimal), decimals)?,
+            mixed: match self.mixed {
+                None => base.mixed,
+                Some("plain") => MixedForm::Text,
+                Some("exact") => MixedForm::Exact,
+                Some("json") => MixedForm::Json,
+                Some(other) => {
+                    return Err(refused("mixed", "\"plain\", \"exact\" or \"json\"", other))
+                }
+            },
+            strings: match self.strings {
+                None | Some("plain" | "exact" | "utf8") => StringLayout::Utf8,
+                Some("large") => StringLayout::Large,
+                Some("view") => StringLayout::View,
+                Some(other) => {
+                    return Err(refused("strings", "\"utf8\", \"large\" or \"view\"", other))
+                }
+            },
+            legacy_uuid: self.legacy_uuid,
+            ..base
+        })
+    }
+}
+
 fn store(option: &str, value: &str, text: &str) -> PyResult<StorageForm> {
     match value {
-        "extension" => Ok(StorageForm::Extension),
+        "exact" => Ok(StorageForm::Exact),
         "binary" => Ok(StorageForm::Bytes),
+        "plain" => Ok(StorageForm::Text),
         value if value == text => Ok(StorageForm::Text),
-        other => Err(PyValueError::new_err(format!(
-            "{option} must be \"extension\", \"binary\" or {text:?}, got {other:?}"
-        ))),
+        other => {
+            let allowed = format!("\"plain\", \"exact\", {text:?} or \"binary\"");
+            Err(refused(option, &allowed, other))
+        }
     }
 }
 
@@ -195,7 +324,8 @@ fn decimals(value: &str) -> PyResult<DecimalForm> {
         _ => None,
     };
     let found = match value {
-        "extension" => Some(DecimalForm::Extension),
+        "plain" => Some(DecimalForm::Number),
+        "exact" => Some(DecimalForm::Exact),
         "binary" => Some(DecimalForm::Bytes),
         "string" => Some(DecimalForm::Text),
         name => match Kind::from_name(name) {
@@ -205,9 +335,12 @@ fn decimals(value: &str) -> PyResult<DecimalForm> {
         },
     };
     found.ok_or_else(|| {
-        PyValueError::new_err(format!(
-            "decimal must be \"extension\", \"binary\", \"string\", or a type such as \"decimal128(38, 10)\" or \
-             \"decimal128(38, 10) rounded\", got {value:?}"
-        ))
+        let allowed = "\"plain\", \"exact\", \"string\", \"binary\", or a type such as \"decimal128(38, 10)\" or \
+             \"decimal128(38, 10) rounded\"";
+        refused("decimal", allowed, value)
     })
+}
+
+fn refused(option: &str, allowed: &str, value: &str) -> PyErr {
+    PyValueError::new_err(format!("{option} must be {allowed}, got {value:?}"))
 }

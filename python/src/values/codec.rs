@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use data_bridge::decode::DecodeOptions;
-use data_bridge::raw::TextPolicy;
+use data_bridge::raw::{LegacyUuid, TextPolicy};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyDelta, PyDeltaAccess, PyDict, PyTuple, PyTzInfo};
@@ -36,6 +36,18 @@ pub enum UuidRepresentation {
     Standard = 4,
     JavaLegacy = 5,
     CsharpLegacy = 6,
+}
+
+impl UuidRepresentation {
+    /// The byte order of UUIDs in binaries of subtype 3; `None` if those are no UUIDs.
+    pub fn legacy(self) -> Option<LegacyUuid> {
+        match self {
+            UuidRepresentation::Unspecified | UuidRepresentation::Standard => None,
+            UuidRepresentation::PythonLegacy => Some(LegacyUuid::Python),
+            UuidRepresentation::JavaLegacy => Some(LegacyUuid::Java),
+            UuidRepresentation::CsharpLegacy => Some(LegacyUuid::CSharp),
+        }
+    }
 }
 
 /// `bson.codec_options.DatetimeConversion`
@@ -122,6 +134,11 @@ impl Codec {
         })))
     }
 
+    #[getter]
+    fn uuid_representation(&self) -> i32 {
+        self.uuids as i32
+    }
+
     /// The keyword arguments with which pickle calls the constructor.
     fn __getnewargs_ex__<'py>(
         &self,
@@ -148,6 +165,11 @@ impl Codec {
         let unspecified = UuidRepresentation::Unspecified as i32;
         let auto = DatetimeConversion::Auto as i32;
         Codec::new(py, false, None, unspecified, auto, "strict")
+    }
+
+    /// The byte order of UUIDs in binaries of subtype 3, if this codec reads those as UUIDs.
+    pub fn legacy_uuid(&self) -> Option<LegacyUuid> {
+        self.uuids.legacy()
     }
 
     /// Options of the decoder for this codec.

@@ -171,33 +171,24 @@ fn binary<'py>(
     subtype: u8,
     bytes: &[u8],
 ) -> PyResult<Bound<'py, PyAny>> {
-    use UuidRepresentation::{CsharpLegacy, JavaLegacy, PythonLegacy, Standard, Unspecified};
     let types = codec.types;
-    let (bytes_name, swapped_name) = (intern!(py, "bytes"), intern!(py, "bytes_le"));
-    let (name, bytes) = match (subtype, codec.uuids) {
-        (4, Standard) | (3, PythonLegacy) => (bytes_name, PyBytes::new(py, bytes)),
-        (3, CsharpLegacy) => (swapped_name, PyBytes::new(py, bytes)),
-        (3, JavaLegacy) => {
-            let mut halves = bytes.to_vec();
-            if halves.len() == 16 {
-                halves[..8].reverse();
-                halves[8..].reverse();
-            }
-            (bytes_name, PyBytes::new(py, &halves))
-        }
-        (3, Unspecified | Standard) | (_, _) => {
+    let order = match subtype {
+        4 if codec.uuids == UuidRepresentation::Standard => None,
+        3 if codec.uuids.legacy().is_some() => codec.uuids.legacy(),
+        _ => {
             let data = PyBytes::new(py, bytes);
             return types.binary.bind(py).call1((data, subtype));
         }
     };
-    let len = bytes.len()?;
-    if len != 16 {
+    let Ok(uuid) = <[u8; 16]>::try_from(bytes) else {
+        let len = bytes.len();
         return Err(PyValueError::new_err(format!(
             "cannot decode a uuid from a {len}-byte payload, expected 16"
         )));
-    }
+    };
+    let uuid = order.map_or(uuid, |order| order.reorder(uuid));
     let named = PyDict::new(py);
-    named.set_item(name, bytes)?;
+    named.set_item(intern!(py, "bytes"), PyBytes::new(py, &uuid))?;
     types.uuid.bind(py).call((), Some(&named))
 }
 

@@ -152,7 +152,7 @@ impl ArrowReader {
             )));
         };
         let mask = |part: &ArrayRef| {
-            let part = super::mask_nulls(&self.unpack(part)?, array.nulls())?;
+            let part = crate::conform::with_nulls(&self.unpack(part)?, array.nulls())?;
             let hole = (0..part.len()).find(|&slot| part.is_null(slot) && array.is_valid(slot));
             match hole {
                 Some(slot) => Err(self.value_error(slot, format!("a part of {name} is null"))),

@@ -17,7 +17,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use arrow_array::{cast::AsArray, AnyDictionaryArray, Array, ArrayRef, RecordBatch};
-use arrow_buffer::NullBuffer;
 use arrow_schema::{ArrowError, DataType, Field};
 
 use super::internal_error;
@@ -205,17 +204,4 @@ fn push_null(tagged: &mut Tagged, in_list: bool) {
     } else {
         tagged.push_missing();
     }
-}
-
-/// Adds the nulls of `outer` to `array`: values under a null parent are ignored.
-fn mask_nulls(array: &ArrayRef, outer: Option<&NullBuffer>) -> Result<ArrayRef> {
-    let Some(outer) = outer.filter(|outer| outer.null_count() > 0) else {
-        return Ok(Arc::clone(array));
-    };
-    // These types have no validity bitmap: the first is null anyway, and the second is refused later.
-    if matches!(array.data_type(), DataType::Null | DataType::Union(_, _)) {
-        return Ok(Arc::clone(array));
-    }
-    let absent = arrow_array::BooleanArray::new(!outer.inner(), None);
-    arrow_select::nullif::nullif(array, &absent).map_err(internal_error)
 }

@@ -7,9 +7,10 @@ use arrow_array::{Array, ArrayRef, ListArray, StructArray, UInt32Array};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{FieldRef, Fields};
 
-use super::{mask_nulls, ArrowReader, Rows};
+use super::{ArrowReader, Rows};
 use crate::chunk::{Documents, Field, Shapes, Tagged, Values};
 use crate::conform::internal_error;
+use crate::conform::with_nulls;
 use crate::error::{Result, Step};
 
 impl ArrowReader {
@@ -35,7 +36,7 @@ impl ArrowReader {
                     return Err(reader.invalid("a BSON key cannot hold NUL".into()));
                 }
                 let array = reader.unpack(array)?;
-                reader.column(field, &mask_nulls(&array, nulls)?)
+                reader.column(field, &with_nulls(&array, nulls)?)
             })?;
             columns.push(Field { name, column });
         }
