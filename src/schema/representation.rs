@@ -46,6 +46,11 @@ impl Represented {
         &self.storage
     }
 
+    /// Returns whether the values are stored as text.
+    pub fn is_text(&self) -> bool {
+        is_text(&self.storage)
+    }
+
     /// The precision and the scale of decimals stored as numbers.
     pub fn decimal_number(&self) -> Option<(u8, i8)> {
         match (&self.base, &self.storage) {

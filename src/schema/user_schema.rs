@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use super::extension::{
-    extension_name, is_text, kind_named, name_of, pymongoarrow_subtype, storage, ANY_VALUE,
-    ARROW_JSON, CAST_KEY, EXTENSIONS, PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY, STORED_TYPE_KEY,
-    UTC,
+    extension_name, is_text, kind_named, name_of, pymongoarrow_subtype, short_name, storage,
+    ANY_VALUE, ARROW_JSON, CAST_KEY, EXTENSIONS, MIXED, PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY,
+    STORED_TYPE_KEY, UTC,
 };
 use super::representation::Represented;
 use super::table::{Kind, TextCast};
@@ -182,7 +183,7 @@ impl UserSchemaParser {
 
 /// Returns the stored type in the metadata of a field of an earlier table; `None` for metadata that does not describe the
 /// field's own type, such as that of a column that was cast.
-pub(super) fn stored_type(field: &Field) -> Option<Represented> {
+pub fn stored_type(field: &Field) -> Option<Represented> {
     let base = kind_named(field.metadata().get(STORED_TYPE_KEY)?)?;
     let parts = storage(&base);
     // Consumers change the metadata and the nullability of nested fields; the parts of a value are recognised without.
@@ -191,6 +192,22 @@ pub(super) fn stored_type(field: &Field) -> Option<Represented> {
         false => field.data_type().clone(),
     };
     Represented::new(base, storage)
+}
+
+/// Returns the metadata that gives a column of `data_type` the type of `schema`, a field of an earlier table: an extension
+/// name, or a stored type for text.
+pub fn type_metadata<'a>(schema: &'a Field, data_type: &DataType) -> Option<(&'a str, &'a str)> {
+    let holds_text = is_text(data_type)
+        || matches!(data_type, DataType::Dictionary(_, values) if is_text(values));
+    match (
+        extension_name(schema),
+        schema.metadata().get(STORED_TYPE_KEY),
+    ) {
+        (Some(ARROW_JSON), _) => Some((STORED_TYPE_KEY, short_name(MIXED))),
+        (Some(name), _) if holds_text => Some((STORED_TYPE_KEY, short_name(name))),
+        (Some(name), _) => Some((EXTENSION_TYPE_NAME_KEY, name)),
+        (None, stored) => Some((STORED_TYPE_KEY, stored?)),
+    }
 }
 
 impl Kind {
