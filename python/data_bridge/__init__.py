@@ -58,6 +58,7 @@ from .monitoring.listeners import (
 )
 from .query.async_query import AsyncQuery
 from .query.bson_source import read_bson
+from .query.id_values import object_ids, uuids
 from .query.query import Query
 from .query.report import Report
 from .query.result import Result, from_arrow
@@ -138,7 +139,9 @@ __all__ = [
     "from_arrow",
     "from_pymongo",
     "from_query",
+    "object_ids",
     "odm",
     "read_bson",
     "remove_listener",
+    "uuids",
 ]
