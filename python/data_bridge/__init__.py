@@ -45,6 +45,7 @@ from .errors import (
     WriteError,
     WTimeoutError,
 )
+from .integrations.pyarrow_registration import register_pyarrow_types
 from .integrations.pymongo_handles import from_pymongo
 from .integrations.queries import from_query
 from .monitoring import logs
@@ -142,6 +143,7 @@ __all__ = [
     "object_ids",
     "odm",
     "read_bson",
+    "register_pyarrow_types",
     "remove_listener",
     "uuids",
 ]
