@@ -57,6 +57,7 @@ from .monitoring.listeners import (
     add_listener,
     remove_listener,
 )
+from .query import html
 from .query.async_query import AsyncQuery
 from .query.bson_source import read_bson
 from .query.id_values import object_ids, uuids
@@ -73,6 +74,8 @@ if TYPE_CHECKING:
     from . import odm
 
 set_event_callbacks(logs.wanted, logs.record)
+# Notebooks look for it on the class, which is native.
+Document._repr_html_ = html.document  # type: ignore[assignment, method-assign]
 
 
 def __getattr__(name: str) -> ModuleType:
