@@ -56,16 +56,18 @@ def _completion(field: pa.Field) -> _Completion | None:
 
 
 def _of_document(fields: list[pa.Field]) -> _Completion:
-    completions = {field.name: _completion(field) for field in fields}
-    nested = any(completions.values())
+    names = [field.name for field in fields]
+    nested = [(field.name, each) for field in fields if (each := _completion(field)) is not None]
+    count = len(names)
 
     def complete(value: Any) -> Any:
         if value is None:
             return None
-        if isinstance(value, DBRef):
-            value = value.as_doc()
-        elif not nested and len(value) == len(completions):
-            return value
-        return {name: each(value.get(name)) if each else value.get(name) for name, each in completions.items()}
+        if type(value) is DBRef:
+            value = dict(value.as_doc())
+        for name, each in nested:
+            if name in value:
+                value[name] = each(value[name])
+        return value if len(value) == count else {name: value.get(name) for name in names}
 
     return complete
