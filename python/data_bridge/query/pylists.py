@@ -64,7 +64,8 @@ def _of_document(fields: list[pa.Field]) -> _Completion:
         if value is None:
             return None
         if type(value) is DBRef:
-            value = dict(value.as_doc())
+            reference = value.as_doc()
+            value = {name: reference.get(name) for name in names}
         for name, each in nested:
             if name in value:
                 value[name] = each(value[name])

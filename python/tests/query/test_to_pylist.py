@@ -11,7 +11,7 @@ import pytest
 from bson import Binary, CodecOptions, DatetimeMS, DBRef, Decimal128, Int64, ObjectId
 from bson.binary import UuidRepresentation
 from bson.codec_options import DatetimeConversion
-from hypothesis import given
+from hypothesis import given, settings
 from oracle import assert_same
 from pymongo.database import Database
 from strategies import collection, framed, one_of_each, raw_documents, results
@@ -60,12 +60,14 @@ def assert_rows(result: Result, encoded: list[bytes]) -> None:
         assert_row(rows[position], bson.decode(document, AWARE), row, f"rows[{position}]")
 
 
+@settings(max_examples=50)
 @given(results())
 def test_rows_are_those_of_pymongo(documents: list[dict[str, Any]]) -> None:
     encoded = [bson.encode(document) for document in documents]
     assert_rows(read_bson(b"".join(encoded)).read(), encoded)
 
 
+@settings(max_examples=50)
 @given(raw_documents())
 def test_rows_of_every_type_are_those_of_pymongo(document: bytes) -> None:
     assert_rows(result_of(document), [document])
@@ -114,6 +116,9 @@ def test_a_dbref_is_a_dict_in_a_column_and_itself_in_a_mixed_cell() -> None:
     assert row == {"r": expected, "l": [expected]}
     assert type(row["r"]) is dict
     assert result_of({"m": reference}, {"m": 1}).to_pylist() == [{"m": reference}, {"m": 1}]
+    # In the order of the column.
+    (row,) = result_of({"r": {"$id": 1, "$ref": "c"}}).to_pylist()
+    assert list(row["r"]) == ["$id", "$ref"]
 
 
 def test_widened_ints_have_the_type_of_the_column() -> None:
