@@ -45,6 +45,7 @@ from .errors import (
     WriteError,
     WTimeoutError,
 )
+from .integrations import pymongo_errors
 from .integrations.pymongo_handles import from_pymongo
 from .integrations.queries import from_query
 from .monitoring import logs
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from . import odm
 
 set_event_callbacks(logs.wanted, logs.record)
+pymongo_errors.install()
 
 
 def __getattr__(name: str) -> ModuleType:
