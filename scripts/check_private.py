@@ -118,9 +118,9 @@ EXCEPTIONS = [
     ),
     Exceptions(
         "Collection",
-        frozenset({"_deleted", "_updated"}),
-        ("odm/asynchronous/", "odm/synchronous/"),
-        "writes with the options of a query, which no single public method takes together",
+        frozenset({"_deleted", "_found", "_updated"}),
+        ("odm/asynchronous/", "odm/queries/", "odm/synchronous/"),
+        "reads and writes with the options of a query over models, which no single public method takes together",
     ),
     Exceptions(
         "operations",

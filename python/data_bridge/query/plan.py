@@ -12,10 +12,11 @@ from .. import _core
 from .._core import Codec, InvalidQuery, Operation, Reader
 from .._typing import Pipeline, Projection, Sort
 from ..commands import encode
-from ..commands.options import OPTIONS, check_option, pairs, projection_of
+from ..commands.options import check_option, pairs, projection_of, with_option
 from ..connection.session_state import SessionState
 from ..connection.session_state import native as native_session
 from ..errors import InvalidOperation
+from .find_command import FindCommand
 from .namespace import Namespace
 
 P = TypeVar("P", bound="Plan")
@@ -75,14 +76,6 @@ class _ServerPlan:
     def codec(self) -> Codec:
         return self.namespace.settings.codec
 
-    def _changed(self, name: str, value: object) -> dict[str, Any]:
-        """The options with one changed, or without it when `value` is None."""
-        key = OPTIONS[name].driver
-        options = {**self.options, key: check_option(key, value)}
-        if value is None:
-            del options[key]
-        return options
-
     def _selection(self) -> bytes:
         return self.namespace.selection(self.session)
 
@@ -110,17 +103,18 @@ class _ServerPlan:
 class FindPlan(_ServerPlan):
     """A find; chained calls replace what was given before."""
 
-    __slots__ = ("filter", "resume")
+    __slots__ = ("command", "filter", "resume")
 
     def __init__(
         self,
         namespace: Namespace,
         filter: bytes,
-        options: Mapping[str, Any],
+        command: FindCommand,
         session: SessionState | None,
         resume: bool = False,
     ) -> None:
-        super().__init__(namespace, options, session)
+        super().__init__(namespace, command.options, session)
+        self.command = command
         self.filter = filter
         self.resume = resume
 
@@ -142,39 +136,30 @@ class FindPlan(_ServerPlan):
             codec=self.codec,
         )
 
-    def _with(self, options: Mapping[str, Any]) -> FindPlan:
-        return FindPlan(self.namespace, self.filter, options, self.session, self.resume)
+    def _with(self, command: FindCommand) -> FindPlan:
+        return FindPlan(self.namespace, self.filter, command, self.session, self.resume)
 
     def with_option(self, name: str, value: object) -> FindPlan:
-        return self._with(self._changed(name, value))
+        return self._with(self.command.with_option(name, value))
 
     def sort(self, keys: Sort, direction: int | None) -> FindPlan:
-        return self._with({**self.options, "sort": pairs("sort", keys, direction)})
+        return self._with(self.command.sort(keys, direction))
 
     def skip(self, count: int) -> FindPlan:
-        return self.with_option("skip", count)
+        return self._with(self.command.skip(count))
 
     def limit(self, count: int) -> FindPlan:
-        return self.with_option("limit", count)
+        return self._with(self.command.limit(count))
 
     def project(self, projection: Projection) -> FindPlan:
-        return self._with({**self.options, "projection": projection_of(projection)})
+        return self._with(self.command.project(projection))
 
     def narrowed(self, keys: Sequence[str]) -> FindPlan:
-        own = self.options.get("projection") or {}
-        # Other false values are not the same: null, "" and {} are values that `_id` gets.
-        without_id = own == {"_id": 0}
-        # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
-        if (own and not without_id) or self.options.get("returnKey") or any(not _can_project(key) for key in keys):
-            return self
-        projection = dict.fromkeys([*keys, _nowhere(keys)], 1)
-        if without_id:
-            projection["_id"] = 0
-        return self._with({**self.options, "projection": projection})
+        command = self.command.narrowed(keys)
+        return self if command is self.command else self._with(command)
 
     def first(self) -> FindPlan:
-        # A negative limit requests one reply and no cursor.
-        return self._with({**self.options, "limit": -1})
+        return self._with(self.command.first())
 
     def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
         from bson.raw_bson import RawBSONDocument
@@ -219,7 +204,7 @@ class AggregatePlan(_ServerPlan):
         return AggregatePlan(self.namespace, [*self.stages, stage], self.options, self.session)
 
     def with_option(self, name: str, value: object) -> AggregatePlan:
-        return AggregatePlan(self.namespace, self.stages, self._changed(name, value), self.session)
+        return AggregatePlan(self.namespace, self.stages, with_option(self.options, name, value), self.session)
 
     def sort(self, keys: Sort, direction: int | None) -> AggregatePlan:
         return self._append({"$sort": pairs("sort", keys, direction)})
@@ -314,16 +299,3 @@ class WritingPlan(AggregatePlan):
             warnings.warn(
                 f"{self!r} was never awaited: {self._stage} wrote nothing", RuntimeWarning, stacklevel=2, source=self
             )
-
-
-def _nowhere(keys: Sequence[str]) -> str:
-    """A key that no document has. Also keeps an index from covering the query, which gives null for a missing key."""
-    name = "data_bridge_nowhere"
-    while name in keys:
-        name += "_"
-    return name
-
-
-def _can_project(key: str) -> bool:
-    """Return whether the server reads `key` in a projection as that key."""
-    return bool(key) and "." not in key and not key.startswith("$")
