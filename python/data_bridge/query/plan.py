@@ -13,7 +13,7 @@ from .._core import Codec, InvalidQuery, Operation, Reader
 from .._typing import Pipeline, Projection, Sort
 from ..commands import encode
 from ..commands.options import check_option, pairs, projection_of, with_option
-from ..connection.session_state import SessionState
+from ..connection.session_state import SessionState, in_transaction
 from ..connection.session_state import native as native_session
 from ..errors import InvalidOperation
 from .find_command import FindCommand
@@ -121,7 +121,7 @@ class FindPlan(_ServerPlan):
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
         namespace = self.namespace
         assert namespace.collection is not None
-        if self.resume and self.session is not None and self.session.in_transaction:
+        if self.resume and in_transaction(self.session):
             raise InvalidQuery("a read in a transaction cannot resume: the transaction ends with its connection")
         return namespace.core.find(
             namespace.database,
@@ -272,7 +272,7 @@ class WritingPlan(AggregatePlan):
                 ) from None
             return _core.read_bytes(b"", codec=self.codec, eager=eager)
         settings = self.namespace.settings
-        if settings.concern and not (self.session is not None and self.session.in_transaction):
+        if settings.concern and not in_transaction(self.session):
             # The reply is waited for in any case, and holds what failed; w=1 is the least that has a reply.
             concern = settings.concern if settings.acknowledged else {**settings.concern, "w": 1}
             options = {**self.options, "writeConcern": concern}
