@@ -206,7 +206,7 @@ def test_a_message_that_ends_within_a_character(admin: Admin, proxy: Proxy, read
     admin.cut.a.insert_one({})
     proxy.spoil(command, 1, changed(near(b"not met", 6, b"\xc3")))
     concern = {"code": 64, "errmsg": "not met"}
-    with failing(admin, {"times": 1}, failCommands=[command], writeConcernError=concern):
-        with pytest.raises(WriteConcernError, match="not me\ufffd"):
-            COMMANDS[command](reader.client.cut)
+    failure = failing(admin, {"times": 1}, failCommands=[command], writeConcernError=concern)
+    with failure, pytest.raises(WriteConcernError, match="not me\ufffd"):
+        COMMANDS[command](reader.client.cut)
     admin.drop_database("cut")
