@@ -45,6 +45,7 @@ from .errors import (
     WriteError,
     WTimeoutError,
 )
+from .integrations import pymongo_errors
 from .integrations.pyarrow_registration import register_pyarrow_types
 from .integrations.pymongo_handles import from_pymongo
 from .integrations.queries import from_query
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
 set_event_callbacks(logs.wanted, logs.record)
 # Notebooks look for it on the class, which is native.
 Document._repr_html_ = html.document  # type: ignore[assignment, method-assign]
+pymongo_errors.install()
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -297,7 +297,7 @@ impl Representation {
 }
 
 /// The storage of an extension type in plain tables: its parts, with ids as text and scopes as Extended JSON.
-fn plain_storage(kind: &Kind) -> DataType {
+pub(super) fn plain_storage(kind: &Kind) -> DataType {
     let parts = |first: &str, second: &str| {
         let part = |name: &str| Arc::new(Field::new(name, DataType::Utf8, true));
         DataType::Struct([part(first), part(second)].into_iter().collect())

@@ -11,7 +11,7 @@ use super::extension::{
     ANY_VALUE, ARROW_JSON, CAST_KEY, EXTENSIONS, MIXED, PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY,
     STORED_TYPE_KEY, UTC,
 };
-use super::representation::Represented;
+use super::representation::{plain_storage, Represented};
 use super::table::{Kind, TextCast};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::MAX_DEPTH;
@@ -185,13 +185,29 @@ impl UserSchemaParser {
 /// field's own type, such as that of a column that was cast.
 pub fn stored_type(field: &Field) -> Option<Represented> {
     let base = kind_named(field.metadata().get(STORED_TYPE_KEY)?)?;
-    let parts = storage(&base);
-    // Consumers change the metadata and the nullability of nested fields; the parts of a value are recognised without.
-    let storage = match same_storage(&parts, field.data_type()) {
-        true => parts,
-        false => field.data_type().clone(),
-    };
-    Represented::new(base, storage)
+    // Consumers change the layout of text, and the metadata and nullability of nested fields.
+    let known = [storage(&base), plain_storage(&base)].into_iter();
+    let known = known
+        .into_iter()
+        .find(|known| is_layout_of(known, field.data_type()));
+    Represented::new(base, known.unwrap_or_else(|| field.data_type().clone()))
+}
+
+/// Returns whether `found` holds the values of `wanted`, in any layout of text and bytes.
+fn is_layout_of(wanted: &DataType, found: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, LargeBinary, Struct, Utf8};
+    match (wanted, found) {
+        (Struct(wanted), Struct(found)) => {
+            wanted.len() == found.len()
+                && wanted.iter().zip(found).all(|(wanted, found)| {
+                    wanted.name() == found.name()
+                        && is_layout_of(wanted.data_type(), found.data_type())
+                })
+        }
+        (Utf8, found) => is_text(found),
+        (Binary, Binary | LargeBinary | BinaryView) => true,
+        _ => wanted == found,
+    }
 }
 
 /// Returns the metadata that gives a column of `data_type` the type of `schema`, a field of an earlier table: an extension

@@ -264,8 +264,8 @@ def from_arrow(
         The meaning of Arrow's null in a document: a missing key ("omit"), or a key whose value is null ("keep"). In a
         list it is null. Tables with shapes record it themselves.
     schema
-        Types of columns, by name: the schema of an earlier result, or a mapping as for `Collection.find`. For data whose
-        metadata a consumer dropped, as polars, DuckDB and pandas do. Other columns are read as they are.
+        Types of columns, by name: the schema of an earlier result, or a mapping as for `Collection.find`. For data
+        whose metadata a consumer dropped, as polars, DuckDB and pandas do. Other columns are read as they are.
 
     Raises
     ------
