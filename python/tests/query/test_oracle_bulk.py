@@ -5,9 +5,10 @@ A few thousand in `make test`, 100,000 in `make test-slow`. A failure names the 
 
 from __future__ import annotations
 
+import functools
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pytest
 from conflicts import Conflicts, collections, padded
 from oracle import assert_same, plain
 from strategies import document_of
-from table_model import cells, check_table, columns, conformed
+from table_model import EXACT, PLAIN, STREAM, TYPES, Tables, cells, check_table, columns, conformed
 from test_oracle import BATCH_SIZES, OPTIONS, agree, check_threads, cuts, grouped, load, number_id, odd_id, streamed
 
 from data_bridge import MongoClient, Query, read_bson
@@ -28,12 +29,13 @@ MANY = 100_000
 amount = pytest.mark.parametrize("count", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
 
 
-def check_result(query: Query, expected: list[dict[str, Any]], wanted: Any) -> None:
-    """Table and documents of one result."""
-    result = query.read()
+def check_result(make: Callable[..., Query], expected: list[dict[str, Any]], wanted: Tables) -> None:
+    """Tables and documents of one result."""
+    result = make().read()
     assert_same(result.to_dicts(), expected)
     assert_same([plain(document) for document in result], expected)
-    check_table(result.to_arrow(), wanted)
+    check_table(result.to_arrow(), wanted.plain)
+    check_table(make(types="exact").to_arrow(), wanted.exact)
 
 
 @amount
@@ -41,15 +43,16 @@ def test_bytes(count: int) -> None:
     """At once and live, in different cuts."""
     done = 0
     for seed, made in collections(0, count):
-        expected, wanted = [bson.decode(data, OPTIONS) for data in made], columns(made)
+        expected, wanted = [bson.decode(data, OPTIONS) for data in made], Tables.of(made)
         ways = cuts(made)
         # Each is a way of its own to cut; all of them for each collection would take five times as long.
         names = list(ways)
         try:
-            check_result(ways["bytes"](), expected, wanted)
-            check_result(ways[names[1 + seed % (len(names) - 1)]](), expected, wanted)
+            check_result(ways["bytes"], expected, wanted)
+            check_result(ways[names[1 + seed % (len(names) - 1)]], expected, wanted)
             assert_same([document.to_dict() for document in ways[names[seed % len(names)]]()], expected)
-            check_table(streamed(ways[names[(seed + 3) % len(names)]]()), wanted)
+            types = TYPES[seed % 2]
+            check_table(streamed(ways[names[(seed + 3) % len(names)]](types=types)), wanted.of_stream(types))
         except Exception as error:
             error.add_note(f"seed {seed}")
             raise
@@ -79,8 +82,13 @@ def check_cells(table: pa.Table, fields: list[pa.Field], wanted: list[list[Any]]
         assert [cell for chunk in column.chunks for cell in cells(chunk)] == expected, field
 
 
-def check_rescued(table: pa.Table, fields: list[pa.Field], wanted: tuple[list[list[Any]], list[Any]]) -> None:
+def check_rescued(
+    table: pa.Table, fields: list[pa.Field], wanted: tuple[list[list[Any]], list[Any]], types: str
+) -> None:
     assert table.schema.names[-1] == "_rescued"
+    value = table.schema.field("_rescued").type.value_type.field("value")
+    name = {b"data_bridge.type": b"mixed"} if types == "plain" else {b"ARROW:extension:name": b"data_bridge.mixed"}
+    assert (value.type, value.metadata) == (pa.binary(), name)
     check_cells(table.drop_columns("_rescued"), fields, wanted[0])
     assert [cell for chunk in table["_rescued"].chunks for cell in cells(chunk)] == wanted[1]
 
@@ -93,16 +101,19 @@ def test_every_cell_is_in_its_column_or_rescued(count: int) -> None:
         source = random.Random(seed)
         data = source.choice([b"".join(made), *(grouped(made, size) for size in (1, 2, 3, 50))])
         first = source.randint(1, len(made))
-        frozen = [field for field, _ in columns(made[:first])]
-        given = [retyped(field, source) for field in frozen if source.random() < 0.9] or frozen
+        types = source.choice(TYPES)
+        frozen = [field for field, _ in columns(made[:first], STREAM if types == "plain" else EXACT)]
+        whole = [field for field, _ in columns(made[:first], PLAIN if types == "plain" else EXACT)]
+        given = [retyped(field, source) for field in whole if source.random() < 0.9] or whole
         given = given or [pa.field("a", pa.int64())]
         try:
-            wanted = conformed(frozen, made, new_keys=True)
-            check_rescued(streamed(read_bson(data, on_conflict="rescue"), first), frozen, wanted)
-            wanted = conformed(given, made, new_keys=False)
+            wanted = conformed(frozen, made, inferred=True)
+            check_rescued(streamed(read_bson(data, on_conflict="rescue", types=types), first), frozen, wanted, types)
+            wanted = conformed(given, made, inferred=False)
             schema = pa.schema(given)
-            check_rescued(read_bson(data, schema=schema, on_conflict="rescue").to_arrow(), given, wanted)
-            query = read_bson(data, schema=schema, on_conflict="null")
+            query = read_bson(data, schema=schema, on_conflict="rescue", types=types)
+            check_rescued(query.to_arrow(), given, wanted, types)
+            query = read_bson(data, schema=schema, on_conflict="null", types=types)
             check_cells(query.to_arrow(), given, wanted[0])
             lost = sum(len(row or []) for row in wanted[1])
             assert query.report is not None
@@ -130,14 +141,14 @@ def test_through_a_server(stored: Any, mongodb_uri: str, count: int) -> None:
         ours = client[stored.database.name].c
         for seed, made in collections(2_000_000, count):
             there = load(stored, made, odd_id if seed % 2 else number_id)
-            expected, wanted = [bson.decode(data, OPTIONS) for data in there], columns(there)
+            expected, wanted = [bson.decode(data, OPTIONS) for data in there], Tables.of(there)
             assert_same(list(stored.find()), expected)
             try:
                 for size in BATCH_SIZES:
-                    check_result(ours.find(batch_size=size), expected, wanted)
+                    check_result(functools.partial(ours.find, batch_size=size), expected, wanted)
                 size = BATCH_SIZES[seed % len(BATCH_SIZES)]
                 assert_same([document.to_dict() for document in ours.find(batch_size=size)], expected)
-                check_stream(streamed(ours.aggregate([], batch_size=size)), wanted)
+                check_stream(streamed(ours.aggregate([], batch_size=size)), wanted.stream)
             except Exception as error:
                 error.add_note(f"seed {seed}")
                 raise

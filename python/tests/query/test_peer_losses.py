@@ -4,6 +4,7 @@ as a stream, for any size of a batch and number of threads. Comments say what Py
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import struct
@@ -17,31 +18,31 @@ import bson
 import pyarrow as pa
 import pymongo
 import pytest
-from bson import Binary, CodecOptions, Decimal128, Int64, ObjectId, Regex
+from bson import Binary, CodecOptions, Decimal128, Int64, ObjectId, Regex, json_util
 from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 from oracle import assert_same, plain
 from strategies import document_of, elements, framed, one_of_each, string
+from table_model import TYPES
 from test_oracle import BATCH_SIZES, OPTIONS, streamed
 
 from data_bridge import Collection, DecodeError, MongoClient, Query, SchemaConflict, read_bson
 
-MIXED = "data_bridge.mixed"
 OIDS = [ObjectId(bytes([number]) * 12) for number in range(4)]
 NAN = math.nan
 
 
 class Case(NamedTuple):
     """Documents (an `_id` is added where there is none) and what columns they must make: type and cells. A type is
-    Arrow's, or the name of an extension, whose cells are then shown as its storage."""
+    Arrow's, or the name of one that Arrow does not have, whose cells are then values of BSON."""
 
     documents: list[Any]
     columns: dict[str, tuple[pa.DataType | str, list[Any]]]
 
 
-def mixed(*values: Any) -> tuple[str, list[bytes | None]]:
+def mixed(*values: Any) -> tuple[str, list[Any]]:
     """A mixed column of these values; None is null."""
-    return MIXED, [None if value is None else bson.encode({"": value}) for value in values]
+    return "mixed", list(values)
 
 
 def xs(*values: Any) -> list[dict[str, Any]]:
@@ -81,7 +82,7 @@ CASES = {
     "NaN first in a list": Case(xs([NAN, 1.5]), {"x": (pa.list_(pa.float64()), [[NAN, 1.5]])}),
     "regex first in a list": Case(
         xs([Regex("a+", "i"), 1]),
-        {"x": (pa.list_(pa.field("item", pa.binary())), [mixed(Regex("a+", "i"), 1)[1]])},
+        {"x": ("mixed items", [[Regex("a+", "i"), 1]])},
     ),
     # All three {a: null}.
     "document, null, empty and missing": Case(
@@ -104,10 +105,10 @@ CASES = {
     "types without one of Arrow": Case(
         [{"d": Decimal128("1.10"), "r": Regex("a", "x"), "b": Binary(b"x", 5), "m": bson.MinKey()}],
         {
-            "d": ("data_bridge.decimal128", [Decimal128("1.10").bid]),
-            "r": ("data_bridge.regex", [{"pattern": "a", "options": "x"}]),
-            "b": ("data_bridge.binary", [{"subtype": 5, "data": b"x"}]),
-            "m": ("data_bridge.minkey", [True]),
+            "d": ("decimal128", [Decimal128("1.10")]),
+            "r": ("regex", [{"pattern": "a", "options": "x"}]),
+            "b": ("binary", [{"subtype": 5, "data": b"x"}]),
+            "m": ("minkey", [True]),
         },
     ),
     # Text
@@ -137,17 +138,37 @@ def encoded(case: Case) -> list[bytes]:
     return found
 
 
-def check_columns(table: pa.Table, case: Case) -> None:
+def check_columns(table: pa.Table, case: Case, types: str) -> None:
     table.validate(full=True)
     assert table.num_rows == len(case.documents)
     for name, (wanted, cells) in case.columns.items():
-        field, column = table.schema.field(name), table.column(name)
-        if isinstance(wanted, str):
-            assert (field.metadata or {}).get(b"ARROW:extension:name") == wanted.encode()
-        else:
+        field, found = table.schema.field(name), table.column(name).to_pylist()
+        if not isinstance(wanted, str):
             assert field.type == wanted
             assert not field.metadata
-        assert repr(column.to_pylist()) == repr(cells)  # by repr, in which NaN is NaN
+            assert repr(found) == repr(cells)  # by repr, in which NaN is NaN
+            continue
+        if wanted == "mixed items":
+            field, wanted = field.type.value_field, "mixed"
+            found, cells = found[0], cells[0]
+        key, prefix = ("data_bridge.type", "") if types == "plain" else ("ARROW:extension:name", "data_bridge.")
+        assert field.metadata == {key.encode(): f"{prefix}{wanted}".encode()}
+        assert found == [None if cell is None else SHOWN[types](wanted, cell) for cell in cells]
+
+
+def plain_cell(kind: str, value: Any) -> Any:
+    if kind == "mixed":
+        return json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS)
+    return value.to_decimal() if kind == "decimal128" else value
+
+
+def exact_cell(kind: str, value: Any) -> Any:
+    if kind == "mixed":
+        return bson.encode({"": value})
+    return value.bid if kind == "decimal128" else value
+
+
+SHOWN = {"plain": plain_cell, "exact": exact_cell}
 
 
 @pytest.fixture(scope="module")
@@ -170,12 +191,13 @@ def test_nothing_is_lost(stored: Any, client: MongoClient, name: str) -> None:
     expected = list(stored[name].find())
     assert len(expected) == len(case.documents)
     for size in BATCH_SIZES if len(expected) < 1000 else [37, 1000, None]:
-        for query in (ours.find(batch_size=size), ours.aggregate([], batch_size=size)):
-            result = query.read()
-            check_columns(result.to_arrow(), case)
-            assert_same([plain(document) for document in result], expected)
+        for types in TYPES:
+            for query in (ours.find(batch_size=size, types=types), ours.aggregate([], batch_size=size, types=types)):
+                result = query.read()
+                check_columns(result.to_arrow(), case, types)
+                assert_same([plain(document) for document in result], expected)
+            check_columns(streamed(ours.find(batch_size=size, types=types)), case, types)
         assert_same([plain(document) for document in ours.find(batch_size=size)], expected)
-        check_columns(streamed(ours.find(batch_size=size)), case)
 
 
 WORKER = """
@@ -188,9 +210,10 @@ found = {}
 with data_bridge.MongoClient(uri) as client:
     for name in names:
         # A megabyte in each document: several pieces are decoded at a time.
-        query = client[database][name].aggregate([{"$set": {"padding": "p" * (1 << 20)}}])
-        table = query.to_arrow().drop_columns(["padding"])
-        found[name] = str(table.schema), repr(table.to_pylist())
+        for types in ("plain", "exact"):
+            query = client[database][name].aggregate([{"$set": {"padding": "p" * (1 << 20)}}], types=types)
+            table = query.to_arrow().drop_columns(["padding"])
+            found[f"{name} {types}"] = str(table.schema), repr(table.to_pylist())
 print(json.dumps(found))
 """
 
@@ -201,11 +224,11 @@ def test_nothing_is_lost_for_any_number_of_threads(stored: Any, client: MongoCli
     for threads in ("1", "4"):
         command = [sys.executable, "-c", WORKER, threads, mongodb_uri, stored.name, *names]
         runs.append(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))
-    for name in names:
-        table = client[stored.name][name].find().to_arrow()
-        check_columns(table, CASES[name])
+    for name, types in itertools.product(names, TYPES):
+        table = client[stored.name][name].find(types=types).to_arrow()
+        check_columns(table, CASES[name], types)
         for run in runs:
-            assert run[name] == [str(table.schema), repr(table.to_pylist())], name
+            assert run[f"{name} {types}"] == [str(table.schema), repr(table.to_pylist())], name
 
 
 @pytest.mark.parametrize("size", [1, None])

@@ -187,9 +187,11 @@ def test_a_report_of_many_paths_is_bounded_and_does_not_depend_on_batches(
     action = "nulled" if policy == "null" else "rescued"
     assert unlisted == {action: 3_000}
     first = {f"k{i:04}": 2_499 - i for i in range(1_000)}
-    assert {entry["path"]: (entry["count"], entry["first_id"]) for entry in paths} == {
-        (key,): (2, place) for key, place in first.items()
+    absent, *listed = paths
+    assert {entry["path"]: (entry["action"], entry["count"], entry["first_id"]) for entry in listed} == {
+        (key,): (action, 2, place) for key, place in first.items()
     }
+    assert (absent["path"], absent["action"]) == (("rest",), "absent")
     assert reports(batch_size=7) == (paths, unlisted)
     assert reports(batch_size=1_999) == (paths, unlisted)
 
@@ -238,16 +240,17 @@ def test_a_mixed_path_has_its_reason(name: str, size: int) -> None:
     documents, reason = MIXED[name]
     encoded = [bson.encode(document) for document in documents]
     buffers = [b"".join(encoded[at : at + size]) for at in range(0, len(encoded), size)]
-    result = read_bson(buffers).read()
-    table = result.to_arrow()
-    (entry,) = result.report.paths
-    assert entry["action"] == "mixed"
-    assert entry.get("reason") == reason
-    if reason is not None:
-        assert f"; {reason})" in str(result.report)
-        assert reason in result.report._repr_html_()
-    # The table has the type of the report.
-    assert "data_bridge.mixed" in str(table.schema.serialize().to_pybytes())
+    for types, mixed in (("plain", r"\x05\x00\x00\x00mixed\x00"), ("exact", "data_bridge.mixed")):
+        result = read_bson(buffers, types=types).read()
+        table = result.to_arrow()
+        (entry,) = result.report.paths
+        assert entry["action"] == "mixed"
+        assert entry.get("reason") == reason
+        if reason is not None:
+            assert f"; {reason})" in str(result.report)
+            assert reason in result.report._repr_html_()
+        # The table has the type of the report.
+        assert mixed in str(table.schema.serialize().to_pybytes())
 
 
 def test_paths_that_are_not_mixed_have_no_reason() -> None:
@@ -258,6 +261,6 @@ def test_paths_that_are_not_mixed_have_no_reason() -> None:
 
 
 def test_a_column_that_was_mixed_in_its_table_says_so() -> None:
-    table = read_bson(bson.encode({"a": {"b": 1}}) + bson.encode({"a": 1})).to_arrow()
+    table = read_bson(bson.encode({"a": {"b": 1}}) + bson.encode({"a": 1}), types="exact").to_arrow()
     (entry,) = from_arrow(table.slice(0, 1)).report.paths
     assert entry["reason"] == "mixed in the table it came from"

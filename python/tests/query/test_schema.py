@@ -138,7 +138,8 @@ def test_what_is_refused() -> None:
             column([None], kind)
 
 
-def test_mapping() -> None:
+@pytest.mark.parametrize("given", ["plain", "exact"])
+def test_mapping(given: str) -> None:
     oid, uid = bson.ObjectId(), uuid.uuid4()
     document = {
         "i": 1, "f": 1.5, "s": "a", "b": True, "y": b"a", "t": NOON, "d": bson.Decimal128("1.50"), "o": oid,
@@ -149,7 +150,7 @@ def test_mapping() -> None:
         "o": bson.ObjectId, "u": uuid.UUID, "l": [int], "n": {"a": [{"b": "int8"}]}, "named": "uint16",
         "arrow": pa.int16(), "any": "mixed", "none": dt.date,
     }  # fmt: skip
-    table = query([document], schema).to_arrow()
+    table = query([document], schema, types=given).to_arrow()
     types = {field.name: field.type for field in table.schema}
     assert types["i"] == pa.int64()
     assert types["t"] == pa.timestamp("ms", "UTC")
@@ -158,6 +159,15 @@ def test_mapping() -> None:
     assert types["arrow"] == pa.int16()
     assert types["none"] == pa.date32()
     assert table.schema.names == list(schema)
+    # A name is taken literally.
+    assert table.schema.field("any").metadata == {b"ARROW:extension:name": b"data_bridge.mixed"}
+    if given == "plain":
+        assert (types["d"], types["o"], types["u"]) == (pa.decimal128(38, 10), pa.string(), pa.string())
+        (row,) = table.to_pylist()
+        assert (row["d"], row["o"], row["u"]) == (D("1.5"), str(oid), str(uid))
+        names = [table.schema.field(name).metadata[b"data_bridge.type"] for name in "dou"]
+        assert names == [b"decimal128", b"objectid", b"uuid"]
+        return
     (row,) = data_bridge.from_arrow(table).to_dicts()
     assert row["o"] == oid
     assert row["u"] == bson.Binary.from_uuid(uid)
@@ -201,7 +211,7 @@ def test_representation() -> None:
             ]
         table = query(documents, schema, objectid="binary", uuid="binary", strings="view").to_arrow()
         assert table.schema.types[:3] == [pa.binary(12), pa.binary(16), pa.string_view()]
-        assert not table.schema.field("u").metadata
+        assert table.schema.field("u").metadata == {b"data_bridge.type": b"uuid"}
         assert table.column("u").to_pylist() == [uid.bytes, None]
     mixed = query([{"o": 1}], {"o": bson.ObjectId}, objectid="hex", on_conflict="rescue").to_arrow()
     assert mixed.column("o").to_pylist() == [None]

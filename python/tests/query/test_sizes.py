@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pytest
 from oracle import assert_same, plain
 from strategies import framed, string
-from table_model import check_table, columns
+from table_model import Tables, check_table
 
 from data_bridge import DecodeError, MongoClient, Result, read_bson
 
@@ -77,9 +77,14 @@ def test_very_many_top_level_keys_as_documents(per_document: int) -> None:
 def test_very_many_keys_under_one_path(per_document: int) -> None:
     """One mixed column."""
     made = spread(True, per_document)
-    table = read_bson(made).to_arrow()
-    check_table(table, columns(made))
-    assert table.schema.field("a").metadata[b"ARROW:extension:name"] == b"data_bridge.mixed"
+    wanted = Tables.of(made)
+    for types, key, name in (
+        ("plain", b"data_bridge.type", b"mixed"),
+        ("exact", b"ARROW:extension:name", b"data_bridge.mixed"),
+    ):
+        table = read_bson(made, types=types).to_arrow()
+        check_table(table, wanted.of_result(types))
+        assert table.schema.field("a").metadata == {key: name}
     assert_same([plain(document) for document in read_bson(made)], [bson.decode(data) for data in made])
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable, Iterator
+from decimal import Decimal
 
+from bson import Decimal128
 from strategies import INT32, INT64, ODD_KEYS, cstring, document_of, framed, string
 
 Value = tuple[int, bytes]
@@ -62,8 +64,17 @@ class Conflicts:
 
         long = lambda: (0x12, struct.pack("<q", source.choice([*LONGS, source.randint(*INT64), 7])))  # noqa: E731
         double = lambda: (0x01, struct.pack("<d", source.choice([*DOUBLES, source.gauss(0, 1e9), 7.0])))  # noqa: E731
+
+        def decimals(*exponents: int) -> Make:
+            def made() -> Value:
+                coefficient = source.choice([0, 5, 150, source.randint(-(10**6), 10**6), source.randint(0, 10**17)])
+                return 0x13, Decimal128(Decimal(coefficient).scaleb(source.choice(exponents))).bid
+
+            return made
+
         makers: list[Make] = [
             *[self._int, long, double] * 3,
+            *[decimals(-2), decimals(0, -2, -5), decimals(-2, 3, -19)] * 2,
             *[texts(0x02), binaries(0), binaries(4)] * 2,
             texts(0x0D),
             texts(0x0E),

@@ -11,6 +11,7 @@ import random
 import struct
 import uuid
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pymongo
@@ -61,7 +62,14 @@ MILLISECONDS = st.one_of(
     st.integers(*DATES),
     st.integers(-(10**13), 10**13),
 )
+PRICES = st.builds(
+    lambda coefficient, exponent: Decimal128(Decimal(coefficient).scaleb(exponent)),
+    st.one_of(st.integers(-99_999, 99_999), st.integers(-(10**17), 10**17)),
+    st.integers(-4, 2),
+)
+"""Decimals that a column of numbers holds, in most cases."""
 DECIMALS = st.one_of(
+    PRICES,
     st.sampled_from(
         [
             "NaN",
@@ -339,6 +347,10 @@ def collection(seed: int, count: int) -> list[bytes]:
     def fixed(kind: int, size: int) -> Callable[[], tuple[int, bytes]]:
         return lambda: (kind, source.randbytes(size))
 
+    def price() -> tuple[int, bytes]:
+        exponent = source.choice([-2, -2, -2, -3, 0])
+        return (0x13, Decimal128(Decimal(source.randint(-(10**7), 10**7)).scaleb(exponent)).bid)
+
     def texts(kind: int) -> Callable[[], tuple[int, bytes]]:
         return lambda: (kind, string(text()))
 
@@ -362,6 +374,8 @@ def collection(seed: int, count: int) -> list[bytes]:
         "bytes": binary(0),
         "any bytes": binary(0, 2, 3, 4, 0x80),
         "decimal": fixed(0x13, 16),
+        "price": price,
+        "price or int": lambda: source.choice([price, number])(),
         "time": fixed(0x11, 8),
         "code": texts(0x0D),
         "symbol": texts(0x0E),

@@ -1,139 +1,155 @@
 """A second, slow implementation of docs/types.md: from BSON documents to the schema and cells their table must have.
 
-It shares nothing with the package, and reads BSON itself, because PyMongo's decoder makes one type of several (symbol
-and string, undefined and null, dbPointer and DBRef).
-
-A value is (type byte, payload): a dict of values for a document, a list of values for a list, (code, scope) for code
-with scope, the bytes of the value for all others. Null and missing are both None in a column.
+It shares nothing with the package. Null and missing are both None in a column.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pyarrow as pa
-
-Value = tuple[int, Any]
-
-DOUBLE, STRING, DOCUMENT, LIST, BINARY, UNDEFINED, OBJECT_ID, BOOLEAN, DATE, NULL, REGEX = range(1, 12)
-DBPOINTER, CODE, SYMBOL, CODE_WITH_SCOPE, INT32, TIMESTAMP, INT64, DECIMAL128 = range(12, 20)
-MAX_KEY, MIN_KEY = 0x7F, 0xFF
+from bson.binary import UuidRepresentation
+from bson_values import (
+    BINARY,
+    BOOLEAN,
+    CODE,
+    CODE_WITH_SCOPE,
+    DATE,
+    DBPOINTER,
+    DECIMAL128,
+    DOCUMENT,
+    DOUBLE,
+    INT32,
+    INT64,
+    LIST,
+    MAX_KEY,
+    MIN_KEY,
+    NULL,
+    OBJECT_ID,
+    REGEX,
+    STRING,
+    SYMBOL,
+    TIMESTAMP,
+    UNDEFINED,
+    Value,
+    document,
+    encode,
+    int32,
+    text,
+)
+from plain_values import decimal_of, decimal_text, extended_json, fits, precision, uuid_of
 
 MAX_LEVELS = 48
 MAX_KEYS = 1_000
 
-# ---- BSON ------------------------------------------------------------------------------------------------------------
-
-WIDTHS = {
-    DOUBLE: 8, UNDEFINED: 0, OBJECT_ID: 12, BOOLEAN: 1, DATE: 8, NULL: 0, INT32: 4, TIMESTAMP: 8, INT64: 8,
-    DECIMAL128: 16, MAX_KEY: 0, MIN_KEY: 0,
-}  # fmt: skip
-
-
-def _int32(data: bytes, at: int) -> int:
-    return int(struct.unpack_from("<i", data, at)[0])
-
-
-def split(data: bytes) -> list[bytes]:
-    """Documents one after the other, each on its own."""
-    found = []
-    at = 0
-    while at < len(data):
-        found.append(data[at : at + _int32(data, at)])
-        at += len(found[-1])
-    return found
-
-
-def _elements(data: bytes) -> list[tuple[bytes, Value]]:
-    found = []
-    at = 4
-    while data[at]:
-        end = data.index(0, at + 1)
-        value, after = _value(data[at], data, end + 1)
-        found.append((data[at + 1 : end], value))
-        at = after
-    assert at == len(data) - 1
-    return found
-
-
-def document(data: bytes) -> dict[str, Value]:
-    """A document's keys in order of first appearance, each with its last value."""
-    return {key.decode(): value for key, value in _elements(data)}
-
-
-def _value(kind: int, data: bytes, at: int) -> tuple[Value, int]:
-    if kind in WIDTHS:
-        end = at + WIDTHS[kind]
-    elif kind in (STRING, CODE, SYMBOL):
-        end = at + 4 + _int32(data, at)
-    elif kind == BINARY:
-        end = at + 5 + _int32(data, at)
-    elif kind == DBPOINTER:
-        end = at + 4 + _int32(data, at) + 12
-    elif kind == REGEX:
-        end = data.index(0, data.index(0, at) + 1) + 1
-    else:
-        end = at + _int32(data, at)
-    payload: Any = data[at:end]
-    if kind == DOCUMENT:
-        payload = document(payload)
-    elif kind == LIST:
-        payload = [item for _, item in _elements(payload)]  # a list's keys may be any bytes
-    elif kind == CODE_WITH_SCOPE:
-        middle = 8 + _int32(payload, 4)
-        payload = (payload[4:middle], document(payload[middle:]))
-    return (kind, payload), end
-
-
-def encode(value: dict[str, Value]) -> bytes:
-    """A document in normal form."""
-    body = b"".join(bytes([kind]) + key.encode() + b"\0" + _payload(kind, data) for key, (kind, data) in value.items())
-    return struct.pack("<i", len(body) + 5) + body + b"\0"
-
-
-def _payload(kind: int, data: Any) -> bytes:
-    if kind == DOCUMENT:
-        return encode(data)
-    if kind == LIST:
-        return encode({str(position): item for position, item in enumerate(data)})
-    if kind == CODE_WITH_SCOPE:
-        code, scope = data[0], encode(data[1])
-        return struct.pack("<i", len(code) + len(scope) + 4) + code + scope
-    return bytes(data)
-
-
 # ---- types -----------------------------------------------------------------------------------------------------------
 
-PLAIN = {
+ARROW = {
     DOUBLE: pa.float64(), STRING: pa.utf8(), BOOLEAN: pa.bool_(), DATE: pa.timestamp("ms", "UTC"), INT32: pa.int32(),
     INT64: pa.int64(),
 }  # fmt: skip
-SUBTYPED = ("data_bridge.binary", pa.struct([("subtype", pa.uint8()), ("data", pa.binary())]))
-MIXED = ("data_bridge.mixed", pa.binary())
-EXTENSIONS = {
-    UNDEFINED: ("data_bridge.undefined", pa.bool_()),
-    MIN_KEY: ("data_bridge.minkey", pa.bool_()),
-    MAX_KEY: ("data_bridge.maxkey", pa.bool_()),
-    OBJECT_ID: ("data_bridge.objectid", pa.binary(12)),
-    REGEX: ("data_bridge.regex", pa.struct([("pattern", pa.utf8()), ("options", pa.utf8())])),
-    DBPOINTER: ("data_bridge.dbpointer", pa.struct([("namespace", pa.utf8()), ("id", pa.binary(12))])),
-    CODE: ("data_bridge.code", pa.utf8()),
-    SYMBOL: ("data_bridge.symbol", pa.utf8()),
-    CODE_WITH_SCOPE: ("data_bridge.code_with_scope", pa.struct([("code", pa.utf8()), ("scope", pa.binary())])),
-    TIMESTAMP: ("data_bridge.timestamp", pa.struct([("time", pa.uint32()), ("increment", pa.uint32())])),
-    DECIMAL128: ("data_bridge.decimal128", pa.binary(16)),
+SUBTYPED = ("binary", pa.struct([("subtype", pa.uint8()), ("data", pa.binary())]))
+MIXED = ("mixed", pa.binary())
+NAMED = {
+    UNDEFINED: ("undefined", pa.bool_()),
+    MIN_KEY: ("minkey", pa.bool_()),
+    MAX_KEY: ("maxkey", pa.bool_()),
+    OBJECT_ID: ("objectid", pa.binary(12)),
+    REGEX: ("regex", pa.struct([("pattern", pa.utf8()), ("options", pa.utf8())])),
+    DBPOINTER: ("dbpointer", pa.struct([("namespace", pa.utf8()), ("id", pa.binary(12))])),
+    CODE: ("code", pa.utf8()),
+    SYMBOL: ("symbol", pa.utf8()),
+    CODE_WITH_SCOPE: ("code_with_scope", pa.struct([("code", pa.utf8()), ("scope", pa.binary())])),
+    TIMESTAMP: ("timestamp", pa.struct([("time", pa.uint32()), ("increment", pa.uint32())])),
+    DECIMAL128: ("decimal128", pa.binary(16)),
 }
+PLAIN_STORAGE = {
+    OBJECT_ID: pa.utf8(),
+    DBPOINTER: pa.struct([("namespace", pa.utf8()), ("id", pa.utf8())]),
+    CODE_WITH_SCOPE: pa.struct([("code", pa.utf8()), ("scope", pa.utf8())]),
+}
+STORED_TYPE, EXTENSION = b"data_bridge.type", b"ARROW:extension:name"
+
+Cell = Callable[[int, Any], Any]
+
+
+class Leaf(NamedTuple):
+    """The type of a column without columns below it, its metadata, and the cell of a value."""
+
+    storage: pa.DataType
+    metadata: dict[bytes, bytes]
+    cell: Cell
+
+
+class Exact:
+    """Types that keep every BSON type, by extension names."""
+
+    def __init__(self, uuids: int = UuidRepresentation.UNSPECIFIED) -> None:
+        self.uuids = uuids
+
+    def named(self, name: str, storage: pa.DataType, cell: Cell) -> Leaf:
+        return Leaf(storage, {EXTENSION: f"data_bridge.{name}".encode()}, cell)
+
+    def mixed(self) -> Leaf:
+        return self.named(*MIXED, lambda kind, data: encode({"": (kind, data)}))
+
+    def subtyped(self) -> Leaf:
+        return self.named(*SUBTYPED, lambda _, data: _binary(data))
+
+    def uuid(self) -> Leaf:
+        return Leaf(pa.uuid(), {}, lambda *value: _uuid(value, self.uuids).bytes)
+
+    def of_kind(self, kind: int) -> Leaf:
+        return self.named(*NAMED[kind], _scalar)
+
+    def decimals(self, seen: list[Value]) -> Leaf:
+        """Of decimals, and of the integers beside them."""
+        kinds = {kind for kind, _ in seen}
+        return self.of_kind(DECIMAL128) if kinds == {DECIMAL128} else self.mixed()
+
+
+class Plain(Exact):
+    """Types that every consumer has: text, numbers, and the parts of values."""
+
+    def __init__(self, uuids: int = UuidRepresentation.UNSPECIFIED, frozen: bool = False) -> None:
+        super().__init__(uuids)
+        self.frozen = frozen
+
+    def named(self, name: str, storage: pa.DataType, cell: Cell) -> Leaf:
+        return Leaf(storage, {STORED_TYPE: name.encode()}, cell)
+
+    def mixed(self) -> Leaf:
+        return self.named("mixed", pa.utf8(), lambda *value: extended_json(value))
+
+    def uuid(self) -> Leaf:
+        return self.named("uuid", pa.utf8(), lambda *value: str(_uuid(value, self.uuids)))
+
+    def of_kind(self, kind: int) -> Leaf:
+        name, storage = NAMED[kind]
+        return self.named(name, PLAIN_STORAGE.get(kind, storage), _plain_scalar)
+
+    def decimals(self, seen: list[Value]) -> Leaf:
+        number = precision([decimal_of(*value) for value in seen], self.frozen)
+        if number is None:
+            return self.named("decimal128", pa.utf8(), decimal_text)
+        return self.named("decimal128", pa.decimal128(*number), decimal_of)
+
+
+EXACT, PLAIN, STREAM = Exact(), Plain(), Plain(frozen=True)
 
 # Comparison of cells: floats as their bits and dates as milliseconds, so that NaN, -0.0 and far dates differ.
 
 
-def _string(data: bytes) -> str:
-    return data[4:-1].decode()
-
-
 def _binary(data: bytes) -> dict[str, Any]:
     return {"subtype": data[4], "data": data[9 if data[4] == 2 else 5 :]}
+
+
+def _uuid(value: Value, representation: int) -> Any:
+    found = uuid_of(*value, representation)
+    assert found is not None
+    return found
 
 
 def _scalar(kind: int, data: Any) -> Any:
@@ -144,20 +160,30 @@ def _scalar(kind: int, data: Any) -> Any:
     if kind in (DATE, INT64, DOUBLE):
         return struct.unpack("<q", data)[0]
     if kind == INT32:
-        return _int32(data, 0)
+        return int32(data, 0)
     if kind in (STRING, CODE, SYMBOL):
-        return _string(data)
+        return text(data)
     if kind == REGEX:
         pattern, options, _ = data.split(b"\0")
         return {"pattern": pattern.decode(), "options": options.decode()}
     if kind == DBPOINTER:
-        return {"namespace": _string(data[:-12]), "id": data[-12:]}
+        return {"namespace": text(data[:-12]), "id": data[-12:]}
     if kind == CODE_WITH_SCOPE:
-        return {"code": _string(data[0]), "scope": encode(data[1])}
+        return {"code": text(data[0]), "scope": encode(data[1])}
     if kind == TIMESTAMP:
         increment, time = struct.unpack("<II", data)
         return {"time": time, "increment": increment}
     return data
+
+
+def _plain_scalar(kind: int, data: Any) -> Any:
+    if kind == OBJECT_ID:
+        return data.hex()
+    if kind == DBPOINTER:
+        return {"namespace": text(data[:-12]), "id": data[-12:].hex()}
+    if kind == CODE_WITH_SCOPE:
+        return {"code": text(data[0]), "scope": extended_json((DOCUMENT, data[1]))}
+    return _scalar(kind, data)
 
 
 def _exact(kind: int, data: bytes) -> bool:
@@ -173,7 +199,7 @@ Column = tuple[pa.Field, list[Any]]
 """A field, and the value of each cell."""
 
 
-def column(name: str, values: list[Value | None], level: int = 1) -> Column:
+def column(name: str, values: list[Value | None], types: Exact, level: int = 1) -> Column:
     """The column that `values` make; top-level columns are on level 1."""
     cells = [None if value is None or value[0] == NULL else value for value in values]
     seen = [value for value in cells if value is not None]
@@ -182,53 +208,76 @@ def column(name: str, values: list[Value | None], level: int = 1) -> Column:
     def made(data_type: pa.DataType, of: Any) -> Column:
         return pa.field(name, data_type), [None if value is None else of(*value) for value in cells]
 
-    def extension(named: tuple[str, pa.DataType], of: Any) -> Column:
-        field, made_cells = made(named[1], of)
-        return field.with_metadata({"ARROW:extension:name": named[0]}), made_cells
-
-    def mixed() -> Column:
-        return extension(MIXED, lambda kind, data: encode({"": (kind, data)}))
+    def leaf(found: Leaf) -> Column:
+        field, made_cells = made(found.storage, found.cell)
+        return (field.with_metadata(found.metadata) if found.metadata else field), made_cells
 
     if not kinds:
         return made(pa.null(), None)
+    if DECIMAL128 in kinds and kinds <= {DECIMAL128, INT32, INT64}:
+        return leaf(types.decimals(seen))
     if len(kinds) > 1:
         if kinds == {INT32, INT64}:
             return made(pa.int64(), _scalar)
         if kinds <= {DOUBLE, INT32, INT64} and all(_exact(*value) for value in seen):
             return made(pa.float64(), _bits)
-        return mixed()
+        return leaf(types.mixed())
     (kind,) = kinds
-    if kind in PLAIN:
-        return made(PLAIN[kind], _scalar)
-    if kind in EXTENSIONS:
-        return extension(EXTENSIONS[kind], _scalar)
+    if kind in ARROW:
+        return made(ARROW[kind], _scalar)
+    if kind in NAMED:
+        return leaf(types.of_kind(kind))
     if kind == BINARY:
         if all(data[4] == 0 for _, data in seen):
             return made(pa.binary(), lambda _, data: data[5:])
-        if all(data[4] == 4 and len(data) == 21 for _, data in seen):
-            return made(pa.uuid(), lambda _, data: data[5:])
-        return extension(SUBTYPED, lambda _, data: _binary(data))
+        is_uuid = all(uuid_of(*value, types.uuids) is not None for value in seen)
+        return leaf(types.uuid() if is_uuid else types.subtyped())
     if level >= MAX_LEVELS:
-        return mixed()
+        return leaf(types.mixed())
     if kind == LIST:
         items = [item for _, data in seen for item in data]
-        field, item_cells = column("item", items, level + 1)
+        field, item_cells = column("item", items, types, level + 1)
         rest = iter(item_cells)
         return made(pa.list_(field), lambda _, data: [next(rest) for _ in data])
     # A dict keeps the order of first appearance.
     keys = list(dict.fromkeys(key for _, data in seen for key in data))
     if not 0 < len(keys) <= MAX_KEYS:
-        return mixed()
-    columns = [column(key, [data.get(key) for _, data in seen], level + 1) for key in keys]
+        return leaf(types.mixed())
+    columns = [column(key, [data.get(key) for _, data in seen], types, level + 1) for key in keys]
     rows = iter(zip(*(inner for _, inner in columns), strict=True))
     return made(pa.struct([field for field, _ in columns]), lambda *_: dict(zip(keys, next(rows), strict=True)))
 
 
-def columns(documents: list[bytes]) -> list[Column]:
+def columns(documents: list[bytes], types: Exact) -> list[Column]:
     """The columns of the table that the documents make."""
     parsed = [document(data) for data in documents]
     keys = dict.fromkeys(key for found in parsed for key in found)
-    return [column(key, [found.get(key) for found in parsed]) for key in keys]
+    return [column(key, [found.get(key) for found in parsed], types) for key in keys]
+
+
+class Tables(NamedTuple):
+    """The tables that documents make, by the `types` of a query."""
+
+    plain: list[Column]
+    """Of a whole result."""
+    stream: list[Column]
+    """Of a stream with plain types: its decimals have room for later values."""
+    exact: list[Column]
+
+    @classmethod
+    def of(cls, documents: list[bytes], uuids: int = UuidRepresentation.UNSPECIFIED) -> Tables:
+        """`uuids` is the UUID representation of the codec."""
+        each = Plain(uuids), Plain(uuids, frozen=True), Exact(uuids)
+        return cls(*(columns(documents, types) for types in each))
+
+    def of_result(self, types: str) -> list[Column]:
+        return self.plain if types == "plain" else self.exact
+
+    def of_stream(self, types: str) -> list[Column]:
+        return self.stream if types == "plain" else self.exact
+
+
+TYPES = ("plain", "exact")
 
 
 # ---- a table as the same -------------------------------------------------------------------------------------------
@@ -290,70 +339,111 @@ Misfit = dict[str, Any]
 """A value that does not fit: its path, and it as a mixed cell."""
 
 
-def conformed(fields: list[pa.Field], documents: list[bytes], new_keys: bool) -> tuple[list[list[Any]], list[Any]]:
-    """The cells of each column, and of `_rescued`, for a schema the documents need not fit. With `new_keys` keys that
-    the schema does not name are rescued, as in streams that inferred it; without, they are left out."""
+def conformed(
+    fields: list[pa.Field], documents: list[bytes], inferred: bool, uuids: int = UuidRepresentation.UNSPECIFIED
+) -> tuple[list[list[Any]], list[Any]]:
+    """The cells of each column, and of `_rescued`, for a schema the documents need not fit. In an `inferred` one, that
+    of a stream, keys without a column are rescued, and text is strings only; with a given schema they are left out."""
     rows, rescued = [], []
     for data in documents:
-        misfits: list[Misfit] = []
-        rows.append(_fit_document(fields, document(data), [], new_keys, misfits))
-        rescued.append(misfits or None)
+        fit = _Fit(inferred, uuids)
+        rows.append(fit.document(fields, document(data), []))
+        rescued.append(fit.misfits or None)
     return [[row[field.name] for row in rows] for field in fields], rescued
 
 
-def _fit_document(
-    fields: list[pa.Field], value: dict[str, Value], path: list[str], new_keys: bool, misfits: list[Misfit]
-) -> dict[str, Any]:
-    row = dict.fromkeys(field.name for field in fields)
-    named = {field.name: field for field in fields}
-    for key, inner in value.items():
-        if key in named:
-            row[key] = _fit(named[key], inner, [*path, key], new_keys, misfits)
-        elif new_keys:
-            _rescue([*path, key], inner, misfits)
-    return row
+class _Fit:
+    """One document in a schema, and its values that do not fit."""
 
+    def __init__(self, inferred: bool, uuids: int) -> None:
+        self.inferred = inferred
+        self.uuids = uuids
+        self.misfits: list[Misfit] = []
 
-def _rescue(path: list[str], value: Value, misfits: list[Misfit]) -> None:
-    misfits.append({"path": path, "value": None if value[0] == NULL else encode({"": value})})
+    def document(self, fields: list[pa.Field], value: dict[str, Value], path: list[str]) -> dict[str, Any]:
+        row = dict.fromkeys(field.name for field in fields)
+        named = {field.name: field for field in fields}
+        for key, inner in value.items():
+            if key in named:
+                row[key] = self.value(named[key], inner, [*path, key])
+            elif self.inferred:
+                self._rescue([*path, key], inner)
+        return row
 
+    def _rescue(self, path: list[str], value: Value) -> None:
+        self.misfits.append({"path": path, "value": None if value[0] == NULL else encode({"": value})})
 
-def _fit(field: pa.Field, value: Value, path: list[str], new_keys: bool, misfits: list[Misfit]) -> Any:
-    kind, data = value
-    if kind == NULL:
-        return None
-    if not field.metadata and pa.types.is_struct(field.type) and kind == DOCUMENT:
-        inner = [field.type.field(position) for position in range(field.type.num_fields)]
-        return _fit_document(inner, data, path, new_keys, misfits)
-    if pa.types.is_list(field.type) and kind == LIST:
-        items = field.type.value_field
-        return [_fit(items, item, [*path, str(at)], new_keys, misfits) for at, item in enumerate(data)]
-    cell = _fit_scalar(field, kind, data)
-    if cell is None:
-        _rescue(path, value, misfits)
-    return cell
-
-
-def _fit_scalar(field: pa.Field, kind: int, data: Any) -> Any:
-    """The cell, or None for a value that does not fit."""
-    name = (field.metadata or {}).get(b"ARROW:extension:name", b"").decode()
-    to = field.type
-    if name == MIXED[0]:
-        return encode({"": (kind, data)})
-    if name == SUBTYPED[0]:
-        return _binary(data) if kind == BINARY else None
-    if name:
-        return _scalar(kind, data) if kind in EXTENSIONS and EXTENSIONS[kind][0] == name else None
-    if to == pa.uuid():
-        return data[5:] if kind == BINARY and data[4] == 4 and len(data) == 21 else None
-    if to == pa.binary():
-        return data[5:] if kind == BINARY and data[4] == 0 else None
-    if to == pa.float64():
-        return _bits(kind, data) if kind in (DOUBLE, INT32, INT64) and _exact(kind, data) else None
-    if to in RANGES:
-        number = struct.unpack("<d", data)[0] if kind == DOUBLE else _scalar(kind, data)
-        if kind == DOUBLE and not (number.is_integer() and _bits(kind, data) != _bits(DOUBLE, struct.pack("<d", -0.0))):
+    def value(self, field: pa.Field, value: Value, path: list[str]) -> Any:
+        kind, data = value
+        if kind == NULL:
             return None
-        whole = kind in (DOUBLE, INT32, INT64) and -RANGES[to] <= number < RANGES[to]
-        return int(number) if whole else None
-    return _scalar(kind, data) if kind in PLAIN and PLAIN[kind] == to else None
+        if not field.metadata and pa.types.is_struct(field.type) and kind == DOCUMENT:
+            inner = [field.type.field(position) for position in range(field.type.num_fields)]
+            return self.document(inner, data, path)
+        if pa.types.is_list(field.type) and kind == LIST:
+            items = field.type.value_field
+            return [self.value(items, item, [*path, str(at)]) for at, item in enumerate(data)]
+        cell = self._leaf(field, kind, data)
+        if cell is None:
+            self._rescue(path, value)
+        return cell
+
+    def _leaf(self, field: pa.Field, kind: int, data: Any) -> Any:
+        """The cell, or None for a value that does not fit."""
+        metadata = field.metadata or {}
+        if EXTENSION in metadata:
+            return self._named(metadata[EXTENSION].decode().removeprefix("data_bridge."), EXACT, field, kind, data)
+        if STORED_TYPE in metadata:
+            return self._named(metadata[STORED_TYPE].decode(), PLAIN, field, kind, data)
+        to = field.type
+        if to == pa.uuid():
+            found = uuid_of(kind, data, self.uuids)
+            return None if found is None else found.bytes
+        if to == pa.utf8() and not self.inferred:
+            return self._text(kind, data)
+        if to == pa.binary():
+            return data[5:] if kind == BINARY and data[4] == 0 else None
+        if to == pa.float64():
+            return _bits(kind, data) if kind in (DOUBLE, INT32, INT64) and _exact(kind, data) else None
+        if to in RANGES:
+            return _whole(kind, data, RANGES[to])
+        return _scalar(kind, data) if kind in ARROW and ARROW[kind] == to else None
+
+    def _text(self, kind: int, data: Any) -> str | None:
+        """Text in a given schema: strings, and the values whose plain form is text."""
+        found = uuid_of(kind, data, self.uuids)
+        if found is not None:
+            return str(found)
+        if kind == DECIMAL128:
+            return decimal_text(kind, data)
+        return str(_plain_scalar(kind, data)) if kind in (STRING, OBJECT_ID) else None
+
+    def _named(self, name: str, types: Exact, field: pa.Field, kind: int, data: Any) -> Any:
+        if name == "mixed":
+            return types.mixed().cell(kind, data)
+        if name == "binary":
+            return _binary(data) if kind == BINARY else None
+        if name == "uuid":
+            found = uuid_of(kind, data, self.uuids)
+            return None if found is None else str(found)
+        if name == "decimal128" and types is PLAIN:
+            return _plain_decimal(field.type, kind, data)
+        if kind in NAMED and NAMED[kind][0] == name:
+            return types.of_kind(kind).cell(kind, data)
+        return None
+
+
+def _plain_decimal(to: pa.DataType, kind: int, data: Any) -> Any:
+    if kind not in (DECIMAL128, INT32, INT64):
+        return None
+    if to == pa.utf8():
+        return decimal_text(kind, data)
+    number = decimal_of(kind, data)
+    return number if fits(number, to.precision, to.scale) else None
+
+
+def _whole(kind: int, data: Any, limit: int) -> int | None:
+    number = struct.unpack("<d", data)[0] if kind == DOUBLE else _scalar(kind, data)
+    if kind == DOUBLE and not (number.is_integer() and _bits(kind, data) != _bits(DOUBLE, struct.pack("<d", -0.0))):
+        return None
+    return int(number) if kind in (DOUBLE, INT32, INT64) and -limit <= number < limit else None
