@@ -81,6 +81,12 @@ EXCEPTIONS = [
         "native: writes unchanged elements as they are stored; users of the Document have no use for it",
     ),
     Exceptions(
+        "_core",
+        frozenset({"_document_from_bson"}),
+        ("query/plan.py",),
+        "native: a lazy view of a filter, which the view of a query shows a part of",
+    ),
+    Exceptions(
         "_core.FieldSlot",
         frozenset({"_plan"}),
         ("odm/models/field.py",),
@@ -131,8 +137,8 @@ EXCEPTIONS = [
     Exceptions(
         "IPython",
         frozenset({"_repr_html_"}),
-        ("query/html.py",),
-        "the method that notebooks call",
+        ("__init__.py", "odm/queries/query_base.py"),
+        "the method that notebooks call, of the native Document and of the query below a model's query",
     ),
     Exceptions(
         "MongoEngine",

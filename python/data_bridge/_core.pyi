@@ -201,6 +201,8 @@ class Document(Mapping[str, Any]):
         """The BSON document `written` with the elements under `keys` taken from this document, also of types that have no
         Python value.
         """
+    def _repr_html_(self) -> str:
+        """The fields for notebooks. Set by the package when it is imported."""
     def detach(self) -> Document:
         """A copy that keeps only this document in memory."""
     @property

@@ -9,10 +9,11 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import bson
 
 from .. import _core
-from .._core import Codec, InvalidQuery, Operation, Reader
+from .._core import Codec, Document, InvalidQuery, Operation, Reader
 from .._typing import Pipeline, Projection, Sort
 from ..commands import encode
-from ..commands.options import OPTIONS, check_option, pairs, projection_of
+from ..commands.options import OPTIONS, SNAKE_CASE, check_option, pairs, projection_of
+from ..connection import codec
 from ..connection.session_state import SessionState
 from ..connection.session_state import native as native_session
 from ..errors import InvalidOperation
@@ -58,6 +59,9 @@ class Plan(Protocol):
     def decoded(self, reply: bytes) -> dict[str, Any]:
         """Decode the reply of a command."""
 
+    def request(self) -> dict[str, object]:
+        """Return the parts of the request by name, for people."""
+
     def __repr__(self) -> str: ...
 
 
@@ -88,6 +92,14 @@ class _ServerPlan:
 
     def _selection(self) -> bytes:
         return self.namespace.selection(self.session)
+
+    def _request_of(self, options: bytes) -> dict[str, object]:
+        """Return the options in use, by the names of keyword arguments."""
+        found: dict[str, object] = dict(_shown(options))
+        found.update(_shown(self._selection()))
+        names = {**SNAKE_CASE, "readPreference": "read_preference", "readConcern": "read_concern"}
+        order = ["projection", "sort", "skip", "limit", *found]
+        return {names.get(key, key): found[key] for key in order if key in found}
 
     def _explain(self, command: dict[str, Any], verbosity: str, timeout: float | None) -> Operation[bytes]:
         if verbosity not in ("queryPlanner", "executionStats", "allPlansExecution"):
@@ -191,6 +203,10 @@ class FindPlan(_ServerPlan):
             command.update(limit=-command["limit"], singleBatch=True)
         return self._explain(command, verbosity, timeout)
 
+    def request(self) -> dict[str, object]:
+        resume = {"resume": True} if self.resume else {}
+        return {"filter": _shown(self.filter), **self._request_of(self._encoded), **resume}
+
     def __repr__(self) -> str:
         return f"find on {self.namespace.name}"
 
@@ -262,6 +278,9 @@ class AggregatePlan(_ServerPlan):
         command.update({key: value for key, value in self.options.items() if key != "batchSize"})
         command["cursor"] = {}
         return self._explain(command, verbosity, timeout)
+
+    def request(self) -> dict[str, object]:
+        return {"pipeline": _shown(self._pipeline)["pipeline"], **self._request_of(self._encoded)}
 
     def __repr__(self) -> str:
         return f"aggregate on {self.namespace.name}, {len(self.stages)} stages"
@@ -342,6 +361,14 @@ def _projected(projection: object) -> list[str] | None:
         return None
     keys = dict.fromkeys(key.partition(".")[0] for key, value in fields.items() if value or not is_flag[key])
     return [*keys] if projection.get("_id", 1) in (0, False) else ["_id", *keys]
+
+
+_CODEC = codec.native(codec.DEFAULT)
+
+
+def _shown(data: bytes) -> Document:
+    """Return a lazy document over BSON: a filter may be large, and a view of it short."""
+    return _core._document_from_bson(data, _CODEC)
 
 
 def _nowhere(keys: Sequence[str]) -> str:

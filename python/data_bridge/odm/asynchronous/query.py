@@ -186,6 +186,10 @@ class AsyncModelQuery(AsyncIteration[T]):
         """Return a pandas frame, like `AsyncQuery.to_pandas`."""
         return await self.to_query().to_pandas(dtype_backend=dtype_backend)
 
+    async def to_pylist(self) -> list[dict[str, Any]]:
+        """Return the rows of the table as dicts, like `AsyncQuery.to_pylist`."""
+        return await self.to_query().to_pylist()
+
     async def to_dicts(self) -> list[dict[str, Any]]:
         """Return the dicts that PyMongo returns, like `AsyncQuery.to_dicts`."""
         return await self.to_query().to_dicts()

@@ -65,6 +65,11 @@ class ModelQueryBase(Generic[T]):
     def __repr__(self) -> str:
         return f"{self._spec.model.__name__}.find({dict(self._spec.filter)!r})"
 
+    def _repr_html_(self) -> str:
+        """Return the request for notebooks; never runs it."""
+        shown: str = self._spec.document_query._repr_html_()
+        return shown
+
     def __bool__(self) -> NoReturn:
         raise TypeError("a query has no truth value: use exists(), count(), or to_list()")
 

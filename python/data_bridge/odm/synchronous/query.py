@@ -187,6 +187,10 @@ class ModelQuery(Iteration[T]):
         """Return a pandas frame, like `Query.to_pandas`."""
         return self.to_query().to_pandas(dtype_backend=dtype_backend)
 
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """Return the rows of the table as dicts, like `Query.to_pylist`."""
+        return self.to_query().to_pylist()
+
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the dicts that PyMongo returns, like `Query.to_dicts`."""
         return self.to_query().to_dicts()
