@@ -21,8 +21,8 @@ Element = tuple[int, bytes]
 PLACEMENTS = ("alone", "nullable", "list", "struct", "structs", "mixed")
 """Positions of a type in a column; `structs` are lists of structs."""
 
-QUICK_PLACEMENTS = ("nullable", "structs")
-"""Placements with nulls, and with lists and structs inside each other."""
+QUICK_PLACEMENTS = ("nullable", "structs", "mixed")
+"""Placements with nulls, and with lists and structs inside each other, of every type."""
 
 OPERATIONS = ("values", "print", "compare", "group", "sort", "join", "sum", "csv", "json", "parquet", "ipc")
 
@@ -90,6 +90,7 @@ TYPES: dict[str, tuple[Element, ...]] = {
     "bool": ((0x08, b"\0"), (0x08, b"\1")),
     "date": (_date(-86_400_001), _date(1_700_000_000_000), _date(1_700_000_000_001)),
     "date outside years 1 to 9999": (_date(-70_000_000_000_000), _date(0), _date(300_000_000_000_000)),
+    "date beyond year 292,000": (_date(-(2**62)), _date(0), _date(2**62)),
     "null": ((0x0A, b""),),
     "regex": tuple((0x0B, cstring(text) + cstring("im")) for text in ("a+", "b,", "ä")),
     "dbPointer": tuple((0x0C, string("db.c") + data) for data in _IDS),

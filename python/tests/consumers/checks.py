@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+
 from consumers.cells import Column
 
 
@@ -233,9 +234,7 @@ def _is_number(value: float | Decimal, read: object) -> bool:
         return False
 
 
-_DATE = re.compile(
-    r"([+-]?\d+)-(\d\d)-(\d\d)( \(BC\))?[T ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z| UTC| ?\+00(?::?00)?)?"
-)
+_DATE = re.compile(r"([+-]?\d+)-(\d\d)-(\d\d)( \(BC\))?[T ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:Z| UTC| ?\+00(?::?00)?)?")
 
 
 def _is_instant(value: Instant, read: Any) -> bool:
@@ -284,7 +283,9 @@ def _base64(text: str) -> bytes:
 
 
 def _escaped(text: str) -> bytes:
-    r"""Decode \xFF as DuckDB writes it."""
+    r"""Decode \xFF as DuckDB writes it; raw control characters are no escapes."""
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError
     return re.sub(rb"\\x([0-9A-Fa-f]{2})", lambda found: bytes([int(found[1], 16)]), text.encode())
 
 
@@ -299,5 +300,3 @@ def short(value: object) -> str:
     """Return the text of a value, cut."""
     text = repr(value)
     return text if len(text) <= 200 else text[:199] + "\N{HORIZONTAL ELLIPSIS}"
-
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,20 @@ NAME = "DuckDB"
 VERSION = duckdb.__version__
 
 
+@cache
+def _connection() -> duckdb.DuckDBPyConnection:
+    # Extensions would be downloaded. With the last option UUIDs leave as UUIDs, not as text.
+    options = {"threads": 1, "autoinstall_known_extensions": "false", "arrow_lossless_conversion": "true"}
+    return duckdb.connect(config=options)
+
+
 def load(result: data_bridge.Result) -> duckdb.DuckDBPyConnection:
-    connection = duckdb.connect(config={"threads": 1, "autoinstall_known_extensions": "false"})
-    connection.register("t", result)
-    return connection
+    _connection().register("t", result)
+    return _connection()
 
 
 def values(connection: duckdb.DuckDBPyConnection, cell: Cell, directory: Path) -> None:
-    cell.check_values(values_of(connection.sql("SELECT x FROM t ORDER BY n").to_arrow_table()))
+    cell.check_values(_rows(connection, "SELECT x FROM t ORDER BY n"))
 
 
 def print_(connection: duckdb.DuckDBPyConnection, cell: Cell, directory: Path) -> None:
@@ -58,7 +65,9 @@ def sum_(connection: duckdb.DuckDBPyConnection, cell: Cell, directory: Path) -> 
 
 def csv(connection: duckdb.DuckDBPyConnection, cell: Cell, directory: Path) -> None:
     connection.execute(f"COPY t TO '{directory}/t.csv' (HEADER)")
-    cell.check_texts(_rows(connection, f"SELECT x FROM read_csv('{directory}/t.csv', all_varchar=true) ORDER BY n::INT"))
+    cell.check_texts(
+        _rows(connection, f"SELECT x FROM read_csv('{directory}/t.csv', all_varchar=true) ORDER BY n::INT")
+    )
 
 
 def json(connection: duckdb.DuckDBPyConnection, cell: Cell, directory: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 
 import data_bridge
-from consumers.checks import Cell
+from consumers.checks import Cell, values_of
 
 VERSION = pd.__version__
 
@@ -64,13 +65,20 @@ class Pandas:
 
     def json(self, frame: pd.DataFrame, cell: Cell, directory: Path) -> None:
         frame.to_json(directory / "t.json", orient="records", lines=True)
-        back = pd.read_json(directory / "t.json", orient="records", lines=True, convert_dates=False, **self.read)
+        options = {"orient": "records", "lines": True, "convert_dates": False, "dtype": False, **self.read}
+        back = pd.read_json(directory / "t.json", **options)
         cell.check_json(back["x"])
 
     def parquet(self, frame: pd.DataFrame, cell: Cell, directory: Path) -> None:
         frame.to_parquet(directory / "t.parquet")
-        cell.check_values(pd.read_parquet(directory / "t.parquet", **self.read)["x"])
+        cell.check_values(self._values(pd.read_parquet(directory / "t.parquet", **self.read)))
 
     def ipc(self, frame: pd.DataFrame, cell: Cell, directory: Path) -> None:
         frame.to_feather(directory / "t.arrow")
-        cell.check_values(pd.read_feather(directory / "t.arrow", **self.read)["x"])
+        cell.check_values(self._values(pd.read_feather(directory / "t.arrow", **self.read)))
+
+    def _values(self, frame: pd.DataFrame) -> Any:
+        if self.backend != "pyarrow":
+            return frame["x"]
+        # Series of dates outside the years of datetime have no Python values.
+        return values_of(pa.table({"x": frame["x"].array.__arrow_array__()}))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from functools import lru_cache
@@ -60,6 +61,8 @@ def main(name: str, types: str) -> None:
             print(json.dumps([kind, placement, operation]), flush=True)
             for file in Path(directory).iterdir():
                 file.unlink()
+            if operation == "end_the_process":  # of a test of the parent
+                os.kill(os.getpid(), signal.SIGSEGV)
             try:
                 method = getattr(module, operation, None) or getattr(module, f"{operation}_")
                 method(*loaded(kind, placement), Path(directory))
