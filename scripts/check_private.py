@@ -40,7 +40,7 @@ SIDES = ("asynchronous/", "synchronous/")
 EXCEPTIONS = [
     Exceptions(
         "namedtuple",
-        frozenset({"_asdict", "_field_defaults", "_fields", "_replace"}),
+        frozenset({"_field_defaults", "_fields", "_replace"}),
         ("asynchronous/", "integrations/", "odm/", "query/", "synchronous/"),
         "its documented method: the underscore keeps it apart from the names of fields",
     ),

@@ -29,15 +29,27 @@ def frame(table: pa.Table, dtype_backend: str) -> pd.DataFrame:
     import pandas as pd
     import pyarrow as pa
 
-    # Without metadata: pandas keeps none, and a cast to an extension type needs its registration.
-    schema = pa.schema([(field.name, _usable(field.type)) for field in table.schema])
+    columns = [_usable_column(column) for column in table.columns]
+    # Without metadata: pandas keeps none.
+    usable = pa.Table.from_arrays(columns, names=table.column_names)
     mappers = {"pyarrow": pd.ArrowDtype, "numpy_nullable": _nullable_types().get, "numpy": None}
-    made: pd.DataFrame = table.cast(schema).to_pandas(types_mapper=mappers[dtype_backend])
+    made: pd.DataFrame = usable.to_pandas(types_mapper=mappers[dtype_backend])
     return made
 
 
-def _usable(kind: pa.DataType) -> pa.DataType:
+def _usable_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    if _usable(column.type, pa.null()) == column.type:
+        return column
+    # pyarrow 26 casts a list of nulls to an invalid list of nulls; booleans that are all null have the same values.
+    return column.cast(_usable(column.type, pa.bool_()))
+
+
+def _usable(kind: pa.DataType, null: pa.DataType) -> pa.DataType:
     """Return the type for pandas: the storage of extension types, and binary for fixed-size binary, at every level.
+
+    `null` is the type of values that are all null.
 
     pandas neither groups nor sorts `extension<arrow.uuid>`, and does not read fixed-size binaries back from the Parquet
     files it writes. pyarrow 26 gives it no Python objects for a list of fixed-size binaries or UUIDs, so that it does
@@ -47,20 +59,20 @@ def _usable(kind: pa.DataType) -> pa.DataType:
     from pyarrow import types
 
     if isinstance(kind, pa.BaseExtensionType):
-        return _usable(kind.storage_type)
+        return _usable(kind.storage_type, null)
     if types.is_fixed_size_binary(kind):
         return pa.binary()
     if types.is_struct(kind):
-        return pa.struct([(field.name, _usable(field.type)) for field in kind])
+        return pa.struct([(field.name, _usable(field.type, null)) for field in kind])
     if types.is_map(kind):
-        return pa.map_(kind.key_type, _usable(kind.item_type))
+        return pa.map_(kind.key_type, _usable(kind.item_type, null))
     if types.is_fixed_size_list(kind):
-        return pa.list_(_usable(kind.value_type), kind.list_size)
+        return pa.list_(_usable(kind.value_type, null), kind.list_size)
     if types.is_large_list(kind):
-        return pa.large_list(_usable(kind.value_type))
+        return pa.large_list(_usable(kind.value_type, null))
     if types.is_list(kind):
-        return pa.list_(_usable(kind.value_type))
-    return kind
+        return pa.list_(_usable(kind.value_type, null))
+    return null if types.is_null(kind) else kind
 
 
 def _nullable_types() -> dict[pa.DataType, Any]:

@@ -222,6 +222,18 @@ def test_repeated_printing_and_export_do_not_crash() -> None:
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("types", ["plain", "exact"])
+def test_lists_of_nulls_keep_their_rows(types: str) -> None:
+    """A cast of pyarrow 26 makes an invalid array of them."""
+    documents = [{"l": [None, None], "s": [{"v": None, "i": ObjectId()}]}, {"l": [None], "s": []}, {"l": [], "s": None}]
+    result = read_bson(b"".join(map(bson.encode, documents)), types=types).read()
+    for backend in ("pyarrow", "numpy_nullable", "numpy"):
+        frame = result.to_pandas(dtype_backend=backend)
+        assert [list(value) for value in frame["l"]] == [[None, None], [None], []]
+        assert [None if value is None or value is pd.NA else len(value) for value in frame["s"]] == [1, 0, None]
+        assert frame["s"][0][0]["v"] is None
+
+
 def test_an_unknown_backend_is_refused() -> None:
     with pytest.raises(ValueError, match="numpy_nullable"):
         read({"a": 1}).to_pandas(dtype_backend="cupy")

@@ -99,7 +99,8 @@ SUBTYPES = st.one_of(st.sampled_from([0, 1, 2, 5, 6, 7, 8, 9, 0x80, HIGHEST_SUBT
 def binaries(draw: st.DrawFn, broken_uuids: bool = True) -> Binary:
     subtype = draw(SUBTYPES)
     exact = subtype in (3, 4) and not broken_uuids
-    return Binary(draw(st.binary(min_size=16 if exact else 0, max_size=16 if exact else 20)), subtype)
+    made: Binary = Binary(draw(st.binary(min_size=16 if exact else 0, max_size=16 if exact else 20)), subtype)
+    return made
 
 
 def scalars(*, dates: st.SearchStrategy[int] = MILLISECONDS, broken_uuids: bool = True) -> st.SearchStrategy[Any]:
