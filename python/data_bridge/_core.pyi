@@ -529,7 +529,9 @@ class NativeTableOptions:
     def with_views(self) -> NativeTableOptions:
         """The same options, with views as the layout of text in inferred tables, unless another layout is set: as in polars."""
     def with_exact(self) -> NativeTableOptions:
-        """The same options with exact types, unless a switch chooses the storage of one type."""
+        """The same options with exact types, unless a switch chooses the storage of one type. Binaries of subtype 3 stay
+        binaries.
+        """
     @property
     def schema(self) -> Schema | None:
         """The schema of tables, if the caller set one."""

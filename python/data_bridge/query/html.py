@@ -57,13 +57,9 @@ _TYPES = {
     "Binary": "binary",
     'Timestamp(ms, "UTC")': "date",
 }
-_EXTENSIONS = {
-    "arrow.uuid": "UUID",
-    "arrow.json": "JSON",
-    "data_bridge.objectid": "ObjectId",
-    "data_bridge.decimal128": "Decimal128",
-}
-_METADATA = re.compile(r'(?:, metadata: \{(?:"ARROW:extension:name": "([\w.]+)")?.*\}| \(([\w.]+)\))\Z', re.DOTALL)
+_STORED_TYPES = {"uuid": "UUID", "json": "JSON", "objectid": "ObjectId", "decimal128": "Decimal128"}
+_STORED_TYPE = re.compile(r" \((?:\w+\.)?(\w+)\)\Z")
+"""An extension name or a stored type behind the type of a column."""
 _LIST = re.compile(r"(?:Large|FixedSize)?List\((.*)\)\Z", re.DOTALL)
 
 
@@ -248,12 +244,8 @@ def _lines_of(schema: Schema) -> Iterator[tuple[str, str]]:
 
 
 def _readable(kind: str) -> str:
-    found = _METADATA.search(kind)
-    if found is not None:
-        extension = found[1] or found[2]
-        if extension:
-            return _EXTENSIONS.get(extension, extension.partition(".")[2])
-        kind = kind[: found.start()]
+    if stored := _STORED_TYPE.search(kind):
+        return _STORED_TYPES.get(stored[1], stored[1])
     if inner := _LIST.match(kind):
         return f"list of {_readable(inner[1])}"
     for prefix, name in (("Struct(", "document"), ("Map(", "map"), ("Timestamp(", "date")):

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _Completion = Callable[[Any], Any]
+_BSON_TYPE = {b"ARROW:extension:name", b"data_bridge.type"}
+"""Keys of the metadata of fields whose parts are one BSON value."""
 
 
 def rows(table: object, schema: pa.Schema, codec: Codec) -> list[dict[str, Any]]:
@@ -40,7 +42,7 @@ def _completion(field: pa.Field) -> _Completion | None:
     from pyarrow import types
 
     kind = field.type
-    if isinstance(kind, pa.BaseExtensionType) or b"ARROW:extension:name" in (field.metadata or ()):
+    if isinstance(kind, pa.BaseExtensionType) or not _BSON_TYPE.isdisjoint(field.metadata or ()):
         return None  # the value of another BSON type
     if types.is_struct(kind):
         return _of_document(list(kind))

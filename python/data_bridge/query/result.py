@@ -207,7 +207,7 @@ class Result:
 
         Every column is in every dict, at each level: its nulls, and keys that a document does not have, are None.
         Values are those of the table with exact types: only the columns of a given schema, and as it converts them, and
-        text where an option such as `objectid="hex"` requests it. A value has the type
+        text where `mixed="json"` requests it. A value has the type
         that PyMongo gives for its column: `ObjectId`, `Decimal128`, `Int64` for a column of int64, also where a
         document has an int32. A DBRef is a dict. `to_dicts()` gives the documents themselves.
 

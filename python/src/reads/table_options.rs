@@ -245,10 +245,14 @@ impl TableOptions {
         form
     }
 
-    /// The same options with exact types, unless a switch chooses the storage of one type.
+    /// The same options with exact types, unless a switch chooses the storage of one type. Binaries of subtype 3 stay
+    /// binaries.
     fn with_exact(&self) -> TableOptions {
         TableOptions {
-            representation: self.switches,
+            representation: Representation {
+                legacy_uuid: None,
+                ..self.switches
+            },
             ..self.clone()
         }
     }

@@ -46,7 +46,7 @@ def unregister() -> None:
 
 
 def table_of(*documents: bytes) -> pa.Table:
-    return data_bridge.read_bson(b"".join(documents)).to_arrow()
+    return data_bridge.read_bson(b"".join(documents), types="exact").to_arrow()
 
 
 def nested(kind: int, value: bytes) -> bytes:
@@ -105,12 +105,12 @@ def test_nulls_are_none() -> None:
 def test_importing_and_reading_register_nothing() -> None:
     code = """
     import bson, pyarrow, data_bridge
-    table = data_bridge.read_bson(bson.encode({"_id": bson.ObjectId()})).to_arrow()
+    table = data_bridge.read_bson(bson.encode({"_id": bson.ObjectId()}), types="exact").to_arrow()
     table.to_pandas(); data_bridge.from_arrow(table).to_pylist()
     assert table.schema.field("_id").type == pyarrow.binary(12), table.schema
     data_bridge.register_pyarrow_types()
     data_bridge.register_pyarrow_types()
-    table = data_bridge.read_bson(bson.encode({"_id": bson.ObjectId()})).to_arrow()
+    table = data_bridge.read_bson(bson.encode({"_id": bson.ObjectId()}), types="exact").to_arrow()
     assert isinstance(table["_id"][0].as_py(), bson.ObjectId)
     """
     program = "\n".join(line.strip() for line in code.splitlines())
@@ -140,7 +140,7 @@ def test_tables_read_as_the_same_documents(tmp_path: Path) -> None:
     documents = [nested(*value) for value in one_of_each().values()]
     # Mixed, as the types differ; beside them a column for each type.
     documents += [framed([(kind, name, value)]) for name, (kind, value) in one_of_each().items()]
-    result = data_bridge.read_bson(b"".join(documents)).read()
+    result = data_bridge.read_bson(b"".join(documents), types="exact").read()
     table = result.to_arrow(shapes=True)
     pq.write_table(table, tmp_path / "t.parquet")
     for each in (table, pq.read_table(tmp_path / "t.parquet"), pickle.loads(pickle.dumps(table))):
@@ -156,7 +156,7 @@ def test_tables_read_as_the_same_documents(tmp_path: Path) -> None:
 def test_frames_of_polars_come_back_with_the_types() -> None:
     ids = [ObjectId(), ObjectId()]
     frame = pl.DataFrame(
-        data_bridge.read_bson(b"".join(bson.encode({"_id": each, "l": [each]}) for each in ids)).read()
+        data_bridge.read_bson(b"".join(bson.encode({"_id": each, "l": [each]}) for each in ids), types="exact").read()
     )
     table = frame.to_arrow()
     assert isinstance(table.schema.field("_id").type, pyarrow_types.ObjectIdType)

@@ -28,7 +28,7 @@ UUIDS = [uuid.UUID(bytes=bytes(range(1, 17))), uuid.UUID(int=2**128 - 1), uuid.U
 
 
 def table_of(values: list[Any]) -> pa.Table:
-    return read_bson(b"".join(bson.encode({"k": value}) for value in values)).to_arrow()
+    return read_bson(b"".join(bson.encode({"k": value}) for value in values), types="exact").to_arrow()
 
 
 TEXTS: dict[str, Callable[[list[str]], Iterable[Any]]] = {
@@ -104,7 +104,7 @@ def test_columns_of_tables(registered: bool) -> None:
         if registered:
             for each in pyarrow_types.TYPES:
                 pa.unregister_extension_type(f"data_bridge.{each.name}")
-    query = read_bson(b"".join(bson.encode({"k": value, "l": IDS}) for value in IDS))
+    query = read_bson(b"".join(bson.encode({"k": value, "l": IDS}) for value in IDS), types="exact")
     for backend in ("pyarrow", "numpy_nullable", "numpy"):
         assert object_ids(query.to_pandas(dtype_backend=backend)["k"]) == IDS
     assert object_ids(query.to_polars()["k"]) == IDS

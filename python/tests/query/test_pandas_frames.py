@@ -41,7 +41,7 @@ NESTED = ["list", "struct", "list of structs"]
 
 
 def read(*documents: dict[str, Any]) -> Result:
-    return read_bson(b"".join(map(bson.encode, documents))).read()
+    return read_bson(b"".join(map(bson.encode, documents)), types="exact").read()
 
 
 def printed(frame: pd.DataFrame) -> bool:
@@ -131,7 +131,7 @@ def test_no_column_has_a_type_that_pandas_cannot_use() -> None:
         documents.append(
             framed([(kind, name, value), (4, f"{name} l", listed), (4, f"{name} ll", nested), (3, f"{name} s", struct)])
         )
-    result = read_bson(b"".join(documents)).read()
+    result = read_bson(b"".join(documents), types="exact").read()
     before = result.to_pandas()
     data_bridge.register_pyarrow_types()
     try:
@@ -215,7 +215,7 @@ def test_repeated_printing_and_export_do_not_crash() -> None:
     import bson, data_bridge, pandas
     ids = bson.encode({"l": [bson.ObjectId()], "u": [bson.Binary.from_uuid(__import__("uuid").uuid4())]})
     for backend in ("pyarrow", "numpy_nullable", "numpy"):
-        frame = data_bridge.read_bson(ids).to_pandas(dtype_backend=backend)
+        frame = data_bridge.read_bson(ids, types="exact").to_pandas(dtype_backend=backend)
         for _ in range(3):
             repr(frame), frame.to_csv(), frame.describe(include="all") if backend != "pyarrow" else None
     """
