@@ -29,6 +29,10 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX
 
+# Two processes of pytest where there are two cores. Each starts a mongod of its own, whose cursors and sessions tests count; so
+# a server that is given is for one process. ARGS="-n 0" runs the tests in one process as well, for a debugger say.
+PROCESSES = $(if $(MONGODB_URI),,-n auto --maxprocesses 2 --dist loadfile)
+
 # One profile for all tests: cargo test, clippy and the extension under pytest share one build of each dependency.
 FASTDEV := --profile fastdev
 
@@ -63,7 +67,7 @@ test-rust: $(STAMP)
 	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV)
 
 test-python: develop
-	$(MONGOD) -- $(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
 test-slow: develop
 	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV) -- --ignored

@@ -21,7 +21,7 @@ PROGRAM = """\
 from data_bridge import MongoClient
 
 orders = MongoClient(uri)["data_bridge_demo"]["orders"]
-query = orders.find({"status": "paid"}, {"_id": 0}, sort=[("placed", 1)], decimal="decimal128(38, 2)")
+query = orders.find({"status": "paid"}, {"_id": 0}, sort=[("placed", 1)])
 frame = query.to_polars()
 """
 ROWS = 6

@@ -14,7 +14,7 @@ use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use data_bridge::chunk::{encode_cell, encode_document, Cell, Chunk, DocumentCell, Values};
 use data_bridge::conform::{
-    add_shapes, chunk_from_batch, chunks_from_batch, conform, with_shapes, Policy,
+    add_shapes, chunk_from_batch, chunks_from_batch, conform, with_shapes, Nulls, Policy,
 };
 use data_bridge::error::{Error, ErrorKind, Step};
 use data_bridge::schema::{Kind, Limits, Representation, TableSchema};
@@ -44,14 +44,16 @@ fn documents_with_shapes_round_trip_at_any_batch_size() {
                 let batch = conform(chunk, &schema, &policy).unwrap();
                 let batch = add_shapes(chunk, &schema, &policy, &batch, &shaped).unwrap();
                 validate(&batch);
-                let whole: Vec<_> = chunks_from_batch(&batch)
+                let whole: Vec<_> = chunks_from_batch(&batch, Nulls::Omit)
                     .unwrap()
                     .iter()
                     .flat_map(bson)
                     .collect();
                 assert_eq!(whole, bson(chunk), "seed {seed}");
                 let half = batch.num_rows() / 2;
-                let rest = chunks_from_batch(&batch.slice(half, batch.num_rows() - half)).unwrap();
+                let rest =
+                    chunks_from_batch(&batch.slice(half, batch.num_rows() - half), Nulls::Omit)
+                        .unwrap();
                 let rest: Vec<_> = rest.iter().flat_map(bson).collect();
                 assert_eq!(rest, bson(chunk)[half..], "seed {seed}");
             }
@@ -109,10 +111,10 @@ fn a_table_read_back_gives_the_same_documents() {
     for round in 0..80 {
         let documents = random.documents(40);
         let (schema, table) = table(&documents, 7, &Limits::default());
-        let back = chunk_from_batch(&table).unwrap();
+        let back = chunk_from_batch(&table, Nulls::Omit).unwrap();
         assert_eq!(rows(&back), rows(&chunk(&documents)), "round {round}");
         // Also from a slice, and back into the same table.
-        let slice = chunk_from_batch(&table.slice(13, 9)).unwrap();
+        let slice = chunk_from_batch(&table.slice(13, 9), Nulls::Omit).unwrap();
         assert_eq!(
             rows(&slice),
             rows(&chunk(&documents[13..22])),
@@ -144,7 +146,7 @@ fn every_type_comes_back_from_every_place() {
             )]),
         ];
         let (_, table) = table(&documents, 1, &Limits::default());
-        let back = chunk_from_batch(&table).unwrap();
+        let back = chunk_from_batch(&table, Nulls::Omit).unwrap();
         assert_eq!(rows(&back), rows(&chunk(&documents)));
     }
 }
@@ -156,7 +158,7 @@ fn one(field: Field, array: ArrayRef) -> RecordBatch {
 /// Returns the values of a column "v" of `array`; `None` for a missing key.
 fn read(array: ArrayRef) -> Result<Vec<Option<Value>>, Error> {
     let batch = one(Field::new("v", array.data_type().clone(), true), array);
-    let chunk = chunk_from_batch(&batch)?;
+    let chunk = chunk_from_batch(&batch, Nulls::Omit)?;
     let documents = &chunk.documents;
     let value = |row| {
         let document = DocumentCell::Row { documents, row };
@@ -401,11 +403,8 @@ fn values_under_a_null_struct_are_ignored() {
     ));
     let wanted = document(&[("c", int(2)), ("s", text("y"))]);
     assert_eq!(read(array.clone()).unwrap(), [None, Some(wanted)]);
-    let chunk = chunk_from_batch(&one(
-        Field::new("v", array.data_type().clone(), true),
-        array,
-    ))
-    .unwrap();
+    let batch = one(Field::new("v", array.data_type().clone(), true), array);
+    let chunk = chunk_from_batch(&batch, Nulls::Omit).unwrap();
     let Values::Document { documents, .. } = chunk.documents.fields()[0].column.values() else {
         panic!()
     };
@@ -441,8 +440,12 @@ fn types_without_a_bson_counterpart_are_refused_by_path() {
         vec![column.clone(), column.clone()],
     )
     .unwrap();
-    assert!(chunk_from_batch(&twice).is_err());
-    assert!(chunk_from_batch(&one(Field::new("a\0b", DataType::Int32, true), column)).is_err());
+    assert!(chunk_from_batch(&twice, Nulls::Omit).is_err());
+    assert!(chunk_from_batch(
+        &one(Field::new("a\0b", DataType::Int32, true), column),
+        Nulls::Omit
+    )
+    .is_err());
 }
 
 #[test]
@@ -473,7 +476,7 @@ fn corrupt_mixed_cells_are_decode_errors_with_row_and_path() {
         let offsets = OffsetBuffer::from_lengths([1, 3]);
         let lists: ArrayRef = Arc::new(ListArray::new(item.clone(), offsets, cells, None));
         let batch = RecordBatch::try_new(schema.arrow().clone(), vec![lists]).unwrap();
-        let error = chunk_from_batch(&batch).unwrap_err();
+        let error = chunk_from_batch(&batch, Nulls::Omit).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Decode { .. }), "{error}");
         assert_eq!(error.location().document, Some(1));
         assert_eq!(
@@ -487,7 +490,7 @@ fn corrupt_mixed_cells_are_decode_errors_with_row_and_path() {
 fn matching_columns_keep_their_buffers() {
     let ints: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3]));
     let batch = one(Field::new("v", DataType::Int32, false), ints.clone());
-    let chunk = chunk_from_batch(&batch).unwrap();
+    let chunk = chunk_from_batch(&batch, Nulls::Omit).unwrap();
     let Values::Int32(kept) = chunk.documents.fields()[0].column.values() else {
         panic!()
     };

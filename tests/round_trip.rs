@@ -112,11 +112,15 @@ fn documents_round_trip_for_any_split() {
             let options = ReaderOptions {
                 eager,
                 piece_bytes,
-                inline_bytes: if seed % 2 == 0 { 0 } else { 64 << 10 },
-                boundary: (seed % 3 == 0).then_some(seed),
+                inline_bytes: if seed.is_multiple_of(2) { 0 } else { 64 << 10 },
+                boundary: seed.is_multiple_of(3).then_some(seed),
                 ..ReaderOptions::default()
             };
-            let frame = if seed % 2 == 0 { listed } else { concatenated };
+            let frame = if seed.is_multiple_of(2) {
+                listed
+            } else {
+                concatenated
+            };
             let replies = documents.chunks(size).map(frame).collect();
             let found = read(replies, options);
             assert_eq!(found.len(), expected.len(), "seed {seed}, size {size}");

@@ -45,6 +45,8 @@ from .errors import (
     WriteError,
     WTimeoutError,
 )
+from .integrations import pymongo_errors
+from .integrations.pyarrow_registration import register_pyarrow_types
 from .integrations.pymongo_handles import from_pymongo
 from .integrations.queries import from_query
 from .monitoring import logs
@@ -56,8 +58,10 @@ from .monitoring.listeners import (
     add_listener,
     remove_listener,
 )
+from .query import html
 from .query.async_query import AsyncQuery
 from .query.bson_source import read_bson
+from .query.id_values import object_ids, uuids
 from .query.query import Query
 from .query.report import Report
 from .query.result import Result, from_arrow
@@ -71,6 +75,9 @@ if TYPE_CHECKING:
     from . import odm
 
 set_event_callbacks(logs.wanted, logs.record)
+# Notebooks look for it on the class, which is native.
+Document._repr_html_ = html.document  # type: ignore[assignment, method-assign]
+pymongo_errors.install()
 
 
 def __getattr__(name: str) -> ModuleType:
@@ -138,7 +145,10 @@ __all__ = [
     "from_arrow",
     "from_pymongo",
     "from_query",
+    "object_ids",
     "odm",
     "read_bson",
+    "register_pyarrow_types",
     "remove_listener",
+    "uuids",
 ]

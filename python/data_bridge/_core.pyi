@@ -201,6 +201,8 @@ class Document(Mapping[str, Any]):
         """The BSON document `written` with the elements under `keys` taken from this document, also of types that have no
         Python value.
         """
+    def _repr_html_(self) -> str:
+        """The fields for notebooks. Set by the package when it is imported."""
     def detach(self) -> Document:
         """A copy that keeps only this document in memory."""
     @property
@@ -378,8 +380,12 @@ def read_file(path: str, *, codec: Codec, eager: bool) -> Reader:
 def read_iterable(buffers: Iterator[Any], *, codec: Codec, eager: bool) -> Reader:
     """Read buffers of whole documents, pulled from the Python iterable as they are needed."""
 
-def from_arrow(stream: Any, *, codec: Codec) -> ResultData:
-    """Documents of any object with `__arrow_c_stream__` or `__arrow_c_array__`; null is read as missing."""
+def from_arrow(
+    stream: Any, *, codec: Codec, keep_nulls: bool = False, form: NativeTableOptions | None = None
+) -> ResultData:
+    """Documents of any object with `__arrow_c_stream__` or `__arrow_c_array__`; null is read as missing, unless nulls are
+    kept. Columns that the schema of `form` names have its types.
+    """
 
 @final
 class ResultData:
@@ -522,6 +528,8 @@ class NativeTableOptions:
         """The same options; an inferred table of a result without documents has these columns."""
     def with_views(self) -> NativeTableOptions:
         """The same options, with views as the layout of text in inferred tables, unless another layout is set: as in polars."""
+    def with_exact(self) -> NativeTableOptions:
+        """The same options with exact types, unless a switch chooses the storage of one type."""
     @property
     def schema(self) -> Schema | None:
         """The schema of tables, if the caller set one."""

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import pymongo_errors
 from ._core import (
     ConnectionFailure,
     DataBridgeError,
@@ -76,10 +75,6 @@ class InvalidOperation(DataBridgeError):
     """
 
     __module__ = "data_bridge"
-
-
-pymongo_errors.register(BulkWriteError, "BulkWriteError")
-pymongo_errors.register(InvalidOperation, "InvalidOperation")
 
 
 class ConversionError(DataBridgeError, ValueError):

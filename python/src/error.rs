@@ -27,6 +27,7 @@ create_exception!(
     DataBridgeError,
     "The server returned an error: `code`, `code_name`, `labels`, `details`."
 );
+// Raised by Python only; here, because Rust raises DuplicateKeyError, which derives from it.
 create_exception!(
     data_bridge,
     WriteError,
@@ -291,7 +292,7 @@ fn variant<'py>(
     class: Bound<'py, PyType>,
     counterpart: &str,
 ) -> PyResult<Bound<'py, PyType>> {
-    let module = py.import("data_bridge.pymongo_errors")?;
+    let module = py.import("data_bridge.integrations.pymongo_errors")?;
     let made = module.call_method1("variant", (class, counterpart))?;
     Ok(made.cast_into()?)
 }

@@ -26,7 +26,7 @@ mod text;
 
 pub use conflict_counts::{Action, ConflictCount, ConflictCounts, CountsByPath};
 pub use flatten::FlatSchema;
-pub use from_arrow::{chunk_from_batch, chunks_from_batch};
+pub use from_arrow::{chunk_from_batch, chunks_from_batch, with_types, Nulls};
 pub use schema_keys::{AbsentKey, SchemaKeys};
 pub use shapes::{add_shapes, with_shapes, SHAPES_COLUMN};
 

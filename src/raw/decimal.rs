@@ -8,6 +8,7 @@ use std::fmt;
 /// The largest canonical coefficient: 34 nines.
 const MAX_COEFFICIENT: u128 = 9_999_999_999_999_999_999_999_999_999_999_999;
 const BIAS: i32 = 6176;
+const MAX_EXPONENT: i32 = 6111;
 
 /// The value of a decimal128.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,55 @@ impl Decimal {
             coefficient,
             exponent: exponent(113),
         })
+    }
+}
+
+impl Decimal {
+    /// Parses the text that [`Display`](fmt::Display) writes, and other decimal notation; `None` for text that no decimal128
+    /// holds exactly.
+    pub fn parse(text: &str) -> Option<[u8; 16]> {
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let sign = u128::from(negative) << 127;
+        let special = match unsigned.to_ascii_lowercase().as_str() {
+            "nan" => Some(0x7c << 120),
+            "inf" | "infinity" => Some(0x78 << 120),
+            _ => None,
+        };
+        if let Some(bits) = special {
+            return Some((sign | bits).to_le_bytes());
+        }
+        let (number, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((number, exponent)) => (number, exponent.parse().ok()?),
+            None => (unsigned, 0i32),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let digits = [whole, fraction].concat();
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        let mut exponent = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+        let significant = digits.trim_start_matches('0');
+        // An exponent out of range can be reached by zeros, if there are digits left.
+        let mut coefficient: u128 = match significant {
+            "" => 0,
+            digits if digits.len() > 34 => return None,
+            digits => digits.parse().ok()?,
+        };
+        while exponent > MAX_EXPONENT && coefficient != 0 && coefficient * 10 <= MAX_COEFFICIENT {
+            coefficient *= 10;
+            exponent -= 1;
+        }
+        if coefficient == 0 {
+            exponent = exponent.clamp(-BIAS, MAX_EXPONENT);
+        }
+        if !(-BIAS..=MAX_EXPONENT).contains(&exponent) {
+            return None;
+        }
+        let exponent = u128::try_from(exponent + BIAS).ok()?;
+        Some((sign | exponent << 113 | coefficient).to_le_bytes())
     }
 }
 
@@ -149,6 +199,33 @@ mod tests {
                 ..digits
             };
             assert_eq!(negative.to_string(), format!("-{text}"));
+            for (digits, text) in [(digits, text.to_owned()), (negative, format!("-{text}"))] {
+                let parsed = Decimal::parse(&text).map(Decimal::from_bytes);
+                assert_eq!(parsed, Some(Decimal::Finite(digits)), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn text_is_parsed_exactly_or_refused() {
+        let parsed =
+            |text: &str| Decimal::parse(text).map(|bytes| Decimal::from_bytes(bytes).to_string());
+        assert_eq!(parsed("nan").as_deref(), Some("NaN"));
+        assert_eq!(parsed("-Infinity").as_deref(), Some("-Infinity"));
+        assert_eq!(parsed("1e6112").as_deref(), Some("1.0E+6112"));
+        assert_eq!(parsed("00012.50").as_deref(), Some("12.50"));
+        for refused in [
+            "",
+            "-",
+            ".",
+            "1e",
+            "1e9999",
+            "1e-6177",
+            "x",
+            "1_0",
+            "12345678901234567890123456789012345",
+        ] {
+            assert_eq!(parsed(refused), None, "{refused}");
         }
     }
 

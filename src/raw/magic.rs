@@ -72,7 +72,7 @@ fn starts_arrow_stream(bytes: &[u8]) -> bool {
     };
     match (word(0), word(4), word(8)) {
         (Some(u32::MAX), Some(length), Some(root)) => {
-            length < MAX_METADATA && length % 8 == 0 && root != 0 && root < length
+            length < MAX_METADATA && length.is_multiple_of(8) && root != 0 && root < length
         }
         _ => false,
     }

@@ -19,7 +19,7 @@ pub use magic::other_format;
 pub use normal::{normalise_document, normalise_value};
 pub use splice::splice_elements;
 pub use text::{InvalidText, TextPolicy};
-pub use uuid::LegacyUuid;
+pub use uuid::{hex_bytes, uuid_bytes, LegacyUuid};
 pub use validate::{find_id, validate};
 pub use walk::{
     array, document_len, i32_at, key_len, value_len, Element, Elements, Malformed, MAX_DEPTH,

@@ -133,6 +133,11 @@ pub(super) fn short_name(extension: &str) -> &str {
         .map_or(extension, |(_, name)| name)
 }
 
+/// Returns the extension name of an extension type; empty for other kinds.
+pub fn extension_name_of(kind: &Kind) -> &'static str {
+    name_of(kind).unwrap_or_default()
+}
+
 /// Returns the kind of an extension type by its [`short_name`].
 pub(super) fn kind_named(name: &str) -> Option<Kind> {
     let has_name = |kind: &&Kind| name_of(kind).is_some_and(|full| short_name(full) == name);

@@ -17,9 +17,10 @@ mod widening;
 
 pub use decimal_digits::DecimalDigits;
 pub use extension::{
-    extension_name, pymongoarrow_subtype, ARROW_JSON, ARROW_UUID, CODE, CODE_WITH_SCOPE, DBPOINTER,
-    DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID, PYMONGOARROW_BINARY, REGEX, ROUNDED,
-    ROUNDING_KEY, SHAPES, STORED_TYPE_KEY, SUBTYPED, SYMBOL, TIMESTAMP, UNDEFINED,
+    extension_name, extension_name_of, pymongoarrow_subtype, ARROW_JSON, ARROW_UUID, CODE,
+    CODE_WITH_SCOPE, DBPOINTER, DECIMAL128, MAX_KEY, MIN_KEY, MIXED, OBJECT_ID,
+    PYMONGOARROW_BINARY, REGEX, ROUNDED, ROUNDING_KEY, SHAPES, STORED_TYPE_KEY, SUBTYPED, SYMBOL,
+    TIMESTAMP, UNDEFINED,
 };
 pub use lossless_cast::{double_to_int, int_to_double};
 pub use observed_types::{FirstDocument, KeyTypes, ObservedTypes, PathTypes, TypeCount};
@@ -28,5 +29,5 @@ pub use representation::{
 };
 pub use resolve::Limits;
 pub use table::{Kind, TableSchema, TextCast, RESCUED};
-pub use user_schema::NO_SUBTYPE;
+pub use user_schema::{stored_type, type_metadata, NO_SUBTYPE};
 pub use widening::{ColumnFact, ColumnNote, MixedReason, SchemaStep, WidenedPath};

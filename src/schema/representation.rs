@@ -46,6 +46,11 @@ impl Represented {
         &self.storage
     }
 
+    /// Returns whether the values are stored as text.
+    pub fn is_text(&self) -> bool {
+        is_text(&self.storage)
+    }
+
     /// The precision and the scale of decimals stored as numbers.
     pub fn decimal_number(&self) -> Option<(u8, i8)> {
         match (&self.base, &self.storage) {
@@ -292,7 +297,7 @@ impl Representation {
 }
 
 /// The storage of an extension type in plain tables: its parts, with ids as text and scopes as Extended JSON.
-fn plain_storage(kind: &Kind) -> DataType {
+pub(super) fn plain_storage(kind: &Kind) -> DataType {
     let parts = |first: &str, second: &str| {
         let part = |name: &str| Arc::new(Field::new(name, DataType::Utf8, true));
         DataType::Struct([part(first), part(second)].into_iter().collect())

@@ -3,14 +3,15 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use arrow_schema::extension::EXTENSION_TYPE_NAME_KEY;
 use arrow_schema::{DataType, Field, Fields, TimeUnit};
 
 use super::extension::{
-    extension_name, is_text, kind_named, name_of, pymongoarrow_subtype, storage, ANY_VALUE,
-    ARROW_JSON, CAST_KEY, EXTENSIONS, PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY, STORED_TYPE_KEY,
-    UTC,
+    extension_name, is_text, kind_named, name_of, pymongoarrow_subtype, short_name, storage,
+    ANY_VALUE, ARROW_JSON, CAST_KEY, EXTENSIONS, MIXED, PYMONGOARROW_BINARY, ROUNDED, ROUNDING_KEY,
+    STORED_TYPE_KEY, UTC,
 };
-use super::representation::Represented;
+use super::representation::{plain_storage, Represented};
 use super::table::{Kind, TextCast};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::MAX_DEPTH;
@@ -182,15 +183,47 @@ impl UserSchemaParser {
 
 /// Returns the stored type in the metadata of a field of an earlier table; `None` for metadata that does not describe the
 /// field's own type, such as that of a column that was cast.
-pub(super) fn stored_type(field: &Field) -> Option<Represented> {
+pub fn stored_type(field: &Field) -> Option<Represented> {
     let base = kind_named(field.metadata().get(STORED_TYPE_KEY)?)?;
-    let parts = storage(&base);
-    // Consumers change the metadata and the nullability of nested fields; the parts of a value are recognised without.
-    let storage = match same_storage(&parts, field.data_type()) {
-        true => parts,
-        false => field.data_type().clone(),
-    };
-    Represented::new(base, storage)
+    // Consumers change the layout of text, and the metadata and nullability of nested fields.
+    let known = [storage(&base), plain_storage(&base)].into_iter();
+    let known = known
+        .into_iter()
+        .find(|known| is_layout_of(known, field.data_type()));
+    Represented::new(base, known.unwrap_or_else(|| field.data_type().clone()))
+}
+
+/// Returns whether `found` holds the values of `wanted`, in any layout of text and bytes.
+fn is_layout_of(wanted: &DataType, found: &DataType) -> bool {
+    use DataType::{Binary, BinaryView, LargeBinary, Struct, Utf8};
+    match (wanted, found) {
+        (Struct(wanted), Struct(found)) => {
+            wanted.len() == found.len()
+                && wanted.iter().zip(found).all(|(wanted, found)| {
+                    wanted.name() == found.name()
+                        && is_layout_of(wanted.data_type(), found.data_type())
+                })
+        }
+        (Utf8, found) => is_text(found),
+        (Binary, Binary | LargeBinary | BinaryView) => true,
+        _ => wanted == found,
+    }
+}
+
+/// Returns the metadata that gives a column of `data_type` the type of `schema`, a field of an earlier table: an extension
+/// name, or a stored type for text.
+pub fn type_metadata<'a>(schema: &'a Field, data_type: &DataType) -> Option<(&'a str, &'a str)> {
+    let holds_text = is_text(data_type)
+        || matches!(data_type, DataType::Dictionary(_, values) if is_text(values));
+    match (
+        extension_name(schema),
+        schema.metadata().get(STORED_TYPE_KEY),
+    ) {
+        (Some(ARROW_JSON), _) => Some((STORED_TYPE_KEY, short_name(MIXED))),
+        (Some(name), _) if holds_text => Some((STORED_TYPE_KEY, short_name(name))),
+        (Some(name), _) => Some((EXTENSION_TYPE_NAME_KEY, name)),
+        (None, stored) => Some((STORED_TYPE_KEY, stored?)),
+    }
 }
 
 impl Kind {

@@ -70,8 +70,7 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
         documents = documents_of(indexes)
         fields = {"createIndexes": self._name, "indexes": documents, **kwargs, **self._shared(session, comment=comment)}
         command = encode.document(fields, self._settings.codec_options, "indexes")
-        reply = await outcome(self._send(command, session, False))
-        server_errors.check(bson.decode(reply))
+        server_errors.decoded(await outcome(self._send(command, session, False)), self._settings.replies)
         return [document["name"] for document in documents]
 
     async def drop_index(
@@ -154,9 +153,7 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
         }
         command = encode.document(fields, codec_options, "options")
         reply = await outcome(self._namespace.send(command, session, False, self._settings.timeout, "admin"))
-        decoded: dict[str, Any] = bson.decode(reply, codec_options)
-        server_errors.check(decoded)
-        return decoded
+        return server_errors.decoded(reply, self._settings.replies)
 
     async def drop(self, session: AsyncClientSession | None = None, comment: object = None) -> None:
         """Drop the collection with all its documents and indexes. Without it this does nothing."""
@@ -170,4 +167,4 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
             if error.code != _NAMESPACE_NOT_FOUND:
                 raise
         else:
-            server_errors.check(bson.decode(reply))
+            server_errors.decoded(reply, self._settings.replies)

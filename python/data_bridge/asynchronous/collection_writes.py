@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 
 from .._core import Document, Operation, _document_from_bson
 from .._typing import Collation, Filter, Hint, Projection, Sort, Timeout, Update
-from ..commands import batches, encode, find_and_modify, server_errors, statement
+from ..commands import batches, find_and_modify, server_errors, statement
 from ..commands.batches import Deadline
 from ..commands.operations import ReturnDocument
 from ..commands.options import check_bool, check_option
@@ -60,7 +60,7 @@ class AsyncCollectionWrites(ConfiguredHandle):
         key, one = statement.insert(document, this._settings.codec_options)
         acknowledged = this._acknowledged(session)
         shared = this._shared(session, bypassDocumentValidation=bypass_document_validation, comment=comment)
-        this._checked(await outcome(this._send_one(one, shared, session)))
+        server_errors.decoded(await outcome(this._send_one(one, shared, session)), this._settings.replies)
         return InsertOneResult(key, acknowledged)
 
     async def insert_many(
@@ -102,7 +102,7 @@ class AsyncCollectionWrites(ConfiguredHandle):
 
         acknowledged = this._acknowledged(session)
         shared = this._shared(session, bypassDocumentValidation=bypass_document_validation, comment=comment)
-        await this._send_many(statements(), ordered, acknowledged, shared, session)
+        await this._send_many(statements(), {"insert"}, ordered, acknowledged, shared, session)
         return InsertManyResult(ids, acknowledged)
 
     async def update_one(
@@ -276,7 +276,8 @@ class AsyncCollectionWrites(ConfiguredHandle):
         acknowledged = this._acknowledged(session)
         shared = this._shared(session, bypassDocumentValidation=bypass_document_validation, let=let, comment=comment)
         in_order = iter(statements) if ordered else batches.grouped(statements)
-        details = await this._send_many(in_order, ordered, acknowledged, shared, session)
+        kinds = {one.kind for _, one in statements}
+        details = await this._send_many(in_order, kinds, ordered, acknowledged, shared, session)
         return BulkWriteResult(details if acknowledged else {}, acknowledged)
 
     async def find_one_and_update(
@@ -402,7 +403,7 @@ class AsyncCollectionWrites(ConfiguredHandle):
         one = statement.update(filter, change, self._settings.codec_options, **options)
         acknowledged = self._acknowledged(session)
         shared = self._shared(session, bypassDocumentValidation=bypass, let=let, comment=comment, maxTimeMS=max_time_ms)
-        reply = self._checked(await outcome(self._send_one(one, shared, session)))
+        reply = server_errors.decoded(await outcome(self._send_one(one, shared, session)), self._settings.replies)
         if not acknowledged:
             return UpdateResult(None, False)
         # As PyMongo's: the one upserted id in place of the list, and whether a document was there.
@@ -425,7 +426,7 @@ class AsyncCollectionWrites(ConfiguredHandle):
         one = statement.delete(filter, self._settings.codec_options, **options)
         acknowledged = self._acknowledged(session)
         shared = self._shared(session, let=let, comment=comment, maxTimeMS=max_time_ms)
-        reply = self._checked(await outcome(self._send_one(one, shared, session)))
+        reply = server_errors.decoded(await outcome(self._send_one(one, shared, session)), self._settings.replies)
         return DeleteResult(reply if acknowledged else None, acknowledged)
 
     async def _modified(
@@ -449,12 +450,18 @@ class AsyncCollectionWrites(ConfiguredHandle):
     async def _send_many(
         self,
         statements: Iterator[tuple[int, Statement]],
+        kinds: Iterable[str],
         ordered: bool,
         acknowledged: bool,
         shared: Mapping[str, Any],
         session: AsyncClientSession | None,
     ) -> dict[str, Any]:
         """Send all statements, each with its position among the caller's; the details of a BulkWriteResult.
+
+        Parameters
+        ----------
+        kinds
+            The kinds of the statements: insert, update, delete.
 
         Raises
         ------
@@ -465,11 +472,13 @@ class AsyncCollectionWrites(ConfiguredHandle):
         """
         settings = self._settings
         options = settings.codec_options
-        heads = checked_heads = batches.heads(self._name, check_bool("ordered", ordered), shared, options)
+        check_bool("ordered", ordered)
+        heads = {kind: batches.head(kind, self._name, ordered, shared, options) for kind in kinds}
+        checked_heads = heads
         if ordered and not acknowledged:
             # As PyMongo: the server's default write concern in place of w=0.
             rest = {name: value for name, value in shared.items() if name != "writeConcern"}
-            checked_heads = batches.heads(self._name, ordered, rest, options)
+            checked_heads = {kind: batches.head(kind, self._name, ordered, rest, options) for kind in heads}
         deadline = Deadline(settings.timeout)
         totals = batches.Totals()
         for batch in batches.cut(statements, heads, checked_heads):
@@ -496,23 +505,10 @@ class AsyncCollectionWrites(ConfiguredHandle):
         plain = not shared or (len(shared) == 1 and shared.get("writeConcern") is self._settings.concern)
         head = self._heads.get((kind, len(shared))) if plain else None
         if head is None:
-            fields = {kind: self._name, "ordered": True, **shared}
-            head = encode.document(fields, self._settings.codec_options, "options")
+            head = batches.head(kind, self._name, True, shared, self._settings.codec_options)
             if plain:
                 self._heads[kind, len(shared)] = head
         return head
-
-    def _checked(self, reply: bytes) -> dict[str, Any]:
-        """A reply, decoded.
-
-        Raises
-        ------
-        OperationFailure
-            When it reports a write error or a write concern error.
-        """
-        answer: dict[str, Any] = bson.decode(reply, self._settings.replies)
-        server_errors.check(answer)
-        return answer
 
     def _within(self, timeout: Timeout) -> Self:
         """The same collection with the seconds of one call; with `...` as it is."""

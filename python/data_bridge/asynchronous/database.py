@@ -185,7 +185,7 @@ class AsyncDatabase(ConfiguredHandle):
             text = f"collection {name} already exists"
             raise server_errors.made(OperationFailure, text, 48, None, (), "NamespaceExists")
         reply = await outcome(collection._namespace.send(command, session, False, deadline.left()))
-        server_errors.check(bson.decode(reply))
+        server_errors.decoded(reply, collection._settings.replies)
         return collection
 
     async def drop_collection(
@@ -221,7 +221,7 @@ class AsyncDatabase(ConfiguredHandle):
         some = self["any"]
         command = encode.document({"dropDatabase": 1, **some._shared(session, comment=comment)}, self.codec_options)
         reply = await outcome(some._send(command, session, False))
-        server_errors.check(bson.decode(reply))
+        server_errors.decoded(reply, self._settings.replies)
 
     def __getitem__(self, name: str) -> AsyncCollection:
         return AsyncCollection(self, name, self._settings)

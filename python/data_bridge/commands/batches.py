@@ -53,13 +53,10 @@ class Deadline:
         return left
 
 
-def heads(collection: str, ordered: bool, shared: Mapping[str, Any], options: CodecOptions[Any]) -> dict[str, bytes]:
-    """Encode the fields of a command of each kind before its statements; inserts take no `let`."""
-    result = {}
-    for kind in KINDS:
-        fields = {key: value for key, value in shared.items() if kind != "insert" or key != "let"}
-        result[kind] = encode.document({kind: collection, "ordered": ordered, **fields}, options, "options")
-    return result
+def head(kind: str, collection: str, ordered: bool, shared: Mapping[str, Any], options: CodecOptions[Any]) -> bytes:
+    """Encode the fields of a command before its statements; inserts take no `let`."""
+    fields = {key: value for key, value in shared.items() if kind != "insert" or key != "let"}
+    return encode.document({kind: collection, "ordered": ordered, **fields}, options, "options")
 
 
 def grouped(statements: Iterable[tuple[int, Statement]]) -> Iterator[tuple[int, Statement]]:

@@ -83,6 +83,6 @@ def value(reply: bytes, replies: CodecOptions[Any]) -> bytes | None:
     """
     answer = RawBSONDocument(reply)
     if "writeConcernError" in answer:
-        server_errors.check(bson.decode(reply, replies))
+        server_errors.decoded(reply, replies)
     found = answer.get("value")
     return None if found is None else bytes(found.raw)

@@ -216,6 +216,21 @@ def aggregate_options(keywords: Mapping[str, Any]) -> dict[str, Any]:
     return options
 
 
+def with_option(options: Mapping[str, Any], name: str, value: object) -> dict[str, Any]:
+    """Return the driver's options with another value of one, by our name; None and the server's default leave it out.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a value of another type, and for a number out of range.
+    """
+    option = OPTIONS[name]
+    changed = {each: value for each, value in options.items() if each != option.driver}
+    if value is not None:
+        _add(changed, option, option.driver, value)
+    return changed
+
+
 def _add(options: dict[str, Any], option: Option, name: str, value: object) -> None:
     checked = option.check(name, value)
     # Any other False is sent: the server's default may be True, as of `allowDiskUse`.

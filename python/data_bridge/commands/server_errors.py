@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import bson
+from bson.codec_options import CodecOptions
+
 from .._core import (
     DUPLICATE_KEY_CODES,
     DuplicateKeyError,
@@ -20,14 +23,15 @@ _BULK_FAILED = 65
 """The code that PyMongo gives a BulkWriteError."""
 
 
-def check(reply: Mapping[str, Any]) -> None:
-    """Raise for a reply that says a write, or its write concern, failed.
+def decoded(encoded: bytes, options: CodecOptions[Any]) -> dict[str, Any]:
+    """Decode the reply of a command that writes; `options` are the `replies` of the settings.
 
     Raises
     ------
     WriteError, DuplicateKeyError, WriteConcernError, WTimeoutError
-        With the server's code, and its description as `details`.
+        When a write, or its write concern, failed: with the server's code, and its description as `details`.
     """
+    reply: dict[str, Any] = bson.decode(encoded, options)
     errors = reply.get("writeErrors")
     kind: type[OperationFailure]
     if errors:
@@ -41,6 +45,7 @@ def check(reply: Mapping[str, Any]) -> None:
         text = concern.get("errmsg", "the write concern was not met")
         kind = WTimeoutError if timed_out else WriteConcernError
         raise made(kind, text, concern.get("code", 0), concern, _labels(reply), concern.get("codeName", ""))
+    return reply
 
 
 def bulk(details: dict[str, Any], labels: tuple[str, ...]) -> OperationFailure:

@@ -14,9 +14,9 @@ _ERROR_HANDLERS = ("strict", "replace", "ignore")
 _UUID_NAMES = {
     "unspecified": UuidRepresentation.UNSPECIFIED,
     "standard": UuidRepresentation.STANDARD,
-    "pythonlegacy": UuidRepresentation.PYTHON_LEGACY,
-    "javalegacy": UuidRepresentation.JAVA_LEGACY,
-    "csharplegacy": UuidRepresentation.CSHARP_LEGACY,
+    "pythonLegacy": UuidRepresentation.PYTHON_LEGACY,
+    "javaLegacy": UuidRepresentation.JAVA_LEGACY,
+    "csharpLegacy": UuidRepresentation.CSHARP_LEGACY,
 }
 _DATETIME_NAMES = {
     "datetime": DatetimeConversion.DATETIME,
@@ -88,6 +88,17 @@ def from_keywords(keywords: Mapping[str, Any]) -> CodecOptions[Any]:
     return check(CodecOptions(**values))
 
 
+def keywords(options: CodecOptions[Any]) -> dict[str, Any]:
+    """Return the keyword arguments of a client, of this package or PyMongo, for the same options."""
+    return {
+        "tz_aware": options.tz_aware,
+        "tzinfo": options.tzinfo,
+        "uuidRepresentation": next(name for name, each in _UUID_NAMES.items() if each == options.uuid_representation),
+        "unicode_decode_error_handler": options.unicode_decode_error_handler,
+        "datetime_conversion": int(options.datetime_conversion or DatetimeConversion.DATETIME),
+    }
+
+
 def native(options: CodecOptions[Any]) -> _core.Codec:
     """Return the native module's options for decoding."""
     check(options)
@@ -102,8 +113,9 @@ def native(options: CodecOptions[Any]) -> _core.Codec:
 
 def _named(name: str, value: Any, names: Mapping[str, int]) -> int:
     if isinstance(value, str):
-        if value.lower() in names:
-            return names[value.lower()]
+        for each, number in names.items():
+            if each.lower() == value.lower():
+                return number
     elif value in names.values():
         return int(value)
     raise ValueError(f"{name} must be one of {', '.join(names)}, got {value!r}")

@@ -10,12 +10,11 @@ import bson
 from bson.codec_options import CodecOptions
 
 from ..commands import encode
-from . import codec
+from . import codec, uri_options
 from . import write_concern as write_concern_
 from .uri import check_timeout
 
-_MODES = {mode.lower(): mode for mode in ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")}
-_UUID_NAMES = {0: "unspecified", 3: "pythonLegacy", 4: "standard", 5: "javaLegacy", 6: "csharpLegacy"}
+_MODES = {mode.lower(): mode for mode in uri_options.MODES}
 DEFAULT_TYPES = "plain"
 """The types of tables when no client, collection or query sets others."""
 _TYPES = ("plain", "exact")
@@ -179,14 +178,7 @@ def for_pymongo(settings: Settings) -> dict[str, Any]:
 
 def client_for_pymongo(settings: Settings, timeout_ms: int | None) -> dict[str, Any]:
     """Keyword arguments of PyMongo's client, beside the URI."""
-    options = settings.codec_options
-    keywords: dict[str, Any] = {
-        "tz_aware": options.tz_aware,
-        "tzinfo": options.tzinfo,
-        "unicode_decode_error_handler": options.unicode_decode_error_handler,
-        "datetime_conversion": int(options.datetime_conversion or 1),
-        "uuidRepresentation": _UUID_NAMES[options.uuid_representation],
-    }
+    keywords = codec.keywords(settings.codec_options)
     if timeout_ms is not None:
         keywords["timeoutMS"] = timeout_ms
     preference = for_pymongo(settings).get("read_preference")

@@ -15,7 +15,8 @@ _MOST_CONNECTIONS = 2**31 - 1
 _MOST_MILLISECONDS = 10**12  # a billion seconds, PyMongo's bound
 _APP_NAME_BYTES = 128  # the server refuses a handshake with a longer one
 _COMPRESSORS = ("zstd", "snappy", "zlib")
-_MODES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
+MODES = ("primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest")
+"""Names of read preferences."""
 
 
 def texts(name: str, value: object) -> list[str]:
@@ -224,7 +225,7 @@ _OPTIONS: dict[str, Callable[[str, Any], list[str]]] = {
     "maxStalenessSeconds": _integer(-1, _MOST_CONNECTIONS, "an int of 90 or more, or -1 for no limit"),
     "minPoolSize": _count,
     "readConcernLevel": _one(_filled),
-    "readPreference": _chosen(*_MODES),
+    "readPreference": _chosen(*MODES),
     "readPreferenceTags": _tag_sets,
     "replicaSet": _one(_filled),
     "retryReads": _one(_boolean),

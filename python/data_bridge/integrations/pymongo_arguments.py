@@ -72,7 +72,7 @@ def of_client(client: Any, codec_options: CodecOptions[Any]) -> dict[str, Any]:
     for name, values in _WITHOUT_EFFECT.items():
         if name in keywords and keywords[name] in values:
             del keywords[name]
-    keywords.update(host=host, port=client.PORT if port is None else port, **_codec_keywords(codec_options))
+    keywords.update(host=host, port=client.PORT if port is None else port, **codec.keywords(codec.check(codec_options)))
     if client.read_preference.document != {"mode": "primary"}:
         keywords["read_preference"] = client.read_preference
     return keywords
@@ -111,14 +111,3 @@ def _decide_tls(keywords: dict[str, Any], *, srv: bool) -> None:
         # Without TLS, PyMongo does not look at them, and the driver would turn it on.
         for name in _TLS_WHEN_FALSE:
             keywords.pop(name, None)
-
-
-def _codec_keywords(options: CodecOptions[Any]) -> dict[str, Any]:
-    codec.check(options)
-    return {
-        "tz_aware": options.tz_aware,
-        "tzinfo": options.tzinfo,
-        "uuidRepresentation": options.uuid_representation,
-        "unicode_decode_error_handler": options.unicode_decode_error_handler,
-        "datetime_conversion": int(options.datetime_conversion or 1),
-    }

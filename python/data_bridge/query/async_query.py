@@ -63,7 +63,7 @@ class AsyncQuery(QueryBase):
         except BaseException as error:
             self._failed(reader, error)
             raise
-        result = Result(data, self._form(data))
+        result = Result(data, self._form(data), self._plan.codec)
         self._runs.finish(result.report)
         return result
 
@@ -96,6 +96,10 @@ class AsyncQuery(QueryBase):
     async def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
         """Run the query; the result as a pandas DataFrame. As `Result.to_pandas`."""
         return await self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
+
+    async def to_pylist(self) -> list[dict[str, Any]]:
+        """Run the query; the rows of its table as dicts of PyMongo's values. As `Result.to_pylist`."""
+        return await self._table(Result.to_pylist)
 
     async def _table(self, make: Callable[[Result], T]) -> T:
         return self._made(await self._narrowed(self._table_plan()), make)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from .._core import InvalidQuery, NativeTableOptions, Reader, ResultData, Schema
 from ..commands.options import aggregate_options
 from ..connection.session_state import SessionState
-from . import cursor_names
+from . import cursor_names, html
 from .namespace import Namespace
 from .plan import AggregatePlan, Plan, WritingPlan, writing_stage
 from .report import Report
@@ -155,6 +155,10 @@ class QueryBase:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._plan!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the request for notebooks: namespace, filter, projection, sort, options; never runs it."""
+        return html.query(f"{type(self).__name__}: {self._plan!r}", self._plan.request(), self._given)
 
     def __copy__(self) -> Self:
         return self

@@ -197,5 +197,8 @@ class _BytesPlan:
     def decoded(self, reply: bytes) -> NoReturn:
         self._refuse("explain")
 
+    def request(self) -> dict[str, object]:
+        return {}
+
     def __repr__(self) -> str:
         return f"read_bson of {self._name}"

@@ -25,11 +25,11 @@ class Namespace(NamedTuple):
 
     def selection(self, session: SessionState | None) -> bytes:
         """Read preference and read concern, encoded; within a transaction its own are in force."""
-        return EMPTY if session is not None and session.in_transaction else self.settings.selection
+        return EMPTY if in_transaction(session) else self.settings.selection
 
     def preference_only(self, session: SessionState | None) -> bytes:
         """The read preference alone: commands such as explain refuse read concerns."""
-        if session is not None and session.in_transaction:
+        if in_transaction(session):
             return EMPTY
         return encode_selection(self.settings.read_preference, None)
 

@@ -9,13 +9,15 @@ from typing import Any, NoReturn, Protocol, TypeVar
 import bson
 
 from .. import _core
-from .._core import Codec, InvalidQuery, Operation, Reader
+from .._core import Codec, Document, InvalidQuery, Operation, Reader
 from .._typing import Pipeline, Projection, Sort
 from ..commands import encode
-from ..commands.options import OPTIONS, check_option, pairs, projection_of
-from ..connection.session_state import SessionState
+from ..commands.options import SNAKE_CASE, check_option, pairs, projection_of, with_option
+from ..connection import codec
+from ..connection.session_state import SessionState, in_transaction
 from ..connection.session_state import native as native_session
 from ..errors import InvalidOperation
+from .find_command import FindCommand, projected
 from .namespace import Namespace
 
 P = TypeVar("P", bound="Plan")
@@ -58,6 +60,9 @@ class Plan(Protocol):
     def decoded(self, reply: bytes) -> dict[str, Any]:
         """Decode the reply of a command."""
 
+    def request(self) -> dict[str, object]:
+        """Return the parts of the request by name, for people."""
+
     def __repr__(self) -> str: ...
 
 
@@ -78,16 +83,16 @@ class _ServerPlan:
     def codec(self) -> Codec:
         return self.namespace.settings.codec
 
-    def _changed(self, name: str, value: object) -> dict[str, Any]:
-        """The options with one changed, or without it when `value` is None."""
-        key = OPTIONS[name].driver
-        options = {**self.options, key: check_option(key, value)}
-        if value is None:
-            del options[key]
-        return options
-
     def _selection(self) -> bytes:
         return self.namespace.selection(self.session)
+
+    def _request_of(self, options: bytes) -> dict[str, object]:
+        """Return the options in use, by the names of keyword arguments."""
+        found: dict[str, object] = dict(_shown(options))
+        found.update(_shown(self._selection()))
+        names = {**SNAKE_CASE, "readPreference": "read_preference", "readConcern": "read_concern"}
+        order = ["projection", "sort", "skip", "limit", *found]
+        return {names.get(key, key): found[key] for key in order if key in found}
 
     def _explain(self, command: dict[str, Any], verbosity: str, timeout: float | None) -> Operation[bytes]:
         if verbosity not in ("queryPlanner", "executionStats", "allPlansExecution"):
@@ -113,24 +118,25 @@ class _ServerPlan:
 class FindPlan(_ServerPlan):
     """A find; chained calls replace what was given before."""
 
-    __slots__ = ("filter", "resume")
+    __slots__ = ("command", "filter", "resume")
 
     def __init__(
         self,
         namespace: Namespace,
         filter: bytes,
-        options: Mapping[str, Any],
+        command: FindCommand,
         session: SessionState | None,
         resume: bool = False,
     ) -> None:
-        super().__init__(namespace, options, session)
+        super().__init__(namespace, command.options, session)
+        self.command = command
         self.filter = filter
         self.resume = resume
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
         namespace = self.namespace
         assert namespace.collection is not None
-        if self.resume and self.session is not None and self.session.in_transaction:
+        if self.resume and in_transaction(self.session):
             raise InvalidQuery("a read in a transaction cannot resume: the transaction ends with its connection")
         return namespace.core.find(
             namespace.database,
@@ -145,42 +151,33 @@ class FindPlan(_ServerPlan):
             codec=self.codec,
         )
 
-    def _with(self, options: Mapping[str, Any]) -> FindPlan:
-        return FindPlan(self.namespace, self.filter, options, self.session, self.resume)
+    def _with(self, command: FindCommand) -> FindPlan:
+        return FindPlan(self.namespace, self.filter, command, self.session, self.resume)
 
     def with_option(self, name: str, value: object) -> FindPlan:
-        return self._with(self._changed(name, value))
+        return self._with(self.command.with_option(name, value))
 
     def sort(self, keys: Sort, direction: int | None) -> FindPlan:
-        return self._with({**self.options, "sort": pairs("sort", keys, direction)})
+        return self._with(self.command.sort(keys, direction))
 
     def skip(self, count: int) -> FindPlan:
-        return self.with_option("skip", count)
+        return self._with(self.command.skip(count))
 
     def limit(self, count: int) -> FindPlan:
-        return self.with_option("limit", count)
+        return self._with(self.command.limit(count))
 
     def project(self, projection: Projection) -> FindPlan:
-        return self._with({**self.options, "projection": projection_of(projection)})
+        return self._with(self.command.project(projection))
 
     def narrowed(self, keys: Sequence[str]) -> FindPlan:
-        own = self.options.get("projection") or {}
-        # Other false values are not the same: null, "" and {} are values that `_id` gets.
-        without_id = own == {"_id": 0}
-        # Only whole keys: of an "a.b" the server drops scalars and items of lists. The user's own projection stays.
-        if (own and not without_id) or self.options.get("returnKey") or any(not _can_project(key) for key in keys):
-            return self
-        projection = dict.fromkeys([*keys, _nowhere(keys)], 1)
-        if without_id:
-            projection["_id"] = 0
-        return self._with({**self.options, "projection": projection})
+        command = self.command.narrowed(keys)
+        return self if command is self.command else self._with(command)
 
     def columns(self) -> list[str] | None:
-        return _projected(self.options.get("projection"))
+        return projected(self.command.projection)
 
     def first(self) -> FindPlan:
-        # A negative limit requests one reply and no cursor.
-        return self._with({**self.options, "limit": -1})
+        return self._with(self.command.first())
 
     def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
         from bson.raw_bson import RawBSONDocument
@@ -190,6 +187,10 @@ class FindPlan(_ServerPlan):
         if command.get("limit", 0) < 0:
             command.update(limit=-command["limit"], singleBatch=True)
         return self._explain(command, verbosity, timeout)
+
+    def request(self) -> dict[str, object]:
+        resume = {"resume": True} if self.resume else {}
+        return {"filter": _shown(self.filter), **self._request_of(self._encoded), **resume}
 
     def __repr__(self) -> str:
         return f"find on {self.namespace.name}"
@@ -225,7 +226,7 @@ class AggregatePlan(_ServerPlan):
         return AggregatePlan(self.namespace, [*self.stages, stage], self.options, self.session)
 
     def with_option(self, name: str, value: object) -> AggregatePlan:
-        return AggregatePlan(self.namespace, self.stages, self._changed(name, value), self.session)
+        return AggregatePlan(self.namespace, self.stages, with_option(self.options, name, value), self.session)
 
     def sort(self, keys: Sort, direction: int | None) -> AggregatePlan:
         return self._append({"$sort": pairs("sort", keys, direction)})
@@ -249,7 +250,7 @@ class AggregatePlan(_ServerPlan):
         for stage in reversed(self.stages):
             name = next(iter(stage), None)
             if name == "$project":
-                return _projected(stage["$project"])
+                return projected(stage["$project"])
             if name not in ("$match", "$sort", "$skip", "$limit"):
                 break
         return None
@@ -262,6 +263,9 @@ class AggregatePlan(_ServerPlan):
         command.update({key: value for key, value in self.options.items() if key != "batchSize"})
         command["cursor"] = {}
         return self._explain(command, verbosity, timeout)
+
+    def request(self) -> dict[str, object]:
+        return {"pipeline": _shown(self._pipeline)["pipeline"], **self._request_of(self._encoded)}
 
     def __repr__(self) -> str:
         return f"aggregate on {self.namespace.name}, {len(self.stages)} stages"
@@ -302,7 +306,7 @@ class WritingPlan(AggregatePlan):
                 ) from None
             return _core.read_bytes(b"", codec=self.codec, eager=eager)
         settings = self.namespace.settings
-        if settings.concern and not (self.session is not None and self.session.in_transaction):
+        if settings.concern and not in_transaction(self.session):
             # The reply is waited for in any case, and holds what failed; w=1 is the least that has a reply.
             concern = settings.concern if settings.acknowledged else {**settings.concern, "w": 1}
             options = {**self.options, "writeConcern": concern}
@@ -331,27 +335,9 @@ class WritingPlan(AggregatePlan):
             )
 
 
-def _projected(projection: object) -> list[str] | None:
-    """The top-level keys of documents with this projection; None for one that names keys to leave out."""
-    if not isinstance(projection, Mapping):
-        return None
-    fields = {key: value for key, value in projection.items() if key != "_id"}
-    is_flag = {key: isinstance(value, (bool, int, float)) for key, value in fields.items()}
-    if not any(is_flag[key] and value for key, value in fields.items()):
-        # Operators alone, such as $slice, leave the other keys in.
-        return None
-    keys = dict.fromkeys(key.partition(".")[0] for key, value in fields.items() if value or not is_flag[key])
-    return [*keys] if projection.get("_id", 1) in (0, False) else ["_id", *keys]
+_CODEC = codec.native(codec.DEFAULT)
 
 
-def _nowhere(keys: Sequence[str]) -> str:
-    """A key that no document has. Also keeps an index from covering the query, which gives null for a missing key."""
-    name = "data_bridge_nowhere"
-    while name in keys:
-        name += "_"
-    return name
-
-
-def _can_project(key: str) -> bool:
-    """Return whether the server reads `key` in a projection as that key."""
-    return bool(key) and "." not in key and not key.startswith("$")
+def _shown(data: bytes) -> Document:
+    """Return a lazy document over BSON: a filter may be large, and a view of it short."""
+    return _core._document_from_bson(data, _CODEC)

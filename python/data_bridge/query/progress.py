@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 import select
 import sys
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._core import Document, Operation, Reader
+from .._typing import Progress as Progress
 
 T = TypeVar("T")
-
-Progress = bool | Callable[[int, int], Any] | None
-"""`True` for a tqdm bar, a callable of (documents, bytes) so far, or None."""
 
 INTERVAL = 0.1
 """Seconds between two looks."""

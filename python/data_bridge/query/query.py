@@ -64,7 +64,7 @@ class Query(QueryBase):
 
     def _read(self, reader: Reader) -> Result:
         data = self._taken(reader, lambda: self._all(reader))
-        result = Result(data, self._form(data))
+        result = Result(data, self._form(data), self._plan.codec)
         self._runs.finish(result.report)
         return result
 
@@ -96,6 +96,10 @@ class Query(QueryBase):
     def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
         """Run the query; the result as a pandas DataFrame. As `Result.to_pandas`."""
         return self._table(lambda result: result.to_pandas(dtype_backend=dtype_backend))
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """Run the query; the rows of its table as dicts of PyMongo's values. As `Result.to_pylist`."""
+        return self._table(Result.to_pylist)
 
     def _table(self, make: Callable[[Result], T]) -> T:
         return self._made(self._narrowed(self._table_plan()), make)

@@ -96,8 +96,7 @@ def path_text(entry: Mapping[str, Any]) -> str:
 def types_text(entry: Mapping[str, Any]) -> str:
     """The types seen there, and the reason for which they are mixed when the types do not show it."""
     types = " + ".join(str(name) for name in entry.get("types", ()))
-    reason = entry.get("reason")
-    return f"{types}; {reason}" if reason else types
+    return "; ".join(filter(None, (types, entry.get("reason"))))
 
 
 def _line(entry: Mapping[str, Any]) -> str:

@@ -7,18 +7,21 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from .. import _core
-from .._core import Document, NativeTableOptions, ResultData, Schema
+from .._core import Codec, Document, NativeTableOptions, ResultData, Schema
 from ..connection.codec import DEFAULT, native
 from ..errors import SchemaConflict
-from . import conflicts, html
+from . import conflicts, html, pandas_frames, pylists
 from .extensions import extension
 from .report import Report
+from .table_options import TableOptions
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
     from bson.codec_options import CodecOptions
+
+    from .._typing import TableSchema
 
 T = TypeVar("T")
 
@@ -30,11 +33,12 @@ class Result:
     `pyarrow.table(result)`, DuckDB's `from result`.
     """
 
-    __slots__ = ("__weakref__", "_data", "_form")
+    __slots__ = ("__weakref__", "_codec", "_data", "_form")
 
-    def __init__(self, data: ResultData, form: NativeTableOptions | None = None) -> None:
+    def __init__(self, data: ResultData, form: NativeTableOptions | None, codec: Codec) -> None:
         self._data = data
         self._form = form
+        self._codec = codec
 
     def __len__(self) -> int:
         return len(self._data)
@@ -180,8 +184,9 @@ class Result:
         Parameters
         ----------
         dtype_backend
-            "pyarrow" gives ArrowDtype columns, which keep everything. "numpy" gives numpy's, and is lossy: integers
-            with nulls become floats, nested values become objects.
+            "pyarrow" gives ArrowDtype columns, which keep everything. "numpy_nullable" gives pandas' own nullable
+            types, as `pandas.read_parquet` does: Int64, Float64, boolean, string. "numpy" gives numpy's, and is lossy:
+            integers with nulls become floats. Dates are pandas' with both; nested values and bytes become objects.
 
         Raises
         ------
@@ -189,16 +194,36 @@ class Result:
             When pandas or pyarrow is not installed.
         SchemaConflict
             As `schema`.
+        ValueError
+            For an unknown `dtype_backend`.
         """
-        if dtype_backend not in ("pyarrow", "numpy"):
-            raise ValueError(f'dtype_backend must be "pyarrow" or "numpy", got {dtype_backend!r}')
-        pandas = _import("pandas", "to_pandas()", "pandas")
+        pandas_frames.check_backend(dtype_backend)
+        _import("pandas", "to_pandas()", "pandas")
         table = _table(self, _import("pyarrow", "to_pandas()", "pandas"), shapes=False)
-        if dtype_backend == "numpy":
-            frame: pd.DataFrame = table.to_pandas()
-        else:
-            frame = table.to_pandas(types_mapper=pandas.ArrowDtype)
-        return frame
+        return pandas_frames.frame(table, dtype_backend)
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """The rows of the table as dicts of PyMongo's values, with aware datetimes.
+
+        Every column is in every dict, at each level: its nulls, and keys that a document does not have, are None.
+        Values are those of the table with exact types: only the columns of a given schema, and as it converts them, and
+        text where an option such as `objectid="hex"` requests it. A value has the type
+        that PyMongo gives for its column: `ObjectId`, `Decimal128`, `Int64` for a column of int64, also where a
+        document has an int32. A DBRef is a dict. `to_dicts()` gives the documents themselves.
+
+        Raises
+        ------
+        ImportError
+            When pyarrow is not installed.
+        SchemaConflict
+            As `schema`.
+        ValueError
+            For a value of a given schema that no document can hold: a uint64 above int64, a decimal of more than 34
+            digits, parts of a millisecond.
+        """
+        pyarrow = _import("pyarrow", "to_pylist()", "arrow")
+        form = self._form and self._form.with_exact()
+        return pylists.rows(_Table(self._data, form), pyarrow.schema(self._data.schema(form)), self._codec)
 
     def __arrow_c_schema__(self) -> Any:
         """The schema as a PyCapsule."""
@@ -216,11 +241,18 @@ class Result:
         return html.page(self._data, self._form, self.report)
 
 
-def from_arrow(data: object, *, codec_options: CodecOptions[Any] | None = None) -> Result:
+def from_arrow(
+    data: object,
+    *,
+    codec_options: CodecOptions[Any] | None = None,
+    nulls: str = "omit",
+    schema: TableSchema | None = None,
+) -> Result:
     """Documents over any Arrow data: a pyarrow Table, a polars DataFrame, a result read back from Parquet.
 
-    Arrow data does not distinguish null and missing: null reads as missing. A table of `to_arrow(shapes=True)` reads as
-    exactly the documents it was made of.
+    Columns of a table of this package have the types of its documents: text of ids, UUIDs, decimals and mixed values
+    becomes ObjectIds, UUIDs, decimals and values again, as the metadata of the fields records. A table of
+    `to_arrow(shapes=True)` reads as exactly the documents it was made of.
 
     Parameters
     ----------
@@ -228,21 +260,31 @@ def from_arrow(data: object, *, codec_options: CodecOptions[Any] | None = None) 
         Any object with `__arrow_c_stream__` or `__arrow_c_array__`.
     codec_options
         Conversion of values to Python objects.
+    nulls
+        The meaning of Arrow's null in a document: a missing key ("omit"), or a key whose value is null ("keep"). In a
+        list it is null. Tables with shapes record it themselves.
+    schema
+        Types of columns, by name: the schema of an earlier result, or a mapping as for `Collection.find`. For data
+        whose metadata a consumer dropped, as polars, DuckDB and pandas do. Other columns are read as they are.
 
     Raises
     ------
     TypeError
         When `data` is no Arrow data.
     ValueError
-        For columns that BSON cannot hold (polars' Object is one), text that is not UTF-8, an array of structs with a
-        null row, and shapes that were written for other columns.
+        For columns that BSON cannot hold (polars' Object is one), text that is not UTF-8 or is not of the type that is
+        recorded, an array of structs with a null row, and shapes that were written for other columns.
     DecodeError
         For a cell of our extension types that is not what it should be.
     """
     if not (hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__")):
         raise TypeError(f"from_arrow() takes an object with __arrow_c_stream__, got {type(data).__name__}")
     _refuse_polars_objects(data)
-    return Result(_core.from_arrow(data, codec=native(codec_options or DEFAULT)))
+    if nulls not in ("omit", "keep"):
+        raise ValueError(f'nulls must be "omit" or "keep", got {nulls!r}')
+    codec = native(codec_options or DEFAULT)
+    form = None if schema is None else TableOptions(schema=schema).form(codec)
+    return Result(_core.from_arrow(data, codec=codec, keep_nulls=nulls == "keep", form=form), None, codec)
 
 
 def _refuse_polars_objects(data: object) -> None:

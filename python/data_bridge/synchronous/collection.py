@@ -20,9 +20,10 @@ from .._typing import (
     Timeout,
 )
 from ..commands import encode, names
-from ..commands.options import check_bool, encoded_options, find_options, pairs, projection_of
+from ..commands.options import check_bool, encoded_options
 from ..connection.session_state import native
 from ..connection.settings import Settings, for_pymongo
+from ..query.find_command import FindCommand
 from ..query.namespace import Namespace
 from ..query.plan import FindPlan
 from ..query.query import Query
@@ -169,17 +170,39 @@ class Collection(CollectionIndexes):
         InvalidQuery
             For a filter that cannot be sent.
         """
-        keywords: dict[str, Any] = {**options}
-        table = TableOptions.take(keywords)
-        sent = find_options({"skip": skip, "limit": limit, "no_cursor_timeout": no_cursor_timeout, **keywords})
-        if projection is not None:
-            sent["projection"] = projection_of(projection)
-        if sort is not None:
-            sent["sort"] = pairs("sort", sort)
+        return self._found(
+            filter,
+            FindCommand.of(projection, skip, limit, sort),
+            session=session,
+            read_preference=read_preference,
+            read_concern=read_concern,
+            timeout=timeout,
+            resume=resume,
+            progress=progress,
+            no_cursor_timeout=no_cursor_timeout,
+            **options,
+        )
+
+    def _found(
+        self,
+        filter: Filter | None,
+        command: FindCommand,
+        *,
+        session: ClientSession | None = None,
+        read_preference: ReadPreference | None = None,
+        read_concern: ReadConcern | None = None,
+        timeout: Timeout = ...,
+        resume: bool = False,
+        progress: Progress = None,
+        **options: Any,
+    ) -> Query:
+        """Return the query of a command that has a part of its options; the others are arguments, as for `find`."""
+        table = TableOptions.take(options)
+        command = command.with_keywords(options)
         replaced = self._settings.replace(None, read_preference, None, read_concern)
         encoded = encode.EMPTY if filter is None else encode.document(filter, replaced.codec_options)
         check_bool("resume", resume)
-        plan = FindPlan(self._namespace._replace(settings=replaced), encoded, sent, session, resume)
+        plan = FindPlan(self._namespace._replace(settings=replaced), encoded, command, session, resume)
         seconds = replaced.timeout if timeout is ... else timeout
         return Query(plan, ReadOptions.check(table, seconds, progress, replaced.codec, replaced.types))
 

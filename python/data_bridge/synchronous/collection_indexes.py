@@ -71,8 +71,7 @@ class CollectionIndexes(CollectionWrites):
         documents = documents_of(indexes)
         fields = {"createIndexes": self._name, "indexes": documents, **kwargs, **self._shared(session, comment=comment)}
         command = encode.document(fields, self._settings.codec_options, "indexes")
-        reply = outcome(self._send(command, session, False))
-        server_errors.check(bson.decode(reply))
+        server_errors.decoded(outcome(self._send(command, session, False)), self._settings.replies)
         return [document["name"] for document in documents]
 
     def drop_index(
@@ -149,9 +148,7 @@ class CollectionIndexes(CollectionWrites):
         }
         command = encode.document(fields, codec_options, "options")
         reply = outcome(self._namespace.send(command, session, False, self._settings.timeout, "admin"))
-        decoded: dict[str, Any] = bson.decode(reply, codec_options)
-        server_errors.check(decoded)
-        return decoded
+        return server_errors.decoded(reply, self._settings.replies)
 
     def drop(self, session: ClientSession | None = None, comment: object = None) -> None:
         """Drop the collection with all its documents and indexes. Without it this does nothing."""
@@ -165,4 +162,4 @@ class CollectionIndexes(CollectionWrites):
             if error.code != _NAMESPACE_NOT_FOUND:
                 raise
         else:
-            server_errors.check(bson.decode(reply))
+            server_errors.decoded(reply, self._settings.replies)

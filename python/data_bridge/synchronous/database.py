@@ -184,7 +184,7 @@ class Database(ConfiguredHandle):
             text = f"collection {name} already exists"
             raise server_errors.made(OperationFailure, text, 48, None, (), "NamespaceExists")
         reply = outcome(collection._namespace.send(command, session, False, deadline.left()))
-        server_errors.check(bson.decode(reply))
+        server_errors.decoded(reply, collection._settings.replies)
         return collection
 
     def drop_collection(
@@ -220,7 +220,7 @@ class Database(ConfiguredHandle):
         some = self["any"]
         command = encode.document({"dropDatabase": 1, **some._shared(session, comment=comment)}, self.codec_options)
         reply = outcome(some._send(command, session, False))
-        server_errors.check(bson.decode(reply))
+        server_errors.decoded(reply, self._settings.replies)
 
     def __getitem__(self, name: str) -> Collection:
         return Collection(self, name, self._settings)

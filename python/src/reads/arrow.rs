@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch as ArrowBatch, StructArray};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, SchemaRef};
-use data_bridge::schema::extension_name;
+use data_bridge::schema::{extension_name, STORED_TYPE_KEY};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 use pyo3_arrow::error::PyArrowError;
@@ -43,21 +43,38 @@ impl Schema {
         to_schema_pycapsule(py, self.0.as_ref())
     }
 
-    /// One line per field: name, type, extension.
+    /// One line per field: name, type, and the extension name or the stored type.
     fn __repr__(&self) -> String {
         let fields = self.0.fields().iter();
         let lines: Vec<_> = fields
-            .map(|field| {
-                let extension = extension_name(field).map(|name| format!(" ({name})"));
-                format!(
-                    "{}: {}{}",
-                    field.name(),
-                    field.data_type(),
-                    extension.unwrap_or_default()
-                )
-            })
+            .map(|field| format!("{}: {}", field.name(), described(field)))
             .collect();
         lines.join("\n")
+    }
+}
+
+/// The type of a field, with the extension name or the stored type at each level.
+fn described(field: &Field) -> String {
+    let data_type = match field.data_type() {
+        // The parts of an extension type are always the same.
+        DataType::Struct(fields) if extension_name(field).is_none() => {
+            let fields = fields.iter();
+            let fields: Vec<_> = fields
+                .map(|field| format!("{:?}: {}", field.name(), described(field)))
+                .collect();
+            format!("Struct({})", fields.join(", "))
+        }
+        DataType::List(item) => format!("List({})", described(item)),
+        DataType::LargeList(item) => format!("LargeList({})", described(item)),
+        DataType::FixedSizeList(item, size) => {
+            format!("FixedSizeList({} x {})", size, described(item))
+        }
+        other => other.to_string(),
+    };
+    let stored = field.metadata().get(STORED_TYPE_KEY).map(String::as_str);
+    match extension_name(field).or(stored) {
+        Some(name) => format!("{data_type} ({name})"),
+        None => data_type,
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use arrow_array::RecordBatch as ArrowBatch;
 use arrow_schema::SchemaRef;
-use data_bridge::conform::{chunks_from_batch, ConflictCounts};
+use data_bridge::conform::{chunks_from_batch, with_types, ConflictCounts, Nulls};
 use data_bridge::reader::{Decoded, Report, ResultSet, ResultSetBuilder};
-use data_bridge::schema::Representation;
+use data_bridge::schema::{Representation, TableSchema};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict, PyList};
@@ -257,25 +257,42 @@ impl ResultData {
     }
 }
 
-/// Documents of any object with `__arrow_c_stream__` or `__arrow_c_array__`; null is read as missing.
+/// Documents of any object with `__arrow_c_stream__` or `__arrow_c_array__`; null is read as missing, unless nulls are kept.
+/// Columns that the schema of `form` names have its types.
 #[pyfunction]
-#[pyo3(signature = (stream, *, codec))]
+#[pyo3(signature = (stream, *, codec, keep_nulls=false, form=None))]
 pub(crate) fn from_arrow(
     py: Python<'_>,
     stream: &Bound<'_, PyAny>,
     codec: Codec,
+    keep_nulls: bool,
+    form: Option<&TableOptions>,
 ) -> PyResult<ResultData> {
-    guarded(|| read_arrow(py, stream, codec))
+    let nulls = match keep_nulls {
+        true => Nulls::Keep,
+        false => Nulls::Omit,
+    };
+    let types = form.and_then(TableOptions::user_schema);
+    guarded(|| read_arrow(py, stream, codec, nulls, types))
 }
 
-fn read_arrow(py: Python<'_>, stream: &Bound<'_, PyAny>, codec: Codec) -> PyResult<ResultData> {
+fn read_arrow(
+    py: Python<'_>,
+    stream: &Bound<'_, PyAny>,
+    codec: Codec,
+    nulls: Nulls,
+    types: Option<&TableSchema>,
+) -> PyResult<ResultData> {
     let (schema, batches) = ffi::batches(stream)?;
     let mut builder = ResultSetBuilder::default();
     let mut report = Report::default();
     for batch in &batches {
         let first_row = report.rows;
         let chunks = py
-            .detach(|| chunks_from_batch(batch))
+            .detach(|| match types {
+                Some(types) => chunks_from_batch(&with_types(batch, types.arrow())?, nulls),
+                None => chunks_from_batch(batch, nulls),
+            })
             .map_err(|mut error| {
                 if let Some(document) = &mut error.location_mut().document {
                     *document += first_row;

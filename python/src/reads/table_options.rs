@@ -245,6 +245,14 @@ impl TableOptions {
         form
     }
 
+    /// The same options with exact types, unless a switch chooses the storage of one type.
+    fn with_exact(&self) -> TableOptions {
+        TableOptions {
+            representation: self.switches,
+            ..self.clone()
+        }
+    }
+
     /// The top-level keys that tables are made of. None if they may be any: without a schema, and under "rescue", which keeps
     /// values that do not fit.
     #[getter]

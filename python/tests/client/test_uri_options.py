@@ -230,7 +230,7 @@ WRONG_TYPES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("keywords", WRONG_TYPES, ids=lambda keywords: f"{keywords}"[:40])
+@pytest.mark.parametrize("keywords", WRONG_TYPES, ids=lambda keywords: " ".join(keywords))
 def test_keywords_of_a_wrong_type(keywords: dict[str, Any]) -> None:
     (name, value), *_ = keywords.items()
     for kind in KINDS:

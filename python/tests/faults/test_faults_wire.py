@@ -10,11 +10,11 @@ from typing import Any
 import proxy as wire
 import pytest
 import servers
-from proxy import Proxy, changed
-from servers import WAYS, Admin, Reader, connections, exact_or_error, wait_until, wait_until_at_rest
+from proxy import Proxy, changed, near
+from servers import WAYS, Admin, Reader, connections, exact_or_error, failing, wait_until, wait_until_at_rest
 from spoilt import LIES, LOST
 
-from data_bridge import ClientSession, DecodeError, MongoClient, ServerTimeout
+from data_bridge import ClientSession, Database, DecodeError, MongoClient, ServerTimeout, WriteConcernError
 
 ROWS = list(range(100))
 READ: dict[str, Any] = {"batch_size": 10}
@@ -188,3 +188,25 @@ def test_a_transaction_goes_on_after_a_read_that_was_left(admin: Admin, reader: 
                 break
             wait_until_at_rest(admin)
             assert len(reader.client.wire.c.find(session=session).read()) == len(ROWS)
+
+
+COMMANDS: dict[str, Callable[[Database], Any]] = {
+    "create": lambda database: database.create_collection("b", check_exists=False),
+    "createIndexes": lambda database: database.a.create_index("x"),
+    "dropIndexes": lambda database: database.a.drop_indexes(),
+    "renameCollection": lambda database: database.a.rename("c"),
+    "drop": lambda database: database.a.drop(),
+    "dropDatabase": lambda database: database.client.drop_database(database.name),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_message_that_ends_within_a_character(admin: Admin, proxy: Proxy, reader: Reader, command: str) -> None:
+    """A server cuts long texts of its errors at a byte."""
+    admin.cut.a.insert_one({})
+    proxy.spoil(command, 1, changed(near(b"not met", 6, b"\xc3")))
+    concern = {"code": 64, "errmsg": "not met"}
+    failure = failing(admin, {"times": 1}, failCommands=[command], writeConcernError=concern)
+    with failure, pytest.raises(WriteConcernError, match="not me\ufffd"):
+        COMMANDS[command](reader.client.cut)
+    admin.drop_database("cut")

@@ -273,10 +273,18 @@ def test_tables(users: Any) -> None:
     assert query.to_polars()["age"].to_list() == [2, 3, 4]
     assert query.to_arrow()["age"].to_pylist() == [2, 3, 4]
     assert list(query.to_pandas()["age"]) == [2, 3, 4]
+    assert [row["age"] for row in query.to_pylist()] == [2, 3, 4]
     assert pl.DataFrame(query).height == 3
     assert pa.table(query).num_rows == 3
     assert sum(batch.num_rows for batch in query.stream()) == 3
     assert len(query.read()) == 3
+
+
+def test_notebooks_show_the_request(users: Any) -> None:
+    shown = User.find(User.age > 1, fetch_links=True).sort("age").limit(3)._repr_html_()
+    assert "Query: find on " in shown
+    assert "{&quot;age&quot;: {&quot;$gt&quot;: 1}}" in shown
+    assert "{&quot;age&quot;: 1}" in shown
 
 
 def test_a_session_is_handed_on(users: Any, client: data_bridge.MongoClient) -> None:

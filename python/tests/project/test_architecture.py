@@ -16,7 +16,6 @@ PACKAGE = Path(__file__).parents[2] / "data_bridge"
 
 LAYERS = [
     ["_core", "_typing"],
-    ["pymongo_errors"],
     ["errors"],
     ["config", "monitoring", "commands"],
     ["connection"],

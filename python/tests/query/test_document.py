@@ -45,8 +45,12 @@ def check(data: bytes, options: CodecOptions = OPTIONS) -> None:
     try:
         expected = bson.decode_all(data, options)
     except InvalidBSON as error:
-        # Near the ends of 64 bits of milliseconds PyMongo's year overflows; ours is the right one.
-        message = re.sub(r"year\\ \\?-?\d+", r"year\\ -?\\d+", re.escape(str(error)))
+        # PyMongo before 4.20, the newest for Python 3.10, has other words for a UUID of another length.
+        if str(error) == "invalid length or type code":
+            message = r"cannot decode a uuid from a \d+-byte payload, expected 16"
+        else:
+            # Near the ends of 64 bits of milliseconds PyMongo's year overflows; ours is the right one.
+            message = re.sub(r"year\\ \\?-?\d+", r"year\\ -?\\d+", re.escape(str(error)))
         with pytest.raises(InvalidBSON, match=f"^{message}$"):
             read_bson(data, codec_options=options).to_dicts()
         return

@@ -10,9 +10,9 @@ from typing import Any
 import pyarrow as pa
 
 from data_bridge import AsyncMongoClient
+from soak.counts import Cancelled
 from soak.rows import DATABASE, SCHEMA, Want
 from soak.sources import CLIENT, AsyncSource, options
-from soak.tally import Cancelled
 
 Way = Callable[[AsyncSource, Want, random.Random], Awaitable[None]]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import NamedTuple
 
-from soak.tally import Tally
+from soak.counts import Counts
 from soak.worker import Figures
 
 MB = 1 << 20
@@ -77,9 +77,9 @@ def memory_failure(checkpoints: Sequence[Checkpoint]) -> str | None:
     return f"memory grows: {early / MB:.0f} MB in the first half after the warm-up, {late / MB:.0f} MB in the last"
 
 
-def failures_of(tally: Tally) -> list[str]:
+def failures_of(counts: Counts) -> list[str]:
     return [
-        *(f"wrong rows: {each}" for each in tally.wrong),
-        *(f"an error of another kind: {each}" for each in tally.untyped),
-        *(f"too late: {each}" for each in tally.late),
+        *(f"wrong rows: {each}" for each in counts.wrong),
+        *(f"an error of another kind: {each}" for each in counts.untyped),
+        *(f"too late: {each}" for each in counts.late),
     ]

@@ -16,87 +16,89 @@ from pymongo.errors import PyMongoError
 from servers import NAME, failing, pid, stopped
 from spoilt import LIES, LOST
 
-from soak.grounds import Ground
+from soak.deployments import Deployment
 
 CODES = (91, 43, 237, 10107, 11600, 11601, 189, 50, 6, 7, 89, 13, 8, 1)
 """Shutdown, cursor gone, no primary, interrupted, time, network, rights, unknown, internal."""
 
 COMMANDS = ("find", "getMore", "aggregate", "killCursors", "killSessions", "endSessions", "commitTransaction")
 
-Fault = Callable[[Ground, random.Random], None]
+Fault = Callable[[Deployment, random.Random], None]
 
 
 # ---- the server answers with an error, late, or not at all -----------------------------------------------------------
 
 
-def _fail(ground: Ground, rng: random.Random, **data: Any) -> None:
+def _fail(deployment: Deployment, rng: random.Random, **data: Any) -> None:
     commands = rng.sample(COMMANDS, rng.randint(1, len(COMMANDS)))
     mode: Any = rng.choice([{"times": rng.randint(1, 6)}, {"skip": rng.randint(1, 5)}, {"activationProbability": 0.3}])
-    with failing(ground.admin, mode, failCommands=commands, **data):
+    with failing(deployment.admin, mode, failCommands=commands, **data):
         time.sleep(rng.uniform(0.1, 0.6))
 
 
-def error_code(ground: Ground, rng: random.Random) -> None:
-    _fail(ground, rng, errorCode=rng.choice(CODES))
+def error_code(deployment: Deployment, rng: random.Random) -> None:
+    _fail(deployment, rng, errorCode=rng.choice(CODES))
 
 
-def closed_connection(ground: Ground, rng: random.Random) -> None:
-    _fail(ground, rng, closeConnection=True)
+def closed_connection(deployment: Deployment, rng: random.Random) -> None:
+    _fail(deployment, rng, closeConnection=True)
 
 
-def blocked_command(ground: Ground, rng: random.Random) -> None:
-    _fail(ground, rng, blockConnection=True, blockTimeMS=rng.choice([20, 200, 900]))
+def blocked_command(deployment: Deployment, rng: random.Random) -> None:
+    _fail(deployment, rng, blockConnection=True, blockTimeMS=rng.choice([20, 200, 900]))
 
 
-def time_limit(ground: Ground, rng: random.Random) -> None:
-    with failing(ground.admin, {"times": rng.randint(1, 5)}, "maxTimeAlwaysTimeOut"):
+def time_limit(deployment: Deployment, rng: random.Random) -> None:
+    with failing(deployment.admin, {"times": rng.randint(1, 5)}, "maxTimeAlwaysTimeOut"):
         time.sleep(rng.uniform(0.1, 0.4))
 
 
-def get_more_fails_within(ground: Ground, rng: random.Random) -> None:
-    with failing(ground.admin, {"times": rng.randint(1, 5)}, "failGetMoreAfterCursorCheckout", errorCode=8):
+def get_more_fails_within(deployment: Deployment, rng: random.Random) -> None:
+    with failing(deployment.admin, {"times": rng.randint(1, 5)}, "failGetMoreAfterCursorCheckout", errorCode=8):
         time.sleep(rng.uniform(0.1, 0.4))
 
 
-def get_more_hangs(ground: Ground, rng: random.Random) -> None:
+def get_more_hangs(deployment: Deployment, rng: random.Random) -> None:
     point = rng.choice(["waitAfterPinningCursorBeforeGetMoreBatch", "getMoreHangAfterPinCursor"])
-    with failing(ground.admin, "alwaysOn", point, shouldCheckForInterrupt=True):
+    with failing(deployment.admin, "alwaysOn", point, shouldCheckForInterrupt=True):
         time.sleep(rng.uniform(0.1, 0.8))
 
 
 # ---- an administrator ends operations --------------------------------------------------------------------------------
 
 
-def _operations(ground: Ground, match: dict[str, Any]) -> list[dict[str, Any]]:
+def _operations(deployment: Deployment, match: dict[str, Any]) -> list[dict[str, Any]]:
     stages: list[Any] = [{"$currentOp": {"idleCursors": True, "allUsers": True}}, {"$match": match}]
-    return list(ground.admin.admin.aggregate(stages))
+    return list(deployment.admin.admin.aggregate(stages))
 
 
-def killed_cursors(ground: Ground, rng: random.Random) -> None:
+def killed_cursors(deployment: Deployment, rng: random.Random) -> None:
     for _ in range(rng.randint(1, 10)):
-        for each in _operations(ground, {"type": "idleCursor", "ns": {"$regex": r"^soak\."}}):
+        for each in _operations(deployment, {"type": "idleCursor", "ns": {"$regex": r"^soak\."}}):
             database, _, collection = each["ns"].partition(".")
-            ground.admin[database].command("killCursors", collection, cursors=[each["cursor"]["cursorId"]])
+            deployment.admin[database].command("killCursors", collection, cursors=[each["cursor"]["cursorId"]])
         time.sleep(0.05)
 
 
-def killed_operations(ground: Ground, rng: random.Random) -> None:
+def killed_operations(deployment: Deployment, rng: random.Random) -> None:
     for _ in range(rng.randint(1, 10)):
-        for each in _operations(ground, {"type": "op", "appName": NAME, "active": True, "ns": {"$regex": r"^soak\."}}):
-            ground.admin.admin.command("killOp", op=each["opid"])
+        for each in _operations(
+            deployment, {"type": "op", "appName": NAME, "active": True, "ns": {"$regex": r"^soak\."}}
+        ):
+            deployment.admin.admin.command("killOp", op=each["opid"])
         time.sleep(0.02)
 
 
-def killed_sessions(ground: Ground, rng: random.Random) -> None:
+def killed_sessions(deployment: Deployment, rng: random.Random) -> None:
     with contextlib.suppress(PyMongoError):  # the session of this client is killed too
-        ground.admin.admin.command("killAllSessions", [])
+        deployment.admin.admin.command("killAllSessions", [])
 
 
 # ---- between client and server ---------------------------------------------------------------------------------------
 
 
-def _spoil(ground: Ground, rng: random.Random, spoil: Spoil) -> None:
-    assert ground.proxy is not None
+def _spoil(deployment: Deployment, rng: random.Random, spoil: Spoil) -> None:
+    assert deployment.proxy is not None
 
     def tolerant(link: Link, reply: bytes) -> None:
         try:
@@ -105,49 +107,49 @@ def _spoil(ground: Ground, rng: random.Random, spoil: Spoil) -> None:
             link.send(reply)
 
     command = rng.choice(["find", "getMore", "getMore", "aggregate", "killCursors"])
-    ground.proxy.spoil(command, range(1, 9, rng.randint(1, 4)), tolerant)
+    deployment.proxy.spoil(command, range(1, 9, rng.randint(1, 4)), tolerant)
     time.sleep(rng.uniform(0.2, 0.8))
-    ground.proxy.heal()
+    deployment.proxy.heal()
 
 
-def lost_reply(ground: Ground, rng: random.Random) -> None:
-    _spoil(ground, rng, LOST[rng.choice(list(LOST))][0])
+def lost_reply(deployment: Deployment, rng: random.Random) -> None:
+    _spoil(deployment, rng, LOST[rng.choice(list(LOST))][0])
 
 
-def corrupt_reply(ground: Ground, rng: random.Random) -> None:
-    _spoil(ground, rng, wire.changed(LIES[rng.choice(list(LIES))][0]))
+def corrupt_reply(deployment: Deployment, rng: random.Random) -> None:
+    _spoil(deployment, rng, wire.changed(LIES[rng.choice(list(LIES))][0]))
 
 
-def slow_reply(ground: Ground, rng: random.Random) -> None:
-    _spoil(ground, rng, rng.choice([wire.trickle, wire.late(0.1), wire.late(0.9)]))
+def slow_reply(deployment: Deployment, rng: random.Random) -> None:
+    _spoil(deployment, rng, rng.choice([wire.trickle, wire.late(0.1), wire.late(0.9)]))
 
 
-def cut_connections(ground: Ground, rng: random.Random) -> None:
-    assert ground.proxy is not None
+def cut_connections(deployment: Deployment, rng: random.Random) -> None:
+    assert deployment.proxy is not None
     for _ in range(rng.randint(1, 4)):
-        ground.proxy.cut()
+        deployment.proxy.cut()
         time.sleep(rng.uniform(0.02, 0.2))
 
 
 # ---- the server itself -----------------------------------------------------------------------------------------------
 
 
-def stopped_server(ground: Ground, rng: random.Random) -> None:
-    with stopped(pid(ground.admin)):
+def stopped_server(deployment: Deployment, rng: random.Random) -> None:
+    with stopped(pid(deployment.admin)):
         time.sleep(rng.uniform(0.1, 1.5))
 
 
-def killed_server(ground: Ground, rng: random.Random) -> None:
+def killed_server(deployment: Deployment, rng: random.Random) -> None:
     """Kill the primary with SIGKILL, and start it with the same data."""
-    primary = ground.primary()
+    primary = deployment.primary()
     primary.kill()
     time.sleep(rng.uniform(0, 1))
     primary.start()
 
 
-def step_down(ground: Ground, rng: random.Random) -> None:
+def step_down(deployment: Deployment, rng: random.Random) -> None:
     with contextlib.suppress(PyMongoError):
-        ground.admin.admin.command("replSetStepDown", 1, secondaryCatchUpPeriodSecs=0, force=True)
+        deployment.admin.admin.command("replSetStepDown", 1, secondaryCatchUpPeriodSecs=0, force=True)
 
 
 SERVER: dict[str, tuple[Fault, float]] = {
@@ -183,7 +185,7 @@ def interrupt(process: int, rng: random.Random) -> None:
         time.sleep(rng.uniform(0.01, 0.1))
 
 
-def drawn(ground: Ground, rng: random.Random) -> tuple[str, Fault]:
-    known = SERVER if ground.proxy is None else {**SERVER, **PROXIED}
+def drawn(deployment: Deployment, rng: random.Random) -> tuple[str, Fault]:
+    known = SERVER if deployment.proxy is None else {**SERVER, **PROXIED}
     name = rng.choices(list(known), [weight for _, weight in known.values()])[0]
     return name, known[name][0]

@@ -45,11 +45,11 @@ COLUMNS = (
 
 def text(found: Found) -> str:
     """Return a summary with all failures."""
-    tally = found.tally
+    counts = found.counts
     lines = [
-        f"seed {found.seed}, {found.seconds:.0f} s: {tally.operations.total():,} operations, "
+        f"seed {found.seed}, {found.seconds:.0f} s: {counts.operations.total():,} operations, "
         f"{found.faults.total():,} faults, "
-        f"{tally.errors.total():,} reads ended with an error, {len(tally.wrong)} wrong",
+        f"{counts.errors.total():,} reads ended with an error, {len(counts.wrong)} wrong",
         *_rows(found),
         *(f"FAILED {each}" for each in found.failures),
         "Nothing failed." if not found.failures else f"{len(found.failures)} failed.",
@@ -99,7 +99,7 @@ def _memory(found: Found) -> str:
 
 def markdown(found: Found, command: str) -> str:
     """Return the report as a page in Markdown."""
-    tally, machine = found.tally, {**environment(), "mongod": found.mongod}
+    counts, machine = found.counts, {**environment(), "mongod": found.mongod}
     failed = [f"- {each.splitlines()[0][:300]}" for each in found.failures] or ["Nothing failed."]
     lines = [
         "# Soak test",
@@ -110,9 +110,9 @@ def markdown(found: Found, command: str) -> str:
         "",
         "## Result",
         "",
-        f"Seed {found.seed}, {found.seconds:,.0f} seconds: {tally.operations.total():,} operations, "
-        f"{found.faults.total():,} faults. {tally.errors.total():,} operations ended with an error of this package, "
-        f"{len(tally.untyped)} with another one; {len(tally.wrong)} gave wrong rows.",
+        f"Seed {found.seed}, {found.seconds:,.0f} seconds: {counts.operations.total():,} operations, "
+        f"{found.faults.total():,} faults. {counts.errors.total():,} operations ended with an error of this package, "
+        f"{len(counts.untyped)} with another one; {len(counts.wrong)} gave wrong rows.",
         "",
         *failed,
         "",
@@ -125,7 +125,7 @@ def markdown(found: Found, command: str) -> str:
         "",
         "## Operations",
         "",
-        *_counted(("operation", "times"), tally.operations),
+        *_counted(("operation", "times"), counts.operations),
         "## Faults",
         "",
         *_counted(("fault: servers", "times"), found.faults),
@@ -133,6 +133,6 @@ def markdown(found: Found, command: str) -> str:
         "",
         "These include reads whose client was closed during the read.",
         "",
-        *_counted(("error", "times"), tally.errors),
+        *_counted(("error", "times"), counts.errors),
     ]
     return "\n".join(line.rstrip() for line in lines).rstrip() + "\n"

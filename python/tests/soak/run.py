@@ -13,9 +13,9 @@ from servers import NAME
 
 from soak import checks, faults, worker
 from soak.checks import Checkpoint
-from soak.grounds import READY, Ground, grounds
+from soak.counts import Counts
+from soak.deployments import READY, Deployment, deployments
 from soak.sources import CLIENT
-from soak.tally import Tally
 from soak.worker import Figures
 
 LATE = 120.0
@@ -29,7 +29,7 @@ class Found:
     seed: int
     mongod: str
     seconds: float = 0.0
-    tally: Tally = field(default_factory=Tally)
+    counts: Counts = field(default_factory=Counts)
     faults: Counter[str] = field(default_factory=Counter)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -52,16 +52,16 @@ class Settings(NamedTuple):
 class Soak:
     """A run in progress."""
 
-    def __init__(self, settings: Settings, there: Sequence[Ground], process: int, ask: Callable[..., Any]) -> None:
+    def __init__(self, settings: Settings, there: Sequence[Deployment], process: int, ask: Callable[..., Any]) -> None:
         self.found = Found(settings.seed, str(there[0].admin.server_info()["version"]))
         self._settings = settings
         self._rng = random.Random(f"{settings.seed} faults")
-        self._grounds = there
+        self._deployments = there
         self._process = process
         self._ask = ask
         self._begun = time.monotonic()
         self._latest: list[str] = []
-        members = sum(len(ground.members) for ground in there)
+        members = sum(len(deployment.members) for deployment in there)
         self._allowed = checks.descriptors_allowed(2, members, int(CLIENT["maxPoolSize"]))
 
     def run(self) -> Found:
@@ -83,8 +83,8 @@ class Soak:
         if self.found.failures:
             self.found.failures.append(f"the latest faults: {self._latest[-20:]}")
         self.found.seconds = time.monotonic() - self._begun
-        self.found.tally = self._ask("report")
-        self.found.failures += checks.failures_of(self.found.tally)
+        self.found.counts = self._ask("report")
+        self.found.failures += checks.failures_of(self.found.counts)
         if (grown := checks.memory_failure(self.found.checkpoints)) is not None:
             self.found.failures.append(grown)
         return self.found
@@ -95,16 +95,16 @@ class Soak:
                 self.found.faults[faults.INTERRUPTS] += 1
                 faults.interrupt(self._process, self._rng)
                 continue
-            number = self._rng.randrange(len(self._grounds))
-            ground = self._grounds[number]
-            name, fault = faults.drawn(ground, self._rng)
-            self.found.faults[f"{name}: {ground.name}"] += 1
-            self._latest.append(f"{time.monotonic() - self._begun:.1f} s: {name}, {ground.name}")
-            fault(ground, self._rng)
-            ground.wait()
+            number = self._rng.randrange(len(self._deployments))
+            deployment = self._deployments[number]
+            name, fault = faults.drawn(deployment, self._rng)
+            self.found.faults[f"{name}: {deployment.name}"] += 1
+            self._latest.append(f"{time.monotonic() - self._begun:.1f} s: {name}, {deployment.name}")
+            fault(deployment, self._rng)
+            deployment.wait()
             failed = self._ask("probe", number, READY)
             if failed is not None:
-                self.found.failures.append(f"after {name}, {ground.name}: the client does not work: {failed}")
+                self.found.failures.append(f"after {name}, {deployment.name}: the client does not work: {failed}")
                 return
             time.sleep(self._rng.uniform(0, 0.5))
 
@@ -115,18 +115,20 @@ class Soak:
             return
         if self.found.checkpoints:
             self.found.failures += [f"without a fault: {each}" for each in self._ask("every_way")]
-        cursors = self._settled(lambda: sum(ground.cursors() for ground in self._grounds), 0)
+        cursors = self._settled(lambda: sum(deployment.cursors() for deployment in self._deployments), 0)
         if cursors:
-            self.found.failures += [f"open: {each}" for ground in self._grounds for each in ground.left()]
-        transactions = self._settled(lambda: sum(ground.transactions() for ground in self._grounds), 0)
+            self.found.failures += [f"open: {each}" for deployment in self._deployments for each in deployment.left()]
+        transactions = self._settled(lambda: sum(deployment.transactions() for deployment in self._deployments), 0)
         while_open = self._ask("figures")
         self._ask("close")
-        connections = self._settled(lambda: sum(len(ground.connections(NAME)) for ground in self._grounds), 0)
+        connections = self._settled(
+            lambda: sum(len(deployment.connections(NAME)) for deployment in self._deployments), 0
+        )
         if connections:
             self.found.failures += [
-                f"connected: {each}" for ground in self._grounds for each in ground.connections(NAME)
+                f"connected: {each}" for deployment in self._deployments for each in deployment.connections(NAME)
             ]
-        sessions = sum(ground.sessions() for ground in self._grounds)
+        sessions = sum(deployment.sessions() for deployment in self._deployments)
         closed = self._closed_figures()
         operations = self._ask("report").operations.total()
         seconds = time.monotonic() - self._begun if self.found.checkpoints else 0.0
@@ -165,7 +167,7 @@ class Soak:
 
 
 def soak(settings: Settings) -> Found:
-    with grounds(settings.set_of_three) as there:
-        uris = [ground.uri for ground in there]
+    with deployments(settings.set_of_three) as there:
+        uris = [deployment.uri for deployment in there]
         with worker.started(uris, NAME, settings.seed, settings.threads, LATE) as (process, ask):
             return Soak(settings, there, process, ask).run()

@@ -23,10 +23,10 @@ import pymongo
 
 from data_bridge import DataBridgeError
 from soak.async_reads import ASYNC_LEAVES, ASYNC_READS, Way
+from soak.counts import SharedCounts
 from soak.rows import SHAPES, Want
 from soak.sources import AsyncSource, Source
 from soak.sync_reads import LEAVES, READS
-from soak.tally import Counting
 
 LEAVING = 0.3
 """Share of operations that are abandoned before their end."""
@@ -59,7 +59,7 @@ class Worker:
         self._uris = uris
         self._name = name
         self._seed = seed
-        self.counting = Counting(late_seconds)
+        self.counts = SharedCounts(late_seconds)
         self._sources: list[Source] = []
         self._async_sources: list[AsyncSource] = []
         self._may_run = threading.Event()
@@ -95,7 +95,7 @@ class Worker:
     def _interrupted(self, *_: object) -> None:
         if self._interruptible:
             self._interruptible = False
-            self.counting.tally.operations["KeyboardInterrupt"] += 1
+            self.counts.total.operations["KeyboardInterrupt"] += 1
             raise KeyboardInterrupt
 
     def _work(self, number: int) -> None:
@@ -104,7 +104,7 @@ class Worker:
             self._wait()
             kind, way, want = self._drawn(rng, READS, LEAVES)
             source = rng.choice(self._sources)
-            with self.counting.operation(kind):
+            with self.counts.operation(kind):
                 try:
                     self._interruptible = number < 0 or self._interruptible
                     way(source, want, rng)
@@ -137,7 +137,7 @@ class Worker:
                     await asyncio.sleep(0.02)
                 self._rest(-1)
             kind, way, want = self._drawn(rng, ASYNC_READS, ASYNC_LEAVES)
-            with self.counting.operation(kind):
+            with self.counts.operation(kind):
                 await way(rng.choice(self._async_sources), want, rng)
 
     def _await(self, awaitable: Any) -> Any:
@@ -160,7 +160,7 @@ class Worker:
         while self._resting < self._runners:
             if time.monotonic() > end:
                 faulthandler.dump_traceback(sys.stderr)
-                return self.counting.running()
+                return self.counts.running()
             time.sleep(0.01)
         return []
 
@@ -207,7 +207,7 @@ class Worker:
         self._await(way(source, want, rng))
 
     def report(self) -> Any:
-        return self.counting.tally
+        return self.counts.total
 
     def plant(self, what: str) -> None:
         """Cause a failure that the checks must find."""
@@ -215,7 +215,7 @@ class Worker:
             stored = SHAPES["small"].documents
             stored[:] = [{**each, "half": -1.0} for each in stored]
         elif what == "error":
-            with self.counting.operation("planted"):
+            with self.counts.operation("planted"):
                 raise ZeroDivisionError
         elif what == "cursor":
             rows = pymongo.MongoClient[Any](self._uris[0], appName=self._name)["soak"]["small"].find(batch_size=2)

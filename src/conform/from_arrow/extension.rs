@@ -189,12 +189,12 @@ impl ArrowReader {
 
     /// Reads cells of the form `{"": value}`, validates them, and converts them to normal form.
     fn mixed(&self, cells: &BinaryArray) -> Result<Values> {
-        let in_list = self.in_list();
+        let keeps_null = self.keeps_null();
         let depth = self.path.len().max(1);
         let mut tagged = Tagged::mixed_in_table(cells.len());
         for slot in 0..cells.len() {
             if cells.is_null(slot) {
-                push_null(&mut tagged, in_list);
+                push_null(&mut tagged, keeps_null);
             } else {
                 unwrap_mixed(cells.value(slot), depth, &mut tagged)
                     .map_err(|bad| self.locate(slot, Error::decode(bad.offset, bad.reason)))?;

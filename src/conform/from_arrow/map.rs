@@ -26,13 +26,13 @@ impl ArrowReader {
         let (_, field) = map.entries_fields();
         let values = self.items(&offsets, |reader| reader.column(field, entries.column(1)))?;
 
-        let in_list = self.in_list();
+        let keeps_null = self.keeps_null();
         let depth = self.path.len() + 1;
         let mut tagged = Tagged::mixed_in_table(map.len());
         let mut scratch = Vec::new();
         for row in 0..map.len() {
             if map.is_null(row) {
-                push_null(&mut tagged, in_list);
+                push_null(&mut tagged, keeps_null);
                 continue;
             }
             scratch.clear();

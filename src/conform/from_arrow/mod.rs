@@ -5,10 +5,12 @@
 
 mod decimal;
 mod extension;
+mod json;
 mod leaf;
 mod map;
 mod nested;
 mod shaped;
+mod stored;
 mod time;
 
 pub use shaped::chunks_from_batch;
@@ -16,8 +18,10 @@ pub use shaped::chunks_from_batch;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use arrow_array::{cast::AsArray, AnyDictionaryArray, Array, ArrayRef, RecordBatch};
-use arrow_schema::{ArrowError, DataType, Field};
+use arrow_array::{
+    cast::AsArray, make_array, AnyDictionaryArray, Array, ArrayRef, RecordBatch, RecordBatchOptions,
+};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema};
 
 use super::internal_error;
 use crate::chunk::{Chunk, Column, DuplicateKeys, Tagged, Values};
@@ -25,16 +29,79 @@ use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
 use crate::schema::{extension_name, PYMONGOARROW_BINARY};
 
+/// The meaning of Arrow's null in a document; in a list it is null.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Nulls {
+    /// A missing key.
+    #[default]
+    Omit,
+    /// A key whose value is null.
+    Keep,
+}
+
+/// Returns `batch` with the types of `schema`, by names of columns: those that it lacks stay as they are.
+///
+/// # Errors
+/// An internal error for a batch that Arrow refuses.
+pub fn with_types(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatch> {
+    let fields = fields_with_types(batch.schema().fields(), schema.fields());
+    let typed = Arc::new(Schema::new(fields.clone()));
+    let columns = batch.columns().iter().zip(&fields);
+    let columns = columns.map(|(column, field)| retyped(column, field.data_type()));
+    let columns = columns.collect::<Result<_>>()?;
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    RecordBatch::try_new_with_options(typed, columns, &options).map_err(internal_error)
+}
+
+fn fields_with_types(fields: &Fields, types: &Fields) -> Fields {
+    let typed = |field: &FieldRef| match types.iter().find(|found| found.name() == field.name()) {
+        Some(found) => Arc::new(stored::with_types_of(field, found)),
+        None => Arc::clone(field),
+    };
+    fields.iter().map(typed).collect()
+}
+
+/// Returns `array` as `data_type`, which differs in the metadata of nested fields only.
+fn retyped(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
+    if array.data_type() == data_type {
+        return Ok(Arc::clone(array));
+    }
+    let data = array.to_data().into_builder().data_type(data_type.clone());
+    let children = array.to_data().child_data().to_vec();
+    let types: Vec<&DataType> = match data_type {
+        DataType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
+        DataType::List(item) | DataType::LargeList(item) => vec![item.data_type()],
+        _ => Vec::new(),
+    };
+    let children = children
+        .into_iter()
+        .zip(types)
+        .map(|(child, data_type)| Ok(retyped(&make_array(child), data_type)?.to_data()));
+    let data = data.child_data(children.collect::<Result<_>>()?);
+    Ok(make_array(data.build().map_err(internal_error)?))
+}
+
 /// Reads the rows of `batch` as documents, including a column of shapes, which is read like any other. Columns of
 /// types that a Chunk has share their buffers.
 ///
 /// # Errors
 /// `InvalidArgument` with the path, and the row of an invalid value, for data that BSON cannot hold exactly; a decode
 /// error for a cell of our extension types that holds invalid BSON.
-pub fn chunk_from_batch(batch: &RecordBatch) -> Result<Chunk> {
+pub fn chunk_from_batch(batch: &RecordBatch, nulls: Nulls) -> Result<Chunk> {
+    read_batch(batch, nulls, StoredTypes::Read)
+}
+
+/// Reads the rows of `batch` with or without the stored types in the metadata of its fields.
+pub(super) fn read_batch(
+    batch: &RecordBatch,
+    nulls: Nulls,
+    stored_types: StoredTypes,
+) -> Result<Chunk> {
     let mut reader = ArrowReader {
         path: Vec::new(),
         rows: Rows::Top,
+        nulls,
+        stored_types,
     };
     let schema = batch.schema();
     let documents = reader.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
@@ -59,6 +126,17 @@ enum Rows {
 struct ArrowReader {
     path: Path,
     rows: Rows,
+    nulls: Nulls,
+    stored_types: StoredTypes,
+}
+
+/// Handling of the stored types in the metadata of fields.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum StoredTypes {
+    /// Values have these types.
+    Read,
+    /// Values have the types of Arrow's columns, so that the reading does not depend on metadata, which consumers drop.
+    Ignore,
 }
 
 impl ArrowReader {
@@ -74,7 +152,10 @@ impl ArrowReader {
         });
         let values = match extension.transpose()?.flatten() {
             Some(values) => values,
-            None => self.core_type(&array)?,
+            None => match self.stored(field, &array)? {
+                Some(values) => values,
+                None => self.core_type(&array)?,
+            },
         };
         Ok(Arc::new(Column::dense(values)))
     }
@@ -126,9 +207,9 @@ impl ArrowReader {
         })
     }
 
-    /// Returns whether the current column holds items of lists.
-    fn in_list(&self) -> bool {
-        matches!(self.path.last(), Some(Step::Index(_)))
+    /// Returns whether Arrow's nulls are null at the current path: in lists, and in documents if they are kept.
+    fn keeps_null(&self) -> bool {
+        self.nulls == Nulls::Keep || matches!(self.path.last(), Some(Step::Index(_)))
     }
 
     /// Reads the values below `step`.
@@ -197,9 +278,9 @@ impl ArrowReader {
     }
 }
 
-/// Appends Arrow's null: missing in documents, null in lists.
-fn push_null(tagged: &mut Tagged, in_list: bool) {
-    if in_list {
+/// Appends Arrow's null, as null or as a missing key.
+fn push_null(tagged: &mut Tagged, keeps_null: bool) {
+    if keeps_null {
         let _ = tagged.push_with(ElementType::Null.byte(), |_| Ok::<_, Infallible>(()));
     } else {
         tagged.push_missing();

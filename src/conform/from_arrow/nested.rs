@@ -7,7 +7,7 @@ use arrow_array::{Array, ArrayRef, ListArray, StructArray, UInt32Array};
 use arrow_buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{FieldRef, Fields};
 
-use super::{ArrowReader, Rows};
+use super::{ArrowReader, Nulls, Rows};
 use crate::chunk::{Documents, Field, Shapes, Tagged, Values};
 use crate::conform::internal_error;
 use crate::conform::with_nulls;
@@ -40,7 +40,10 @@ impl ArrowReader {
             })?;
             columns.push(Field { name, column });
         }
-        let shapes = shapes(&columns, len);
+        let shapes = match self.nulls {
+            Nulls::Omit => shapes(&columns, len),
+            Nulls::Keep => Shapes::uniform((0..columns.len() as u32).collect()),
+        };
         Ok(Documents::new(len, shapes, columns))
     }
 

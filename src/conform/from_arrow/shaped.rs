@@ -4,7 +4,7 @@ use arrow_array::{Array, BinaryArray, RecordBatch};
 use arrow_schema::extension::EXTENSION_TYPE_METADATA_KEY;
 use arrow_schema::{DataType, FieldRef};
 
-use super::{chunk_from_batch, ArrowReader, Rows};
+use super::{chunk_from_batch, read_batch, ArrowReader, Nulls, Rows, StoredTypes};
 use crate::chunk::{encode_document, Chunk, DocumentCell};
 use crate::conform::internal_error;
 use crate::conform::shapes::{fingerprint, DocumentWriter};
@@ -15,21 +15,23 @@ use crate::schema::{extension_name, SHAPES};
 /// Bytes of BSON in one Chunk: the piece size of a reader.
 const PIECE: usize = 1 << 20;
 
-/// Reads the rows of `batch` as documents. With the column of shapes, they equal the original documents.
+/// Reads the rows of `batch` as documents, with the meaning `nulls` of Arrow's null. With the column of shapes, they equal the original documents.
 ///
 /// # Errors
 /// The errors of [`chunk_from_batch`]; also `InvalidArgument` when the column of shapes describes other columns, and
 /// a decode error when its content is invalid.
-pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
+pub fn chunks_from_batch(batch: &RecordBatch, nulls: Nulls) -> Result<Vec<Chunk>> {
     let schema = batch.schema();
     let is_shapes = |field: &&FieldRef| extension_name(field) == Some(SHAPES);
     let Some(place) = schema.fields().iter().position(|field| is_shapes(&field)) else {
-        return Ok(vec![chunk_from_batch(batch)?]);
+        return Ok(vec![chunk_from_batch(batch, nulls)?]);
     };
     let field = &schema.fields()[place];
     let reader = ArrowReader {
         path: vec![Step::Key(field.name().as_str().into())],
         rows: Rows::Top,
+        nulls: Nulls::Omit,
+        stored_types: StoredTypes::Ignore,
     };
     let mut columns = batch.clone();
     columns.remove_column(place);
@@ -44,7 +46,8 @@ pub fn chunks_from_batch(batch: &RecordBatch) -> Result<Vec<Chunk>> {
         return Err(reader.invalid(format!("{SHAPES} over {}", field.data_type())));
     }
     let shapes = reader.bytes(batch.column(place))?;
-    let plain = chunk_from_batch(&columns)?;
+    // The shapes tell nulls from missing keys.
+    let plain = read_batch(&columns, Nulls::Omit, StoredTypes::Ignore)?;
     if shapes.null_count() == shapes.len() {
         return Ok(vec![plain]);
     }

@@ -27,7 +27,8 @@ use arrow_array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow_schema::extension::{EXTENSION_TYPE_METADATA_KEY, EXTENSION_TYPE_NAME_KEY};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
-use super::{chunk_from_batch, internal_error, mixed, Failure, Policy};
+use super::from_arrow::{read_batch, StoredTypes};
+use super::{internal_error, mixed, Failure, Nulls, Policy};
 use crate::chunk::{Chunk, DocumentCell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::{TableSchema, SHAPES};
@@ -79,7 +80,7 @@ pub fn add_shapes(
     batch: &RecordBatch,
     shaped: &SchemaRef,
 ) -> Result<RecordBatch> {
-    let plain = chunk_from_batch(batch)?;
+    let plain = read_batch(batch, Nulls::Omit, StoredTypes::Ignore)?;
     let mut comparison = RowComparison::new(policy);
     let mut column = BinaryBuilder::new();
     let mut shape = Vec::new();

@@ -53,6 +53,7 @@ class AsyncBulkWriter:
             change = insertion(instance)
             return Request(InsertOne(change.document), {}, change.document, change, True)
 
+        self._check(instance)
         self._add(Event.INSERT, instance, request)
 
     def save(self, instance: CollectionModel) -> None:
@@ -77,6 +78,7 @@ class AsyncBulkWriter:
             operation = ReplaceOne(change.filter, change.document)
             return Request(operation, change.filter, change.document, change, True)
 
+        self._check(instance)
         self._add(Event.REPLACE, instance, request)
 
     def delete(self, instance: CollectionModel) -> None:
@@ -113,7 +115,6 @@ class AsyncBulkWriter:
         check_instance(self._model, instance, f"a bulk writer of {self._model.__name__}")
 
     def _add(self, event: Event, instance: CollectionModel, request: Callable[[list[Any]], Request | None]) -> None:
-        self._check(instance)
         self._queued.append((event, instance, request))
 
     async def commit(self) -> BulkWriteResult | None:

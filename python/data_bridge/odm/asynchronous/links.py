@@ -9,6 +9,7 @@ from typing import Any
 from ..converters.containers import ListConverter
 from ..errors import ValidationError
 from ..filters.expressions import converter_at, key_of
+from ..filters.linked_paths import links_below
 from ..models import instance_state as state
 from ..models.database_variants import DatabaseVariants
 from ..models.field import FieldInfo
@@ -57,15 +58,7 @@ def _hold(instance: Model, found: dict[int, tuple[Any, list[Any]]], leading: dic
 def _leads(field: FieldInfo, leading: dict[int, bool]) -> bool:
     """Return whether the embedded models of a field may have links; only such values are built."""
     if id(field) not in leading:
-        rest, seen = [field.converter], set()
-        while rest and not any(converter.links for converter in rest):
-            models = [converter.model for converter in rest if converter.model is not None]
-            rest = [part for converter in rest for part in converter.parts()]
-            for info in (info for model in models for info in model.__odm__.descendants()):
-                if info not in seen:
-                    seen.add(info)
-                    rest += [each.converter for each in info.fields.values()]
-        leading[id(field)] = bool(rest)
+        leading[id(field)] = links_below(field.converter)
     return leading[id(field)]
 
 

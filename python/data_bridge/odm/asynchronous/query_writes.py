@@ -60,7 +60,7 @@ def _named(condition: Mapping[str, Any]) -> Any:
 
 async def delete(spec: QuerySpec, *, many: bool) -> DeleteResult:
     """Delete all documents that match, or one of them."""
-    options = dict(spec.options_for("delete()" if many else "delete_one()", WRITE_OPTIONS))
+    options = spec.options_for("delete()" if many else "delete_one()", WRITE_OPTIONS)
     result: DeleteResult = await spec.write_collection._deleted(
         spec.filter, options.pop("session", None), multi=many, **options
     )
@@ -89,7 +89,7 @@ async def find_one_and(
         arguments = [replacement_document(change, overwrite)]
     else:
         arguments = []
-    sent = {"sort": list(spec.sort) or None, **taken, **given}
+    sent = {"sort": spec.command.options.get("sort"), **taken, **given}
     for ours, theirs in (("max_time_ms", "maxTimeMS"), ("bypass_document_validation", "bypassDocumentValidation")):
         if ours in sent:
             sent[theirs] = sent.pop(ours)

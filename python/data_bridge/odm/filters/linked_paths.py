@@ -53,7 +53,7 @@ def _leading(model: Any) -> Mapping[str, list[Converter]]:
                 converters.setdefault(field.key, []).append(field.converter)
             except NameError:
                 unresolved = True
-    found = {key: each for key, each in converters.items() if any(_links_below(converter, set()) for converter in each)}
+    found = {key: each for key, each in converters.items() if any(map(links_below, each))}
     if not unresolved:
         info.leading = (info.made, found)
     return found
@@ -261,12 +261,16 @@ def _any(found: Iterator[Any]) -> Any:
     return next((each for each in results if each is not _DEAD), _DEAD)
 
 
-def _links_below(converter: Converter, seen: set[Any]) -> bool:
-    if converter.links is not None:
-        return True
-    if converter.model is not None and converter.model not in seen:
-        seen.add(converter.model)
-        fields = [field for info in converter.model.__odm__.descendants() for field in info.fields.values()]
-        if any(_links_below(field.converter, seen) for field in fields):
+def links_below(converter: Converter) -> bool:
+    """Return whether a value may be or hold a link; embedded models may hold each other."""
+    rest, seen = [converter], set()
+    while rest:
+        each = rest.pop()
+        if each.links is not None:
             return True
-    return any(_links_below(each, seen) for each in converter.parts())
+        rest += each.parts()
+        for info in () if each.model is None else each.model.__odm__.descendants():
+            if info not in seen:
+                seen.add(info)
+                rest += [field.converter for field in info.fields.values()]
+    return False

@@ -40,11 +40,11 @@ class ModelQueryBase(Generic[T]):
 
     def skip(self, count: int) -> Self:
         """Skip the first `count` documents."""
-        return type(self)(self._spec.changed(skip=count))
+        return type(self)(self._spec.changed(command=self._spec.command.skip(count)))
 
     def limit(self, count: int) -> Self:
         """Read at most `count` documents; 0 means all."""
-        return type(self)(self._spec.changed(limit=count))
+        return type(self)(self._spec.changed(command=self._spec.command.limit(count)))
 
     def with_children(self, with_children: bool = True) -> Self:
         """Include documents of derived classes, each as an instance of its class."""
@@ -64,6 +64,11 @@ class ModelQueryBase(Generic[T]):
 
     def __repr__(self) -> str:
         return f"{self._spec.model.__name__}.find({dict(self._spec.filter)!r})"
+
+    def _repr_html_(self) -> str:
+        """Return the request for notebooks; never runs it."""
+        shown: str = self._spec.document_query._repr_html_()
+        return shown
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a query has no truth value: use exists(), count(), or to_list()")

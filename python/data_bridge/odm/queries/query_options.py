@@ -8,11 +8,14 @@ from typing import Any
 
 from ...commands.options import OPTIONS, SNAKE_CASE, check_option, options_of
 from ...connection.uri import check_timeout
+from ...query.find_command import FindCommand
 from ...query.table_options import TableOptions
 from ..filters import trust
 from ..filters.lookup import sort_keys
 
-_PARTS = ("skip", "limit", "sort", "with_children", "fetch_links")
+_COMMAND = ("skip", "limit")
+_SWITCHES = ("with_children", "fetch_links")
+_PARTS = (*_COMMAND, "sort", *_SWITCHES)
 
 FIND_OPTIONS: dict[str, Any] = {
     **{name: option.default for name, option in options_of("find").items() if name not in _PARTS},
@@ -77,8 +80,10 @@ def changed_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if not _is_default(name, value)}
 
 
-def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the parts of a query and its options, from the keyword arguments of `find`.
+def split(
+    model: Any, options: Mapping[str, Any], command: FindCommand, before: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the parts of a query from the keyword arguments of `find`, which replace those of `command` and `before`.
 
     Raises
     ------
@@ -87,19 +92,21 @@ def split(model: Any, options: Mapping[str, Any], before: Mapping[str, Any] | No
     ValueError
         For a number out of range.
     """
-    parts: dict[str, Any] = {}
+    switches: dict[str, Any] = {}
     rest: dict[str, Any] = {}
     for name, value in options.items():
         if name == "sort":
             if value is not None:
-                parts["sort"] = tuple(sort_keys(model, value if isinstance(value, list) else [value]))
-        elif name in _PARTS:
-            parts[name] = check_option(name, value) if name in OPTIONS else value
+                command = command.sort(sort_keys(model, value if isinstance(value, list) else [value]))
+        elif name in _COMMAND:
+            command = command.with_option(name, value)
+        elif name in _SWITCHES:
+            switches[name] = value
         elif name in FIND_OPTIONS:
             rest[name] = _checked(name, value)
         else:
             raise _unknown(f"{model.__name__}.find()", name, (*_PARTS, *FIND_OPTIONS))
-    return {**parts, "options": {**(before or {}), **rest}}
+    return {**switches, "command": command, "options": {**(before or {}), **rest}}
 
 
 def find_and_options(model: Any, action: str, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ..._typing import Projection
 from ...commands import encode
 from ...errors import InvalidQuery
+from ...query.find_command import FindCommand
 from ..converters.containers import ListConverter
 from ..converters.converter import Converter, plain
 from ..errors import Mismatch
@@ -31,13 +33,10 @@ class QuerySpec(NamedTuple):
     filter: Mapping[str, Any]
     """The filter as it is sent: all conditions, and the class in a tree of models."""
     filters: tuple[Any, ...] = ()
-    sort: tuple[tuple[str, int], ...] = ()
-    skip: int = 0
-    limit: int = 0
+    command: FindCommand = FindCommand()
+    """Sort, skip and limit, and the projection of a query for plain documents."""
     view: Any = None
     """The model of a projection."""
-    keys: Any = None
-    """The keys of a projection for plain documents."""
     with_children: bool = False
     fetch_links: bool = False
     options: Mapping[str, Any] = MappingProxyType({})
@@ -54,7 +53,7 @@ class QuerySpec(NamedTuple):
             As `query_options.split`.
         """
         filters = _conditions(model, filters)
-        parts = split(model, options)
+        parts = split(model, options, FindCommand())
         return cls(model, _filter(model, filters, parts.get("with_children", False)), filters, **parts)
 
     def changed(self, **changes: Any) -> QuerySpec:
@@ -69,12 +68,16 @@ class QuerySpec(NamedTuple):
         # Classes may have joined the tree since the last call.
         if spec.with_children or "filters" in changes or "with_children" in changes:
             spec = spec._replace(filter=_filter(spec.model, spec.filters, spec.with_children))
-        if spec.fetch_links and (spec.keys is not None or spec.view is not None):
+        if spec.fetch_links and spec._is_projected:
             spec._check_links()
         return spec
 
+    @property
+    def _is_projected(self) -> bool:
+        return self.view is not None or self.command.projection is not None
+
     def _check_links(self) -> None:
-        if self.keys is not None:
+        if self.view is None:
             raise InvalidQuery("plain Documents have no linked documents: project to a model, or leave out fetch_links")
         if linked_paths.has_links(self.model) and not linked_paths.has_links(self.view):
             raise InvalidQuery(f"{self.view.__name__} declares no Link to fetch: declare it, or leave out fetch_links")
@@ -82,11 +85,11 @@ class QuerySpec(NamedTuple):
     def found(self, filters: tuple[Any, ...], options: Mapping[str, Any]) -> QuerySpec:
         """Return the specification with more conditions and other options. Raises as `of`."""
         added = _conditions(self.model, filters)
-        return self.changed(filters=(*self.filters, *added), **split(self.model, options, self.options))
+        return self.changed(filters=(*self.filters, *added), **split(self.model, options, self.command, self.options))
 
     def sorted(self, keys: Iterable[Any]) -> QuerySpec:
         """Return the specification with another order."""
-        return self.changed(sort=tuple(sort_keys(self.model, keys)))
+        return self.changed(command=self.command.sort(sort_keys(self.model, keys)))
 
     def projected(self, view: Any) -> QuerySpec:
         """Return the specification with a projection: a model, fields, or a projection document.
@@ -100,13 +103,16 @@ class QuerySpec(NamedTuple):
         """
         if isinstance(view, type) and issubclass(view, Model):
             linked_paths.check_projection(self.model, view.__odm__.settings.projection)
-            return self.changed(view=view, keys=None)
+            return self.changed(view=view, command=self.command.whole())
+        keys: Projection
         if isinstance(view, Mapping):
             trust.check_code(view, "projection")
-            return self.changed(view=None, keys=linked_paths.projection(self.model, view))
-        if isinstance(view, Iterable) and not isinstance(view, (str, bytes)):
-            return self.changed(view=None, keys=[key_of(resolve(self.model, each)) for each in view])
-        raise TypeError(f"project takes a model, a list of fields or a projection, got {type(view).__name__}")
+            keys = linked_paths.projection(self.model, view)
+        elif isinstance(view, Iterable) and not isinstance(view, (str, bytes)):
+            keys = [key_of(resolve(self.model, each)) for each in view]
+        else:
+            raise TypeError(f"project takes a model, a list of fields or a projection, got {type(view).__name__}")
+        return self.changed(view=None, command=self.command.project(keys))
 
     # ---- collections ------------------------------------------------------------------------------------------------
 
@@ -164,31 +170,30 @@ class QuerySpec(NamedTuple):
         """
         if self.fetch_links:
             raise InvalidQuery("to_models() does not fetch links: use to_list(), or leave out fetch_links")
-        return self._query(None if self.keys is None and self.view is None else self.projection)
+        return self._query(self.projection if self._is_projected else None)
 
-    def _query(self, projection: object) -> Any:
-        sort = list(self.sort) or None
-        return self.collection.find(self.filter, projection, self.skip, self.limit, sort=sort, **self.options)
+    def _query(self, projection: Mapping[str, Any] | None) -> Any:
+        command = self.command if projection is None else self.command.project(projection)
+        return self.collection._found(self.filter, command, **self.options)
 
     @property
-    def projection(self) -> Any:
+    def projection(self) -> Mapping[str, Any] | None:
         """The projection for instances; None for all keys."""
-        if self.keys is not None or self.view is not None:
-            return self.columns
-        return self.model.__odm__.projection(self.with_children)
+        return self.columns if self._is_projected else self.model.__odm__.projection(self.with_children)
 
     @property
-    def columns(self) -> Any:
+    def columns(self) -> Mapping[str, Any]:
         """The projection for tables."""
-        if self.keys is not None:
-            return self.keys
+        if self.command.projection is not None:
+            return self.command.projection
         target = self.model if self.view is None else self.view
-        return target.__odm__.declared(self.with_children and self.view is None)
+        columns: Mapping[str, Any] = target.__odm__.declared(self.with_children and self.view is None)
+        return columns
 
     @property
     def maker(self) -> ModelClass | None:
         """The native class that makes instances; None where a projection gives plain documents."""
-        if self.keys is not None:
+        if self.command.projection is not None:
             return None
         if self.view is not None:
             view = self.view if self.variants is None else self.variants.model(self.view)
@@ -222,9 +227,8 @@ class QuerySpec(NamedTuple):
         return {name: value for each, value in options.items() if (name := taken[each]) is not None}
 
     def _own_parts(self) -> list[str]:
-        parts = {"sort": self.sort, "skip": self.skip, "limit": self.limit, "fetch_links": self.fetch_links}
-        names = [name for name, value in parts.items() if value]
-        return names if self.view is None and self.keys is None else [*names, "project"]
+        parts = {**self.command.options, "fetch_links": self.fetch_links, "project": self._is_projected}
+        return [name for name in ("sort", "skip", "limit", "fetch_links", "project") if parts.get(name)]
 
     def pipeline(self, stages: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         """Return the stages of an aggregation over the documents of the query.
@@ -236,14 +240,8 @@ class QuerySpec(NamedTuple):
         """
         stages = list(stages)
         trust.check_code(stages, "pipeline")
-        before: list[Mapping[str, Any]] = [{"$match": self.filter}] if self.filter else []
-        if self.sort:
-            before.append({"$sort": dict(self.sort)})
-        if self.skip:
-            before.append({"$skip": self.skip})
-        if self.limit:
-            before.append({"$limit": abs(self.limit)})
-        return before + stages
+        before = [{"$match": self.filter}] if self.filter else []
+        return [*before, *self.command.stages(), *stages]
 
     def aggregate(self, stages: Iterable[Mapping[str, Any]], given: Mapping[str, Any]) -> Any:
         """Return the aggregation of the collection; the options `given` replace those of the query."""

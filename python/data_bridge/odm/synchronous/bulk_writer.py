@@ -48,6 +48,7 @@ class BulkWriter:
             change = insertion(instance)
             return Request(InsertOne(change.document), {}, change.document, change, True)
 
+        self._check(instance)
         self._add(Event.INSERT, instance, request)
 
     def save(self, instance: CollectionModel) -> None:
@@ -72,6 +73,7 @@ class BulkWriter:
             operation = ReplaceOne(change.filter, change.document)
             return Request(operation, change.filter, change.document, change, True)
 
+        self._check(instance)
         self._add(Event.REPLACE, instance, request)
 
     def delete(self, instance: CollectionModel) -> None:
@@ -108,7 +110,6 @@ class BulkWriter:
         check_instance(self._model, instance, f"a bulk writer of {self._model.__name__}")
 
     def _add(self, event: Event, instance: CollectionModel, request: Callable[[list[Any]], Request | None]) -> None:
-        self._check(instance)
         self._queued.append((event, instance, request))
 
     def commit(self) -> BulkWriteResult | None:

@@ -94,18 +94,14 @@ class ModelQuery(Iteration[T]):
         """Count the documents that match; skip and limit apply."""
         # Order, projection and links do not change the number.
         options = self._spec.options_for("count()", COUNT_OPTIONS, "sort", "skip", "limit", "project", "fetch_links")
-        if self._spec.skip:
-            options["skip"] = self._spec.skip
-        if self._spec.limit:
-            options["limit"] = self._spec.limit
+        options.update({name: value for name, value in self._spec.command.options.items() if name in ("skip", "limit")})
         counted: int = self._spec.count_collection.count_documents(self._spec.filter, **options)
         return counted
 
     def exists(self) -> bool:
         """Return whether any document matches."""
-        document = self._spec.collection.find(
-            self._spec.filter, {"_id": 1}, self._spec.skip, **self._spec.options
-        ).first()
+        skip = self._spec.command.options.get("skip", 0)
+        document = self._spec.collection.find(self._spec.filter, {"_id": 1}, skip, **self._spec.options).first()
         return document is not None
 
     def distinct(self, field: object) -> list[Any]:
@@ -186,6 +182,10 @@ class ModelQuery(Iteration[T]):
     def to_pandas(self, *, dtype_backend: str = "pyarrow") -> pd.DataFrame:
         """Return a pandas frame, like `Query.to_pandas`."""
         return self.to_query().to_pandas(dtype_backend=dtype_backend)
+
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """Return the rows of the table as dicts, like `Query.to_pylist`."""
+        return self.to_query().to_pylist()
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the dicts that PyMongo returns, like `Query.to_dicts`."""

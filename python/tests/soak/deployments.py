@@ -24,7 +24,7 @@ TRANSACTIONS = ("--setParameter", "transactionLifetimeLimitSeconds=10")
 """The server ends a transaction whose abort was lost."""
 
 
-class Ground:
+class Deployment:
     """A replica set, the proxy in front of it if it has one member, and an administrator's client."""
 
     def __init__(self, name: str, own_uri: str, members: dict[str, Member], proxy: Proxy | None, admin: Admin) -> None:
@@ -95,7 +95,7 @@ class Ground:
 
 
 @contextmanager
-def grounds(set_of_three: bool) -> Iterator[list[Ground]]:
+def deployments(set_of_three: bool) -> Iterator[list[Deployment]]:
     """Yield one server behind the proxy and, with `set_of_three`, a replica set of three, both with all rows stored."""
     with ExitStack() as stack:
         found = []
@@ -108,5 +108,5 @@ def grounds(set_of_three: bool) -> Iterator[list[Ground]]:
                 host, port = next(iter(members)).split(":")
                 proxy = Proxy((host, int(port)))
                 stack.callback(proxy.close)
-            found.append(Ground(name, uri, members, proxy, admin))
+            found.append(Deployment(name, uri, members, proxy, admin))
         yield found

@@ -22,7 +22,7 @@ class Cancelled(Exception):
 
 
 @dataclass
-class Tally:
+class Counts:
     """Counts by kind. Each entry of `wrong`, `untyped` and `late` is a failure of the soak test."""
 
     operations: Counter[str] = field(default_factory=Counter)
@@ -32,11 +32,11 @@ class Tally:
     late: list[str] = field(default_factory=list)
 
 
-class Counting:
-    """A Tally that several threads write to, and the operations in progress."""
+class SharedCounts:
+    """Counts that several threads write to, and the operations in progress."""
 
     def __init__(self, late_seconds: float) -> None:
-        self.tally = Tally()
+        self.total = Counts()
         self._late = late_seconds
         self._lock = threading.Lock()
         self._running: dict[object, tuple[str, float]] = {}
@@ -49,23 +49,23 @@ class Counting:
         try:
             yield
         except WrongRows as error:
-            self._keep(self.tally.wrong, f"{kind}: {error}")
+            self._keep(self.total.wrong, f"{kind}: {error}")
         except DataBridgeError as error:
             with self._lock:
-                self.tally.errors[name(error)] += 1
+                self.total.errors[name(error)] += 1
         except (Cancelled, KeyboardInterrupt):
             pass
         except BaseException as error:
-            self._keep(self.tally.untyped, f"{kind}: {''.join(traceback.format_exception(error))[-2000:]}")
+            self._keep(self.total.untyped, f"{kind}: {''.join(traceback.format_exception(error))[-2000:]}")
             if isinstance(error, GeneratorExit | SystemExit):
                 raise
         finally:
             del self._running[key]
             with self._lock:
-                self.tally.operations[kind] += 1
+                self.total.operations[kind] += 1
             seconds = time.monotonic() - begun
             if seconds > self._late:
-                self._keep(self.tally.late, f"{kind}: {seconds:.0f} s")
+                self._keep(self.total.late, f"{kind}: {seconds:.0f} s")
 
     def _keep(self, where: list[str], text: str) -> None:
         with self._lock:

@@ -12,21 +12,23 @@ from typing import Any
 
 import bson.errors
 
-from . import _core
-from ._core import DataBridgeError
+from .. import errors
+from ..errors import DataBridgeError
 
 _COUNTERPARTS: dict[type[DataBridgeError], str] = {
-    _core.DataBridgeError: "PyMongoError",
-    _core.ConnectionFailure: "ConnectionFailure",
-    _core.OperationFailure: "OperationFailure",
-    _core.WriteError: "WriteError",
-    _core.DuplicateKeyError: "DuplicateKeyError",
-    _core.WriteConcernError: "WriteConcernError",
-    _core.WTimeoutError: "WTimeoutError",
-    _core.InvalidQuery: "PyMongoError",
-    _core.ServerTimeout: "NetworkTimeout",
-    _core.ExecutionTimeout: "ExecutionTimeout",
-    _core.DecodeError: "InvalidBSON",
+    errors.DataBridgeError: "PyMongoError",
+    errors.ConnectionFailure: "ConnectionFailure",
+    errors.OperationFailure: "OperationFailure",
+    errors.WriteError: "WriteError",
+    errors.DuplicateKeyError: "DuplicateKeyError",
+    errors.WriteConcernError: "WriteConcernError",
+    errors.WTimeoutError: "WTimeoutError",
+    errors.InvalidQuery: "PyMongoError",
+    errors.ServerTimeout: "NetworkTimeout",
+    errors.ExecutionTimeout: "ExecutionTimeout",
+    errors.DecodeError: "InvalidBSON",
+    errors.BulkWriteError: "BulkWriteError",
+    errors.InvalidOperation: "InvalidOperation",
 }
 """PyMongo's class of each class here; the native module names another one where the error's code or cause decides."""
 
@@ -35,9 +37,9 @@ _TIMEOUTS = frozenset({"NetworkTimeout", "ServerSelectionTimeoutError", "Executi
 _variants: dict[tuple[type[DataBridgeError], str], type[DataBridgeError]] = {}
 
 
-def register(kind: type[DataBridgeError], name: str) -> None:
-    """Name PyMongo's class of a class that the native module does not define."""
-    _COUNTERPARTS[kind] = name
+def install() -> None:
+    """Make each new exception of this package an instance of PyMongo's class, too."""
+    DataBridgeError.__new__ = _new  # type: ignore[method-assign, assignment]
 
 
 def variant(kind: type[DataBridgeError], name: str) -> type[DataBridgeError]:
@@ -81,6 +83,3 @@ def _derive(kind: type[DataBridgeError], foreign: type) -> type[DataBridgeError]
 def _new(cls: type[DataBridgeError], *args: Any, **_: Any) -> DataBridgeError:
     name = _COUNTERPARTS.get(cls)
     return Exception.__new__(cls if name is None else variant(cls, name), *args)
-
-
-DataBridgeError.__new__ = _new  # type: ignore[method-assign, assignment]
