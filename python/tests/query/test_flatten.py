@@ -96,9 +96,7 @@ def test_null_parents_and_lists() -> None:
 
 
 def test_parts_of_a_type_are_no_columns() -> None:
-    documents = [
-        {"d": {"r": bson.Regex("a", "i"), "o": ObjectId(bytes(12)), "x": Decimal128("1.5"), "m": bson.MinKey()}}
-    ]
+    parts = {"r": bson.Regex("a", "i"), "o": ObjectId(bytes(12)), "x": Decimal128("1.5"), "m": bson.MinKey()}
     for types in TYPES:
         assert query([{"d": parts}], types=types).to_arrow().schema.names == ["d.r", "d.o", "d.x", "d.m"]
 
