@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::chunk::{Column, Documents, Values};
+use crate::chunk::{Cell, Column, Documents, Tagged, Values};
 use crate::schema::{Kind, SchemaStep, TableSchema};
 
 /// The keys of a schema, each with the fact whether a document has it.
@@ -100,37 +100,83 @@ fn record_below(keys: &mut [SchemaKey], column: &Column) {
     match column.values() {
         Values::Document { documents, .. } => record(keys, documents),
         Values::List { items, .. } => record_below(keys, items),
-        // Their keys are not indexed.
-        Values::Tagged(_) => mark_found(keys),
+        Values::Tagged(tagged) => cells(tagged).for_each(|cell| record_cell(keys, &cell)),
         _ => {}
     }
 }
 
-fn mark_found(keys: &mut [SchemaKey]) {
-    for key in keys {
-        key.found = true;
-        mark_found(&mut key.below);
+/// Records the keys of a document, or of the documents in a list.
+fn record_cell(keys: &mut [SchemaKey], cell: &Cell<'_>) {
+    if keys.is_empty() {
+        return;
     }
+    match cell {
+        Cell::Document(document) => {
+            let entries: Vec<_> = document.entries().collect();
+            for key in keys {
+                match entries.iter().find(|(name, _)| *name == &*key.name) {
+                    Some((_, value)) => {
+                        key.found = true;
+                        record_cell(&mut key.below, value);
+                    }
+                    None => {
+                        key.nested = key.nested || (!key.found && has_nested_cell(cell, &key.name));
+                    }
+                }
+            }
+        }
+        Cell::List(list) => list.items().for_each(|item| record_cell(keys, &item)),
+        _ => {}
+    }
+}
+
+fn cells(tagged: &Tagged) -> impl Iterator<Item = Cell<'_>> {
+    let values = (0..tagged.len()).filter_map(|slot| tagged.get(slot));
+    values.map(|(kind, bytes)| Cell::from_bson(kind, bytes))
 }
 
 /// Returns whether `documents` have the parts of `name` between its points as nested keys.
 fn has_nested(documents: &Documents, name: &str) -> bool {
     name.match_indices('.').any(|(point, _)| {
-        let Some(position) = documents.position(&name[..point]) else {
-            return false;
-        };
-        let mut column = &documents.fields()[position].column;
-        while let Values::List { items, .. } = column.values() {
-            column = items;
-        }
-        let rest = &name[point + 1..];
-        match column.values() {
-            Values::Document { documents, .. } => {
-                documents.position(rest).is_some() || has_nested(documents, rest)
-            }
-            _ => false,
-        }
+        let below = documents.position(&name[..point]);
+        below.is_some_and(|position| {
+            has_path(&documents.fields()[position].column, &name[point + 1..])
+        })
     })
+}
+
+/// Returns whether documents in `column`, or in its lists, have the key `name`, or its parts as nested keys.
+fn has_path(column: &Column, name: &str) -> bool {
+    match column.values() {
+        Values::Document { documents, .. } => {
+            documents.position(name).is_some() || has_nested(documents, name)
+        }
+        Values::List { items, .. } => has_path(items, name),
+        Values::Tagged(tagged) => cells(tagged).any(|cell| has_path_cell(&cell, name)),
+        _ => false,
+    }
+}
+
+fn has_path_cell(cell: &Cell<'_>, name: &str) -> bool {
+    match cell {
+        Cell::Document(document) => {
+            document.entries().any(|(key, _)| key == name) || has_nested_cell(cell, name)
+        }
+        Cell::List(list) => list.items().any(|item| has_path_cell(&item, name)),
+        _ => false,
+    }
+}
+
+fn has_nested_cell(cell: &Cell<'_>, name: &str) -> bool {
+    let Cell::Document(document) = cell else {
+        return false;
+    };
+    name.contains('.')
+        && document.entries().any(|(key, value)| {
+            let rest = name.strip_prefix(key);
+            let rest = rest.and_then(|rest| rest.strip_prefix('.'));
+            rest.is_some_and(|rest| has_path_cell(&value, rest))
+        })
 }
 
 fn list_absent(keys: &[SchemaKey], path: &mut Vec<SchemaStep>, absent: &mut Vec<AbsentKey>) {

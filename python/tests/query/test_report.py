@@ -264,3 +264,53 @@ def test_a_column_that_was_mixed_in_its_table_says_so() -> None:
     table = read_bson(bson.encode({"a": {"b": 1}}) + bson.encode({"a": 1}), types="exact").to_arrow()
     (entry,) = from_arrow(table.slice(0, 1)).report.paths
     assert entry["reason"] == "mixed in the table it came from"
+
+
+YEARS = [-62_135_596_800_000, 253_402_300_799_999]
+"""The first and the last millisecond of the years 1 to 9999."""
+
+
+@pytest.mark.parametrize("size", [1, 2, 100])
+@pytest.mark.parametrize("live", [False, True])
+def test_dates_beyond_the_years_1_to_9999_are_listed(size: int, live: bool) -> None:
+    far = [None, YEARS[0], YEARS[0] - 1, 0, YEARS[1] + 1, -(2**62), YEARS[1]]
+    documents = [
+        bson.encode(
+            {
+                "_id": number,
+                "near": bson.DatetimeMS(YEARS[number % 2]),
+                "far": None if value is None else bson.DatetimeMS(value),
+                "l": [{"d": bson.DatetimeMS(YEARS[0] - 1)}] if number == 5 else [],
+                # Beside text they are text.
+                "m": bson.DatetimeMS(2**62) if number else "text",
+            }
+        )
+        for number, value in enumerate(far)
+    ]
+    query = read_bson([b"".join(documents[at : at + size]) for at in range(0, len(documents), size)])
+    if live:
+        with query.stream() as stream:
+            assert sum(batch.num_rows for batch in stream) == len(far)
+        report = stream.report
+    else:
+        report = query.read().report
+    assert report is not None
+    entries = [entry for entry in report.paths if entry["action"] == "dates beyond years 1 to 9999"]
+    assert [(entry["path"], entry["types"], entry["count"], entry["first_id"]) for entry in entries] == [
+        (("far",), ("date",), 3, 2),
+        (("l", ..., "d"), ("date",), 1, 5),
+    ]
+    assert "dates beyond years 1 to 9999" in str(report)
+
+
+def test_ids_beside_text_have_a_reason() -> None:
+    def reasons(*values: Any) -> list[Any]:
+        report = read_bson_report([{"x": value} for value in values])
+        return [entry.get("reason") for entry in report.paths]
+
+    (reason,) = reasons(bson.ObjectId(), "text")
+    assert "object_ids()" in reason
+    assert reasons("text", None, bson.ObjectId(), bson.ObjectId()) == [reason]
+    assert reasons(bson.ObjectId(), "text", 1) == [None]
+    assert reasons(bson.ObjectId(), 1) == [None]
+    assert reasons(bson.ObjectId(), None) == []
