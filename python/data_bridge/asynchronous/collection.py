@@ -171,7 +171,9 @@ class AsyncCollection(AsyncCollectionIndexes):
         """
         return self._found(
             filter,
-            FindCommand.of(projection, skip, limit, sort),
+            FindCommand.of(projection, sort),
+            skip=skip,
+            limit=limit,
             session=session,
             read_preference=read_preference,
             read_concern=read_concern,

@@ -225,7 +225,8 @@ def with_option(options: Mapping[str, Any], name: str, value: object) -> dict[st
         For a value of another type, and for a number out of range.
     """
     option = OPTIONS[name]
-    changed = {each: value for each, value in options.items() if each != option.driver}
+    changed = {**options}
+    changed.pop(option.driver, None)
     if value is not None:
         _add(changed, option, option.driver, value)
     return changed

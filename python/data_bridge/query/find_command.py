@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 from .._typing import Projection, Sort
@@ -18,22 +17,24 @@ class FindCommand:
 
     __slots__ = ("options",)
 
-    def __init__(self, options: Mapping[str, Any] = MappingProxyType({})) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
         self.options = options
 
     @classmethod
-    def of(cls, projection: Projection | None, skip: int, limit: int, sort: Sort | None) -> FindCommand:
-        """Return the command with these options; None and 0 leave one out.
+    def of(cls, projection: Projection | None, sort: Sort | None) -> FindCommand:
+        """Return the command with these options; None leaves one out.
 
         Raises
         ------
-        TypeError, ValueError, InvalidQuery
+        TypeError, InvalidQuery
             For a value that is not supported.
         """
-        command = cls(find_options({"skip": skip, "limit": limit}))
+        options: dict[str, Any] = {}
         if projection is not None:
-            command = command.project(projection)
-        return command if sort is None else command.sort(sort)
+            options["projection"] = projection_of(projection)
+        if sort is not None and (order := pairs("sort", sort)):
+            options["sort"] = order
+        return cls(options) if options else ANY
 
     @property
     def projection(self) -> Mapping[str, Any] | None:
@@ -42,7 +43,8 @@ class FindCommand:
 
     def with_keywords(self, keywords: Mapping[str, Any]) -> FindCommand:
         """Return the command with more options, by the names of the arguments of `find`. Raises as `find_options`."""
-        return FindCommand({**self.options, **find_options(keywords)}) if keywords else self
+        options = find_options(keywords)
+        return FindCommand({**self.options, **options}) if options else self
 
     def with_option(self, name: str, value: object) -> FindCommand:
         """Return the command with one option changed, or without it for the server's default."""
@@ -98,6 +100,10 @@ class FindCommand:
 
     def _without(self, name: str) -> FindCommand:
         return FindCommand({each: value for each, value in self.options.items() if each != name})
+
+
+ANY = FindCommand({})
+"""The command for all documents, in any order."""
 
 
 def projected(projection: object) -> list[str] | None:

@@ -172,7 +172,9 @@ class Collection(CollectionIndexes):
         """
         return self._found(
             filter,
-            FindCommand.of(projection, skip, limit, sort),
+            FindCommand.of(projection, sort),
+            skip=skip,
+            limit=limit,
             session=session,
             read_preference=read_preference,
             read_concern=read_concern,

@@ -32,7 +32,7 @@ from bson.errors import InvalidBSON
 from bson.raw_bson import RawBSONDocument
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from oracle import assert_same, plain
+from oracle import assert_same, needs_exact_pymongo, plain
 from pymongo.errors import BulkWriteError
 from strategies import (
     collection,
@@ -708,6 +708,7 @@ def agree(data: bytes) -> bool:
     return True
 
 
+@needs_exact_pymongo
 @pytest.mark.parametrize("what", one_of_each())
 def test_truncated_documents(what: str) -> None:
     kind, value = one_of_each()[what]
@@ -720,6 +721,7 @@ def test_truncated_documents(what: str) -> None:
     assert read_bson(data[:0]).to_dicts() == []
 
 
+@needs_exact_pymongo
 @pytest.mark.parametrize("what", one_of_each())
 def test_flipped_bits(what: str) -> None:
     """Every bit of a document of each type."""
@@ -733,6 +735,7 @@ def test_flipped_bits(what: str) -> None:
     assert 0 < taken < len(data) * 8
 
 
+@needs_exact_pymongo
 @pytest.mark.slow
 @pytest.mark.parametrize("what", one_of_each())
 def test_changed_bytes(what: str) -> None:
@@ -743,6 +746,7 @@ def test_changed_bytes(what: str) -> None:
         agree(data[:at] + bytes([byte]) + data[at + 1 :])
 
 
+@needs_exact_pymongo
 @examples(150)
 @example(document_of(b"\x0a\0" * 40), [(0, 1)])
 @given(

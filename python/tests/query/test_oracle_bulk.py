@@ -17,7 +17,7 @@ import pyarrow as pa
 import pymongo
 import pytest
 from conflicts import Conflicts, collections, padded
-from oracle import assert_same, plain
+from oracle import add_note, assert_same, needs_exact_pymongo, plain
 from strategies import document_of
 from table_model import EXACT, PLAIN, STREAM, TYPES, Tables, cells, check_table, columns, conformed
 from test_oracle import BATCH_SIZES, OPTIONS, agree, check_threads, cuts, grouped, load, number_id, odd_id, streamed
@@ -54,7 +54,7 @@ def test_bytes(count: int) -> None:
             types = TYPES[seed % 2]
             check_table(streamed(ways[names[(seed + 3) % len(names)]](types=types)), wanted.of_stream(types))
         except Exception as error:
-            error.add_note(f"seed {seed}")
+            add_note(error, f"seed {seed}")
             raise
         done += len(made)
     assert done >= count
@@ -120,7 +120,7 @@ def test_every_cell_is_in_its_column_or_rescued(count: int) -> None:
             assert sum(entry["count"] for entry in query.report.paths if entry["action"] == "nulled") == lost
             rescued += lost
         except Exception as error:
-            error.add_note(f"seed {seed}")
+            add_note(error, f"seed {seed}")
             raise
     assert rescued > count // 10
 
@@ -150,7 +150,7 @@ def test_through_a_server(stored: Any, mongodb_uri: str, count: int) -> None:
                 assert_same([document.to_dict() for document in ours.find(batch_size=size)], expected)
                 check_stream(streamed(ours.aggregate([], batch_size=size)), wanted.stream)
             except Exception as error:
-                error.add_note(f"seed {seed}")
+                add_note(error, f"seed {seed}")
                 raise
 
 
@@ -197,6 +197,7 @@ def changed(data: bytes, source: random.Random) -> bytes:
     return bytes(edited)
 
 
+@needs_exact_pymongo
 @pytest.mark.parametrize("count", [FEW // 10, pytest.param(MANY // 10, marks=pytest.mark.slow)])
 def test_documents_that_were_changed(count: int) -> None:
     """PyMongo and we take the same ones, and read them alike."""
@@ -209,7 +210,7 @@ def test_documents_that_were_changed(count: int) -> None:
                 try:
                     taken += agree(edited)
                 except BaseException as error:
-                    error.add_note(f"seed {seed}: {edited.hex(' ')}")
+                    add_note(error, f"seed {seed}: {edited.hex(' ')}")
                     raise
                 done += 1
     assert 0.05 * done < taken < 0.8 * done

@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
+import pytest
 from bson import Binary, Code, DBRef
+from strategies import EXACT_PYMONGO
 
 from data_bridge import Document, ListView
+
+needs_exact_pymongo = pytest.mark.skipif(
+    not EXACT_PYMONGO, reason="PyMongo before 4.20 is no oracle of malformed documents"
+)
+
+
+def add_note(error: BaseException, text: str) -> None:
+    """Add a note to an exception; print it under Python 3.10, which has no notes."""
+    if sys.version_info >= (3, 11):
+        error.add_note(text)
+    else:
+        print(text)
 
 
 def assert_same(actual: Any, expected: Any, path: str = "$") -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..._typing import Projection
 from ...commands import encode
 from ...errors import InvalidQuery
-from ...query.find_command import FindCommand
+from ...query.find_command import ANY, FindCommand
 from ..converters.containers import ListConverter
 from ..converters.converter import Converter, plain
 from ..errors import Mismatch
@@ -33,7 +33,7 @@ class QuerySpec(NamedTuple):
     filter: Mapping[str, Any]
     """The filter as it is sent: all conditions, and the class in a tree of models."""
     filters: tuple[Any, ...] = ()
-    command: FindCommand = FindCommand()
+    command: FindCommand = ANY
     """Sort, skip and limit, and the projection of a query for plain documents."""
     view: Any = None
     """The model of a projection."""
@@ -53,7 +53,7 @@ class QuerySpec(NamedTuple):
             As `query_options.split`.
         """
         filters = _conditions(model, filters)
-        parts = split(model, options, FindCommand())
+        parts = split(model, options, ANY)
         return cls(model, _filter(model, filters, parts.get("with_children", False)), filters, **parts)
 
     def changed(self, **changes: Any) -> QuerySpec:
