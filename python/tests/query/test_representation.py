@@ -199,25 +199,16 @@ def test_files_keep_every_type(switches: dict[str, str], types: str) -> None:
         item = back.schema.field("list").type.value_field
         assert item.metadata == table.schema.field("list").type.value_field.metadata
         found = data_bridge.from_arrow(back).to_dicts()
-        assert found == data_bridge.from_arrow(table).to_dicts()
-        if types == "exact":
-            assert found == [shown(document, switches) for document in expected]
+        assert found == [shown(document, switches) for document in expected]
 
 
 def shown(document: dict[str, Any], switches: dict[str, str]) -> dict[str, Any]:
-    """Return the document as it is read back: text for values stored as text, bytes for those without a name."""
+    """Return the document as it is read back: fields name the stored types, except for JSON and numbers of one scale."""
     made = dict(document)
-    switches = {name: value for name, value in switches.items() if value != "exact"}
-    if "uuid" in made and "uuid" in switches:
-        made["uuid"] = str(UUID_OF_EACH) if switches["uuid"] == "string" else UUID_OF_EACH.bytes
-    if "object id" in made and switches.get("objectid") == "hex":
-        made["object id"] = str(made["object id"])
-    if "decimal128" in made and "decimal" in switches:
-        value = made["decimal128"]
-        as_binary = {"binary": value.bid, "string": str(value)}
+    if "decimal128" in made and switches.get("decimal", "").startswith("decimal128"):
         # A number of ten places: the same number, with its zeros.
-        made["decimal128"] = as_binary.get(switches["decimal"], Decimal128("1.2500000000"))
-    if "mixed" in switches:
+        made["decimal128"] = Decimal128("1.2500000000")
+    if switches.get("mixed") == "json":
         if "mixed" in made:
             made["mixed"] = json_util.dumps(made["mixed"])
         if "list" in made:
@@ -225,7 +216,6 @@ def shown(document: dict[str, Any], switches: dict[str, str]) -> dict[str, Any]:
     return made
 
 
-UUID_OF_EACH = uuid.UUID(bytes=bytes(range(16)))
 VALUES_OF_ONE: dict[str, Any] = {
     "_id": OID,
     "u": Binary.from_uuid(UID),
