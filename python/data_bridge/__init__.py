@@ -76,7 +76,7 @@ if TYPE_CHECKING:
 
 set_event_callbacks(logs.wanted, logs.record)
 # Notebooks look for it on the class, which is native.
-Document._repr_html_ = html.document  # type: ignore[assignment, method-assign]
+Document._repr_html_ = lambda self: html.document(self)  # type: ignore[method-assign]
 pymongo_errors.install()
 
 
