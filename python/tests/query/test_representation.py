@@ -203,7 +203,7 @@ def test_files_keep_every_type(switches: dict[str, str], types: str) -> None:
 
 
 def shown(document: dict[str, Any], switches: dict[str, str]) -> dict[str, Any]:
-    """Return the document as it is read back: fields have the stored types, except JSON and numbers of one scale."""
+    """Return the document as it is read back: fields name stored types, except for JSON and numbers of one scale."""
     made = dict(document)
     if "decimal128" in made and switches.get("decimal", "").startswith("decimal128"):
         # A number of ten places: the same number, with its zeros.
