@@ -113,6 +113,11 @@ def expected_type(row: str, types: str, option: str, value: str) -> str:
     return plain if types == "plain" else exact
 
 
+def without_stored_types(schema: data_bridge.Schema) -> str:
+    """Return the text of a schema with extension names, whose names have points, and without stored types."""
+    return re.sub(r" \(\w+\)", "", repr(schema))
+
+
 @pytest.mark.parametrize("types", TYPES)
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize(("option", "value"), VALUES)
@@ -122,10 +127,10 @@ def test_what_leaves_is_what_the_page_says(row: str, option: str, value: str, ty
     in_a_stream = expected
     if expected == "x: Decimal128(18, 2)":
         in_a_stream = "x: Decimal128(38, 10)"
-    assert repr(query.schema()) == expected
-    assert repr(query.read().schema) == expected
+    assert without_stored_types(query.schema()) == expected
+    assert without_stored_types(query.read().schema) == expected
     with query.stream() as stream:
-        assert repr(stream.schema) == in_a_stream
+        assert without_stored_types(stream.schema) == in_a_stream
         for batch in stream:
             pa.record_batch(batch).validate(full=True)
     table = query.to_arrow()
@@ -199,11 +204,11 @@ def test_joined_types_are_what_the_page_says(row: list[str]) -> None:
                 shown = re.fullmatch(r"`([^`]+)`(?: \(([^)]+)\))?", kind)
                 assert shown is not None
                 query = data_bridge.read_bson(documents, codec_options=options, types=types)
-                field, described = query.to_arrow().field("x"), repr(query.schema())
+                field, described = query.to_arrow().field("x"), without_stored_types(query.schema())
                 name, note = shown.groups()
                 if name.startswith("List(") and note == "mixed":
                     field, name = field.type.value_field, name.removesuffix(")")
-                    assert described.startswith(f"x: {name}, metadata")
+                    assert described.startswith(f"x: {name}")
                 else:
                     assert described == f"x: {name}"
                 if note is not None and types == "plain":
