@@ -58,7 +58,6 @@ from .monitoring.listeners import (
     add_listener,
     remove_listener,
 )
-from .query import html
 from .query.async_query import AsyncQuery
 from .query.bson_source import read_bson
 from .query.id_values import object_ids, uuids
@@ -75,9 +74,17 @@ if TYPE_CHECKING:
     from . import odm
 
 set_event_callbacks(logs.wanted, logs.record)
-# Notebooks look for it on the class, which is native.
-Document._repr_html_ = html.document  # type: ignore[assignment, method-assign]
 pymongo_errors.install()
+
+
+def _document_html(self: Document) -> str:
+    from .query import html  # a tenth of the package's import time, and needed by notebooks only
+
+    return html.document(self)
+
+
+# Notebooks look for it on the class, which is native.
+Document._repr_html_ = _document_html  # type: ignore[method-assign]
 
 
 def __getattr__(name: str) -> ModuleType:

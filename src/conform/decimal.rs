@@ -5,7 +5,7 @@ use arrow_buffer::ScalarBuffer;
 
 use super::{ConformResult, Failure};
 use crate::chunk::Cell;
-use crate::raw::{Decimal, Digits};
+use crate::raw::{Decimal, Digits, POWERS_OF_TEN};
 
 /// Converts decimals to numbers of one scale; a value that does not fit is a conflict.
 pub(super) fn numbers(
@@ -60,11 +60,16 @@ pub(super) fn scaled(digits: Digits, precision: u8, scale: i8) -> Option<i128> {
         return (!digits.negative).then_some(0);
     }
     let shift = digits.exponent + i32::from(scale);
-    let power = 10u128.checked_pow(shift.unsigned_abs())?;
-    let unsigned = if shift >= 0 {
+    let power = *POWERS_OF_TEN.get(shift.unsigned_abs() as usize)?;
+    let unsigned = if shift == 0 {
+        digits.coefficient
+    } else if shift > 0 {
         digits.coefficient.checked_mul(power)?
     } else {
-        (digits.coefficient % power == 0).then_some(digits.coefficient / power)?
+        digits
+            .coefficient
+            .is_multiple_of(power)
+            .then_some(digits.coefficient / power)?
     };
     signed(digits, unsigned, precision)
 }
@@ -93,7 +98,7 @@ pub(super) fn rounded(digits: Digits, precision: u8, scale: i8) -> Option<i128> 
 }
 
 fn signed(digits: Digits, unsigned: u128, precision: u8) -> Option<i128> {
-    if unsigned >= 10u128.checked_pow(precision.into())? {
+    if unsigned >= *POWERS_OF_TEN.get(usize::from(precision))? {
         return None;
     }
     let value = i128::try_from(unsigned).ok()?;

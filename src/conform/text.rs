@@ -38,9 +38,9 @@ pub(super) fn hex(array: &FixedSizeBinaryArray) -> ConformResult<ArrayRef> {
     let width = array.value_length() as usize;
     let bytes = &array.value_data()[..array.len() * width];
     mixed::offset(bytes.len() * 2)?;
-    let mut text = Vec::with_capacity(bytes.len() * 2);
     let (fours, rest) = bytes.as_chunks::<4>();
-    text.extend(fours.iter().flat_map(|&four| eight_digits(four)));
+    let text: Vec<[u8; 8]> = fours.iter().map(|&four| eight_digits(four)).collect();
+    let mut text = text.into_flattened();
     text.extend(rest.iter().flat_map(|&byte| digits(byte)));
     let offsets = OffsetBuffer::from_repeated_length(width * 2, array.len());
     let text = StringArray::try_new(offsets, Buffer::from_vec(text), None)?;

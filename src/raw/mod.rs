@@ -13,7 +13,7 @@ mod uuid;
 mod validate;
 mod walk;
 
-pub use decimal::{Decimal, Digits};
+pub use decimal::{Decimal, Digits, POWERS_OF_TEN};
 pub use element::ElementType;
 pub use magic::other_format;
 pub use normal::{normalise_document, normalise_value};

@@ -1,18 +1,7 @@
 //! The digits of the decimals at one path, from which the precision and scale of a number column follow.
 
 use super::observed_types::FirstDocument;
-use crate::raw::{Decimal, Digits};
-
-/// Powers of ten up to 10^38, the largest in 128 bits.
-const POWERS: [u128; 39] = {
-    let mut powers = [1; 39];
-    let mut at = 1;
-    while at < 39 {
-        powers[at] = powers[at - 1] * 10;
-        at += 1;
-    }
-    powers
-};
+use crate::raw::{Decimal, Digits, POWERS_OF_TEN};
 
 /// The digits of the decimals at one path, and of the integers beside them. Joining is associative and does not depend
 /// on the order.
@@ -97,7 +86,7 @@ impl DecimalDigits {
         }
         let bound = usize::try_from(self.integer as i32 - exponent);
         let is_shorter =
-            bound.is_ok_and(|bound| POWERS.get(bound).is_none_or(|&p| coefficient < p));
+            bound.is_ok_and(|bound| POWERS_OF_TEN.get(bound).is_none_or(|&p| coefficient < p));
         if !is_shorter {
             let length = coefficient.ilog10() as i32 + 1 + exponent;
             self.integer = self.integer.max(length.max(0) as u32);

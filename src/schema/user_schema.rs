@@ -247,13 +247,24 @@ impl Kind {
 /// Returns whether values convert to this type, although no BSON type maps to it.
 fn is_convertible(to: &DataType) -> bool {
     use DataType::*;
-    match to {
-        Int8 | Int16 | UInt8 | UInt16 | UInt32 | UInt64 | Float32 => true,
-        Decimal32(..) | Decimal64(..) | Decimal128(..) => true,
-        LargeBinary | BinaryView | FixedSizeBinary(_) => true,
-        Date32 | Date64 | Timestamp(..) => true,
-        _ => false,
-    }
+    matches!(
+        to,
+        Int8 | Int16
+            | UInt8
+            | UInt16
+            | UInt32
+            | UInt64
+            | Float32
+            | Decimal32(..)
+            | Decimal64(..)
+            | Decimal128(..)
+            | LargeBinary
+            | BinaryView
+            | FixedSizeBinary(_)
+            | Date32
+            | Date64
+            | Timestamp(..)
+    )
 }
 
 /// Returns whether the indexes of a dictionary are of 32 bits or more.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from .._core import InvalidQuery, NativeTableOptions, Reader, ResultData, Schema
 from ..commands.options import aggregate_options
 from ..connection.session_state import SessionState
-from . import cursor_names, html
+from . import cursor_names
 from .namespace import Namespace
 from .plan import AggregatePlan, Plan, WritingPlan, writing_stage
 from .report import Report
@@ -158,6 +158,8 @@ class QueryBase:
 
     def _repr_html_(self) -> str:
         """Return the request for notebooks: namespace, filter, projection, sort, options; never runs it."""
+        from . import html  # needed by notebooks only
+
         return html.query(f"{type(self).__name__}: {self._plan!r}", self._plan.request(), self._given)
 
     def __copy__(self) -> Self:

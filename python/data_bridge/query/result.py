@@ -10,7 +10,7 @@ from .. import _core
 from .._core import Codec, Document, NativeTableOptions, ResultData, Schema
 from ..connection.codec import DEFAULT, native
 from ..errors import SchemaConflict
-from . import conflicts, html, pandas_frames, pylists
+from . import conflicts
 from .extensions import extension
 from .report import Report
 from .table_options import TableOptions
@@ -197,6 +197,8 @@ class Result:
         ValueError
             For an unknown `dtype_backend`.
         """
+        from . import pandas_frames  # beside pandas, which is loaded here, too
+
         pandas_frames.check_backend(dtype_backend)
         _import("pandas", "to_pandas()", "pandas")
         table = _table(self, _import("pyarrow", "to_pandas()", "pandas"), shapes=False)
@@ -221,6 +223,8 @@ class Result:
             For a value of a given schema that no document can hold: a uint64 above int64, a decimal of more than 34
             digits, parts of a millisecond.
         """
+        from . import pylists  # beside pyarrow, which is loaded here, too
+
         pyarrow = _import("pyarrow", "to_pylist()", "arrow")
         form = self._form and self._form.with_exact()
         return pylists.rows(_Table(self._data, form), pyarrow.schema(self._data.schema(form)), self._codec)
@@ -238,6 +242,8 @@ class Result:
 
     def _repr_html_(self) -> str:
         """Schema, first rows and report, for notebooks; never queries."""
+        from . import html  # needed by notebooks only
+
         return html.page(self._data, self._form, self.report)
 
 

@@ -116,7 +116,7 @@ impl MappingParser<'_> {
             || origin.is(&py.import("types")?.getattr("UnionType")?);
         Ok(Some(match arguments.as_slice() {
             [item] if is_builtin("list")? => self.list(name, item)?,
-            [key, value] if is_builtin("dict")? && key.is(&py.get_type::<PyString>()) => {
+            [key, value] if is_builtin("dict")? && key.is(py.get_type::<PyString>()) => {
                 let value = self.below("[...]".into(), "value", value)?;
                 let key = Field::new("key", DataType::Utf8, false);
                 Field::new_map(name, "entries", key, value, false, true)

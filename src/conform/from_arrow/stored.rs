@@ -33,7 +33,7 @@ impl ArrowReader {
             // A column of numbers has one scale for all values.
             Kind::Decimal128 if stored.decimal_number().is_some() => return Ok(None),
             Kind::Decimal128 if is_text => {
-                Values::Decimal128(self.parsed(array, "decimal", |text| Decimal::parse(text))?)
+                Values::Decimal128(self.parsed(array, "decimal", Decimal::parse)?)
             }
             Kind::ObjectId if is_text => {
                 Values::ObjectId(self.parsed(array, "ObjectId", hex_bytes::<12>)?)

@@ -378,7 +378,7 @@ mod tests {
         thread::scope(|scope| {
             let threads: Vec<_> = (0..8).map(|n| scope.spawn(move || outcomes(n))).collect();
             let sum: u64 = threads.into_iter().map(|one| one.join().unwrap()).sum();
-            assert_eq!(sum, (0..4_000).sum());
+            assert_eq!(sum, (0..4_000).sum::<u64>());
         });
     }
 }
