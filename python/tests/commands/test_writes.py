@@ -162,7 +162,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "find_one_and_delete": lambda c: c.find_one_and_delete({"a": 1}, sort=[("_id", -1)], projection={"l": 0}),
     "find_one_and_delete no match": lambda c: c.find_one_and_delete({"a": 7}),
 }
-# What PyMongo lets through to a server that then ignores it, or names otherwise. Before PyMongo 4.20, the newest for
+# Arguments that PyMongo sends, and that a server ignores or names otherwise. Before PyMongo 4.20, the newest for
 # Python 3.10, a wrong return_document is a ValueError.
 STRICTER = {
     "update_one upsert int": "TypeError",
