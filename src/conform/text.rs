@@ -31,7 +31,7 @@ pub(super) fn in_layout(array: ArrayRef, layout: &DataType) -> ConformResult<Arr
 pub(super) fn hex(array: &FixedSizeBinaryArray) -> ConformResult<ArrayRef> {
     if array.null_count() > 0 {
         return written(array, 24, |bytes, text| {
-            text.extend(bytes.iter().flat_map(|&byte| digits(byte)));
+            each_digit(bytes, false, |digit| text.push(digit));
         });
     }
     // All values at once.
@@ -50,12 +50,7 @@ pub(super) fn hex(array: &FixedSizeBinaryArray) -> ConformResult<ArrayRef> {
 /// Writes UUIDs with hyphens.
 pub(super) fn uuids(array: &FixedSizeBinaryArray) -> ConformResult<ArrayRef> {
     written(array, 36, |bytes, text| {
-        for (position, &byte) in bytes.iter().enumerate() {
-            if HYPHENS.contains(&position) {
-                text.push(b'-');
-            }
-            text.extend(digits(byte));
-        }
+        each_digit(bytes, true, |digit| text.push(digit));
     })
 }
 
@@ -128,13 +123,18 @@ fn digits(byte: u8) -> [u8; 2] {
 
 fn hex_text(bytes: &[u8], hyphens: bool) -> String {
     let mut text = String::with_capacity(36);
+    each_digit(bytes, hyphens, |digit| text.push(char::from(digit)));
+    text
+}
+
+/// Passes the hexadecimal digits of `bytes` to `push`, with the hyphens of a UUID or without.
+fn each_digit(bytes: &[u8], hyphens: bool, mut push: impl FnMut(u8)) {
     for (position, &byte) in bytes.iter().enumerate() {
         if hyphens && HYPHENS.contains(&position) {
-            text.push('-');
+            push(b'-');
         }
-        text.extend(digits(byte).map(char::from));
+        digits(byte).into_iter().for_each(&mut push);
     }
-    text
 }
 
 /// Builds an array of the cells as text; values that `cast` does not accept are conflicts.
