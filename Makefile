@@ -4,17 +4,18 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions docs docs-serve lint lint-code deny cargo-deny stubtest workflows format develop clean requirements
+.PHONY: help demo test test-rust test-python test-slow soak fuzz asan valgrind bench scaling instructions docs docs-serve wheel targets lint lint-code deny cargo-deny stubtest workflows format develop clean requirements
 
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
-TARGETS ?= decode table view
+TARGETS ?= decode table view encode
 FUZZ_SECONDS ?= 60
 
 BIN := $(abspath $(VENV))/bin
 STAMP := $(VENV)/.installed
 BENCH_STAMP := $(VENV)/.installed-bench
+ENGINES_STAMP := $(VENV)/.installed-engines
 DOCS_STAMP := $(VENV)/.installed-docs
 WORKFLOWS_STAMP := $(VENV)/.installed-workflows
 MONGOD := $(BIN)/python scripts/mongod.py run
@@ -33,7 +34,7 @@ unexport CONDA_PREFIX
 # a server that is given is for one process. ARGS="-n 0" runs the tests in one process as well, for a debugger say.
 PROCESSES = $(if $(MONGODB_URI),,-n auto --maxprocesses 2 --dist loadfile)
 
-# One profile for all tests: cargo test, clippy and the extension under pytest share one build of each dependency.
+# One profile for the demo and all tests: cargo test, clippy and the extension share one build of each dependency.
 FASTDEV := --profile fastdev
 
 # The variables that maturin sets for pyo3's build scripts; without them clippy and maturin rebuild pyo3 after each other.
@@ -43,21 +44,25 @@ AS_MATURIN = PYO3_BUILD_EXTENSION_MODULE=1 PYO3_ENVIRONMENT_SIGNATURE=$$($(BIN)/
 help:
 	@echo 'make demo       load 200,000 orders into a temporary mongod, read them, compare'
 	@echo 'make test       Rust and Python tests against a real mongod'
-	@echo 'make test-slow  the tests that take minutes'
+	@echo 'make test-slow  the tests that take minutes, and property tests with new examples'
 	@echo 'make soak       reads, cancellations and faults for 20 minutes, then a leak check; ARGS="--seconds 60 --seed 7"'
 	@echo 'make asan       tests at the boundary to C under AddressSanitizer; make valgrind: some of them under valgrind'
-	@echo 'make fuzz       fuzz the decoder; TARGETS="decode table view", FUZZ_SECONDS=60 each'
+	@echo 'make fuzz       fuzz decoder and encoder; TARGETS="decode table view encode", FUZZ_SECONDS=60 each'
 	@echo 'make bench      measurements beside other readers; ARGS="--shapes flat --rounds 3"'
 	@echo 'make scaling    decoding by threads, documents and fields, and its memory; no server'
 	@echo 'make instructions  instructions per document of each stage, by valgrind; ARGS="--shapes flat --record"'
 	@echo 'make docs       the documentation site, in target/docs/site; make docs-serve: on http://localhost:8000'
+	@echo 'make wheel      a wheel in dist, checked: its files, its size, an import alone, the README in a new environment'
+	@echo 'make targets    cargo check for Windows, macOS and musl'
 	@echo 'make lint       formatting, clippy, ruff, mypy, stubtest, the docs site; licences where cargo-deny is installed'
 	@echo 'make workflows  schemas and an audit of .github and .pre-commit-config.yaml'
 	@echo 'make deny       licences, sources and advisories of the Rust dependencies; builds cargo-deny first'
 	@echo 'make clean      remove the output of these targets'
 
 demo: $(STAMP) $(BENCH_STAMP)
-	$(BIN)/maturin develop --release
+	@echo 'Compiling the extension: about 7 minutes on two cores the first time, seconds afterwards'
+	$(BIN)/maturin develop $(FASTDEV)
+	@echo 'Running the demo: about half a minute'
 	$(MONGOD) --cache-gb 1 -- $(BIN)/python examples/demo.py $(ARGS)
 
 test: test-rust test-python
@@ -69,9 +74,9 @@ test-rust: $(STAMP)
 test-python: develop
 	$(BIN)/python -m pytest $(PROCESSES) $(ARGS)
 
-test-slow: develop
+test-slow: develop $(ENGINES_STAMP)
 	$(MONGOD) -- env $(AS_MATURIN) cargo test $(FASTDEV) -- --ignored
-	$(MONGOD) -- $(BIN)/python -m pytest -m slow $(ARGS)
+	$(MONGOD) -- env DATA_BRIDGE_NEW_EXAMPLES=1 $(BIN)/python -m pytest -m "slow or hypothesis" $(ARGS)
 
 # It starts and kills its own servers. Memory is measured, so the extension is a release build.
 soak: $(STAMP)
@@ -100,9 +105,11 @@ fuzz:
 	    -max_total_time=$(FUZZ_SECONDS) -max_len=2048 -timeout=20 $(ARGS); \
 	done
 
-bench: $(STAMP) $(BENCH_STAMP)
+bench: $(STAMP) $(BENCH_STAMP) $(ENGINES_STAMP)
 	$(BIN)/maturin develop --release
 	$(MONGOD) --cache-gb 2 -- $(BIN)/python benches/compare.py $(ARGS)
+	$(if $(ARGS),,$(MONGOD) --cache-gb 2 -- $(BIN)/python benches/slow_lines.py)
+	$(if $(ARGS),,$(MONGOD) --cache-gb 2 -- $(BIN)/python benches/engines.py)
 
 scaling: $(STAMP) $(BENCH_STAMP)
 	$(BIN)/maturin develop --release
@@ -111,6 +118,7 @@ scaling: $(STAMP) $(BENCH_STAMP)
 # cargo reports the program's path, because CARGO_TARGET_DIR may be any directory.
 instructions: $(STAMP)
 	@command -v valgrind >/dev/null || { echo 'valgrind counts them; on Debian and Ubuntu: apt-get install valgrind' >&2; exit 1; }
+	$(BIN)/maturin develop --release
 	cargo build --release -p data-bridge-benches --bin instructions
 	$(BIN)/python benches/instructions.py "$$(cargo metadata --format-version 1 --no-deps \
 	  | $(BIN)/python -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/instructions" $(ARGS)
@@ -153,6 +161,15 @@ stubtest: develop
 docs: $(DOCS_STAMP)
 	$(BIN)/python scripts/docs_site.py
 
+# For this machine and Python. The workflow builds the wheels of a release.
+wheel: $(STAMP)
+	rm -rf dist
+	$(BIN)/maturin build --release --locked --out dist
+	PYTHONPATH=python/tests/support $(MONGOD) -- $(BIN)/python scripts/check_wheel.py dist/*.whl
+
+targets:
+	scripts/check_targets.sh
+
 docs-serve: $(DOCS_STAMP)
 	$(BIN)/python scripts/docs_site.py --serve
 
@@ -186,8 +203,9 @@ $(STAMP): pyproject.toml | requirements
 	  rm -rf $(VENV); \
 	  echo 'Python cannot make virtual environments here; on Debian and Ubuntu: apt-get install python3-venv' >&2; \
 	  exit 1; }; }
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --group dev
+	@echo 'Installing Python packages: about a minute'
+	@$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	@$(BIN)/python -m pip install --quiet --group dev
 	@touch $@
 
 $(BENCH_STAMP): $(STAMP)
@@ -195,6 +213,11 @@ $(BENCH_STAMP): $(STAMP)
 	  for package in pymongoarrow beanie mongoengine matplotlib; do \
 	    $(BIN)/python -m pip install --quiet $$package || echo "$$package cannot be installed here: it is skipped." >&2; \
 	  done
+	@touch $@
+
+$(ENGINES_STAMP): $(STAMP)
+	@$(BIN)/python -m pip install --quiet --group engines || \
+	  echo "Ray and PySpark cannot be installed here: their tests and measurements are skipped." >&2
 	@touch $@
 
 $(DOCS_STAMP): $(STAMP)

@@ -83,6 +83,17 @@ AIMS = [
     ),
     *(
         Aim(
+            f"models, read all / {name}",
+            "models, read all",
+            MODELS,
+            ("models, read all", (reader,)),
+            limit,
+            ("nested",),
+        )
+        for name, reader, limit in (("lazy documents", "data_bridge documents", 1.5), ("PyMongo", "pymongo", 0.3))
+    ),
+    *(
+        Aim(
             f"{reader[16:]} models, {job} / the faster of Beanie and MongoEngine".lstrip(),
             job,
             reader,

@@ -1,4 +1,4 @@
-//! Index and decode on one thread, compared with the minimum: a walk over the element headers.
+//! Index, decode and encode on one thread, compared with the minimum: a walk over the element headers.
 //!
 //! `python benches/shapes.py target/shapes && cargo bench -p data-bridge-benches`
 
@@ -6,11 +6,14 @@ use std::path::Path;
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use data_bridge::decode::{decode, DecodeOptions};
+use data_bridge::encode::{EncodeOptions, Nulls, Plan};
 use data_bridge::index::{index_piece, Limits};
 use data_bridge::raw::TextPolicy;
-use data_bridge_benches::{read, walk};
+use data_bridge_benches::{read, table, walk};
 
 fn shapes(criterion: &mut Criterion) {
+    // A table of one piece may be encoded in several.
+    let _ = data_bridge::reader::set_threads(1);
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/shapes");
     let Ok(entries) = std::fs::read_dir(&directory) else {
         eprintln!("first: python benches/shapes.py target/shapes");
@@ -45,6 +48,15 @@ fn shapes(criterion: &mut Criterion) {
         group.bench_function("decode", |bencher| {
             bencher.iter(|| decode(&piece.bytes, &piece.offsets, &DecodeOptions::default()))
         });
+        let Ok(table) = table(&piece) else { continue };
+        let omit = EncodeOptions {
+            nulls: Nulls::Omit,
+            ..EncodeOptions::default()
+        };
+        let Ok(plan) = Plan::new(&table.schema(), omit) else {
+            continue;
+        };
+        group.bench_function("encode", |bencher| bencher.iter(|| plan.encode(&table, 0)));
         group.finish();
     }
 }

@@ -1,23 +1,36 @@
 //! Runs one stage of the core repeatedly under a tool that counts instructions; `benches/instructions.py` calls it.
 //!
-//! `instructions FILE walk|index|decode|table TIMES`
+//! `instructions FILE walk|index|decode|table|encode TIMES`
 
 use std::hint::black_box;
 use std::path::Path;
 
-use data_bridge::conform::{conform, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
+use data_bridge::encode::{EncodeOptions, Nulls, Plan};
 use data_bridge::index::{index_piece, Limits};
 use data_bridge::raw::TextPolicy;
-use data_bridge::schema::ObservedTypes;
-use data_bridge_benches::{read, walk, Piece};
+use data_bridge_benches::{read, table, walk, Piece};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [file, stage, times] = &arguments[..] else {
-        return Err("usage: instructions FILE walk|index|decode|table TIMES".into());
+        return Err("usage: instructions FILE walk|index|decode|table|encode TIMES".into());
     };
     let pieces = read(Path::new(file))?;
+    if stage == "encode" {
+        // The tables are made before, and are no part of the stage.
+        let tables: Vec<_> = pieces.iter().map(table).collect::<Result<_, _>>()?;
+        for _ in 0..times.parse::<u32>()? {
+            for table in &tables {
+                let options = EncodeOptions {
+                    nulls: Nulls::Omit,
+                    ..EncodeOptions::default()
+                };
+                black_box(Plan::new(&table.schema(), options)?.encode(table, 0)?);
+            }
+        }
+        return Ok(());
+    }
     for _ in 0..times.parse::<u32>()? {
         for piece in &pieces {
             run(stage, piece)?;
@@ -47,12 +60,7 @@ fn run(stage: &str, piece: &Piece) -> Result<(), Box<dyn std::error::Error>> {
             black_box(chunk()?);
         }
         "table" => {
-            let chunk = chunk()?;
-            let schema = ObservedTypes::of(&chunk, 0).resolve(
-                &data_bridge::schema::Limits::default(),
-                &data_bridge::schema::Representation::exact(),
-            )?;
-            black_box(conform(&chunk, &schema, &Policy::default())?);
+            black_box(table(piece)?);
         }
         _ => return Err(format!("no stage {stage}").into()),
     }

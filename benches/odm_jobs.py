@@ -33,6 +33,9 @@ READERS = {
     "data_bridge.odm async": "our_async_models.OurAsyncMapper",
 }
 
+DOCUMENTS = {"data_bridge documents": "odm_jobs.DocumentMapper"}
+"""Of the groups that read values only."""
+
 group("models", ("flat", "nested"))
 group("models, read 1", ("flat", "nested"))
 group("models, read all", ("flat", "nested"))
@@ -74,8 +77,28 @@ class PyMongoMapper(Mapper):
         return instance[key]
 
 
+class DocumentMapper(Mapper):
+    """Reading without a mapper: the lazy documents of this package, the measure of what models add."""
+
+    def __init__(self, target: Target, database: str) -> None:
+        import data_bridge
+
+        client = data_bridge.MongoClient(target.uri)
+        client["admin"].command("ping")
+        self._collection = client[database][target.shape]
+
+    def first(self, limit: int) -> Any:
+        return self._collection.find(limit=limit).to_list()
+
+    def many(self) -> Any:
+        return self._collection.find({"number": {"$gte": 0}}).to_list()
+
+    def read(self, instance: Any, key: str) -> Any:
+        return instance[key]
+
+
 def mapper(reader: str, target: Target, database: str = DATABASE) -> Mapper:
-    module, _, name = READERS[reader].partition(".")
+    module, _, name = (READERS | DOCUMENTS)[reader].partition(".")
     found: Mapper = getattr(import_module(module), name)(target, database)
     return found
 
@@ -263,13 +286,15 @@ def update(reader: str) -> Job:
     return prepare
 
 
-for _reader in READERS:
+for _reader in READERS | DOCUMENTS:
     job("models", _reader)(first(_reader))
     job("models, read 1", _reader)(first_and_read(_reader, everything=False))
     job("models, read all", _reader)(first_and_read(_reader, everything=True))
+    job("find many, read all", _reader)(many_and_read(_reader))
+
+for _reader in READERS:
     job("create", _reader)(create(_reader))
     job("update", _reader)(update(_reader))
     job("find by filter", _reader)(one(_reader))
     job("find many", _reader)(many(_reader))
     job("find many, first", _reader)(many(_reader))
-    job("find many, read all", _reader)(many_and_read(_reader))

@@ -3,7 +3,12 @@
 use std::io;
 use std::path::Path;
 
+use arrow_array::RecordBatch;
+use data_bridge::conform::{conform, Policy};
+use data_bridge::decode::{decode, DecodeOptions};
+use data_bridge::error::Error;
 use data_bridge::raw::{document_len, key_len, value_len, ElementType};
+use data_bridge::schema::{Limits, ObservedTypes, Representation};
 
 /// Size of a piece in bytes: the piece size of a reader.
 const PIECE: usize = 1 << 20;
@@ -37,6 +42,17 @@ pub fn read(path: &Path) -> io::Result<Vec<Piece>> {
         }
     }
     Ok(pieces)
+}
+
+/// Returns the exact table of the documents of `piece`.
+///
+/// # Errors
+/// When the documents are not valid BSON.
+pub fn table(piece: &Piece) -> Result<RecordBatch, Error> {
+    let chunk = decode(&piece.bytes, &piece.offsets, &DecodeOptions::default())?;
+    let observed = ObservedTypes::of(&chunk, 0);
+    let schema = observed.resolve(&Limits::default(), &Representation::exact())?;
+    conform(&chunk, &schema, &Policy::default())
 }
 
 /// Counts the elements of the documents of `piece`, including nested ones: the minimum work of a decoder, which is to

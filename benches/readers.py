@@ -3,6 +3,7 @@
 import jobs
 import odm_jobs
 import query_jobs
+import write_jobs
 from registry import GROUPS
 
-__all__ = ["GROUPS", "jobs", "odm_jobs", "query_jobs"]
+__all__ = ["GROUPS", "jobs", "odm_jobs", "query_jobs", "write_jobs"]

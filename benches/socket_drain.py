@@ -67,7 +67,10 @@ class SocketDrain:
 
     def _command(self, command: dict[str, Any]) -> memoryview:
         # Flag bits 0, then one section of kind 0: the command.
-        body = b"\0\0\0\0\0" + bson.encode(command)
+        return self.send(b"\0\0\0\0\0" + bson.encode(command))
+
+    def send(self, body: bytes | bytearray) -> memoryview:
+        """Send a message, from its flag bits on; return the reply, valid until the next one."""
         self._requests += 1
         self._socket.sendall(HEADER.pack(HEADER.size + len(body), self._requests, 0, OP_MSG) + body)
         self._receive(0, HEADER.size)

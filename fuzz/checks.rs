@@ -8,12 +8,17 @@ mod grow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow_array::RecordBatch;
 use data_bridge::chunk::{
     encode_cell, encode_document, write_json, Cell, Chunk, DocumentCell, JsonMode, ListCell,
 };
-use data_bridge::conform::{conform, Policy};
+use data_bridge::conform::{add_shapes, chunks_from_batch, conform, with_shapes, Nulls, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
-use data_bridge::raw::{document_len, normalise_document, validate, LegacyUuid, TextPolicy};
+use data_bridge::encode::{self, EncodeOptions, Nested, Operation, Plan};
+use data_bridge::error::ErrorKind;
+use data_bridge::raw::{
+    document_len, normalise_document, validate, Elements, LegacyUuid, TextPolicy,
+};
 use data_bridge::reader::{Framing, Progress, Reader, ReaderOptions, Reply, ReplySource};
 use data_bridge::schema::{
     DecimalForm, Limits, MixedForm, ObservedTypes, Representation, StringLayout, TableSchema,
@@ -179,7 +184,7 @@ fn read(
             Ok(Progress::Pending) => panic!("nothing to wait for"),
             Ok(Progress::End) => return (found, Ok(())),
             Err(error) => {
-                let internal = matches!(error.kind(), data_bridge::error::ErrorKind::Internal(_));
+                let internal = matches!(error.kind(), ErrorKind::Internal(_));
                 assert!(!internal, "{error}");
                 return (found, Err(error));
             }
@@ -310,4 +315,102 @@ fn rebuilt_list(list: &ListCell<'_>) -> Vec<u8> {
         element(&index.to_string(), &cell, &mut body);
     }
     grow::framed(&body)
+}
+
+/// Encoding is the inverse of the table: it gives the documents that are read from it, to the byte with shapes.
+pub fn check_encode(data: &[u8]) {
+    let Some(input) = input(data) else { return };
+    let Ok(whole) = chunk(&input.documents, &input.options) else {
+        return;
+    };
+    let limits = Limits {
+        nested: input.options.limits,
+        ..Limits::default()
+    };
+    let observed = ObservedTypes::of(&whole, 0);
+    for representation in [Representation::exact(), Representation::plain()] {
+        let Ok(schema) = observed.resolve(&limits, &representation) else {
+            return;
+        };
+        let table = conform(&whole, &schema, &Policy::default()).unwrap();
+        for (nulls, read) in [
+            (encode::Nulls::Keep, Nulls::Keep),
+            (encode::Nulls::Omit, Nulls::Omit),
+        ] {
+            let read = chunks_from_batch(&table, read).unwrap();
+            let read: Vec<_> = read.iter().flat_map(rows).collect();
+            let written = encoded(&table, Operation::Insert { make_ids: false }, nulls).unwrap();
+            assert_eq!(written, read);
+        }
+        let written = encoded(
+            &table,
+            Operation::Insert { make_ids: false },
+            encode::Nulls::Omit,
+        );
+        if let Ok(again) = chunk(&written.unwrap(), &DecodeOptions::default()) {
+            // Values that a table keeps as BSON may nest deeper with other limits, so the schema is that of the first table.
+            let again = conform(&again, &schema, &Policy::default()).unwrap();
+            assert_eq!(again, table);
+        }
+        check_statements(&table);
+    }
+    let schema = observed.resolve(&limits, &Representation::exact()).unwrap();
+    let Ok(shaped) = with_shapes(schema.arrow()) else {
+        return;
+    };
+    let table = conform(&whole, &schema, &Policy::default()).unwrap();
+    let table = add_shapes(&whole, &schema, &Policy::default(), &table, &shaped).unwrap();
+    let operation = Operation::Insert { make_ids: false };
+    let written = encoded(&table, operation, encode::Nulls::Omit).unwrap();
+    assert_eq!(written, rows(&whole));
+    check_statements(&table);
+}
+
+/// Statements by the first column are refused, or are documents.
+fn check_statements(table: &RecordBatch) {
+    let schema = table.schema();
+    let Some(first) = schema.fields().first() else {
+        return;
+    };
+    let on = vec![vec![first.name().as_str().into()]];
+    for nulls in [encode::Nulls::Omit, encode::Nulls::Unset] {
+        for nested in [Nested::Merge, Nested::Replace] {
+            let update = Operation::Update {
+                on: on.clone(),
+                upsert: true,
+                many: false,
+                nested,
+            };
+            match encoded(table, update, nulls) {
+                Ok(statements) => {
+                    for statement in statements {
+                        let keys = Elements::new(&statement).unwrap();
+                        let keys = keys.map(|element| element.unwrap().key);
+                        assert!(keys.eq([&b"q"[..], b"u", b"upsert"]));
+                        assert_eq!(document_len(&statement, 0), Ok(statement.len()));
+                    }
+                }
+                Err(error) => {
+                    let internal = matches!(error.kind(), ErrorKind::Internal(_));
+                    assert!(!internal, "{error}");
+                }
+            }
+        }
+    }
+}
+
+fn encoded(
+    table: &RecordBatch,
+    operation: Operation,
+    nulls: encode::Nulls,
+) -> data_bridge::error::Result<Vec<Vec<u8>>> {
+    let hash_keys = !matches!(operation, Operation::Insert { .. });
+    let options = EncodeOptions {
+        operation,
+        nulls,
+        hash_keys,
+        ..EncodeOptions::default()
+    };
+    let encoded = Plan::new(&table.schema(), options)?.encode(table, 0)?;
+    Ok(encoded.iter().map(<[u8]>::to_vec).collect())
 }

@@ -41,26 +41,38 @@ EXCEPTIONS = [
     Exceptions(
         "namedtuple",
         frozenset({"_field_defaults", "_fields", "_replace"}),
-        ("asynchronous/", "integrations/", "odm/", "query/", "synchronous/"),
+        ("asynchronous/", "engines/", "integrations/", "odm/", "query/", "synchronous/"),
         "its documented method: the underscore keeps it apart from the names of fields",
     ),
     Exceptions(
         "ModelView",
         frozenset(
             {
+                "_assign",
                 "_assigned",
                 "_document",
+                "_held",
+                "_held_values",
                 "_is_stored",
-                "_is_touched",
+                "_is_unchanged",
                 "_is_whole",
+                "_keep",
                 "_kept",
                 "_place",
+                "_remove_assigned",
+                "_remove_kept",
                 "_unwritten",
                 "_written",
             }
         ),
         ("odm/models/instance_state.py",),
         "the native state of instances: models have no public names but their fields, and this module is its interface",
+    ),
+    Exceptions(
+        "Schema",
+        frozenset({"_select", "_type_at"}),
+        ("engines/", "query/partition.py"),
+        "questions of engines about a schema, whose public form is the Arrow interface",
     ),
     Exceptions(
         "ModelView",
@@ -70,7 +82,7 @@ EXCEPTIONS = [
     ),
     Exceptions(
         "Model",
-        frozenset({"_dump", "_embedded", "_fits", "_of_mapping", "_unknown"}),
+        frozenset({"_attributes", "_dump", "_embedded", "_fits", "_of_mapping", "_unknown", "_validated"}),
         ("odm/converters/", "odm/models/"),
         "the conversions of a model, for converters and writes; models have no public names beside their fields",
     ),
@@ -115,6 +127,12 @@ EXCEPTIONS = [
         frozenset({"_core", "_drop", "_send", "_settings", "_shared"}),
         SIDES,
         "handles of one side share the native client and their settings",
+    ),
+    Exceptions(
+        "MongoClient",
+        frozenset({"_of_core"}),
+        ("query/task_writer.py",),
+        "a client over the native one that a task shares with the partitions of its process",
     ),
     Exceptions(
         "Collection, Database",

@@ -31,6 +31,8 @@ pub enum ConnectionCause {
     NoServer,
     /// The server refused the credentials.
     Authentication,
+    /// The client was closed: nothing more is sent.
+    Closed,
 }
 
 /// The kinds of failure that a caller can distinguish.
@@ -53,6 +55,8 @@ pub enum ErrorKind {
     },
     /// A filter, pipeline or option that cannot be sent to the server.
     InvalidQuery(String),
+    /// A document or a command with more bytes than a server accepts.
+    DocumentTooLarge(String),
     /// An invalid argument, reported before the operation starts.
     InvalidArgument(String),
     /// No usable connection: refused, lost, no server selected, authentication failed.
@@ -249,6 +253,7 @@ impl fmt::Display for Error {
                 write!(f, "schema conflict: expected {expected}, found {found}")?
             }
             ErrorKind::InvalidQuery(text)
+            | ErrorKind::DocumentTooLarge(text)
             | ErrorKind::InvalidArgument(text)
             | ErrorKind::Connection(text)
             | ErrorKind::Timeout(text)

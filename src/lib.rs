@@ -13,10 +13,12 @@
 //!    |
 //!  schema    observed types, joined over the whole result
 //!  conform   (Chunk, schema, policy) -> RecordBatch  ------------> tables
+//!
+//!  encode    RecordBatch -> documents and statements as BSON, in parallel
 //! ```
 //!
 //! Imports go down only: `error` <- `raw` <- `index` <- `chunk` <- `decode`, `schema` <- `conform` <- `reader` <-
-//! `source`. A [`Chunk`](chunk::Chunk) holds exactly the values that the server sent. Documents read Chunks, and
+//! `encode` <- `source`. A [`Chunk`](chunk::Chunk) holds exactly the values that the server sent. Documents read Chunks, and
 //! tables are made from Chunks; neither depends on the other.
 //!
 //! ```
@@ -44,6 +46,7 @@
 pub mod chunk;
 pub mod conform;
 pub mod decode;
+pub mod encode;
 pub mod error;
 pub mod index;
 pub mod raw;

@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["decode", "schema"],
     &["conform"],
     &["reader"],
+    &["encode"],
     &["source"],
 ];
 

@@ -359,6 +359,19 @@ fn lists_of_all_layouts_omit_items_under_nulls() {
 }
 
 #[test]
+fn lists_behind_offsets_of_more_than_32_bits_are_read() {
+    let before = i64::from(i32::MAX) + 5;
+    let item = Arc::new(Field::new("item", DataType::Null, true));
+    let offsets = OffsetBuffer::new(vec![before, before + 2, before + 2].into());
+    let items: ArrayRef = Arc::new(NullArray::new(before as usize + 2));
+    let lists = LargeListArray::new(item, offsets, items, None);
+    assert_eq!(
+        read(Arc::new(lists)).unwrap(),
+        [Some(list(&[null(), null()])), Some(list(&[]))]
+    );
+}
+
+#[test]
 fn maps_are_documents_with_keys_of_their_own() {
     let mut builder = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
     for (key, value) in [("b", Some(1)), ("a", None), ("b", Some(2))] {

@@ -22,6 +22,7 @@ fn check(data: &[u8]) {
     checks::check_decode(data);
     checks::check_table(data);
     checks::check_view(data);
+    checks::check_encode(data);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)] // tests fail by panicking
 #![cfg(feature = "mongodb")]
 
+use std::cell::Cell;
 use std::future::IntoFuture;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::sleep;
@@ -10,8 +11,10 @@ use std::time::{Duration, Instant};
 use data_bridge::error::{Error, ErrorKind, Result};
 use data_bridge::reader::{Arrival, Framing, Source};
 use data_bridge::source::{
-    prefetch_bytes, set_prefetch_bytes, shutdown, Client, CursorSource, Read, Task,
+    prefetch_bytes, set_prefetch_bytes, shutdown, Client, CursorSource, RangeOptions, RangeQuery,
+    RangesSource, Read, Task,
 };
+use futures_util::TryStreamExt;
 use mongodb::bson::{doc, Document, RawDocument};
 use tokio::runtime::Runtime;
 
@@ -35,15 +38,31 @@ impl Observer {
         self.run(self.client.database("admin").run_command(command))
     }
 
-    fn open_cursors(&self) -> i64 {
-        let status = self.admin(doc! {"serverStatus": 1});
-        let metrics = status.get_document("metrics").unwrap();
-        let cursor = metrics.get_document("cursor").unwrap();
-        cursor
-            .get_document("open")
-            .unwrap()
-            .get_i64("total")
-            .unwrap()
+    /// Returns the number of cursors on this test's collections, idle or at work. One that a getMore takes up just then
+    /// may be missing.
+    fn open_cursors(&self) -> usize {
+        let pipeline = [
+            doc! {"$currentOp": {"idleCursors": true, "allUsers": true}},
+            doc! {"$match": {
+                "cursor": {"$exists": true},
+                "ns": {"$regex": format!("^{DATABASE}[.]")},
+            }},
+        ];
+        let admin = self.client.database("admin");
+        self.runtime.block_on(async {
+            let found = admin.aggregate(pipeline).await.unwrap();
+            found.try_collect::<Vec<_>>().await.unwrap().len()
+        })
+    }
+
+    /// Waits until several looks in a row find no cursor.
+    fn wait_until_closed(&self, within: Duration) {
+        let missed = Cell::new(0);
+        eventually("cursors closed", within, || {
+            let closed = self.open_cursors() == 0;
+            missed.set(if closed { missed.get() + 1 } else { 0 });
+            missed.get() == 5
+        });
     }
 
     fn get_mores(&self) -> i64 {
@@ -120,6 +139,7 @@ fn stage() -> (MutexGuard<'static, ()>, &'static Observer) {
         observer.run(database.collection("rows").insert_many(rows));
         observer
     });
+    observer.wait_until_closed(LONG); // those of the test before
     (turn, observer)
 }
 
@@ -173,7 +193,7 @@ fn ids(reply: &[u8]) -> Vec<i32> {
 }
 
 /// Reads to the end or the first error; returns the `_id`s and the outcome.
-fn drain(source: &mut CursorSource) -> (Vec<i32>, Result<()>) {
+fn drain(source: &mut dyn Source) -> (Vec<i32>, Result<()>) {
     let mut seen = Vec::new();
     let begun = Instant::now();
     loop {
@@ -406,15 +426,12 @@ fn a_wrong_password_is_a_connection_error() {
 fn dropping_a_source_kills_its_cursor() {
     let (_turn, observer) = stage();
     let client = client();
-    let before = observer.open_cursors();
     for eager in [true, false] {
         let mut source = find(&client, doc! {}, doc! {"batchSize": 2}, eager);
         while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
         drop(source);
         let begun = Instant::now();
-        eventually("cursor killed", Duration::from_secs(2), || {
-            observer.open_cursors() == before
-        });
+        observer.wait_until_closed(Duration::from_secs(2));
         println!("killed after {:?}", begun.elapsed());
     }
     // The connection and the client remain usable.
@@ -425,7 +442,6 @@ fn dropping_a_source_kills_its_cursor() {
 fn dropping_a_source_ends_a_query_in_flight() {
     let (_turn, observer) = stage();
     let client = client();
-    let before = observer.open_cursors();
     let slow = doc! {"$where": "sleep(5) || true"};
     let source = find(
         &client,
@@ -450,15 +466,12 @@ fn dropping_a_source_ends_a_query_in_flight() {
     eventually("stopped", Duration::from_secs(1), || {
         !observer.running("slow more")
     });
-    eventually("killed", Duration::from_secs(2), || {
-        observer.open_cursors() == before
-    });
+    observer.wait_until_closed(Duration::from_secs(2));
 }
 
 #[test]
 fn a_lost_get_more_is_final() {
     let (_turn, observer) = stage();
-    let before = observer.open_cursors();
     for data in [
         doc! {"failCommands": ["getMore"], "closeConnection": true},
         doc! {"failCommands": ["getMore"], "errorCode": 11601},
@@ -483,9 +496,7 @@ fn a_lost_get_more_is_final() {
             ));
         }
         drop(fault);
-        eventually("killed", Duration::from_secs(3), || {
-            observer.open_cursors() == before
-        });
+        observer.wait_until_closed(Duration::from_secs(3));
     }
 }
 
@@ -502,7 +513,6 @@ fn a_lost_find_is_retried() {
 #[test]
 fn deadlines_expire() {
     let (_turn, observer) = stage();
-    let before = observer.open_cursors();
     for command in ["find", "getMore"] {
         for eager in [true, false] {
             let data =
@@ -520,9 +530,7 @@ fn deadlines_expire() {
             );
         }
     }
-    eventually("killed", Duration::from_secs(5), || {
-        observer.open_cursors() == before
-    });
+    observer.wait_until_closed(Duration::from_secs(5));
     let error = failure(&mut find(
         &client(),
         doc! {"$where": "sleep(5) || true"},
@@ -584,7 +592,6 @@ fn the_budget_is_in_bytes() {
 #[test]
 fn closing_a_client_ends_its_runs() {
     let (_turn, observer) = stage();
-    let before = observer.open_cursors();
     let budget = prefetch_bytes();
     set_prefetch_bytes(1);
     let client = client();
@@ -595,11 +602,11 @@ fn closing_a_client_ends_its_runs() {
         while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
     }
     set_prefetch_bytes(budget);
-    assert_eq!(observer.open_cursors(), before + 5);
+    assert_eq!(observer.open_cursors(), 5);
     let begun = Instant::now();
     outcome(&client.close()).unwrap();
     println!("closed after {:?}", begun.elapsed());
-    assert_eq!(observer.open_cursors(), before);
+    assert_eq!(observer.open_cursors(), 0);
     for source in &mut sources {
         assert_eq!(failure(source).kind(), &closed());
     }
@@ -610,7 +617,6 @@ fn closing_a_client_ends_its_runs() {
 #[test]
 fn process_exit_kills_cursors() {
     let (_turn, observer) = stage();
-    let before = observer.open_cursors();
     let client = client();
     let mut source = find(&client, doc! {}, doc! {"batchSize": 2}, false);
     while matches!(source.poll(LONG).unwrap(), Arrival::Pending) {}
@@ -621,7 +627,7 @@ fn process_exit_kills_cursors() {
         "{:?}",
         begun.elapsed()
     );
-    assert_eq!(observer.open_cursors(), before);
+    assert_eq!(observer.open_cursors(), 0);
     assert!(drain(&mut source).1.is_err());
 }
 
@@ -746,7 +752,6 @@ fn sessions_and_transactions() {
 #[test]
 fn many_threads_share_a_client() {
     let (_turn, observer) = stage();
-    let before = observer.open_cursors();
     let client = client();
     std::thread::scope(|scope| {
         for thread in 0..16 {
@@ -759,9 +764,7 @@ fn many_threads_share_a_client() {
             });
         }
     });
-    eventually("killed", Duration::from_secs(2), || {
-        observer.open_cursors() == before
-    });
+    observer.wait_until_closed(Duration::from_secs(2));
 }
 
 fn write(client: &Client, command: Document, retry: bool) -> Result<Document> {
@@ -808,4 +811,116 @@ fn a_retried_write_is_applied_once() {
     );
     let error = write(&client, increment, false).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Connection(_)), "{error}");
+}
+
+/// Ranges of `step` ids each, in the order of `_id`.
+fn ranges(client: &Client, step: i32, batch: i32, parallel: usize, ordered: bool) -> RangesSource {
+    let queries = (0..ROWS).step_by(step as usize).map(|start| RangeQuery {
+        body: bytes(doc! {}),
+        options: bytes(doc! {
+            "hint": {"_id": 1}, "min": {"_id": start}, "max": {"_id": start + step}, "batchSize": batch,
+        }),
+    });
+    let options = RangeOptions {
+        pipelines: false,
+        parallel,
+        ordered,
+    };
+    let read = Read {
+        timeout: Some(LONG),
+        ..Read::default()
+    };
+    client
+        .ranges(DATABASE, "rows", queries.collect(), &read, false, options)
+        .unwrap()
+}
+
+#[test]
+fn ranges_are_one_result() {
+    let (_guard, _) = stage();
+    let client = client();
+    let before = prefetch_bytes();
+    // With one byte, each range has one reply ahead of its turn.
+    for bytes in [1, 4096, before] {
+        set_prefetch_bytes(bytes);
+        for (step, batch, parallel) in [(10_000, 0, 1), (1_000, 7, 1), (500, 64, 3), (97, 10, 8)] {
+            let mut source = ranges(&client, step, batch, parallel, true);
+            let (seen, outcome) = drain(&mut source);
+            outcome.unwrap();
+            assert!(
+                seen.iter().copied().eq(0..ROWS),
+                "{bytes} {step} {parallel}"
+            );
+            let mut source = ranges(&client, step, batch, parallel, false);
+            let (mut seen, outcome) = drain(&mut source);
+            outcome.unwrap();
+            seen.sort_unstable();
+            assert!(
+                seen.iter().copied().eq(0..ROWS),
+                "{bytes} {step} {parallel}"
+            );
+            assert!(!source.is_fetching());
+        }
+    }
+    set_prefetch_bytes(before);
+}
+
+#[test]
+fn ranges_are_read_at_once_and_end_together() {
+    let (_guard, observer) = stage();
+    let client = client();
+    let before = prefetch_bytes();
+    set_prefetch_bytes(1);
+    let mut source = ranges(&client, 1_000, 5, 4, true);
+    source.poll(LONG).unwrap();
+    eventually("four cursors", LONG, || observer.open_cursors() >= 4);
+    drop(source);
+    set_prefetch_bytes(before);
+    observer.wait_until_closed(LONG);
+}
+
+#[test]
+fn an_error_of_a_range_comes_after_the_rows_before_it() {
+    let (_guard, _) = stage();
+    let client = client();
+    let query = |filter, options| RangeQuery {
+        body: bytes(filter),
+        options: bytes(options),
+    };
+    for broken in [
+        query(doc! {"_id": {"$nonsense": 1}}, doc! {}),
+        query(doc! {}, doc! {"nonsense": 1}),
+    ] {
+        let queries = vec![
+            query(doc! {"_id": {"$lt": 500}}, doc! {"sort": {"_id": 1}}),
+            query(doc! {"_id": {"$gte": 9_990}}, doc! {"sort": {"_id": 1}}),
+            query(doc! {"_id": 1}, doc! {}),
+            query(doc! {"_id": 2}, doc! {}),
+            broken,
+            query(doc! {}, doc! {}),
+        ];
+        let options = RangeOptions {
+            pipelines: false,
+            parallel: 2,
+            ordered: true,
+        };
+        let read = Read::default();
+        let mut source = client
+            .ranges(DATABASE, "rows", queries, &read, true, options)
+            .unwrap();
+        let (seen, outcome) = drain(&mut source);
+        // An error of the server has its turn; one of an option is found when the range is opened.
+        assert!(seen
+            .iter()
+            .copied()
+            .take(500)
+            .eq(0..seen.len().min(500) as i32));
+        assert!(matches!(
+            outcome.unwrap_err().kind(),
+            ErrorKind::Operation { .. }
+                | ErrorKind::InvalidQuery(_)
+                | ErrorKind::InvalidArgument(_)
+        ));
+        assert!(matches!(source.poll(LONG).unwrap(), Arrival::End));
+    }
 }

@@ -28,13 +28,17 @@ from .commands.operations import (
 from .commands.write_results import BulkWriteResult, DeleteResult, InsertManyResult, InsertOneResult, UpdateResult
 from .config import config
 from .errors import (
+    ArrowWriteError,
     BulkWriteError,
+    CollectionInvalid,
     ConnectionFailure,
     ConversionError,
     DataBridgeError,
     DecodeError,
+    DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
+    InvalidDocument,
     InvalidOperation,
     InvalidQuery,
     OperationFailure,
@@ -58,9 +62,12 @@ from .monitoring.listeners import (
     add_listener,
     remove_listener,
 )
+from .query.arrow_write_result import ArrowWriteResult
 from .query.async_query import AsyncQuery
 from .query.bson_source import read_bson
 from .query.id_values import object_ids, uuids
+from .query.live_models import to_model
+from .query.plain_json import json_default
 from .query.query import Query
 from .query.report import Report
 from .query.result import Result, from_arrow
@@ -72,6 +79,8 @@ from .synchronous.session import ClientSession
 
 if TYPE_CHECKING:
     from . import odm
+    from .query.partition import Partition, Partitions
+    from .query.task_writer import TaskWriter
 
 set_event_callbacks(logs.wanted, logs.record)
 pymongo_errors.install()
@@ -85,16 +94,29 @@ def _document_html(self: Document) -> str:
 
 # Notebooks look for it on the class, which is native.
 Document._repr_html_ = _document_html  # type: ignore[method-assign]
+Document.to_model = to_model  # type: ignore[method-assign]
 
 
-def __getattr__(name: str) -> ModuleType:
-    # Models are imported on first use: raw queries do not need them.
+_ON_FIRST_USE = {
+    "Partition": ".query.partition",
+    "Partitions": ".query.partition",
+    "TaskWriter": ".query.task_writer",
+}
+
+
+def __getattr__(name: str) -> ModuleType | type:
+    # Models, partitions and task writers are imported on first use: raw queries do not need them.
     if name == "odm":
         return import_module(".odm", __name__)
+    if name in _ON_FIRST_USE:
+        found: type = getattr(import_module(_ON_FIRST_USE[name], __name__), name)
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 __all__ = [
+    "ArrowWriteError",
+    "ArrowWriteResult",
     "AsyncClientSession",
     "AsyncCollection",
     "AsyncDatabase",
@@ -105,6 +127,7 @@ __all__ = [
     "BulkWriteResult",
     "ClientSession",
     "Collection",
+    "CollectionInvalid",
     "ConnectionFailure",
     "ConversionError",
     "DataBridgeError",
@@ -114,12 +137,14 @@ __all__ = [
     "DeleteOne",
     "DeleteResult",
     "Document",
+    "DocumentTooLarge",
     "DuplicateKeyError",
     "ExecutionTimeout",
     "IndexModel",
     "InsertManyResult",
     "InsertOne",
     "InsertOneResult",
+    "InvalidDocument",
     "InvalidOperation",
     "InvalidQuery",
     "ListView",
@@ -129,6 +154,8 @@ __all__ = [
     "OperationFailure",
     "OperationStarted",
     "OperationSucceeded",
+    "Partition",
+    "Partitions",
     "Query",
     "RecordBatch",
     "ReplaceOne",
@@ -140,6 +167,7 @@ __all__ = [
     "SchemaConflict",
     "ServerTimeout",
     "Stream",
+    "TaskWriter",
     "UpdateMany",
     "UpdateOne",
     "UpdateResult",
@@ -152,6 +180,7 @@ __all__ = [
     "from_arrow",
     "from_pymongo",
     "from_query",
+    "json_default",
     "object_ids",
     "odm",
     "read_bson",

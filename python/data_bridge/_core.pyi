@@ -3,10 +3,13 @@
 A native module has one stub. Its sections have the order of the directories of `python/src`, which contain the classes.
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar, final
 
+from bson.codec_options import CodecOptions
 from typing_extensions import Self, disjoint_base
+
+from .list_view import ListView as ListView
 
 __all__ = [
     "CALL_LISTENERS",
@@ -16,24 +19,31 @@ __all__ = [
     "LOG_CONNECTIONS",
     "LOG_CURSORS",
     "LOG_FAILURES",
+    "ArrowSource",
+    "ArrowWriter",
     "AsyncIterator",
     "BatchReader",
     "Client",
     "Codec",
+    "Completions",
     "ConnectionFailure",
     "DataBridgeError",
     "DecodeError",
     "Document",
     "DocumentIterator",
+    "DocumentTooLarge",
     "DuplicateKeyError",
     "ExecutionTimeout",
     "FieldSlot",
+    "InsertEncoder",
     "InstanceIterator",
     "Interruption",
+    "InvalidDocument",
     "InvalidQuery",
     "ListView",
     "ModelClass",
     "ModelView",
+    "NativeConverter",
     "NativeTableOptions",
     "Operation",
     "OperationFailure",
@@ -46,6 +56,7 @@ __all__ = [
     "ServerTimeout",
     "Session",
     "WTimeoutError",
+    "WriteCommand",
     "WriteConcernError",
     "WriteError",
     "__version__",
@@ -54,6 +65,9 @@ __all__ = [
     "configuration",
     "configure",
     "deliver_events",
+    "encode_arrow",
+    "encode_dict",
+    "encode_requests",
     "from_arrow",
     "read_bytes",
     "read_file",
@@ -153,6 +167,12 @@ class ResultTooLarge(DataBridgeError):
 class InvalidQuery(DataBridgeError):
     """A filter, pipeline or option that cannot be sent."""
 
+class InvalidDocument(InvalidQuery):
+    """A document, filter or pipeline that has no BSON form. The message names the path of the value."""
+
+class DocumentTooLarge(InvalidDocument):
+    """A document of more than 16 MiB, which no collection can store, or a command above a server's limit."""
+
 # ---- values/: conversion of BSON to Python ---------------------------------------------------------------------------
 
 @final
@@ -193,6 +213,8 @@ class Document(Mapping[str, Any]):
         """The value under `key`, or `default`."""
     def to_dict(self) -> dict[str, Any]:
         """The document as a dict, with dicts and lists inside, as PyMongo returns it."""
+    def to_model(self, model: type[_T]) -> _T:
+        """An object of a class of another library, as `Query.to_models`. Set by the package when it is imported."""
     def to_json(self, *, canonical: bool = False) -> str:
         """MongoDB Extended JSON v2, relaxed unless `canonical`, of the stored values: codec options do not apply."""
     def to_bson(self) -> bytes:
@@ -216,25 +238,6 @@ class Document(Mapping[str, Any]):
 def _document_from_bson(data: bytes, codec: Codec) -> Document:
     """A Document that shares no chunk with others. Called by pickle and tests."""
 
-@final
-class ListView:
-    """A list of a document: a read-only sequence that builds an item on access."""
-
-    def __getitem__(self, key: int | slice, /) -> Any: ...
-    def __iter__(self) -> Iterator[Any]: ...
-    def __len__(self) -> int: ...
-    def __reversed__(self) -> Iterator[Any]: ...
-    def to_list(self) -> list[Any]:
-        """The items as a list, with dicts and lists inside, as PyMongo returns it."""
-    def index(self, value: Any, start: int = 0, stop: int | None = None, /) -> int:
-        """The position of the first item equal to `value`."""
-    def count(self, value: Any) -> int:
-        """The number of items equal to `value`."""
-    def copy(self) -> Self:
-        """The list itself: it is immutable."""
-    def __copy__(self) -> Self: ...
-    def __deepcopy__(self, _memo: Any) -> Self: ...
-
 # ---- models/: the base class of models and their fields --------------------------------------------------------------
 
 @disjoint_base
@@ -256,9 +259,6 @@ class ModelView:
     def _place(self) -> Any:
         """Location for messages: the document, or the pair of the container of this instance and its key."""
     @property
-    def _is_touched(self) -> bool:
-        """Return whether a value was assigned or kept."""
-    @property
     def _is_whole(self) -> bool:
         """Return whether the instance has a stored document that was read with all its keys."""
     @property
@@ -266,10 +266,26 @@ class ModelView:
         """Return whether the instance has a stored document."""
     @property
     def _kept(self) -> dict[str, Any]:
-        """The values made from stored ones and kept, by name of field."""
+        """The values made from stored ones and kept, by name of field; a copy."""
     @property
     def _assigned(self) -> dict[str, Any]:
-        """The values that were assigned, by name of field."""
+        """The values that were assigned, by name of field; a copy."""
+    def _is_unchanged(self, document: Document) -> bool:
+        """Return whether the instance reads the same document as `document`, and holds no value that may differ from a stored
+        one.
+        """
+    def _held_values(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The kept and the assigned values, as they are at this moment."""
+    def _held(self, name: str, default: Any) -> Any:
+        """The assigned or kept value of a field, or `default`."""
+    def _keep(self, name: str, value: Any) -> None:
+        """Hold the value of a field as one that is no change."""
+    def _assign(self, name: str, value: Any, *, replace: bool = True) -> None:
+        """Assign a value that fits its field. Without `replace`, a value that was assigned remains."""
+    def _remove_kept(self, name: str, default: Any) -> Any:
+        """Remove the kept value of a field and return it, or `default`."""
+    def _remove_assigned(self, name: str, default: Any) -> Any:
+        """Remove the assigned value of a field and return it, or `default`."""
 
 @final
 class ModelClass:
@@ -282,6 +298,58 @@ class ModelClass:
         """The instance of one document."""
 
 @final
+class NativeConverter:
+    """The conversion of stored values of one annotation.
+
+    It converts values of the expected types. For any other value it gives none: the converter in Python, from which it is
+    made, then converts the whole value of the field or raises the error. Both give equal values.
+    """
+
+    @staticmethod
+    def scalar(types: int) -> NativeConverter:
+        """Values of these types as they are, and numbers that are exactly one of them."""
+    @staticmethod
+    def as_pymongo(types: int) -> NativeConverter:
+        """Values of these types as PyMongo gives them."""
+    @staticmethod
+    def plain() -> NativeConverter:
+        """Values of any type as PyMongo gives them."""
+    @staticmethod
+    def uuid() -> NativeConverter: ...
+    @staticmethod
+    def decimal() -> NativeConverter: ...
+    @staticmethod
+    def date() -> NativeConverter: ...
+    @staticmethod
+    def choice(pairs: list[tuple[Any, Any]]) -> NativeConverter | None:
+        """A choice of (stored value, member) pairs; None if a stored value is of a type that only Python compares."""
+    @staticmethod
+    def embedded(class_: ModelClass, tree: tuple[str, dict[str, ModelClass]] | None = None) -> NativeConverter:
+        """An embedded model. `tree`: the key that names a class, and the ModelClass of each name."""
+    @staticmethod
+    def list_of(kind: type, item: NativeConverter, cyclic: bool) -> NativeConverter:
+        """A list, set, frozenset or tuple of items of one type; `cyclic`: an item may refer to the list, as far as its annotation
+        says.
+        """
+    @staticmethod
+    def tuple_of(items: list[NativeConverter]) -> NativeConverter:
+        """A tuple whose items have a type each."""
+    @staticmethod
+    def dict_of(item: NativeConverter) -> NativeConverter:
+        """A dict of values of one type."""
+    @staticmethod
+    def optional(inner: NativeConverter) -> NativeConverter:
+        """A value or null."""
+    @staticmethod
+    def union(members: list[NativeConverter]) -> NativeConverter:
+        """The first member that fits exactly, else the first that fits."""
+    @staticmethod
+    def python(load: Callable[[Any, Any], Any], deep: bool) -> NativeConverter:
+        """A conversion by Python code, within one of another kind. `load(stored, place)` raises ValueError for a value that does
+        not fit; without `deep`, `place` is None.
+        """
+
+@final
 class FieldSlot:
     """A declared field. The class returns its expression, an instance its value."""
 
@@ -289,12 +357,18 @@ class FieldSlot:
     def _plan(
         self,
         direct: int,
+        native: NativeConverter | None,
         load: Callable[[Any, Any], Any],
         keeps: bool,
+        cyclic: bool,
         accept: Callable[[Any], Any],
         missing: Callable[[Any], Any],
+        root: Callable[[Any], Any] | None = None,
+        assigned: Callable[[Any, Any], Any] | None = None,
     ) -> None:
-        """Set the conversion of the field; later calls have no effect."""
+        """Set the conversion of the field; later calls have no effect. `root(document)` is the root of locations in a variant of
+        a model; `assigned(instance, value)` takes the place of `accept`.
+        """
     def __get__(self, instance: Any, owner: Any = None, /) -> Any: ...
     def __set__(self, instance: Any, value: Any, /) -> None: ...
     def __delete__(self, instance: Any, /) -> None: ...
@@ -309,13 +383,26 @@ class Operation(Generic[_T]):
         """Block, detached from the interpreter, and check for signals every 50 ms. Ctrl-C cancels the task and raises
         KeyboardInterrupt.
         """
-    def notify(self, fd: int, token: int) -> None:
-        """Write `token` (8 bytes, native order) to the file descriptor `fd` when the task is done, or now if it is done
-        already.
-        """
+    def notify(self, completions: Completions, token: int) -> None:
+        """Add `token` to `completions` when the task is done, or now if it is done already."""
     def result(self) -> _T:
         """Return the result of a task that is done, or raise its error. A second call raises RuntimeError."""
     def cancel(self) -> None: ...
+
+@final
+class Completions:
+    """Tokens of operations that are done, and the write end of the pipe or pair of sockets that announces them.
+
+    One byte announces all tokens of the queue: it is written for a token that finds the queue empty. A full pipe needs no
+    wait, as the bytes in it announce the new token too.
+    """
+
+    def __new__(cls, fd: int) -> Completions:
+        """A queue that is announced on `fd`: the descriptor of a pipe that does not block, on Windows the handle of a socket.
+        It is duplicated.
+        """
+    def take(self) -> list[int]:
+        """Return and remove the tokens. Read the bytes that announce them before."""
 
 LOG_CONNECTIONS: int
 LOG_CURSORS: int
@@ -358,6 +445,8 @@ class Reader:
         """Receive everything without decoding it; return the number of bytes. The baseline of benchmarks of decoding."""
 
     def read_all_async(self) -> Operation[ResultData]: ...
+    def read_schema_async(self, form: NativeTableOptions) -> Operation[Schema]:
+        """Read everything, and keep its schema only."""
     def next_documents_async(self) -> Operation[DocumentIterator | None]:
         """The documents of the next Chunk, or None at the end; used by `async for`."""
     def close(self) -> None:
@@ -497,6 +586,17 @@ class Schema:
     @staticmethod
     def from_arrow(obj: Any) -> Schema:
         """The schema of any object with `__arrow_c_schema__`."""
+    def _select(self, names: list[str]) -> Schema:
+        """The fields with these names, in their order."""
+    def _type_at(self, path: list[str]) -> tuple[str, str | None] | None:
+        """The Arrow type of the field at a path of names, and the name of its extension or of its stored type; None without
+        such a field.
+        """
+    @staticmethod
+    def _from_bytes(data: bytes) -> Schema:
+        """The schema of the bytes that pickle keeps."""
+    def __reduce__(self) -> tuple[Callable[[bytes], Schema], tuple[bytes]]:
+        """The function and the bytes with which pickle makes the schema again."""
     @property
     def names(self) -> list[str]: ...
     def __len__(self) -> int: ...
@@ -524,6 +624,8 @@ class NativeTableOptions:
     ) -> NativeTableOptions: ...
     def with_schema(self, schema: Schema | Mapping[str, Any]) -> NativeTableOptions:
         """The same options with a schema: one of Arrow's, or a mapping of names to types."""
+    def with_inferred_schema(self, schema: Schema | Mapping[str, Any]) -> NativeTableOptions:
+        """The same options with a schema that was inferred from documents: keys that it does not name are conflicts."""
     def with_empty_columns(self, names: list[str]) -> NativeTableOptions:
         """The same options; an inferred table of a result without documents has these columns."""
     def with_views(self) -> NativeTableOptions:
@@ -537,7 +639,117 @@ class NativeTableOptions:
         """The schema of tables, if the caller set one."""
     @property
     def keys(self) -> list[str] | None:
-        """The top-level keys that tables are made of. None if they may be any: without a schema, and under "rescue"."""
+        """The top-level keys that tables are made of. None if they may be any: without a schema, with an inferred one, and under
+        "rescue"."""
+
+# ---- writes/: Python values and Arrow data as statements of write commands -------------------------------------------
+
+@final
+class ArrowSource:
+    """A table that is read once, batch by batch: an object with `__arrow_c_stream__` or `__arrow_c_array__`."""
+
+    def __new__(cls, object: object) -> Self: ...
+    @property
+    def schema(self) -> Schema: ...
+    def next_batch(self) -> RecordBatch | None:
+        """The next batch; None at the end. It may take long, so an event loop calls it on another thread."""
+    def close(self) -> None:
+        """Release the stream, as soon as no thread takes a batch of it."""
+    def plain_leaves(self, path: list[str], form: NativeTableOptions) -> list[tuple[list[str], str]]:
+        """The columns at and below `path` whose type may have been lost on the way, with their kinds: "text", "binary" or
+        "date". Others, and those whose type the table or the schema of `form` records, are left out.
+        """
+    def struct_names(self, path: list[str]) -> list[str] | None:
+        """The names of the struct at `path`, in their order; None for another column."""
+
+@final
+class ArrowWriter:
+    """A write of Arrow data in progress. It ends when it is dropped; `stop` ends it between two commands."""
+
+    def feed(self, batch: RecordBatch) -> Operation[bool]:
+        """Hand a batch over once the one before it is encoded; the result is False when the write has ended."""
+    def finish(self) -> Operation[None]:
+        """Wait for the end of the write, after the last batch."""
+    def stop(self) -> Operation[None]:
+        """Send no more commands, and wait for the replies to those in flight."""
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Acknowledged rows, and bytes of their commands."""
+    def counts(self) -> dict[str, Any]:
+        """The counts so far; failed rows and write concern errors as BSON documents, one after the other."""
+
+@final
+class WriteCommand:
+    """A write command that is ready to be sent, once."""
+
+    @property
+    def kind(self) -> str:
+        """insert, update or delete."""
+    @property
+    def retryable(self) -> bool:
+        """Each statement changes one document at most, so that the command may be sent twice."""
+    def __len__(self) -> int:
+        """The number of statements."""
+    def place(self, index: int) -> int:
+        """The place among the caller's statements of the one at `index` of the command."""
+
+@final
+class InsertEncoder:
+    """Takes documents from an iterator while the commands before them are sent."""
+
+    def __new__(
+        cls,
+        documents: Iterable[Any],
+        *,
+        heads: tuple[bytes, bytes],
+        max_statements: int,
+        options: CodecOptions[Any],
+        levels: int,
+        ids: list[Any],
+        encode_other: Callable[[Any, int], bytes],
+    ) -> Self:
+        """`heads`: the elements before the statements, for all commands but the last, and for the last. `ids` gets the `_id`
+        of each dict. `encode_other` encodes a document at a place that is not encoded here, and adds its `_id`.
+        """
+    def next_command(self) -> tuple[WriteCommand, list[Any]] | None:
+        """The next command and its documents; None after the last one."""
+
+def encode_dict(document: object, options: CodecOptions[Any], levels: int) -> bytes | None:
+    """A dict as BSON; None for one that `bson.encode` must encode or refuse. `levels`: what it may have."""
+
+def encode_requests(
+    requests: list[Any],
+    *,
+    ordered: bool,
+    heads: tuple[tuple[bytes, bytes], tuple[bytes, bytes], tuple[bytes, bytes]],
+    max_statements: int,
+    options: CodecOptions[Any],
+    levels: tuple[int, int],
+    encode_other: Callable[[Any, int], bytes],
+) -> list[WriteCommand]:
+    """The commands of `requests`, in the order in which they are sent. `heads` has those of inserts, updates and deletes,
+    which are sent in this order in an unordered bulk. `levels` are those of filters and of documents.
+    """
+
+def encode_arrow(
+    stream: Any,
+    operation: str = "insert",
+    *,
+    on: Sequence[Sequence[str]] | None = None,
+    nulls: str = "keep",
+    nested: str = "merge",
+    upsert: bool = False,
+    many: bool = False,
+    make_ids: bool = False,
+    on_conflict: str = "error",
+    round_dates: bool = False,
+    round_decimals: bool = False,
+    unflatten: bool = False,
+    form: NativeTableOptions | None = None,
+) -> bytes:
+    """Encode the rows of any object with `__arrow_c_stream__` or `__arrow_c_array__`: documents, or statements of a write
+    command. Columns that the schema of `form` names have its types.
+    """
 
 # ---- client/: clients, sessions and settings -------------------------------------------------------------------------
 
@@ -549,6 +761,10 @@ class Client:
     """A client of the driver. It connects on first use, and can be used from any thread and after a fork."""
 
     def __new__(cls, uri: str) -> Self: ...
+    def reveal_uri(self) -> str:
+        """The connection string with its credentials: a call, as serialisers that walk over attributes would find a
+        property.
+        """
     @property
     def default_database(self) -> str | None: ...
     @property
@@ -587,6 +803,25 @@ class Client:
         codec: Codec,
     ) -> Reader:
         """Start an aggregate; `pipeline` is the BSON document {"pipeline": [...]}; collection None runs on the database."""
+    def read_ranges(
+        self,
+        database: str,
+        collection: str,
+        queries: Sequence[tuple[bytes, bytes]],
+        *,
+        pipelines: bool,
+        selection: bytes,
+        timeout: float | None,
+        eager: bool,
+        resume: bool,
+        parallel: int,
+        ordered: bool,
+        codec: Codec,
+    ) -> Reader:
+        """Start queries whose rows are one result, on `parallel` cursors at once. `queries`: a filter, or {"pipeline": [...]} if
+        `pipelines`, and options, for each. `selection` as for `find`, and {snapshot?: {time, window?}}: the point in time that
+        all of them read at. `ordered`: rows come in the order of the queries; else as they arrive.
+        """
     def run_command(
         self,
         database: str,
@@ -604,6 +839,29 @@ class Client:
         self, database: str, command: bytes, *, session: Session | None, retry: bool, timeout: float | None
     ) -> Operation[bytes]:
         """Run a command that writes, with the driver's retry if `retry`; the result is the reply as BSON."""
+    def write_statements(
+        self,
+        database: str,
+        collection: str,
+        command: WriteCommand,
+        *,
+        session: Session | None,
+        retry: bool,
+        timeout: float | None,
+    ) -> Operation[bytes]:
+        """As `write`, for a command that was encoded for this one call."""
+    def write_arrow(
+        self,
+        database: str,
+        collection: str,
+        source: ArrowSource,
+        options: dict[str, Any],
+        *,
+        types: NativeTableOptions,
+        session: Session | None,
+        timeout: float | None,
+    ) -> ArrowWriter:
+        """Start a write of the batches of `source`, which are fed to it. `options`: those of `ArrowWriteOptions.native`."""
     def count_documents(
         self,
         database: str,

@@ -8,6 +8,8 @@
   - `WriteConcernError`: a write was done, but its write concern not met. `WTimeoutError`: not in time,
     which is a `ServerTimeout` as well.
   - `BulkWriteError`: some of many writes failed; `details` lists them, and the counts of the others.
+  - `CollectionInvalid`: `create_collection` found a collection of this name.
+  - `ArrowWriteError`: some rows of a table were not written; `write_result` has the counts and the rows.
   - `ExecutionTimeout`: it reached the `max_time_ms` of the operation (code 50), which is a `ServerTimeout` as well.
 - `ServerTimeout`: a deadline passed while waiting for the server; `labels`, and if the server ended the operation its
   `code` (50), `code_name` and `details`.
@@ -15,6 +17,7 @@
 - `SchemaConflict`: a value does not fit the schema; `document`, `id`, `path`, `expected` and `found` say where and why.
 - `ResultTooLarge`: an eager read came to more than `config(max_result_bytes=)`; `bytes`, `limit`.
 - `InvalidQuery`: a filter, pipeline, document, option or name that cannot be sent.
+  - `InvalidDocument`: because it cannot be encoded as BSON. `DocumentTooLarge`: because it has more than 16 MiB.
 - `ConversionError`: a document does not fit the class that `to_models` was given; `document`, `id`, `path` say where.
 - `InvalidOperation`: a call that is not possible here: no operations to execute, counts of an unacknowledged write.
 
@@ -30,8 +33,10 @@ from ._core import (
     ConnectionFailure,
     DataBridgeError,
     DecodeError,
+    DocumentTooLarge,
     DuplicateKeyError,
     ExecutionTimeout,
+    InvalidDocument,
     InvalidQuery,
     OperationFailure,
     ResultTooLarge,
@@ -43,13 +48,17 @@ from ._core import (
 )
 
 __all__ = [
+    "ArrowWriteError",
     "BulkWriteError",
+    "CollectionInvalid",
     "ConnectionFailure",
     "ConversionError",
     "DataBridgeError",
     "DecodeError",
+    "DocumentTooLarge",
     "DuplicateKeyError",
     "ExecutionTimeout",
+    "InvalidDocument",
     "InvalidOperation",
     "InvalidQuery",
     "OperationFailure",
@@ -66,6 +75,20 @@ class BulkWriteError(OperationFailure):
     """Some of many writes failed. `details` names them, and has the counts of the others."""
 
     __module__ = "data_bridge"
+
+
+class CollectionInvalid(OperationFailure):
+    """`create_collection` found a collection of this name."""
+
+    __module__ = "data_bridge"
+
+
+class ArrowWriteError(OperationFailure):
+    """Some rows of a table were not written. `write_result` has the counts of the others, and the rows that failed."""
+
+    __module__ = "data_bridge"
+
+    write_result: Any = None
 
 
 class InvalidOperation(DataBridgeError):
@@ -101,6 +124,10 @@ class ConversionError(DataBridgeError, ValueError):
         place = ".".join(str(step) for step in path)
         where = f"document {document}" + ("" if id is None else f", with _id {id!r}")
         super().__init__(f"{model}: {place + ': ' if place else ''}{text}, in {where}")
+
+    def moved(self, documents: int) -> ConversionError:
+        """Return the same error for a part of a result that `documents` others precede."""
+        return type(self)(self._text, self.model, self.document + documents, self.id, self.path)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._text, self.model, self.document, self.id, self.path)

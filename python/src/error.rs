@@ -89,6 +89,18 @@ create_exception!(
     DataBridgeError,
     "A filter, pipeline or option that cannot be sent."
 );
+create_exception!(
+    data_bridge,
+    InvalidDocument,
+    InvalidQuery,
+    "A document, filter or pipeline that has no BSON form. The message names the path of the value."
+);
+create_exception!(
+    data_bridge,
+    DocumentTooLarge,
+    InvalidDocument,
+    "A document of more than 16 MiB, which no collection can store, or a command above a server's limit."
+);
 
 /// The server's code for an operation that reached its `maxTimeMS`, and the code's name.
 const MAX_TIME_MS_EXPIRED: (i32, &str) = (50, "MaxTimeMSExpired");
@@ -123,6 +135,8 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         py.get_type::<SchemaConflict>(),
         py.get_type::<ResultTooLarge>(),
         py.get_type::<InvalidQuery>(),
+        py.get_type::<InvalidDocument>(),
+        py.get_type::<DocumentTooLarge>(),
     ] {
         module.add(class.name()?.extract::<String>()?.as_str(), &class)?;
     }
@@ -207,6 +221,7 @@ fn raised<'py>(py: Python<'py>, error: &Error, text: String) -> PyResult<Bound<'
         } => py.get_type::<WTimeoutError>(),
         ErrorKind::WriteConcern { .. } => py.get_type::<WriteConcernError>(),
         ErrorKind::InvalidQuery(_) => py.get_type::<InvalidQuery>(),
+        ErrorKind::DocumentTooLarge(_) => py.get_type::<DocumentTooLarge>(),
         ErrorKind::InvalidArgument(_) => py.get_type::<PyValueError>(),
         ErrorKind::Connection(_) => py.get_type::<ConnectionFailure>(),
         ErrorKind::TooLarge { .. } => py.get_type::<ResultTooLarge>(),
@@ -280,6 +295,7 @@ fn counterpart(error: &Error) -> Option<&'static str> {
             ConnectionCause::Lost => Some("AutoReconnect"),
             ConnectionCause::NoServer => Some("ServerSelectionTimeoutError"),
             ConnectionCause::Authentication => Some("OperationFailure"),
+            ConnectionCause::Closed => Some("InvalidOperation"),
             _ => None,
         },
         ErrorKind::Timeout(_) if !error.reply().is_empty() => Some("ExecutionTimeout"),
@@ -320,6 +336,7 @@ pub(crate) fn class_name(error: &Error) -> &'static str {
         } => "WTimeoutError",
         ErrorKind::WriteConcern { .. } => "WriteConcernError",
         ErrorKind::InvalidQuery(_) => "InvalidQuery",
+        ErrorKind::DocumentTooLarge(_) => "DocumentTooLarge",
         ErrorKind::InvalidArgument(_) => "ValueError",
         ErrorKind::Connection(_) => "ConnectionFailure",
         ErrorKind::Timeout(_) => "ServerTimeout",

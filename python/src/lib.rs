@@ -9,6 +9,7 @@ mod models;
 mod operations;
 mod reads;
 mod values;
+mod writes;
 
 use pyo3::prelude::*;
 
@@ -27,8 +28,13 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     documents::document::register(module)?;
     models::model_view::register(module)?;
     module.add_class::<client::mongo_client::Client>()?;
+    module.add_class::<operations::completions::Completions>()?;
     module.add_class::<operations::operation::Operation>()?;
     module.add_class::<client::session::Session>()?;
+    module.add_class::<writes::arrow_source::ArrowSource>()?;
+    module.add_class::<writes::arrow_writer::ArrowWriter>()?;
+    module.add_class::<writes::command::WriteCommand>()?;
+    module.add_class::<writes::inserts::InsertEncoder>()?;
     module.add_class::<reads::reader::Reader>()?;
     module.add_class::<reads::batches::BatchReader>()?;
     module.add_class::<reads::arrow::RecordBatch>()?;
@@ -40,10 +46,13 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reads::async_iterator::AsyncIterator>()?;
     module.add_class::<reads::async_iterator::Interruption>()?;
     module.add_function(wrap_pyfunction!(client::mongo_client::check_names, module)?)?;
+    module.add_function(wrap_pyfunction!(writes::dict_encoder::encode_dict, module)?)?;
+    module.add_function(wrap_pyfunction!(writes::requests::encode_requests, module)?)?;
     module.add_function(wrap_pyfunction!(reads::reader::read_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(reads::reader::read_file, module)?)?;
     module.add_function(wrap_pyfunction!(reads::reader::read_iterable, module)?)?;
     module.add_function(wrap_pyfunction!(reads::result::from_arrow, module)?)?;
+    module.add_function(wrap_pyfunction!(writes::encode::encode_arrow, module)?)?;
     module.add_function(wrap_pyfunction!(client::settings::configure, module)?)?;
     module.add_function(wrap_pyfunction!(client::settings::runs, module)?)?;
     module.add_function(wrap_pyfunction!(client::settings::configuration, module)?)?;

@@ -10,7 +10,7 @@ use arrow_schema::{DataType, FieldRef, Schema, SchemaRef};
 
 use super::internal_error;
 use crate::error::{Error, ErrorKind, Result};
-use crate::schema::{Kind, TableSchema};
+use crate::schema::{flat_field, Kind, TableSchema};
 
 /// The columns of a flattened table: the schema, and the place of each column in the table with embedded documents.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ impl FlatSchema {
         // The column of rescued values has no kind.
         let kinds = kinds.chain(std::iter::repeat(None));
         for (place, (field, kind)) in schema.arrow().fields().iter().zip(kinds).enumerate() {
-            leaves.add(field.name(), field, kind, &mut vec![place])?;
+            leaves.add(field, kind, &mut vec![field.name()], &mut vec![place])?;
         }
         Ok(FlatSchema {
             arrow: Arc::new(Schema::new(leaves.fields)),
@@ -65,30 +65,33 @@ struct Leaves {
 }
 
 impl Leaves {
-    fn add(
+    fn add<'a>(
         &mut self,
-        name: &str,
         field: &FieldRef,
-        kind: Option<&Kind>,
+        kind: Option<&'a Kind>,
+        path: &mut Vec<&'a str>,
         place: &mut Vec<usize>,
     ) -> Result<()> {
         if let (Some(Kind::Document(kinds)), DataType::Struct(fields)) = (kind, field.data_type()) {
             for (position, (field, (key, kind))) in fields.iter().zip(kinds).enumerate() {
+                path.push(key);
                 place.push(position);
-                self.add(&format!("{name}.{key}"), field, Some(kind), place)?;
+                self.add(field, Some(kind), path, place)?;
                 place.pop();
+                path.pop();
             }
             return Ok(());
         }
-        if !self.names.insert(name.to_owned()) {
+        let flat = flat_field(field, path);
+        if !self.names.insert(flat.name().clone()) {
             let text = format!(
-                "two columns of the flattened table have the name {name:?}: a key with a point has the name of a nested key; \
-                 exclude one by a projection, or read without flatten"
+                "two columns of the flattened table have the name {:?}: a key with a point has the name of a nested key; \
+                 exclude one by a projection, or read without flatten",
+                flat.name()
             );
             return Err(Error::new(ErrorKind::InvalidArgument(text)));
         }
-        self.fields
-            .push(Arc::new(field.as_ref().clone().with_name(name)));
+        self.fields.push(Arc::new(flat));
         self.places.push(place.clone());
         Ok(())
     }

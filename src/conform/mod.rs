@@ -26,8 +26,11 @@ mod text;
 
 pub use conflict_counts::{Action, ConflictCount, ConflictCounts, CountsByPath};
 pub use flatten::FlatSchema;
-pub use from_arrow::{chunk_from_batch, chunks_from_batch, with_types, Nulls};
-pub use schema_keys::{AbsentKey, SchemaKeys};
+pub use from_arrow::{
+    chunk_from_batch, chunks_from_batch, columns_from_batch, shapes_column, with_types,
+    BatchColumns, Loss, Lossy, Nulls,
+};
+pub use schema_keys::{AbsentKey, NestedKey, SchemaKeys};
 pub use shapes::{add_shapes, with_shapes, SHAPES_COLUMN};
 
 use std::sync::Arc;

@@ -16,8 +16,7 @@ pub struct SchemaKeys {
 struct SchemaKey {
     name: Arc<str>,
     found: bool,
-    /// True if documents have the parts of the name as nested keys.
-    nested: bool,
+    nested: Option<NestedKey>,
     /// True if the values are lists of documents.
     in_list: bool,
     below: Vec<SchemaKey>,
@@ -28,8 +27,17 @@ struct SchemaKey {
 pub struct AbsentKey {
     /// Its path.
     pub path: Vec<SchemaStep>,
-    /// True if its name has points, and documents have its parts as nested keys.
-    pub nested: bool,
+    /// Set if its name has points, and documents have its parts as nested keys.
+    pub nested: Option<NestedKey>,
+}
+
+/// The place of a key that the schema names by its path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NestedKey {
+    /// In documents; a flattened table has a column for it.
+    InDocuments,
+    /// In documents that are items of a list.
+    InLists,
 }
 
 impl SchemaKeys {
@@ -70,7 +78,7 @@ fn keys_of(fields: &[(Arc<str>, Kind)]) -> Vec<SchemaKey> {
         SchemaKey {
             name: Arc::clone(name),
             found: false,
-            nested: false,
+            nested: None,
             in_list,
             below: match kind {
                 Kind::Document(fields) => keys_of(fields),
@@ -88,7 +96,7 @@ fn record(keys: &mut [SchemaKey], documents: &Documents) {
                 key.found = true;
                 record_below(&mut key.below, &documents.fields()[position].column);
             }
-            None => key.nested = key.nested || has_nested(documents, &key.name),
+            None => key.nested = key.nested.or_else(|| nested_key(documents, &key.name)),
         }
     }
 }
@@ -119,9 +127,8 @@ fn record_cell(keys: &mut [SchemaKey], cell: &Cell<'_>) {
                         key.found = true;
                         record_cell(&mut key.below, value);
                     }
-                    None => {
-                        key.nested = key.nested || (!key.found && has_nested_cell(cell, &key.name));
-                    }
+                    None if key.found => {}
+                    None => key.nested = key.nested.or_else(|| nested_key_of_cell(cell, &key.name)),
                 }
             }
         }
@@ -135,48 +142,52 @@ fn cells(tagged: &Tagged) -> impl Iterator<Item = Cell<'_>> {
     values.map(|(kind, bytes)| Cell::from_bson(kind, bytes))
 }
 
-/// Returns whether `documents` have the parts of `name` between its points as nested keys.
-fn has_nested(documents: &Documents, name: &str) -> bool {
-    name.match_indices('.').any(|(point, _)| {
-        let below = documents.position(&name[..point]);
-        below.is_some_and(|position| {
-            has_path(&documents.fields()[position].column, &name[point + 1..])
-        })
+/// Searches `documents` for the parts of `name` between its points as nested keys.
+fn nested_key(documents: &Documents, name: &str) -> Option<NestedKey> {
+    name.match_indices('.').find_map(|(point, _)| {
+        let position = documents.position(&name[..point])?;
+        key_below(&documents.fields()[position].column, &name[point + 1..])
     })
 }
 
-/// Returns whether documents in `column`, or in its lists, have the key `name`, or its parts as nested keys.
-fn has_path(column: &Column, name: &str) -> bool {
+/// Searches the documents in `column`, or in its lists, for the key `name`, or for its parts as nested keys.
+fn key_below(column: &Column, name: &str) -> Option<NestedKey> {
     match column.values() {
-        Values::Document { documents, .. } => {
-            documents.position(name).is_some() || has_nested(documents, name)
-        }
-        Values::List { items, .. } => has_path(items, name),
-        Values::Tagged(tagged) => cells(tagged).any(|cell| has_path_cell(&cell, name)),
-        _ => false,
+        Values::Document { documents, .. } => match documents.position(name) {
+            Some(_) => Some(NestedKey::InDocuments),
+            None => nested_key(documents, name),
+        },
+        Values::List { items, .. } => key_below(items, name).map(|_| NestedKey::InLists),
+        Values::Tagged(tagged) => cells(tagged).find_map(|cell| key_below_cell(&cell, name)),
+        _ => None,
     }
 }
 
-fn has_path_cell(cell: &Cell<'_>, name: &str) -> bool {
+fn key_below_cell(cell: &Cell<'_>, name: &str) -> Option<NestedKey> {
     match cell {
-        Cell::Document(document) => {
-            document.entries().any(|(key, _)| key == name) || has_nested_cell(cell, name)
-        }
-        Cell::List(list) => list.items().any(|item| has_path_cell(&item, name)),
-        _ => false,
+        Cell::Document(document) => match document.entries().any(|(key, _)| key == name) {
+            true => Some(NestedKey::InDocuments),
+            false => nested_key_of_cell(cell, name),
+        },
+        Cell::List(list) => list
+            .items()
+            .find_map(|item| key_below_cell(&item, name))
+            .map(|_| NestedKey::InLists),
+        _ => None,
     }
 }
 
-fn has_nested_cell(cell: &Cell<'_>, name: &str) -> bool {
+fn nested_key_of_cell(cell: &Cell<'_>, name: &str) -> Option<NestedKey> {
     let Cell::Document(document) = cell else {
-        return false;
+        return None;
     };
-    name.contains('.')
-        && document.entries().any(|(key, value)| {
-            let rest = name.strip_prefix(key);
-            let rest = rest.and_then(|rest| rest.strip_prefix('.'));
-            rest.is_some_and(|rest| has_path_cell(&value, rest))
-        })
+    if !name.contains('.') {
+        return None;
+    }
+    document.entries().find_map(|(key, value)| {
+        let rest = name.strip_prefix(key)?.strip_prefix('.')?;
+        key_below_cell(&value, rest)
+    })
 }
 
 fn list_absent(keys: &[SchemaKey], path: &mut Vec<SchemaStep>, absent: &mut Vec<AbsentKey>) {

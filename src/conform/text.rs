@@ -29,29 +29,24 @@ pub(super) fn in_layout(array: ArrayRef, layout: &DataType) -> ConformResult<Arr
 
 /// Writes the bytes of each value as hexadecimal digits.
 pub(super) fn hex(array: &FixedSizeBinaryArray) -> ConformResult<ArrayRef> {
+    let width = array.value_length() as usize;
     if array.null_count() > 0 {
-        return written(array, 24, |bytes, text| {
-            each_digit(bytes, false, |digit| text.push(digit));
+        return written(array, 2 * width, |bytes, text| {
+            text.extend(bytes.iter().flat_map(|&byte| digits(byte)));
         });
     }
     // All values at once.
-    let width = array.value_length() as usize;
     let bytes = &array.value_data()[..array.len() * width];
     mixed::offset(bytes.len() * 2)?;
-    let (fours, rest) = bytes.as_chunks::<4>();
-    let text: Vec<[u8; 8]> = fours.iter().map(|&four| eight_digits(four)).collect();
-    let mut text = text.into_flattened();
-    text.extend(rest.iter().flat_map(|&byte| digits(byte)));
+    let text: Vec<[u8; 2]> = bytes.iter().map(|&byte| digits(byte)).collect();
     let offsets = OffsetBuffer::from_repeated_length(width * 2, array.len());
-    let text = StringArray::try_new(offsets, Buffer::from_vec(text), None)?;
+    let text = StringArray::try_new(offsets, Buffer::from_vec(text.into_flattened()), None)?;
     Ok(Arc::new(text))
 }
 
 /// Writes UUIDs with hyphens.
 pub(super) fn uuids(array: &FixedSizeBinaryArray) -> ConformResult<ArrayRef> {
-    written(array, 36, |bytes, text| {
-        each_digit(bytes, true, |digit| text.push(digit));
-    })
+    written(array, 36, |bytes, text| text.extend(uuid_digits(bytes)))
 }
 
 /// Writes decimal128 values with every digit.
@@ -98,43 +93,22 @@ fn written(
     Ok(Arc::new(text))
 }
 
-/// The hexadecimal digits of four bytes, computed side by side in one word: four times as fast as byte by byte.
-#[inline]
-fn eight_digits(bytes: [u8; 4]) -> [u8; 8] {
-    let word = u64::from(u32::from_le_bytes(bytes));
-    // One byte in each two, then one half of a byte in each.
-    let word = (word | word << 16) & 0x0000_FFFF_0000_FFFF;
-    let word = (word | word << 8) & 0x00FF_00FF_00FF_00FF;
-    let halves = (word >> 4 | word << 8) & 0x0F0F_0F0F_0F0F_0F0F;
-    // 1 for each half above 9. No sum or product exceeds its byte.
-    let letters = (halves.wrapping_add(0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
-    let digits = halves.wrapping_add(0x3030_3030_3030_3030);
-    digits
-        .wrapping_add(letters.wrapping_mul(u64::from(b'a' - b'0' - 10)))
-        .to_le_bytes()
-}
-
-/// The two hexadecimal digits of a byte.
+/// The two hexadecimal digits of a byte, without a branch or a table, so that compilers convert many bytes at once.
 #[inline]
 fn digits(byte: u8) -> [u8; 2] {
-    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
-    [digit(byte >> 4), digit(byte & 15)]
+    let byte = u16::from(byte);
+    let halves = (byte >> 4 | byte << 8) & 0x0F0F;
+    // 1 for each half above 9. No sum or product exceeds its byte.
+    let letters = ((halves + 0x0606) >> 4) & 0x0101;
+    (halves + 0x3030 + letters * u16::from(b'a' - b'0' - 10)).to_le_bytes()
 }
 
-fn hex_text(bytes: &[u8], hyphens: bool) -> String {
-    let mut text = String::with_capacity(36);
-    each_digit(bytes, hyphens, |digit| text.push(char::from(digit)));
-    text
-}
-
-/// Passes the hexadecimal digits of `bytes` to `push`, with the hyphens of a UUID or without.
-fn each_digit(bytes: &[u8], hyphens: bool, mut push: impl FnMut(u8)) {
-    for (position, &byte) in bytes.iter().enumerate() {
-        if hyphens && HYPHENS.contains(&position) {
-            push(b'-');
-        }
-        digits(byte).into_iter().for_each(&mut push);
-    }
+/// The hexadecimal digits of a UUID, with its hyphens.
+fn uuid_digits(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
+    bytes.iter().enumerate().flat_map(|(position, &byte)| {
+        let hyphen = HYPHENS.contains(&position).then_some(b'-');
+        hyphen.into_iter().chain(digits(byte))
+    })
 }
 
 /// Builds an array of the cells as text; values that `cast` does not accept are conflicts.
@@ -173,10 +147,14 @@ pub(super) fn of_cell<'a>(
     let text = match *cell {
         Cell::String(text) => return Some(text.into()),
         Cell::Code(text) | Cell::Symbol(text) if cast == TextCast::Any => return Some(text.into()),
-        Cell::ObjectId(bytes) => hex_text(&bytes, false),
+        Cell::ObjectId(bytes) => bytes
+            .iter()
+            .flat_map(|&byte| digits(byte))
+            .map(char::from)
+            .collect(),
         Cell::Decimal128(bytes) => Decimal::from_bytes(bytes).to_string(),
         _ => match coerce::uuid(cell, legacy_uuid) {
-            Some(bytes) => hex_text(&bytes, true),
+            Some(bytes) => uuid_digits(&bytes).map(char::from).collect(),
             None if cast == TextCast::Any => unwrapped_json(cell),
             None => return None,
         },
@@ -223,14 +201,7 @@ mod tests {
         let text = text.as_any().downcast_ref::<StringArray>().unwrap();
         assert_eq!((text.value(0), text.value(1)), ("009aff", "0123b0"));
         for byte in 0..=255u8 {
-            let wanted = format!("{byte:02x}00ff{byte:02x}");
-            assert_eq!(eight_digits([byte, 0, 255, byte]), wanted.as_bytes());
-        }
-        let all: Vec<_> = (0..=255u8)
-            .map(|byte| digits(byte).map(char::from))
-            .collect();
-        for (byte, text) in all.iter().enumerate() {
-            assert_eq!(text.iter().collect::<String>(), format!("{byte:02x}"));
+            assert_eq!(digits(byte), format!("{byte:02x}").as_bytes());
         }
     }
 

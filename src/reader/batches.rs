@@ -89,6 +89,13 @@ impl BatchStream {
         }
     }
 
+    /// Makes unknown keys conflicts, as for an inferred schema.
+    #[must_use]
+    pub fn with_unknown_keys_refused(mut self) -> Self {
+        self.policy.unknown = UnknownKeys::Conflict;
+        self
+    }
+
     /// Sets the schema of a result without documents; by default it has no columns. A user's schema precedes it.
     #[must_use]
     pub fn with_empty_schema(mut self, schema: TableSchema) -> Self {

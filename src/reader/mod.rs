@@ -16,6 +16,6 @@ pub use limit::{max_result_bytes, set_max_result_bytes};
 pub use local_source::{BytesSource, FileSource, ReplySource};
 pub use pipeline::{Decoded, Progress, Reader, ReaderOptions};
 pub use pool::{pool, set_threads, threads};
-pub use reply::{Arrival, Framing, Reply, Source};
+pub use reply::{Arrival, ConnectionFacts, Framing, Reply, Source};
 pub use report::Report;
 pub use result_set::{conflicts_in, ResultSet, ResultSetBuilder, Table};

@@ -177,6 +177,7 @@ impl Reader {
             let arrival = self.wait_for_reply(wait);
             self.report.seconds_waiting += asked.elapsed().as_secs_f64();
             self.report.resumed = self.source.resume_count();
+            self.report.connection = self.source.connection();
             match arrival {
                 Ok(Arrival::Reply(reply)) => {
                     self.report.replies += 1;

@@ -76,6 +76,15 @@ pub enum Arrival {
     End,
 }
 
+/// Facts about the connection to a server.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ConnectionFacts {
+    /// The shortest known round trip.
+    pub round_trip: Duration,
+    /// The client offers compression.
+    pub compressed: bool,
+}
+
 /// A source of replies: a server's cursor, a file, bytes in memory.
 ///
 /// A source is finished at its first error: after `Err` or [`Arrival::End`], it returns only `End`.
@@ -94,5 +103,10 @@ pub trait Source: Send {
     /// Number of times that the source lost its server cursor and continued with another one.
     fn resume_count(&self) -> u64 {
         0
+    }
+
+    /// The connection that the replies come over; `None` if it is unknown, or if there is none.
+    fn connection(&self) -> Option<ConnectionFacts> {
+        None
     }
 }

@@ -180,15 +180,28 @@ pub struct ResultSetBuilder {
 
 impl ResultSetBuilder {
     /// Appends a Chunk of the reader.
-    pub fn push(&mut self, decoded: Decoded) {
-        let observed = decoded
-            .observed
-            .unwrap_or_else(|| ObservedTypes::of(&decoded.chunk, decoded.first_row));
-        self.observed.join(observed);
-        self.observed.prune(&Limits::default());
+    pub fn push(&mut self, mut decoded: Decoded) {
+        self.observe(&mut decoded);
         self.starts.push(self.rows);
         self.rows += decoded.chunk.rows() as u64;
         self.chunks.push(decoded.chunk);
+    }
+
+    /// Records the types of a Chunk of the reader without keeping it.
+    pub fn observe(&mut self, decoded: &mut Decoded) {
+        let observed = decoded.observed.take();
+        let observed =
+            observed.unwrap_or_else(|| ObservedTypes::of(&decoded.chunk, decoded.first_row));
+        self.observed.join(observed);
+        self.observed.prune(&Limits::default());
+    }
+
+    /// Returns the schema of the Chunks so far, as [`ResultSet::schema`].
+    ///
+    /// # Errors
+    /// `SchemaConflict` when there are too many top-level keys.
+    pub fn schema(&self, representation: &Representation) -> Result<TableSchema> {
+        self.observed.resolve(&Limits::default(), representation)
     }
 
     /// Returns the result, after the last Chunk.

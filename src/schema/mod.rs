@@ -5,11 +5,13 @@
 
 mod decimal_digits;
 mod extension;
+mod flat_names;
 mod lossless_cast;
 mod observed_types;
 mod representation;
 mod resolve;
 mod scan;
+mod serialized;
 mod table;
 mod type_names;
 mod user_schema;
@@ -22,12 +24,14 @@ pub use extension::{
     PYMONGOARROW_BINARY, REGEX, ROUNDED, ROUNDING_KEY, SHAPES, STORED_TYPE_KEY, SUBTYPED, SYMBOL,
     TIMESTAMP, UNDEFINED,
 };
+pub use flat_names::{flat_field, PATH_KEY};
 pub use lossless_cast::{double_to_int, int_to_double};
 pub use observed_types::{FirstDocument, KeyTypes, ObservedTypes, PathTypes, TypeCount};
 pub use representation::{
     DecimalForm, MixedForm, Representation, Represented, StorageForm, StringLayout,
 };
 pub use resolve::Limits;
+pub use serialized::{schema_from_bytes, schema_to_bytes};
 pub use table::{Kind, TableSchema, TextCast, RESCUED};
 pub use user_schema::{stored_type, type_metadata, NO_SUBTYPE};
 pub use widening::{ColumnFact, ColumnNote, MixedReason, SchemaStep, WidenedPath};

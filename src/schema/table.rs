@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 
 use super::representation::{MixedForm, Representation, Represented};
-use super::{extension, user_schema};
+use super::{extension, flat_names, user_schema};
 use crate::chunk::Marker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::raw::LegacyUuid;
@@ -212,15 +212,16 @@ impl TableSchema {
         Ok(TableSchema::new(user_schema::from_fields(schema.fields())?))
     }
 
-    /// Returns the schema with embedded documents that has these columns when it is flattened: the names between points are
-    /// keys.
+    /// Parses a user's Arrow schema of a flattened table, and returns the schema with embedded documents that has these columns
+    /// when it is flattened.
     ///
     /// # Errors
-    /// `InvalidArgument` when a column has the name of a document of others.
-    pub fn unflattened(self) -> Result<Self> {
+    /// The errors of [`from_user`](Self::from_user), and `InvalidArgument` when a column has the name of a document of others.
+    pub fn from_flattened(schema: &Schema) -> Result<Self> {
         let mut documents = Vec::new();
-        for (name, kind) in &self.fields {
-            if !insert(&mut documents, name, kind) {
+        let kinds = user_schema::from_fields(schema.fields())?;
+        for ((name, kind), field) in kinds.into_iter().zip(schema.fields()) {
+            if !insert(&mut documents, &flat_names::flat_path(field)?, kind) {
                 let text = format!("the column {name:?} of the schema lies below another column");
                 return Err(Error::new(ErrorKind::InvalidArgument(text)));
             }
@@ -266,20 +267,19 @@ impl TableSchema {
 }
 
 /// Adds a column to the document of its path; returns whether that was possible.
-fn insert(fields: &mut Vec<(Arc<str>, Kind)>, path: &str, kind: &Kind) -> bool {
-    let (key, rest) = match path.split_once('.') {
-        Some((key, rest)) => (key, Some(rest)),
-        None => (path, None),
+fn insert(fields: &mut Vec<(Arc<str>, Kind)>, path: &[String], kind: Kind) -> bool {
+    let Some((key, rest)) = path.split_first() else {
+        return false;
     };
-    let known = fields.iter_mut().find(|(name, _)| **name == *key);
-    match (known, rest) {
-        (None, None) => fields.push((key.into(), kind.clone())),
-        (None, Some(rest)) => {
+    let known = fields.iter_mut().find(|(name, _)| **name == **key);
+    match (known, rest.is_empty()) {
+        (None, true) => fields.push((key.as_str().into(), kind)),
+        (None, false) => {
             let mut below = Vec::new();
             insert(&mut below, rest, kind);
-            fields.push((key.into(), Kind::Document(below)));
+            fields.push((key.as_str().into(), Kind::Document(below)));
         }
-        (Some((_, Kind::Document(below))), Some(rest)) => return insert(below, rest, kind),
+        (Some((_, Kind::Document(below))), false) => return insert(below, rest, kind),
         (Some(_), _) => return false,
     }
     true

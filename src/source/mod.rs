@@ -30,5 +30,8 @@ pub use monitoring::events;
 pub use read::cursor::CursorSource;
 pub use read::parameters::Read;
 pub use read::pump::{prefetch_bytes, set_prefetch_bytes, set_refresh_interval};
+pub use read::ranges::{range_bytes, RangeOptions, RangeQuery, RangesSource};
 pub use runtime::io_threads::{io_threads, set_io_threads};
 pub use runtime::task::{StopFlag, Task};
+pub use write::stream::{RepeatedKeys, StreamOptions, WriteCounts, WriteStream};
+pub use write::write_command::{push_decimal, CommandLimits, StatementKind, WriteCommand};

@@ -22,6 +22,7 @@ from .transaction import opened
 if TYPE_CHECKING:
     import pymongo
     from bson.codec_options import CodecOptions
+    from typing_extensions import Self
 
 
 class AsyncMongoClient(Handle):
@@ -100,6 +101,16 @@ class AsyncMongoClient(Handle):
         self._pymongo: Any = None
         self._closed = False
         close_at_exit()
+
+    @classmethod
+    def _of_core(cls, core: _core.Client, settings: Settings) -> Self:
+        """The client over a native one that partitions or task writers own: for reads and writes, not `to_pymongo`."""
+        made = cls.__new__(cls)
+        made._settings = settings
+        made._core = core
+        made._pymongo = None
+        made._closed = False
+        return made
 
     @property
     def codec_options(self) -> CodecOptions[Any]:

@@ -1,4 +1,4 @@
-"""A collection: queries, counts, and what its bases add: writes and indexes."""
+"""A collection: queries, counts, and what its bases add: writes, writes of Arrow data, and indexes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from ..connection.settings import Settings, for_pymongo
 from ..query.async_query import AsyncQuery
 from ..query.find_command import FindCommand
 from ..query.namespace import Namespace
+from ..query.parallel_plan import parallel_plan
 from ..query.plan import FindPlan
 from ..query.table_options import ReadOptions, TableOptions
-from .collection_indexes import AsyncCollectionIndexes
+from .collection_arrow import AsyncCollectionArrow
 from .outcome import outcome
 from .session import AsyncClientSession
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from .database import AsyncDatabase
 
 
-class AsyncCollection(AsyncCollectionIndexes):
+class AsyncCollection(AsyncCollectionArrow):
     """A collection: `client.shop.orders`, `client["shop"]["orders"]`. It holds nothing and costs nothing."""
 
     _kind = "collection"
@@ -84,6 +85,8 @@ class AsyncCollection(AsyncCollectionIndexes):
         timeout: Timeout = ...,
         resume: bool = False,
         progress: Progress = None,
+        parallel: int = 1,
+        ordered: bool = True,
         **options: Unpack[FindOptions],
     ) -> AsyncQuery:
         """Return a query for the documents that match. Nothing runs before the query is read.
@@ -114,6 +117,13 @@ class AsyncCollection(AsyncCollectionIndexes):
             clustered by `_id`.
         progress
             True for a tqdm bar, or a callable of (documents, bytes) so far.
+        parallel
+            Cursors to read on at once: for large results, where the server or the connection limits one cursor. The
+            result is split by `_id` as `Query.partitions` does it, and raises InvalidQuery when it is read if it cannot
+            be; a small result, and one whose filter uses an index, is read on one cursor. Rows come in the order of
+            `_id`. One limit of bytes, `config(prefetch_bytes=)`, counts for all cursors. Default 1.
+        ordered
+            False gives the rows of several cursors in the order in which they arrive. Default True.
         options
             The options below. PyMongo's other arguments, such as `cursor_type`, may have their defaults only.
 
@@ -180,6 +190,8 @@ class AsyncCollection(AsyncCollectionIndexes):
             timeout=timeout,
             resume=resume,
             progress=progress,
+            parallel=parallel,
+            ordered=ordered,
             no_cursor_timeout=no_cursor_timeout,
             **options,
         )
@@ -195,6 +207,8 @@ class AsyncCollection(AsyncCollectionIndexes):
         timeout: Timeout = ...,
         resume: bool = False,
         progress: Progress = None,
+        parallel: int = 1,
+        ordered: bool = True,
         **options: Any,
     ) -> AsyncQuery:
         """Return the query of a command that has a part of its options; the others are arguments, as for `find`."""
@@ -205,7 +219,8 @@ class AsyncCollection(AsyncCollectionIndexes):
         check_bool("resume", resume)
         plan = FindPlan(self._namespace._replace(settings=replaced), encoded, command, session, resume)
         seconds = replaced.timeout if timeout is ... else timeout
-        return AsyncQuery(plan, ReadOptions.check(table, seconds, progress, replaced.codec, replaced.types))
+        checked = ReadOptions.check(table, seconds, progress, replaced.codec, replaced.types)
+        return AsyncQuery(parallel_plan(plan, checked, parallel, ordered), checked)
 
     def aggregate(
         self,
@@ -232,8 +247,8 @@ class AsyncCollection(AsyncCollectionIndexes):
             As for `find`.
         options
             allow_disk_use, batch_size, bypass_document_validation, collation, comment, hint, let, max_time_ms,
-            read_preference, read_concern, schema, on_conflict, objectid, uuid, decimal, mixed, strings; as for `find`.
-            PyMongo's spelling (allowDiskUse, maxTimeMS, ...) works too.
+            read_preference, read_concern, parallel, ordered, schema, on_conflict, types, objectid, uuid, decimal,
+            mixed, strings, flatten; as for `find`. PyMongo's spelling (allowDiskUse, maxTimeMS, ...) works too.
 
         Raises
         ------

@@ -97,24 +97,26 @@ class AsyncCollectionIndexes(AsyncCollectionWrites):
         fields: dict[str, Any] = {"listIndexes": self._name, "cursor": {}}
         if comment is not None:
             fields["comment"] = comment
-        command = encode.document(fields, self._settings.codec_options, "options")
         try:
-            # From the primary, whatever the read preference, and as PyMongo does.
-            reply = await outcome(
-                self._namespace.core.run_command(
-                    self._namespace.database,
-                    command,
-                    session=native(session, self._namespace.core),
-                    selection=encode.EMPTY,
-                    timeout=self._settings.timeout,
-                    retry=True,
-                )
-            )
+            reply = await self._read_on_primary(fields, session)
         except OperationFailure as error:
             if error.code != _NAMESPACE_NOT_FOUND:
                 raise
             return []
         return list(bson.decode(reply, self._settings.codec_options)["cursor"]["firstBatch"])
+
+    async def _read_on_primary(self, fields: dict[str, Any], session: AsyncClientSession | None) -> bytes:
+        """Run a command that reads on the primary, whatever the read preference: as PyMongo's `listIndexes`."""
+        return await outcome(
+            self._namespace.core.run_command(
+                self._namespace.database,
+                encode.document(fields, self._settings.codec_options, "options"),
+                session=native(session, self._namespace.core),
+                selection=encode.EMPTY,
+                timeout=self._settings.timeout,
+                retry=True,
+            )
+        )
 
     async def index_information(
         self, session: AsyncClientSession | None = None, comment: object = None

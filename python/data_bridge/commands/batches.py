@@ -1,28 +1,25 @@
-"""Many statements: gathered into commands as large as a server takes, sent one after the other, their answers added up.
+"""Many statements: encoded into commands of a few megabytes, sent one after the other, their replies added up.
 
-Statements are taken from their iterator as they are sent, so that a generator of documents is never held whole.
+Documents are taken from their iterator as they are sent, so that a generator of documents is never held whole.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .._core import InvalidQuery, ServerTimeout
+from bson.raw_bson import RawBSONDocument
+
+from .._core import InsertEncoder, ServerTimeout, WriteCommand, encode_requests
 from ..errors import InvalidOperation
 from . import encode, server_errors, statement
-from .statement import Statement
 
 if TYPE_CHECKING:
     from bson.codec_options import CodecOptions
 
-_MAX_STATEMENTS = 100_000
+MAX_STATEMENTS = 100_000
 """Statements a server takes in one command (maxWriteBatchSize)."""
-_ITEM_BYTES = 8
-"""Type, position and NUL that a statement takes in a list of up to 100,000."""
-_ENVELOPE_BYTES = 1 << 10
-"""Room for the elements that are added to each command: session, transaction number, cluster time, database, time."""
 FIELDS = {"insert": "documents", "update": "updates", "delete": "deletes"}
 KINDS = tuple(FIELDS)
 
@@ -53,82 +50,118 @@ class Deadline:
         return left
 
 
+def heads(
+    kind: str,
+    collection: str,
+    ordered: bool,
+    acknowledged: bool,
+    shared: Mapping[str, Any],
+    options: CodecOptions[Any],
+) -> tuple[bytes, bytes]:
+    """The part of a command before its statements: for all commands but the last, and for the last.
+
+    Ordered writes without acknowledgement stop at the first error, so each command but the last requests an
+    acknowledgement: as PyMongo's, with the server's default write concern in place of w=0.
+    """
+    last = head(kind, collection, ordered, shared, options)
+    if acknowledged or not ordered:
+        return last, last
+    rest = {name: value for name, value in shared.items() if name != "writeConcern"}
+    return head(kind, collection, ordered, rest, options), last
+
+
 def head(kind: str, collection: str, ordered: bool, shared: Mapping[str, Any], options: CodecOptions[Any]) -> bytes:
     """Encode the fields of a command before its statements; inserts take no `let`."""
     fields = {key: value for key, value in shared.items() if kind != "insert" or key != "let"}
     return encode.document({kind: collection, "ordered": ordered, **fields}, options, "options")
 
 
-def grouped(statements: Iterable[tuple[int, Statement]]) -> Iterator[tuple[int, Statement]]:
-    """For unordered writes: inserts, then updates, then deletions, so that few commands are needed."""
-    everything = list(statements)
-    for kind in KINDS:
-        yield from (entry for entry in everything if entry[1].kind == kind)
-
-
-def cut(
-    statements: Iterable[tuple[int, Statement]], heads: Mapping[str, bytes], checked_heads: Mapping[str, bytes]
+def inserts(
+    documents: Iterable[Any], heads: tuple[bytes, bytes], options: CodecOptions[Any], ids: list[Any]
 ) -> Iterator[Batch]:
-    """Commands as large as a server takes, in order; statements are taken from their iterator as the commands are.
+    """Commands that insert documents, each as large as a server takes; documents are taken as the commands are.
 
     Parameters
     ----------
     heads
-        The part of the last command before its statements, for each kind.
-    checked_heads
-        The same for all other commands. Ordered writes without acknowledgement stop at the first error, so each command
-        but the last requests an acknowledgement.
+        As of `heads`.
+    ids
+        Gets the `_id` of each document, but for those of RawBSONDocuments.
 
     Raises
     ------
     InvalidOperation
-        When there are no statements.
-    InvalidQuery
-        For a statement that no command can hold.
+        When there are no documents.
+    DocumentTooLarge
+        For a document that no command can hold.
     """
-    batch: Batch | None = None
-    for position, one in statements:
-        if batch is None or not batch.takes(one):
-            if batch is not None:
-                batch.head = checked_heads[batch.kind]
-                yield batch
-            batch = Batch(one.kind, max(len(heads[one.kind]), len(checked_heads[one.kind])))
-        batch.add(position, one)
-    if batch is None:
+
+    def encode_other(document: Any, place: int) -> bytes:
+        key, one = statement.insert(document, options, f"documents[{place}]")
+        if not isinstance(document, RawBSONDocument):
+            ids.append(key)
+        return one.encoded
+
+    encoder = InsertEncoder(
+        documents,
+        heads=heads,
+        max_statements=MAX_STATEMENTS,
+        options=options,
+        levels=encode.STORED_DEPTH,
+        ids=ids,
+        encode_other=encode_other,
+    )
+    if (made := encoder.next_command()) is None:
         raise InvalidOperation("no operations to execute")
-    batch.head = heads[batch.kind]
-    yield batch
+    while made is not None:
+        command, taken = made
+        yield Batch(command, taken.__getitem__)
+        made = encoder.next_command()
 
 
-class Batch:
-    """The statements of one command."""
+def requests(
+    operations: list[Any], ordered: bool, heads: Mapping[str, tuple[bytes, bytes]], options: CodecOptions[Any]
+) -> list[Batch]:
+    """Commands of the operations of a bulk: in order, or inserts, then updates, then deletions.
 
-    def __init__(self, kind: str, head_bytes: int) -> None:
-        self.kind = kind
-        self.once = True
-        self.ops: list[Any] = []
-        self.positions: list[int] = []
-        self.head = b""
-        self._items: list[bytes] = []
-        self._room = statement.MAX_COMMAND_BYTES - _ENVELOPE_BYTES - head_bytes - 16 - len(FIELDS[kind])
+    Raises
+    ------
+    InvalidOperation
+        When there are no operations.
+    TypeError, ValueError, InvalidQuery
+        For one that cannot be sent.
+    """
+    if not operations:
+        raise InvalidOperation("no operations to execute")
 
-    def takes(self, one: Statement) -> bool:
-        """Return whether one more statement fits."""
-        size = len(one.encoded) + _ITEM_BYTES
-        return one.kind == self.kind and len(self._items) < _MAX_STATEMENTS and size <= self._room
+    def encode_other(request: Any, place: int) -> bytes:
+        return statement.of_request(request, options, place).encoded
 
-    def add(self, position: int, one: Statement) -> None:
-        size = len(one.encoded) + _ITEM_BYTES
-        if size > self._room:
-            raise InvalidQuery(f"operation {position} has {size:,} bytes, and no command can have more than 16 MiB")
-        self._room -= size
-        self._items.append(one.encoded)
-        self.ops.append(one.op)
-        self.positions.append(position)
-        self.once = self.once and one.once
+    def shown(command: WriteCommand) -> Callable[[int], Any]:
+        def op(index: int) -> Any:
+            place = command.place(index)
+            return statement.of_request(operations[place], options, place).op
 
-    def command(self) -> bytes:
-        return statement.command(self.head, FIELDS[self.kind], self._items)
+        return op
+
+    commands = encode_requests(
+        operations,
+        ordered=ordered,
+        heads=(heads["insert"], heads["update"], heads["delete"]),
+        max_statements=MAX_STATEMENTS,
+        options=options,
+        levels=(encode.MAX_DEPTH, encode.STORED_DEPTH),
+        encode_other=encode_other,
+    )
+    return [Batch(command, shown(command)) for command in commands]
+
+
+class Batch(NamedTuple):
+    """A command of many statements."""
+
+    command: WriteCommand
+    op: Callable[[int], Any]
+    """The statement at an index of the command, as an error shows it."""
 
 
 class Totals:
@@ -164,20 +197,21 @@ class Totals:
         if not acknowledged:
             return True
         details, count = self.details, reply.get("n", 0)
-        if batch.kind == "insert":
+        kind, place = batch.command.kind, batch.command.place
+        if kind == "insert":
             details["nInserted"] += count
-        elif batch.kind == "delete":
+        elif kind == "delete":
             details["nRemoved"] += count
         else:
             upserted = reply.get("upserted") or []
-            details["upserted"] += [{**entry, "index": batch.positions[entry["index"]]} for entry in upserted]
+            details["upserted"] += [{**entry, "index": place(entry["index"])} for entry in upserted]
             details["nUpserted"] += len(upserted)
             details["nMatched"] += count - len(upserted)
             details["nModified"] += reply.get("nModified", 0)
         errors = reply.get("writeErrors") or []
         for error in errors:
-            place = error["index"]
-            details["writeErrors"].append({**error, "index": batch.positions[place], "op": batch.ops[place]})
+            index = error["index"]
+            details["writeErrors"].append({**error, "index": place(index), "op": batch.op(index)})
         concern = server_errors.concern_error(reply)
         if concern:
             details["writeConcernErrors"].append(concern)

@@ -13,9 +13,10 @@ import bson
 from bson.code import Code
 from bson.codec_options import CodecOptions
 from bson.dbref import DBRef
-from bson.errors import InvalidBSON, InvalidDocument
+from bson.errors import InvalidBSON
+from bson.errors import InvalidDocument as NotEncodable
 
-from .._core import Document, InvalidQuery, ListView
+from .._core import Document, InvalidDocument, ListView, encode_dict
 from .._typing import Pipeline
 
 MAX_DEPTH = 100
@@ -42,7 +43,7 @@ class Encoded(dict[str, Any]):
         """
         Raises
         ------
-        InvalidQuery
+        InvalidDocument
             As `document`.
         """
         super().__init__(value)
@@ -80,7 +81,7 @@ def document(
     ------
     TypeError
         When `value` is no mapping.
-    InvalidQuery
+    InvalidDocument
         When it is nested deeper than `depth` levels, contains itself, or holds something that BSON cannot.
     """
     if not isinstance(value, Mapping):
@@ -98,7 +99,7 @@ def pipeline(stages: Pipeline, options: CodecOptions[Any], what: str = "pipeline
     ------
     TypeError
         When `stages` is no list or tuple of mappings.
-    InvalidQuery
+    InvalidDocument
         As `document`.
     """
     if isinstance(stages, (str, bytes, Mapping)) or not isinstance(stages, (list, tuple)):
@@ -110,16 +111,18 @@ def pipeline(stages: Pipeline, options: CodecOptions[Any], what: str = "pipeline
 
 
 def _encode(value: Mapping[str, Any], options: CodecOptions[Any], what: str, deepest: int) -> bytes:
+    if (plain := encode_dict(value, options, deepest)) is not None:
+        return plain
     if not _is_shallow(value) and check_depth(value, what, deepest):
         value = _plain(value)
     try:
         return bson.encode(value, codec_options=options)
     except RecursionError as error:
-        raise InvalidQuery(f"{what} is nested too deep, or contains itself") from error
-    except (InvalidDocument, InvalidBSON, OverflowError, UnicodeError, ValueError, TypeError) as error:
+        raise InvalidDocument(f"{what} is nested too deep, or contains itself") from error
+    except (NotEncodable, InvalidBSON, OverflowError, UnicodeError, ValueError, TypeError) as error:
         path = _culprit(value, options)
         place = " at " + "".join(f"[{step!r}]" for step in path) if path else ""
-        raise InvalidQuery(f"{what} cannot be encoded{place}: {error}") from error
+        raise InvalidDocument(f"{what} cannot be encoded{place}: {error}") from error
 
 
 def _is_shallow(value: Mapping[str, Any]) -> bool:
@@ -142,7 +145,7 @@ def _children(value: object) -> list[tuple[Any, Any]]:
         if isinstance(getattr(value, "raw", None), bytes):
             return []  # RawBSONDocument: bytes, which the native module checks
         return list(value.items())
-    if isinstance(value, (list, tuple, ListView)):
+    if isinstance(value, (list, tuple)):
         return list(enumerate(value))
     if isinstance(value, Code) and value.scope:
         return [("scope", value.scope)]
@@ -169,21 +172,18 @@ def check_depth(value: object, what: str, deepest: int = MAX_DEPTH) -> bool:
     while level:
         depth += 1
         if depth > deepest:
-            raise InvalidQuery(f"{what} is nested deeper than {deepest} levels, or contains itself")
+            raise InvalidDocument(f"{what} is nested deeper than {deepest} levels, or contains itself")
         below: list[Any] = []
         for container in level:
             values = _values(container)
             seen += len(values)
             if seen > MAX_VALUES:
-                raise InvalidQuery(f"{what} holds more than {MAX_VALUES:,} values, or contains itself")
+                raise InvalidDocument(f"{what} holds more than {MAX_VALUES:,} values, or contains itself")
             for child in values:
                 if type(child) in _SCALARS:
                     continue
                 if isinstance(child, (Mapping, list, tuple, Code, DBRef)):
-                    views = views or isinstance(child, Document)
-                    below.append(child)
-                elif isinstance(child, ListView):
-                    views = True
+                    views = views or isinstance(child, (Document, ListView))
                     below.append(child)
         level = below
     return views
@@ -211,7 +211,7 @@ def _culprit(value: object, options: CodecOptions[Any]) -> tuple[Any, ...]:
         if not children and path:
             try:
                 bson.encode({"": current}, codec_options=options)
-            except (InvalidDocument, InvalidBSON, OverflowError, UnicodeError, ValueError, TypeError):
+            except (NotEncodable, InvalidBSON, OverflowError, UnicodeError, ValueError, TypeError):
                 return path
         for key, child in reversed(children):
             if isinstance(current, Mapping) and not (isinstance(key, str) and "\0" not in key):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import bson
 from bson.raw_bson import RawBSONDocument
 
-from .._core import InvalidQuery
+from .._core import DocumentTooLarge
 from .._typing import Collation, Filter, Hint, Sort
 from . import encode
 from .options import check_bool, check_option, pairs
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT_BYTES = 16 << 20
 """The largest document a server stores."""
-MAX_COMMAND_BYTES = (16 << 20) + (16 << 10)
-"""The largest command a server takes: a document, with an allowance for what is around it."""
 
 REMOVE = b"\x08remove\0\x01"
 """The element that makes findAndModify delete."""
@@ -45,7 +43,7 @@ def insert(document: object, options: CodecOptions[Any], what: str = "document")
     ------
     TypeError
         When it is no mapping.
-    InvalidQuery
+    InvalidDocument
         When it cannot be stored.
     """
     if not isinstance(document, Mapping):
@@ -68,7 +66,7 @@ def insert(document: object, options: CodecOptions[Any], what: str = "document")
         if prefix:
             encoded = b"".join([_int32(len(encoded) + len(prefix)), prefix, encoded[4:]])
     if len(encoded) > MAX_DOCUMENT_BYTES:
-        raise InvalidQuery(f"{what} has {len(encoded):,} bytes, and no document can have more than 16 MiB")
+        raise DocumentTooLarge(f"{what} has {len(encoded):,} bytes, and no document can have more than 16 MiB")
     return key, Statement("insert", encoded, document)
 
 
@@ -89,7 +87,7 @@ def update(
 
     Raises
     ------
-    TypeError, ValueError, InvalidQuery
+    TypeError, ValueError, InvalidDocument
         For what cannot be sent.
     """
     query, what = check_filter(filter), "replacement" if replace else "update"
@@ -124,7 +122,7 @@ def delete(
 
     Raises
     ------
-    TypeError, ValueError, InvalidQuery
+    TypeError, ValueError, InvalidDocument
         For what cannot be sent.
     """
     query, rest = check_filter(filter), {"limit": 0 if multi else 1}
@@ -167,7 +165,7 @@ def changes(key: str, change: object, options: CodecOptions[Any], replace: bool)
 
     Raises
     ------
-    TypeError, ValueError, InvalidQuery
+    TypeError, ValueError, InvalidDocument
         As PyMongo's: an update's keys start with `$`, a replacement's do not.
     """
     if replace:

@@ -1,12 +1,8 @@
-"""From a native operation to an asyncio future.
+"""From a native operation to a task that waits for it.
 
-Native threads never attach to the interpreter: when an operation is done, one of them writes its token into a pipe.
-The event loop watches the pipe's other end; where a loop cannot (`add_reader` is not implemented), one thread that
-Python owns does, for all loops of that kind.
-
-A pipe, not a socket pair: one page of it holds 512 tokens, while a socket buffer charges several hundred bytes each.
-A pipe's write end is closed only when nothing will write into it any more, lest a token land in a file that has got
-the same number.
+The event loop watches a channel from the native threads. Where a loop cannot (`add_reader` is not implemented, as in
+the proactor loop of Windows), one thread that Python owns does, for all loops of that kind. A task that reads the
+channel would save a thread switch there, but programs that wait for all tasks of their loop would wait for it too.
 """
 
 from __future__ import annotations
@@ -14,8 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import select
-import struct
 import threading
 import time
 import weakref
@@ -23,6 +17,8 @@ from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .._core import Operation
+from .completion_channel import open_channel
+from .waiter import Waiter
 
 if TYPE_CHECKING:
     import asyncio
@@ -30,8 +26,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_TOKEN = struct.Struct("=Q")
-_READ_SIZE = 4096
 _GRACE = 2.0
 """Seconds to wait for cancelled operations when a loop ends."""
 
@@ -48,85 +42,86 @@ async def complete(operation: Operation[T]) -> T:
     from asyncio import CancelledError, get_running_loop
 
     loop = get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-    pipe = _pipe_of(loop)
-    pipe.watch(operation, future)
+    waiter = Waiter(loop)
+    _waiting_of(loop).watch(operation, waiter)
     try:
-        await future
+        await waiter
     except CancelledError:
         operation.cancel()
         raise
     return operation.result()
 
 
-class _Pipe:
-    """Tokens on their way from native threads to futures."""
+class _Waiting:
+    """Waiters for operations, by token, and the channel from the native threads."""
 
-    def __init__(self, wake: Callable[[asyncio.Future[None]], None]) -> None:
+    def __init__(self, wake: Callable[[Waiter], None]) -> None:
         self._wake = wake
-        self._receive, self._send = os.pipe()
+        self._channel = open_channel()
         self._tokens = itertools.count()
-        self._pending: dict[int, tuple[Operation[Any], asyncio.Future[None]]] = {}
-        self._pid = os.getpid()
+        self._pending: dict[int, tuple[Operation[Any], Waiter]] = {}
+        self.pid = os.getpid()
 
     @property
     def receive(self) -> int:
-        """The file descriptor to watch."""
-        return self._receive
+        """The file descriptor to watch, or the handle of a socket; negative after `close`."""
+        return self._channel.receive
 
-    def watch(self, operation: Operation[Any], future: asyncio.Future[None]) -> None:
-        """Wake `future` once `operation` is done."""
+    def watch(self, operation: Operation[Any], waiter: Waiter) -> None:
+        """Wake `waiter` once `operation` is done."""
         token = next(self._tokens)
-        self._pending[token] = (operation, future)
+        self._pending[token] = (operation, waiter)
         try:
-            operation.notify(self._send, token)
+            self._channel.expect(operation, token)
         except BaseException:
             del self._pending[token]
             raise
 
     def drain(self) -> None:
-        """Read what has come and wake its futures. Tokens are written whole (8 bytes, less than PIPE_BUF)."""
-        for (token,) in _TOKEN.iter_unpack(os.read(self._receive, _READ_SIZE)):
-            _, future = self._pending.pop(token, (None, None))
-            if future is not None:
-                self._wake(future)
+        """Take the tokens that have come and wake their waiters."""
+        waiters = [self._pending.pop(token)[1] for token in self._channel.take() if token in self._pending]
+        for position, waiter in enumerate(waiters):
+            try:
+                self._wake(waiter)
+            except BaseException:  # KeyboardInterrupt or SystemExit, of the task
+                for left in waiters[position + 1 :]:
+                    left.get_loop().call_soon(self._wake, left)
+                raise
 
     def close(self) -> None:
-        """Cancel what is pending, wait for it, close both ends; leave them open when something never came back."""
-        if self._send < 0:
+        """Cancel what is pending, wait for it and close the channel; keep it open for operations that do not end."""
+        if self.receive < 0:
             return
-        if self._pid == os.getpid():  # a forked child has none of the threads that would write
+        if self.pid == os.getpid():  # a forked child has none of the threads that would deliver tokens
             for operation, _ in self._pending.values():
                 operation.cancel()
             end = time.monotonic() + _GRACE
-            while self._pending and select.select([self._receive], [], [], max(0.0, end - time.monotonic()))[0]:
-                for (token,) in _TOKEN.iter_unpack(os.read(self._receive, _READ_SIZE)):
+            while self._pending and self._channel.wait(max(0.0, end - time.monotonic())):
+                for token in self._channel.take():
                     self._pending.pop(token, None)
             if self._pending:
                 return
-        os.close(self._receive)
-        os.close(self._send)
-        self._receive = self._send = -1
+        self._channel.close()
 
 
 class _Watch:
-    """The pipe and the iterations of one event loop."""
+    """The waiters and the iterations of one event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = weakref.ref(loop)
         self.iterations: weakref.WeakSet[EndsWithLoop] = weakref.WeakSet()
-        pipe = _Pipe(_resolve)
-        self.pipe: _Pipe | None = pipe
-        """None where the loop cannot watch one: the shared pipe serves it."""
+        waiting = _Waiting(Waiter.wake)
+        self.waiting: _Waiting | None = waiting
+        """None where the loop cannot watch the channel: the shared thread does."""
         try:
-            loop.add_reader(pipe.receive, pipe.drain)
+            loop.add_reader(waiting.receive, waiting.drain)
         except NotImplementedError:
-            pipe.close()
-            self.pipe = None
+            waiting.close()
+            self.waiting = None
         except BaseException:
-            pipe.close()
+            waiting.close()
             raise
-        # `asyncio.run` finishes asynchronous generators before it closes the loop: ours then closes the pipe.
+        # `asyncio.run` finishes asynchronous generators before it closes the loop: ours then closes the channel.
         self._guard = self._closed_with_loop()
 
     async def start(self) -> None:
@@ -145,19 +140,19 @@ class _Watch:
         return loop is None or loop.is_closed()
 
     def close(self) -> None:
-        """End the iterations, stop watching and close the pipe."""
+        """End the iterations, stop watching and close the channel."""
         for iteration in list(self.iterations):
             iteration.loop_ended()
-        loop, pipe = self._loop(), self.pipe
+        loop, waiting = self._loop(), self.waiting
         if loop is not None:
             if _watches.get(loop) is self:
                 del _watches[loop]
-            if pipe is not None and not loop.is_closed() and pipe.receive >= 0:
-                loop.remove_reader(pipe.receive)
-        if pipe is not None:
-            pipe.close()
-        # An open pipe waits for something that never came back: looked at again when the next pipe is made.
-        if pipe is None or pipe.receive < 0:
+            if waiting is not None and not loop.is_closed() and waiting.receive >= 0:
+                loop.remove_reader(waiting.receive)
+        if waiting is not None:
+            waiting.close()
+        # An open channel waits for an operation that did not end: it is closed when the next watch is made.
+        if waiting is None or waiting.receive < 0:
             with _lock, contextlib.suppress(ValueError):
                 _all.remove(self)
 
@@ -165,7 +160,7 @@ class _Watch:
 _lock = threading.RLock()
 _watches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Watch] = weakref.WeakKeyDictionary()
 _all: list[_Watch] = []
-_thread_pipe: _Pipe | None = None
+_shared: _Waiting | None = None
 
 
 def _renew_lock() -> None:
@@ -185,22 +180,22 @@ def at_end_of(loop: asyncio.AbstractEventLoop, iteration: EndsWithLoop) -> None:
         watch.iterations.add(iteration)
 
 
-def _pipe_of(loop: asyncio.AbstractEventLoop) -> _Pipe:
+def _waiting_of(loop: asyncio.AbstractEventLoop) -> _Waiting:
     watch = _watch_of(loop)
-    pipe = None if watch is None else watch.pipe
-    return _shared_pipe() if pipe is None else pipe
+    waiting = None if watch is None else watch.waiting
+    return _shared_waiting() if waiting is None else waiting
 
 
 def _watch_of(loop: asyncio.AbstractEventLoop) -> _Watch | None:
     """The loop's watch; None for a loop that is about to end."""
     watch = _watches.get(loop)
-    if watch is not None and (watch.pipe is None or watch.pipe.receive >= 0):
+    if watch is not None and (watch.waiting is None or watch.waiting.receive >= 0):
         return watch
     with _lock:
         for ended in [watch for watch in _all if watch.ended()]:
             ended.close()
     if getattr(loop, "_asyncgens_shutdown_called", False):
-        return None  # this late nothing would close a pipe of the loop's own
+        return None  # this late nothing would close a channel of the loop's own
     watch = _Watch(loop)
     with _lock:
         _watches[loop] = watch
@@ -212,25 +207,20 @@ def _watch_of(loop: asyncio.AbstractEventLoop) -> _Watch | None:
     return watch
 
 
-def _resolve(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _resolve_in_its_loop(future: asyncio.Future[None]) -> None:
+def _wake_in_its_loop(waiter: Waiter) -> None:
     with contextlib.suppress(RuntimeError):  # the loop has closed: nothing waits in it
-        future.get_loop().call_soon_threadsafe(_resolve, future)
+        waiter.get_loop().call_soon_threadsafe(waiter.wake)
 
 
-def _shared_pipe() -> _Pipe:
-    global _thread_pipe
+def _shared_waiting() -> _Waiting:
+    global _shared
     with _lock:
-        if _thread_pipe is None or _thread_pipe._pid != os.getpid():
-            _thread_pipe = _Pipe(_resolve_in_its_loop)
-            threading.Thread(target=_serve, args=(_thread_pipe,), name="data-bridge-waiter", daemon=True).start()
-        return _thread_pipe
+        if _shared is None or _shared.pid != os.getpid():
+            _shared = _Waiting(_wake_in_its_loop)
+            threading.Thread(target=_serve, args=(_shared,), name="data-bridge-waiter", daemon=True).start()
+        return _shared
 
 
-def _serve(pipe: _Pipe) -> None:
+def _serve(waiting: _Waiting) -> None:
     while True:
-        pipe.drain()
+        waiting.drain()

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_args, get_origin
 
 from bson.binary import Binary
 from bson.decimal128 import Decimal128
+from bson.objectid import ObjectId
 
 from ..odm.errors import Mismatch
 from . import declared
@@ -88,7 +89,46 @@ def preparation(annotation: object, *, keeps_subtypes: bool) -> Preparation | No
     TypeError
         For an annotation that cannot be resolved.
     """
-    root = _of(annotation, {}, _leaves(keeps_subtypes))
+    return _useful(_of(annotation, {}, _leaves(keeps_subtypes)))
+
+
+class IdTexts:
+    """The conversion of ObjectIds where str is annotated: their 24 digits.
+
+    It runs for a result only if one of its documents needs it, as most values annotated as str are str.
+    """
+
+    def __init__(self, annotation: object) -> None:
+        self._needed = False
+        self._preparation = _useful(_of(annotation, {}, {str: (ObjectId, self._text)}))
+
+    def _text(self, value: ObjectId) -> str:
+        self._needed = True
+        return str(value)
+
+    def prepare(self, documents: list[dict[str, Any]]) -> None:
+        """Convert the values of all documents, if the first one or an earlier result needed it."""
+        if self._preparation is None or not documents:
+            return
+        self._preparation.apply(documents[0])
+        if self._needed:
+            self._apply(documents)
+
+    def retry(self, documents: list[dict[str, Any]]) -> bool:
+        """Convert the values of documents that a library has refused; return whether there were any."""
+        if self._preparation is None or self._needed:
+            return False
+        self._apply(documents)
+        return self._needed
+
+    def _apply(self, documents: list[dict[str, Any]]) -> None:
+        assert self._preparation is not None
+        for document in documents:
+            self._preparation.apply(document)
+
+
+def _useful(root: Preparation | None) -> Preparation | None:
+    """Return the preparation without the places that no conversion is below; None for none."""
     if root is None:
         return None
     every: list[Preparation] = []
@@ -150,6 +190,8 @@ def _of(annotation: object, classes: dict[Any, Preparation], leaves: Leaves) -> 
             # Decimal128 | Decimal keeps what is stored.
             made.leaves = {kind: leaf for kind, leaf in made.leaves.items() if kind not in union}
             takers = {bytes, Any, object} - leaves.keys()
+            if ObjectId in made.leaves and not {Any, object}.isdisjoint(union):
+                del made.leaves[ObjectId]
             if Binary in made.leaves and not takers.isdisjoint(union):
                 made.leaves[Binary] = _lenient(made.leaves[Binary])
         return made

@@ -150,6 +150,8 @@ def _scalar(annotation: Any) -> tuple[Test, Convert]:
             return value
         if kind is int and found is bson.Int64:
             return int(value)
+        if kind is str and found is bson.ObjectId:
+            return str(value)
         return converter.load(value, None)
 
     return converter.exact, load

@@ -76,8 +76,10 @@ def is_struct(cls: object) -> bool:
 
 
 def is_plain_class(cls: object) -> bool:
-    """Return whether the class is a dataclass of the standard library or an attrs class."""
-    return isinstance(cls, type) and (hasattr(cls, "__attrs_attrs__") or dataclasses.is_dataclass(cls))
+    """Return whether the class is a dataclass of the standard library or an attrs class; a model is neither."""
+    if not isinstance(cls, type) or hasattr(cls, "__odm__"):
+        return False
+    return hasattr(cls, "__attrs_attrs__") or dataclasses.is_dataclass(cls)
 
 
 def is_typed_dict(cls: object) -> bool:

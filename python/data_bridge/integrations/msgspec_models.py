@@ -9,7 +9,7 @@ import msgspec
 
 from ..odm.errors import Mismatch
 from . import declared
-from .bson_values import preparation
+from .bson_values import IdTexts, preparation
 from .target import Target, one_by_one
 
 _PLACE = re.compile(r"^(?P<text>.*) - at `(?:key in )?\$(?P<path>.*)`$", re.DOTALL)
@@ -21,12 +21,19 @@ def target(model: Any) -> Target:
     many = list[model]
     # `convert` makes bytes of a Binary, which would drop its subtype silently.
     prepared = preparation(model, keeps_subtypes=False)
+    texts = IdTexts(model)
 
     def build(documents: list[dict[str, Any]]) -> list[Any]:
         if prepared is not None:
             one_by_one(prepared.apply, documents, model, _place)
+        texts.prepare(documents)
         try:
-            made: list[Any] = msgspec.convert(documents, many)
+            try:
+                made: list[Any] = msgspec.convert(documents, many)
+            except msgspec.ValidationError:
+                if not texts.retry(documents):
+                    raise
+                made = msgspec.convert(documents, many)
         except Exception:
             one_by_one(lambda document: msgspec.convert(document, model), documents, model, _place)
             raise

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..odm.errors import Mismatch
 from . import declared
-from .bson_values import preparation
+from .bson_values import IdTexts, preparation
 from .target import Target, failed, one_by_one
 
 
@@ -16,12 +16,19 @@ def target(model: Any) -> Target:
     """Return the target that makes objects of `model` with pydantic."""
     many = _adapter(list[model])
     prepared = preparation(model, keeps_subtypes=True)
+    texts = IdTexts(model)
 
     def build(documents: list[dict[str, Any]]) -> list[Any]:
         if prepared is not None:
             one_by_one(prepared.apply, documents, model, place)
+        texts.prepare(documents)
         try:
-            made: list[Any] = many.validate_python(documents)
+            try:
+                made: list[Any] = many.validate_python(documents)
+            except ValidationError:
+                if not texts.retry(documents):
+                    raise
+                made = many.validate_python(documents)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False, include_input=False)[0]
             index, path = first["loc"][0], first["loc"][1:]

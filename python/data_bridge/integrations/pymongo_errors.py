@@ -29,6 +29,9 @@ _COUNTERPARTS: dict[type[DataBridgeError], str] = {
     errors.DecodeError: "InvalidBSON",
     errors.BulkWriteError: "BulkWriteError",
     errors.InvalidOperation: "InvalidOperation",
+    errors.CollectionInvalid: "CollectionInvalid",
+    errors.InvalidDocument: "InvalidDocument",
+    errors.DocumentTooLarge: "DocumentTooLarge",
 }
 """PyMongo's class of each class here; the native module names another one where the error's code or cause decides."""
 
@@ -73,6 +76,8 @@ def _derive(kind: type[DataBridgeError], foreign: type) -> type[DataBridgeError]
     }
     if foreign.__name__ != "BulkWriteError":
         namespace["timeout"] = property(timeout)
+    if issubclass(foreign, bson.errors.InvalidDocument):
+        namespace["_document"] = None  # not kept: documents may hold secrets
     # Attributes of PyMongo's class that the class of this package lacks.
     for name in ("code", "details"):
         if hasattr(foreign, name) and not hasattr(kind, name):

@@ -12,7 +12,7 @@ from ..query.query import Query
 from ..query.table_options import TableOptions
 from .pymongo_handles import taken_over
 
-_OPTIONS = (*TableOptions._fields, "timeout", "progress")
+_OPTIONS = (*TableOptions._fields, "timeout", "progress", "parallel", "ordered")
 
 
 class Read(NamedTuple):
@@ -65,7 +65,8 @@ def from_query(query: object, *, asynchronous: bool | None = None, **options: ob
     asynchronous
         True gives an AsyncQuery, False a Query; by default an AsyncQuery for Beanie, a Query for MongoEngine.
     options
-        schema, on_conflict, objectid, uuid, decimal, mixed, strings, timeout, progress; as for `Collection.find`.
+        schema, on_conflict, objectid, uuid, decimal, mixed, strings, timeout, progress, parallel, ordered; as for
+        `Collection.find`.
 
     Raises
     ------

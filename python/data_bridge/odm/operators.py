@@ -45,10 +45,51 @@ from .filters.updates import (
 )
 
 __all__ = [
-    "AddToSet", "All", "And", "BitsAllClear", "BitsAllSet", "BitsAnyClear", "BitsAnySet", "CurrentDate", "Each",
-    "ElemMatch", "Eq", "Exists", "Expr", "GeoIntersects", "GeoWithin", "Gt", "Gte", "In", "Inc", "Lt", "Lte", "Max",
-    "Min", "Mod", "Mul", "Ne", "Near", "Nor", "Not", "NotIn", "Or", "Pop", "Pull", "PullAll", "Push", "RegEx", "Rename",
-    "Set", "SetOnInsert", "Size", "Text", "Type", "Unset", "Update",
+    "AddToSet",
+    "All",
+    "And",
+    "BitsAllClear",
+    "BitsAllSet",
+    "BitsAnyClear",
+    "BitsAnySet",
+    "Box",
+    "CurrentDate",
+    "Each",
+    "ElemMatch",
+    "Eq",
+    "Exists",
+    "Expr",
+    "GeoIntersects",
+    "GeoWithin",
+    "Gt",
+    "Gte",
+    "In",
+    "Inc",
+    "Lt",
+    "Lte",
+    "Max",
+    "Min",
+    "Mod",
+    "Mul",
+    "Ne",
+    "Near",
+    "Nor",
+    "Not",
+    "NotIn",
+    "Or",
+    "Pop",
+    "Pull",
+    "PullAll",
+    "Push",
+    "RegEx",
+    "Rename",
+    "Set",
+    "SetOnInsert",
+    "Size",
+    "Text",
+    "Type",
+    "Unset",
+    "Update",
 ]  # fmt: skip
 
 
@@ -146,8 +187,9 @@ def ElemMatch(field: object, *filters: object) -> Expression:
     """One item of the list matches all of `filters`: expressions of the item's model, or a mapping."""
     if not filters:
         raise TypeError("ElemMatch takes at least one condition")
+    condition = all_of(filters)
     check_items(_path(field), roots_of(*filters))
-    return _condition(field, "$elemMatch", all_of(filters))
+    return _condition(field, "$elemMatch", condition)
 
 
 def Size(field: object, size: int) -> Expression:
@@ -180,13 +222,17 @@ def BitsAnyClear(field: object, mask: int | list[int]) -> Expression:
     return _bits(field, "$bitsAnyClear", mask)
 
 
-def Text(search: str, *, language: str | None = None, case_sensitive: bool = False) -> Expression:
+def Text(
+    search: str, *, language: str | None = None, case_sensitive: bool = False, diacritic_sensitive: bool = False
+) -> Expression:
     """A search in the collection's text index."""
     condition: dict[str, Any] = {"$search": _is(str, search)}
     if language is not None:
         condition["$language"] = _is(str, language)
     if case_sensitive:
         condition["$caseSensitive"] = True
+    if diacritic_sensitive:
+        condition["$diacriticSensitive"] = True
     return expression_of({"$text": condition})
 
 
@@ -211,6 +257,12 @@ def Near(
 def GeoWithin(field: object, kind: str, coordinates: list[Any]) -> Expression:
     """Within a GeoJSON geometry: `kind` is "Polygon" or "MultiPolygon"."""
     return _condition(field, "$geoWithin", _geometry(kind, coordinates))
+
+
+def Box(field: object, lower_left: list[float], upper_right: list[float]) -> Expression:
+    """Within a box on a plane, given by two corners, each a longitude and a latitude."""
+    corners = [[float(each) for each in corner] for corner in (lower_left, upper_right)]
+    return _condition(field, "$geoWithin", {"$box": corners})
 
 
 def GeoIntersects(field: object, kind: str, coordinates: list[Any]) -> Expression:

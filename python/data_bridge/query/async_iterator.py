@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .._core import AsyncIterator, Interruption, ModelClass, Operation, Reader
@@ -88,15 +88,17 @@ class LoopBound:
 class AsyncRun(LoopBound):
     """A live run: started at the first step, ended at its last one or when it is dropped."""
 
-    __slots__ = ("_fetch", "_progress", "_reader", "_start", "_ticker")
+    __slots__ = ("_fetch", "_prepare", "_progress", "_reader", "_start", "_ticker")
 
     def __init__(
         self,
         start: Callable[[], Reader],
         fetch: Callable[[Reader], Operation[Any]],
         progress: progress_.Progress = None,
+        prepare: Callable[[], Awaitable[Callable[[], Reader]]] | None = None,
     ) -> None:
         super().__init__()
+        self._prepare = prepare
         self._start = start
         self._fetch = fetch
         self._progress = progress
@@ -130,6 +132,8 @@ class AsyncRun(LoopBound):
         """The next block; None at the end."""
         self.check_loop()
         try:
+            if self._reader is None and self._prepare is not None:
+                self._start = await self._prepare()
             return await event_loop.complete(self._fetch(self.open()))
         except Exception:
             raise

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator as AsyncIteratorOf
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
 from .._core import AsyncIterator, Document, ModelClass, Reader, ResultData, Schema
@@ -13,16 +15,22 @@ from . import progress as progress_
 from .async_iterator import AsyncRun
 from .base import QueryBase
 from .extensions import extension
+from .live_models import AsyncLiveModels
+from .parallel_plan import ParallelPlan, prepared, serial
+from .partition_request import PartitionRequest
 from .plan import Plan, WritingPlan
 from .result import Result
-from .stream import AsyncStream
+from .stream import AsyncStream, opened
 from .table_options import DEFAULT_INFER_ROWS
 
 if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    import pyarrow.dataset as ds
     from typing_extensions import Self
+
+    from .partition import Partitions
 
 T = TypeVar("T")
 
@@ -30,7 +38,7 @@ T = TypeVar("T")
 class AsyncQuery(QueryBase):
     """As `Query`, for an `AsyncMongoClient`: `async for`, and terminals that are awaited.
 
-    Arrow consumers are synchronous: give them `await query.read()`.
+    Arrow consumers are synchronous: give them `await query.read()`. Writes of an `AsyncCollection` take the query.
 
     The query of a pipeline that ends in `$out` or `$merge` is awaited itself: that runs it, once, and gives it back.
     """
@@ -55,7 +63,7 @@ class AsyncQuery(QueryBase):
 
     async def read(self) -> Result:
         """Run the query and keep everything. As `Query.read`; cancelling the task cancels the query."""
-        return await self._read(self._start(eager=True))
+        return await self._read((await prepared(self._plan)).start(self._options.timeout, eager=True))
 
     async def _read(self, reader: Reader) -> Result:
         try:
@@ -105,7 +113,7 @@ class AsyncQuery(QueryBase):
         return self._made(await self._narrowed(self._table_plan()), make)
 
     async def _narrowed(self, plan: Plan) -> Result:
-        result = await self._read(plan.start(self._options.timeout, eager=True))
+        result = await self._read((await prepared(plan)).start(self._options.timeout, eager=True))
         if plan is not self._plan and result.report.duplicates:
             # See `Plan.narrowed`: rare enough to run again.
             result = await self.read()
@@ -141,9 +149,18 @@ class AsyncQuery(QueryBase):
         models: list[Any] = target.make((await self._narrowed(self._plan_of_keys(target.keys))).to_dicts())
         return models
 
+    @overload
+    def iter_models(self, model: type[T]) -> AsyncIteratorOf[T]: ...
+    @overload
+    def iter_models(self, model: object) -> AsyncIteratorOf[Any]: ...
+    def iter_models(self, model: object) -> AsyncIteratorOf[Any]:
+        """Run the query; objects of a class as the documents come, for `async for`. As `Query.iter_models`."""
+        target = extension("target_of")(model)
+        return AsyncLiveModels(self.__aiter__(), target)
+
     async def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""
-        reader = (self._plan.first() or self._plan).start(self._options.timeout, eager=True)
+        reader = (self._plan.first() or serial(self._plan)).start(self._options.timeout, eager=True)
         try:
             data = await event_loop.complete(reader.read_all_async())
         except BaseException as error:
@@ -162,12 +179,19 @@ class AsyncQuery(QueryBase):
 
     def _iterate(self, maker: ModelClass | None = None) -> AsyncIterator[Any]:
         """Objects of all rows as they come: instances, or Documents."""
-        return AsyncRun(self._begin, Reader.next_documents_async, self._options.progress).rows(maker)
+        prepare = self._prepare if isinstance(self._plan, ParallelPlan) else None
+        return AsyncRun(self._begin, Reader.next_documents_async, self._options.progress, prepare).rows(maker)
 
     def _begin(self) -> Reader:
-        reader = self._start(eager=False)
+        return self._begin_with(serial(self._plan))
+
+    def _begin_with(self, plan: Plan) -> Reader:
+        reader = plan.start(self._options.timeout, eager=False)
         self._runs.add(reader)
         return reader
+
+    async def _prepare(self) -> Callable[[], Reader]:
+        return partial(self._begin_with, await prepared(self._plan))
 
     def stream(self, infer_rows: int = DEFAULT_INFER_ROWS) -> AsyncStream:
         """RecordBatches as they come, for `async for`. As `Query.stream`."""
@@ -183,6 +207,67 @@ class AsyncQuery(QueryBase):
         given = self._given
         return (await self.read()).schema if given is None else given
 
+    async def partitions(
+        self,
+        n: int | None = None,
+        by: str = "_id",
+        snapshot: bool = False,
+        exact: bool = False,
+        *,
+        force: bool = False,
+        expected_seconds: float | None = None,
+        infer_rows: int | str | None = None,
+        uri: str | None = None,
+        uri_env: str | None = None,
+        credentials: bool = False,
+    ) -> Partitions:
+        """Plan partitions. As `Query.partitions`; their own methods are synchronous, and `async_query()` is not."""
+        request = PartitionRequest.check(
+            n=n,
+            by=by,
+            snapshot=snapshot,
+            exact=exact,
+            force=force,
+            expected_seconds=expected_seconds,
+            infer_rows=infer_rows,
+            uri=uri,
+            uri_env=uri_env,
+            credentials=credentials,
+        )
+        found: Partitions = await extension("AsyncPlanner")(self._plan, self._options).partitions(request)
+        return found
+
+    async def to_lazy(
+        self,
+        infer_rows: int | str = DEFAULT_INFER_ROWS,
+        *,
+        uri: str | None = None,
+        uri_env: str | None = None,
+        credentials: bool = False,
+    ) -> pl.LazyFrame:
+        """A polars LazyFrame over this query. As `Query.to_lazy`, but the columns are inferred by this call.
+
+        polars reads in its own threads: `await lazy.collect_async()` leaves the event loop free.
+        """
+        scan = self._lazy_scan(infer_rows, "polars", uri, uri_env, credentials)
+        await scan.prepare()
+        frame: pl.LazyFrame = extension("to_lazy")(scan)
+        return frame
+
+    async def to_dataset(
+        self,
+        infer_rows: int | str = DEFAULT_INFER_ROWS,
+        *,
+        uri: str | None = None,
+        uri_env: str | None = None,
+        credentials: bool = False,
+    ) -> ds.Dataset:
+        """A pyarrow Dataset over this query. As `Query.to_dataset`; its reads block the thread that makes them."""
+        scan = self._lazy_scan(infer_rows, "duckdb", uri, uri_env, credentials)
+        await scan.prepare()
+        found: ds.Dataset = extension("to_dataset")(scan)
+        return found
+
     async def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan for this query. As `Query.explain`."""
         return self._plan.decoded(await event_loop.complete(self._plan.explain(verbosity, self._options.timeout)))
@@ -196,6 +281,10 @@ class AsyncQuery(QueryBase):
     def __arrow_c_stream__(self, requested_schema: object = None) -> NoReturn:
         raise TypeError("an AsyncQuery cannot be read by a synchronous consumer: pass it `await query.read()`")
 
+    async def _as_data(self) -> Any:
+        """Return the result, or live batches of a given schema."""
+        return await self.read() if self._given is None else self.stream()
+
     if not TYPE_CHECKING:
         # Hidden from type checkers, so that they report the use.
         def __anext__(self) -> NoReturn:
@@ -205,3 +294,10 @@ class AsyncQuery(QueryBase):
             cursor_names.refuse_with(type(self))
 
         async def __aexit__(self, *_: object) -> None: ...
+
+
+async def arrow_data(data: object) -> object:
+    """Return Arrow data that a thread can read: of a query, its result, or its live batches if it has a schema."""
+    if isinstance(data, AsyncQuery):
+        data = await data._as_data()
+    return await opened(data) if isinstance(data, AsyncStream) else data

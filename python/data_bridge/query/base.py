@@ -9,7 +9,10 @@ from .._core import InvalidQuery, NativeTableOptions, Reader, ResultData, Schema
 from ..commands.options import aggregate_options
 from ..connection.session_state import SessionState
 from . import cursor_names
+from .extensions import extension
 from .namespace import Namespace
+from .parallel_plan import parallel_plan
+from .partition_request import check_infer_rows
 from .plan import AggregatePlan, Plan, WritingPlan, writing_stage
 from .report import Report
 from .run_history import RunHistory
@@ -19,6 +22,11 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from .._typing import Collation, Hint, Pipeline, Progress, Projection, Sort, Timeout
+
+
+def is_projected(data: object) -> bool:
+    """Return whether the rows of `data` are known to lack keys of their documents: it is a find with a projection."""
+    return isinstance(data, QueryBase) and getattr(data._plan, "is_projected", False)
 
 
 class QueryBase:
@@ -60,10 +68,13 @@ class QueryBase:
         seconds = settings.timeout if timeout is ... else timeout
         # Before the plan: a plan that writes warns when it never runs.
         table = TableOptions.take(keywords)
+        parallel, ordered = keywords.pop("parallel", 1), keywords.pop("ordered", True)
         options = ReadOptions.check(table, seconds, progress, settings.codec, settings.types)
         plan_type = AggregatePlan if writing_stage(pipeline) is None else WritingPlan
+        if plan_type is WritingPlan and parallel != 1:
+            raise InvalidQuery("a pipeline that writes runs once: leave parallel out")
         plan = plan_type(namespace._replace(settings=settings), pipeline, aggregate_options(keywords), session)
-        query = cls(plan, options)
+        query = cls(parallel_plan(plan, options, parallel, ordered), options)
         if plan_type is WritingPlan:
             query._run_writes()
         return query
@@ -148,6 +159,12 @@ class QueryBase:
     @property
     def _given(self) -> Schema | None:
         return self._options.form.schema
+
+    def _lazy_scan(
+        self, infer_rows: int | str, engine: str, uri: str | None, uri_env: str | None, credentials: bool
+    ) -> Any:
+        rows = check_infer_rows(infer_rows)
+        return extension("LazyScan")(self._plan, self._options, rows or 0, engine, (uri, uri_env, credentials))
 
     def _failed(self, reader: Reader, error: BaseException) -> None:
         reader.close()

@@ -1,4 +1,4 @@
-"""Methods of queries and results with code in a higher directory: the one module that imports upwards, on first use.
+"""Methods of queries, results and task writers with code in a higher directory: the only upward imports, on first use.
 
 `python/tests/project/test_architecture.py` holds this file to the table.
 """
@@ -11,6 +11,16 @@ from typing import Any
 
 MODULES = {
     "target_of": "data_bridge.integrations.models",  # to_models
+    "AsyncPlanner": "data_bridge.asynchronous.partitioning",  # partitions
+    "Planner": "data_bridge.synchronous.partitioning",
+    "LazyScan": "data_bridge.engines.lazy_scan",  # to_lazy, to_dataset
+    "to_lazy": "data_bridge.engines.polars",
+    "to_dataset": "data_bridge.engines.dataset",
+    "to_ray": "data_bridge.engines.ray",
+    "to_dask": "data_bridge.engines.dask",
+    "write_ray": "data_bridge.engines.ray",
+    "write_dask": "data_bridge.engines.dask",
+    "MongoClient": "data_bridge.synchronous.client",  # writes of tasks
 }
 """The module of each extension."""
 

@@ -87,7 +87,7 @@ class FindCommand:
     def first(self) -> FindCommand:
         """Return the command for one document."""
         # A negative limit requests one reply and no cursor.
-        return self._with("limit", -1)
+        return self if self.options.get("limit") == -1 else self._with("limit", -1)
 
     def stages(self) -> list[dict[str, Any]]:
         """Return the stages of a pipeline that select the same documents, in the same order."""

@@ -206,7 +206,7 @@ def _fields(of: Document | ListView | dict[str, Any] | list[Any], rest: _Rest, d
 
 
 def _nested(value: object, rest: _Rest, depth: int) -> str:
-    if isinstance(value, (Document, ListView, dict, list)) and depth:
+    if isinstance(value, (Document, dict, list)) and depth:
         count = min(len(value), _ITEMS)
         if count and rest.take(count):
             return _details(_text(value), _fields(value, rest, depth - 1))

@@ -14,5 +14,7 @@ class FindOptions(FindKeywords, TableKeywords, total=False):
 class AggregateOptions(AggregateKeywords, TableKeywords, total=False):
     """Keyword arguments of `aggregate` for the server's command and for tables."""
 
+    parallel: int
+    ordered: bool
     read_preference: ReadPreference | None
     read_concern: ReadConcern | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .._core import Client, Operation
+from .._core import Client, Operation, WriteCommand
 from ..commands.encode import EMPTY
 from ..connection.session_state import SessionState, in_transaction, native
 from ..connection.settings import Settings, encode_selection
@@ -54,6 +54,19 @@ class Namespace(NamedTuple):
         """
         return self.core.write(
             self.database if database is None else database,
+            command,
+            session=native(session, self.core),
+            retry=retry and self.settings.acknowledged and not in_transaction(session),
+            timeout=timeout,
+        )
+
+    def send_statements(
+        self, command: WriteCommand, session: SessionState | None, retry: bool, timeout: float | None
+    ) -> Operation[bytes]:
+        """Start a command that was encoded with its statements; as `send`."""
+        return self.core.write_statements(
+            self.database,
+            self.collection or "",
             command,
             session=native(session, self.core),
             retry=retry and self.settings.acknowledged and not in_transaction(session),

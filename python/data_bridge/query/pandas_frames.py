@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -25,7 +27,14 @@ def check_backend(dtype_backend: object) -> None:
 
 
 def frame(table: pa.Table, dtype_backend: str) -> pd.DataFrame:
-    """Convert a table; `dtype_backend` is one of `BACKENDS`."""
+    """Convert a table; `dtype_backend` is one of `BACKENDS`.
+
+    Raises
+    ------
+    ValueError
+        For a column that pandas cannot hold, with its name: without pyarrow's types, dates outside the years 1 to 9999
+        in structs.
+    """
     import pandas as pd
     import pyarrow as pa
 
@@ -33,8 +42,24 @@ def frame(table: pa.Table, dtype_backend: str) -> pd.DataFrame:
     # Without metadata: pandas keeps none.
     usable = pa.Table.from_arrays(columns, names=table.column_names)
     mappers = {"pyarrow": pd.ArrowDtype, "numpy_nullable": _nullable_types().get, "numpy": None}
-    made: pd.DataFrame = usable.to_pandas(types_mapper=mappers[dtype_backend])
+    convert = functools.partial(pa.Table.to_pandas, types_mapper=mappers[dtype_backend])
+    try:
+        made: pd.DataFrame = convert(usable)
+    except (ValueError, OverflowError) as error:
+        raise _refusal(usable, convert) or error from error
     return made
+
+
+def _refusal(table: pa.Table, convert: Callable[[pa.Table], object]) -> ValueError | None:
+    """Return the error for the first column that is not converted by itself; None if each is."""
+    for name in table.column_names:
+        try:
+            convert(table.select([name]))
+        except (ValueError, OverflowError) as error:
+            return ValueError(
+                f'pandas cannot hold the column {name!r}: {error}; dtype_backend="pyarrow" keeps Arrow\'s values'
+            )
+    return None
 
 
 def _usable_column(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -173,11 +173,21 @@ class FindPlan(_ServerPlan):
         command = self.command.narrowed(keys)
         return self if command is self.command else self._with(command)
 
+    def matching(self, filter: bytes) -> FindPlan:
+        """Return the plan with another filter."""
+        return FindPlan(self.namespace, filter, self.command, self.session, self.resume)
+
     def columns(self) -> list[str] | None:
         return projected(self.command.projection)
 
+    @property
+    def is_projected(self) -> bool:
+        """Return whether the rows may lack keys of their documents."""
+        return bool(self.command.projection)
+
     def first(self) -> FindPlan:
-        return self._with(self.command.first())
+        command = self.command.first()
+        return self if command is self.command else self._with(command)
 
     def explain(self, verbosity: str, timeout: float | None) -> Operation[bytes]:
         from bson.raw_bson import RawBSONDocument
@@ -187,6 +197,10 @@ class FindPlan(_ServerPlan):
         if command.get("limit", 0) < 0:
             command.update(limit=-command["limit"], singleBatch=True)
         return self._explain(command, verbosity, timeout)
+
+    def readable_filter(self) -> dict[str, Any]:
+        """Return the filter as a dict, for checks."""
+        return _shown(self.filter).to_dict()
 
     def request(self) -> dict[str, object]:
         resume = {"resume": True} if self.resume else {}
@@ -241,6 +255,10 @@ class AggregatePlan(_ServerPlan):
 
     def project(self, projection: Projection) -> AggregatePlan:
         return self._append({"$project": projection_of(projection)})
+
+    def matching(self, filter: Mapping[str, Any]) -> AggregatePlan:
+        """Return the plan of the documents that match, of those that the pipeline gives."""
+        return self._append({"$match": filter})
 
     def narrowed(self, keys: Sequence[str]) -> AggregatePlan:
         # A stage more could change what a pipeline does: $out and $merge must be the last one.

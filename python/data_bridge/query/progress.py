@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import select
-import sys
 from typing import Any, TypeVar
 
-from .._core import Document, Operation, Reader
+from .._core import ArrowWriter, Document, Operation, Reader
 from .._typing import Progress as Progress
+from ..connection.completion_channel import open_channel
 
 T = TypeVar("T")
 
@@ -37,7 +35,7 @@ def check(progress: Any) -> Progress:
 class Ticker:
     """The progress of one run. Use as a context manager: a bar must be closed."""
 
-    def __init__(self, progress: Progress, reader: Reader) -> None:
+    def __init__(self, progress: Progress, reader: Reader | ArrowWriter) -> None:
         self._reader = reader
         self._bar: Any = None
         self._callback = progress if callable(progress) else None
@@ -66,22 +64,17 @@ class Ticker:
 
 def wait(operation: Operation[T], ticker: Ticker) -> T:
     """Wait as `operation.wait()` does, with a tick every 100 ms on this thread, so that a callback may do anything."""
-    if sys.platform == "win32":  # select() takes no pipes there
-        return operation.wait()
-    receive, send = os.pipe()
+    channel = open_channel()
     done = False
     try:
-        operation.notify(send, 0)
-        while not (done := bool(select.select([receive], [], [], INTERVAL)[0])):
+        channel.expect(operation, 0)
+        while not (done := channel.wait(INTERVAL)):
             ticker.tick()
         return operation.result()
     finally:
         if not done:
             operation.cancel()
-            done = bool(select.select([receive], [], [], 2.0)[0])
-        if done:  # else the native side still holds `send`, and must not write into a file that reuses its number
-            os.close(receive)
-            os.close(send)
+        channel.close()
 
 
 class TickingDocuments:

@@ -12,6 +12,8 @@ from . import conflicts, cursor_names
 from . import progress as progress_
 from .base import QueryBase
 from .extensions import extension
+from .live_models import LiveModels
+from .partition_request import PartitionRequest
 from .plan import Plan
 from .result import Result
 from .stream import Stream
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
+    import pyarrow.dataset as ds
+
+    from .partition import Partitions
 
 T = TypeVar("T")
 
@@ -151,6 +156,18 @@ class Query(QueryBase):
         models: list[Any] = target.make(self._narrowed(self._plan_of_keys(target.keys)).to_dicts())
         return models
 
+    @overload
+    def iter_models(self, model: type[T]) -> Iterator[T]: ...
+    @overload
+    def iter_models(self, model: object) -> Iterator[Any]: ...
+    def iter_models(self, model: object) -> Iterator[Any]:
+        """Run the query; objects of a class as the documents come, in bounded memory. Otherwise as `to_models`.
+
+        A document that does not fit is an error in its turn: the iteration then ends.
+        """
+        target = extension("target_of")(model)
+        return LiveModels(iter(self), target)
+
     def first(self) -> Document | None:
         """Run the query for its first document only; None when there is none."""
         plan = self._plan.first()
@@ -191,6 +208,135 @@ class Query(QueryBase):
         """The Arrow schema of the result: the one that was given, else the query is run to find it."""
         given = self._given
         return self.read().schema if given is None else given
+
+    def partitions(
+        self,
+        n: int | None = None,
+        by: str = "_id",
+        snapshot: bool = False,
+        exact: bool = False,
+        *,
+        force: bool = False,
+        expected_seconds: float | None = None,
+        infer_rows: int | str | None = None,
+        uri: str | None = None,
+        uri_env: str | None = None,
+        credentials: bool = False,
+    ) -> Partitions:
+        """Plan partitions: picklable scans that cover the result exactly once, whatever the types of the key.
+
+        The bounds come from an index, in the server's order. A document that exists while all partitions are read is in
+        exactly one of them; `snapshot=True` gives all of them one point in time. Rows come in the order of the key, not
+        in that of one cursor. A small collection is one partition, and so is a filter that uses another index, which
+        reading by ranges would not: `Partitions.reason` says so.
+
+        Parameters
+        ----------
+        n
+            The number of partitions, at most. By default, one for each 64 MB of documents.
+        by
+            The key that bounds partitions. Any other than `_id` needs `snapshot=True`, and an ascending index on it
+            alone that is not multikey, sparse, partial, hidden or of another collation. A time series is split by its
+            time field.
+        snapshot
+            Read all partitions at one point in time, `Partitions.snapshot_time`. Servers keep its history for 300 s by
+            default. Needs a replica set, and no capped collection.
+        exact
+            Count documents for bounds, instead of sampling: as many in each partition, and a scan of the index.
+        force
+            Split also where the filter uses another index, and where each partition reads the whole collection.
+        expected_seconds
+            The planned duration of the read, for `snapshot=True`: an error if it is longer than the server's history.
+        infer_rows
+            Infer one schema for the tables of all partitions, where the query has none: from so many first documents of
+            each, or "all". Values of other documents that do not fit it are conflicts, handled by `on_conflict`.
+        uri, uri_env
+            The URI of other processes, or the name of an environment variable that has it there. By default, that of
+            the client without its credentials.
+        credentials
+            Pickle the credentials of the client's URI: user, password, token, key file.
+
+        Raises
+        ------
+        InvalidQuery
+            For a query without partitions, by the name of its part: sort, skip, limit, `$group`, `$text`, a session.
+        InvalidOperation
+            When the server has no snapshot, or not for as long as expected.
+        """
+        request = PartitionRequest.check(
+            n=n,
+            by=by,
+            snapshot=snapshot,
+            exact=exact,
+            force=force,
+            expected_seconds=expected_seconds,
+            infer_rows=infer_rows,
+            uri=uri,
+            uri_env=uri_env,
+            credentials=credentials,
+        )
+        found: Partitions = extension("Planner")(self._plan, self._options).partitions(request)
+        return found
+
+    def to_lazy(
+        self,
+        infer_rows: int | str = DEFAULT_INFER_ROWS,
+        *,
+        uri: str | None = None,
+        uri_env: str | None = None,
+        credentials: bool = False,
+    ) -> pl.LazyFrame:
+        """A polars LazyFrame over this query. Nothing is read before it is collected, and each collect reads anew.
+
+        polars requests only the columns that it needs, and the number of rows; predicates become a filter where MongoDB
+        has one for a superset, and polars evaluates them again. Documents that the filter leaves out, and columns that
+        are not requested, are not checked against the schema.
+
+        Parameters
+        ----------
+        infer_rows
+            The number of first documents from which the columns are inferred where the query has no schema, or "all".
+            Values of later documents that do not fit are conflicts, handled by `on_conflict`.
+        uri, uri_env, credentials
+            The server in other processes, for a LazyFrame that is serialised. As for `partitions`.
+
+        Raises
+        ------
+        ImportError
+            When polars is not installed.
+        InvalidQuery
+            For a query with a session, and one that does not read from a server.
+        """
+        frame: pl.LazyFrame = extension("to_lazy")(self._lazy_scan(infer_rows, "polars", uri, uri_env, credentials))
+        return frame
+
+    def to_dataset(
+        self,
+        infer_rows: int | str = DEFAULT_INFER_ROWS,
+        *,
+        uri: str | None = None,
+        uri_env: str | None = None,
+        credentials: bool = False,
+    ) -> ds.Dataset:
+        """A pyarrow Dataset over this query, for DuckDB and DataFusion: columns and filters are pushed down.
+
+        Each use reads anew. A filter reaches the server where MongoDB has one for a superset; the dataset itself
+        applies it exactly. A DuckDB variable or view of it, and DataFusion's `register_dataset`, need nothing else.
+
+        Parameters
+        ----------
+        infer_rows, uri, uri_env, credentials
+            As for `to_lazy`. The schema is inferred by this call.
+
+        Raises
+        ------
+        ImportError
+            When pyarrow is not installed.
+        InvalidQuery
+            For a query with a session, and one that does not read from a server.
+        """
+        found: ds.Dataset = extension("to_dataset")(self._lazy_scan(infer_rows, "duckdb", uri, uri_env, credentials))
+        return found
 
     def explain(self, verbosity: str = "allPlansExecution") -> dict[str, Any]:
         """The server's plan for this query.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -33,11 +33,14 @@ class Report:
         fit, of what was rounded and of duplicate keys the first 1,000 paths are listed, in the order of paths.
     unlisted : dict[str, int]
         By action: values at paths beyond those that `paths` lists.
+    hints : list[str]
+        Advice: `compressors=zstd` in the connection string, if the read spent most of its time on waiting for a server
+        that is far away.
     error : Exception | None
         The exception that ended the run early.
     """
 
-    __slots__ = ("batches", "bytes", "duplicates", "error", "paths", "resumed", "rows", "seconds", "unlisted")
+    __slots__ = ("batches", "bytes", "duplicates", "error", "hints", "paths", "resumed", "rows", "seconds", "unlisted")
 
     rows: int
     bytes: int
@@ -47,6 +50,7 @@ class Report:
     duplicates: int
     paths: list[dict[str, Any]]
     unlisted: dict[str, int]
+    hints: list[str]
     error: BaseException | None
 
     def __init__(self, values: Mapping[str, Any], error: BaseException | None = None) -> None:
@@ -58,7 +62,36 @@ class Report:
         self.duplicates = values.get("duplicates", 0)
         self.paths = list(values.get("paths", ()))
         self.unlisted = dict(values.get("unlisted", {}))
+        self.hints = list(values.get("hints", ())) or _connection_hint(self, values.get("slow_connection"))
         self.error = error if error is not None else values.get("error")
+
+    @classmethod
+    def merged(cls, reports: Iterable[Report]) -> Report:
+        """Return the report of a result that was read in parts: of partitions, in their order.
+
+        Counts and times add up. An entry of `paths` has the types of all parts, and the `first_id` of the first part
+        that has it. Types that differ only between parts have no entry, as no part saw both.
+        """
+        values: dict[str, Any] = {"rows": 0, "bytes": 0, "batches": 0, "resumed": 0, "duplicates": 0}
+        seconds: dict[str, float] = {}
+        unlisted: dict[str, int] = {}
+        paths: dict[tuple[Any, ...], dict[str, Any]] = {}
+        hints: dict[str, None] = {}
+        error = None
+        for report in reports:
+            for name in values:
+                values[name] += getattr(report, name)
+            _add(seconds, report.seconds)
+            _add(unlisted, report.unlisted)
+            hints.update(dict.fromkeys(report.hints))
+            error = error or report.error
+            for entry in report.paths:
+                key = tuple(entry.get("path", ())), entry.get("action")
+                known = paths.setdefault(key, {**entry, "types": [], "count": 0})
+                known["types"] = [*dict.fromkeys([*known["types"], *entry.get("types", ())])]
+                known["count"] += entry.get("count", 0)
+        facts = {"seconds": seconds, "unlisted": unlisted, "hints": [*hints], "paths": [*paths.values()]}
+        return cls({**values, **facts}, error)
 
     def __str__(self) -> str:
         return "\n".join([*self.summary(), *map(_line, self.paths)])
@@ -73,6 +106,7 @@ class Report:
         if self.duplicates:
             lines.append(f"duplicate keys: {self.duplicates:,} (the last one was kept)")
         lines += [f"{action} at further paths: {count:,}" for action, count in self.unlisted.items()]
+        lines += [f"hint: {hint}" for hint in self.hints]
         if self.error is not None:
             lines.append(f"error: {type(self.error).__name__}: {self.error}")
         return lines
@@ -86,6 +120,21 @@ class Report:
     def __repr__(self) -> str:
         problems = "" if self.error is None else f", error={type(self.error).__name__}"
         return f"Report(rows={self.rows}, bytes={self.bytes}, paths={len(self.paths)}{problems})"
+
+
+def _connection_hint(report: Report, round_trip: float | None) -> list[str]:
+    if round_trip is None:
+        return []
+    waited = report.seconds["waiting"]
+    return [
+        f"the read waited {waited:.1f} s for the connection or the server, which is {round_trip * 1000:.0f} ms away: "
+        f"{report.bytes / waited / 1e6:.1f} MB/s; compressors=zstd in the connection string may shorten this"
+    ]
+
+
+def _add(total: dict[str, Any], more: Mapping[str, Any]) -> None:
+    for name, value in more.items():
+        total[name] = total.get(name, 0) + value
 
 
 def path_text(entry: Mapping[str, Any]) -> str:

@@ -121,8 +121,9 @@ class Result:
         dataclass or attrs field names, else to the field of that name; `_id` of a document to the field `id` of a
         dataclass or attrs class. Pydantic and msgspec ignore or refuse other keys, as the class declares;
         dataclasses and attrs classes ignore them. For a field annotated as Decimal, UUID or date, decimal128, binary of
-        subtype 4 and midnight in UTC become one; all other values reach pydantic and msgspec as PyMongo gives them. A
-        dataclass or attrs class gets values that fit its annotations, nested classes included.
+        subtype 4 and midnight in UTC become one, and for one annotated as str an ObjectId becomes its digits; all other
+        values reach pydantic and msgspec as PyMongo gives them. A dataclass or attrs class gets values that fit its
+        annotations, nested classes included.
 
         Parameters
         ----------

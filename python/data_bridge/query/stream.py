@@ -8,6 +8,7 @@ from .._core import BatchReader, Reader, RecordBatch, Schema
 from ..connection import event_loop
 from . import progress as progress_
 from .async_iterator import ENDED_LOOP, LoopBound
+from .parallel_plan import ParallelPlan
 from .plan import Plan
 from .report import Report
 from .run_history import RunHistory
@@ -134,6 +135,7 @@ class AsyncStream(_StreamBase, LoopBound):
             raise StopAsyncIteration
         self.check_loop()
         try:
+            await self._prepare()
             batch = await event_loop.complete(self._open().next_async())
         except Exception:
             self._over = True
@@ -157,7 +159,16 @@ class AsyncStream(_StreamBase, LoopBound):
         """The schema of all batches; waits for the documents it is inferred from."""
         if not self._closed:
             self.check_loop()
+            await self._prepare()
         return await event_loop.complete(self._open().schema_async())
+
+    async def _prepare(self) -> None:
+        plan = self._plan
+        if isinstance(plan, ParallelPlan):
+            ready = await plan.prepared()
+            # Of tasks that share a stream, one plan is kept.
+            if self._plan is plan:
+                self._plan = ready
 
     def loop_ended(self) -> None:
         """Called when the stream's event loop ends."""
@@ -177,3 +188,9 @@ class AsyncStream(_StreamBase, LoopBound):
 
     async def __aexit__(self, *_: object) -> None:
         self.close()
+
+
+async def opened(stream: AsyncStream) -> BatchReader:
+    """Start a stream, once its schema is known, and return its batches for a synchronous consumer."""
+    await stream.schema()
+    return stream._open()

@@ -83,6 +83,11 @@ class TableOptions(NamedTuple):
         del options["schema"]
         if self.types is None:
             options["types"] = types
+        for name, value in options.items():
+            # Before Python 3.11 the native module's error does not name the argument.
+            kind = bool if name == "flatten" else str
+            if value is not None and not isinstance(value, kind):
+                raise TypeError(f"{name} must be a {kind.__name__}, got {type(value).__name__}")
         return NativeTableOptions(**options, codec=codec)
 
 
@@ -92,6 +97,8 @@ class ReadOptions(NamedTuple):
     form: NativeTableOptions
     timeout: float | None
     progress: progress_.Progress
+    table: TableOptions
+    """The options that `form` was made of."""
 
     @classmethod
     def check(
@@ -109,7 +116,7 @@ class ReadOptions(NamedTuple):
         TypeError, ValueError
             For a value that is not supported.
         """
-        return cls(table.form(codec, types), check_timeout(timeout), progress_.check(progress))
+        return cls(table.form(codec, types), check_timeout(timeout), progress_.check(progress), table)
 
 
 def native_schema(schema: object) -> Schema | Mapping[str, Any]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from bson import Binary, Code, DatetimeMS, DBRef, Decimal128, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from bson.binary import OLD_UUID_SUBTYPE, UUID_SUBTYPE
 
-from .._core import Document, ListView
+from .._core import Document
 
 ELLIPSIS = "\N{HORIZONTAL ELLIPSIS}"
 _BYTES = 16
@@ -42,7 +42,7 @@ def _parts(value: Any, depth: int) -> Iterator[str]:
     if isinstance(value, (Document, Mapping)):
         items = ((json.dumps(key, ensure_ascii=False) + ": ", value[key]) for key in value)
         yield from _enclosed("{", items, "}", depth)
-    elif isinstance(value, (ListView, list, tuple)):
+    elif isinstance(value, (list, tuple)):
         yield from _enclosed("[", (("", item) for item in value), "]", depth)
     elif isinstance(value, DBRef):
         place = value.collection if value.database is None else f"{value.database}.{value.collection}"

@@ -94,24 +94,26 @@ class CollectionIndexes(CollectionWrites):
         fields: dict[str, Any] = {"listIndexes": self._name, "cursor": {}}
         if comment is not None:
             fields["comment"] = comment
-        command = encode.document(fields, self._settings.codec_options, "options")
         try:
-            # From the primary, whatever the read preference, and as PyMongo does.
-            reply = outcome(
-                self._namespace.core.run_command(
-                    self._namespace.database,
-                    command,
-                    session=native(session, self._namespace.core),
-                    selection=encode.EMPTY,
-                    timeout=self._settings.timeout,
-                    retry=True,
-                )
-            )
+            reply = self._read_on_primary(fields, session)
         except OperationFailure as error:
             if error.code != _NAMESPACE_NOT_FOUND:
                 raise
             return []
         return list(bson.decode(reply, self._settings.codec_options)["cursor"]["firstBatch"])
+
+    def _read_on_primary(self, fields: dict[str, Any], session: ClientSession | None) -> bytes:
+        """Run a command that reads on the primary, whatever the read preference: as PyMongo's `listIndexes`."""
+        return outcome(
+            self._namespace.core.run_command(
+                self._namespace.database,
+                encode.document(fields, self._settings.codec_options, "options"),
+                session=native(session, self._namespace.core),
+                selection=encode.EMPTY,
+                timeout=self._settings.timeout,
+                retry=True,
+            )
+        )
 
     def index_information(self, session: ClientSession | None = None, comment: object = None) -> dict[str, Any]:
         """The indexes by name, each with its `key` as a list of pairs."""

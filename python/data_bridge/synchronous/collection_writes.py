@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sized
 from typing import TYPE_CHECKING, Any
 
 import bson
-from bson.raw_bson import RawBSONDocument
 
 from .._core import Document, Operation, _document_from_bson
 from .._typing import Collation, Filter, Hint, Projection, Sort, Timeout, Update
 from ..commands import batches, find_and_modify, server_errors, statement
-from ..commands.batches import Deadline
+from ..commands.batches import Batch, Deadline
 from ..commands.operations import ReturnDocument
 from ..commands.options import check_bool, check_option
 from ..commands.statement import Statement
@@ -93,17 +92,10 @@ class CollectionWrites(ConfiguredHandle):
         this = self._within(timeout)
         ids: list[Any] = []
         options = this._settings.codec_options
-
-        def statements() -> Iterator[tuple[int, Statement]]:
-            for position, document in enumerate(documents):
-                key, one = statement.insert(document, options, f"documents[{position}]")
-                if not isinstance(document, RawBSONDocument):
-                    ids.append(key)
-                yield position, one
-
         acknowledged = this._acknowledged(session)
         shared = this._shared(session, bypassDocumentValidation=bypass_document_validation, comment=comment)
-        this._send_many(statements(), {"insert"}, ordered, acknowledged, shared, session)
+        heads = batches.heads("insert", this._name, check_bool("ordered", ordered), acknowledged, shared, options)
+        this._send_many(batches.inserts(documents, heads, options, ids), ordered, acknowledged, session)
         return InsertManyResult(ids, acknowledged)
 
     def update_one(
@@ -268,15 +260,15 @@ class CollectionWrites(ConfiguredHandle):
             raise TypeError(f"requests must be a list of operations, got {type(requests).__name__}")
         this = self._within(timeout)
         options = this._settings.codec_options
-        # All are encoded before the first is sent: a fault in a later one must not leave half of the others done.
-        statements = [(place, statement.of_request(request, options, place)) for place, request in enumerate(requests)]
-        if not statements:
-            raise InvalidOperation("no operations to execute")
         acknowledged = this._acknowledged(session)
         shared = this._shared(session, bypassDocumentValidation=bypass_document_validation, let=let, comment=comment)
-        in_order = iter(statements) if ordered else batches.grouped(statements)
-        kinds = {one.kind for _, one in statements}
-        details = this._send_many(in_order, kinds, ordered, acknowledged, shared, session)
+        check_bool("ordered", ordered)
+        heads = {
+            kind: batches.heads(kind, this._name, ordered, acknowledged, shared, options) for kind in batches.KINDS
+        }
+        # All are encoded before the first is sent: a fault in a later one must not leave half of the others done.
+        commands = batches.requests(list(requests), ordered, heads, options)
+        details = this._send_many(iter(commands), ordered, acknowledged, session)
         return BulkWriteResult(details if acknowledged else {}, acknowledged)
 
     def find_one_and_update(
@@ -447,43 +439,37 @@ class CollectionWrites(ConfiguredHandle):
         return None if found is None else _document_from_bson(found, settings.codec)
 
     def _send_many(
-        self,
-        statements: Iterator[tuple[int, Statement]],
-        kinds: Iterable[str],
-        ordered: bool,
-        acknowledged: bool,
-        shared: Mapping[str, Any],
-        session: ClientSession | None,
+        self, commands: Iterator[Batch], ordered: bool, acknowledged: bool, session: ClientSession | None
     ) -> dict[str, Any]:
-        """Send all statements, each with its position among the caller's; the details of a BulkWriteResult.
-
-        Parameters
-        ----------
-        kinds
-            The kinds of the statements: insert, update, delete.
+        """Send all commands, each while the next one is encoded; the details of a BulkWriteResult.
 
         Raises
         ------
         BulkWriteError
-            When some failed: at once if `ordered`, else after all were tried.
-        InvalidOperation
-            When there are none.
+            When some statements failed: at once if `ordered`, else after all were tried.
         """
         settings = self._settings
-        options = settings.codec_options
-        check_bool("ordered", ordered)
-        heads = {kind: batches.head(kind, self._name, ordered, shared, options) for kind in kinds}
-        checked_heads = heads
-        if ordered and not acknowledged:
-            # As PyMongo: the server's default write concern in place of w=0.
-            rest = {name: value for name, value in shared.items() if name != "writeConcern"}
-            checked_heads = {kind: batches.head(kind, self._name, ordered, rest, options) for kind in heads}
         deadline = Deadline(settings.timeout)
         totals = batches.Totals()
-        for batch in batches.cut(statements, heads, checked_heads):
-            reply = outcome(self._namespace.send(batch.command(), session, batch.once, deadline.left()))
-            if not totals.add(batch, bson.decode(reply, settings.replies), acknowledged or ordered) and ordered:
+        sent: Batch | None = next(commands)
+        while sent is not None:
+            command = sent.command
+            sending = self._namespace.send_statements(command, session, command.retryable, deadline.left())
+            following: Batch | None = None
+            failure: Exception | None = None
+            try:
+                following = next(commands, None)
+            except Exception as error:  # noqa: BLE001 - raised below, after the reply
+                failure = error
+            except BaseException:
+                sending.cancel()
+                raise
+            reply = outcome(sending)
+            if not totals.add(sent, bson.decode(reply, settings.replies), acknowledged or ordered) and ordered:
                 break
+            if failure is not None:
+                raise failure
+            sent = following
         if not acknowledged:
             return totals.details
         return totals.result()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import bson
 
-from .._core import InvalidQuery, OperationFailure
+from .._core import InvalidQuery
 from .._typing import Filter, Pipeline, Progress, ReadConcern, ReadPreference, Timeout, WriteConcern
 from ..commands import encode, names, server_errors
 from ..commands.batches import Deadline
@@ -17,6 +17,7 @@ from ..connection import codec
 from ..connection.handle import ConfiguredHandle
 from ..connection.session_state import in_transaction, native
 from ..connection.settings import Settings, encode_selection, for_pymongo
+from ..errors import CollectionInvalid
 from ..query.namespace import Namespace
 from ..query.query import Query
 from .collection import Collection
@@ -164,8 +165,10 @@ class Database(ConfiguredHandle):
 
         Raises
         ------
+        CollectionInvalid
+            When it exists.
         OperationFailure
-            When it exists, and for options that the server refuses.
+            For options that the server refuses; without `check_exists`, also when it exists.
         """
         collection = self.get_collection(name, codec_options, read_preference, write_concern, read_concern)
         if kwargs.get("collation") is not None:
@@ -182,7 +185,7 @@ class Database(ConfiguredHandle):
             and self._list_collection_names({"name": name}, session, deadline.left())
         ):
             text = f"collection {name} already exists"
-            raise server_errors.made(OperationFailure, text, 48, None, (), "NamespaceExists")
+            raise server_errors.made(CollectionInvalid, text, 48, None, (), "NamespaceExists")
         reply = outcome(collection._namespace.send(command, session, False, deadline.left()))
         server_errors.decoded(reply, collection._settings.replies)
         return collection

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use data_bridge::error::Result;
-use data_bridge::source::{self, CursorSource, Read, Task};
+use data_bridge::reader::Source;
+use data_bridge::source::{self, RangeOptions, RangeQuery, Read, Task};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
 use pyo3::IntoPyObjectExt;
 
@@ -14,7 +16,11 @@ use crate::error::to_pyerr;
 use crate::operations::operation::Operation;
 use crate::operations::operation_events::{names_of, OperationNames, Request};
 use crate::reads::reader::Reader;
+use crate::reads::table_options::TableOptions;
 use crate::values::codec::Codec;
+use crate::writes::arrow_source::ArrowSource;
+use crate::writes::arrow_writer::{ArrowWriteOptions, ArrowWriter};
+use crate::writes::command::WriteCommand;
 
 /// Refuse a name of a database, or of a collection in it, that no server accepts.
 #[pyfunction]
@@ -49,6 +55,11 @@ impl Client {
     #[getter]
     fn default_database(&self) -> Option<&str> {
         self.inner.default_database()
+    }
+
+    /// The connection string with its credentials: a call, as serialisers that walk over attributes would find a property.
+    fn reveal_uri(&self) -> &str {
+        self.inner.uri()
     }
 
     /// Hosts and replica set, for repr; no credentials.
@@ -108,6 +119,46 @@ impl Client {
         reader(py, source, codec, eager, request, &names)
     }
 
+    #[pyo3(signature = (database, collection, queries, *, pipelines, selection, timeout, eager, resume, parallel, ordered, codec))]
+    #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
+    fn read_ranges(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        collection: &str,
+        queries: Vec<(PyBackedBytes, PyBackedBytes)>,
+        pipelines: bool,
+        selection: &[u8],
+        timeout: Option<f64>,
+        eager: bool,
+        resume: bool,
+        parallel: usize,
+        ordered: bool,
+        codec: Codec,
+    ) -> PyResult<Reader> {
+        let mut read = read(&[], selection, None, timeout)?;
+        let request = Request::begin(py)?;
+        read.request = request.id;
+        read.resume = resume;
+        let queries = queries.iter().map(|(body, options)| RangeQuery {
+            body: body.to_vec(),
+            options: options.to_vec(),
+        });
+        let queries = queries.collect();
+        let options = RangeOptions {
+            pipelines,
+            parallel,
+            ordered,
+        };
+        let source = py.detach(|| {
+            self.inner
+                .ranges(database, collection, queries, &read, eager, options)
+        });
+        let operation = if pipelines { "aggregate" } else { "find" };
+        let names = names(operation, database, Some(collection));
+        reader(py, source, codec, eager, request, &names)
+    }
+
     #[pyo3(signature = (database, command, *, session, selection, timeout, retry=false))]
     #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
     fn run_command(
@@ -141,6 +192,50 @@ impl Client {
         let names = named(database, command);
         let start = || self.inner.write(database, command, session, retry, timeout);
         operation(py, &names, start, bytes)
+    }
+
+    /// As [`write`](Self::write), for a command that was encoded for this one call.
+    #[pyo3(signature = (database, collection, command, *, session, retry, timeout))]
+    #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
+    fn write_statements(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        collection: &str,
+        command: &WriteCommand,
+        session: Option<&Bound<'_, Session>>,
+        retry: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Operation> {
+        let (session, timeout) = (inner(session), duration(timeout)?);
+        let command = command.take()?;
+        let names = names(command.kind().name(), database, Some(collection));
+        let start = || {
+            self.inner
+                .write_statements(database, command, session, retry, timeout)
+        };
+        operation(py, &names, start, bytes)
+    }
+
+    /// Start a write of the batches that are fed to it.
+    #[pyo3(signature = (database, collection, source, options, *, types, session, timeout))]
+    #[allow(clippy::too_many_arguments)] // the contract with the package, by keyword
+    fn write_arrow(
+        &self,
+        py: Python<'_>,
+        database: &str,
+        collection: &str,
+        source: &ArrowSource,
+        options: ArrowWriteOptions,
+        types: &TableOptions,
+        session: Option<&Bound<'_, Session>>,
+        timeout: Option<f64>,
+    ) -> PyResult<ArrowWriter> {
+        let request = Request::begin(py)?;
+        let names = names(options.kind().name(), database, Some(collection));
+        let (session, timeout) = (inner(session).cloned(), duration(timeout)?);
+        let stream = options.start(py, &self.inner, database, source, types, session, timeout)?;
+        Ok(ArrowWriter::new(stream, request.single(py, &names)?))
     }
 
     #[pyo3(signature = (database, collection, filter, options, *, session, selection, timeout))]
@@ -286,7 +381,7 @@ pub(crate) fn duration(seconds: Option<f64>) -> PyResult<Option<Duration>> {
 
 fn reader(
     py: Python<'_>,
-    source: Result<CursorSource>,
+    source: Result<impl Source + 'static>,
     codec: Codec,
     eager: bool,
     request: Request,

@@ -9,9 +9,9 @@ use pyo3::exceptions::{PyKeyError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PySequence, PyTuple};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyMapping, PyTuple, PyType};
 
-use crate::documents::list::ListView;
+use crate::documents::list;
 use crate::documents::py_chunk::PyChunk;
 use crate::error::to_pyerr;
 use crate::ffi;
@@ -39,6 +39,24 @@ impl Document {
     /// The chunk and the row of this document.
     pub fn parts(&self) -> (&Arc<PyChunk>, usize) {
         (&self.py_chunk, self.row())
+    }
+
+    /// Returns whether the document at `row` of `py_chunk` is this one, or has the same BSON.
+    pub fn is_stored_as(
+        &self,
+        py: Python<'_>,
+        py_chunk: &Arc<PyChunk>,
+        row: usize,
+    ) -> PyResult<bool> {
+        if Arc::ptr_eq(&self.py_chunk, py_chunk) && self.row() == row {
+            return Ok(true);
+        }
+        if self.py_chunk.len(self.row()) != py_chunk.len(row) {
+            return Ok(false);
+        }
+        let mut bytes = Vec::new();
+        encode_document(&py_chunk.cell(row), &mut bytes).map_err(|error| to_pyerr(py, error))?;
+        Ok(bytes == self.bson(py)?)
     }
 
     fn row(&self) -> usize {
@@ -269,6 +287,17 @@ impl Document {
         Ok(format!("{name}({shown})"))
     }
 
+    /// `dict`, so that `isinstance(document, dict)` holds for code that takes any JSON: pandas, FastAPI's encoder, the `json`
+    /// module. The type is still `Document`, and an instance of a subclass has its own class.
+    #[getter]
+    fn __class__<'py>(slf: &Bound<'py, Self>) -> Bound<'py, PyType> {
+        let (py, class) = (slf.py(), slf.get_type());
+        match class.is(py.get_type::<Document>()) {
+            true => py.get_type::<PyDict>(),
+            false => class,
+        }
+    }
+
     /// The marker by which PyMongo's encoder accepts `raw` as encoded BSON.
     #[classattr]
     fn _type_marker() -> i32 {
@@ -289,13 +318,12 @@ fn _document_from_bson(py: Python<'_>, data: &[u8], codec: Codec) -> PyResult<Do
     Ok(Document { py_chunk, row: 0 })
 }
 
-/// Adds Codec and the views, and registers the views with `collections.abc` for `isinstance` and `match`.
+/// Adds Codec and the views, and registers Document with `collections.abc` for `isinstance` and `match`.
 pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     module.add_class::<Codec>()?;
     module.add_class::<Document>()?;
-    module.add_class::<ListView>()?;
+    module.add("ListView", &list::class(py)?.0)?;
     module.add_function(wrap_pyfunction!(_document_from_bson, module)?)?;
-    PyMapping::register::<Document>(py)?;
-    PySequence::register::<ListView>(py)
+    PyMapping::register::<Document>(py)
 }

@@ -121,15 +121,34 @@ impl PyChunk {
         Ok(Some(value))
     }
 
-    /// The cell under `key`; `None` if the document at `row` does not have the key.
+    /// The column and the cell under `key`; `None` if the document at `row` does not have the key.
     #[inline]
-    pub fn cell_at(&self, row: usize, key: &Bound<'_, PyAny>) -> PyResult<Option<Cell<'_>>> {
+    pub fn cell_at(
+        &self,
+        row: usize,
+        key: &Bound<'_, PyAny>,
+    ) -> PyResult<Option<(&PyColumn, Cell<'_>)>> {
         let Some(field) = self.find(key)? else {
             return Ok(None);
         };
-        let cell = self.fields[field].column.column().cell(row);
+        let column = &self.fields[field].column;
+        let cell = column.column().cell(row);
         let there = !matches!(cell, Cell::Null) || self.holds(row, field);
-        Ok(there.then_some(cell))
+        Ok(there.then_some((column, cell)))
+    }
+
+    /// The keys of the document at `row` in their order, with their columns.
+    pub fn entries(&self, row: usize) -> impl Iterator<Item = (&Py<PyString>, &PyColumn)> {
+        self.documents.shape(row).iter().map(|&field| {
+            let field = &self.fields[field as usize];
+            (&field.key, &field.column)
+        })
+    }
+
+    /// Returns whether the embedded document at `row` may be a DBRef; [`PyChunk::embedded`] decides.
+    #[inline]
+    pub fn may_be_dbref(&self, row: usize) -> bool {
+        self.dbrefs && value::may_be_dbref(&self.cell(row))
     }
 
     /// Returns whether the document at `row` has `key`.
@@ -247,7 +266,7 @@ impl PyChunk {
 
     /// The embedded document at `row`: a view, or the DBRef that it represents.
     pub fn view<'py>(self: &Arc<Self>, py: Python<'py>, row: usize) -> PyResult<Bound<'py, PyAny>> {
-        if self.dbrefs && value::may_be_dbref(&self.cell(row)) {
+        if self.may_be_dbref(row) {
             let value = self.embedded(py, row)?;
             if !value.is_instance_of::<PyDict>() {
                 return Ok(value);

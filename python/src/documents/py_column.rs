@@ -6,7 +6,7 @@ use data_bridge::chunk::{Cell, Column, DocumentCell, Documents, ListCell};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::documents::list::ListView;
+use crate::documents::list;
 use crate::documents::py_chunk::PyChunk;
 use crate::values::codec::Codec;
 use crate::values::value;
@@ -20,7 +20,7 @@ pub struct PyColumn {
     items: OnceLock<Arc<Items>>,
 }
 
-/// The items of all lists of a column; a `ListView` is a range of them.
+/// The items of all lists of a column; a list is a range of them.
 pub struct Items {
     pub codec: Codec,
     pub column: PyColumn,
@@ -74,15 +74,14 @@ impl PyColumn {
         &self,
         py: Python<'py>,
         codec: &Codec,
-        list: ListCell<'_>,
+        cell: ListCell<'_>,
     ) -> PyResult<Bound<'py, PyAny>> {
-        match list {
+        match cell {
             ListCell::Range { items, start, end } => {
                 let items = self.items(codec, items);
-                let view = ListView::view(py, items, start as u32, end as u32)?;
-                Ok(view.into_bound(py).into_any())
+                list::view(py, items, start, end)
             }
-            ListCell::Bson(_) => ListView::from_bson(py, codec, &Cell::List(list)),
+            ListCell::Bson(_) => list::from_bson(py, codec, &Cell::List(cell)),
         }
     }
 
@@ -106,8 +105,9 @@ impl PyColumn {
         }
     }
 
+    /// The embedded documents of this column, whose contents are `documents`.
     #[inline]
-    fn documents(
+    pub fn documents(
         &self,
         py: Python<'_>,
         codec: &Codec,
@@ -118,8 +118,9 @@ impl PyColumn {
             .get_or_init(|| PyChunk::new(py, Arc::clone(documents), codec.clone()))
     }
 
+    /// The items of the lists of this column, which are `items`.
     #[inline]
-    fn items(&self, codec: &Codec, items: &Arc<Column>) -> &Arc<Items> {
+    pub fn items(&self, codec: &Codec, items: &Arc<Column>) -> &Arc<Items> {
         self.items.get_or_init(|| {
             Arc::new(Items {
                 codec: codec.clone(),

@@ -24,69 +24,99 @@ use crate::error::arrow_error;
 /// # Errors
 /// The exceptions of the object; ValueError for data that is not a table.
 pub fn batches(object: &Bound<'_, PyAny>) -> PyResult<(SchemaRef, Vec<RecordBatch>)> {
-    if object.hasattr("__arrow_c_stream__")? {
-        let capsule = object.call_method0("__arrow_c_stream__")?;
-        return streamed(capsule.cast::<PyCapsule>()?);
+    let mut source = Batches::of(object)?;
+    let mut batches = Vec::new();
+    while let Some(batch) = source.next(object.py())? {
+        batches.push(batch);
+        object.py().check_signals()?;
     }
-    let pair = object.call_method0("__arrow_c_array__")?;
-    let pair = pair.cast::<PyTuple>()?;
-    let (schema, array) = (pair.get_item(0)?, pair.get_item(1)?);
-    let schema = schema.cast::<PyCapsule>()?;
-    let schema = schema.pointer_checked(Some(c"arrow_schema"))?;
-    let array = array.cast::<PyCapsule>()?;
-    let array = array.pointer_checked(Some(c"arrow_array"))?;
-    // SAFETY: capsules of these names hold these structs, by the PyCapsule interface; `pair` keeps them alive. The array is
-    // moved out, which marks it as released.
-    let (schema, array) = unsafe {
-        let array = FFI_ArrowArray::from_raw(array.cast().as_ptr());
-        (schema.cast::<FFI_ArrowSchema>().as_ref(), array)
-    };
-    if array.is_released() {
-        return Err(PyValueError::new_err("this Arrow array was read already"));
-    }
-    let kind = DataType::try_from(schema).map_err(arrow_error)?;
-    // SAFETY: both came from one exporter, as a pair.
-    let data = unsafe { read(array, &kind) }.map_err(arrow_error)?;
-    let schema: SchemaRef = Arc::new(Schema::try_from(schema).map_err(arrow_error)?);
-    let batch = table(&data, &schema).map_err(arrow_error)?;
-    Ok((schema, vec![batch]))
+    Ok((source.schema, batches))
 }
 
-fn streamed(capsule: &Bound<'_, PyCapsule>) -> PyResult<(SchemaRef, Vec<RecordBatch>)> {
-    let pointer = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
-    // SAFETY: a capsule of this name holds this struct, by the PyCapsule interface. It is moved out, which marks it as
-    // released; dropping ours releases the stream.
-    let mut stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.cast().as_ptr()) };
-    let py = capsule.py();
-    let (Some(get_schema), Some(get_next)) = (stream.get_schema, stream.get_next) else {
-        return Err(PyValueError::new_err("this Arrow stream was read already"));
-    };
-    let mut schema = FFI_ArrowSchema::empty();
-    // Detached, here and below: threads that must attach may feed the stream, such as DuckDB's over a Python object.
-    // SAFETY: `stream` is a live stream that only this function has, and `schema` is valid for writes.
-    if py.detach(|| unsafe { get_schema(&mut stream, &mut schema) }) != 0 {
-        return Err(failure(&mut stream));
+/// A table, read batch by batch.
+pub struct Batches {
+    schema: SchemaRef,
+    source: Source,
+}
+
+enum Source {
+    Stream(FFI_ArrowArrayStream),
+    Batch(Option<RecordBatch>),
+}
+
+impl Batches {
+    /// The batches of an object with `__arrow_c_stream__` or `__arrow_c_array__`.
+    ///
+    /// # Errors
+    /// The exceptions of the object; ValueError for data that is not a table.
+    pub fn of(object: &Bound<'_, PyAny>) -> PyResult<Self> {
+        if object.hasattr("__arrow_c_stream__")? {
+            let capsule = object.call_method0("__arrow_c_stream__")?;
+            return Batches::of_stream(capsule.cast::<PyCapsule>()?);
+        }
+        let (schema, batch) = single(object)?;
+        Ok(Batches {
+            schema,
+            source: Source::Batch(Some(batch)),
+        })
     }
-    let schema = Schema::try_from(&schema).map_err(|error| {
-        PyTypeError::new_err(format!("this Arrow stream is not a table: {error}"))
-    })?;
-    let schema: SchemaRef = Arc::new(schema);
-    let rows = DataType::Struct(schema.fields().clone());
-    let mut batches = Vec::new();
-    loop {
-        let mut array = FFI_ArrowArray::empty();
-        // SAFETY: as above.
-        if py.detach(|| unsafe { get_next(&mut stream, &mut array) }) != 0 {
+
+    fn of_stream(capsule: &Bound<'_, PyCapsule>) -> PyResult<Self> {
+        let pointer = capsule.pointer_checked(Some(c"arrow_array_stream"))?;
+        // SAFETY: a capsule of this name holds this struct, by the PyCapsule interface. It is moved out, which marks it as
+        // released; dropping ours releases the stream.
+        let mut stream = unsafe { FFI_ArrowArrayStream::from_raw(pointer.cast().as_ptr()) };
+        let (Some(get_schema), Some(_)) = (stream.get_schema, stream.get_next) else {
+            return Err(PyValueError::new_err("this Arrow stream was read already"));
+        };
+        let mut schema = FFI_ArrowSchema::empty();
+        // Detached, here and below: threads that must attach may feed the stream, such as DuckDB's over a Python object.
+        // SAFETY: `stream` is a live stream that only this function has, and `schema` is valid for writes.
+        let code = capsule
+            .py()
+            .detach(|| unsafe { get_schema(&mut stream, &mut schema) });
+        if code != 0 {
             return Err(failure(&mut stream));
         }
-        if array.is_released() {
-            return Ok((schema, batches));
+        let schema = Schema::try_from(&schema).map_err(|error| {
+            PyTypeError::new_err(format!("this Arrow stream is not a table: {error}"))
+        })?;
+        Ok(Batches {
+            schema: Arc::new(schema),
+            source: Source::Stream(stream),
+        })
+    }
+
+    /// The schema of all batches.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The next batch; `None` at the end.
+    ///
+    /// # Errors
+    /// ValueError with the message of the stream, or for data that is not a table.
+    pub fn next(&mut self, py: Python<'_>) -> PyResult<Option<RecordBatch>> {
+        let stream = match &mut self.source {
+            Source::Stream(stream) => stream,
+            Source::Batch(batch) => return Ok(batch.take()),
+        };
+        let Some(get_next) = stream.get_next else {
+            return Ok(None);
+        };
+        let mut array = FFI_ArrowArray::empty();
+        // SAFETY: `stream` is a live stream that only `self` has, and `array` is valid for writes.
+        if py.detach(|| unsafe { get_next(stream, &mut array) }) != 0 {
+            return Err(failure(stream));
         }
+        if array.is_released() {
+            return Ok(None);
+        }
+        let rows = DataType::Struct(self.schema.fields().clone());
         // SAFETY: an array of a stream has the type of the stream's schema.
         let data = unsafe { read(array, &rows) };
-        let batch = data.and_then(|data| table(&data, &schema));
-        batches.push(batch.map_err(arrow_error)?);
-        py.check_signals()?;
+        let batch = data.and_then(|data| table(&data, &self.schema));
+        batch.map(Some).map_err(arrow_error)
     }
 }
 
@@ -160,4 +190,30 @@ fn straight(data: &ArrayData, offset: usize, len: usize) -> ArrayData {
     // SAFETY: the same slots of the same array. The children of a struct or fixed-size list are cut to its slots; those of
     // any other array are whole and hold the same values.
     unsafe { builder.child_data(children).build_unchecked() }
+}
+
+/// The batch of an object with `__arrow_c_array__`, and its schema.
+fn single(object: &Bound<'_, PyAny>) -> PyResult<(SchemaRef, RecordBatch)> {
+    let pair = object.call_method0("__arrow_c_array__")?;
+    let pair = pair.cast::<PyTuple>()?;
+    let (schema, array) = (pair.get_item(0)?, pair.get_item(1)?);
+    let schema = schema.cast::<PyCapsule>()?;
+    let schema = schema.pointer_checked(Some(c"arrow_schema"))?;
+    let array = array.cast::<PyCapsule>()?;
+    let array = array.pointer_checked(Some(c"arrow_array"))?;
+    // SAFETY: capsules of these names hold these structs, by the PyCapsule interface; `pair` keeps them alive. The array is
+    // moved out, which marks it as released.
+    let (schema, array) = unsafe {
+        let array = FFI_ArrowArray::from_raw(array.cast().as_ptr());
+        (schema.cast::<FFI_ArrowSchema>().as_ref(), array)
+    };
+    if array.is_released() {
+        return Err(PyValueError::new_err("this Arrow array was read already"));
+    }
+    let kind = DataType::try_from(schema).map_err(arrow_error)?;
+    // SAFETY: both came from one exporter, as a pair.
+    let data = unsafe { read(array, &kind) }.map_err(arrow_error)?;
+    let schema: SchemaRef = Arc::new(Schema::try_from(schema).map_err(arrow_error)?);
+    let batch = table(&data, &schema).map_err(arrow_error)?;
+    Ok((schema, batch))
 }

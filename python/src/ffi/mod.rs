@@ -3,11 +3,13 @@
 #![allow(unsafe_code)]
 
 mod check;
+mod descriptor;
 mod import;
 mod nulls;
 mod objects;
 
-pub use import::batches;
-#[cfg(unix)]
-pub use objects::duplicate;
-pub use objects::{untracked, AsyncGenerator, PlainClass, Subclass};
+pub use descriptor::{duplicate, RawHandle, Sender};
+pub use import::{batches, Batches};
+pub use objects::{
+    set_slot, track, untrack_list, untracked, AsyncGenerator, ListClass, PlainClass, Subclass,
+};

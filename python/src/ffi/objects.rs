@@ -1,20 +1,13 @@
-//! Fast paths for objects that PyO3 does not offer, and file descriptors that Python passes as numbers.
-
-#[cfg(unix)]
-use std::{
-    io,
-    os::fd::{BorrowedFd, OwnedFd},
-};
+//! Fast paths for objects that PyO3 does not offer.
 
 use pyo3::exceptions::PyTypeError;
 use pyo3::ffi;
 use pyo3::impl_::pymethods::tp_new_impl;
 use pyo3::prelude::*;
-use pyo3::types::PyType;
+use pyo3::types::{PyList, PyString, PyType};
 use pyo3::{PyClass, PyTraverseError, PyVisit};
 
 use crate::documents::document::Document;
-use crate::documents::list::ListView;
 use crate::models::model_view::ModelView;
 
 /// Classes whose instances cannot be part of a reference cycle, so that the garbage collector need not visit them.
@@ -27,8 +20,6 @@ unsafe trait Leaf: PyClass {}
 // SAFETY: a view refers to columns, strings, dicts that map strings to None or ints, and a Codec: options and a tzinfo, made
 // before any view.
 unsafe impl Leaf for Document {}
-// SAFETY: as for Document.
-unsafe impl Leaf for ListView {}
 
 /// A new instance that the garbage collector does not track.
 ///
@@ -83,24 +74,86 @@ impl PlainClass {
     }
 }
 
+/// A class derived from `list`, without its own `__new__` and attributes.
+///
+/// Invariant: for such a class `list.__new__` only returns zeroed memory, like `PyType_GenericAlloc`, which is an empty list.
+pub struct ListClass(Py<PyType>);
+
+impl ListClass {
+    /// `class`, if the invariant holds for it.
+    pub fn of(class: &Bound<'_, PyType>) -> PyResult<Option<ListClass>> {
+        let list = class.py().get_type::<PyList>();
+        let size = |class: &Bound<'_, PyType>| class.getattr("__basicsize__")?.extract::<usize>();
+        let ordinary = class.get_type().is(class.py().get_type::<PyType>())
+            && class.getattr("__bases__")?.eq((&list,))?
+            && size(class)? == size(&list)?
+            && class.getattr("__new__")?.is(&list.getattr("__new__")?);
+        Ok(ordinary.then(|| ListClass(class.clone().unbind())))
+    }
+
+    /// An instance with these items, which the garbage collector does not track: they must not refer to it.
+    #[inline]
+    pub fn instance<'py>(&self, items: &Bound<'py, PyList>) -> PyResult<Bound<'py, PyAny>> {
+        // SAFETY: attached, as `items` proves; the class is a live heap type for which the invariant holds, checked when
+        // `self` was made. The call returns a new reference, or null with an exception set.
+        let made = unsafe {
+            let object = ffi::PyType_GenericAlloc(self.0.as_ptr().cast(), 0);
+            Bound::from_owned_ptr_or_err(items.py(), object)?
+        };
+        let list = made.cast::<PyList>()?;
+        list.set_slice(0, 0, items)?;
+        untrack_list(list);
+        Ok(made)
+    }
+}
+
+/// Sets an attribute as `object.__setattr__` does, also where the class has its own `__setattr__`.
+pub fn set_slot(
+    object: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyString>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    // SAFETY: attached, as the `Bound`s prove; all three objects are alive. The call takes no reference, and returns -1 with
+    // an exception set if it fails.
+    let done =
+        unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
+    match done {
+        0 => Ok(()),
+        _ => Err(PyErr::fetch(object.py())),
+    }
+}
+
 /// A class derived from `ModelView`.
 ///
-/// Invariant: the class derives from `ModelView`, so that an instance of it begins with one.
-pub struct Subclass(Py<PyType>);
+/// Invariant: the class derives from `ModelView`, so that an instance of it begins with one. If `bare`, an instance holds
+/// nothing beside its `ModelView`: no `__dict__`, and no slots.
+pub struct Subclass {
+    class: Py<PyType>,
+    bare: bool,
+}
 
 impl Subclass {
     /// `class`, if the invariant holds for it.
     pub fn of(class: &Bound<'_, PyType>) -> PyResult<Option<Subclass>> {
-        let derived = class.is_subclass_of::<ModelView>()?;
-        Ok(derived.then(|| Subclass(class.clone().unbind())))
+        if !class.is_subclass_of::<ModelView>()? {
+            return Ok(None);
+        }
+        let base = class.py().get_type::<ModelView>();
+        let size = |class: &Bound<'_, PyType>| class.getattr("__basicsize__")?.extract::<usize>();
+        let bare = size(class)? == size(&base)?
+            && class.getattr("__dictoffset__")?.eq(0)?
+            && class.getattr("__itemsize__")?.eq(0)?;
+        let class = class.clone().unbind();
+        Ok(Some(Subclass { class, bare }))
     }
 
     /// The class.
     pub fn class(&self) -> &Py<PyType> {
-        &self.0
+        &self.class
     }
 
-    /// A new instance around `view`; `__new__` and `__init__` are not called.
+    /// A new instance around `view`, which holds no values yet; `__new__` and `__init__` are not called. The garbage
+    /// collector does not track an instance of a bare class until [`track`] is called.
     ///
     /// PyO3's own `__new__` of `ModelView` ends in the same call, but parses its arguments first: measured, 61 ns per
     /// instance there, 47 here. It takes the initializer, not the bare value, from which PyO3 would make a `ModelView` of any
@@ -114,8 +167,35 @@ impl Subclass {
         // SAFETY: attached, as `py` proves; the class is live, and derives from `ModelView` (the invariant). The call
         // allocates through the class, writes `view` into its `ModelView`, and returns a new reference, or an exception.
         unsafe {
-            let object = tp_new_impl(py, PyClassInitializer::from(view), self.0.as_ptr().cast())?;
+            let class = self.class.as_ptr().cast();
+            let object = tp_new_impl(py, PyClassInitializer::from(view), class)?;
+            if self.bare {
+                // An object of a class with the collector's header. By `bare` it refers to its row only, which refers to no
+                // instance, so no cycle is missed until it holds a value that may refer to it: `track` is called before.
+                ffi::PyObject_GC_UnTrack(object.cast());
+            }
             Ok(Bound::from_owned_ptr(py, object).cast_into_unchecked())
+        }
+    }
+}
+
+/// Has the garbage collector no longer track a list. If its items come to refer to it, it is never freed; nothing else follows
+/// from that.
+#[inline]
+pub fn untrack_list(list: &Bound<'_, PyList>) {
+    // SAFETY: attached, as the `Bound` proves; a live object of a class with the collector's header. Untracking is allowed at
+    // any time, and the collector takes what an untracked object refers to as in use.
+    unsafe { ffi::PyObject_GC_UnTrack(list.as_ptr().cast()) }
+}
+
+/// Has the garbage collector track an instance, which is about to hold a value that may refer to it. To be called under the lock of its values.
+#[inline]
+pub fn track(instance: &Bound<'_, ModelView>) {
+    // SAFETY: attached, as the `Bound` proves; a live object of a class with the collector's header. The lock excludes another
+    // thread between the two calls, and tracking runs no Python code.
+    unsafe {
+        if ffi::PyObject_GC_IsTracked(instance.as_ptr()) == 0 {
+            ffi::PyObject_GC_Track(instance.as_ptr().cast());
         }
     }
 }
@@ -168,18 +248,4 @@ impl AsyncGenerator {
     pub fn traverse(&self, visit: &PyVisit<'_>) -> Result<(), PyTraverseError> {
         visit.call(&self.object)
     }
-}
-
-/// A duplicate of the file descriptor `fd`, so that Python may close its own at any time.
-///
-/// # Errors
-/// If `fd` is not open.
-#[cfg(unix)]
-pub fn duplicate(fd: i32) -> io::Result<OwnedFd> {
-    if fd < 0 {
-        return Err(io::Error::from_raw_os_error(9)); // EBADF
-    }
-    // SAFETY: the value is used for this one system call only, which fails on a descriptor that is not open; no memory
-    // depends on it, and -1, the one value that must not be borrowed, was refused.
-    unsafe { BorrowedFd::borrow_raw(fd) }.try_clone_to_owned()
 }

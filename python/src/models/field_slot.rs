@@ -6,21 +6,14 @@ use data_bridge::chunk::Cell;
 use pyo3::exceptions::{PyAttributeError, PyRuntimeError};
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyDateTime, PyString, PyTuple};
+use pyo3::types::{PyString, PyTuple};
 
-use crate::models::model_view::{ModelView, StoredRow};
-use crate::values::value;
-
-/// BSON types that need no conversion for some annotation, as bits. A field's sum is the set that it reads directly.
-const NULL: u32 = 1;
-const STRING: u32 = 2;
-const INT32: u32 = 4;
-const INT64: u32 = 8;
-const DOUBLE: u32 = 16;
-const BOOLEAN: u32 = 32;
-const OBJECT_ID: u32 = 64;
-const DATE: u32 = 128;
-const BINARY: u32 = 256;
+use crate::models::instance_state::StoredRow;
+use crate::models::location::Place;
+use crate::models::model_view::ModelView;
+use crate::models::native_converter::NativeConverter;
+use crate::models::scalars;
+use crate::models::stored::{type_of, Stored};
 
 /// A declared field. Its conversion is set once its annotation can be resolved, which a forward reference may delay.
 #[pyclass(frozen, module = "data_bridge._core")]
@@ -38,12 +31,20 @@ pub struct FieldSlot {
 struct Conversion {
     /// BSON types that need no conversion.
     direct: u32,
-    /// `load(stored, place)`: the value from a stored one of another type.
+    /// The conversion of expected values of other types.
+    native: Option<Py<NativeConverter>>,
+    /// `load(stored, place)`: the value from any other stored one; raises for one that does not fit.
     load: Py<PyAny>,
+    /// `root(document)`: the root of locations in a variant of a model.
+    root: Option<Py<PyAny>>,
     /// True if values from `load` can be changed in place; they are kept.
     keeps: bool,
+    /// True if a value may refer to the instance, as far as its annotation says.
+    cyclic: bool,
     /// `accept(value)`: the value that an assignment stores; raises for one that the field refuses.
     accept: Py<PyAny>,
+    /// `assigned(instance, value)` in place of `accept`, for a field whose validators take the values of other fields.
+    assigned: Option<Py<PyAny>>,
     /// `missing(instance)`: the default of a field that the document does not have; raises if it has no default.
     missing: Py<PyAny>,
 }
@@ -63,46 +64,60 @@ impl FieldSlot {
     #[inline]
     fn stored<'py>(
         &self,
-        view: &ModelView,
+        instance: &Bound<'py, ModelView>,
         source: &StoredRow,
         plan: &Conversion,
-        key: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = key.py();
-        let Some(cell) = source.py_chunk.cell_at(source.row, key.as_any())? else {
+        let py = instance.py();
+        let (py_chunk, row) = (&source.py_chunk, source.row as usize);
+        let Some((column, cell)) = py_chunk.cell_at(row, self.key.bind(py).as_any())? else {
             return Ok(None);
         };
-        if direct(&cell) & plan.direct != 0 {
-            if let Cell::Int64(number) = cell {
-                return Ok(Some(number.into_pyobject(py)?.into_any()));
-            }
-            let value = value::scalar(py, source.py_chunk.codec(), &cell)?;
-            // A date out of the range of datetime has another type.
-            if !matches!(cell, Cell::DateTime(_)) || value.is_instance_of::<PyDateTime>() {
-                return Ok(Some(value));
-            }
+        let stored = Stored {
+            py,
+            codec: py_chunk.codec(),
+            column,
+            row,
+        };
+        if let Some(value) = scalars::unchanged(&stored, &cell, plan.direct)? {
+            return Ok(Some(value));
         }
-        self.converted(view, source, plan, key)
+        self.converted(instance, source, plan, &stored).map(Some)
     }
 
     #[inline(never)]
     fn converted<'py>(
         &self,
-        view: &ModelView,
+        instance: &Bound<'py, ModelView>,
         source: &StoredRow,
         plan: &Conversion,
-        key: &Bound<'py, PyString>,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let py = key.py();
-        let Some(stored) = source.py_chunk.get(source.row, key.as_any())? else {
-            return Ok(None);
+        stored: &Stored<'_, 'py>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = stored.py;
+        let native = match &plan.native {
+            Some(native) => {
+                let place = Place::field(instance.get(), source, plan.root.as_ref(), &self.key);
+                native.get().load(stored, &place)?
+            }
+            None => None,
         };
-        let place = PyTuple::new(py, [view.place(py)?, key.clone().into_any()])?;
-        let value = plan.load.bind(py).call1((stored, place))?;
+        let value = match native {
+            Some(value) => value,
+            None => {
+                let key = self.key.bind(py).clone().into_any();
+                let place = PyTuple::new(py, [instance.get().place(py)?, key])?;
+                plan.load.bind(py).call1((stored.lazy()?, place))?
+            }
+        };
         if plan.keeps {
-            return view.keep(self.name.bind(py), value).map(Some);
+            return Ok(ModelView::keep(
+                instance,
+                self.name.bind(py),
+                value,
+                plan.cyclic,
+            ));
         }
-        Ok(Some(value))
+        Ok(value)
     }
 
     /// Returns whether the document at `row` has a value that needs no conversion.
@@ -114,29 +129,14 @@ impl FieldSlot {
     ) -> PyResult<bool> {
         let plan = self.plan(py)?;
         let cell = py_chunk.cell_at(row, self.key.bind(py).as_any())?;
-        Ok(cell.is_some_and(|cell| {
+        Ok(cell.is_some_and(|(_, cell)| {
             let (first, last) = py_chunk.codec().date_bounds;
             let fits = match cell {
                 Cell::DateTime(millis) => (first..=last).contains(&millis),
                 _ => true,
             };
-            fits && direct(&cell) & plan.direct != 0
+            fits && type_of(&cell) & plan.direct != 0
         }))
-    }
-}
-
-fn direct(cell: &Cell<'_>) -> u32 {
-    match cell {
-        Cell::Null => NULL,
-        Cell::String(_) => STRING,
-        Cell::Int32(_) => INT32,
-        Cell::Int64(_) => INT64,
-        Cell::Double(_) => DOUBLE,
-        Cell::Boolean(_) => BOOLEAN,
-        Cell::ObjectId(_) => OBJECT_ID,
-        Cell::DateTime(_) => DATE,
-        Cell::Binary { subtype: 0, .. } => BINARY,
-        _ => 0,
     }
 }
 
@@ -160,20 +160,31 @@ impl FieldSlot {
         }
     }
 
-    /// Set the conversion of the field; later calls have no effect.
+    /// Set the conversion of the field; later calls have no effect. `root(document)` is the root of locations in a variant of
+    /// a model; `assigned(instance, value)` takes the place of `accept`.
+    #[pyo3(signature = (direct, native, load, keeps, cyclic, accept, missing, root=None, assigned=None))]
+    #[allow(clippy::too_many_arguments)] // one for each part of the conversion
     fn _plan(
         &self,
         direct: u32,
+        native: Option<Py<NativeConverter>>,
         load: Py<PyAny>,
         keeps: bool,
+        cyclic: bool,
         accept: Py<PyAny>,
         missing: Py<PyAny>,
+        root: Option<Py<PyAny>>,
+        assigned: Option<Py<PyAny>>,
     ) {
         let plan = Conversion {
             direct,
+            native,
             load,
+            root,
             keeps,
+            cyclic,
             accept,
+            assigned,
             missing,
         };
         let _ = self.plan.set(plan);
@@ -182,26 +193,27 @@ impl FieldSlot {
     fn __get__<'py>(
         &self,
         py: Python<'py>,
-        instance: Option<&Bound<'py, PyAny>>,
-        _owner: Option<&Bound<'py, PyAny>>,
+        instance: Option<&Bound<'py, ModelView>>,
+        _owner: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let Some(instance) = instance else {
             return Ok(self.expression.bind(py).clone());
         };
-        let view = instance.cast::<ModelView>()?.get();
         let name = self.name.bind(py);
-        if let Some(value) = view.held(name)? {
+        if let Some(value) = instance.get().held(name) {
             return Ok(value);
         }
         let plan = self.plan(py)?;
-        let key = self.key.bind(py);
-        let stored = view.with_source(|source| match source {
-            Some(source) => self.stored(view, source, plan, key),
+        let stored = instance.get().with_source(|source| match source {
+            Some(source) => self.stored(instance, source, plan),
             None => Ok(None),
         })?;
         match stored {
             Some(value) => Ok(value),
-            None => view.keep(name, plan.missing.bind(py).call1((instance,))?),
+            None => {
+                let value = plan.missing.bind(py).call1((instance,))?;
+                Ok(ModelView::keep(instance, name, value, plan.cyclic))
+            }
         }
     }
 
@@ -211,9 +223,14 @@ impl FieldSlot {
         value: &Bound<'py, PyAny>,
     ) -> PyResult<()> {
         let py = instance.py();
-        let view = instance.cast::<ModelView>()?.get();
-        let value = self.plan(py)?.accept.bind(py).call1((value,))?;
-        view.assign(self.name.bind(py), &value)
+        let instance = instance.cast::<ModelView>()?;
+        let plan = self.plan(py)?;
+        let value = match &plan.assigned {
+            None => plan.accept.bind(py).call1((value,))?,
+            Some(assigned) => assigned.bind(py).call1((instance, value))?,
+        };
+        ModelView::assign(instance, self.name.bind(py), &value);
+        Ok(())
     }
 
     fn __delete__(&self, _instance: &Bound<'_, PyAny>) -> PyResult<()> {
@@ -226,8 +243,11 @@ impl FieldSlot {
         visit.call(&self.expression)?;
         visit.call(&self.resolve)?;
         if let Some(plan) = self.plan.get() {
+            visit.call(&plan.native)?;
+            visit.call(&plan.root)?;
             visit.call(&plan.load)?;
             visit.call(&plan.accept)?;
+            visit.call(&plan.assigned)?;
             visit.call(&plan.missing)?;
         }
         Ok(())

@@ -10,6 +10,7 @@ use pyo3::types::{PyDict, PyString, PyType};
 use crate::documents::document::Document;
 use crate::documents::py_chunk::PyChunk;
 use crate::ffi::Subclass;
+use crate::models::location::Location;
 use crate::models::model_view::ModelView;
 
 /// Makes instances of a model in bulk; for a tree of models, of the class that each document names.
@@ -74,22 +75,24 @@ impl ModelClass {
                 if name.is_instance_of::<PyString>() {
                     if let Some(class) = classes.bind(py).get_item(name)? {
                         let class = class.cast_into::<ModelClass>()?;
-                        return class.get().own(py, py_chunk, row);
+                        return class.get().own(py, Arc::clone(py_chunk), row, None);
                     }
                 }
             }
         }
-        self.own(py, py_chunk, row)
+        self.own(py, Arc::clone(py_chunk), row, None)
     }
 
+    /// The instance of one row, of this class whatever the document names; `location` is that of an embedded document.
     #[inline]
-    fn own<'py>(
+    pub fn own<'py>(
         &self,
         py: Python<'py>,
-        py_chunk: &Arc<PyChunk>,
+        py_chunk: Arc<PyChunk>,
         row: usize,
+        location: Option<Location>,
     ) -> PyResult<Bound<'py, ModelView>> {
         self.class
-            .instance(py, ModelView::of(py_chunk, row, self.whole))
+            .instance(py, ModelView::of(py_chunk, row, self.whole, location))
     }
 }

@@ -11,6 +11,7 @@ use pyo3::prelude::*;
 
 use crate::error::{guarded, to_pyerr};
 use crate::lock::lock;
+use crate::operations::completions::Completions;
 use crate::operations::operation_events::{deliver_queued, OperationRecord};
 
 /// Interval between checks for signals, cancellation and close.
@@ -155,14 +156,10 @@ impl Operation {
             .ok_or_else(|| PyRuntimeError::new_err("the operation is not done yet"))
     }
 
-    /// Write `token` (8 bytes, native order) to the file descriptor `fd` when the task is done, or now if it is done already.
-    fn notify(&self, py: Python<'_>, fd: i32, token: u64) -> PyResult<()> {
-        let pipe = pipe::duplicate(fd)?;
-        py.detach(|| {
-            self.work
-                .on_done(Box::new(move || pipe::write(pipe, token)))
-        });
-        Ok(())
+    /// Add `token` to `completions` when the task is done, or now if it is done already.
+    fn notify(&self, py: Python<'_>, completions: &Completions, token: u64) {
+        let callback = completions.callback(token);
+        py.detach(|| self.work.on_done(callback));
     }
 
     fn cancel(&self, py: Python<'_>) -> PyResult<()> {
@@ -179,52 +176,4 @@ impl Operation {
 
 fn taken() -> PyErr {
     PyRuntimeError::new_err("the result of this operation was already taken")
-}
-
-#[cfg(unix)]
-mod pipe {
-    use std::fs::File;
-    use std::io::{ErrorKind, Write};
-    use std::os::fd::OwnedFd;
-    use std::thread;
-    use std::time::Duration;
-
-    pub(super) use crate::ffi::duplicate;
-
-    /// Writes a whole token (a pipe takes 8 bytes or none). A new thread waits for a full pipe, because an operation waits
-    /// forever for a token that is not written. A closed pipe has no waiting operation.
-    pub(super) fn write(fd: OwnedFd, token: u64) {
-        let mut pipe = File::from(fd);
-        if full(&mut pipe, token) {
-            let retry = move || {
-                while full(&mut pipe, token) {
-                    thread::sleep(Duration::from_millis(1));
-                }
-            };
-            let _ = thread::Builder::new()
-                .name("data-bridge-notify".into())
-                .spawn(retry);
-        }
-    }
-
-    fn full(pipe: &mut File, token: u64) -> bool {
-        let written = pipe.write_all(&token.to_ne_bytes());
-        written.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
-    }
-}
-
-#[cfg(not(unix))]
-mod pipe {
-    use std::io;
-
-    /// Never made: this platform has no descriptors to select on.
-    pub(super) enum Pipe {}
-
-    pub(super) fn duplicate(_: i32) -> io::Result<Pipe> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    pub(super) fn write(pipe: Pipe, _: u64) {
-        match pipe {}
-    }
 }

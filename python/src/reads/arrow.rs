@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use arrow_array::{Array, ArrayRef, RecordBatch as ArrowBatch, StructArray};
 use arrow_schema::{ArrowError, DataType, Field, FieldRef, SchemaRef};
-use data_bridge::schema::{extension_name, STORED_TYPE_KEY};
+use data_bridge::schema::{extension_name, schema_from_bytes, schema_to_bytes, STORED_TYPE_KEY};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 use pyo3_arrow::error::PyArrowError;
 use pyo3_arrow::ffi::{
     to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule, ArrayIterator,
 };
 use pyo3_arrow::PySchema;
+
+use crate::error::to_pyerr;
 
 /// An Arrow schema.
 #[pyclass(frozen, eq, module = "data_bridge._core")]
@@ -30,6 +33,50 @@ impl Schema {
     fn names(&self) -> Vec<&str> {
         let fields = self.0.fields().iter();
         fields.map(|field| field.name().as_str()).collect()
+    }
+
+    /// The fields with these names, in their order.
+    fn _select(&self, names: Vec<String>) -> PyResult<Self> {
+        let fields = names.iter().map(|name| self.0.index_of(name));
+        let indices: Result<Vec<_>, _> = fields.collect();
+        let selected = indices.and_then(|indices| self.0.project(&indices));
+        let schema = selected.map_err(|error| PyValueError::new_err(error.to_string()))?;
+        Ok(Schema(schema.into()))
+    }
+
+    /// The Arrow type of the field at a path of names, and the name of its extension or of its stored type; None without such a
+    /// field.
+    fn _type_at(&self, path: Vec<String>) -> Option<(String, Option<String>)> {
+        let mut fields = self.0.fields();
+        let (last, parents) = path.split_last()?;
+        for name in parents {
+            let (_, parent) = fields.find(name)?;
+            let DataType::Struct(below) = parent.data_type() else {
+                return None;
+            };
+            fields = below;
+        }
+        let (_, field) = fields.find(last)?;
+        let stored = field.metadata().get(STORED_TYPE_KEY).map(String::as_str);
+        let stored = extension_name(field).or(stored).map(str::to_owned);
+        Some((field.data_type().to_string(), stored))
+    }
+
+    /// The schema of the bytes that pickle keeps.
+    #[staticmethod]
+    fn _from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let schema = schema_from_bytes(data).map_err(|error| to_pyerr(py, error))?;
+        Ok(Schema(schema))
+    }
+
+    /// The function and the bytes with which pickle makes the schema again.
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        let py = slf.py();
+        let bytes = schema_to_bytes(&slf.get().0).map_err(|error| to_pyerr(py, error))?;
+        let made = slf.get_type().getattr("_from_bytes")?;
+        Ok((made, (PyBytes::new(py, &bytes),)))
     }
 
     fn __len__(&self) -> usize {

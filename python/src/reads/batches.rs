@@ -88,7 +88,9 @@ impl Batches {
     fn poll(&self) -> Result<Poll<ArrowBatch>> {
         self.run.with(|reader| {
             let mut stream = lock(&self.stream);
-            Ok(match stream.poll(reader, SIGNAL_INTERVAL)? {
+            let progress = stream.poll(reader, SIGNAL_INTERVAL);
+            self.run.record_types(&stream);
+            Ok(match progress? {
                 BatchProgress::Batch(batch) => Poll::Found(match stream.schema() {
                     Some(schema) => match self.flat.of(schema)? {
                         Some(flat) => flat.flatten(&batch)?,
@@ -104,9 +106,9 @@ impl Batches {
 
     fn poll_schema(&self) -> Result<Poll<SchemaRef>> {
         self.run.with(|reader| {
-            let schema = lock(&self.stream)
-                .poll_schema(reader, SIGNAL_INTERVAL)?
-                .cloned();
+            let mut stream = lock(&self.stream);
+            let schema = stream.poll_schema(reader, SIGNAL_INTERVAL)?.cloned();
+            self.run.record_types(&stream);
             Ok(match schema {
                 Some(schema) => Poll::Found(self.flat.arrow(&schema)?),
                 None => Poll::Pending,
@@ -217,12 +219,7 @@ impl BatchReader {
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let run = &self.0.run;
         run.check().map_err(|error| to_pyerr(py, error))?;
-        let (observed, representation) = py.detach(|| {
-            let stream = lock(&self.0.stream);
-            (stream.observed().clone(), *stream.representation())
-        });
-        let observed = Some((&observed, &representation));
-        report::to_dict(py, &run.report(), observed, run.finished())
+        report::to_dict(py, &run.report(), run.observed(), run.finished())
     }
 }
 

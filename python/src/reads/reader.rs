@@ -18,6 +18,7 @@ use crate::error::{to_list, to_pyerr};
 use crate::models::model_class::ModelClass;
 use crate::operations::operation::Operation;
 use crate::operations::operation_events::OperationRecord;
+use crate::reads::arrow::Schema;
 use crate::reads::batches::BatchReader;
 use crate::reads::document_iterator::DocumentIterator;
 use crate::reads::iterable_source::{self, BufferSender};
@@ -153,6 +154,24 @@ impl Reader {
         .part_of(self.run.record()))
     }
 
+    /// Read everything, and keep its schema only.
+    fn read_schema_async(&self, py: Python<'_>, form: &TableOptions) -> PyResult<Operation> {
+        self.run.drain_iterable(py)?;
+        let run = Arc::clone(&self.run);
+        let form = form.clone();
+        let task = Task::spawn_blocking(move |stop| {
+            let mut builder = ResultSetBuilder::default();
+            while let Some(mut decoded) = run.wait_unattached(|| run.poll(), || stop.is_set())? {
+                builder.observe(&mut decoded);
+            }
+            form.arrow(&builder.schema(form.representation())?)
+        });
+        Ok(Operation::new(task, |py, schema| {
+            Ok(Py::new(py, Schema(schema))?.into_any())
+        })
+        .part_of(self.run.record()))
+    }
+
     /// The documents of the next Chunk, or None at the end; used by `async for`.
     fn next_documents_async(&self, py: Python<'_>) -> PyResult<Operation> {
         self.run.drain_iterable(py)?;
@@ -219,7 +238,12 @@ impl Reader {
     }
 
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        report::to_dict(py, &self.run.report(), None, self.run.finished())
+        report::to_dict(
+            py,
+            &self.run.report(),
+            self.run.observed(),
+            self.run.finished(),
+        )
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use data_bridge::chunk::DuplicateKey;
-use data_bridge::conform::{AbsentKey, Action, SchemaKeys};
-use data_bridge::error::Step;
+use data_bridge::conform::{AbsentKey, Action, NestedKey, SchemaKeys};
+use data_bridge::error::{RawValue, Step};
 use data_bridge::raw::ElementType;
 use data_bridge::reader::Report;
 use data_bridge::schema::{
@@ -42,6 +42,9 @@ pub(crate) fn to_dict<'py>(
     seconds.set_item("decoding", report.seconds_decoding)?;
     seconds.set_item("conforming", report.seconds_conforming)?;
     values.set_item("seconds", seconds)?;
+    let slow = report.slow_connection();
+    let round_trip = slow.map(|connection| connection.round_trip.as_secs_f64());
+    values.set_item("slow_connection", round_trip)?;
     values.set_item("duplicates", report.duplicates)?;
     let paths = PyList::empty(py);
     if let Some((observed, representation)) = observed {
@@ -126,10 +129,16 @@ fn note<'py>(py: Python<'py>, note: &ColumnNote) -> PyResult<Bound<'py, PyDict>>
 /// A key of the schema that no document has.
 fn absent_key<'py>(py: Python<'py>, key: &AbsentKey) -> PyResult<Bound<'py, PyDict>> {
     let values = row(py, &key.path, &[], "absent", &[], None)?;
-    if key.nested {
-        let hint = "the documents have it as a nested key: name it by a mapping in the schema, or pass flatten=True";
-        values.set_item("reason", hint)?;
-    }
+    let hint = match key.nested {
+        None => return Ok(values),
+        Some(NestedKey::InDocuments) => {
+            "the documents have it as a nested key: name it by a mapping in the schema, or pass flatten=True"
+        }
+        Some(NestedKey::InLists) => {
+            "documents in lists have it as a key: name it by a list of a mapping in the schema, as in {\"a\": [{\"b\": int}]}"
+        }
+    };
+    values.set_item("reason", hint)?;
     Ok(values)
 }
 
@@ -176,8 +185,8 @@ fn row<'py>(
     values.set_item("action", action)?;
     let count = counted.iter().map(|seen| seen.count).sum::<u64>();
     values.set_item("count", count)?;
-    let id = first.and_then(|seen| seen.first.as_ref()?.id.as_ref());
-    values.set_item("first_id", id.map(|id| value_of(py, id)).transpose()?)?;
+    let id = first.and_then(|seen| seen.first.as_ref()?.id.as_deref());
+    values.set_item("first_id", decoded_id(py, id))?;
     Ok(values)
 }
 
@@ -196,9 +205,13 @@ fn duplicate<'py>(
     values.set_item("types", PyTuple::empty(py))?;
     values.set_item("action", DUPLICATE_KEY)?;
     values.set_item("count", key.count)?;
-    let id = key.id.as_ref().map(|id| value_of(py, id));
-    values.set_item("first_id", id.and_then(Result::ok))?;
+    values.set_item("first_id", decoded_id(py, key.id.as_ref()))?;
     Ok(values)
+}
+
+/// An `_id` in a report. One that PyMongo does not decode is left out: a UUID of five bytes, say, before 4.20.
+fn decoded_id<'py>(py: Python<'py>, id: Option<&RawValue>) -> Option<Bound<'py, PyAny>> {
+    value_of(py, id?).ok()
 }
 
 /// A path in a report; a step of None is any item of a list.

@@ -5,10 +5,13 @@
 
 use std::process;
 use std::sync::atomic::{fence, AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, TryLockError};
+use std::sync::{Arc, Mutex, OnceLock, TryLockError};
 
 use data_bridge::error::{Error, ErrorKind, Result};
-use data_bridge::reader::{Arrival, Decoded, Progress, Reader, ReaderOptions, Report, Source};
+use data_bridge::reader::{
+    Arrival, BatchStream, Decoded, Progress, Reader, ReaderOptions, Report, Source,
+};
+use data_bridge::schema::{ObservedTypes, Representation};
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -33,6 +36,8 @@ pub(crate) struct Run {
     rows: AtomicU64,
     bytes: AtomicU64,
     report: Mutex<Report>,
+    /// The types that the schema of a stream was inferred from, and their storage.
+    observed: OnceLock<(ObservedTypes, Representation)>,
     record: Option<Arc<OperationRecord>>,
 }
 
@@ -68,6 +73,7 @@ impl Run {
             rows: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             report: Mutex::new(Report::default()),
+            observed: OnceLock::new(),
             record,
         }
     }
@@ -328,5 +334,20 @@ impl Run {
 
     pub fn report(&self) -> Report {
         lock(&self.report).clone()
+    }
+
+    /// Records the types that the schema of `stream` was inferred from, once it is known.
+    pub fn record_types(&self, stream: &BatchStream) {
+        if stream.schema().is_some() {
+            self.observed
+                .get_or_init(|| (stream.observed().clone(), *stream.representation()));
+        }
+    }
+
+    /// The types that [`record_types`](Self::record_types) recorded.
+    pub fn observed(&self) -> Option<(&ObservedTypes, &Representation)> {
+        self.observed
+            .get()
+            .map(|(observed, representation)| (observed, representation))
     }
 }

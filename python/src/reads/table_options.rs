@@ -22,6 +22,8 @@ use crate::values::codec::Codec;
 #[derive(Clone, Default)]
 pub(crate) struct TableOptions {
     user_schema: Option<TableSchema>,
+    /// The schema was inferred from other documents of the result: keys that it does not name are conflicts.
+    refuses_unknown_keys: bool,
     on_conflict: OnConflict,
     /// The storage of inferred types, and of Python types in a schema.
     representation: Representation,
@@ -55,7 +57,10 @@ impl TableOptions {
             Some(schema) => (
                 schema.clone(),
                 Policy {
-                    unknown: UnknownKeys::Skip,
+                    unknown: match self.refuses_unknown_keys {
+                        true => UnknownKeys::Conflict,
+                        false => UnknownKeys::Skip,
+                    },
                     on_conflict: self.on_conflict,
                 },
             ),
@@ -95,6 +100,15 @@ impl TableOptions {
         })
     }
 
+    /// The Arrow schema of a table with the columns of `schema`.
+    pub fn arrow(&self, schema: &TableSchema) -> Result<SchemaRef> {
+        let flat = self.flatten.then(|| FlatSchema::new(schema)).transpose()?;
+        Ok(flat
+            .as_ref()
+            .map_or(schema.arrow(), FlatSchema::arrow)
+            .clone())
+    }
+
     fn empty_schema(&self) -> TableSchema {
         let names = self.empty_columns.iter();
         TableSchema::new(
@@ -132,7 +146,13 @@ impl TableOptions {
     /// Batches of the caller's schema, or of the schema inferred from `infer_rows` documents.
     pub fn stream(&self, infer_rows: u64) -> BatchStream {
         match &self.user_schema {
-            Some(schema) => BatchStream::with_user_schema(schema.clone(), self.on_conflict),
+            Some(schema) => {
+                let stream = BatchStream::with_user_schema(schema.clone(), self.on_conflict);
+                match self.refuses_unknown_keys {
+                    true => stream.with_unknown_keys_refused(),
+                    false => stream,
+                }
+            }
             None => {
                 BatchStream::with_inferred_schema(infer_rows, self.on_conflict, self.representation)
                     .with_empty_schema(self.empty_schema())
@@ -181,6 +201,7 @@ impl TableOptions {
         };
         Ok(TableOptions {
             user_schema: None,
+            refuses_unknown_keys: false,
             on_conflict,
             representation: switches.over(base)?,
             switches: switches.over(Representation::exact())?,
@@ -199,11 +220,11 @@ impl TableOptions {
             },
         };
         let made = || {
-            let mut schema = TableSchema::from_user(&arrow)?;
-            if self.flatten {
-                schema = schema.unflattened()?;
-            }
-            schema = schema.represented(&self.switches);
+            let schema = match self.flatten {
+                true => TableSchema::from_flattened(&arrow)?,
+                false => TableSchema::from_user(&arrow)?,
+            };
+            let schema = schema.represented(&self.switches);
             Ok(match self.on_conflict {
                 OnConflict::Rescue => schema.with_rescued(&self.representation)?,
                 OnConflict::Error | OnConflict::Null => schema,
@@ -213,6 +234,17 @@ impl TableOptions {
             user_schema: Some(made().map_err(|error| to_pyerr(py, error))?),
             ..self.clone()
         })
+    }
+
+    /// The same options with a schema that was inferred from documents: keys that it does not name are conflicts.
+    fn with_inferred_schema(
+        &self,
+        py: Python<'_>,
+        schema: &Bound<'_, PyAny>,
+    ) -> PyResult<TableOptions> {
+        let mut form = self.with_schema(py, schema)?;
+        form.refuses_unknown_keys = true;
+        Ok(form)
     }
 
     /// The same options; an inferred table of a result without documents has these columns.
@@ -257,12 +289,12 @@ impl TableOptions {
         }
     }
 
-    /// The top-level keys that tables are made of. None if they may be any: without a schema, and under "rescue", which keeps
-    /// values that do not fit.
+    /// The top-level keys that tables are made of. None if they may be any: without a schema, with an inferred one, and under
+    /// "rescue", which keeps values that do not fit.
     #[getter]
     fn keys(&self) -> Option<Vec<&str>> {
         let schema = self.user_schema.as_ref()?;
-        let all = self.on_conflict == OnConflict::Rescue;
+        let all = self.on_conflict == OnConflict::Rescue || self.refuses_unknown_keys;
         (!all).then(|| schema.fields().iter().map(|(name, _)| &**name).collect())
     }
 }

@@ -3,9 +3,9 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyString, PyTuple, PyType, PyTzInfo};
+use pyo3::types::{PyBytes, PyDict, PyString, PyTuple, PyType, PyTzInfo};
 
-use crate::ffi::PlainClass;
+use crate::ffi::{self, PlainClass};
 
 /// The classes and constants that values are made from. One per process.
 pub struct BsonTypes {
@@ -18,7 +18,8 @@ pub struct BsonTypes {
     pub datetime_ms: Py<PyType>,
     pub dbref: Py<PyType>,
     pub int64: Py<PyType>,
-    pub uuid: Py<PyType>,
+    pub decimal: Py<PyType>,
+    uuid: UuidClass,
     pub invalid_bson: Py<PyType>,
     pub min_key: Py<PyAny>,
     pub max_key: Py<PyAny>,
@@ -74,7 +75,8 @@ impl BsonTypes {
             datetime_ms: class("bson.datetime_ms", "DatetimeMS")?.unbind(),
             dbref: class("bson.dbref", "DBRef")?.unbind(),
             int64: class("bson.int64", "Int64")?.unbind(),
-            uuid: class("uuid", "UUID")?.unbind(),
+            decimal: class("decimal", "Decimal")?.unbind(),
+            uuid: UuidClass::new(&class("uuid", "UUID")?)?,
             invalid_bson: class("bson.errors", "InvalidBSON")?.unbind(),
             // Compared by type and without state: one instance of each suffices.
             min_key: class("bson.min_key", "MinKey")?.call0()?.unbind(),
@@ -87,6 +89,31 @@ impl BsonTypes {
         })
     }
 
+    /// Returns whether `value` is an ObjectId, not of a subclass.
+    #[inline]
+    pub fn is_object_id(&self, value: &Bound<'_, PyAny>) -> bool {
+        is_exact(value, &self.object_id.class)
+    }
+
+    /// Returns whether `value` is an Int64, not of a subclass.
+    #[inline]
+    pub fn is_int64(&self, value: &Bound<'_, PyAny>) -> bool {
+        is_exact(value, &self.int64)
+    }
+
+    /// Returns whether `value` is an instance of another class for a single value, whose encoding depends on nothing around it.
+    pub fn is_other_scalar(&self, value: &Bound<'_, PyAny>) -> bool {
+        let classes = [
+            &self.decimal128.class,
+            &self.uuid.class,
+            &self.binary,
+            &self.timestamp.class,
+            &self.regex,
+            &self.datetime_ms,
+        ];
+        classes.into_iter().any(|class| is_exact(value, class))
+    }
+
     #[inline]
     pub fn object_id<'py>(&self, py: Python<'py>, id: &[u8]) -> PyResult<Bound<'py, PyAny>> {
         let id = PyBytes::new(py, id);
@@ -94,6 +121,11 @@ impl BsonTypes {
             Some(made) => made,
             None => self.object_id.class.bind(py).call1((id,)),
         }
+    }
+
+    /// The UUID of these bytes in the order of subtype 4.
+    pub fn uuid<'py>(&self, py: Python<'py>, bytes: [u8; 16]) -> PyResult<Bound<'py, PyAny>> {
+        self.uuid.instance(py, bytes)
     }
 
     pub fn decimal128<'py>(&self, py: Python<'py>, bytes: [u8; 16]) -> PyResult<Bound<'py, PyAny>> {
@@ -127,6 +159,64 @@ impl BsonTypes {
             None => self.timestamp.class.bind(py).call1((time, increment)),
         }
     }
+}
+
+/// The class UUID. Its instances are made without its constructor, which takes a microsecond, if that gives an equal
+/// instance.
+struct UuidClass {
+    class: Py<PyType>,
+    /// The class, and the value of its slot `is_safe`.
+    plain: Option<(PlainClass, Py<PyAny>)>,
+}
+
+impl UuidClass {
+    fn new(class: &Bound<'_, PyType>) -> PyResult<Self> {
+        let py = class.py();
+        let sample = *b"data-bridge-uuid";
+        let mut made = UuidClass {
+            class: class.clone().unbind(),
+            plain: None,
+        };
+        let expected = made.instance(py, sample)?;
+        // The slots are private to the class, and may change.
+        let slots = class
+            .getattr("__slots__")
+            .and_then(|slots| slots.eq(("int", "is_safe", "__weakref__").into_pyobject(py)?));
+        let Some(plain) = PlainClass::of(class)?.filter(|_| slots.unwrap_or(false)) else {
+            return Ok(made);
+        };
+        made.plain = Some((plain, expected.getattr("is_safe")?.unbind()));
+        let same = made.instance(py, sample).and_then(|instance| {
+            Ok(instance.eq(&expected)?
+                && instance.hash()? == expected.hash()?
+                && instance
+                    .getattr("is_safe")?
+                    .is(&expected.getattr("is_safe")?))
+        });
+        if !same.unwrap_or(false) {
+            made.plain = None;
+        }
+        Ok(made)
+    }
+
+    fn instance<'py>(&self, py: Python<'py>, bytes: [u8; 16]) -> PyResult<Bound<'py, PyAny>> {
+        let Some((plain, is_safe)) = &self.plain else {
+            let named = PyDict::new(py);
+            named.set_item(intern!(py, "bytes"), PyBytes::new(py, &bytes))?;
+            return self.class.bind(py).call((), Some(&named));
+        };
+        let made = plain.instance(py)?;
+        let int = u128::from_be_bytes(bytes).into_pyobject(py)?;
+        // The class refuses `setattr`.
+        ffi::set_slot(&made, intern!(py, "int"), int.as_any())?;
+        ffi::set_slot(&made, intern!(py, "is_safe"), is_safe.bind(py))?;
+        Ok(made)
+    }
+}
+
+#[inline]
+fn is_exact(value: &Bound<'_, PyAny>, class: &Py<PyType>) -> bool {
+    value.get_type_ptr().cast() == class.as_ptr()
 }
 
 /// The slots of a Decimal128: `struct.Struct("<QQ")` with the low half first.

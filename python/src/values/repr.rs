@@ -21,13 +21,6 @@ pub fn document(py: Python<'_>, codec: &Codec, document: &DocumentCell<'_>) -> P
     Ok(text.out)
 }
 
-/// A value as text.
-pub fn cell(py: Python<'_>, codec: &Codec, cell: &Cell<'_>) -> PyResult<String> {
-    let mut text = ReprWriter::new(py, codec);
-    text.cell(cell)?;
-    Ok(text.out)
-}
-
 struct ReprWriter<'a, 'py> {
     py: Python<'py>,
     codec: &'a Codec,

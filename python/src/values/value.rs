@@ -187,9 +187,7 @@ fn binary<'py>(
         )));
     };
     let uuid = order.map_or(uuid, |order| order.reorder(uuid));
-    let named = PyDict::new(py);
-    named.set_item(intern!(py, "bytes"), PyBytes::new(py, &uuid))?;
-    types.uuid.bind(py).call((), Some(&named))
+    types.uuid(py, uuid)
 }
 
 /// A date as the codec's options require, as `decode_datetime` in PyMongo's C code.
@@ -237,15 +235,10 @@ fn aware_datetime<'py>(
     }
 }
 
-/// The date and time in UTC: Howard Hinnant's `civil_from_days`, <https://howardhinnant.github.io/date_algorithms.html>.
-fn calendar<'py>(
-    py: Python<'py>,
-    millis: i64,
-    zone: Option<&Bound<'py, PyTzInfo>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    const DAY: i64 = 86_400_000;
-    let in_day = millis.rem_euclid(DAY) as u32;
-    let days = millis.div_euclid(DAY) + 719_468;
+/// Year, month and day of a number of days since 1970: Howard Hinnant's `civil_from_days`,
+/// <https://howardhinnant.github.io/date_algorithms.html>.
+pub fn civil(days: i64) -> (i32, u8, u8) {
+    let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097) as u32;
     let year_of_era =
@@ -259,20 +252,22 @@ fn calendar<'py>(
         month_from_march - 9
     }) as u8;
     let year = era * 400 + i64::from(year_of_era) + i64::from(month <= 2);
+    // The year of any 64-bit number of milliseconds fits 32 bits.
+    (year as i32, month, day)
+}
+
+/// The date and time in UTC.
+fn calendar<'py>(
+    py: Python<'py>,
+    millis: i64,
+    zone: Option<&Bound<'py, PyTzInfo>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    const DAY: i64 = 86_400_000;
+    let in_day = millis.rem_euclid(DAY) as u32;
+    let (year, month, day) = civil(millis.div_euclid(DAY));
     let (hour, minute) = ((in_day / 3_600_000) as u8, (in_day / 60_000 % 60) as u8);
     let (second, micro) = ((in_day / 1000 % 60) as u8, in_day % 1000 * 1000);
-    // The year of any 64-bit number of milliseconds fits 32 bits.
-    let made = PyDateTime::new(
-        py,
-        year as i32,
-        month,
-        day,
-        hour,
-        minute,
-        second,
-        micro,
-        zone,
-    );
+    let made = PyDateTime::new(py, year, month, day, hour, minute, second, micro, zone);
     match made {
         Ok(made) => Ok(made.into_any()),
         Err(error) if error.is_instance_of::<PyValueError>(py) => Err(PyValueError::new_err(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -92,7 +93,11 @@ def test_the_server_ends_what_reached_its_deadline(rows: Mongo, mongodb_uri: str
                 pytest.fail(f"{name} gave {call(client[rows.name]['c'])!r}")
             stops(rows)
         # A server explains what it did until then, as with PyMongo.
-        plan = client[rows.name]["c"].find(SLOW).explain("executionStats")
+        plan: dict[str, Any] = {}
+        while not plan:
+            # The client's own clock may be faster than the answer.
+            with contextlib.suppress(ServerTimeout):
+                plan = client[rows.name]["c"].find(SLOW).explain("executionStats")
         assert plan["executionStats"]["executionSuccess"] is False
         stops(rows)
 
@@ -153,8 +158,9 @@ def test_a_read_of_many_replies_has_its_whole_deadline(database: Mongo, mongodb_
 def test_iteration_may_take_longer_than_its_deadline(way: str, database: Mongo, mongodb_uri: str) -> None:
     """A deadline bounds each wait, where maxTimeMS would bound the time of all getMores."""
     database["c"].insert_many([{"_id": i} for i in range(60)])
-    slow: dict[str, Any] = {"$where": "sleep(20) || true"}
-    with MongoClient(mongodb_uri, timeout=TIMEOUT) as client:
+    slow: dict[str, Any] = {"$where": "sleep(40) || true"}
+    limit = 2 * TIMEOUT
+    with MongoClient(mongodb_uri, timeout=limit) as client:
         ours, begun = client[database.name], time.monotonic()
         if way == "find":
             ids = [row["_id"] for row in ours["c"].find(slow, batch_size=5)]
@@ -162,7 +168,7 @@ def test_iteration_may_take_longer_than_its_deadline(way: str, database: Mongo, 
             with ours["c"].find(slow, batch_size=5).stream() as batches:
                 ids = [row for batch in batches for row in pa.record_batch(batch).column("_id").to_pylist()]
         elif way == "aggregate":
-            body = EXPRESSION["$expr"]["$function"] | {"body": "function() { sleep(20); return true }"}
+            body = EXPRESSION["$expr"]["$function"] | {"body": "function() { sleep(40); return true }"}
             stages = [{"$match": {"$expr": {"$function": body}}}]
             ids = [row["_id"] for row in ours["c"].aggregate(stages, batch_size=5)]
         else:
@@ -174,7 +180,7 @@ def test_iteration_may_take_longer_than_its_deadline(way: str, database: Mongo, 
                     reply = ours.command(more, session=session)["cursor"]
                     ids += [row["_id"] for row in reply["nextBatch"]]
         assert ids == list(range(60))
-        assert time.monotonic() - begun > 2 * TIMEOUT
+        assert time.monotonic() - begun > 2 * limit
 
 
 Sent = Callable[[], list[tuple[str, "int | None"]]]
@@ -306,7 +312,8 @@ def test_a_retry_has_the_time_that_is_left(database: Mongo, wire: Proxy, sent: S
 
 
 def test_the_smaller_of_both_times_counts(rows: Mongo, mongodb_uri: str) -> None:
-    with MongoClient(named(mongodb_uri), timeout=TIMEOUT) as client:
+    # As long as `maxTimeMS` of the other half: a busy machine takes its time for the answer.
+    with MongoClient(named(mongodb_uri), timeout=60) as client:
         ours = client[rows.name]["c"]
         for short in (
             lambda: ours.find(SLOW, max_time_ms=100).read(),
@@ -322,6 +329,8 @@ def test_the_smaller_of_both_times_counts(rows: Mongo, mongodb_uri: str) -> None
                 assert isinstance(caught.value, ExecutionTimeout)
                 assert (caught.value.code, caught.value.code_name) == (50, "MaxTimeMSExpired")
                 assert caught.value.details["code"] == 50
+    with MongoClient(named(mongodb_uri), timeout=TIMEOUT) as client:
+        ours = client[rows.name]["c"]
         for long in (
             lambda: ours.find_one({"$where": "sleep(100)"}, max_time_ms=60_000),
             lambda: ours.find_one_and_update({"$where": "sleep(100)"}, CHANGE, maxTimeMS=60_000),

@@ -288,7 +288,7 @@ def test_closing_from_another_thread(client: MongoClient, loaded: Mongo, how: st
 
 
 SIZES = """
-import os, sys, data_bridge
+import os, sys, time, data_bridge
 
 uri, name = sys.argv[1:]
 assert data_bridge.config()["io_threads"] == 1
@@ -297,7 +297,13 @@ assert (before["threads"], before["io_threads"]) == (3, 2)
 c = data_bridge.MongoClient(uri)[name].c
 assert len(c.find().read()) == 20_000
 if os.path.isdir("/proc/self/task"):
-    names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+    end = time.monotonic() + 30
+    while True:
+        names = [open(f"/proc/self/task/{task}/comm").read() for task in os.listdir("/proc/self/task")]
+        # A thread that has not run yet bears the name of the one that started it.
+        if sum(name.startswith("data-bridge-dec") for name in names) == 3 or time.monotonic() > end:
+            break
+        time.sleep(0.01)
     assert sum(name.startswith("data-bridge-dec") for name in names) == 3, names
     # Beside the workers, tokio's threads for what blocks bear the same name; there are none for a plain read.
     assert sum(name.startswith("data-bridge-io") for name in names) <= 3, names

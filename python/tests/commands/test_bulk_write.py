@@ -115,7 +115,7 @@ def test_errors_in_later_commands(
     ordered: bool, client: MongoClient, database: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Positions are those among all operations, whatever command an operation was sent in."""
-    monkeypatch.setattr(batches, "_MAX_STATEMENTS", 4)
+    monkeypatch.setattr(batches, "MAX_STATEMENTS", 4)
     documents = [{"_id": i // 2 if i in (7, 8, 13) else i} for i in range(15)]
     expected: Any = None
     for collection in (database.c, client[database.name].c):

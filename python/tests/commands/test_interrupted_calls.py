@@ -12,17 +12,32 @@ from pymongo.database import Database
 
 import data_bridge
 from data_bridge import AsyncMongoClient, DeleteOne, InsertOne, MongoClient, UpdateOne
-from data_bridge.asynchronous import collection, collection_indexes, collection_writes, database, session
+from data_bridge.asynchronous import (
+    collection,
+    collection_arrow,
+    collection_indexes,
+    collection_writes,
+    database,
+    session,
+)
 from data_bridge.commands import batches
 from data_bridge.synchronous import collection as sync_collection
+from data_bridge.synchronous import collection_arrow as sync_collection_arrow
 from data_bridge.synchronous import collection_indexes as sync_collection_indexes
 from data_bridge.synchronous import collection_writes as sync_collection_writes
 from data_bridge.synchronous import database as sync_database
 from data_bridge.synchronous import session as sync_session
 
 Mongo = Database[dict[str, Any]]
-ASYNCHRONOUS = (collection, collection_indexes, collection_writes, database, session)
-SYNCHRONOUS = (sync_collection, sync_collection_indexes, sync_collection_writes, sync_database, sync_session)
+ASYNCHRONOUS = (collection, collection_arrow, collection_indexes, collection_writes, database, session)
+SYNCHRONOUS = (
+    sync_collection,
+    sync_collection_arrow,
+    sync_collection_indexes,
+    sync_collection_writes,
+    sync_database,
+    sync_session,
+)
 
 CALLS: dict[str, Callable[[Any], Any]] = {
     "create_collection": lambda d: d.create_collection("new", capped=True, size=4096),
@@ -134,7 +149,7 @@ async def cancelled(uri: str, name: str, call: Callable[[Any], Any], place: int,
 def test_both_sides_leave_the_same_state(
     name: str, mongodb_uri: str, database: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "_MAX_STATEMENTS", 2)
+    monkeypatch.setattr(batches, "MAX_STATEMENTS", 2)
     ends: list[str] = []
     states = []
     for place in range(1, 20):
@@ -161,7 +176,7 @@ def test_a_cancelled_wait_sends_no_further_command(
     name: str, mongodb_uri: str, database: Mongo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Cancellation while the first command is in flight: the server may run it, and gets no other."""
-    monkeypatch.setattr(batches, "_MAX_STATEMENTS", 2)
+    monkeypatch.setattr(batches, "MAX_STATEMENTS", 2)
     reset(database)
 
     async def run() -> None:

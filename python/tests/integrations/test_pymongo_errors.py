@@ -80,6 +80,35 @@ CALLS: dict[str, tuple[type[Exception], Callable[[Any], Any], dict[str, Any]]] =
         lambda c: c.update_many({}, {"$set": {"a": 1}}),
         {"failCommands": ["update"], "closeConnection": True},
     ),
+    "no BSON value": (bson.errors.InvalidDocument, lambda c: c.insert_one({"a": [object()]}), {}),
+    "no BSON value in an update": (
+        bson.errors.InvalidDocument,
+        lambda c: c.update_one({}, {"$set": {"a": object()}}),
+        {},
+    ),
+    "no BSON value in a filter": (bson.errors.InvalidDocument, lambda c: c.find_one({"a": object()}), {}),
+    "no BSON value in a pipeline": (
+        bson.errors.InvalidDocument,
+        lambda c: list(c.aggregate([{"$match": {"a": object()}}])),
+        {},
+    ),
+    "a key that is no text": (bson.errors.InvalidDocument, lambda c: c.insert_one({"a": {1: 2}}), {}),
+    "more than 16 MiB": (pymongo.errors.DocumentTooLarge, lambda c: c.insert_one({"a": "x" * (17 << 20)}), {}),
+    "more than 16 MiB in an update": (
+        pymongo.errors.DocumentTooLarge,
+        lambda c: c.update_one({}, {"$set": {"a": "x" * (17 << 20)}}),
+        {},
+    ),
+    "a collection that exists": (
+        pymongo.errors.CollectionInvalid,
+        lambda c: c.database.create_collection(c.name),
+        {},
+    ),
+    "a collection that exists, for the server": (
+        pymongo.errors.OperationFailure,
+        lambda c: c.database.create_collection(c.name, capped=True, size=5000, check_exists=False),
+        {},
+    ),
     "no operations": (pymongo.errors.InvalidOperation, lambda c: c.bulk_write([]), {}),
 }
 CLASSES: list[type[Exception]] = [
@@ -99,6 +128,9 @@ CLASSES: list[type[Exception]] = [
     pymongo.errors.BulkWriteError,
     pymongo.errors.InvalidOperation,
     pymongo.errors.ConfigurationError,
+    pymongo.errors.CollectionInvalid,
+    pymongo.errors.DocumentTooLarge,
+    bson.errors.InvalidDocument,
 ]
 
 
@@ -139,6 +171,8 @@ def test_caught_as_pymongos(name: str, mongodb_uri: str, stored: Mongo) -> None:
     assert isinstance(error, data_bridge.DataBridgeError)
     assert isinstance(error, kind)
     assert caught_by(error) == caught_by(expected)
+    if not isinstance(expected, pymongo.errors.PyMongoError):
+        return
     assert error.timeout is expected.timeout
     for label in ("RetryableWriteError", "TransientTransactionError"):
         assert error.has_error_label(label) is expected.has_error_label(label)
@@ -167,6 +201,20 @@ def test_deadlines_and_servers_that_are_not_found(mongodb_uri: str, stored: Mong
             with pytest.raises(pymongo.errors.ServerSelectionTimeoutError) as selection:
                 call()
             assert isinstance(selection.value, data_bridge.ConnectionFailure)
+
+
+def test_a_closed_client(mongodb_uri: str, stored: Mongo) -> None:
+    errors = []
+    for some in (pymongo.MongoClient[Any](mongodb_uri), MongoClient(mongodb_uri)):
+        collection = some[stored.name].c
+        assert collection.find_one({"_id": 1})
+        some.close()
+        for call in (collection.find_one, lambda c=collection: list(c.find()), lambda c=collection: c.insert_one({})):
+            errors.append(raised(call))
+    for expected, error in zip(errors[:3], errors[3:], strict=True):
+        assert isinstance(expected, pymongo.errors.InvalidOperation)
+        assert isinstance(error, pymongo.errors.InvalidOperation)
+        assert isinstance(error, data_bridge.ConnectionFailure)
 
 
 def test_malformed_documents() -> None:

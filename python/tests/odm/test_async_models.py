@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from cursors import wait_until_closed
 
 import data_bridge
 from data_bridge import odm
@@ -151,27 +153,12 @@ async def test_wrong_values(models: Any) -> None:
         await Book.find().validate()
 
 
-async def test_leaving_an_iteration_ends_the_run(models: Any) -> None:
+async def test_leaving_an_iteration_ends_the_run(models: Any, database: Any) -> None:
     await Book.insert_many([Book(title="x" * 1000) for _ in range(1000)])
-    opened = "metrics", "cursor", "open", "total"
-
-    def cursors() -> int:
-        status: Any = models.client.admin.command("serverStatus")
-        for key in opened:
-            status = status[key]
-        return int(status)
-
-    before = cursors()
     query = Book.find(batch_size=10).__aiter__()
     await anext(query)
     await query.aclose()  # type: ignore[attr-defined]
-    import asyncio
-
-    for _ in range(50):
-        if cursors() == before:
-            break
-        await asyncio.sleep(0.1)
-    assert cursors() == before
+    await asyncio.to_thread(wait_until_closed, database)
 
 
 async def test_models_and_databases_must_be_of_one_kind(

@@ -207,6 +207,8 @@ def test_nested_names_are_not_shadowed_by_operators() -> None:
         (operators.Set("mail", None), {"$set": {"e-mail": None}}),
         (operators.Push(F.tags, "x"), {"$push": {"tags": {"$each": ["x"]}}}),
         (operators.CurrentDate(F.seen), {"$currentDate": {"seen": True}}),
+        (operators.CurrentDate({F.extra: True}), {"$currentDate": {"extra": True}}),
+        (operators.Unset({F.extra: ""}), {"$unset": {"extra": ""}}),
         (operators.CurrentDate(F.extra), {"$currentDate": {"extra": True}}),
         (operators.Mul({F.score: 2, F.money: 3}), {"$mul": {"score": 2.0, "money": Decimal128("3")}}),
         ({"$set": {"age": 1}}, {"$set": {"age": 1}}),

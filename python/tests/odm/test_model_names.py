@@ -348,12 +348,19 @@ def test_the_id_of_another_model_is_no_field_of_this_one() -> None:
 @pytest.mark.parametrize(
     ("annotation", "message"),
     [
-        (dt.time, "Model.x: the annotation <class 'datetime.time'> is not supported; use Any for values of any type"),
         (
-            list[dt.timedelta],
-            "Model.x: the annotation <class 'datetime.timedelta'> is not supported; use Any for values of any type",
+            dt.tzinfo,
+            "Model.x: the annotation <class 'datetime.tzinfo'> is not supported; use Any for values of any type",
         ),
-        (dict[int, str], "Model.x: the keys of dict[int, str] must be str, as BSON's are"),
+        (
+            list[dt.tzinfo],
+            "Model.x: the annotation <class 'datetime.tzinfo'> is not supported; use Any for values of any type",
+        ),
+        (
+            dict[float, str],
+            "Model.x: the keys of dict[float, str] must be str, int, UUID, ObjectId, date, or members of an Enum or a "
+            "Literal: BSON's keys are text",
+        ),
         (BackLink[Named], "Model.x: a BackLink needs the field that contains the link: Field(original_field=...)"),
     ],
 )

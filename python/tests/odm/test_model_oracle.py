@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import bson
 import pymongo
 import pytest
 from bson.binary import UuidRepresentation
@@ -82,6 +83,11 @@ def test_what_is_saved_is_what_is_read(
     free: Any, first: dict[str, Any], second: dict[str, Any], items: list[Any]
 ) -> None:
     free.delete_many({})
+    try:
+        # A binary of subtype 4 may have any length, and is then no UUID.
+        bson.decode(bson.encode({"values": [first, second, items]}), OPTIONS)
+    except InvalidBSON:
+        return
     try:
         key = free.insert_one({"named": first, "several": items, "inner": {"value": first}}).inserted_id
         probe = free.insert_one({"named": second, "several": [*items, second], "inner": {"value": second}}).inserted_id

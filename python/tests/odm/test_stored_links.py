@@ -208,3 +208,33 @@ def test_an_attribute_of_a_linked_document_is_set_on_the_document(teams: Any, da
     assert database["people"].find_one({"_id": A})["name"] == "new"
     team.lead.id = C  # type: ignore[union-attr]
     assert Team.get(team.save().id).lead == Link(Person, C)  # type: ignore[union-attr]
+
+
+class Flag(Document):
+    id: int | bool
+    name: str
+
+    class Settings:
+        name = "flags"
+
+
+class Flagged(Document):
+    flags: list[Link[Flag]] = []
+
+    class Settings:
+        name = "flagged"
+
+
+def test_true_is_no_1(ours: data_bridge.Database, database: Any) -> None:
+    odm.init(ours, [Flag, Flagged])
+    database["flags"].insert_many(
+        [{"_id": 1, "name": "one"}, {"_id": True, "name": "true"}, {"_id": 0, "name": "zero"}]
+    )
+    database["flagged"].insert_one({"flags": [DBRef("flags", each) for each in (True, 1, False, 0)]})
+    (read,) = Flagged.find(fetch_links=True).to_list()
+    assert [None if each.document is None else each.document.name for each in read.flags] == [
+        "true",
+        "one",
+        None,
+        "zero",
+    ]

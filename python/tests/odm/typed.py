@@ -5,7 +5,9 @@ Each `type: ignore` has to be needed, by both: one that is not is an error of it
 
 from __future__ import annotations
 
+import dataclasses
 import enum
+from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -15,9 +17,13 @@ from typing_extensions import assert_type
 
 from data_bridge import AsyncMongoClient, DeleteResult, MongoClient, Query, Result, UpdateResult
 from data_bridge.odm import (
+    AsyncBulkWriter,
     AsyncDocument,
+    AsyncFindOne,
     AsyncModelQuery,
     BackLink,
+    BulkWriter,
+    DeleteRules,
     Document,
     EmbeddedDocument,
     Event,
@@ -25,6 +31,8 @@ from data_bridge.odm import (
     Field,
     Link,
     ModelQuery,
+    View,
+    WriteRules,
     before_event,
     detach,
     init,
@@ -40,6 +48,20 @@ class Color(enum.Enum):
 class Address(EmbeddedDocument):
     city: str
     zip: str | None = None
+
+
+@dataclasses.dataclass
+class Plain:
+    name: str
+
+
+class Adults(View):
+    name: str
+    age: int
+
+    class Settings:
+        source = "User"
+        pipeline = [{"$match": {"age": {"$gt": 17}}}]
 
 
 class Author(Document):
@@ -171,6 +193,23 @@ if TYPE_CHECKING:
     assert_type(User.delete_many(User.age > 1).deleted_count, int)
     with User.bulk_writer() as bulk:
         bulk.save(user)
+    with BulkWriter() as mixed:
+        mixed.save(user)
+        mixed.insert(Author(name="a"))
+    assert_type(user.create(), User)
+    assert_type(user.set({User.age: 5}), User)
+    assert_type(user.inc({User.age: 1}, ignore_revision=True, skip_actions=["before"]), User)
+    assert_type(user.insert(link_rule=WriteRules.WRITE), User)
+    assert_type(user.delete(link_rule=DeleteRules.DELETE_LINKS), DeleteResult)
+    assert_type(user.fetch_all_links(), None)
+    assert_type(user.to_model(Plain), Plain)
+    assert_type(User.find().set({User.age: 5}), UpdateResult)
+    assert_type(User.find().update([{"$set": {"age": 1}}]), UpdateResult)
+    assert_type(User.find().to_list(5), list[User])
+    assert_type(User.find().iter_models(Plain), Iterator[Plain])
+    assert_type(User.find().fetch_links(nesting_depth=2), ModelQuery[User])
+    assert_type(Adults.find(Adults.age > 3).to_list(), list[Adults])
+    Adults(name="a", age=1).save()  # type: ignore[attr-defined]
     User.insert_many([Named(name="a")])  # type: ignore[list-item]
     User.find().find_one_and_replace(Named(name="a"))  # type: ignore[arg-type]
     User.find().upsert(Set(User.age, 5), on_insert=Named(name="a"))  # type: ignore[arg-type]
@@ -198,6 +237,14 @@ if TYPE_CHECKING:
         assert_type(await Later.find(Later.name == "x").to_list(), list[Later])
         assert_type(await Later.find().first_or_none(), Later | None)
         assert_type(await Later.find_one(Later.name == "x"), Later | None)
+        assert_type(Later.find_one(Later.name == "x"), AsyncFindOne[Later])
+        assert_type(await Later.find_one(Later.name == "x").update(Set(Later.name, "b")), UpdateResult)
+        assert_type(await Later.find_one(Later.name == "x").to_model(Plain), Plain | None)
+        assert_type(await Later.find_one(Later.name == "x").project(Named), Named | None)
+        async for plain in Later.find().iter_models(Plain):
+            assert_type(plain, Plain)
+        async with AsyncBulkWriter() as mixed:
+            mixed.insert(later)
         assert_type(await Later.get("x"), Later | None)
         assert_type(await Later.find().project(Named).to_list(), list[Named])
         assert_type(await Later.find().validate(), list[Later])

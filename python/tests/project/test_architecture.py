@@ -15,14 +15,14 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "data_bridge"
 
 LAYERS = [
-    ["_core", "_typing"],
+    ["_core", "_typing", "list_view"],
     ["errors"],
     ["config", "monitoring", "commands"],
     ["connection"],
     ["query"],
     ["asynchronous", "synchronous"],
     ["odm"],
-    ["integrations"],
+    ["integrations", "engines"],
 ]
 """Directories and modules of the package, lowest first. Those of one row do not import each other."""
 
@@ -33,7 +33,7 @@ ODM_LAYERS = [
     ["models"],
     ["queries"],
     ["asynchronous", "synchronous"],
-    ["initialization", "operators"],
+    ["geo", "initialization", "operators"],
 ]
 """The same inside `odm`."""
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
 
-LAYERS = ["error", "lock", "ffi", "operations", "values", "documents", "models", "reads", "client", "lib"]
+LAYERS = ["error", "lock", "ffi", "operations", "values", "documents", "models", "reads", "writes", "client", "lib"]
 """Files and directories of the bindings, lowest first."""
 
 UPWARD = {("ffi/objects.rs", "documents"), ("ffi/objects.rs", "models")}

@@ -26,10 +26,11 @@ def test_the_index_accepts_the_name() -> None:
 def test_extras_refer_to_the_distribution() -> None:
     block = PROJECT.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
     extras = dict(re.findall(r"^(\w+) = \[([^\n]*)\]$", block, re.MULTILINE))
-    assert set(extras) == {"arrow", "polars", "pandas", "duckdb", "all"}
+    clusters = {"ray", "dask", "spark"}
+    assert set(extras) == {"arrow", "polars", "pandas", "duckdb", "datafusion", "all", *clusters}
     included = re.search(rf'"{NAME}\[([\w,]+)\]"', extras["all"])
     assert included
-    assert set(included.group(1).split(",")) == set(extras) - {"all"}
+    assert set(included.group(1).split(",")) == set(extras) - {"all", *clusters}
 
 
 def spellings() -> list[tuple[str, str]]:
@@ -61,3 +62,11 @@ def test_installed_metadata() -> None:
         pytest.skip("the package is imported from the source tree, not installed")
     assert installed.version == data_bridge.__version__
     assert installed.metadata["Name"] == NAME
+
+
+def test_the_wheel_has_every_package() -> None:
+    """The wheel has no package that the project does not name: Spark would not find the data source."""
+    listed = re.search(r"^python-packages = \[([^\]]*)\]", PROJECT, re.MULTILINE)
+    assert listed
+    packages = {path.parent.name for path in (ROOT / "python").glob("*/__init__.py")}
+    assert set(re.findall(r'"(\w+)"', listed.group(1))) == packages == {"data_bridge", "pyspark_data_bridge"}

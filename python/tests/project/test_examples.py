@@ -12,7 +12,21 @@ import pytest
 from pages import ROOT, python_blocks
 
 EXAMPLES = ROOT / "examples"
-PAGES = ["README.md", "docs/guide.md", "docs/odm.md", "docs/migrating.md"]
+PAGES = [
+    "README.md",
+    "docs/guide.md",
+    "docs/writing.md",
+    "docs/odm.md",
+    "docs/migrating.md",
+    "docs/engines.md",
+]
+NEEDED = {
+    "docs/migrating.md": ["beanie"],
+    "docs/distributed.md": ["ray.data", "dask.dataframe", "pyspark.sql"],
+}
+"""Modules without which a page is skipped."""
+SLOW = ["docs/distributed.md"]
+"""Pages that start engines."""
 COUNT = "2000"
 
 
@@ -20,7 +34,7 @@ COUNT = "2000"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
 
 
-def run(arguments: list[str], uri: str, directory: Path) -> str:
+def run(arguments: list[str], uri: str, directory: Path, timeout: float = 120) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:__main__", *arguments],
         env={**ENVIRONMENT, "MONGODB_URI": uri, "PYTHONIOENCODING": "utf-8"},
@@ -28,7 +42,7 @@ def run(arguments: list[str], uri: str, directory: Path) -> str:
         capture_output=True,
         text=True,
         encoding="utf-8",
-        timeout=120,
+        timeout=timeout,
     )
     assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
     return done.stdout
@@ -45,9 +59,35 @@ def test_loading_twice_changes_nothing(orders: str) -> None:
     assert "there already" in run([str(EXAMPLES / "orders.py"), "--count", COUNT], orders, ROOT)
 
 
-@pytest.mark.parametrize("name", ["read_orders", "iterate", "async_read"])
+@pytest.mark.parametrize("name", ["read_orders", "iterate", "async_read", "partitions", "lazy_frames"])
 def test_example(name: str, orders: str, tmp_path: Path) -> None:
     assert run([str(EXAMPLES / f"{name}.py")], orders, tmp_path).strip()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "dask_orders",
+        pytest.param("ray_orders", marks=pytest.mark.slow),
+        pytest.param("spark_orders", marks=pytest.mark.slow),
+    ],
+)
+def test_engine_example(name: str, orders: str, tmp_path: Path) -> None:
+    pytest.importorskip(
+        {"dask_orders": "dask.dataframe", "ray_orders": "ray.data", "spark_orders": "pyspark.sql"}[name]
+    )
+    assert run([str(EXAMPLES / f"{name}.py")], orders, tmp_path, timeout=600).strip()
+
+
+@pytest.mark.slow
+def test_cluster(mongodb_uri: str, tmp_path: Path) -> None:
+    pytest.importorskip("ray.data")
+    output = run(
+        [str(EXAMPLES / "ray_cluster.py"), "--count", "20000", "--partitions", "4"], mongodb_uri, tmp_path, 600
+    )
+    assert "plan: 4 ranges of _id" in output
+    assert output.count("  worker ") >= 1
+    assert "20,000 orders changed" in output
 
 
 def test_demo(orders: str, tmp_path: Path) -> None:
@@ -119,11 +159,11 @@ def test_spans(orders: str, tmp_path: Path) -> None:
     assert "2 spans" in run(["-c", TRACER, str(EXAMPLES / "tracing.py")], orders, tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, *(pytest.param(page, marks=pytest.mark.slow) for page in SLOW)])
 def test_page(page: str, orders: str, tmp_path: Path) -> None:
-    if "migrating" in page:
-        pytest.importorskip("beanie")
+    for module in NEEDED.get(page, []):
+        pytest.importorskip(module)
     program = tmp_path / Path(page).with_suffix(".py").name
     program.write_text(python_blocks(page), encoding="utf-8")
     assert program.read_text(encoding="utf-8").strip(), f"{page} has no Python block"
-    run([str(program)], orders, tmp_path)
+    run([str(program)], orders, tmp_path, timeout=600 if page in SLOW else 120)

@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import bson
@@ -215,7 +216,8 @@ def test_list() -> None:
     assert found[0] == 1
     assert found[-1] == 2
     assert found[-7] == 1
-    assert type(found[1:3]) is ListView
+    assert type(found) is ListView
+    assert type(found[1:3]) is list
     assert found[1:-1] == items[1:-1]
     assert found[5:1] == []
     assert found[100:] == []
@@ -233,7 +235,7 @@ def test_list() -> None:
     assert found.count(2) == 1
     assert found.count(1) == 1
     assert found.index({"a": [1]}, -4, -1) == 4
-    with pytest.raises(ValueError, match="17 is not in list"):
+    with pytest.raises(ValueError, match="not in list"):
         found.index(17)
     for bad in (7, -8, 2**70):
         with pytest.raises(IndexError):
@@ -246,6 +248,37 @@ def test_list() -> None:
     assert copy.deepcopy(found) == found
     assert pickle.loads(pickle.dumps(found[2:])) == items[2:]
     assert repr(found) == f"ListView({items!r})"
+
+
+CHANGES: list[Callable[[Any], Any]] = [
+    lambda found: found.append(1),
+    lambda found: found.extend([1]),
+    lambda found: found.insert(0, 1),
+    lambda found: found.pop(),
+    lambda found: found.remove(1),
+    lambda found: found.clear(),
+    lambda found: found.sort(key=str),
+    lambda found: found.reverse(),
+    lambda found: found.__setitem__(0, 2),
+    lambda found: found.__delitem__(0),
+    lambda found: found.__iadd__([1]),
+    lambda found: found.__imul__(2),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_list_cannot_be_changed(change: Callable[[Any], Any]) -> None:
+    found = view({"list": [1, 2]})["list"]
+    with pytest.raises(TypeError, match=r"to_list\(\) returns a copy that can"):
+        change(found)
+    assert found == [1, 2]
+
+
+def test_other_encoders_take_lists_and_documents() -> None:
+    document = view({"list": [1, {"a": [None, {"b": []}]}, [ObjectId(bytes(12))]]})
+    assert bson.decode(bson.encode({"x": document["list"]}))["x"] == document.to_dict()["list"]
+    assert bson.decode(bson.encode({"x": document}))["x"] == document.to_dict()
+    assert json.loads(json.dumps(document["list"][1]["a"], default=dict)) == [None, {"b": []}]
 
 
 @given(st.lists(values(), max_size=6), st.data())

@@ -12,6 +12,7 @@ from typing import Any
 
 import bson
 import duckdb
+import pandas as pd
 import polars as pl
 import pytest
 from bson import Binary, ObjectId
@@ -118,5 +119,5 @@ def test_tweets() -> None:
     expected = sum(len(document["entities"]["hashtags"]) for document in tweets.to_dicts())
     assert duckdb.sql(hashtags).fetchall() == [(expected,)]
     newest = tweets.to_pandas()["created_at"].max()
-    assert newest.to_pydatetime().replace(tzinfo=None) == max(d["created_at"] for d in tweets.to_dicts())
+    assert pd.Timestamp(newest).to_pydatetime().replace(tzinfo=None) == max(d["created_at"] for d in tweets.to_dicts())
     assert isinstance(newest.to_pydatetime(), datetime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import bson
@@ -22,26 +23,22 @@ def query(documents: list[dict[str, Any]], **options: Any) -> Query:
     return data_bridge.read_bson([bson.encode(document) for document in documents], flatten=True, **options)
 
 
-def flattened(columns: list[Column]) -> list[Column]:
-    """The model: columns of the leaves, null below a null document."""
+def flattened(columns: list[Column], path: tuple[str, ...] = ()) -> list[Column]:
+    """The model: columns of the leaves, null below a null document. Metadata has keys with points."""
     found: list[Column] = []
     for field, cells in columns:
+        keys = (*path, field.name)
         if not field.metadata and pa.types.is_struct(field.type):
             inner = [field.type.field(position) for position in range(field.type.num_fields)]
             below = [(each, [None if cell is None else cell[each.name] for cell in cells]) for each in inner]
-            found += [(each.with_name(f"{field.name}.{each.name}"), values) for each, values in flattened(below)]
-        else:
-            found.append((field, cells))
+            found += flattened(below, keys)
+            continue
+        flat = field.with_name(".".join(keys))
+        if any("." in key for key in keys):
+            text = json.dumps(keys, ensure_ascii=False, separators=(",", ":"))
+            flat = flat.with_metadata({**(field.metadata or {}), b"data_bridge.path": text.encode()})
+        found.append((flat, cells))
     return found
-
-
-def has_points(field: pa.Field) -> bool:
-    """Return whether a key above the leaves has a point, so that a column's name has another path as well."""
-    if "." in field.name:
-        return True
-    if field.metadata or not pa.types.is_struct(field.type):
-        return False
-    return any(has_points(field.type.field(position)) for position in range(field.type.num_fields))
 
 
 @pytest.mark.parametrize("types", TYPES)
@@ -64,8 +61,6 @@ def test_columns_are_the_leaves(types: str, found: list[dict[str, Any]]) -> None
     stream = streamed(make)
     if stream is not None:
         check_table(stream, flattened(tables.of_stream(types)))
-    if any(has_points(field) for field, _ in tables.of_result(types)):
-        return
     # The flattened schema, given, makes the same table.
     schema = pa.schema([field for field, _ in wanted])
     check_table(query(found, types=types, schema=schema).to_arrow(), wanted)
@@ -125,6 +120,27 @@ def test_two_columns_of_one_name_are_an_error(documents: list[dict[str, Any]]) -
     assert query(documents).to_dicts() == documents
     assert query(documents).read().to_list() is not None
     data_bridge.read_bson([bson.encode(document) for document in documents]).to_arrow().validate(full=True)
+
+
+def test_keys_with_points_are_found_again_by_the_schema_of_their_table(client: MongoClient, database: Any) -> None:
+    documents: list[dict[str, Any]] = [
+        {"_id": 1, "a.b": 2, "c": {"d.e": {"f": 3}}},
+        {"_id": 2, "a": {"x": 5}, "c": {"d.e": None}},
+    ]
+    database.c.insert_many(documents)
+    collection = client[database.name].c
+    table = collection.find(sort="_id", flatten=True).to_arrow()
+    assert table.schema.names == ["_id", "a.b", "c.d.e.f", "a.x"]
+    again = collection.find(sort="_id", flatten=True, schema=table.schema)
+    assert again.to_arrow() == table
+    assert again.report is not None
+    assert not again.report.paths
+    # A name alone is a path.
+    named = collection.find(sort="_id", flatten=True, schema={"a.b": int, "a.x": int})
+    assert named.to_arrow().to_pylist() == [{"a.b": None, "a.x": None}, {"a.b": None, "a.x": 5}]
+    wrong = pa.schema([pa.field("a.b", pa.int32(), metadata={"data_bridge.path": "a.b"})])
+    with pytest.raises(ValueError, match="must be a JSON array of keys"):
+        collection.find(flatten=True, schema=wrong)
 
 
 def test_a_given_schema_names_columns_in_the_same_way() -> None:

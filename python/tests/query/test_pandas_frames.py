@@ -17,7 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from bson import Binary, Decimal128, Int64, ObjectId
+from bson import Binary, DatetimeMS, Decimal128, Int64, ObjectId
 from strategies import framed, one_of_each
 
 import data_bridge
@@ -237,3 +237,15 @@ def test_lists_of_nulls_keep_their_rows(types: str) -> None:
 def test_an_unknown_backend_is_refused() -> None:
     with pytest.raises(ValueError, match="numpy_nullable"):
         read({"a": 1}).to_pandas(dtype_backend="cupy")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_error_of_pandas_names_the_column(backend: str) -> None:
+    far = DatetimeMS(-(2**62))
+    documents = [{"_id": 1, "fine": {"at": 1}, "far": {"at": far}, "also": far}]
+    query = read_bson([bson.encode(document) for document in documents])
+    if backend == "pyarrow":
+        assert query.to_pandas(dtype_backend=backend).columns.to_list() == ["_id", "fine", "far", "also"]
+        return
+    with pytest.raises(ValueError, match=r"the column 'far': .*; dtype_backend=\"pyarrow\" keeps"):
+        query.to_pandas(dtype_backend=backend)

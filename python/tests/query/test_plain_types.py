@@ -295,6 +295,21 @@ def test_absent_keys(size: int, live: bool) -> None:
         ]
 
 
+def test_the_hint_for_absent_keys_names_a_schema_that_finds_them() -> None:
+    documents = [{"_id": 1, "n": {"b": 1}, "l": [{"b": 2}], "m": {"l": [{"x": {"b": 3}}]}}, {"_id": 2, "l": 5, "m": 5}]
+    data = [bson.encode(document) for document in documents]
+    for made in ([data[0]], data, [data[1], data[0]]):
+        query = data_bridge.read_bson(made, schema={"n.b": int, "l.b": int, "m.l.x.b": int}, on_conflict="null")
+        query.to_arrow()
+        assert query.report is not None
+        hints = [entry["reason"] for entry in query.report.paths if entry["action"] == "absent"]
+        assert ["flatten=True" in hint for hint in hints] == [True, False, False]
+        assert ["list" in hint for hint in hints] == [False, True, True]
+    schema = {"n": {"b": int}, "l": [{"b": int}], "m": {"l": [{"x": {"b": int}}]}}
+    found = data_bridge.read_bson(data[:1], schema=schema).to_arrow().to_pylist()
+    assert found == [{key: value for key, value in documents[0].items() if key != "_id"}]
+
+
 def test_absent_keys_are_shown_and_harmless() -> None:
     result = query([{"n": {"b": 1}}], schema={"n.b": int}).read()
     assert result.to_arrow().to_pylist() == [{"n.b": None}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import bson
+import pyarrow as pa
 import pytest
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
@@ -292,6 +293,13 @@ def test_dates_beyond_the_years_1_to_9999_are_listed(size: int, live: bool) -> N
         with query.stream() as stream:
             assert sum(batch.num_rows for batch in stream) == len(far)
         report = stream.report
+        # The query has the same report, also for a consumer that has only the stream.
+        assert query.report is not None
+        assert report is not None
+        assert query.report.paths == report.paths
+        pa.table(query)
+        assert query.report is not None
+        assert query.report.paths == report.paths
     else:
         report = query.read().report
     assert report is not None

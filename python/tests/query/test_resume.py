@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import pickle
 import uuid
 from collections.abc import Iterator
 from decimal import Decimal
@@ -19,6 +20,7 @@ from proxy import Proxy, Spoil
 from pymongo.read_concern import ReadConcern
 from servers import WAYS, Admin, Reader, failing, wait_until_at_rest
 
+import data_bridge
 from data_bridge import ConnectionFailure, InvalidQuery, MongoClient, OperationFailure, ServerTimeout
 
 IDS: list[Any] = [
@@ -311,3 +313,67 @@ def test_the_limits_of_the_caller_end_it(admin: Admin, reader: Reader) -> None:
     blocked = {"failCommands": ["getMore"], "blockConnection": True, "blockTimeMS": 2_000}
     with failing(admin, "alwaysOn", **blocked), pytest.raises(ServerTimeout, match="timeout"):
         c.find(batch_size=2, resume=True, timeout=0.3).read()
+
+
+@pytest.mark.parametrize("snapshot", [False, True])
+@pytest.mark.parametrize("parts", [1, 2, 5])
+def test_partitions_continue_after_their_last_row(
+    admin: Admin, reader: Reader, proxy: Proxy, parts: int, snapshot: bool
+) -> None:
+    """A partition continues inside its bounds, and the last one includes MaxKey once."""
+    query = reader.client.resume.c.find(batch_size=2, resume=parts == 1)
+    planned = pickle.loads(pickle.dumps(query.partitions(parts, snapshot=snapshot)))
+    assert len(planned) == parts
+    for skip in (0, 1, 3):
+        with failing(admin, {"skip": skip}, failCommands=["getMore"], errorCode=43):
+            if parts == 1 and snapshot:
+                # One cursor over everything has no order.
+                break
+            results = [part.read() for part in planned]
+        assert _same([row["_id"] for result in results for row in result], IDS)
+        assert sum(result.report.resumed for result in results) >= 1
+    proxy.spoil("getMore", range(1, 40, 3), CUTS["close"])
+    if parts > 1:
+        assert _same([row["_id"] for part in planned for row in part], IDS)
+
+
+def test_a_bound_that_is_deleted_meanwhile(admin: Admin, proxy: Proxy, reader: Reader) -> None:
+    rows = admin.resume.bounds
+    rows.insert_many([{"_id": n} for n in range(40)])
+    planned = reader.client.resume.bounds.find(batch_size=3).partitions(4)
+
+    def delete(link: wire.Link, reply: bytes) -> None:
+        rows.delete_many({"_id": {"$in": [0, 1, 2, 10, 20, 30]}})
+        not_found(link, reply)
+
+    proxy.spoil("getMore", 1, delete)
+    assert [row["_id"] for part in planned for row in part] == [n for n in range(40) if n not in (10, 20, 30)]
+    rows.drop()
+
+
+def test_parallel_reads_resume_on_request(admin: Admin, reader: Reader) -> None:
+    before = data_bridge.config()["prefetch_bytes"]
+    data_bridge.config(prefetch_bytes=2048)
+    try:
+        rows = admin.resume.many
+        rows.insert_many([{"_id": n, "x": "x" * 50} for n in range(400)])
+        query = reader.client.resume.many.find(batch_size=3, parallel=3, resume=True)
+        with failing(admin, {"skip": 2}, failCommands=["getMore"], errorCode=43):
+            assert [row["_id"] for row in query.read()] == [*range(400)]
+        assert query.report is not None
+        assert query.report.resumed > 3
+        with failing(admin, {"skip": 2}, failCommands=["getMore"], errorCode=43), pytest.raises(OperationFailure):
+            reader.client.resume.many.find(batch_size=3, parallel=3).read()
+        rows.drop()
+    finally:
+        data_bridge.config(prefetch_bytes=int(before))
+
+
+def test_partitions_that_cannot_resume(admin: Admin, reader: Reader) -> None:
+    admin.resume.create_collection("collated_parts", collation={"locale": "en"})
+    admin.resume.collated_parts.insert_many([{"_id": str(n)} for n in range(10)])
+    with pytest.raises(InvalidQuery, match="resume=True is not possible here"):
+        reader.client.resume.collated_parts.find(resume=True).partitions(2)
+    with pytest.raises(InvalidQuery, match="resume=True is not possible here"):
+        reader.client.resume.c.find({}, {"_id": 0}, resume=True).partitions(2)
+    admin.resume.drop_collection("collated_parts")

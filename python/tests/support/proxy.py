@@ -169,9 +169,9 @@ class Proxy:
 
 
 def messages(source: socket.socket) -> Iterator[bytes]:
-    """Whole messages until the end of the stream."""
-    while head := _exactly(source, 4):
-        yield head + _exactly(source, int.from_bytes(head, "little") - 4)
+    """Whole messages until the end of the stream, which may be in the middle of one."""
+    while (head := _exactly(source, 4)) and (rest := _exactly(source, int.from_bytes(head, "little") - 4)):
+        yield head + rest
 
 
 def _exactly(source: socket.socket, size: int) -> bytes:

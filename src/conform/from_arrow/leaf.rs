@@ -30,10 +30,14 @@ impl ArrowReader {
             FixedSizeBinary(12) => Values::ObjectId(array.as_fixed_size_binary().clone()),
             FixedSizeBinary(_) => Values::Binary(self.cast(array, &Binary)?.as_binary().clone()),
             Date32 | Date64 | Timestamp(_, _) => Values::DateTime(self.dates(array)?),
-            Decimal32(_, scale) => self.decimals(&self.widen(array)?, *scale)?,
-            Decimal64(_, scale) => self.decimals(&self.widen(array)?, *scale)?,
-            Decimal128(_, scale) => self.decimals(array, *scale)?,
-            Decimal256(_, scale) => self.decimals(&self.widen(array)?, *scale)?,
+            Decimal32(_, scale)
+            | Decimal64(_, scale)
+            | Decimal128(_, scale)
+            | Decimal256(_, scale) => self.decimals(array, *scale)?,
+            _ if self.lossy.nulls_conflicts => {
+                self.record_all_nulled(array);
+                Values::Null(array.len())
+            }
             other => return Err(self.unsupported(other)),
         })
     }
@@ -70,7 +74,7 @@ impl ArrowReader {
         })
     }
 
-    /// Converts each value by `read`; the error names the first value that fails.
+    /// Converts each value by `read`. A value that fails is an error, which names the first of them, or null.
     pub(super) fn try_map<T: ArrowPrimitiveType, U: ArrowPrimitiveType>(
         &self,
         array: &PrimitiveArray<T>,
@@ -86,6 +90,14 @@ impl ArrowReader {
                 ),
             }
         };
-        array.try_unary::<_, U, String>(&read).map_err(failed)
+        match array.try_unary::<_, U, String>(&read) {
+            Err(_) if self.lossy.nulls_conflicts => {
+                let read = array.unary_opt::<_, U>(|value| read(value).ok());
+                let nulled = |&slot: &usize| array.is_valid(slot) && read.is_null(slot);
+                self.record_nulled((0..array.len()).filter(nulled));
+                Ok(read)
+            }
+            read => read.map_err(failed),
+        }
     }
 }

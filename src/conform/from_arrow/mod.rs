@@ -7,24 +7,26 @@ mod decimal;
 mod extension;
 mod json;
 mod leaf;
+mod losses;
 mod map;
 mod nested;
 mod shaped;
 mod stored;
 mod time;
+mod with_types;
 
-pub use shaped::chunks_from_batch;
+pub use losses::{Loss, Lossy};
+pub use shaped::{chunks_from_batch, shapes_column};
+pub use with_types::with_types;
 
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use arrow_array::{
-    cast::AsArray, make_array, AnyDictionaryArray, Array, ArrayRef, RecordBatch, RecordBatchOptions,
-};
-use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields, Schema};
+use arrow_array::{cast::AsArray, AnyDictionaryArray, Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow_schema::{ArrowError, DataType, Field};
 
 use super::internal_error;
-use crate::chunk::{Chunk, Column, DuplicateKeys, Tagged, Values};
+use crate::chunk::{Chunk, Column, Documents, DuplicateKeys, Tagged, Values};
 use crate::error::{Error, ErrorKind, Location, Path, Result, Step};
 use crate::raw::{ElementType, MAX_DEPTH};
 use crate::schema::{extension_name, PYMONGOARROW_BINARY};
@@ -37,48 +39,6 @@ pub enum Nulls {
     Omit,
     /// A key whose value is null.
     Keep,
-}
-
-/// Returns `batch` with the types of `schema`, by names of columns: those that it lacks stay as they are.
-///
-/// # Errors
-/// An internal error for a batch that Arrow refuses.
-pub fn with_types(batch: &RecordBatch, schema: &Schema) -> Result<RecordBatch> {
-    let fields = fields_with_types(batch.schema().fields(), schema.fields());
-    let typed = Arc::new(Schema::new(fields.clone()));
-    let columns = batch.columns().iter().zip(&fields);
-    let columns = columns.map(|(column, field)| retyped(column, field.data_type()));
-    let columns = columns.collect::<Result<_>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-    RecordBatch::try_new_with_options(typed, columns, &options).map_err(internal_error)
-}
-
-fn fields_with_types(fields: &Fields, types: &Fields) -> Fields {
-    let typed = |field: &FieldRef| match types.iter().find(|found| found.name() == field.name()) {
-        Some(found) => Arc::new(stored::with_types_of(field, found)),
-        None => Arc::clone(field),
-    };
-    fields.iter().map(typed).collect()
-}
-
-/// Returns `array` as `data_type`, which differs in the metadata of nested fields only.
-fn retyped(array: &ArrayRef, data_type: &DataType) -> Result<ArrayRef> {
-    if array.data_type() == data_type {
-        return Ok(Arc::clone(array));
-    }
-    let data = array.to_data().into_builder().data_type(data_type.clone());
-    let children = array.to_data().child_data().to_vec();
-    let types: Vec<&DataType> = match data_type {
-        DataType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
-        DataType::List(item) | DataType::LargeList(item) => vec![item.data_type()],
-        _ => Vec::new(),
-    };
-    let children = children
-        .into_iter()
-        .zip(types)
-        .map(|(child, data_type)| Ok(retyped(&make_array(child), data_type)?.to_data()));
-    let data = data.child_data(children.collect::<Result<_>>()?);
-    Ok(make_array(data.build().map_err(internal_error)?))
 }
 
 /// Reads the rows of `batch` as documents, including a column of shapes, which is read like any other. Columns of
@@ -97,12 +57,7 @@ pub(super) fn read_batch(
     nulls: Nulls,
     stored_types: StoredTypes,
 ) -> Result<Chunk> {
-    let mut reader = ArrowReader {
-        path: Vec::new(),
-        rows: Rows::Top,
-        nulls,
-        stored_types,
-    };
+    let mut reader = ArrowReader::new(nulls, stored_types);
     let schema = batch.schema();
     let documents = reader.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
     Ok(Chunk {
@@ -110,6 +65,30 @@ pub(super) fn read_batch(
         bytes: batch.get_array_memory_size(),
         duplicates: 0,
         duplicate_keys: DuplicateKeys::default(),
+    })
+}
+
+/// The rows of a batch as columns, for a writer that handles nulls itself.
+pub struct BatchColumns {
+    /// The columns. Every row has all keys; a slot without a value holds Arrow's null. The null of a mixed cell is a value.
+    pub documents: Documents,
+    /// The values that were changed.
+    pub losses: Vec<Loss>,
+}
+
+/// Reads the columns of `batch` like [`chunk_from_batch`], without the work of telling apart the keys of each row.
+///
+/// # Errors
+/// The errors of [`chunk_from_batch`], except for values that `lossy` permits to change.
+pub fn columns_from_batch(batch: &RecordBatch, lossy: Lossy) -> Result<BatchColumns> {
+    let mut reader = ArrowReader::new(Nulls::Omit, StoredTypes::Read);
+    reader.uniform = true;
+    reader.lossy = lossy;
+    let schema = batch.schema();
+    let documents = reader.documents(schema.fields(), batch.columns(), batch.num_rows(), None)?;
+    Ok(BatchColumns {
+        documents,
+        losses: reader.losses.into_vec(),
     })
 }
 
@@ -128,6 +107,10 @@ struct ArrowReader {
     rows: Rows,
     nulls: Nulls,
     stored_types: StoredTypes,
+    /// True if each row has all keys, whatever its nulls.
+    uniform: bool,
+    lossy: Lossy,
+    losses: losses::Losses,
 }
 
 /// Handling of the stored types in the metadata of fields.
@@ -140,6 +123,18 @@ pub(super) enum StoredTypes {
 }
 
 impl ArrowReader {
+    fn new(nulls: Nulls, stored_types: StoredTypes) -> Self {
+        ArrowReader {
+            path: Vec::new(),
+            rows: Rows::Top,
+            nulls,
+            stored_types,
+            uniform: false,
+            lossy: Lossy::default(),
+            losses: losses::Losses::default(),
+        }
+    }
+
     /// Reads the column `field` with the cells of `array`; lists have null cells, but no missing ones.
     fn column(&mut self, field: &Field, array: &ArrayRef) -> Result<Arc<Column>> {
         if self.path.len() > MAX_DEPTH {
@@ -202,6 +197,7 @@ impl ArrowReader {
             safe: false,
             ..Default::default()
         };
+        let array = &with_short_offsets(array)?;
         arrow_cast::cast_with_options(array, wanted, &options).map_err(|error: ArrowError| {
             self.invalid(format!("{} cannot be read: {error}", array.data_type()))
         })
@@ -245,9 +241,7 @@ impl ArrowReader {
         let mut slot = slot;
         let mut steps = path.iter_mut().rev();
         while let Rows::Items(offsets, outer) = rows {
-            let list = offsets
-                .partition_point(|&offset| offset as usize <= slot)
-                .saturating_sub(1);
+            let list = list_of(offsets, slot);
             let position = slot - offsets[list] as usize;
             if let Some(step) = steps.find(|step| matches!(step, Step::Index(_))) {
                 *step = Step::Index(position as u32);
@@ -276,6 +270,28 @@ impl ArrowReader {
     fn value_error(&self, slot: usize, text: impl Into<String>) -> Error {
         self.locate(slot, Error::new(ErrorKind::InvalidArgument(text.into())))
     }
+}
+
+/// Returns `array`, or a copy of it if it is a slice whose offsets exceed 32 bits: a cast to them does not count from the slice's
+/// first value.
+fn with_short_offsets(array: &ArrayRef) -> Result<ArrayRef> {
+    let last = match array.data_type() {
+        DataType::LargeUtf8 => array.as_string::<i64>().value_offsets().last(),
+        DataType::LargeBinary => array.as_binary::<i64>().value_offsets().last(),
+        DataType::LargeList(_) => array.as_list::<i64>().value_offsets().last(),
+        _ => None,
+    };
+    if last.is_none_or(|&last| last <= i32::MAX.into()) {
+        return Ok(Arc::clone(array));
+    }
+    let all: UInt32Array = (0..array.len() as u32).map(Some).collect();
+    arrow_select::take::take(array, &all, None).map_err(internal_error)
+}
+
+/// Returns the list that holds the item `slot`.
+fn list_of(offsets: &arrow_buffer::OffsetBuffer<i32>, slot: usize) -> usize {
+    let end = offsets.partition_point(|&offset| offset as usize <= slot);
+    end.saturating_sub(1)
 }
 
 /// Appends Arrow's null, as null or as a missing key.

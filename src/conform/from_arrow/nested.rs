@@ -41,8 +41,8 @@ impl ArrowReader {
             columns.push(Field { name, column });
         }
         let shapes = match self.nulls {
-            Nulls::Omit => shapes(&columns, len),
-            Nulls::Keep => Shapes::uniform((0..columns.len() as u32).collect()),
+            Nulls::Omit if !self.uniform => shapes(&columns, len),
+            _ => Shapes::uniform((0..columns.len() as u32).collect()),
         };
         Ok(Documents::new(len, shapes, columns))
     }

@@ -2,9 +2,9 @@
 
 use arrow_array::{Array, BinaryArray, RecordBatch};
 use arrow_schema::extension::EXTENSION_TYPE_METADATA_KEY;
-use arrow_schema::{DataType, FieldRef};
+use arrow_schema::{DataType, FieldRef, Schema};
 
-use super::{chunk_from_batch, read_batch, ArrowReader, Nulls, Rows, StoredTypes};
+use super::{chunk_from_batch, read_batch, ArrowReader, Nulls, StoredTypes};
 use crate::chunk::{encode_document, Chunk, DocumentCell};
 use crate::conform::internal_error;
 use crate::conform::shapes::{fingerprint, DocumentWriter};
@@ -22,17 +22,12 @@ const PIECE: usize = 1 << 20;
 /// a decode error when its content is invalid.
 pub fn chunks_from_batch(batch: &RecordBatch, nulls: Nulls) -> Result<Vec<Chunk>> {
     let schema = batch.schema();
-    let is_shapes = |field: &&FieldRef| extension_name(field) == Some(SHAPES);
-    let Some(place) = schema.fields().iter().position(|field| is_shapes(&field)) else {
+    let Some(place) = shapes_column(&schema) else {
         return Ok(vec![chunk_from_batch(batch, nulls)?]);
     };
     let field = &schema.fields()[place];
-    let reader = ArrowReader {
-        path: vec![Step::Key(field.name().as_str().into())],
-        rows: Rows::Top,
-        nulls: Nulls::Omit,
-        stored_types: StoredTypes::Ignore,
-    };
+    let mut reader = ArrowReader::new(Nulls::Omit, StoredTypes::Ignore);
+    reader.path = vec![Step::Key(field.name().as_str().into())];
     let mut columns = batch.clone();
     columns.remove_column(place);
     let found = fingerprint(columns.schema().fields().iter());
@@ -52,6 +47,12 @@ pub fn chunks_from_batch(batch: &RecordBatch, nulls: Nulls) -> Result<Vec<Chunk>
         return Ok(vec![plain]);
     }
     Pieces::default().read(&plain, &shapes, reader.path)
+}
+
+/// The position of the column of shapes; `None` without one.
+pub fn shapes_column(schema: &Schema) -> Option<usize> {
+    let is_shapes = |field: &FieldRef| extension_name(field) == Some(SHAPES);
+    schema.fields().iter().position(is_shapes)
 }
 
 /// Returns whether a type is Binary, in any layout that tools convert it to.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{BinaryBuilder, FixedSizeBinaryBuilder};
 use arrow_array::{cast::AsArray, Array, ArrayRef, FixedSizeBinaryArray, StringArray, StructArray};
-use arrow_schema::{DataType, Field};
+use arrow_schema::Field;
 
 use super::{json, push_null, ArrowReader, StoredTypes};
 use crate::chunk::{Tagged, Values};
@@ -142,28 +142,5 @@ impl ArrowReader {
             }
         }
         Ok(Arc::new(builder.finish()))
-    }
-}
-
-/// Sets the metadata of `field` to the types of `schema`, another field of its name, at every level.
-///
-/// polars, DuckDB and pandas drop the metadata of the tables that they read.
-pub(super) fn with_types_of(field: &Field, schema: &Field) -> Field {
-    let data_type = match (field.data_type(), schema.data_type()) {
-        (DataType::Struct(fields), DataType::Struct(types)) => {
-            DataType::Struct(super::fields_with_types(fields, types))
-        }
-        (DataType::List(item), DataType::List(types) | DataType::LargeList(types)) => {
-            DataType::List(Arc::new(with_types_of(item, types)))
-        }
-        (DataType::LargeList(item), DataType::List(types) | DataType::LargeList(types)) => {
-            DataType::LargeList(Arc::new(with_types_of(item, types)))
-        }
-        (other, _) => other.clone(),
-    };
-    let typed = field.clone().with_data_type(data_type);
-    match crate::schema::type_metadata(schema, field.data_type()) {
-        Some((key, value)) => typed.with_metadata([(key.to_owned(), value.to_owned())].into()),
-        None => typed,
     }
 }

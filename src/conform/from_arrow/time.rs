@@ -4,7 +4,9 @@ use arrow_array::types::{
     Date32Type, Date64Type, TimestampMicrosecondType, TimestampMillisecondType,
     TimestampNanosecondType, TimestampSecondType,
 };
-use arrow_array::{cast::AsArray, ArrayRef, TimestampMillisecondArray};
+use arrow_array::{
+    cast::AsArray, Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray, TimestampMillisecondArray,
+};
 use arrow_schema::{DataType, TimeUnit};
 
 use super::ArrowReader;
@@ -31,17 +33,35 @@ impl ArrowReader {
                 let array = array.as_primitive::<TimestampMillisecondType>();
                 array.clone()
             }
-            DataType::Timestamp(TimeUnit::Microsecond, _) => self
-                .try_map(array.as_primitive::<TimestampMicrosecondType>(), |value| {
-                    exact_milliseconds(value, 1000, "microseconds")
-                })?,
-            DataType::Timestamp(TimeUnit::Nanosecond, _) => self
-                .try_map(array.as_primitive::<TimestampNanosecondType>(), |value| {
-                    exact_milliseconds(value, 1_000_000, "nanoseconds")
-                })?,
+            DataType::Timestamp(TimeUnit::Microsecond, _) => self.milliseconds(
+                array.as_primitive::<TimestampMicrosecondType>(),
+                1000,
+                "microseconds",
+            )?,
+            DataType::Timestamp(TimeUnit::Nanosecond, _) => self.milliseconds(
+                array.as_primitive::<TimestampNanosecondType>(),
+                1_000_000,
+                "nanoseconds",
+            )?,
             other => return Err(self.unsupported(other)),
         };
         Ok(dates.with_timezone(UTC))
+    }
+
+    /// Reads dates in a unit of which a millisecond has `unit`.
+    fn milliseconds<T: ArrowPrimitiveType<Native = i64>>(
+        &self,
+        array: &PrimitiveArray<T>,
+        unit: i64,
+        name: &str,
+    ) -> Result<TimestampMillisecondArray> {
+        if !self.lossy.rounds_dates {
+            return self.try_map(array, |value| exact_milliseconds(value, unit, name));
+        }
+        let is_rounded =
+            |&slot: &usize| array.is_valid(slot) && array.value(slot).rem_euclid(unit) != 0;
+        self.record_rounded((0..array.len()).filter(is_rounded));
+        Ok(array.unary(|value| value.div_euclid(unit)))
     }
 }
 

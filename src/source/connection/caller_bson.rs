@@ -16,17 +16,17 @@ const MAX_LEVELS: usize = 100;
 const MAX_LEVELS_OF_WRITE: usize = 200;
 
 /// Limit of bytes: a server's limit for a document, and its allowance for a command around it.
-const MAX_BYTES: usize = (16 << 20) + (16 << 10);
+pub(crate) const MAX_BYTES: usize = (16 << 20) + (16 << 10);
 
 /// Spare capacity of a copied command: for `txnNumber` (19 bytes) and `maxTimeMS` (15).
-const SPARE_BYTES: usize = 34;
+pub(crate) const SPARE_BYTES: usize = 34;
 
 /// Parses `bytes` as the driver's document; no bytes are an empty document. `what` names it in errors.
 pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
     if bytes.is_empty() {
         return Ok(Document::new());
     }
-    check(bytes, MAX_LEVELS, Text::Checked).map_err(|reason| invalid(what, &reason))?;
+    check(bytes, MAX_LEVELS, Text::Checked).map_err(|fault| fault.into_error(what))?;
     let document: Document =
         deserialize_from_slice(bytes).map_err(|error| invalid(what, &error.to_string()))?;
     let same_length = document
@@ -45,7 +45,7 @@ pub(crate) fn document(bytes: &[u8], what: &str) -> Result<Document> {
 /// them. Returns the command, and whether it has a [`MAX_TIME`].
 pub(crate) fn command(bytes: &[u8]) -> Result<(RawDocumentBuf, bool)> {
     let checked = check(bytes, MAX_LEVELS_OF_WRITE, Text::Any);
-    let limited = checked.map_err(|reason| invalid("write", &reason))?;
+    let limited = checked.map_err(|fault| fault.into_error("write"))?;
     let command = copy(bytes, "write")?;
     if command.is_empty() {
         return Err(invalid("write", "an empty document"));
@@ -53,11 +53,32 @@ pub(crate) fn command(bytes: &[u8]) -> Result<(RawDocumentBuf, bool)> {
     Ok((command, limited))
 }
 
+/// Checks the head of a command that writes, which gets a list of statements. Returns whether it has a [`MAX_TIME`].
+pub(crate) fn head(bytes: &[u8]) -> Result<bool> {
+    let checked = check(bytes, MAX_LEVELS_OF_WRITE, Text::Any);
+    let limited = checked.map_err(|fault| fault.into_error("write"))?;
+    match bytes.len() {
+        5 => Err(invalid("write", "an empty document")),
+        _ => Ok(limited),
+    }
+}
+
+/// Checks a statement of a command that writes: it has two levels less than the command.
+pub(crate) fn statement(bytes: &[u8]) -> Result<()> {
+    let checked = check(bytes, MAX_LEVELS_OF_WRITE - 2, Text::Any);
+    checked.map(drop).map_err(|fault| fault.into_error("write"))
+}
+
 /// Copies a command, with spare capacity for its `txnNumber` and `maxTimeMS`: without it, they would cause another copy.
 pub(crate) fn copy(command: &[u8], what: &str) -> Result<RawDocumentBuf> {
     let mut own = Vec::with_capacity(command.len() + SPARE_BYTES);
     own.extend_from_slice(command);
-    RawDocumentBuf::from_bytes(own).map_err(|error| invalid(what, &error.to_string()))
+    owned(own, what)
+}
+
+/// Takes a command over without a copy.
+pub(crate) fn owned(command: Vec<u8>, what: &str) -> Result<RawDocumentBuf> {
+    RawDocumentBuf::from_bytes(command).map_err(|error| invalid(what, &error.to_string()))
 }
 
 /// The check of text: it must be UTF-8, or may be anything.
@@ -67,17 +88,40 @@ enum Text {
     Any,
 }
 
+/// The fault of a document.
+#[derive(Debug)]
+enum Fault {
+    /// It has this number of bytes.
+    TooLarge(usize),
+    /// Its structure, depth or text.
+    Malformed(String),
+}
+
+impl From<String> for Fault {
+    fn from(reason: String) -> Self {
+        Fault::Malformed(reason)
+    }
+}
+
+impl Fault {
+    fn into_error(self, what: &str) -> Error {
+        match self {
+            Fault::Malformed(reason) => invalid(what, &reason),
+            Fault::TooLarge(bytes) => Error::new(ErrorKind::DocumentTooLarge(format!(
+                "{what}: {bytes} bytes are more than a server accepts"
+            ))),
+        }
+    }
+}
+
 fn invalid(what: &str, reason: &str) -> Error {
     Error::new(ErrorKind::InvalidQuery(format!("{what}: {reason}")))
 }
 
 /// Checks structure, depth and text of a whole document, without recursion. Returns whether it has a [`MAX_TIME`].
-fn check(bytes: &[u8], max_levels: usize, text: Text) -> Result<bool, String> {
+fn check(bytes: &[u8], max_levels: usize, text: Text) -> Result<bool, Fault> {
     if bytes.len() > MAX_BYTES {
-        return Err(format!(
-            "{} bytes are more than a server accepts",
-            bytes.len()
-        ));
+        return Err(Fault::TooLarge(bytes.len()));
     }
     let mut reader = Bytes { bytes, at: 0, text };
     let mut ends = vec![reader.frame(bytes.len())?];
@@ -86,10 +130,10 @@ fn check(bytes: &[u8], max_levels: usize, text: Text) -> Result<bool, String> {
         let tag = reader.byte()?;
         if tag == 0 {
             if reader.at != end {
-                return Err(format!(
+                return Err(Fault::Malformed(format!(
                     "a document ends before its length says, at byte {}",
                     reader.at
-                ));
+                )));
             }
             ends.pop();
             continue;
@@ -100,10 +144,10 @@ fn check(bytes: &[u8], max_levels: usize, text: Text) -> Result<bool, String> {
             0x06 | 0x0A | 0x7F | 0xFF => {}
             0x08 => {
                 if reader.byte()? > 1 {
-                    return Err(format!(
+                    return Err(Fault::Malformed(format!(
                         "a boolean that is neither 0 nor 1, at byte {}",
                         reader.at - 1
-                    ));
+                    )));
                 }
             }
             0x10 => reader.skip(4)?,
@@ -130,26 +174,33 @@ fn check(bytes: &[u8], max_levels: usize, text: Text) -> Result<bool, String> {
                 reader.string()?;
                 let scope = reader.frame(end)?;
                 if start.checked_add(total) != Some(scope) {
-                    return Err(format!(
+                    return Err(Fault::Malformed(format!(
                         "the length of code with scope is wrong, at byte {start}"
-                    ));
+                    )));
                 }
                 ends.push(scope);
             }
-            tag => return Err(format!("unknown type 0x{tag:02x} at byte {}", reader.at)),
+            tag => {
+                return Err(Fault::Malformed(format!(
+                    "unknown type 0x{tag:02x} at byte {}",
+                    reader.at
+                )))
+            }
         }
         if ends.len() > max_levels {
-            return Err(format!("nested deeper than {max_levels} levels"));
+            return Err(Fault::Malformed(format!(
+                "nested deeper than {max_levels} levels"
+            )));
         }
         if reader.at >= end && ends.last() == Some(&end) {
-            return Err(format!(
+            return Err(Fault::Malformed(format!(
                 "a value runs past its document, at byte {}",
                 reader.at
-            ));
+            )));
         }
     }
     if reader.at != bytes.len() {
-        return Err("bytes after the document's end".into());
+        return Err(Fault::Malformed("bytes after the document's end".into()));
     }
     Ok(limited)
 }

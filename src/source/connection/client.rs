@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::mem::take;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,8 +23,9 @@ use super::options;
 use super::session::{Consistency, Session, WeakSession};
 use super::uri::{self, Address};
 use super::write_sessions::WriteSessions;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ConnectionCause, Error, ErrorKind, Result};
 use crate::reader::fork::PerProcess;
+use crate::reader::ConnectionFacts;
 use crate::source::cleanup::kill::PendingKill;
 use crate::source::cleanup::killed_cursors::KilledCursors;
 use crate::source::cleanup::registry;
@@ -128,6 +130,11 @@ impl Client {
         self.0.address.connection.default_database.as_deref()
     }
 
+    /// The connection string as it was given, with credentials.
+    pub fn uri(&self) -> &str {
+        &self.0.address.uri
+    }
+
     /// Hosts and replica set, without credentials.
     pub fn summary(&self) -> &str {
         &self.0.address.summary
@@ -220,11 +227,12 @@ impl Client {
 
     /// The error of an exchange that was interrupted: its client was closed, or the caller cancelled it.
     pub(crate) fn interruption(&self) -> Error {
-        Error::new(if self.0.closed.load(Ordering::Acquire) {
-            ErrorKind::Connection("the client is closed".into())
+        if self.0.closed.load(Ordering::Acquire) {
+            Error::new(ErrorKind::Connection("the client is closed".into()))
+                .with_cause(Some(ConnectionCause::Closed))
         } else {
-            ErrorKind::Cancelled
-        })
+            Error::new(ErrorKind::Cancelled)
+        }
     }
 
     /// Runs one exchange with the server, until its deadline or until the client is closed.
@@ -243,17 +251,26 @@ impl Client {
         label: Option<&'static str>,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Task<T> {
-        let this = self.clone();
-        Task::spawn(async move {
-            let mut closing = this.connected()?.closing.subscribe();
-            tokio::select! {
-                outcome = work => outcome,
-                _ = closing.wait_for(|closing| *closing) => Err(this.interruption()),
-                () = pass(limit) => {
-                    Err(this.no_answer(limit.unwrap_or_default()).with_label(label))
-                }
+        // Tasks are moved several times before they run, and the state of an exchange has 10 kB.
+        let work: Pin<Box<dyn Future<Output = Result<T>> + Send>> = Box::pin(work);
+        Task::spawn(self.clone().limited(limit, label, work))
+    }
+
+    /// The outcome of one exchange with the server, until its deadline or until the client is closed.
+    pub(crate) async fn limited<T>(
+        self,
+        limit: Option<Duration>,
+        label: Option<&'static str>,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let mut closing = self.connected()?.closing.subscribe();
+        tokio::select! {
+            outcome = work => outcome,
+            _ = closing.wait_for(|closing| *closing) => Err(self.interruption()),
+            () = pass(limit) => {
+                Err(self.no_answer(limit.unwrap_or_default()).with_label(label))
             }
-        })
+        }
     }
 
     /// Waits until the client is closed and its close has had its time.
@@ -298,6 +315,16 @@ impl Client {
     /// The shortest round trip to a server.
     pub(crate) fn round_trip(&self) -> Result<&RoundTrip> {
         Ok(&self.connected()?.round_trip)
+    }
+
+    /// The shortest round trip to a server, and whether compression is offered; `None` before a heartbeat.
+    pub(crate) fn connection_facts(&self) -> Option<ConnectionFacts> {
+        let round_trip = self.0.native.get()?.round_trip.shortest()?;
+        let compressors = self.0.address.connection.compressors.as_ref();
+        Some(ConnectionFacts {
+            round_trip,
+            compressed: compressors.is_some_and(|names| !names.is_empty()),
+        })
     }
 
     /// Returns whether the connection string leaves retryable reads on.

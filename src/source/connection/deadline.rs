@@ -203,12 +203,17 @@ impl RoundTrip {
         self.0.fetch_min(micros, Ordering::Relaxed);
     }
 
+    /// The shortest round trip; `None` before a heartbeat.
+    pub(crate) fn shortest(&self) -> Option<Duration> {
+        match self.0.load(Ordering::Relaxed) {
+            u64::MAX => None,
+            micros => Some(Duration::from_micros(micros)),
+        }
+    }
+
     /// The part of the time `left` that the server's reply needs. A tenth at most: the measured time may include a slow name look-up.
     fn within(&self, left: Duration) -> Duration {
-        let round_trip = match self.0.load(Ordering::Relaxed) {
-            u64::MAX => Duration::ZERO,
-            micros => Duration::from_micros(micros),
-        };
+        let round_trip = self.shortest().unwrap_or_default();
         (round_trip + END_OF_COMMAND).min(left / 10)
     }
 }

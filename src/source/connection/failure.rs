@@ -44,6 +44,11 @@ fn is_without_balancer(kind: &DriverKind) -> bool {
     matches!(kind, DriverKind::IncompatibleServer { message, .. } if message.contains("load balancing mode"))
 }
 
+/// Returns whether a reply could not be decompressed.
+fn is_decompression(message: &str) -> bool {
+    message.starts_with("Could not decompress")
+}
+
 /// Converts the error of an operation.
 pub(crate) fn from_driver(error: DriverError) -> Error {
     let kind = match &*error.kind {
@@ -79,6 +84,9 @@ pub(crate) fn from_driver(error: DriverError) -> Error {
         // The request was valid BSON, so the reply is not.
         | DriverKind::Bson(_) => ErrorKind::Connection(text(&error)),
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
+            ErrorKind::Connection(text(&error))
+        }
+        DriverKind::Internal { message, .. } if is_decompression(message) => {
             ErrorKind::Connection(text(&error))
         }
         kind if is_without_balancer(kind) => ErrorKind::Connection(text(&error)),
@@ -128,6 +136,7 @@ pub(crate) fn text(error: &DriverError) -> String {
         DriverKind::InvalidArgument { message, .. } if is_arithmetic(message) => {
             invalid_reply("a length is impossible")
         }
+        DriverKind::Internal { message, .. } if is_decompression(message) => invalid_reply(message),
         kind if is_without_balancer(kind) => {
             "the server is not behind a load balancer: leave loadBalanced=true out of the connection string".into()
         }

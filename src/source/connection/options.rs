@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use mongodb::bson::{deserialize_from_document, Bson, Document};
+use mongodb::bson::{deserialize_from_document, Bson, Document, Timestamp};
 use mongodb::options::{
     AggregateOptions, CountOptions, DistinctOptions, EstimatedDocumentCountOptions, FindOptions,
     ReadConcern, SelectionCriteria, SessionOptions, TransactionOptions,
@@ -21,13 +21,37 @@ pub(crate) struct Selection {
     pub(crate) read_concern: Option<ReadConcern>,
     /// The name of the read concern, which the driver does not expose.
     pub(crate) level: Option<String>,
+    /// The time that all reads of a partitioned result see.
+    pub(crate) snapshot: Option<SnapshotTime>,
+}
+
+/// A point in time to read at.
+#[derive(Clone, Copy)]
+pub(crate) struct SnapshotTime {
+    pub(crate) time: Timestamp,
+    /// Seconds for which the server keeps history, if they are known.
+    pub(crate) window: Option<i64>,
 }
 
 impl Selection {
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self> {
         let document = caller_bson::document(bytes, "selection")?;
-        check_names(&document, "selection", &["readPreference", "readConcern"])?;
+        check_names(
+            &document,
+            "selection",
+            &["readPreference", "readConcern", "snapshot"],
+        )?;
         let mut selection = Selection::default();
+        if let Some(snapshot) = nested(&document, "selection", "snapshot")? {
+            check_names(snapshot, "snapshot", &["time", "window"])?;
+            let Some(Bson::Timestamp(time)) = snapshot.get("time") else {
+                return Err(invalid("snapshot", "time is not a timestamp"));
+            };
+            selection.snapshot = Some(SnapshotTime {
+                time: *time,
+                window: snapshot.get_i64("window").ok(),
+            });
+        }
         if let Some(preference) = nested(&document, "selection", "readPreference")? {
             check_names(
                 preference,

@@ -12,6 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) struct Address {
     /// The driver's form of the connection string.
     pub(crate) connection: ConnectionString,
+    /// The connection string as it was given, with credentials.
+    pub(crate) uri: String,
     /// Hosts and replica set.
     pub(crate) summary: String,
 }
@@ -36,6 +38,7 @@ pub(crate) fn parse(uri: &str) -> Result<Address> {
     }
     Ok(Address {
         connection,
+        uri: uri.to_owned(),
         summary,
     })
 }

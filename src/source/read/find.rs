@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::cursor::CursorSource;
 use super::parameters::Read;
@@ -12,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::source::connection::caller_bson;
 use crate::source::connection::client::Client;
 use crate::source::connection::names;
-use crate::source::connection::options::{self, Selection};
+use crate::source::connection::options::{self, Selection, SnapshotTime};
 
 impl Client {
     /// Starts a find. The first poll of the source returns the errors of the server.
@@ -44,7 +45,7 @@ impl Client {
                 options: Box::new(options),
             })
         };
-        self.start_run(database, query, read, eager, resumed)
+        self.start_run(database, query, read, eager, resumed, selection.snapshot)
     }
 
     /// Starts an aggregate on a collection, or on the database. `pipeline` is the BSON document `{"pipeline": [...]}`.
@@ -71,7 +72,15 @@ impl Client {
             pipeline: stages(pipeline)?,
             options: Box::new(options::aggregate(read.options, &selection)?),
         };
-        self.start_run(database, RunQuery::Once(query), read, eager, Arc::default())
+        let query = RunQuery::Once(query);
+        self.start_run(
+            database,
+            query,
+            read,
+            eager,
+            Arc::default(),
+            selection.snapshot,
+        )
     }
 
     fn start_run(
@@ -81,6 +90,7 @@ impl Client {
         read: &Read<'_>,
         eager: bool,
         resumed: Arc<AtomicU64>,
+        snapshot: Option<SnapshotTime>,
     ) -> Result<CursorSource> {
         self.check(read.session)?;
         let request = Request {
@@ -88,7 +98,9 @@ impl Client {
             database: database.to_owned(),
             query,
             session: read.session.cloned(),
+            snapshot,
             timeout: read.timeout,
+            waited: Duration::ZERO,
             eager,
             limits_server: read.limits_server,
             prefetch_bytes: prefetch_bytes(),
@@ -101,7 +113,6 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn a_closed_client_refuses() {

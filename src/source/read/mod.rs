@@ -8,6 +8,7 @@ pub(super) mod find;
 pub(super) mod parameters;
 pub(super) mod pump;
 pub(super) mod query;
+pub(super) mod ranges;
 pub(super) mod resume;
 pub(super) mod retried;
 pub(super) mod run_events;

@@ -57,6 +57,8 @@ pub(crate) struct Resume {
     checked: bool,
     attempts: u32,
     resumed: Arc<AtomicU64>,
+    /// The read has index bounds of its own, and another read has the row whose `_id` is MaxKey.
+    is_range: bool,
 }
 
 impl Resume {
@@ -70,7 +72,7 @@ impl Resume {
         mut options: FindOptions,
         resumed: Arc<AtomicU64>,
     ) -> Result<Self> {
-        let descending = check(&options)?;
+        let descending = check(&options, false)?;
         options.sort = Some(doc! {"_id": if descending { -1 } else { 1 }});
         options.hint = Some(Hint::Keys(doc! {"_id": 1}));
         Ok(Resume {
@@ -87,7 +89,27 @@ impl Resume {
             checked: false,
             attempts: 0,
             resumed,
+            is_range: false,
         })
+    }
+
+    /// Prepares a find in a range of `_id`s, given by `min` and `max`, of a collection that was checked before.
+    ///
+    /// # Errors
+    /// As [`Resume::new`].
+    pub(crate) fn of_range(
+        collection: &str,
+        filter: Document,
+        mut options: FindOptions,
+        resumed: Arc<AtomicU64>,
+    ) -> Result<Self> {
+        check(&options, true)?;
+        let bounds = (options.min.take(), options.max.take());
+        let mut resume = Resume::new(collection, filter, options, resumed)?;
+        (resume.options.min, resume.options.max) = bounds;
+        resume.checked = true;
+        resume.is_range = true;
+        Ok(resume)
     }
 
     /// The collection that is read.
@@ -134,7 +156,7 @@ impl Resume {
         } else {
             options.min = Some(bound);
             self.may_repeat = true;
-            self.excludes_max_key = true;
+            self.excludes_max_key = !self.is_range;
         }
         let more = u32::from(self.may_repeat);
         options.limit =
@@ -273,8 +295,8 @@ fn check_collection(hello: &Document, collections: &Document) -> Result<()> {
     Ok(())
 }
 
-/// Returns whether the rows are in descending order; refuses options that exclude `_id` order.
-fn check(options: &FindOptions) -> Result<bool> {
+/// Returns whether the rows are in descending order; refuses options that exclude `_id` order. A range has bounds of its own.
+fn check(options: &FindOptions, is_range: bool) -> Result<bool> {
     let descending = match &options.sort {
         None => false,
         Some(sort) if sort.is_empty() => false,
@@ -293,7 +315,7 @@ fn check(options: &FindOptions) -> Result<bool> {
     if !hinted {
         return Err(refuse("the hint must be the index on `_id`"));
     }
-    if options.min.is_some() || options.max.is_some() {
+    if !is_range && (options.min.is_some() || options.max.is_some()) {
         return Err(refuse(
             "leave out `min` and `max`, which set the position of a resumed read",
         ));

@@ -11,7 +11,7 @@ use mongodb::error::{Error as DriverError, ErrorKind as DriverKind};
 use mongodb::Database;
 
 use crate::error::Result;
-use crate::source::connection::caller_bson;
+use crate::source::connection::caller_bson::{self, SPARE_BYTES};
 use crate::source::connection::client::Client;
 use crate::source::connection::deadline::Deadline;
 use crate::source::connection::failure::from_driver;
@@ -21,9 +21,13 @@ use crate::source::connection::raw_command::{
 };
 use crate::source::connection::session::{primary, Session};
 use crate::source::runtime::task::Task;
+use crate::source::write::write_command::WriteCommand;
 
 /// The server's label of an error after which a write may be sent again.
 const RETRYABLE: &str = "RetryableWriteError";
+
+/// Attempts of a write by the driver's rules: a second one after a lost connection or a stepdown.
+const DRIVER_ATTEMPTS: usize = 2;
 
 /// The server's label of a second failure that gives no result of the first attempt.
 const NOTHING_WRITTEN: &str = "NoWritesPerformed";
@@ -48,64 +52,142 @@ impl Client {
         retry: bool,
         timeout: Option<Duration>,
     ) -> Result<Task<Vec<u8>>> {
-        names::check(database, None)?;
         let (command, limited) = caller_bson::command(command)?;
-        self.check(session)?;
-        let (this, session) = (self.clone(), session.cloned());
-        let database = database.to_owned();
-        let deadline = Deadline::start(timeout);
-        // In a snapshot session the command is sent in that session, with its read concern: the server refuses it.
-        let snapshot = session.as_ref().is_some_and(Session::is_snapshot);
-        let numbered =
-            retry && !snapshot && self.retries_writes() && self.write_sessions()?.supported();
-        let transient = session.as_ref().and_then(Session::transient_label);
-        let label = transient.or(numbered.then_some(RETRYABLE));
-        Ok(self.labelled_task(timeout, label, async move {
-            let database = this.driver().await?.database(&database);
-            if numbered {
-                let numbered =
-                    this.write_numbered(&database, &command, limited, &session, &deadline);
-                if let Some(reply) = numbered.await? {
-                    return Ok(reply);
-                }
-            }
-            let (command, time) = deadline.limited(command, limited, this.round_trip()?);
-            let reply = match &session {
-                Some(session) => {
-                    let mut guard = session.lock_for_operation(database.name()).await?;
-                    let command = add_causal_time(command, &mut guard).map_err(from_driver)?;
-                    let mut write = database.run_raw_command(command);
-                    if transient.is_some() {
-                        // The transaction's read preference is for reads, but the driver would check it here.
-                        write = write.selection_criteria(primary());
-                    }
-                    let reply = reply_bytes(write.session(guard.session()?).await);
-                    guard.operation_ended();
-                    reply
-                }
-                None => reply_bytes(database.run_raw_command(command).await),
-            };
-            reply.map_err(|error| time.failure(error))
-        }))
+        self.send(database, command, limited, session, retry, timeout)
     }
 
-    /// Runs the command with a `txnNumber`, twice if need be; `None` if the server takes no such numbers.
+    /// As [`Client::write`], for a command that was built with its statements.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::error::ErrorKind::InvalidArgument) for a name that cannot be sent.
+    pub fn write_statements(
+        &self,
+        database: &str,
+        command: WriteCommand,
+        session: Option<&Session>,
+        retry: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Task<Vec<u8>>> {
+        let (bytes, limited) = command.finish(SPARE_BYTES);
+        let command = caller_bson::owned(bytes, "write")?;
+        self.send(database, command, limited, session, retry, timeout)
+    }
+
+    fn send(
+        &self,
+        database: &str,
+        command: RawDocumentBuf,
+        limited: bool,
+        session: Option<&Session>,
+        retry: bool,
+        timeout: Option<Duration>,
+    ) -> Result<Task<Vec<u8>>> {
+        let attempts = if retry { DRIVER_ATTEMPTS } else { 1 };
+        let exchange = self.exchange(database, session, attempts)?;
+        let deadline = Deadline::start(timeout);
+        let label = exchange.label;
+        let work = exchange.send(command, limited, deadline);
+        Ok(self.labelled_task(timeout, label, work))
+    }
+
+    /// The way in which a command is sent. With more than one attempt, it changes each document at most once.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::error::ErrorKind::InvalidArgument) for a name or a session that cannot be used.
+    pub(super) fn exchange(
+        &self,
+        database: &str,
+        session: Option<&Session>,
+        attempts: usize,
+    ) -> Result<Exchange> {
+        names::check(database, None)?;
+        self.check(session)?;
+        // In a snapshot session the command is sent in that session, with its read concern: the server refuses it.
+        let snapshot = session.is_some_and(Session::is_snapshot);
+        let numbered = attempts > 1
+            && !snapshot
+            && self.retries_writes()
+            && self.write_sessions()?.supported();
+        let transient = session.and_then(Session::transient_label);
+        Ok(Exchange {
+            client: self.clone(),
+            database: database.to_owned(),
+            session: session.cloned(),
+            attempts: if numbered { attempts } else { 1 },
+            in_transaction: transient.is_some(),
+            label: transient.or(numbered.then_some(RETRYABLE)),
+        })
+    }
+}
+
+/// The way in which a command is sent: where, in which session, how often.
+#[derive(Clone)]
+pub(super) struct Exchange {
+    client: Client,
+    database: String,
+    session: Option<Session>,
+    /// More than one for a command that gets a `txnNumber`.
+    attempts: usize,
+    in_transaction: bool,
+    /// The label of an error of its deadline.
+    pub(super) label: Option<&'static str>,
+}
+
+impl Exchange {
+    /// Sends a command, and returns the reply as BSON, also if statements of it failed.
+    pub(super) async fn send(
+        self,
+        command: RawDocumentBuf,
+        limited: bool,
+        deadline: Deadline,
+    ) -> Result<Vec<u8>> {
+        let client = &self.client;
+        let database = client.driver().await?.database(&self.database);
+        if self.attempts > 1 {
+            let numbered = self.send_numbered(&database, &command, limited, &deadline);
+            if let Some(reply) = numbered.await? {
+                return Ok(reply);
+            }
+        }
+        let (command, time) = deadline.limited(command, limited, client.round_trip()?);
+        let reply = match &self.session {
+            Some(session) => {
+                let mut guard = session.lock_for_operation(database.name()).await?;
+                let command = add_causal_time(command, &mut guard).map_err(from_driver)?;
+                let mut write = database.run_raw_command(command);
+                if self.in_transaction {
+                    // The transaction's read preference is for reads, but the driver would check it here.
+                    write = write.selection_criteria(primary());
+                }
+                let reply = reply_bytes(write.session(guard.session()?).await);
+                guard.operation_ended();
+                reply
+            }
+            None => reply_bytes(database.run_raw_command(command).await),
+        };
+        reply.map_err(|error| time.failure(error))
+    }
+
+    /// Sends the command with a `txnNumber`, repeatedly if need be; `None` if the server takes no such numbers.
     ///
     /// The number belongs to a session of this crate, because the driver does not expose the numbers that a caller's session has
     /// used. The caller's session still reads its own writes: it gets the times of the operation.
-    async fn write_numbered(
+    async fn send_numbered(
         &self,
         database: &Database,
         command: &RawDocumentBuf,
         limited: bool,
-        session: &Option<Session>,
         deadline: &Deadline,
     ) -> Result<Option<Vec<u8>>> {
-        let mut callers = match session {
+        let client = &self.client;
+        let mut callers = match &self.session {
             Some(session) => Some(session.lock_for_operation(database.name()).await?),
             None => None,
         };
-        let mut writer = self.write_sessions()?.take(self.driver().await?).await?;
+        let mut writer = client
+            .write_sessions()?
+            .take(client.driver().await?)
+            .await?;
         let with_time;
         let command = match &mut callers {
             Some(guard) => {
@@ -121,7 +203,7 @@ impl Client {
                 own.advance_cluster_time(time);
             }
         }
-        let round_trip = self.round_trip()?;
+        let round_trip = client.round_trip()?;
         let attempt = || {
             let mut command = caller_bson::copy(command.as_bytes(), "write")?;
             command.append(cstr!("txnNumber"), number);
@@ -130,16 +212,20 @@ impl Client {
         let (first, mut time) = attempt()?;
         let mut outcome = reply_bytes(database.run_raw_command(first).session(&mut *own).await);
         let mut lost = outcome.as_ref().is_err_and(is_lost);
-        if lost || is_retryable(&outcome) {
-            record_retry(database, command);
-            let (second, left) = attempt()?;
-            let second = reply_bytes(database.run_raw_command(second).session(&mut *own).await);
-            lost = lost || second.as_ref().is_err_and(is_lost);
-            let no_result = matches!(&second, Err(error) if error.contains_label(NOTHING_WRITTEN)
-                || is_selection(error));
-            if !no_result {
-                (outcome, time) = (second, left);
+        for _ in 1..self.attempts {
+            if !(outcome.as_ref().is_err_and(is_lost) || is_retryable(&outcome)) {
+                break;
             }
+            record_retry(database, command);
+            let (next, left) = attempt()?;
+            let next = reply_bytes(database.run_raw_command(next).session(&mut *own).await);
+            lost = lost || next.as_ref().is_err_and(is_lost);
+            let no_result = matches!(&next, Err(error) if error.contains_label(NOTHING_WRITTEN)
+                || is_selection(error));
+            if no_result {
+                break;
+            }
+            (outcome, time) = (next, left);
         }
         if let Some(guard) = &mut callers {
             let callers = guard.session()?;
@@ -161,7 +247,7 @@ impl Client {
         match outcome {
             Ok(reply) => Ok(Some(reply)),
             Err(error) if refuses_numbers(&error) => {
-                self.write_sessions()?.set_unsupported();
+                client.write_sessions()?.set_unsupported();
                 Ok(None)
             }
             Err(error) => {

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..._typing import Timeout
-from ..queries.collection_model import CollectionModel
+from ..filters.updates import Inc, Set
+from ..models.write_options import DeleteRules, WriteRules, write_options
 from . import writes
 from .bulk_writer import AsyncBulkWriter
 from .outcome import Session
-from .query import AsyncModelQuery
+from .read_model import AsyncReadModel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ...commands.write_results import DeleteResult, UpdateResult
-    from ...query.async_query import AsyncQuery
 
 
-class AsyncDocument(CollectionModel):
+class AsyncDocument(AsyncReadModel):
     # async only:
     """A model of the documents of a collection.
 
@@ -35,7 +35,6 @@ class AsyncDocument(CollectionModel):
     limit. A query takes both in `find`, also for its writes and counts.
     """
 
-    _is_async: ClassVar[bool] = True
     # end
     # sync only:
     # """A model of the documents of a collection.
@@ -52,63 +51,25 @@ class AsyncDocument(CollectionModel):
     # no limit. A query takes both in `find`, also for its writes and counts.
     # """
     # end
-    _query_type: ClassVar[type[Any]] = AsyncModelQuery
-
-    @classmethod
-    def find(cls, *filters: object, **options: Any) -> AsyncModelQuery[Self]:
-        """Return a query for the documents that match all conditions. It runs when its result is read.
-
-        Parameters
-        ----------
-        filters
-            Expressions such as `User.age > 25`, or mappings in the server's language.
-        options
-            skip, limit, with_children, fetch_links, and the options of `Collection.find`: session, hint, collation,
-            batch_size, max_time_ms, timeout, comment, schema, on_conflict, ...
-
-        Raises
-        ------
-        TypeError
-            For a filter of another type.
-        InvalidQuery
-            For a value that does not fit its field, and for operators that run code and are not trusted.
-        """
-        return cls._query(filters, options)  # type: ignore[no-any-return]
-
-    @classmethod
-    def find_all(cls, **options: Any) -> AsyncModelQuery[Self]:
-        """Return a query for all documents."""
-        return cls.find(**options)
-
-    @classmethod
-    async def find_one(cls, *filters: object, **options: Any) -> Self | None:
-        """Return the first document that matches all conditions, or None. Arguments as for `find`."""
-        return await cls.find(*filters, **options).first_or_none()
-
-    @classmethod
-    async def get(cls, id: object, **options: Any) -> Self | None:
-        """Return the document with this `_id`, or None. An ObjectId may be passed as its 24 digits."""
-        return await cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
-
-    @classmethod
-    async def count(cls, **options: Any) -> int:
-        """Return the number of documents; options as for `find`."""
-        return await cls.find(**options).count()
-
-    @classmethod
-    async def distinct(cls, field: object, *filters: object, **options: Any) -> list[Any]:
-        """Return the distinct values of a field."""
-        return await cls.find(*filters, **options).distinct(field)
-
-    @classmethod
-    def aggregate(cls, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> AsyncQuery:
-        """Return the data_bridge AsyncQuery of a pipeline over the documents, for plain Documents and tables."""
-        return cls._aggregated(pipeline, options)  # type: ignore[no-any-return]
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    async def insert(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+    async def insert(
+        self,
+        *,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
         """Insert the document of the instance, which gets an ObjectId if it has no `_id`.
+
+        Parameters
+        ----------
+        link_rule
+            `WriteRules.WRITE` first saves the documents that links hold.
+        skip_actions
+            Hooks that do not run: "before", "after", or names of methods.
 
         Raises
         ------
@@ -117,12 +78,38 @@ class AsyncDocument(CollectionModel):
         ValidationError
             When a value does not fit its field.
         """
-        return await writes.insert(self, session, timeout)
+        return await writes.insert(self, write_options(session, timeout, skip_actions, link_rule=link_rule))
 
-    async def save(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+    async def create(
+        self,
+        *,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Insert the document of the instance: another name of `insert`."""
+        return await self.insert(link_rule=link_rule, skip_actions=skip_actions, session=session, timeout=timeout)
+
+    async def save(
+        self,
+        *,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
         """Send the fields that changed since the document was read or written; insert an instance that is not stored.
 
         Lists, dicts and embedded models that were changed in place are compared with their stored values.
+
+        Parameters
+        ----------
+        link_rule, skip_actions
+            As for `insert`.
+        ignore_revision
+            Write also where another writer has changed the document.
 
         Raises
         ------
@@ -131,10 +118,19 @@ class AsyncDocument(CollectionModel):
         RevisionConflict
             With `Settings.use_revision`: when another writer changed the document since it was read.
         """
-        return await writes.save(self, session, timeout)
+        return await writes.save(self, write_options(session, timeout, skip_actions, ignore_revision, link_rule))
 
-    async def replace(self, *, overwrite: bool = False, session: Session = None, timeout: Timeout = ...) -> Self:
-        """Write the whole document.
+    async def replace(
+        self,
+        *,
+        overwrite: bool = False,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Write the whole document; other parameters as for `save`.
 
         Raises
         ------
@@ -144,10 +140,26 @@ class AsyncDocument(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return await writes.replace(self, overwrite, session, timeout)
+        options = write_options(session, timeout, skip_actions, ignore_revision, link_rule)
+        return await writes.replace(self, overwrite, options)
 
-    async def update(self, *updates: object, session: Session = None, timeout: Timeout = ...) -> Self:
-        """Run update operators on the document, and read it again.
+    async def update(
+        self,
+        *updates: object,
+        array_filters: Iterable[Mapping[str, Any]] | None = None,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Run update operators on the document, or one aggregation pipeline, and read it again.
+
+        Parameters
+        ----------
+        array_filters
+            Conditions on the items that `$[name]` in keys of mappings stands for.
+        skip_actions, ignore_revision
+            As for `save`.
 
         Raises
         ------
@@ -156,20 +168,70 @@ class AsyncDocument(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return await writes.update(self, updates, session, timeout)
+        options = write_options(session, timeout, skip_actions, ignore_revision)
+        return await writes.update(self, updates, options, array_filters)
 
-    async def delete(self, *, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
-        """Delete the document."""
-        return await writes.delete(self, session, timeout)
+    async def set(
+        self,
+        changes: Mapping[Any, Any],
+        *,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Set fields to values, `user.set({User.age: 5})`, and read the document again: `update(Set(changes))`."""
+        options = write_options(session, timeout, skip_actions, ignore_revision)
+        return await writes.update(self, [Set(changes)], options, None)
+
+    async def inc(
+        self,
+        changes: Mapping[Any, Any],
+        *,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Add to numbers, `user.inc({User.age: 1})`, and read the document again: `update(Inc(changes))`."""
+        options = write_options(session, timeout, skip_actions, ignore_revision)
+        return await writes.update(self, [Inc(changes)], options, None)
+
+    async def delete(
+        self,
+        *,
+        link_rule: DeleteRules = DeleteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> DeleteResult:
+        """Delete the document.
+
+        Parameters
+        ----------
+        link_rule
+            `DeleteRules.DELETE_LINKS` first deletes the linked documents, and those of each BackLink that was fetched.
+        skip_actions
+            As for `insert`.
+        """
+        return await writes.delete(self, write_options(session, timeout, skip_actions, link_rule=link_rule))
 
     async def reload(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Read the document again and discard unsaved changes."""
         return await writes.reload(self, session, timeout)
 
     @classmethod
-    async def insert_one(cls, instance: Self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+    async def insert_one(
+        cls,
+        instance: Self,
+        *,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
         """Insert the document of an instance, as its `insert` does."""
-        return await instance.insert(session=session, timeout=timeout)
+        return await instance.insert(link_rule=link_rule, skip_actions=skip_actions, session=session, timeout=timeout)
 
     @classmethod
     async def insert_many(
@@ -203,4 +265,4 @@ class AsyncDocument(CollectionModel):
     @classmethod
     def bulk_writer(cls, *, ordered: bool = True, session: Session = None, timeout: Timeout = ...) -> AsyncBulkWriter:
         """Return a writer that collects writes: `async with User.bulk_writer() as bulk: bulk.save(user)`."""
-        return AsyncBulkWriter(cls, ordered, session, timeout)
+        return AsyncBulkWriter(cls, ordered=ordered, session=session, timeout=timeout)

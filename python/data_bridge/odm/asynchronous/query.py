@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ...errors import InvalidQuery
 from ..converters.conversions import DecimalConverter
 from ..converters.converter import ScalarConverter
-from ..errors import ValidationError
+from ..errors import ValidationError, raise_all
 from ..filters.expressions import converter_at, key_of
+from ..filters.linked_paths import check_stored
 from ..filters.lookup import resolve
-from ..models.model import faults_of, raise_all
+from ..filters.updates import Inc, Set
+from ..models.model import faults_of
 from ..queries.folding import check_numbers, folded, number
 from ..queries.query_options import COUNT_OPTIONS, FOLD_OPTIONS
 from . import query_writes
@@ -48,15 +50,18 @@ class AsyncModelQuery(AsyncIteration[T]):
         """Read other keys: those of a model, for its instances, or a list of fields, for plain Documents."""
         return AsyncModelQuery(self._spec.projected(view))
 
-    async def to_list(self) -> list[T]:
-        """Run the query and return all instances."""
-        instances: list[T] = await self._spec.document_query._list(self._spec.maker)
-        await fetch_links(self._spec, instances)
+    async def to_list(self, length: int | None = None) -> list[T]:
+        """Run the query and return all instances, or the first `length` of them."""
+        spec = self._spec if length is None else self._spec.limited(length)
+        if length == 0:
+            return []
+        instances: list[T] = await spec.document_query._list(spec.maker)
+        await fetch_links(spec, instances)
         return instances
 
     async def first_or_none(self) -> T | None:
         """Return the first instance, or None; only one document is read."""
-        document = await self._spec.document_query.first()
+        document = await self._spec.first_query.first()
         if document is None:
             return None
         maker = self._spec.maker
@@ -79,6 +84,9 @@ class AsyncModelQuery(AsyncIteration[T]):
         instances: list[Any] = result._data.instances(maker)
         doubtful: set[int] = set()
         for cls in {type(each) for each in instances}:
+            if cls.__odm__.has_checks:
+                # Constraints and validators need every value.
+                doubtful.update(position for position, each in enumerate(instances) if type(each) is cls)
             for field in cls.__odm__.fields.values():
                 # Column by column: values of matching types need no Python object.
                 doubtful.update(result._data.unproven(field.slot))
@@ -92,13 +100,25 @@ class AsyncModelQuery(AsyncIteration[T]):
     async def count(self) -> int:
         """Count the documents that match; skip and limit apply."""
         # Order, projection and links do not change the number.
+        if self._spec.is_linked:
+            return await self._counted()
         options = self._spec.options_for("count()", COUNT_OPTIONS, "sort", "skip", "limit", "project", "fetch_links")
         options.update({name: value for name, value in self._spec.command.options.items() if name in ("skip", "limit")})
         counted: int = await self._spec.count_collection.count_documents(self._spec.filter, **options)
         return counted
 
+    async def _counted(self) -> int:
+        """Count by a pipeline, which looks linked documents up."""
+        parts = ("sort", "skip", "limit", "project", "fetch_links", "linked")
+        options = self._spec.options_for("count()", FOLD_OPTIONS, *parts)
+        pipeline = self._spec.pipeline([{"$count": "count"}])
+        document = await self._spec.collection.aggregate(pipeline, **options).first()
+        return 0 if document is None else int(document["count"])
+
     async def exists(self) -> bool:
         """Return whether any document matches."""
+        if self._spec.is_linked:
+            return await self._spec.first_query.first() is not None
         skip = self._spec.command.options.get("skip", 0)
         document = await self._spec.collection.find(self._spec.filter, {"_id": 1}, skip, **self._spec.options).first()
         return document is not None
@@ -106,6 +126,7 @@ class AsyncModelQuery(AsyncIteration[T]):
     async def distinct(self, field: object) -> list[Any]:
         """Return the distinct values of a field, or of the items of a list."""
         found = resolve(self._spec.model, field)
+        check_stored(self._spec.model, key_of(found))
         options = self._spec.options_for("distinct()", COUNT_OPTIONS)
         values = await self._spec.count_collection.distinct(key_of(found), self._spec.filter, **options)
         converter = converter_at(found)
@@ -139,7 +160,8 @@ class AsyncModelQuery(AsyncIteration[T]):
 
     async def _folded(self, operator: str, field: object) -> Any:
         found, what = resolve(self._spec.model, field), f"{operator[1:]}()"
-        options = self._spec.options_for(what, FOLD_OPTIONS, "sort", "skip", "limit")
+        check_stored(self._spec.model, key_of(found))
+        options = self._spec.options_for(what, FOLD_OPTIONS, "sort", "skip", "limit", "linked")
         if operator in ("$sum", "$avg"):
             check_numbers(what, found)
         stages, converter = folded(operator, found)
@@ -199,19 +221,47 @@ class AsyncModelQuery(AsyncIteration[T]):
         models: list[Any] = await self._spec.object_query.to_models(model)
         return models
 
+    @overload
+    def iter_models(self, model: type[M]) -> AsyncIterator[M]: ...
+    @overload
+    def iter_models(self, model: Any) -> AsyncIterator[Any]: ...
+    def iter_models(self, model: Any) -> AsyncIterator[Any]:
+        """Return an iterator over objects of another class, made as the documents come: `AsyncQuery.iter_models`."""
+        models: AsyncIterator[Any] = self._spec.object_query.iter_models(model)
+        return models
+
     def stream(self, **arguments: Any) -> AsyncStream:
         """Return a stream of tables, like `AsyncQuery.stream`."""
         return self.to_query().stream(**arguments)
 
     # ---- writes -----------------------------------------------------------------------------------------------------
 
-    async def update(self, *updates: object) -> UpdateResult:
-        """Update all documents that match, with operators such as `Set({User.age: 5})`, or mappings."""
-        return await query_writes.update(self._spec, updates, many=True)
+    async def update(self, *updates: object, array_filters: Iterable[Mapping[str, Any]] | None = None) -> UpdateResult:
+        """Update all documents that match.
 
-    async def update_one(self, *updates: object) -> UpdateResult:
-        """Update one document that matches."""
-        return await query_writes.update(self._spec, updates, many=False)
+        Parameters
+        ----------
+        updates
+            Operators such as `Set({User.age: 5})`, and mappings in the server's language; or one list, which is an
+            aggregation pipeline.
+        array_filters
+            Conditions on the items that `$[name]` in keys of mappings stands for.
+        """
+        return await query_writes.update(self._spec, updates, array_filters, many=True)
+
+    async def update_one(
+        self, *updates: object, array_filters: Iterable[Mapping[str, Any]] | None = None
+    ) -> UpdateResult:
+        """Update one document that matches; parameters as for `update`."""
+        return await query_writes.update(self._spec, updates, array_filters, many=False)
+
+    async def set(self, changes: Mapping[Any, Any]) -> UpdateResult:
+        """Set fields of all documents that match: `update(Set(changes))`."""
+        return await self.update(Set(changes))
+
+    async def inc(self, changes: Mapping[Any, Any]) -> UpdateResult:
+        """Add to numbers of all documents that match: `update(Inc(changes))`."""
+        return await self.update(Inc(changes))
 
     async def upsert(self, *updates: object, on_insert: T) -> UpdateResult:
         """Update one document that matches, or insert `on_insert` unchanged if none does.

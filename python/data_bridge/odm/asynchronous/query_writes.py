@@ -6,21 +6,29 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ...commands.write_results import DeleteResult, UpdateResult
+from ...errors import InvalidQuery
 from ..models import instance_state as state
 from ..models.change import insertion, replacement_document
+from ..models.delete_rules import has_rules
+from ..models.id_chunks import id_chunks
 from ..models.registration import check_instance
-from ..models.write_requests import assign_id, update_of
+from ..models.write_requests import array_filters_of, assign_id, update_of
 from ..queries.query_options import WRITE_OPTIONS, find_and_options
+from .delete_rules import apply_rules
 from .links import fetch_links
 
 if TYPE_CHECKING:
     from ..queries.query_spec import QuerySpec
 
 
-async def update(spec: QuerySpec, updates: Iterable[Any], *, many: bool) -> UpdateResult:
+async def update(
+    spec: QuerySpec, updates: Iterable[Any], array_filters: Iterable[Mapping[str, Any]] | None, *, many: bool
+) -> UpdateResult:
     """Update all documents that match, or one of them."""
     options = spec.options_for("update()" if many else "update_one()", WRITE_OPTIONS)
     change = update_of(spec.model, updates)
+    if array_filters is not None:
+        options["array_filters"] = array_filters_of(array_filters)
     return await _updated(spec, change, options, multi=many)
 
 
@@ -61,10 +69,26 @@ def _named(condition: Mapping[str, Any]) -> Any:
 async def delete(spec: QuerySpec, *, many: bool) -> DeleteResult:
     """Delete all documents that match, or one of them."""
     options = spec.options_for("delete()" if many else "delete_one()", WRITE_OPTIONS)
+    if has_rules(spec.model):
+        return await _delete_by_rules(spec, options, many=many)
     result: DeleteResult = await spec.write_collection._deleted(
         spec.filter, options.pop("session", None), multi=many, **options
     )
     return result
+
+
+async def _delete_by_rules(spec: QuerySpec, options: dict[str, Any], *, many: bool) -> DeleteResult:
+    """Delete the documents that the query finds now, after the rules of links to them."""
+    session, timeout = options.pop("session", None), spec.options.get("timeout", ...)
+    query = spec.write_collection.find(spec.filter, {"_id": 1}, limit=0 if many else 1, session=session, **options)
+    ids = [each["_id"] for each in await query.to_dicts()]
+    await apply_rules(spec.model, ids, session, timeout)
+    deleted, acknowledged = 0, True
+    for chunk in id_chunks(ids):
+        result = await spec.write_collection.delete_many({"_id": {"$in": chunk}}, session=session)
+        acknowledged = result.acknowledged
+        deleted += result.deleted_count if acknowledged else 0
+    return DeleteResult({"n": deleted}, acknowledged)
 
 
 async def _updated(spec: QuerySpec, change: object, options: Mapping[str, Any], **more: Any) -> UpdateResult:
@@ -79,6 +103,8 @@ async def find_one_and(
 ) -> Any:
     """Run `find_one_and_update`, `_replace` or `_delete`; return the instance before or after the write."""
     name = f"find_one_and_{action}"
+    if action == "delete" and has_rules(spec.model):
+        raise InvalidQuery(f"{name}() does not apply the delete rules of links to {spec.model.__name__}: use delete()")
     taken = spec.options_for(f"{name}()", WRITE_OPTIONS, "sort", "project", "fetch_links")
     given = find_and_options(spec.model, action, options)
     if action == "update":

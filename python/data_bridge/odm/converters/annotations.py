@@ -7,6 +7,7 @@ import inspect
 import sys
 import types
 import typing
+from collections import abc
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, ForwardRef, Literal, Union, get_args, get_origin
 
@@ -21,17 +22,35 @@ from bson.min_key import MinKey
 from bson.regex import Regex
 from bson.timestamp import Timestamp
 
+from .checks import checked
 from .choice_converter import ChoiceConverter
 from .containers import DictConverter, ListConverter, TupleConverter
-from .conversions import PythonTypeConverter
+from .conversions import CustomConverter
 from .converter import DIRECT, AnyConverter, Converter, NoneConverter, ScalarConverter
+from .custom_types import custom_type_of
+from .dict_keys import TypedKeysConverter, key_type
+from .metadata import checks_of, is_index
+from .objects import object_converter
 from .stored_values import STORED
+from .text_types import PYTHON_TYPES
 from .unions import UnionConverter
 
 _SCALARS = {
     *DIRECT, bson.Int64, Binary, Code, DatetimeMS, DBRef, Decimal128, MaxKey, MinKey, Regex, Timestamp
 }  # fmt: skip
-_LISTS: dict[Any, type] = {list: list, set: set, frozenset: frozenset}
+_LISTS: dict[Any, type] = {
+    list: list,
+    set: set,
+    frozenset: frozenset,
+    abc.Sequence: list,
+    abc.MutableSequence: list,
+    abc.Collection: list,
+    abc.Iterable: list,
+    abc.Set: set,
+    abc.MutableSet: set,
+}
+"""The classes of lists, by the class in the annotation."""
+_DICTS = (dict, abc.Mapping, abc.MutableMapping)
 
 Namespace = Mapping[str, Any]
 
@@ -70,13 +89,17 @@ def converter_of(annotation: Any, names: Namespace) -> Converter:
         For an annotation that no stored value can have.
     """
     annotation = evaluated(annotation, names)
+    return _converter_of(annotation, names).annotated(annotation)
+
+
+def _converter_of(annotation: Any, names: Namespace) -> Converter:
     if annotation is Any or annotation is object:
         return AnyConverter()
     if annotation is None or annotation is type(None):
         return NoneConverter()
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return converter_of(arguments[0], names)
+        return checked(converter_of(arguments[0], names), checks_of(arguments[1:]))
     if origin is Literal:
         return ChoiceConverter.of_literal(arguments)
     if origin is Union or origin is types.UnionType:
@@ -90,27 +113,46 @@ def converter_of(annotation: Any, names: Namespace) -> Converter:
 
 
 def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotation: Any) -> Converter:
+    if is_index(kind):  # Beanie's `Indexed(str)`, a class derived from `str`
+        return converter_of(kind.__bases__[0], names)
     # Models and links have their own converters.
     own = getattr(kind, "_converter_of", None)
     if own is not None:
         return own([evaluated(each, names) for each in arguments])  # type: ignore[no-any-return]
+    if (custom := custom_type_of(kind)) is not None:
+        return CustomConverter(custom, converter_of(custom.stored, names))
     if kind in _LISTS:
         return ListConverter(_LISTS[kind], converter_of(arguments[0] if arguments else Any, names))
     if kind is tuple:
         if not arguments or arguments[-1] is ...:
             return ListConverter(tuple, converter_of(arguments[0] if arguments else Any, names))
         return TupleConverter([converter_of(each, names) for each in arguments])
-    if kind is dict:
-        if arguments and evaluated(arguments[0], names) is not str:
-            raise TypeError(f"the keys of {annotation!r} must be str, as BSON's are")
-        return DictConverter(converter_of(arguments[1] if arguments else Any, names))
-    if kind in PythonTypeConverter.kinds:
-        return PythonTypeConverter.kinds[kind]()
+    if kind in _DICTS:
+        return _of_dict(arguments, names, annotation)
+    if kind in PYTHON_TYPES:
+        return PYTHON_TYPES[kind]()
     if issubclass(kind, enum.Enum):
         return ChoiceConverter.of_enum(kind)
     if kind in _SCALARS:
         return STORED.get(kind, ScalarConverter)(kind)
+    if (found := object_converter(kind, annotation, names, converter_of)) is not None:
+        return found
     raise TypeError(f"the annotation {annotation!r} is not supported; use Any for values of any type")
+
+
+def _of_dict(arguments: tuple[Any, ...], names: Namespace, annotation: Any) -> Converter:
+    key = evaluated(arguments[0], names) if arguments else str
+    while isinstance(key, typing.NewType):
+        key = key.__supertype__
+    item = converter_of(arguments[1] if arguments else Any, names)
+    if key is str or key is Any:
+        return DictConverter(item)
+    if (keys := key_type(key)) is None:
+        raise TypeError(
+            f"the keys of {annotation!r} must be str, int, UUID, ObjectId, date, or members of an Enum or a Literal: "
+            "BSON's keys are text"
+        )
+    return TypedKeysConverter(keys, item)
 
 
 def evaluated(annotation: Any, names: Namespace) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any
 
+from ..._core import NativeConverter
 from .converter import Converter
 
 
@@ -31,9 +32,12 @@ class ChoiceConverter(Converter):
 
     def load(self, stored: object, place: object) -> Any:
         for known, member in self._stored:
-            if _same(known, stored):
+            if is_same(known, stored):
                 return member
         raise self.fail(stored)
+
+    def native(self) -> NativeConverter | None:
+        return NativeConverter.choice(self._stored)
 
     def accept(self, value: object) -> Any:
         for _, member in self._stored:
@@ -46,10 +50,11 @@ class ChoiceConverter(Converter):
         return next(known for known, each in self._stored if each is member)
 
     def exact(self, value: object) -> bool:
-        return any(value is member or _same(known, value) for known, member in self._stored)
+        return any(value is member or is_same(known, value) for known, member in self._stored)
 
 
-def _same(known: object, value: object) -> bool:
+def is_same(known: object, value: object) -> bool:
+    """Return whether a value is a choice: 1, 1.0 and True are three values."""
     if isinstance(known, (bool, float)) or isinstance(value, (bool, float)):
         return type(known) is type(value) and known == value
     return bool(known == value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..._core import Document, ListView
+from ..._core import Document, ListView, ModelView, NativeConverter
 from ..errors import Mismatch
 from .converter import CLASS_KEY, AnyConverter, Converter, each_of
 
@@ -33,6 +33,9 @@ class ListConverter(Converter):
                 raise mismatch.under(position) from None
         return self._make(loaded)
 
+    def native(self) -> NativeConverter | None:
+        return None if self.virtual else NativeConverter.list_of(self.kind, self.item.within(), self.item.is_cyclic())
+
     def accept(self, value: object) -> Any:
         if isinstance(value, ListView):
             value = value.to_list()
@@ -45,7 +48,7 @@ class ListConverter(Converter):
         return self._make(items)
 
     def for_field(self, field: object) -> Converter:
-        return ListConverter(self.kind, self.item.for_field(field))
+        return ListConverter(self.kind, self.item.for_field(field)).annotated(self.annotation)
 
     def _make(self, items: list[Any]) -> Any:
         if self.kind is list:
@@ -94,7 +97,7 @@ class TupleConverter(Converter):
         return self.items
 
     def _all(self, value: object, convert: Any) -> list[Any]:
-        if not isinstance(value, (list, tuple, ListView)) or len(value) != len(self.items):
+        if not isinstance(value, (list, tuple)) or len(value) != len(self.items):
             raise self.fail(value)
         converted = []
         for position, (converter, each) in enumerate(zip(self.items, value, strict=True)):
@@ -108,6 +111,9 @@ class TupleConverter(Converter):
         if not isinstance(stored, ListView):
             raise self.fail(stored)
         return tuple(self._all(stored, lambda converter, each, position: converter.load(each, (place, position))))
+
+    def native(self) -> NativeConverter:
+        return NativeConverter.tuple_of([each.within() for each in self.items])
 
     def accept(self, value: object) -> tuple[Any, ...]:
         return tuple(self._all(value, lambda converter, each, _: converter.accept(each)))
@@ -141,6 +147,9 @@ class DictConverter(Converter):
             except Mismatch as mismatch:
                 raise mismatch.under(key) from None
         return loaded
+
+    def native(self) -> NativeConverter:
+        return NativeConverter.dict_of(self.item.within())
 
     def accept(self, value: object) -> Any:
         values = self._checked(value)
@@ -180,11 +189,44 @@ class EmbeddedConverter(Converter):
         """The stored documents name their class."""
         return bool(self.model.__odm__.in_tree)
 
+    def is_cyclic(self, above: frozenset[Any] = frozenset()) -> bool:
+        info = self.model.__odm__
+        # In a tree the class may be one that is not defined yet.
+        if self.in_tree or info in above or not _holds_fields_only(self.model):
+            return True
+        try:
+            return any(field.converter.is_cyclic(above | {info}) for field in info.fields.values())
+        except NameError:
+            return True
+
+    def keys_below(self) -> Mapping[str, Converter]:
+        return {key: field.converter for key, field in self.model.__odm__.by_key.items()}
+
+    def read_differs(self, above: frozenset[Any] = frozenset()) -> bool:
+        info = self.model.__odm__
+        # In a tree the class may be one that is not defined yet.
+        if self.in_tree:
+            return True
+        below = above | {info}
+        return info not in above and any(field.converter.read_differs(below) for field in info.fields.values())
+
     def load(self, stored: object, place: object) -> Any:
         if not isinstance(stored, Document):
             raise self.fail(stored)
         model = self.named(stored.get(CLASS_KEY)) if self.in_tree else self.model
         return model._embedded(stored, place)
+
+    def native(self) -> NativeConverter | None:
+        info = self.model.__odm__
+        if not self.in_tree:
+            return NativeConverter.embedded(info.maker(True)) if _is_made_natively(self.model) else None
+        # Classes that join the tree later are made by `load`.
+        below = [each for each in info.descendants() if _is_made_natively(each.cls)]
+        if info not in below:
+            return None
+        return NativeConverter.embedded(
+            info.maker(True), (CLASS_KEY, {each.class_id: each.maker(True) for each in below})
+        )
 
     def knows(self, class_id: object) -> bool:
         """Return whether a stored class name is that of the model or of a class below it."""
@@ -222,6 +264,23 @@ class EmbeddedConverter(Converter):
 
     def exact(self, value: object) -> bool:
         return type(value) is self.model or (self.in_tree and isinstance(value, self.model))
+
+
+def _holds_fields_only(model: Any) -> bool:
+    """Return whether instances of a model have no attributes beside their fields."""
+    return bool(model.__basicsize__ == ModelView.__basicsize__ and model.__dictoffset__ == 0)
+
+
+def _is_made_natively(model: Any) -> bool:
+    """Return whether the native module makes the instances of a model: it calls no `__new__`."""
+    return model.__new__ is ModelView.__new__
+
+
+def models_of_items(converter: Converter) -> EmbeddedConverter | None:
+    """Return the converter of the items of a list or tuple of one embedded model, or of None; else None."""
+    item = converter.item
+    is_list = isinstance(item, EmbeddedConverter) and not converter.keyed and converter.model is None
+    return item if is_list else None  # type: ignore[return-value]
 
 
 def check_stored(converters: Iterable[Converter]) -> None:

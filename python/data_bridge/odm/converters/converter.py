@@ -1,7 +1,8 @@
 """Converters of the values of one annotation: from stored values, from a user's values, and to stored values.
 
-A converter is made once per annotation and class. The native module takes values of the types in `direct` as they are;
-all others pass through `load`.
+A converter is made once per annotation and class. The native module takes values of the types in `direct` as they are.
+Other values pass through its `native` converter, if there is one, and through `load` if that gives no value. Both give
+equal values; only `load` raises.
 """
 
 from __future__ import annotations
@@ -15,16 +16,19 @@ from typing import Any
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from bson.objectid import ObjectId
+from bson.timestamp import Timestamp
 
-from ..._core import Document, ListView
+from ..._core import Document, ListView, NativeConverter
 from ...commands import encode
 from ..errors import Mismatch
+from .custom_types import custom_type_of
 
 CLASS_KEY = "_class_id"
 """The key that names the class of a document in a tree of models."""
 
-# The bits of field_slot.rs.
+# The bits of stored.rs.
 NULL, STRING, INT32, INT64, DOUBLE, BOOLEAN, OBJECT_ID, DATE, BINARY = (1 << bit for bit in range(9))
+DECIMAL128, TIMESTAMP = 1 << 10, 1 << 11
 
 DIRECT: dict[type, int] = {
     str: STRING,
@@ -35,6 +39,10 @@ DIRECT: dict[type, int] = {
     dt.datetime: DATE,
     bytes: BINARY,
 }
+"""Types of values that need no conversion, by the annotation."""
+
+AS_PYMONGO: dict[type, int] = {Int64: INT64, Decimal128: DECIMAL128, Timestamp: TIMESTAMP}
+"""Types of values that are taken as PyMongo gives them, by the annotation."""
 
 
 class Converter:
@@ -57,10 +65,39 @@ class Converter:
     """Items have keys instead of positions."""
     virtual: bool = False
     """Nothing is stored: a query finds the value."""
+    custom: bool = False
+    """A hook of the program converts the values."""
+    annotation: Any = None
+    """The annotation that the converter was made for."""
     free: bool = False
     """Any keys and items may be below: no field is declared."""
     links: Any = None
     """The converter of the links that the values are or contain."""
+
+    def is_cyclic(self, above: frozenset[Any] = frozenset()) -> bool:
+        """Return whether a value may refer to objects that refer to it, as far as the annotation says.
+
+        Parameters
+        ----------
+        above
+            The models that contain the value.
+        """
+        return any(each.is_cyclic(above) for each in self.parts())
+
+    def annotated(self, annotation: Any) -> Converter:
+        """Record the annotation that the converter is made for; return the converter."""
+        self.annotation = annotation
+        return self
+
+    def read_differs(self, above: frozenset[Any] = frozenset()) -> bool:
+        """Return whether a read may give another value than the one that was written: times have milliseconds only.
+
+        Parameters
+        ----------
+        above
+            The models that contain the value.
+        """
+        return any(each.read_differs(above) for each in self.parts())
 
     def for_field(self, field: object) -> Converter:
         """Return the converter for a field, as its options may change the converter."""
@@ -78,9 +115,23 @@ class Converter:
         """Return the converter of the value at a position or key; None where there can be no value."""
         return self.item if self.keyed == isinstance(step, str) else None
 
+    def key(self, step: object) -> object:
+        """Return the stored key of a key of this dict; any other step unchanged.
+
+        Raises
+        ------
+        Mismatch
+            For a key of another type.
+        """
+        return step
+
     def parts(self) -> Iterable[Converter]:
         """Return the converters that this one consists of."""
         return () if self.item is None else (self.item,)
+
+    def keys_below(self) -> Mapping[str, Converter] | None:
+        """Return the converters of the declared keys of a document; None for any other value."""
+        return None
 
     def models(self) -> list[Any] | None:
         """Return the models of the items of a list; None where items may be any value."""
@@ -93,6 +144,14 @@ class Converter:
     def load(self, stored: object, place: object) -> Any:
         """Return the Python value. `place` is a document, or the pair of the container's place and a key."""
         raise NotImplementedError
+
+    def native(self) -> NativeConverter | None:
+        """Return the native converter, which gives the values of `load` for stored values of the expected types."""
+        return None
+
+    def within(self) -> NativeConverter:
+        """Return the native converter of values within others; it calls `load` if there is no other."""
+        return self.native() or NativeConverter.python(self.load, self.deep)
 
     def accept(self, value: object) -> Any:
         """Return the value of a user as the instance holds it."""
@@ -139,6 +198,9 @@ class NoneConverter(Converter):
     def load(self, stored: object, place: object) -> None:
         return self.accept(stored)
 
+    def native(self) -> NativeConverter:
+        return NativeConverter.scalar(NULL)
+
     def accept(self, value: object) -> None:
         if value is not None:
             raise self.fail(value)
@@ -164,6 +226,15 @@ class ScalarConverter(Converter):
         if kind is int and type(stored) is float and stored.is_integer():
             return int(stored)
         return self._float(stored)
+
+    def native(self) -> NativeConverter | None:
+        if self.direct:
+            return NativeConverter.scalar(self.direct)
+        types = AS_PYMONGO.get(self.kind)
+        return None if types is None else NativeConverter.as_pymongo(types)
+
+    def read_differs(self, above: frozenset[Any] = frozenset()) -> bool:
+        return self.kind is dt.datetime
 
     def _float(self, value: object) -> float:
         if self.kind is float and isinstance(value, int) and type(value) is not bool:
@@ -203,8 +274,17 @@ class AnyConverter(Converter):
     # Not int64: Int64 is more than its value.
     direct = NULL | STRING | INT32 | DOUBLE | BOOLEAN | OBJECT_ID | DATE | BINARY
 
+    def is_cyclic(self, above: frozenset[Any] = frozenset()) -> bool:
+        return True
+
+    def read_differs(self, above: frozenset[Any] = frozenset()) -> bool:
+        return True
+
     def load(self, stored: object, place: object) -> Any:
         return plain(stored)
+
+    def native(self) -> NativeConverter:
+        return NativeConverter.plain()
 
     def accept(self, value: object) -> Any:
         return value
@@ -245,6 +325,16 @@ def decimal128(value: decimal.Decimal) -> Decimal128:
         raise Mismatch("a Decimal of at most 34 digits", value) from None
 
 
+def to_decimal(stored: Decimal128) -> decimal.Decimal:
+    """Return a stored value as a Decimal. A coefficient of more than 34 digits is 0, as BSON's specification says."""
+    try:
+        return stored.to_decimal()
+    except decimal.Inexact:  # PyMongo before 4.20
+        high = int.from_bytes(stored.bid[8:], "little")
+        exponent = (high >> 49 & 0x3FFF) - 6176
+        return decimal.Decimal((high >> 63, (0,), exponent))
+
+
 def each_of(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
     """Return the converted values of (key, value) pairs."""
     converted = []
@@ -256,11 +346,22 @@ def each_of(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
     return converted
 
 
+DUMPED: dict[type, Any] = {}
+"""The conversions of Python types that are stored as other types."""
+
+AS_STORED = frozenset({str, int, float, bool, bytes, type(None), dt.datetime, ObjectId, Int64})
+"""Types of values that are stored as they are."""
+
+
 def dump_any(value: object) -> Any:
     """Return a value without a declared type as it is stored: models as documents, enums as their values."""
+    if type(value) in AS_STORED:
+        return value
     dump = getattr(type(value), "_dump", None)
     if dump is not None:
         return dump(value)
+    if (custom := custom_type_of(type(value))) is not None:
+        return dump_any(custom.to_bson(value))
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping) and not isinstance(getattr(value, "raw", None), bytes):
@@ -269,8 +370,7 @@ def dump_any(value: object) -> Any:
         return each_of(dump_any, enumerate(value))
     if isinstance(value, (set, frozenset)):
         return sorted((dump_any(each) for each in value), key=repr)
-    if isinstance(value, decimal.Decimal):
-        return decimal128(value)
-    if type(value) is dt.date:
-        return dt.datetime.combine(value, dt.time())
-    return value
+    if isinstance(value, dt.datetime):
+        return value
+    convert = next((DUMPED[each] for each in type(value).__mro__ if each in DUMPED), None)
+    return value if convert is None else convert(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from functools import cached_property, reduce
 from itertools import combinations
 from operator import or_
@@ -15,12 +16,15 @@ from bson.datetime_ms import DatetimeMS
 from bson.dbref import DBRef
 from bson.int64 import Int64
 
-from ..._core import Document
+from ..._core import Document, NativeConverter
 from ..errors import Mismatch
 from .choice_converter import ChoiceConverter
 from .containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter, check_stored
 from .conversions import DateConverter, DecimalConverter, UuidConverter
 from .converter import CLASS_KEY, NULL, AnyConverter, Converter, NoneConverter, ScalarConverter
+from .dict_keys import TypedKeysConverter
+from .objects import ObjectConverter
+from .text_types import TextConverter, TimedeltaConverter
 
 
 class UnionConverter(Converter):
@@ -43,6 +47,7 @@ class UnionConverter(Converter):
         self._alone = others[0] if len(others) == 1 else None
         self.embedded = [each for each in others if isinstance(each, EmbeddedConverter)]
         self._others = [each for each in members if not isinstance(each, EmbeddedConverter)]
+        self._objects = [each for each in others if isinstance(each, ObjectConverter)]
         if self._alone is not None:
             self.direct = self._alone.direct | (NULL if self.nullable else 0)
             self.model, self.item, self.keyed = self._alone.model, self._alone.item, self._alone.keyed
@@ -54,7 +59,7 @@ class UnionConverter(Converter):
             self.direct = reduce(or_, (each.direct for each in members))
 
     def for_field(self, field: object) -> Converter:
-        return UnionConverter([each.for_field(field) for each in self.members])
+        return UnionConverter([each.for_field(field) for each in self.members]).annotated(self.annotation)
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
         """Return the attribute of one model, if all models that declare it have the same key and type."""
@@ -64,8 +69,14 @@ class UnionConverter(Converter):
         meant = {(key, source.converter.name) for key, source in found}
         return found[0] if len(meant) == 1 else None
 
+    def keys_below(self) -> Mapping[str, Converter] | None:
+        return None if self._alone is None else self._alone.keys_below()
+
     def below(self, step: int | str) -> Converter | None:
         return None if self._alone is None else self._alone.below(step)
+
+    def key(self, step: object) -> object:
+        return step if self._alone is None else self._alone.key(step)
 
     def parts(self) -> list[Converter]:
         return self.members
@@ -79,7 +90,23 @@ class UnionConverter(Converter):
             return self._alone.load(stored, place)
         if self.embedded and isinstance(stored, Document):
             return self._load_document(stored, place)
+        if len(self._objects) > 1 and isinstance(stored, Document):
+            return self._load_object(stored, place)
         return self._first(stored, lambda converter: converter.load(stored, place))
+
+    def native(self) -> NativeConverter | None:
+        if all(isinstance(each, (NoneConverter, ScalarConverter)) and each.direct for each in self.members):
+            return NativeConverter.scalar(self.direct)
+        others = [each for each in self.members if not isinstance(each, NoneConverter)]
+        if self._alone is not None:
+            native = self._alone.native()
+        elif len(self.embedded) > 1 or any(each.in_tree for each in self.embedded):
+            # The contents of a document decide.
+            return None
+        else:
+            members = [each.native() for each in others]
+            native = None if None in members else NativeConverter.union([each for each in members if each is not None])
+        return NativeConverter.optional(native) if native is not None and self.nullable else native
 
     def _load_document(self, stored: Document, place: object) -> Any:
         models = self._models(stored.get(CLASS_KEY))
@@ -94,6 +121,17 @@ class UnionConverter(Converter):
         if fitting:
             return self._best(stored, fitting, lambda each: set(each._unknown()))
         return self._first(stored, lambda converter: converter.load(stored, place), self._others)
+
+    def _load_object(self, stored: Document, place: object) -> Any:
+        fitting, differing = [], {}
+        for converter in self._objects:
+            with suppress(Mismatch):
+                fitting.append(converter.load(stored, place))
+                differing[id(fitting[-1])] = converter.differing(stored)
+        if fitting:
+            return self._best(stored, fitting, lambda each: differing[id(each)])
+        others = [each for each in self.members if not isinstance(each, ObjectConverter)]
+        return self._first(stored, lambda converter: converter.load(stored, place), others)
 
     def _models(self, class_id: object) -> list[EmbeddedConverter]:
         """Return the models of a document with this class name, or None."""
@@ -279,7 +317,10 @@ _CONVERTERS: dict[type[Converter], set[str]] = {
     ListConverter: {"list"},
     TupleConverter: {"list"},
     DictConverter: {"document"},
+    TypedKeysConverter: {"document"},
     EmbeddedConverter: {"document"},
+    ObjectConverter: {"document"},
+    TimedeltaConverter: {"number"},
 }
 
 
@@ -290,6 +331,8 @@ def _kinds(converter: Converter) -> set[str] | None:
         return None if None in below else set().union(*(each for each in below if each is not None))
     if isinstance(converter, ChoiceConverter):
         return {_KINDS.get(type(each), type(each).__name__) for each in converter.stored}
+    if isinstance(converter, TextConverter):
+        return {"str"}
     if isinstance(converter, ScalarConverter):
         return {_KINDS.get(converter.kind, converter.kind.__name__)}
     return _CONVERTERS.get(type(converter))

@@ -13,9 +13,9 @@ from typing import Any, NoReturn
 from bson.regex import Regex
 
 from ...errors import InvalidQuery
-from ..converters.converter import AnyConverter, Converter, in_linked, not_stored
+from ..converters.converter import AnyConverter, Converter, not_stored
 from ..errors import Mismatch, describe
-from . import trust
+from . import mappings, trust
 
 
 class Sort:
@@ -38,7 +38,7 @@ class Sort:
         return f"Sort({self.key!r}, {self.direction!r})"
 
 
-class Expression:
+class Expression(mappings.Condition):
     """A condition on documents. Combine with `&`, `|` and `~`; `and`, `or`, `not` and chained comparisons raise."""
 
     __slots__ = ("_roots", "document")
@@ -55,9 +55,9 @@ class Expression:
         """
         if not isinstance(document, Mapping):
             raise TypeError(f"an Expression takes a mapping, got {describe(document)}")
-        self._roots: frozenset[FieldPath] = frozenset()
         self.document = as_filter(document)
         """The filter as it is sent."""
+        self._roots: frozenset[FieldPath] = frozenset(mappings.roots_in(document))
 
     def __and__(self, other: object) -> Expression:
         return expression_of(all_of([self, other]), roots_of(self, other))
@@ -95,11 +95,12 @@ def expression_of(document: Mapping[str, Any], roots: Iterable[FieldPath] = ()) 
 
 def roots_of(*filters: object) -> frozenset[FieldPath]:
     """Return the fields of a model in the expressions among filters."""
-    roots: frozenset[FieldPath] = frozenset()
-    return roots.union(*(each._roots for each in filters if isinstance(each, Expression)))
+    found = [each._roots for each in filters if isinstance(each, Expression)]
+    found += [frozenset(mappings.roots_in(each)) for each in filters if isinstance(each, Mapping)]
+    return found[0] if len(found) == 1 else frozenset[FieldPath]().union(*found)
 
 
-class FieldPath:
+class FieldPath(mappings.StoredKey):
     """A declared field, or a path below one. Only declared names resolve."""
 
     __slots__ = ("_below", "_label", "_parent", "_root", "_source", "_step", "_stored_key")
@@ -110,7 +111,7 @@ class FieldPath:
         self._label = label
         self._step = step
         """The last step of the key: a key, or a position in a list."""
-        self._stored_key = str(step) if parent is None else f"{parent._key}.{step}"
+        self._stored_key: str = str(step) if parent is None else f"{parent._stored_key}.{step}"
         self._source = source
         self._below: dict[str, FieldPath] = {}
 
@@ -127,10 +128,15 @@ class FieldPath:
         Raises
         ------
         InvalidQuery
-            For a BackLink, which is not stored: a condition on its key would be a condition on null.
+            For a field that is not stored: a condition on its key would be a condition on null.
         """
         if self._converter.virtual:
             raise InvalidQuery(not_stored(self._label, self._converter))
+        options = getattr(self._source, "options", None)
+        if options is not None and options.exclude:
+            raise InvalidQuery(
+                f"{self._label} is not stored, as Field(exclude=True) says: filters and updates cannot use it"
+            )
         return self._stored_key
 
     def __getattr__(self, name: str) -> FieldPath:
@@ -139,8 +145,6 @@ class FieldPath:
         # The same object each time, as a dict compares its keys by identity first.
         if name not in self._below:
             found = self._converter.attribute(name)
-            if found is None and self._converter.links is not None and not self._converter.virtual:
-                raise AttributeError(in_linked(f"{self._label}.{name}", f"{self._label}.id", self._converter.links))
             if found is None:
                 hint = f'; use {self._label}["{name}"]' if self._converter.free or self._converter.keyed else ""
                 raise AttributeError(f"{self._label} ({self._converter.name}) declares no field {name!r}{hint}")
@@ -163,6 +167,11 @@ class FieldPath:
 
     def __getitem__(self, step: int | str) -> Any:
         converter = self._converter
+        if converter.keyed:
+            try:
+                step = converter.key(step)  # type: ignore[assignment]
+            except Mismatch as mismatch:
+                raise invalid_operand(self._label, mismatch) from None
         if isinstance(step, bool) or not isinstance(step, (int, str)):
             raise TypeError(f"{self._label} is indexed by a position or a key, got {type(step).__name__}")
         if isinstance(step, int):
@@ -321,10 +330,24 @@ def as_filter(value: object) -> Mapping[str, Any]:
         return value.document
     if isinstance(value, Mapping):
         trust.check_code(value, "filter")
-        return trust.copied(value)  # type: ignore[no-any-return]
+        return mapping_of("filter", value)  # type: ignore[no-any-return]
     raise TypeError(
         f"a filter must be an expression such as User.age > 25, or a mapping, got {describe(value)}; nothing was sent"
     )
+
+
+def mapping_of(what: str, value: object) -> Any:
+    """Return a mapping or list of the caller with keys and values as they are stored.
+
+    Raises
+    ------
+    InvalidQuery
+        For a value that cannot be stored, and for a BackLink as a key.
+    """
+    try:
+        return mappings.stored(value)
+    except Mismatch as mismatch:
+        raise invalid_operand(what, mismatch) from None
 
 
 def all_of(filters: Iterable[Any]) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Dotted keys that lead into linked documents, in filters, projections and updates.
 
-A link stores a reference only, so that a condition on another key of the linked document matches nothing.
+A link stores a reference only, so that a condition on another key of the linked document matches nothing: the query
+has to look the linked documents up, as `linked_lookups` does for filters and orders. All others refuse such keys.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..converters.unions import UnionConverter
 from ..filters import trust
 from ..filters.expressions import Expression, as_filter, expression_of, roots_of
 
-_LOGICAL = ("$and", "$or", "$nor")
+LOGICAL = ("$and", "$or", "$nor")
 _ID = ("id", "_id")
 """Names of the linked document's `_id`, which the reference stores as `$id`."""
 
@@ -27,6 +28,30 @@ class _Blocked(NamedTuple):
     """The converter of the link."""
     position: int
     """The step after the link."""
+    many: bool = False
+    """The link is in a list."""
+    positional: bool = False
+    """The path names a position in such a list."""
+    ambiguous: bool = False
+    """The links of the path lead to several models."""
+
+
+class Linked(NamedTuple):
+    """A path into a linked document."""
+
+    converter: Any
+    """The converter of the link."""
+    link: tuple[str, ...]
+    """The path of the link."""
+    rest: tuple[str, ...]
+    """The path in the linked document."""
+    many: bool
+    """There may be several linked documents."""
+
+    @property
+    def target(self) -> Any:
+        """The linked model."""
+        return self.converter.target
 
 
 _DEAD = object()
@@ -62,10 +87,13 @@ def _leading(model: Any) -> Mapping[str, list[Converter]]:
 def condition(model: Any, filter: object) -> Any:
     """Return a filter in which `a.id` and `a._id` of a link `a` are `a.$id`, the key that is stored.
 
+    Other keys of linked documents stay as they are, for lookups.
+
     Raises
     ------
     InvalidQuery
-        For a condition on another key of a linked document, and for one on a BackLink.
+        For a condition on a BackLink itself, and on a key of a linked document that a lookup cannot give: in
+        `$elemMatch`, in `$expr`, at a position in a list, and below links to several models.
     """
     if isinstance(filter, Expression):
         document = _filter(model, filter.document, ())
@@ -108,7 +136,7 @@ def check_changes(model: Any, changes: Mapping[Any, Any]) -> None:
     if has_links(model):
         for key in changes:
             blocked = _blocked(model, str(key).split("."))
-            if blocked is not None and not blocked.converter.virtual:
+            if blocked is not None and (not blocked.converter.virtual or "." in str(key)):
                 raise _error(model, str(key).split("."), blocked)
 
 
@@ -116,13 +144,13 @@ def _filter(model: Any, document: Mapping[str, Any], prefix: tuple[str, ...]) ->
     changed: dict[str, Any] = {}
     for key, value in document.items():
         name, below = key, value
-        if key in _LOGICAL and isinstance(value, (list, tuple)):
+        if key in LOGICAL and isinstance(value, (list, tuple)):
             below = _each(value, lambda each: _filter(model, each, prefix))
         elif key == "$expr":
             _check_expression(model, value)
         elif isinstance(key, str) and not key.startswith("$"):
             path = (*prefix, *key.split("."))
-            name = ".".join(_stored(model, path)[len(prefix) :])
+            name = ".".join(_stored(model, path, into=not prefix)[len(prefix) :])
             below = _operators(model, value, path)
         if name in changed:
             raise InvalidQuery(f"a filter names {name!r} twice")
@@ -134,6 +162,9 @@ def _operators(model: Any, value: object, path: tuple[str, ...]) -> Any:
     """Return the condition on one key, whose `$elemMatch` may name keys below it."""
     if not isinstance(value, Mapping):
         return value
+    if (found := _blocked(model, path)) is not None and found.position < len(path):
+        # `$elemMatch` below is about the linked document.
+        return _operators(found.converter.links.target, value, path[found.position :])
     changed: dict[str, Any] = {}
     for operator, below in value.items():
         if operator == "$elemMatch" and isinstance(below, Mapping):
@@ -200,15 +231,69 @@ def _like(old: Mapping[str, Any], new: dict[str, Any]) -> Mapping[str, Any]:
     return trust.Trusted(new) if isinstance(old, trust.Trusted) else new
 
 
-def _stored(model: Any, path: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the path as it is stored."""
+def linked(model: Any, path: tuple[str, ...]) -> tuple[tuple[str, ...], Linked | None]:
+    """Return a path as it is stored, and its parts if it leads into a linked document.
+
+    Raises
+    ------
+    InvalidQuery
+        As `condition`.
+    """
+    path = _stored(model, path, into=True)
+    blocked = _blocked(model, path)
+    if blocked is None:
+        return path, None
+    link, rest = path[: blocked.position], path[blocked.position :]
+    if rest[0] == "id" and "id" not in blocked.converter.links.target.__odm__.by_key:
+        rest = ("_id", *rest[1:])
+    return path, Linked(blocked.converter, link, rest, blocked.many)
+
+
+def check_stored(model: Any, key: str) -> None:
+    """Refuse a key of a linked document, where only stored keys have a meaning.
+
+    Raises
+    ------
+    InvalidQuery
+        For such a key.
+    """
+    if has_links(model):
+        _stored(model, tuple(key.split(".")))
+
+
+def leads_into(model: Any, keys: Iterable[str]) -> bool:
+    """Return whether one of the keys of a filter or an order is in a linked document."""
+    return any(_blocked(model, key.split(".")) is not None for key in keys)
+
+
+def keys_of(filter: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys of all conditions of a filter, without those in `$elemMatch`."""
+    for key, value in filter.items():
+        if key in LOGICAL and isinstance(value, (list, tuple)):
+            for each in value:
+                if isinstance(each, Mapping):
+                    yield from keys_of(each)
+        elif isinstance(key, str) and not key.startswith("$"):
+            yield key
+
+
+def _stored(model: Any, path: tuple[str, ...], *, into: bool = False) -> tuple[str, ...]:
+    """Return the path as it is stored; with `into`, also one into a linked document."""
     blocked = _blocked(model, path)
     if blocked is None:
         return path
     at = blocked.position
-    if blocked.converter.virtual or path[at] not in _ID:
+    if not blocked.converter.virtual and path[at] in _ID:
+        return (*path[:at], "$id", *path[at + 1 :])
+    if not into or at == len(path):
         raise _error(model, path, blocked)
-    return (*path[:at], "$id", *path[at + 1 :])
+    if blocked.positional or blocked.ambiguous:
+        reason = "a position in a list" if blocked.positional else "links to several models"
+        raise InvalidQuery(
+            f"{model.__name__}: {'.'.join(path)!r} leads through {reason}, which cannot be looked up: find the linked "
+            "documents first, then those that link to them by their ids"
+        )
+    return path
 
 
 def _error(model: Any, path: Iterable[str], blocked: _Blocked) -> InvalidQuery:
@@ -232,14 +317,16 @@ def _below(converter: Converter, steps: list[str], at: int) -> Any:
     if converter.links is converter and converter.virtual:
         return _Blocked(converter, at)
     if isinstance(converter, ListConverter):
-        return _below(converter.item, steps, _item_step(steps, at))
+        below = _item_step(steps, at)
+        return _in_list(_below(converter.item, steps, below), below > at)
     if converter.free or at == len(steps):
         return None
     if converter.links is converter:
         # References have the keys $ref, $id and $db.
         return None if steps[at].startswith("$") else _Blocked(converter, at)
     if isinstance(converter, TupleConverter):
-        return _any(_below(each, steps, _item_step(steps, at)) for each in converter.items)
+        below = _item_step(steps, at)
+        return _in_list(_any(_below(each, steps, below) for each in converter.items), below > at)
     if isinstance(converter, DictConverter):
         return _below(converter.item, steps, at + 1)
     if isinstance(converter, EmbeddedConverter):
@@ -253,12 +340,22 @@ def _item_step(steps: list[str], at: int) -> int:
     return at + positional
 
 
+def _in_list(found: Any, positional: bool) -> Any:
+    if not isinstance(found, _Blocked):
+        return found
+    return found._replace(many=True, positional=found.positional or positional)
+
+
 def _any(found: Iterator[Any]) -> Any:
     """Return the common result for several converters of a value."""
     results = list(found)
     if any(each is None for each in results) or not results:
         return None
-    return next((each for each in results if each is not _DEAD), _DEAD)
+    blocked = [each for each in results if each is not _DEAD]
+    if not blocked:
+        return _DEAD
+    several = any(each.converter.links.target is not blocked[0].converter.links.target for each in blocked)
+    return blocked[0]._replace(ambiguous=True) if several else blocked[0]
 
 
 def links_below(converter: Converter) -> bool:

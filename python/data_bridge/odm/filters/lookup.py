@@ -41,6 +41,8 @@ def check_items(field: FieldPath, roots: Iterable[FieldPath]) -> None:
 def _has(model: Any, field: Any) -> bool:
     """Return whether the model or a class below it declares the field, or a field with its key in its collection."""
     info, other = model.__odm__, field.declared_by
+    if info.fields.get(field.name) is field:
+        return True
     there = (each.fields.get(field.name) for each in info.descendants())
     if not any(each is not None and each.key == field.key for each in there):
         return False

@@ -12,9 +12,9 @@ from bson.regex import Regex
 from ...errors import InvalidQuery
 from ..converters.converter import Converter
 from ..errors import Mismatch
-from . import linked_paths, trust
-from .expressions import Expression, FieldPath, converter_at, invalid_operand, key_of, roots_of
-from .lookup import check_items, resolve
+from . import linked_paths, mappings, trust
+from .expressions import Expression, FieldPath, converter_at, invalid_operand, key_of, mapping_of, roots_of
+from .lookup import check_fields, check_items, resolve
 
 _MISSING: Any = object()
 _SOME_TIME = dt.datetime(2000, 1, 1, 12)
@@ -92,12 +92,12 @@ class Max(Update):
 
 
 class Unset(Update):
-    """Removes fields: `Unset(User.age, User.name)`."""
+    """Removes fields: `Unset(User.age, User.name)`, or `Unset({User.age: ""})`."""
 
     operator = "$unset"
 
     def __init__(self, *fields: object) -> None:
-        super().__init__(dict.fromkeys(fields, ""))
+        super().__init__(_named("Unset", fields, ("", 1, True)))
 
     def _value(self, field: FieldPath, value: object) -> Any:
         return ""
@@ -115,16 +115,26 @@ class Rename(Update):
 
 
 class CurrentDate(Update):
-    """Sets fields to the server's time: `CurrentDate(User.seen)`."""
+    """Sets fields to the server's time: `CurrentDate(User.seen)`, or `CurrentDate({User.seen: True})`."""
 
     operator = "$currentDate"
 
     def __init__(self, *fields: object) -> None:
-        super().__init__(dict.fromkeys(fields, True))
+        super().__init__(_named("CurrentDate", fields, (True,)))
 
     def _value(self, field: FieldPath, value: object) -> Any:
         _whole(field, _SOME_TIME)
         return True
+
+
+def _named(what: str, fields: tuple[object, ...], values: tuple[object, ...]) -> dict[Any, Any]:
+    """Return the fields of an operator that takes no values, also where they are the keys of a mapping."""
+    if len(fields) != 1 or not isinstance(fields[0], Mapping):
+        return dict.fromkeys(fields, values[0])
+    for value in fields[0].values():
+        if value not in values:
+            raise TypeError(f"{what} takes fields, or a mapping of fields to {values[0]!r}, got {value!r}")
+    return dict.fromkeys(fields[0], values[0])
 
 
 class Pop(Update):
@@ -190,6 +200,9 @@ class Pull(Update):
     def _value(self, field: FieldPath, value: object) -> Any:
         if isinstance(value, Expression):
             check_items(field, roots_of(value))
+            for model in converter_at(field).models() or ():
+                for key in linked_paths.keys_of(value.document):
+                    linked_paths.check_stored(model, key)
             return value.document
         item = _item(field, value)
         if isinstance(item, Mapping) and any(str(key).startswith("$") for key in item):
@@ -222,10 +235,11 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
     for update in updates:
         if isinstance(update, Update):
             document: Mapping[str, Any] = update.document(model)
+            for changes in document.values():
+                linked_paths.check_changes(model, changes)
         elif isinstance(update, Mapping):
-            trust.check_code(update, "update")
-            document = update
-            for changes in update.values():
+            document = _of_caller(model, update)
+            for changes in document.values():
                 if isinstance(changes, Mapping):
                     linked_paths.check_changes(model, changes)
         else:
@@ -241,6 +255,36 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
     if not merged:
         raise InvalidQuery("the update is empty: pass operators such as Set, or a mapping with operators")
     return merged
+
+
+def update_pipeline(model: Any, stages: Iterable[Any]) -> list[Any]:
+    """Return the stages of an update by an aggregation pipeline.
+
+    Raises
+    ------
+    TypeError
+        For a stage that is no mapping.
+    InvalidQuery
+        For a pipeline without stages, and for a stage that sets keys of linked documents.
+    """
+    pipeline: list[Any] = []
+    for stage in stages:
+        if not isinstance(stage, Mapping):
+            raise TypeError(f"a stage of an update pipeline must be a mapping, got {type(stage).__name__}")
+        document = _of_caller(model, stage)
+        for operator in ("$set", "$addFields"):
+            linked_paths.check_changes(model, document.get(operator, {}))
+        pipeline.append(document)
+    if not pipeline:
+        raise InvalidQuery("the update pipeline has no stages")
+    return pipeline
+
+
+def _of_caller(model: Any, update: Mapping[Any, Any]) -> Mapping[str, Any]:
+    """Return a mapping of the caller with keys and values as they are stored."""
+    trust.check_code(update, "update")
+    check_fields(model, mappings.roots_in(update))
+    return mapping_of("update", update)  # type: ignore[no-any-return]
 
 
 def _listed(what: str, items: object) -> list[Any]:
@@ -273,7 +317,10 @@ def _item_sort(field: FieldPath, sort: object) -> Any:
     item = converter_at(field).item
     if not isinstance(sort, Mapping) or item is None or item.model is None:
         return sort
-    return {key_of(resolve(item.model, key)): direction for key, direction in sort.items()}
+    keys = {key_of(resolve(item.model, key)): direction for key, direction in sort.items()}
+    for key in keys:
+        linked_paths.check_stored(item.model, key)
+    return keys
 
 
 def _checked(field: FieldPath, converter: Converter, value: object) -> Any:

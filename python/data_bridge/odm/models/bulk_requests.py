@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
 from typing import Any, NamedTuple
 
+from ...commands.operations import UpdateMany
 from .change import Change
+from .registration import collection_of
 from .write_requests import REVISION
 
 
@@ -21,6 +24,14 @@ class Request(NamedTuple):
     """The change to apply to the instance; None where the instance stays as it is."""
     whole: bool = False
     """The document has all keys that are stored."""
+
+
+def written_by(update: Any) -> Mapping[str, Any]:
+    """Return update operators, or for a pipeline the revision that its last stage sets."""
+    if isinstance(update, Mapping):
+        return update
+    revision = update[-1].get("$set", {}).get(REVISION)
+    return {} if revision is None else {"$set": {REVISION: revision["$literal"]}}
 
 
 class Revisions:
@@ -48,11 +59,34 @@ class Revisions:
             document[REVISION] = self._seen[id(instance)]
 
 
-def add_details(total: dict[str, Any], did: dict[str, Any], offset: int) -> None:
-    """Add the details of more operations, which start at position `offset` of the bulk."""
+class ModelOperation(NamedTuple):
+    """One operation of a bulk, with its position there and its model."""
+
+    position: int
+    model: Any
+    operation: Any
+
+
+def parts_of(operations: Iterable[ModelOperation], ordered: bool) -> Iterator[tuple[bool, list[ModelOperation]]]:
+    """Yield the operations of each command, and whether they update many documents each."""
+    collections: dict[Any, int] = {}
+
+    def position(each: ModelOperation) -> int:
+        collection = collection_of(each.model)
+        name = (id(collection.database.client), collection.database.name, collection.name)
+        return collections.setdefault(name, len(collections))
+
+    if not ordered:
+        operations = sorted(operations, key=position)
+    for (_, many), group in groupby(operations, lambda each: (position(each), type(each.operation) is UpdateMany)):
+        yield many, list(group)
+
+
+def add_details(total: dict[str, Any], did: dict[str, Any], positions: list[int]) -> None:
+    """Add the details of more operations, which have these positions in the bulk."""
     for key, value in did.items():
         if isinstance(value, list):
-            moved = [{**each, "index": each["index"] + offset} if "index" in each else each for each in value]
+            moved = [{**each, "index": positions[each["index"]]} if "index" in each else each for each in value]
             total.setdefault(key, []).extend(moved)
         else:
             total[key] = total.get(key, 0) + value

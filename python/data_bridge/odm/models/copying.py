@@ -22,14 +22,14 @@ class CopiedView(ModelView):
     __odm__: ClassVar[Any]
 
     def __getstate__(self) -> Any:
-        values = (dict(self._kept), dict(self._assigned)) if self._is_touched else ({}, {})
-        return (*values, {name: getattr(self, name) for name in _slots(type(self)) if hasattr(self, name)})
+        return (*self._held_values(), {name: getattr(self, name) for name in _slots(type(self)) if hasattr(self, name)})
 
     def __setstate__(self, state: Any) -> None:
         kept, assigned, others = state
-        if kept or assigned:
-            self._kept.update(kept)
-            self._assigned.update(assigned)
+        for name, value in kept.items():
+            self._keep(name, value)
+        for name, value in assigned.items():
+            self._assign(name, value)
         for name, value in others.items():
             if name == "__dict__":
                 self.__dict__.update(value)

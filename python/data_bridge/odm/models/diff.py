@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
@@ -15,9 +16,12 @@ from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 
 from ..._core import Document as StoredDocument
+from ..._core import ListView
 from ...commands import encode
+from ..converters.containers import models_of_items
 from ..converters.converter import CLASS_KEY, Converter
-from ..errors import ValidationError
+from ..converters.nulls import without_nulls
+from ..errors import Mismatch, ValidationError
 from . import instance_state as state
 
 if TYPE_CHECKING:
@@ -40,16 +44,28 @@ class Difference(NamedTuple):
     unsets: dict[str, Any]
 
 
-def difference(instance: Model) -> Difference:
-    """Return the changes of an instance: values that differ from those that the stored document gives."""
+Positions = dict[str, list[int]]
+"""Paths of lists of embedded models, and the positions of the items that differ from the stored ones."""
+
+
+def difference(instance: Model, positions: Positions | None = None) -> Difference:
+    """Return the changes of an instance: values that differ from those that the stored document gives.
+
+    Parameters
+    ----------
+    positions
+        Filled for lists that are as long as the stored ones. The difference has these lists as a whole.
+    """
     document = state.stored_document(instance)
     if document is None:
         return Difference(instance._dump(), {})
     found = Difference({}, {})
     kept, assigned = state.held_values(instance)
     fields = type(instance).__odm__.fields
+    drops_nulls = not type(instance).__odm__.settings.keep_nulls
+    comparison = _Comparison(found, {} if positions is None else positions, drops_nulls)
     for name, value in {**kept, **assigned}.items():
-        _compare(fields[name], document, value, name in assigned, found)
+        _compare(fields[name], document, value, name in assigned, comparison)
     return found
 
 
@@ -65,7 +81,7 @@ def whole_document(instance: Model, options: CodecOptions[Any]) -> dict[str, Any
     for key in changed & document.keys():
         document[key] = _changed(info.by_key.get(key), stored, key, document[key], options)
     if info.in_tree:
-        changed.add(CLASS_KEY)
+        changed.add(info.class_key)
     return encode.Kept(document, stored, [key for key in document if key not in changed and key in stored])
 
 
@@ -82,6 +98,8 @@ def document_after(instance: Model, found: Difference, options: CodecOptions[Any
         # A key that is set as a whole has no nested updates.
         if key in sets:
             document[key] = sets[key]
+        elif key in unsets:
+            document.pop(key, None)
         else:
             field = fields[key]
             value = field.dump(state.held_value(instance, field.name))
@@ -96,7 +114,7 @@ def _top_keys(paths: Iterable[str]) -> set[str]:
 
 def _changed(field: FieldInfo | None, stored: StoredDocument, key: str, new: object, options: CodecOptions[Any]) -> Any:
     """Return the value of a key that changed; within an embedded model, unchanged elements as they are stored."""
-    if field is not None and field.converter.model is not None and isinstance(stored.get(key), StoredDocument):
+    if field is not None and field.converter.keys_below() is not None and isinstance(stored.get(key), StoredDocument):
         with contextlib.suppress(ValidationError):
             return _merged(stored[key], field.dump(field.load(stored[key], (stored, key))), new, options)
     return new
@@ -112,6 +130,10 @@ def _merged(stored: StoredDocument, old: object, new: object, options: CodecOpti
             unchanged.append(key)
         elif isinstance(stored[key], StoredDocument):
             merged[key] = _merged(stored[key], old[key], new[key], options)
+    # Classes of other libraries do not hold undeclared keys.
+    for key in stored.keys() - old.keys() - new.keys():
+        merged[key] = None
+        unchanged.append(key)
     try:
         # Encoded within another document: at the top level, `_id` would be moved to the front.
         data = bson.encode({"": merged}, codec_options=options)[6:-1]
@@ -125,10 +147,11 @@ def changed_fields(instance: Model) -> dict[str, Any]:
     document, found = state.stored_document(instance), {}
     kept, assigned = state.held_values(instance)
     fields = type(instance).__odm__.fields
+    drops_nulls = not type(instance).__odm__.settings.keep_nulls
     for name, value in {**kept, **assigned}.items():
         field, own = fields[name], Difference({}, {})
         try:
-            _compare(field, document, value, name in assigned, own)
+            _compare(field, document, value, name in assigned, _Comparison(own, {}, drops_nulls))
             if own.sets or own.unsets:
                 found[name] = field.dump(value)
         except ValidationError:
@@ -172,9 +195,47 @@ def contains(document: Mapping[str, Any], field: FieldInfo, value: object) -> bo
         return False
 
 
-def _compare(field: FieldInfo, document: Any, value: Any, assigned: bool, found: Difference) -> None:
+class _Comparison(NamedTuple):
+    """The results of a comparison."""
+
+    found: Difference
+    positions: Positions
+    drops_nulls: bool = False
+    """The model does not store None."""
+
+    def compare_items(self, path: str, old: list[Any], new: list[Any]) -> None:
+        """Add the difference between two lists of documents."""
+        if len(old) != len(new):
+            self.found.sets[path] = new
+            return
+        differing = [position for position, pair in enumerate(zip(old, new, strict=True)) if not _same_item(*pair)]
+        if differing:
+            self.found.sets[path] = new
+            self.positions[path] = differing
+
+
+def _same_item(old: object, new: object) -> bool:
+    return new is old or same(old, new)
+
+
+def _compare(field: FieldInfo, document: Any, value: Any, assigned: bool, comparison: _Comparison) -> None:
     """Add the difference between a held value and the stored one."""
-    if field.converter.virtual or not (assigned or field.converter.keeps):
+    if not field.stored or not (assigned or field.converter.keeps):
+        return
+    item, stored = models_of_items(field.converter), document.get(field.key)
+    if item is not None and isinstance(value, (list, tuple)) and isinstance(stored, ListView):
+        try:
+            dump = partial(_dumped, item, field.drops_nulls)
+            old, new = _dumped_items(item, dump, stored, value, (document, field.key))
+        except Mismatch:
+            pass  # the conversion of the whole value raises the error, with its place
+        else:
+            comparison.compare_items(field.key, old, new)
+            return
+    found = comparison.found
+    if value is None and comparison.drops_nulls:
+        if field.key in document:
+            found.unsets[field.key] = ""
         return
     new = field.dump(value)
     if field.key not in document:
@@ -186,17 +247,49 @@ def _compare(field: FieldInfo, document: Any, value: Any, assigned: bool, found:
     except ValidationError:
         found.sets[field.key] = new
         return
-    _compare_stored(field.key, field.converter, old, new, found)
+    _compare_stored(field.key, field.converter, old, new, comparison)
 
 
-def _compare_stored(key: str, converter: Converter, old: object, new: object, found: Difference) -> None:
+def _dumped(item: Converter, drops_nulls: bool, value: object) -> Any:
+    stored = item.dump(value)
+    return without_nulls(item, stored) if drops_nulls else stored
+
+
+def _dumped_items(
+    item: Converter, dump: Callable[[Any], Any], stored: ListView, values: Iterable[Any], place: Any
+) -> tuple[list[Any], list[Any]]:
+    """Return stored documents and instances as they are stored; one object for both where they are known to be equal.
+
+    Raises
+    ------
+    Mismatch
+        For a value that does not fit.
+    """
+    old, new = list(stored), []
+    for position, value in enumerate(values):
+        there = old[position] if position < len(old) else None
+        if isinstance(there, StoredDocument) and item.exact(value) and state.is_unchanged(value, there):
+            new.append(there)
+            continue
+        new.append(dump(value))
+        if there is not None:
+            with contextlib.suppress(Mismatch, ValidationError):
+                old[position] = dump(item.load(there, (place, position)))
+    return old, new
+
+
+def _compare_stored(key: str, converter: Converter, old: object, new: object, comparison: _Comparison) -> None:
     if same(old, new):
         return
+    found = comparison.found
+    if models_of_items(converter) is not None and isinstance(old, list) and isinstance(new, list):
+        comparison.compare_items(key, old, new)
+        return
     # Within an embedded model only the changed fields are sent: other writers may change its other fields.
-    if converter.model is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _same_class(old, new):
+    below = converter.keys_below()
+    if below is None or not (isinstance(old, dict) and isinstance(new, dict)) or not _same_class(old, new):
         found.sets[key] = new
         return
-    fields = converter.model.__odm__.by_key
     for each in old:
         if each not in new:
             found.unsets[f"{key}.{each}"] = ""
@@ -204,8 +297,7 @@ def _compare_stored(key: str, converter: Converter, old: object, new: object, fo
         if each not in old:
             found.sets[f"{key}.{each}"] = value
         else:
-            below = fields[each].converter if each in fields else Converter()
-            _compare_stored(f"{key}.{each}", below, old[each], value, found)
+            _compare_stored(f"{key}.{each}", below.get(each) or Converter(), old[each], value, comparison)
 
 
 def _same_class(old: dict[str, Any], new: dict[str, Any]) -> bool:

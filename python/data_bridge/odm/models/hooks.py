@@ -20,20 +20,24 @@ class Event(str, enum.Enum):
     DELETE = "delete"
 
 
-def before_event(*events: Event | str) -> Callable[[F], F]:
-    """Run a method before these events. It may change the instance; an error that it raises prevents the write."""
+def before_event(*events: Event | str | Iterable[Event | str]) -> Callable[[F], F]:
+    """Run a method before these events, or those of a list. It may change the instance.
+
+    An error that it raises prevents the write.
+    """
     return _mark("before", events)
 
 
-def after_event(*events: Event | str) -> Callable[[F], F]:
-    """Run a method after these events, unless the write fails."""
+def after_event(*events: Event | str | Iterable[Event | str]) -> Callable[[F], F]:
+    """Run a method after these events, or those of a list, unless the write fails."""
     return _mark("after", events)
 
 
-def _mark(when: str, events: tuple[Event | str, ...]) -> Callable[[F], F]:
-    if not events:
+def _mark(when: str, events: tuple[Event | str | Iterable[Event | str], ...]) -> Callable[[F], F]:
+    named = [event for each in events for event in ([each] if isinstance(each, str) else each)]
+    if not named:
         raise TypeError(f"{when}_event takes at least one event")
-    known = [(when, Event(event)) for event in events]
+    known = [(when, Event(event)) for event in named]
 
     def mark(method: F) -> F:
         method.__dict__.setdefault("_odm_events", []).extend(known)
@@ -71,6 +75,10 @@ class Hooks:
         """Return whether there is a hook before or after an event."""
         return (when, event) in self._methods
 
+    def every(self) -> set[str]:
+        """Return the names of all methods."""
+        return {name for names in self._methods.values() for name in names}
+
     def names(self, when: str, events: Iterable[Event]) -> Iterable[str]:
         """Return the methods to call, in order; a method of several of `events` is called once."""
         if not self._methods:  # most models have none, and hashing events takes longer than this
@@ -78,7 +86,32 @@ class Hooks:
         return dict.fromkeys(name for event in events for name in self._methods.get((when, event), ()))
 
 
-def hooks_of(when: str, instance: Any, *events: Event) -> list[Callable[[], Any]]:
-    """Return the hooks of an instance before or after events; each may return an awaitable."""
+def hooks_of(when: str, instance: Any, *events: Event, skip: frozenset[str] = frozenset()) -> list[Callable[[], Any]]:
+    """Return the hooks of an instance before or after events; each may return an awaitable.
+
+    Parameters
+    ----------
+    skip
+        Names of methods to leave out; `when` leaves out all.
+    """
     hooks: Hooks = type(instance).__odm__.hooks
+    if skip:
+        return [getattr(instance, name) for name in hooks.names(when, events) if name not in skip and when not in skip]
     return [getattr(instance, name) for name in hooks.names(when, events)]
+
+
+def check_skipped(model: type, names: Iterable[str]) -> None:
+    """Refuse names of hooks that a model does not have.
+
+    Raises
+    ------
+    TypeError
+        For such a name.
+    """
+    hooks: Hooks = model.__odm__.hooks  # type: ignore[attr-defined]
+    known = {"before", "after", *hooks.every()}
+    for name in names:
+        if name not in known:
+            raise TypeError(
+                f"skip_actions: {model.__name__} has no hook {name!r}; there are {', '.join(sorted(known))}"
+            )

@@ -10,7 +10,7 @@ read or written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from ..._core import Document as StoredDocument
@@ -26,6 +26,25 @@ class HeldValues(NamedTuple):
 
     kept: dict[str, Any]
     assigned: dict[str, Any]
+
+
+class OtherValues(Mapping[str, Any]):
+    """The values of an instance without that of one field, by name. A value is read when it is looked up."""
+
+    def __init__(self, instance: Any, without: str) -> None:
+        self._instance = instance
+        self._names = [name for name in type(instance).__odm__.fields if name != without]
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._names:
+            raise KeyError(name)
+        return getattr(self._instance, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def stored_document(instance: ModelView) -> StoredDocument | None:
@@ -48,21 +67,30 @@ def place(instance: ModelView) -> Any:
     return instance._place()
 
 
+def is_unchanged(instance: ModelView, document: StoredDocument) -> bool:
+    """Return whether the instance reads the same document, and holds no value that may differ from a stored one."""
+    return instance._is_unchanged(document)
+
+
 def held_value(instance: ModelView, name: str) -> Any:
     """Return the assigned or kept value of a field, or MISSING."""
-    if not instance._is_touched:
-        return MISSING
-    value = instance._assigned.get(name, MISSING)
-    return instance._kept.get(name, MISSING) if value is MISSING else value
+    return instance._held(name, MISSING)
 
 
 def held_values(instance: ModelView) -> HeldValues:
     """Return the kept and the assigned values, as they are at this moment."""
-    if not instance._is_touched:
-        return HeldValues({}, {})
-    # In this order: another thread may apply a write, which moves assigned values to the kept ones.
-    assigned = dict(instance._assigned)
-    return HeldValues(dict(instance._kept), assigned)
+    return HeldValues(*instance._held_values())
+
+
+def is_assigned(instance: ModelView, name: str) -> bool:
+    """Return whether a value was assigned to a field since the document was read or written."""
+    return name in instance._assigned
+
+
+def own_values(instance: ModelView) -> dict[str, Any]:
+    """Return the kept and the assigned values by the names of fields, each field once."""
+    kept, assigned = held_values(instance)
+    return {**kept, **assigned}
 
 
 def kept_fields(instance: ModelView) -> list[str]:
@@ -72,25 +100,30 @@ def kept_fields(instance: ModelView) -> list[str]:
 
 def keep(instance: ModelView, name: str, value: object) -> None:
     """Hold a value that is no change: the documents of a BackLink."""
-    instance._kept[name] = value
+    instance._keep(name, value)
+
+
+def replace(instance: ModelView, name: str, value: object) -> None:
+    """Make a value that of a field, whether or not one was assigned."""
+    instance._assign(name, value)
 
 
 def assign(instance: ModelView, values: Mapping[str, Any]) -> None:
     """Make values changes again, without those of fields that were assigned since."""
     for name, value in values.items():
-        instance._assigned.setdefault(name, value)
+        instance._assign(name, value, replace=False)
 
 
 def discard(instance: ModelView, name: str) -> Any:
     """Drop the value of a field; return the assigned one, or MISSING."""
-    assigned = instance._assigned.pop(name, MISSING)
-    instance._kept.pop(name, None)
+    assigned = instance._remove_assigned(name, MISSING)
+    instance._remove_kept(name, None)
     return assigned
 
 
 def release_kept(instance: ModelView, name: str) -> Any:
     """Drop the kept value of a field and return it, or MISSING."""
-    return instance._kept.pop(name, MISSING)
+    return instance._remove_kept(name, MISSING)
 
 
 def read_from(instance: ModelView, document: StoredDocument, *, whole: bool) -> dict[str, Any]:
@@ -107,12 +140,17 @@ def restore_on_abort(instance: ModelView, session: SessionState | None) -> None:
     """Record the state, for the case that the session's transaction is not committed: the changes are then unsaved."""
     if session is None or not session.in_transaction:
         return
-    document, whole, assigned = instance._document(), instance._is_whole, dict(instance._assigned)
+    document, whole = instance._document(), instance._is_whole
+    kept, assigned = held_values(instance)
 
     def restore() -> None:
         instance._unwritten(document, whole)
         # Values that were assigned since the write are newer.
-        later = dict(instance._assigned)
-        instance._assigned.update({**assigned, **later})
+        assign(instance, assigned)
+        if document is None:
+            # The defaults of a new instance.
+            for name, value in kept.items():
+                if held_value(instance, name) is MISSING:
+                    keep(instance, name, value)
 
     session.on_abort(restore)

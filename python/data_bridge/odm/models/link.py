@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
 from bson.dbref import DBRef
 
 from ..._typing import Timeout
 from ...connection.session_state import SessionState
 from ..converters.converter import Converter, plain
-from ..errors import Mismatch, NotFetched
+from ..errors import Mismatch, NotFetched, ValidationError
+from ..filters.linked_paths import links_below
 from .database_variants import model_at
 from .registration import is_collection
 
@@ -91,7 +94,7 @@ class Link(_LinkState[T]):
             raise Mismatch(f"a {self.model.__name__} that was inserted", None, found="one without an _id")
         return DBRef(self.model.__odm__.settings.name, self.model.__odm__.fields["id"].converter.dump(self.id))
 
-    def _dumped(self) -> Any:
+    def _dump(self) -> Any:
         """Return the link as it is stored: the value that was read, or a reference."""
         if self._stored is not None and self._stored[1] == self.id:
             return self._stored[0]
@@ -142,6 +145,16 @@ class Link(_LinkState[T]):
             raise TypeError(f"a {cls.__name__} takes one Document or AsyncDocument: write {cls.__name__}[Author]")
         return LinkConverter(arguments[0]) if cls is Link else BackLinkConverter(arguments[0])
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        converter = cls._converter_of(list(get_args(source)))
+        if not isinstance(converter, LinkConverter) or converter.virtual:
+            raise TypeError(f"a {cls.__name__} is no field of a pydantic model: declare the documents, list[Book]")
+        # pydantic asks for it, so it is there.
+        from .core_schema import link_schema
+
+        return link_schema(converter, handler)
+
 
 class BackLink(Link[T]):
     """The reverse of a Link: documents of another model that link to this one. It is not stored.
@@ -170,7 +183,15 @@ class LinkConverter(Converter):
         return converter
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
-        return ("$id", self._id_converter) if name == "id" else None
+        """Return the stored `_id`, or a field of the linked document, which a query has to look up."""
+        if name == "id":
+            return "$id", self._id_converter
+        fields = self.target.__odm__
+        field = fields.fields.get(name) or fields.by_key.get(name)
+        return None if field is None else (field.key, field)
+
+    def is_cyclic(self, above: frozenset[Any] = frozenset()) -> bool:
+        return True
 
     def load(self, stored: object, place: object) -> Link[Any]:
         key, target = stored, model_at(self.target, place)
@@ -201,7 +222,7 @@ class LinkConverter(Converter):
             raise self.fail(value) from None
 
     def dump(self, value: object) -> Any:
-        return self.accept(value)._dumped()
+        return self.accept(value)._dump()
 
     def exact(self, value: object) -> bool:
         return isinstance(value, (Link, DBRef, self.target))
@@ -217,8 +238,8 @@ class BackLinkConverter(LinkConverter):
         self.name = f"BackLink[{model.__name__}]"
         self.original = original
 
-    def attribute(self, name: str) -> None:
-        return None
+    def attribute(self, name: str) -> tuple[str, Any] | None:
+        return ("_id", self._id_converter) if name == "id" else super().attribute(name)
 
     def for_field(self, field: Any) -> Converter:
         if field.options.original_field is None:
@@ -226,9 +247,53 @@ class BackLinkConverter(LinkConverter):
         return BackLinkConverter(self.target, field.options.original_field)
 
 
+def held_documents(value: Any) -> Iterator[tuple[Link[Any], Any]]:
+    """Yield the links of an instance that hold a document, with the document; also those in what it embeds.
+
+    A BackLink holds one after a fetch.
+    """
+    if isinstance(value, Link):
+        if value._document is not None:
+            yield value, value._document
+    elif isinstance(value, (dict, list, tuple, set, frozenset)):
+        make_links(value)
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from held_documents(each)
+    elif (info := getattr(type(value), "__odm__", None)) is not None:
+        for field in info.fields.values():
+            if links_below(field.converter):
+                with contextlib.suppress(NotFetched, ValidationError):
+                    yield from held_documents(getattr(value, field.name))
+
+
+def make_links(value: dict[Any, Any] | Iterable[Any]) -> None:
+    """Make links of the documents that a program has put into a list or dict of links."""
+    if not isinstance(value, (dict, list)):
+        return
+    places: Iterable[tuple[Any, Any]] = value.items() if isinstance(value, dict) else enumerate(value)
+    for place, each in list(places):
+        if is_collection(type(each)):
+            value[place] = Link(each)
+
+
+def set_id(link: Link[Any], id: object) -> None:
+    """Make a link refer to the `_id` that its document got."""
+    link.id = id
+
+
+def is_fetched(link: Link[Any]) -> bool:
+    """Return whether a link holds its document."""
+    return link._document is not None
+
+
 def set_document(link: Link[Any], document: object) -> None:
     """Make a link a fetched one; None where the collection has no such document."""
     link._resolved(document)
+
+
+def fetched(link: Link[Any]) -> Any:
+    """Return the document of a link that was fetched; None for another link, and where there is no such document."""
+    return link.document if link._fetched else None
 
 
 def _database(model: Any) -> str | None:

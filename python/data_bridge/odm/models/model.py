@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core import Document as StoredDocument
 from ..converters.containers import EmbeddedConverter
-from ..converters.converter import CLASS_KEY, Converter, plain
-from ..errors import Mismatch, ValidationError
+from ..converters.converter import Converter, plain, root_and_path
+from ..errors import Mismatch, ValidationError, raise_all
 from . import arrow_rows
 from . import instance_state as state
+from .check_changes import embedded_in
 from .copying import CopiedView
+from .dataclass_fields import PARAMETERS, DataclassFields
+from .dump import Dump, Selection
 from .instance_state import MISSING
-from .link import Link
 from .metaclass import ModelInfo, ModelMeta
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 
 
 class Model(CopiedView, metaclass=ModelMeta):
@@ -30,6 +36,7 @@ class Model(CopiedView, metaclass=ModelMeta):
 
     __odm__: ClassVar[ModelInfo]
     _is_collection: ClassVar[bool] = False
+    _is_view: ClassVar[bool] = False
     _is_async: ClassVar[bool] = False
     __hash__: ClassVar[None]  # type: ignore[assignment]
 
@@ -40,9 +47,12 @@ class Model(CopiedView, metaclass=ModelMeta):
         ValidationError
             For values that are invalid, missing or undeclared; `errors` has one error for each.
         """
-        errors: list[ValidationError] = []
+        info = type(self).__odm__
         name = type(self).__name__
-        fields = type(self).__odm__.fields
+        if info.model_validators.before:
+            values = self._prepared(values)
+        errors: list[ValidationError] = []
+        fields = info.fields
         for field in fields.values():
             value = values.pop(field.name, MISSING)
             # A key that is also the name of another field means that field.
@@ -52,20 +62,58 @@ class Model(CopiedView, metaclass=ModelMeta):
                 continue
             try:
                 if value is MISSING and not field.required:
-                    self._assigned[field.name] = field.default()
+                    # Kept, not assigned: it was not given.
+                    self._keep(field.name, field.default())
                 elif value is MISSING:
                     raise Mismatch(field.converter.name, None, found="no value").under(field.name).error(model=name)
+                elif field.validators or field.frozen:
+                    self._assign(field.name, field.accept(value, state.own_values(self)))
                 else:
                     setattr(self, field.name, value)
             except ValidationError as error:
                 errors.extend(error.errors)
-        for key, value in values.items():
-            info = type(self).__odm__
-            if key != CLASS_KEY or not info.in_tree:
-                errors.append(Mismatch("a declared field", value).under(key).error(model=name))
-            elif value != info.class_id:
-                errors.append(Mismatch(repr(info.class_id), value).under(key).error(model=name))
+        if info.config.extra != "ignore" or info.class_key in values:
+            errors += self._undeclared(values)
         raise_all(errors)
+        if info.model_validators.after:
+            self._check_model()
+
+    @classmethod
+    def _prepared(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the values that the model's `before` validators give."""
+        try:
+            return dict(cls.__odm__.model_validators.prepared(values))
+        except Mismatch as mismatch:
+            raise mismatch.error(model=cls.__name__) from mismatch.__cause__
+
+    def _check_model(self) -> None:
+        try:
+            type(self).__odm__.model_validators.check(self)
+        except Mismatch as mismatch:
+            raise mismatch.error(model=type(self).__name__) from mismatch.__cause__
+
+    @classmethod
+    def _undeclared(cls, values: Mapping[str, Any]) -> list[ValidationError]:
+        """Return the errors of values without a field. In a tree, the name of the class is allowed."""
+        info, errors = cls.__odm__, []
+        for key, value in values.items():
+            if key != info.class_key or not info.in_tree:
+                if info.config.extra != "ignore":
+                    errors.append(Mismatch("a declared field", value).under(key).error(model=cls.__name__))
+            elif value != info.class_id:
+                errors.append(Mismatch(repr(info.class_id), value).under(key).error(model=cls.__name__))
+        return errors
+
+    @classmethod
+    def _validated(cls, values: Mapping[str, Any]) -> Self:
+        """Return an instance of values that fit their fields, and of defaults."""
+        made = cls.__new__(cls)
+        for name, field in cls.__odm__.fields.items():
+            if name in values:
+                state.assign(made, {name: values[name]})
+            elif not field.converter.virtual:
+                state.keep(made, name, field.default())
+        return made
 
     # ---- construction by converters and queries ---------------------------------------------------------------------
 
@@ -84,8 +132,9 @@ class Model(CopiedView, metaclass=ModelMeta):
         try:
             return cls(**values)
         except ValidationError as error:
-            mismatch = Mismatch(error.errors[0].expected, None, found=error.errors[0].found)
-            mismatch.path = list(error.errors[0].path)
+            first = error.errors[0]
+            mismatch = Mismatch(first.expected, None, found=first.found, reason=first.reason)
+            mismatch.path = list(first.path)
             raise mismatch from None
 
     @classmethod
@@ -108,6 +157,76 @@ class Model(CopiedView, metaclass=ModelMeta):
             As for `data_bridge.from_arrow`.
         """
         return arrow_rows.instances(cls, data)
+
+    @classmethod
+    def model_validate(cls, obj: Any, *, from_attributes: bool = False) -> Self:
+        """Return an instance of a mapping with names or stored keys, or of another model's instance.
+
+        An instance of the model is returned unchanged. Values are those that the constructor takes: texts of JSON, such
+        as dates, are converted by `pydantic.TypeAdapter(Model).validate_json(...)`.
+
+        Parameters
+        ----------
+        from_attributes
+            Take the attributes of any other object.
+
+        Raises
+        ------
+        ValidationError
+            As for the constructor, and for an object of another type.
+        """
+        if isinstance(obj, cls):
+            return obj
+        if isinstance(obj, Mapping):
+            return cls(**obj)
+        if isinstance(obj, Model) or from_attributes:
+            return cls(**cls._attributes(obj))
+        raise Mismatch("a mapping", obj).error(model=cls.__name__)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with other values of fields.
+
+        Parameters
+        ----------
+        update
+            Values by the names of fields, checked as those of the constructor; also of frozen fields.
+        deep
+            Copy lists, dicts and embedded models too.
+
+        Raises
+        ------
+        ValidationError
+            For a value that does not fit, and for a name that is no field.
+        """
+        made = copy.deepcopy(self) if deep else copy.copy(self)
+        fields = type(self).__odm__.fields
+        errors: list[ValidationError] = []
+        for name, value in (update or {}).items():
+            try:
+                if name not in fields:
+                    raise Mismatch("a declared field", value).under(name).error(model=type(self).__name__)
+                state.replace(made, name, fields[name].accept(value, state.OtherValues(made, name)))
+            except ValidationError as error:
+                errors.extend(error.errors)
+        raise_all(errors)
+        return made
+
+    @classmethod
+    def _attributes(cls, obj: object) -> dict[str, Any]:
+        """Return the attributes of an object that are names of fields."""
+        fields = cls.__odm__.fields
+        return {name: getattr(obj, name) for name in fields if hasattr(obj, name)}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        # pydantic asks for it, so it is there.
+        from .core_schema import schema_of
+
+        return schema_of(cls, handler)
+
+    # Libraries that take dataclasses take models; FastAPI reads such a parameter from the body.
+    __dataclass_fields__ = DataclassFields()
+    __dataclass_params__ = PARAMETERS
 
     # ---- values -----------------------------------------------------------------------------------------------------
 
@@ -136,38 +255,44 @@ class Model(CopiedView, metaclass=ModelMeta):
         raise TypeError(f"a {type(self).__name__} is no mapping: use model_dump()")
 
     def _dump(self) -> dict[str, Any]:
-        """Return the document to store: unchanged values as they were read, without missing ones."""
+        """Return the document to store: unchanged values as they were read, without missing ones.
+
+        Keys are in their stored order, then new ones: a value that was only read is dumped as it is stored.
+        """
         info = type(self).__odm__
         document = self._document()
         result: dict[str, Any] = {}
-        for field in info.fields.values():
-            if field.converter.virtual:
-                continue
-            value = state.held_value(self, field.name)
-            if value is MISSING:
-                if document is not None and field.key in document:
-                    result[field.key] = plain(document[field.key])
-            elif value is not None or field.key != "_id":
-                result[field.key] = field.dump(value)
-        if info.in_tree:
-            result[CLASS_KEY] = info.class_id
-        if document is not None and self._is_whole:
-            declared = info.by_key
+        missing = info.by_key
+        if document is not None:
+            whole = self._is_whole
             for key in document:
-                if key not in result and key not in declared:
+                field = missing.pop(key, None)
+                if field is not None and field.stored:
+                    value = state.held_value(self, field.name)
+                    if value is MISSING:
+                        result[key] = plain(document[key])
+                    elif value is not None or info.stores_null(key):
+                        result[key] = field.dump(value)
+                elif whole and (field is None or field.options.exclude):
                     result[key] = plain(document[key])
+        for key, field in missing.items():
+            value = state.held_value(self, field.name) if field.stored else MISSING
+            if value is not MISSING and (value is not None or info.stores_null(key)):
+                result[key] = field.dump(value)
+        if info.in_tree:
+            result[info.class_key] = info.class_id
         return result
 
     def _unknown(self) -> list[str]:
         """Return the stored keys that are not declared."""
         document = self._document()
         info = type(self).__odm__
-        known = {*info.by_key, CLASS_KEY} if info.in_tree else info.by_key
+        known = {*info.by_key, info.class_key} if info.in_tree else info.by_key
         return [] if document is None else [key for key in document if key not in known]
 
     def _fits(self) -> bool:
         """Return whether all stored values fit; quick checks first."""
-        fields = [field for field in type(self).__odm__.fields.values() if not field.converter.virtual]
+        fields = [field for field in type(self).__odm__.fields.values() if field.stored]
         document = self._document()
         if any(field.required and (document is None or field.key not in document) for field in fields):
             return False
@@ -176,14 +301,15 @@ class Model(CopiedView, metaclass=ModelMeta):
                 value = getattr(self, field.name)
             except ValidationError:
                 return False
-            if not all(embedded._fits() for embedded in models_in(value)):
+            if not all(embedded._fits() for _, embedded in embedded_in(value)):
                 return False
         return True
 
     def _faults(self) -> list[ValidationError]:
         """Return the errors of all fields and of embedded models."""
+        info = type(self).__odm__
         errors: list[ValidationError] = []
-        for name, field in type(self).__odm__.fields.items():
+        for name, field in info.fields.items():
             if field.converter.virtual:
                 continue
             try:
@@ -191,9 +317,27 @@ class Model(CopiedView, metaclass=ModelMeta):
             except ValidationError as error:
                 errors.extend(error.errors)
                 continue
-            for embedded in models_in(value):
+            if field.has_checks:
+                try:
+                    field.accept(value, state.OtherValues(self, name))
+                except ValidationError as error:
+                    errors.extend(self._located(each) for each in error.errors)
+            for _, embedded in embedded_in(value):
                 errors.extend(embedded._faults())
+        if not errors and info.model_validators.after:
+            try:
+                self._check_model()
+            except ValidationError as error:
+                errors.append(self._located(error))
         return errors
+
+    def _located(self, error: ValidationError) -> ValidationError:
+        """Return an error with the `_id` of the stored document."""
+        root, path = root_and_path(self._place())
+        if root is None or error.id is not None:
+            return error
+        reason, name = error.reason, type(self).__name__
+        return ValidationError((*path, *error.path), error.expected, error.found, root.get("_id"), name, reason)
 
     def validate(self) -> Self:
         """Check every field, also those of embedded models.
@@ -209,36 +353,81 @@ class Model(CopiedView, metaclass=ModelMeta):
     def model_dump(
         self,
         *,
-        by_alias: bool = False,
-        include: Iterable[str] | None = None,
-        exclude: Iterable[str] = (),
+        mode: str = "python",
+        include: Selection | None = None,
+        exclude: Selection | None = None,
+        by_alias: bool | None = False,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
         exclude_none: bool = False,
     ) -> dict[str, Any]:
-        """Return the fields as a dict of copies, embedded models as dicts.
+        """Return the fields as a dict of copies.
+
+        Embedded models and fetched links are dicts, other links their `_id`. Fields with `Field(exclude=True)` are left
+        out.
 
         Parameters
         ----------
+        mode
+            `python` for Python's values, `json` for values of plain JSON: an ObjectId as 24 hex digits, a decimal, UUID
+            or date as text, a binary as base64, and a value without a plain form as relaxed Extended JSON.
+        include, exclude
+            Names of fields; or a mapping of names to True or to a selection within the value, where positions are those
+            of items, and `"__all__"` stands for all of them.
         by_alias
             Stored keys instead of names.
-        include, exclude
-            Names of fields.
+        exclude_unset
+            Leave out values that are defaults, because they were neither given nor stored.
+        exclude_defaults
+            Leave out values that equal the default.
         exclude_none
             Leave out values that are None.
-        """
-        wanted, unwanted = None if include is None else set(include), set(exclude)
-        result = {}
-        for name, field in type(self).__odm__.fields.items():
-            if name in unwanted or (wanted is not None and name not in wanted) or field.converter.virtual:
-                continue
-            value = getattr(self, name)
-            if value is not None or not exclude_none:
-                result[field.key if by_alias else name] = _dumped(value, by_alias, exclude_none)
-        info = type(self).__odm__
-        if info.in_tree and not info.is_collection:
-            result[CLASS_KEY] = info.class_id
-        return result
 
-    def model_dump_json(self, *, canonical: bool = False) -> str:
+        Raises
+        ------
+        ValueError
+            For an unknown mode.
+        TypeError
+            For a value that has no form in JSON.
+        """
+        if mode not in ("python", "json"):
+            raise ValueError(f"there is no mode {mode!r}; there are 'python' and 'json'")
+        dump = Dump(mode == "json", bool(by_alias), exclude_unset, exclude_defaults, exclude_none)
+        return dump.model(self, include, exclude)
+
+    def model_dump_json(
+        self,
+        *,
+        indent: int | None = None,
+        ensure_ascii: bool = False,
+        include: Selection | None = None,
+        exclude: Selection | None = None,
+        by_alias: bool | None = False,
+        exclude_unset: bool = False,
+        exclude_defaults: bool = False,
+        exclude_none: bool = False,
+    ) -> str:
+        """Return the text of `model_dump(mode="json", ...)`. As with pydantic, NaN and infinity are null.
+
+        `to_extended_json` keeps the types of BSON.
+
+        Parameters
+        ----------
+        indent
+            Spaces for each level; None for one line.
+        ensure_ascii
+            Escape all characters beyond ASCII.
+        include, exclude, by_alias, exclude_unset, exclude_defaults, exclude_none
+            As for `model_dump`.
+        """
+        dump = Dump(True, bool(by_alias), exclude_unset, exclude_defaults, exclude_none, finite=True)
+        values = dump.model(self, include, exclude)
+        if indent is None and not ensure_ascii:
+            return _COMPACT.encode(values)
+        separators = (",", ":") if indent is None else None
+        return json.dumps(values, indent=indent, ensure_ascii=ensure_ascii, separators=separators)
+
+    def to_extended_json(self, *, canonical: bool = False) -> str:
         """Return the document as MongoDB Extended JSON v2, relaxed unless `canonical`."""
         from bson import json_util
         from bson.binary import UuidRepresentation
@@ -247,6 +436,10 @@ class Model(CopiedView, metaclass=ModelMeta):
         return json_util.dumps(
             self._dump(), json_options=options.with_options(uuid_representation=UuidRepresentation.STANDARD)
         )
+
+    def __data_bridge_json__(self) -> dict[str, Any]:
+        """Return the values for `json_default`."""
+        return self.model_dump(mode="json", by_alias=True)
 
     # ---- comparison and repr ----------------------------------------------------------------------------------------
 
@@ -270,7 +463,7 @@ class Model(CopiedView, metaclass=ModelMeta):
     def __repr__(self) -> str:
         shown = []
         for name, field in type(self).__odm__.fields.items():
-            if field.converter.virtual:
+            if field.converter.virtual or not field.options.repr:
                 continue
             try:
                 shown.append(f"{name}={getattr(self, name)!r}")
@@ -283,18 +476,6 @@ class EmbeddedDocument(Model):
     """A model of documents within documents and of projections."""
 
 
-def raise_all(errors: list[ValidationError]) -> None:
-    """Raise one error for all errors, if there are any."""
-    if not errors:
-        return
-    first = errors[0]
-    if len(errors) > 1:
-        first = ValidationError(first.path, first.expected, first.found, first.id)
-        first.errors = errors
-        first.args = (f"{errors[0]} (and {len(errors) - 1} more, in `errors`)",)
-    raise first
-
-
 def faults_of(instance: Model) -> list[ValidationError]:
     """Return the errors of all values of an instance that do not fit."""
     return instance._faults()
@@ -302,25 +483,5 @@ def faults_of(instance: Model) -> list[ValidationError]:
 
 def models_in(value: object) -> Iterator[Model]:
     """Yield the embedded models in a value, but not those within them."""
-    if isinstance(value, Model) and not type(value).__odm__.is_collection:
-        yield value
-    elif isinstance(value, dict):
-        for each in value.values():
-            yield from models_in(each)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for each in value:
-            yield from models_in(each)
-
-
-def _dumped(value: object, by_alias: bool, exclude_none: bool) -> Any:
-    if isinstance(value, Model):
-        return value.model_dump(by_alias=by_alias, exclude_none=exclude_none)
-    if isinstance(value, Link):
-        return value.id
-    if isinstance(value, dict):
-        return {key: _dumped(each, by_alias, exclude_none) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_dumped(each, by_alias, exclude_none) for each in value]
-    if isinstance(value, (set, frozenset, tuple)) and any(isinstance(each, (Model, Link)) for each in value):
-        return [_dumped(each, by_alias, exclude_none) for each in value]
-    return copy.copy(value) if isinstance(value, (set, frozenset)) else value
+    for _, each in embedded_in(value):
+        yield each

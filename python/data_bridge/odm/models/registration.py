@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -14,16 +14,25 @@ from ..._typing import Timeout
 from ...asynchronous.database import AsyncDatabase
 from ...commands.operations import IndexModel
 from ...synchronous.database import Database
+from ..converters.converter import Converter
 from ..converters.unions import check_unions
 from ..errors import NotInitialized
-from ..filters.expressions import Sort
+from ..filters import linked_paths
+from ..filters.expressions import Sort, mapping_of
 from ..filters.lookup import sort_keys
+from .time_series import time_series_options
 
 
 def register(model: Any, database: Any) -> None:
     """Give a model its collection."""
-    options = with_uuids(database.codec_options)
-    model.__odm__.collection = database.get_collection(model.__odm__.settings.name, codec_options=options)
+    settings = model.__odm__.settings
+    model.__odm__.collection = database.get_collection(
+        settings.name,
+        codec_options=with_uuids(database.codec_options),
+        read_preference=settings.read_preference,
+        read_concern=settings.read_concern,
+        write_concern=settings.write_concern,
+    )
 
 
 def with_uuids(options: CodecOptions[Any]) -> CodecOptions[Any]:
@@ -80,6 +89,40 @@ def is_collection(model: Any) -> bool:
     return info is not None and bool(info.is_collection)
 
 
+def resolve_names(models: Iterable[Any]) -> None:
+    """Resolve annotations that name other models of the list, which their modules import for type checkers only.
+
+    A name of two models has no meaning, unless the module has it.
+
+    Raises
+    ------
+    TypeError
+        As `check_model`.
+    """
+    names: dict[str, Any] = {}
+    for model in models:
+        name = getattr(model, "__name__", "")
+        names[name] = model if names.get(name, model) is model else None
+    names = {name: model for name, model in names.items() if model is not None}
+    rest, seen = [model for model in models if hasattr(model, "__odm__")], set()
+    while rest:
+        model = rest.pop()
+        if model in seen:
+            continue
+        seen.add(model)
+        for field in model.__odm__.fields.values():
+            if (converter := field.resolved_among(names)) is not None:
+                rest += embedded_models(converter)
+
+
+def embedded_models(converter: Converter) -> Iterator[Any]:
+    """Yield the models of embedded documents in the values of a converter, without those below them."""
+    if converter.model is not None:
+        yield converter.model
+    for each in converter.parts():
+        yield from embedded_models(each)
+
+
 def check_model(database: Any, model: Any) -> None:
     """Refuse a database and a model of different sides, and a model with faulty declarations.
 
@@ -100,6 +143,28 @@ def check_model(database: Any, model: Any) -> None:
     for field in model.__odm__.fields.values():
         check_unions(field.converter)
     indexes_of(model)
+    collection_options(model)
+
+
+def collection_options(model: Any) -> dict[str, Any] | None:
+    """Return the options of the collection or view that a model declares; None for a plain collection.
+
+    Raises
+    ------
+    TypeError
+        For a view without a source or a pipeline, and for these settings of another model.
+    """
+    settings, name = model.__odm__.settings, model.__name__
+    if model.__odm__.is_view:
+        if settings.source is None or not isinstance(settings.pipeline, (list, tuple)):
+            raise TypeError(
+                f"{name} is a View: give it Settings.source, a model or a name, and Settings.pipeline, a list"
+            )
+        source = settings.source if isinstance(settings.source, str) else settings.source.__odm__.settings.name
+        return {"viewOn": source, "pipeline": mapping_of("pipeline", list(settings.pipeline))}
+    if settings.source is not None or settings.pipeline is not None:
+        raise TypeError(f"{name}.Settings: source and pipeline are settings of a View")
+    return None if settings.timeseries is None else time_series_options(model, settings.timeseries)
 
 
 def indexes_of(model: Any) -> list[Any]:
@@ -112,9 +177,9 @@ def indexes_of(model: Any) -> list[Any]:
     """
     indexes = []
     for field in model.__odm__.fields.values():
-        if field.options.index or field.options.unique:
+        if field.options.is_indexed:
             kind = 1 if field.options.index in (True, False) else field.options.index
-            indexes.append(IndexModel([(field.key, kind)], unique=field.options.unique))
+            indexes.append(IndexModel([(field.key, kind)], **_index_options(field.options)))
     for index in model.__odm__.settings.indexes:
         if hasattr(index, "document"):  # an IndexModel, this package's or PyMongo's
             indexes.append(index)
@@ -125,6 +190,15 @@ def indexes_of(model: Any) -> list[Any]:
         else:
             raise TypeError(f"{model.__name__}.Settings.indexes: {index!r} is no index")
     return indexes
+
+
+def _index_options(options: Any) -> dict[str, Any]:
+    given: dict[str, Any] = {"unique": options.unique}
+    if options.sparse:
+        given["sparse"] = True
+    if options.expire_after_seconds is not None:
+        given["expireAfterSeconds"] = options.expire_after_seconds
+    return {**given, **options.index_options}
 
 
 def _is_pairs(index: object) -> bool:
@@ -139,4 +213,6 @@ def _keys(model: Any, keys: Iterable[Any]) -> list[tuple[str, Any]]:
             pairs.append((name, kind))
         else:
             pairs.extend(sort_keys(model, [key]))
+    for name, _ in pairs:
+        linked_paths.check_stored(model, name)
     return pairs

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bson.objectid import ObjectId
 
 from ..converters.converter import plain
 from ..errors import DocumentNotFound, Mismatch, PartlyRead, UnsavedChanges, ValidationError
-from ..filters.updates import update_document
+from ..filters.expressions import mapping_of
+from ..filters.trust import Trusted, check_code
+from ..filters.updates import update_document, update_pipeline
 from . import instance_state as state
 from .diff import difference
 
@@ -30,10 +32,12 @@ def assign_id(instance: Any) -> None:
         When the model declares `id` to be of another type.
     """
     if instance.id is None:
+        field = type(instance).__odm__.fields["id"]
         try:
-            instance.id = ObjectId()
+            # No assignment of the program, which a frozen field refuses.
+            state.replace(instance, "id", field.accept(ObjectId(), state.OtherValues(instance, "id")))
         except ValidationError:
-            expected = type(instance).__odm__.fields["id"].converter.name
+            expected = field.converter.name
             raise Mismatch(expected, None).under("id").error(model=type(instance).__name__) from None
 
 
@@ -69,10 +73,10 @@ def check_writable(instance: Any, keys: Iterable[str]) -> None:
             )
 
 
-def guarded(instance: Model) -> dict[str, Any]:
-    """Return the filter that finds the document of an instance, in the revision that was read."""
+def guarded(instance: Model, ignore_revision: bool = False) -> dict[str, Any]:
+    """Return the filter that finds the document of an instance, in the revision that was read, or in any."""
     found_by = {"_id": id_of(instance)}
-    if type(instance).__odm__.settings.use_revision:
+    if type(instance).__odm__.settings.use_revision and not ignore_revision:
         document = state.stored_document(instance)
         # An instance made by hand has read no revision.
         found_by[REVISION] = None if document is None else document.get(REVISION)
@@ -95,12 +99,52 @@ def id_of(instance: Any) -> Any:
     return type(instance).__odm__.fields["id"].dump(instance.id)
 
 
-def update_of(model: type[Model], updates: Iterable[Any]) -> dict[str, Any]:
-    """Return one update of operators and mappings, with a new revision where the model uses revisions."""
+def update_of(model: type[Model], updates: Iterable[Any]) -> Any:
+    """Return one update of operators and mappings, with a new revision where the model uses revisions.
+
+    An update that is a list is an aggregation pipeline.
+
+    Raises
+    ------
+    TypeError
+        For a pipeline together with operators of the caller.
+    """
+    updates = list(updates)
+    if updates and isinstance(updates[0], (list, tuple)):
+        return _pipeline_of(model, *updates)
     update = update_document(model, updates)
     if model.__odm__.settings.use_revision:
         update["$set"] = {**update.get("$set", {}), REVISION: new_revision(model)}
     return update
+
+
+def _pipeline_of(model: type[Model], stages: Iterable[Any], *by_hooks: Any) -> list[Any]:
+    pipeline = update_pipeline(model, stages)
+    for update in by_hooks:
+        if not isinstance(update, Trusted):
+            raise TypeError("an update takes a pipeline or operators, not both: write the operators as stages")
+        # Values in a pipeline are expressions.
+        if sets := update.get("$set"):
+            pipeline.append({"$set": {key: {"$literal": value} for key, value in sets.items()}})
+        if unsets := update.get("$unset"):
+            pipeline.append({"$unset": list(unsets)})
+    if model.__odm__.settings.use_revision:
+        pipeline.append({"$set": {REVISION: {"$literal": new_revision(model)}}})
+    return pipeline
+
+
+def array_filters_of(filters: Iterable[Mapping[str, Any]] | None) -> list[Any] | None:
+    """Return array filters with keys and values as they are stored.
+
+    Raises
+    ------
+    InvalidQuery
+        For operators that run code and are not trusted.
+    """
+    if filters is None:
+        return None
+    check_code(list(filters), "array_filters")
+    return mapping_of("array_filters", list(filters))  # type: ignore[no-any-return]
 
 
 def check_unchanged(instance: Model, call: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from bson import ObjectId
 
+from ...query.extensions import extension
 from ..filters.expressions import all_of
 from ..models.database_variants import variants_in
 from ..models.field import FieldOptions
@@ -16,6 +17,8 @@ from .query_spec import QuerySpec
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+M = TypeVar("M")
 
 
 class CollectionModel(Model):
@@ -32,6 +35,19 @@ class CollectionModel(Model):
         id: Any = FieldOptions(None, stored=ObjectId | None, built_in=True)
     """`_id`: an ObjectId, made when the instance is inserted, unless the model declares `id` with another type."""
 
+    def to_model(self, model: type[M]) -> M:
+        """Return the document as an object of a class of another library: pydantic, dataclasses, attrs or msgspec.
+
+        Raises
+        ------
+        ConversionError
+            When the document does not fit the class.
+        """
+        stored = self._document()
+        document = self._dump() if stored is None else {**stored.to_dict(), **self._dump()}
+        (made,) = extension("target_of")(model).make([document])
+        return made  # type: ignore[no-any-return]
+
     @classmethod
     def _query(cls, filters: tuple[Any, ...], options: dict[str, Any]) -> Any:
         return cls._query_type(QuerySpec.of(cls, filters, options))
@@ -47,7 +63,7 @@ class CollectionModel(Model):
     def _by_id(cls, id: object, options: dict[str, Any]) -> Any:
         if id is None:
             raise TypeError("get() needs an _id, got None")
-        return cls._query((cls.id == id,), options)
+        return cls._query((cls.__odm__.by_key["_id"].path == id,), options)
 
     @classmethod
     def on(cls, database: Any) -> type[Self]:

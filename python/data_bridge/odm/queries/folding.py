@@ -11,7 +11,7 @@ from ...errors import InvalidQuery
 from ..converters.choice_converter import ChoiceConverter
 from ..converters.containers import ListConverter, TupleConverter
 from ..converters.conversions import DecimalConverter
-from ..converters.converter import Converter, NoneConverter, ScalarConverter
+from ..converters.converter import Converter, NoneConverter, ScalarConverter, to_decimal
 from ..converters.unions import UnionConverter
 from ..filters.expressions import FieldPath, converter_at, key_of, step_of, steps_of
 
@@ -95,5 +95,5 @@ def _numeric(converter: Converter) -> bool:
 def number(value: object) -> Any:
     """Return a number of the server as a number of Python."""
     if isinstance(value, Decimal128):
-        return value.to_decimal()
+        return to_decimal(value)
     return int(value) if isinstance(value, Int64) else value

@@ -50,13 +50,29 @@ class ModelQueryBase(Generic[T]):
         """Include documents of derived classes, each as an instance of its class."""
         return type(self)(self._spec.changed(with_children=with_children))
 
-    def fetch_links(self, fetch_links: bool = True) -> Self:
+    def fetch_links(
+        self,
+        fetch_links: bool = True,
+        *,
+        nesting_depth: int | None = None,
+        nesting_depths_per_field: Mapping[str, int] | None = None,
+    ) -> Self:
         """Fetch linked documents too, with one more query for each field of links, for any number of documents.
+
+        Parameters
+        ----------
+        nesting_depth
+            The levels to fetch: 2 also fetches the documents that the linked documents link to. By default that of
+            `Settings.max_nesting_depth`.
+        nesting_depths_per_field
+            Other levels below fields of the model, by their names.
 
         These queries have the query's session, timeout, max_time_ms, comment, read preference and read concern. Links
         are fetched for instances: tables, plain Documents and `aggregate` raise InvalidQuery.
         """
-        return type(self)(self._spec.changed(fetch_links=fetch_links))
+        given = {"nesting_depth": nesting_depth, "nesting_depths_per_field": nesting_depths_per_field}
+        given = {name: value for name, value in given.items() if value is not None}
+        return type(self)(self._spec.found((), {"fetch_links": fetch_links, **given}))
 
     def get_filter_query(self) -> Mapping[str, Any]:
         """Return the filter as it is sent."""

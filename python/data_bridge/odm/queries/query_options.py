@@ -14,7 +14,7 @@ from ..filters import trust
 from ..filters.lookup import sort_keys
 
 _COMMAND = ("skip", "limit")
-_SWITCHES = ("with_children", "fetch_links")
+_SWITCHES = ("with_children", "fetch_links", "nesting_depth", "nesting_depths_per_field")
 _PARTS = (*_COMMAND, "sort", *_SWITCHES)
 
 FIND_OPTIONS: dict[str, Any] = {
@@ -26,6 +26,8 @@ FIND_OPTIONS: dict[str, Any] = {
     "timeout": ...,
     "resume": False,
     "progress": None,
+    "parallel": 1,
+    "ordered": True,
 }
 """Options of `Collection.find` beside the parts of a query, with their defaults."""
 
@@ -50,7 +52,7 @@ FOLD_OPTIONS = {
 
 AGGREGATE_OPTIONS = {
     **FOLD_OPTIONS,
-    **{name: name for name in ("batch_size", "progress", *TableOptions._fields)},
+    **{name: name for name in ("batch_size", "progress", "parallel", "ordered", *TableOptions._fields)},
 }
 """Options of `aggregate`."""
 
@@ -101,7 +103,7 @@ def split(
         elif name in _COMMAND:
             command = command.with_option(name, value)
         elif name in _SWITCHES:
-            switches[name] = value
+            switches[name] = _depth(name, value) if name.startswith("nesting_") else value
         elif name in FIND_OPTIONS:
             rest[name] = _checked(name, value)
         else:
@@ -154,6 +156,25 @@ def _checked(name: str, value: object) -> Any:
         if name == "let" and value is not None:
             trust.check_code(value, "let")
         check_option(OPTIONS[name].driver, value)
+    return value
+
+
+def _depth(name: str, value: Any) -> Any:
+    """Return a depth, or depths by the names of fields.
+
+    Raises
+    ------
+    TypeError, ValueError
+        For a depth that is no int, or negative.
+    """
+    if name == "nesting_depths_per_field" and value is not None:
+        if not isinstance(value, Mapping):
+            raise TypeError(f"{name} must be a mapping of fields to depths, got {type(value).__name__}")
+        return {str(field): _depth("a nesting depth", depth) for field, depth in value.items()}
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise TypeError(f"{name} must be an int, got {type(value).__name__}")
+    if value is not None and value < 0:
+        raise ValueError(f"{name} cannot be negative, got {value}")
     return value
 
 

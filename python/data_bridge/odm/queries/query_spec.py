@@ -14,8 +14,9 @@ from ...query.find_command import ANY, FindCommand
 from ..converters.containers import ListConverter
 from ..converters.converter import Converter, plain
 from ..errors import Mismatch
-from ..filters import linked_paths, trust
-from ..filters.expressions import all_of, key_of, roots_of
+from ..filters import linked_paths, mappings, trust
+from ..filters.expressions import Expression, all_of, key_of, mapping_of, roots_of
+from ..filters.linked_lookups import LinkedLookups, Source
 from ..filters.lookup import check_fields, resolve, sort_keys
 from ..models.database_variants import VariantRoot
 from ..models.model import Model
@@ -24,6 +25,21 @@ from .query_options import AGGREGATE_OPTIONS, aggregate_options, changed_options
 
 if TYPE_CHECKING:
     from ..._core import ModelClass
+
+
+class Depths(NamedTuple):
+    """The levels of linked documents to fetch."""
+
+    default: int
+    fields: Mapping[str, int] | None = None
+    """Other levels, by the names of fields of the first documents."""
+
+    def of(self, name: str) -> int:
+        """Return the levels below a field."""
+        return self.default if self.fields is None else self.fields.get(name, self.default)
+
+
+ONE_LEVEL = Depths(1)
 
 
 class QuerySpec(NamedTuple):
@@ -39,6 +55,9 @@ class QuerySpec(NamedTuple):
     """The model of a projection."""
     with_children: bool = False
     fetch_links: bool = False
+    nesting_depth: int | None = None
+    """Levels of linked documents to fetch; None for those of `Settings.max_nesting_depth`."""
+    nesting_depths_per_field: Mapping[str, int] | None = None
     options: Mapping[str, Any] = MappingProxyType({})
 
     @classmethod
@@ -87,6 +106,11 @@ class QuerySpec(NamedTuple):
         added = _conditions(self.model, filters)
         return self.changed(filters=(*self.filters, *added), **split(self.model, options, self.command, self.options))
 
+    def limited(self, length: int) -> QuerySpec:
+        """Return the specification for at most `length` documents of those that it selects."""
+        limit = abs(self.command.options.get("limit", 0))
+        return self.changed(command=self.command.limit(min(limit, length) if limit else length))
+
     def sorted(self, keys: Iterable[Any]) -> QuerySpec:
         """Return the specification with another order."""
         return self.changed(command=self.command.sort(sort_keys(self.model, keys)))
@@ -107,12 +131,24 @@ class QuerySpec(NamedTuple):
         keys: Projection
         if isinstance(view, Mapping):
             trust.check_code(view, "projection")
-            keys = linked_paths.projection(self.model, view)
+            check_fields(self.model, mappings.roots_in(view))
+            keys = linked_paths.projection(self.model, mapping_of("projection", view))
         elif isinstance(view, Iterable) and not isinstance(view, (str, bytes)):
             keys = [key_of(resolve(self.model, each)) for each in view]
+            for key in keys:
+                linked_paths.check_stored(self.model, key)
         else:
             raise TypeError(f"project takes a model, a list of fields or a projection, got {type(view).__name__}")
         return self.changed(view=None, command=self.command.project(keys))
+
+    @property
+    def depths(self) -> Depths:
+        """The levels of linked documents to fetch: those of the query, or else those of the model's settings."""
+        settings = self.model.__odm__.settings
+        if self.nesting_depth is None and self.nesting_depths_per_field is None:
+            return Depths(settings.max_nesting_depth, settings.max_nesting_depths_per_field)
+        depth = settings.max_nesting_depth if self.nesting_depth is None else self.nesting_depth
+        return Depths(depth, self.nesting_depths_per_field)
 
     # ---- collections ------------------------------------------------------------------------------------------------
 
@@ -160,6 +196,11 @@ class QuerySpec(NamedTuple):
         return self._query(self.projection)
 
     @property
+    def first_query(self) -> Any:
+        """The query of the collection for the first instance."""
+        return self._replace(command=self.command.first()).document_query
+
+    @property
     def object_query(self) -> Any:
         """The query of the collection for objects of other classes, which may declare keys that the model does not.
 
@@ -173,6 +214,14 @@ class QuerySpec(NamedTuple):
         return self._query(self.projection if self._is_projected else None)
 
     def _query(self, projection: Mapping[str, Any] | None) -> Any:
+        if self.is_linked:
+            options = self.options_for(
+                "a query with linked documents in its condition or order",
+                AGGREGATE_OPTIONS,
+                *("sort", "skip", "limit", "fetch_links", "project", "linked"),
+            )
+            projected = [] if not projection else [{"$project": projection}]
+            return self.collection.aggregate([*self._selection(), *projected], **options)
         command = self.command if projection is None else self.command.project(projection)
         return self.collection._found(self.filter, command, **self.options)
 
@@ -212,13 +261,18 @@ class QuerySpec(NamedTuple):
         taken
             The operation's names for options; None for those of its collection, which are not returned.
         parts
-            The parts of a query that it takes: sort, skip, limit, fetch_links, project.
+            The parts of a query that it takes: sort, skip, limit, fetch_links, project; and "linked" for conditions
+            on linked documents.
 
         Raises
         ------
         InvalidQuery
             For a part or an option that it does not take.
         """
+        if "linked" not in parts and self.is_linked:
+            raise InvalidQuery(
+                f"{call} takes no condition or order on linked documents: find the documents first, then use their ids"
+            )
         options = changed_options(self.options)
         refused = [name for name in self._own_parts() if name not in parts]
         refused += [name for name in options if name not in taken]
@@ -240,12 +294,49 @@ class QuerySpec(NamedTuple):
         """
         stages = list(stages)
         trust.check_code(stages, "pipeline")
-        before = [{"$match": self.filter}] if self.filter else []
-        return [*before, *self.command.stages(), *stages]
+        check_fields(self.model, mappings.roots_in(stages))
+        stages = mapping_of("pipeline", stages)
+        return [*self._selection(), *stages]
+
+    @property
+    def is_linked(self) -> bool:
+        """The condition or the order names keys of linked documents, so that a pipeline has to look them up."""
+        if not linked_paths.has_links(self.model):
+            return False
+        keys = [*linked_paths.keys_of(self.filter), *(self.command.options.get("sort") or ())]
+        return linked_paths.leads_into(self.model, keys)
+
+    def _selection(self) -> list[Mapping[str, Any]]:
+        """Return the stages that give the documents of the query, in its order."""
+        if not self.is_linked:
+            return [*_match([self.filter]), *self.command.stages()]
+        lookups = LinkedLookups(self.model, self._linked_source)
+        own, through = lookups.split(self.filter)
+        command = self.command
+        if order := command.options.get("sort"):
+            command = command.sort(lookups.sort(order))
+        return [*_match(own), *lookups.stages, *_match(through), *command.stages(), lookups.removal]
+
+    def _linked_source(self, target: Any) -> Source:
+        """Return the documents of a linked model.
+
+        Raises
+        ------
+        InvalidQuery
+            For a model in another database, which a pipeline cannot read.
+        """
+        model = target if self.variants is None else self.variants.model(target)
+        collection, own = collection_of(model), self.collection
+        if collection.database.name != own.database.name or collection.database.client is not own.database.client:
+            raise InvalidQuery(
+                f"the documents of {model.__name__} are in another database than those of {self.model.__name__}: find "
+                "them first, then the documents that link to them by their ids"
+            )
+        return Source(collection.name, model.__odm__.class_filter(True))
 
     def aggregate(self, stages: Iterable[Mapping[str, Any]], given: Mapping[str, Any]) -> Any:
         """Return the aggregation of the collection; the options `given` replace those of the query."""
-        own = self.options_for("aggregate()", AGGREGATE_OPTIONS, "sort", "skip", "limit")
+        own = self.options_for("aggregate()", AGGREGATE_OPTIONS, "sort", "skip", "limit", "linked")
         return self.collection.aggregate(self.pipeline(stages), **{**own, **aggregate_options(given)})
 
     def loaded(self, converter: Converter, value: object) -> Any:
@@ -271,6 +362,13 @@ class QuerySpec(NamedTuple):
         return plain(value)
 
 
+def _match(clauses: list[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    clauses = [each for each in clauses if each]
+    if not clauses:
+        return []
+    return [{"$match": clauses[0] if len(clauses) == 1 else {"$and": clauses}}]
+
+
 def _filter(model: type[Model], filters: tuple[Any, ...], with_children: bool) -> Mapping[str, Any]:
     check_fields(model, roots_of(*filters))
     return all_of([*filters, model.__odm__.class_filter(with_children)])
@@ -278,6 +376,8 @@ def _filter(model: type[Model], filters: tuple[Any, ...], with_children: bool) -
 
 def _conditions(model: type[Model], filters: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return the filters, with the keys of links as they are stored."""
+    # A mapping becomes an expression: it is checked once, and its fields are known.
+    filters = tuple(Expression(each) if isinstance(each, Mapping) else each for each in filters)
     if filters and linked_paths.has_links(model):
         return tuple(linked_paths.condition(model, each) for each in filters)
     return filters

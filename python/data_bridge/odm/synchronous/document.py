@@ -4,23 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from ..._typing import Timeout
-from ..queries.collection_model import CollectionModel
+from ..filters.updates import Inc, Set
+from ..models.write_options import DeleteRules, WriteRules, write_options
 from . import writes
 from .bulk_writer import BulkWriter
 from .outcome import Session
-from .query import ModelQuery
+from .read_model import ReadModel
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from ...commands.write_results import DeleteResult, UpdateResult
-    from ...query.query import Query
 
 
-class Document(CollectionModel):
+class Document(ReadModel):
     """A model of the documents of a collection.
 
     Examples
@@ -35,63 +35,24 @@ class Document(CollectionModel):
     no limit. A query takes both in `find`, also for its writes and counts.
     """
 
-    _query_type: ClassVar[type[Any]] = ModelQuery
+    # ---- writes -----------------------------------------------------------------------------------------------------
 
-    @classmethod
-    def find(cls, *filters: object, **options: Any) -> ModelQuery[Self]:
-        """Return a query for the documents that match all conditions. It runs when its result is read.
+    def insert(
+        self,
+        *,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Insert the document of the instance, which gets an ObjectId if it has no `_id`.
 
         Parameters
         ----------
-        filters
-            Expressions such as `User.age > 25`, or mappings in the server's language.
-        options
-            skip, limit, with_children, fetch_links, and the options of `Collection.find`: session, hint, collation,
-            batch_size, max_time_ms, timeout, comment, schema, on_conflict, ...
-
-        Raises
-        ------
-        TypeError
-            For a filter of another type.
-        InvalidQuery
-            For a value that does not fit its field, and for operators that run code and are not trusted.
-        """
-        return cls._query(filters, options)  # type: ignore[no-any-return]
-
-    @classmethod
-    def find_all(cls, **options: Any) -> ModelQuery[Self]:
-        """Return a query for all documents."""
-        return cls.find(**options)
-
-    @classmethod
-    def find_one(cls, *filters: object, **options: Any) -> Self | None:
-        """Return the first document that matches all conditions, or None. Arguments as for `find`."""
-        return cls.find(*filters, **options).first_or_none()
-
-    @classmethod
-    def get(cls, id: object, **options: Any) -> Self | None:
-        """Return the document with this `_id`, or None. An ObjectId may be passed as its 24 digits."""
-        return cls._by_id(id, options).first_or_none()  # type: ignore[no-any-return]
-
-    @classmethod
-    def count(cls, **options: Any) -> int:
-        """Return the number of documents; options as for `find`."""
-        return cls.find(**options).count()
-
-    @classmethod
-    def distinct(cls, field: object, *filters: object, **options: Any) -> list[Any]:
-        """Return the distinct values of a field."""
-        return cls.find(*filters, **options).distinct(field)
-
-    @classmethod
-    def aggregate(cls, pipeline: Iterable[Mapping[str, Any]], **options: Any) -> Query:
-        """Return the data_bridge Query of a pipeline over the documents, for plain Documents and tables."""
-        return cls._aggregated(pipeline, options)  # type: ignore[no-any-return]
-
-    # ---- writes -----------------------------------------------------------------------------------------------------
-
-    def insert(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
-        """Insert the document of the instance, which gets an ObjectId if it has no `_id`.
+        link_rule
+            `WriteRules.WRITE` first saves the documents that links hold.
+        skip_actions
+            Hooks that do not run: "before", "after", or names of methods.
 
         Raises
         ------
@@ -100,12 +61,38 @@ class Document(CollectionModel):
         ValidationError
             When a value does not fit its field.
         """
-        return writes.insert(self, session, timeout)
+        return writes.insert(self, write_options(session, timeout, skip_actions, link_rule=link_rule))
 
-    def save(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+    def create(
+        self,
+        *,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Insert the document of the instance: another name of `insert`."""
+        return self.insert(link_rule=link_rule, skip_actions=skip_actions, session=session, timeout=timeout)
+
+    def save(
+        self,
+        *,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
         """Send the fields that changed since the document was read or written; insert an instance that is not stored.
 
         Lists, dicts and embedded models that were changed in place are compared with their stored values.
+
+        Parameters
+        ----------
+        link_rule, skip_actions
+            As for `insert`.
+        ignore_revision
+            Write also where another writer has changed the document.
 
         Raises
         ------
@@ -114,10 +101,19 @@ class Document(CollectionModel):
         RevisionConflict
             With `Settings.use_revision`: when another writer changed the document since it was read.
         """
-        return writes.save(self, session, timeout)
+        return writes.save(self, write_options(session, timeout, skip_actions, ignore_revision, link_rule))
 
-    def replace(self, *, overwrite: bool = False, session: Session = None, timeout: Timeout = ...) -> Self:
-        """Write the whole document.
+    def replace(
+        self,
+        *,
+        overwrite: bool = False,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Write the whole document; other parameters as for `save`.
 
         Raises
         ------
@@ -127,10 +123,26 @@ class Document(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return writes.replace(self, overwrite, session, timeout)
+        options = write_options(session, timeout, skip_actions, ignore_revision, link_rule)
+        return writes.replace(self, overwrite, options)
 
-    def update(self, *updates: object, session: Session = None, timeout: Timeout = ...) -> Self:
-        """Run update operators on the document, and read it again.
+    def update(
+        self,
+        *updates: object,
+        array_filters: Iterable[Mapping[str, Any]] | None = None,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Run update operators on the document, or one aggregation pipeline, and read it again.
+
+        Parameters
+        ----------
+        array_filters
+            Conditions on the items that `$[name]` in keys of mappings stands for.
+        skip_actions, ignore_revision
+            As for `save`.
 
         Raises
         ------
@@ -139,20 +151,70 @@ class Document(CollectionModel):
         DocumentNotFound, RevisionConflict
             As `save`.
         """
-        return writes.update(self, updates, session, timeout)
+        options = write_options(session, timeout, skip_actions, ignore_revision)
+        return writes.update(self, updates, options, array_filters)
 
-    def delete(self, *, session: Session = None, timeout: Timeout = ...) -> DeleteResult:
-        """Delete the document."""
-        return writes.delete(self, session, timeout)
+    def set(
+        self,
+        changes: Mapping[Any, Any],
+        *,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Set fields to values, `user.set({User.age: 5})`, and read the document again: `update(Set(changes))`."""
+        options = write_options(session, timeout, skip_actions, ignore_revision)
+        return writes.update(self, [Set(changes)], options, None)
+
+    def inc(
+        self,
+        changes: Mapping[Any, Any],
+        *,
+        skip_actions: Iterable[str] = (),
+        ignore_revision: bool = False,
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
+        """Add to numbers, `user.inc({User.age: 1})`, and read the document again: `update(Inc(changes))`."""
+        options = write_options(session, timeout, skip_actions, ignore_revision)
+        return writes.update(self, [Inc(changes)], options, None)
+
+    def delete(
+        self,
+        *,
+        link_rule: DeleteRules = DeleteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> DeleteResult:
+        """Delete the document.
+
+        Parameters
+        ----------
+        link_rule
+            `DeleteRules.DELETE_LINKS` first deletes the linked documents, and those of each BackLink that was fetched.
+        skip_actions
+            As for `insert`.
+        """
+        return writes.delete(self, write_options(session, timeout, skip_actions, link_rule=link_rule))
 
     def reload(self, *, session: Session = None, timeout: Timeout = ...) -> Self:
         """Read the document again and discard unsaved changes."""
         return writes.reload(self, session, timeout)
 
     @classmethod
-    def insert_one(cls, instance: Self, *, session: Session = None, timeout: Timeout = ...) -> Self:
+    def insert_one(
+        cls,
+        instance: Self,
+        *,
+        link_rule: WriteRules = WriteRules.DO_NOTHING,
+        skip_actions: Iterable[str] = (),
+        session: Session = None,
+        timeout: Timeout = ...,
+    ) -> Self:
         """Insert the document of an instance, as its `insert` does."""
-        return instance.insert(session=session, timeout=timeout)
+        return instance.insert(link_rule=link_rule, skip_actions=skip_actions, session=session, timeout=timeout)
 
     @classmethod
     def insert_many(
@@ -186,4 +248,4 @@ class Document(CollectionModel):
     @classmethod
     def bulk_writer(cls, *, ordered: bool = True, session: Session = None, timeout: Timeout = ...) -> BulkWriter:
         """Return a writer that collects writes: `with User.bulk_writer() as bulk: bulk.save(user)`."""
-        return BulkWriter(cls, ordered, session, timeout)
+        return BulkWriter(cls, ordered=ordered, session=session, timeout=timeout)

@@ -31,11 +31,12 @@ pub use self::replies::{prefetch_bytes, set_prefetch_bytes, set_refresh_interval
 use self::wait::WaitBudget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reader::Reply;
-use crate::source::cleanup::implicit_session::implicit;
+use crate::source::cleanup::implicit_session::{at_time, implicit};
 use crate::source::cleanup::kill::PendingKill;
 use crate::source::connection::client::{Client, CONTACTED_SERVERS};
 use crate::source::connection::deadline::ServerTime;
 use crate::source::connection::failure::from_driver;
+use crate::source::connection::options::SnapshotTime;
 use crate::source::connection::session::{Consistency, Session};
 use crate::source::read::batch::split;
 use crate::source::read::batch_size::SizedFind;
@@ -71,7 +72,11 @@ pub(crate) struct Request {
     pub(crate) database: String,
     pub(crate) query: RunQuery,
     pub(crate) session: Option<Session>,
+    /// The time that a read without a session sees; `None` for the present.
+    pub(crate) snapshot: Option<SnapshotTime>,
     pub(crate) timeout: Option<Duration>,
+    /// Time that earlier queries of the same read waited for the server.
+    pub(crate) waited: Duration,
     /// The deadline is sent to the server, too.
     pub(crate) limits_server: bool,
     pub(crate) eager: bool,
@@ -105,7 +110,8 @@ impl Output {
         }
     }
 
-    fn finish(&mut self, outcome: Result<()>) {
+    /// Sends the outcome, after which nothing is sent.
+    pub(crate) fn finish(&mut self, outcome: Result<()>) {
         if let Some(sender) = self.sender.take() {
             let _ = sender.send(match outcome {
                 Ok(()) => Message::End,
@@ -126,8 +132,9 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
         wait_budget: WaitBudget {
             limit: request.timeout,
             eager: request.eager,
-            waited: Duration::ZERO,
+            waited: request.waited,
         },
+        snapshot: request.snapshot,
         prefetch_bytes: request.prefetch_bytes,
         free_bytes: Arc::new(Semaphore::new(request.prefetch_bytes)),
         contacted_servers: Arc::default(),
@@ -147,6 +154,7 @@ pub(crate) async fn run(request: Request, output: Output, stop: watch::Receiver<
     let outcome = AssertUnwindSafe(drive).catch_unwind().await;
     let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
     let outcome = outcome.map_err(|error| pump.time.error_of_deadline(error));
+    let outcome = outcome.map_err(|error| with_history(error, pump.snapshot));
     pump.events.finished(&outcome);
     // After an error the cursor may still be open. Record it before the caller gets the error and ends the session.
     let pending = pump.take_pending_kill();
@@ -179,6 +187,8 @@ struct Pump {
     caller_session: Option<Session>,
     /// The read is part of a transaction of the caller.
     in_transaction: bool,
+    /// The time that the read sees.
+    snapshot: Option<SnapshotTime>,
     /// The open cursor, once its first reply was read.
     cursor: Option<OpenCursor>,
     events: RunEvents,
@@ -192,6 +202,28 @@ struct Pump {
     limits_server: bool,
     /// The query's time on the server.
     time: ServerTime,
+}
+
+/// The code of a read at a time that the server has no history of.
+const SNAPSHOT_TOO_OLD: i32 = 239;
+
+/// Adds the length of the server's history to the error of a read that needed more.
+fn with_history(error: Error, snapshot: Option<SnapshotTime>) -> Error {
+    let (ErrorKind::Operation { code, .. }, Some(snapshot)) = (error.kind(), snapshot) else {
+        return error;
+    };
+    if *code != SNAPSHOT_TOO_OLD {
+        return error;
+    }
+    let window = match snapshot.window {
+        Some(window) => format!("for {window} s"),
+        None => "for 300 s by default".to_owned(),
+    };
+    error.with_note(&format!(
+        "the server keeps the history that the snapshot of {} needs {window} \
+         (minSnapshotHistoryWindowInSeconds): read sooner after planning, or set a longer window",
+        snapshot.time.time
+    ))
 }
 
 struct OpenCursor {
@@ -291,8 +323,11 @@ impl Pump {
                 session
             }
             None => {
-                let session = implicit(driver).await.map_err(from_driver)?;
-                let session = Session::new(&client, session, Consistency::None);
+                let (session, consistency) = match self.snapshot {
+                    Some(snapshot) => (at_time(driver, snapshot.time).await, Consistency::Snapshot),
+                    None => (implicit(driver).await, Consistency::None),
+                };
+                let session = Session::new(&client, session.map_err(from_driver)?, consistency);
                 self.own_session = Some(session.clone());
                 session
             }

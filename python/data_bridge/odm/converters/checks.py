@@ -1,0 +1,183 @@
+"""Checks of the values that a program gives: constraints and validators around the conversion of an annotation.
+
+Stored values are not checked when they are read, so reading costs the same with and without checks: the native
+converter and `load` are those of the annotation.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+
+from ..._core import NativeConverter
+from ..errors import Mismatch
+from .converter import Converter
+
+Accept = Callable[[object], Any]
+
+
+class Check(Protocol):
+    """A constraint or validator."""
+
+    def around(self, accept: Accept, /) -> Accept:
+        """Return a conversion that also checks the value."""
+
+
+class ValidationInfo(NamedTuple):
+    """The second argument of a validator, with pydantic's names."""
+
+    data: Mapping[str, Any]
+    """The values of the other fields: of those before it in the constructor, of all in an assignment."""
+    field_name: str | None = None
+    mode: str = "python"
+    context: Any = None
+    config: Any = None
+
+
+class FunctionCheck(NamedTuple):
+    """A validator: a function of the value, and of a ValidationInfo if it takes one.
+
+    It returns the value to use. A ValueError or AssertionError that it raises is the error of the value.
+    """
+
+    function: Callable[..., Any]
+    mode: str
+    """`after` the conversion to the annotated type, `before` it, `plain` in place of it, or `wrap`: around it."""
+
+    @property
+    def takes_info(self) -> bool:
+        """The function takes a ValidationInfo."""
+        return takes_info(self.function, 2 if self.mode == "wrap" else 1)
+
+    def around(self, accept: Accept, info: ValidationInfo | None = None) -> Accept:
+        """Return a conversion that also validates the value."""
+        rest = (info or ValidationInfo({}),) if self.takes_info else ()
+
+        def validated(value: object) -> Any:
+            if self.mode == "after":
+                return run(self.function, accept(value), *rest)
+            if self.mode == "wrap":
+                return run(self.function, value, accept, *rest)
+            return accept(run(self.function, value, *rest))
+
+        return validated
+
+
+@lru_cache(maxsize=512)
+def takes_info(function: Callable[..., Any], own: int) -> bool:
+    """Return whether a function takes an argument more than its `own` ones."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a function of C without a signature, such as `str.strip`
+        return False
+    required = [
+        each
+        for each in parameters
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD) and each.default is each.empty
+    ]
+    return len(required) > own
+
+
+def run(function: Callable[..., Any], *arguments: object) -> Any:
+    """Call a validator.
+
+    Raises
+    ------
+    Mismatch
+        With the text of the ValueError or AssertionError that it raised.
+    """
+    try:
+        return function(*arguments)
+    except Mismatch:
+        raise
+    except (ValueError, AssertionError) as error:
+        raise Mismatch("a valid value", arguments[0], reason=str(error) or type(error).__name__) from error
+
+
+class CheckedConverter(Converter):
+    """The part of converters with checks: `checked` makes a converter an instance of this class and of its own."""
+
+    plain: Converter
+    """The converter without the checks."""
+    checks: tuple[Check, ...]
+    _accept: Accept
+
+    def accept(self, value: object) -> Any:
+        return self._accept(value)
+
+    def surround(self, plain: Converter, checks: tuple[Check, ...]) -> None:
+        """Put checks around the conversion of a converter."""
+        self.plain, self.checks, self._accept = plain, checks, plain.accept
+        for check in checks:
+            self._accept = check.around(self._accept)
+
+    # Filters, comparisons with stored values and reads do not check.
+
+    def load(self, stored: object, place: object) -> Any:
+        return self.plain.load(stored, place)
+
+    def native(self) -> NativeConverter | None:
+        return self.plain.native()
+
+    def dump(self, value: object) -> Any:
+        return self.plain.dump(value)
+
+    def operand(self, value: object) -> Any:
+        return self.plain.operand(value)
+
+    def for_field(self, field: object) -> Converter:
+        return checked(self.plain.for_field(field), self.checks).annotated(self.annotation)
+
+
+def checked(converter: Converter, checks: Iterable[Check]) -> Converter:
+    """Return a converter that also checks the values that it accepts.
+
+    Raises
+    ------
+    TypeError
+        For a constraint that values of the annotation cannot have.
+    """
+    checks = tuple(checks)
+    if not checks:
+        return converter
+    for check in checks:
+        if (fits := getattr(check, "check_fits", None)) is not None:
+            fits(converter)
+    if isinstance(converter, CheckedConverter):
+        checks = (*converter.checks, *checks)
+        converter = converter.plain
+    made = copy.copy(converter)
+    kind = type(converter)
+    if kind not in _classes:
+        _classes[kind] = type(f"Checked{kind.__name__}", (CheckedConverter, kind), {})
+    made.__class__ = _classes[kind]
+    made.surround(converter, checks)  # type: ignore[attr-defined]
+    return made
+
+
+_classes: dict[type[Converter], type[Converter]] = {}
+"""Classes of converters with checks, by those without."""
+
+
+def has_checks(converter: Converter, seen: frozenset[Any] = frozenset()) -> bool:
+    """Return whether a value, or one below it, has checks.
+
+    Parameters
+    ----------
+    seen
+        The models above, which may contain themselves.
+    """
+    if isinstance(converter, CheckedConverter):
+        return True
+    if converter.model is not None and converter.links is None:
+        info = converter.model.__odm__
+        # In a tree, the class may be one that is not defined yet.
+        if info.in_tree or info.model_validators:
+            return True
+        if info not in seen:
+            seen = seen | {info}
+            return any(each.validators or has_checks(each.converter, seen) for each in info.fields.values())
+    return any(has_checks(each, seen) for each in converter.parts())
