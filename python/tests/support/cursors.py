@@ -19,8 +19,9 @@ def script(code: str, *arguments: str) -> list[str]:
 
 
 def open_cursors(database: Mongo) -> list[Any]:
-    """Cursors on the database's collections, idle or at work."""
-    return _operations(database, {"cursor": {"$exists": True}})
+    """Cursors on the database's collections, idle or at work; one that a getMore lays down just then is listed twice."""
+    found = _operations(database, {"cursor": {"$exists": True}})
+    return list({each["cursor"]["cursorId"]: each for each in found}.values())
 
 
 def at_work(database: Mongo) -> list[Any]:
