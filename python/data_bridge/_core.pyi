@@ -457,6 +457,8 @@ class Reader:
     @property
     def complete(self) -> bool:
         """Return whether the run read its last reply, without an error."""
+    def record_plan(self, plan: str) -> None:
+        """Record the way in which the read was split, for its report; the first call counts."""
     def report(self) -> dict[str, Any]:
         """The report of `ResultData.report` for the rows so far."""
 
@@ -504,7 +506,7 @@ class ResultData:
     def conflicts(self, form: NativeTableOptions, chunk: int) -> list[SchemaConflict]:
         """Values of one Chunk that do not fit the form's schema, as exceptions."""
     def report(self, form: NativeTableOptions | None = None) -> dict[str, Any]:
-        """rows, bytes, batches, seconds (by stage), duplicates, paths: [{path, types, action, count, first_id}],
+        """rows, bytes, batches, seconds (by stage), plan, duplicates, paths: [{path, types, action, count, first_id}],
         unlisted (number of values by action at other paths), finished (no more rows follow: the run is exhausted, closed,
         dropped or failed), error (the exception that ended it, or None).
         """

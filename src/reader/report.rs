@@ -1,5 +1,6 @@
 //! Counts and times of a run, for the report.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reply::ConnectionFacts;
@@ -40,6 +41,8 @@ pub struct Report {
     pub seconds_decoding: f64,
     /// Seconds spent making tables.
     pub seconds_conforming: f64,
+    /// The way in which the read was split, in the caller's words.
+    pub plan: Option<Arc<str>>,
     /// The connection to the server.
     pub connection: Option<ConnectionFacts>,
     /// Values that did not fit the schema and were rescued, nulled or rounded.

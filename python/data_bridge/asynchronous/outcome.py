@@ -8,6 +8,7 @@ from .._core import ArrowSource, Operation, RecordBatch
 from ..connection.event_loop import complete as outcome
 from ..query import progress
 from ..query.async_query import arrow_data
+from ..query.query import open_arrow
 
 __all__ = ["arrow_source", "outcome", "pulled", "sleep", "ticking"]
 
@@ -25,7 +26,7 @@ async def arrow_source(data: object) -> ArrowSource:
     """Open Arrow data on another thread: a synchronous query may be read as a whole then."""
     from asyncio import get_running_loop  # not needed to import the package
 
-    return await get_running_loop().run_in_executor(None, ArrowSource, await arrow_data(data))
+    return await get_running_loop().run_in_executor(None, open_arrow, await arrow_data(data))
 
 
 async def pulled(source: ArrowSource) -> RecordBatch | None:

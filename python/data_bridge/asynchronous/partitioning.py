@@ -124,8 +124,8 @@ class AsyncPlanner:
         if not request.force and (index := await self._index_in_use()) is not None:
             return self._single(
                 split,
-                f"the filter uses the index {index}, which reading by {split.by} would not: pass force=True to split "
-                "the result all the same",
+                f"the filter uses the index {index}, which reading by {split.by} would not: partitions(force=True) "
+                "splits the result all the same",
             )
         bounds = [key for key in await self._bounds(split, parts, request.exact) if self._is_ordered(split, key)]
         if not bounds:
@@ -156,7 +156,7 @@ class AsyncPlanner:
         if request.n == 1:
             return "as requested"
         if self._size.bytes is None:
-            return "the size of the collection is unknown; pass n"
+            return "the size of the collection is unknown; partitions(n) splits the result all the same"
         return f"the collection is small ({self._size.bytes:,} bytes, {self._size.rows:,} documents)"
 
     @property
@@ -304,8 +304,8 @@ class AsyncPlanner:
             refuse_index(await self._explained(probe, split._replace(form=INDEX), bound), split.by)
         if split.form == EXPRESSION and not request.force and explained.scans_collection(reply):
             return (
-                f"the server reads the whole collection for each range of {split.by}: pass force=True to split the "
-                "result all the same"
+                f"the server reads the whole collection for each range of {split.by}: partitions(force=True) "
+                "splits the result all the same"
             )
         return None
 

@@ -150,7 +150,7 @@ class ArrowWriteResult:
         if self.failed_count:
             first = min(self._failures(), key=lambda each: each["row"])
             more = f"; {self.failed_count - 1:,} more failed" if self.failed_count > 1 else ""
-            text = f"row {first['row']} failed: {first['message']} (code {first['code']}){more}"
+            text = f"row {first['row']} failed: {first['message']}{more}"
             code = first["code"]
         else:
             concern = self.write_concern_errors[-1]

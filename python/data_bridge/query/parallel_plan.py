@@ -63,7 +63,7 @@ class ParallelPlan:
         inner: Any = self._inner
         # Partitions resume; a read in this process does if the caller requested it.
         split = planned.split._replace(resumes=bool(getattr(inner, "resume", False)))
-        return RangesPlan(inner, split, planned.ranges, self._parallel, self._ordered)
+        return RangesPlan(inner, split, planned.ranges, self._parallel, self._ordered, planned.reason)
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
         if self._parallel == 1:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, overload
 
-from .._core import Document, ModelClass, Reader, ResultData, Schema
+from .._core import ArrowSource, Document, ModelClass, Reader, ResultData, Schema
 from ..errors import SchemaConflict
 from . import conflicts, cursor_names
 from . import progress as progress_
@@ -16,7 +16,7 @@ from .live_models import LiveModels
 from .partition_request import PartitionRequest
 from .plan import Plan
 from .result import Result
-from .stream import Stream
+from .stream import Stream, live_batches
 from .table_options import DEFAULT_INFER_ROWS, ReadOptions
 
 if TYPE_CHECKING:
@@ -366,6 +366,10 @@ class Query(QueryBase):
             result, self._pending = self._pending, None
         return (self.read() if result is None else result).__arrow_c_stream__(requested_schema)
 
+    def _as_data(self) -> Query | Stream:
+        """Return this query, which is read as a whole, or live batches of a given schema."""
+        return self if self._given is None else self.stream()
+
     def __aiter__(self) -> Any:
         raise TypeError("this query is synchronous: use `for`, or an AsyncMongoClient")
 
@@ -373,3 +377,10 @@ class Query(QueryBase):
         # Hidden from type checkers, so that they report the use.
         def __await__(self) -> NoReturn:
             raise TypeError("this query is synchronous: read it without `await`, or use an AsyncMongoClient")
+
+
+def open_arrow(data: object) -> ArrowSource:
+    """Open Arrow data for a write. A query that has a schema is read live, and its errors keep their types."""
+    if isinstance(data, Query):
+        data = data._as_data()
+    return ArrowSource(live_batches(data) if isinstance(data, Stream) else data)

@@ -53,7 +53,7 @@ class Split(NamedTuple):
 class RangesPlan:
     """The plan of some ranges of a result. Nothing can be chained to it: each range would have its own limit."""
 
-    __slots__ = ("_inner", "_ordered", "_parallel", "_ranges", "_split")
+    __slots__ = ("_inner", "_ordered", "_parallel", "_ranges", "_reason", "_split")
 
     def __init__(
         self,
@@ -62,12 +62,14 @@ class RangesPlan:
         ranges: Sequence[Range],
         parallel: int = 1,
         ordered: bool = True,
+        reason: str = "",
     ) -> None:
         self._inner = inner
         self._split = split
         self._ranges = ranges
         self._parallel = parallel
         self._ordered = ordered
+        self._reason = reason
 
     @property
     def codec(self) -> Codec:
@@ -87,6 +89,12 @@ class RangesPlan:
         return RangesPlan(limited, self._split._replace(resumes=False), self._ranges)
 
     def start(self, timeout: float | None, *, eager: bool) -> Reader:
+        reader = self._reader(timeout, eager)
+        if self._reason:
+            reader.record_plan(self._reason)
+        return reader
+
+    def _reader(self, timeout: float | None, eager: bool) -> Reader:
         inner, split = self._inner, self._split
         namespace = inner.namespace
         is_whole = list(self._ranges) == [Range(None, None)]
@@ -164,7 +172,7 @@ class RangesPlan:
         inner = self._inner.narrowed(keys)
         if inner is self._inner:
             return self
-        return RangesPlan(inner, self._split, self._ranges, self._parallel, self._ordered)
+        return RangesPlan(inner, self._split, self._ranges, self._parallel, self._ordered, self._reason)
 
     def columns(self) -> list[str] | None:
         return self._inner.columns()

@@ -33,6 +33,8 @@ class Report:
         fit, of what was rounded and of duplicate keys the first 1,000 paths are listed, in the order of paths.
     unlisted : dict[str, int]
         By action: values at paths beyond those that `paths` lists.
+    plan : str
+        For a read with `parallel=`: the ranges that it was split into, or "one partition" and the reason for it.
     hints : list[str]
         Advice: `compressors=zstd` in the connection string, if the read spent most of its time on waiting for a server
         that is far away.
@@ -40,7 +42,19 @@ class Report:
         The exception that ended the run early.
     """
 
-    __slots__ = ("batches", "bytes", "duplicates", "error", "hints", "paths", "resumed", "rows", "seconds", "unlisted")
+    __slots__ = (
+        "batches",
+        "bytes",
+        "duplicates",
+        "error",
+        "hints",
+        "paths",
+        "plan",
+        "resumed",
+        "rows",
+        "seconds",
+        "unlisted",
+    )
 
     rows: int
     bytes: int
@@ -50,6 +64,7 @@ class Report:
     duplicates: int
     paths: list[dict[str, Any]]
     unlisted: dict[str, int]
+    plan: str
     hints: list[str]
     error: BaseException | None
 
@@ -62,6 +77,7 @@ class Report:
         self.duplicates = values.get("duplicates", 0)
         self.paths = list(values.get("paths", ()))
         self.unlisted = dict(values.get("unlisted", {}))
+        self.plan = values.get("plan", "")
         self.hints = list(values.get("hints", ())) or _connection_hint(self, values.get("slow_connection"))
         self.error = error if error is not None else values.get("error")
 
@@ -77,6 +93,7 @@ class Report:
         unlisted: dict[str, int] = {}
         paths: dict[tuple[Any, ...], dict[str, Any]] = {}
         hints: dict[str, None] = {}
+        plans: dict[str, None] = {}
         error = None
         for report in reports:
             for name in values:
@@ -84,14 +101,15 @@ class Report:
             _add(seconds, report.seconds)
             _add(unlisted, report.unlisted)
             hints.update(dict.fromkeys(report.hints))
+            plans.update(dict.fromkeys([report.plan] if report.plan else []))
             error = error or report.error
             for entry in report.paths:
                 key = tuple(entry.get("path", ())), entry.get("action")
                 known = paths.setdefault(key, {**entry, "types": [], "count": 0})
                 known["types"] = [*dict.fromkeys([*known["types"], *entry.get("types", ())])]
                 known["count"] += entry.get("count", 0)
-        facts = {"seconds": seconds, "unlisted": unlisted, "hints": [*hints], "paths": [*paths.values()]}
-        return cls({**values, **facts}, error)
+        texts = {"plan": "; ".join(plans), "hints": [*hints]}
+        return cls({**values, **texts, "seconds": seconds, "unlisted": unlisted, "paths": [*paths.values()]}, error)
 
     def __str__(self) -> str:
         return "\n".join([*self.summary(), *map(_line, self.paths)])
@@ -101,6 +119,8 @@ class Report:
         lines = [f"{self.rows:,} rows, {self.bytes:,} bytes, {self.batches:,} batches"]
         if self.seconds:
             lines.append("seconds: " + ", ".join(f"{stage} {time:.3f}" for stage, time in self.seconds.items()))
+        if self.plan:
+            lines.append(f"plan: {self.plan}")
         if self.resumed:
             lines.append(f"lost its cursor and went on: {self.resumed:,} times")
         if self.duplicates:

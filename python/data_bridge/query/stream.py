@@ -190,6 +190,11 @@ class AsyncStream(_StreamBase, LoopBound):
         self.close()
 
 
+def live_batches(stream: Stream) -> BatchReader:
+    """Start a stream, and return its batches."""
+    return stream._open()
+
+
 async def opened(stream: AsyncStream) -> BatchReader:
     """Start a stream, once its schema is known, and return its batches for a synchronous consumer."""
     await stream.schema()

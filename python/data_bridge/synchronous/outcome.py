@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from .._core import ArrowSource, Operation, RecordBatch
 from ..query import progress
+from ..query.query import open_arrow
 
 __all__ = ["arrow_source", "outcome", "pulled", "sleep", "ticking"]
 
@@ -20,7 +21,7 @@ def outcome(operation: Operation[T]) -> T:
 
 def arrow_source(data: object) -> ArrowSource:
     """Open Arrow data."""
-    return ArrowSource(data)
+    return open_arrow(data)
 
 
 def pulled(source: ArrowSource) -> RecordBatch | None:

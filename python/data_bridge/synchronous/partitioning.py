@@ -125,8 +125,8 @@ class Planner:
         if not request.force and (index := self._index_in_use()) is not None:
             return self._single(
                 split,
-                f"the filter uses the index {index}, which reading by {split.by} would not: pass force=True to split "
-                "the result all the same",
+                f"the filter uses the index {index}, which reading by {split.by} would not: partitions(force=True) "
+                "splits the result all the same",
             )
         bounds = [key for key in self._bounds(split, parts, request.exact) if self._is_ordered(split, key)]
         if not bounds:
@@ -157,7 +157,7 @@ class Planner:
         if request.n == 1:
             return "as requested"
         if self._size.bytes is None:
-            return "the size of the collection is unknown; pass n"
+            return "the size of the collection is unknown; partitions(n) splits the result all the same"
         return f"the collection is small ({self._size.bytes:,} bytes, {self._size.rows:,} documents)"
 
     @property
@@ -305,8 +305,8 @@ class Planner:
             refuse_index(self._explained(probe, split._replace(form=INDEX), bound), split.by)
         if split.form == EXPRESSION and not request.force and explained.scans_collection(reply):
             return (
-                f"the server reads the whole collection for each range of {split.by}: pass force=True to split the "
-                "result all the same"
+                f"the server reads the whole collection for each range of {split.by}: partitions(force=True) "
+                "splits the result all the same"
             )
         return None
 

@@ -25,6 +25,13 @@ use crate::reads::table_options::TableOptions;
 #[pyclass(frozen, module = "data_bridge._core")]
 pub(crate) struct BatchReader(Arc<Batches>);
 
+impl BatchReader {
+    /// The read that the batches come from.
+    pub(crate) fn run(&self) -> Arc<Run> {
+        Arc::clone(&self.0.run)
+    }
+}
+
 struct Batches {
     run: Arc<Run>,
     /// Locked only while the run's lock is held.

@@ -237,6 +237,11 @@ impl Reader {
         self.run.complete()
     }
 
+    /// Record the way in which the read was split, for its report.
+    fn record_plan(&self, plan: &str) {
+        self.run.record_plan(plan);
+    }
+
     fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         report::to_dict(
             py,

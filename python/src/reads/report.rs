@@ -45,6 +45,7 @@ pub(crate) fn to_dict<'py>(
     let slow = report.slow_connection();
     let round_trip = slow.map(|connection| connection.round_trip.as_secs_f64());
     values.set_item("slow_connection", round_trip)?;
+    values.set_item("plan", report.plan.as_deref().unwrap_or_default())?;
     values.set_item("duplicates", report.duplicates)?;
     let paths = PyList::empty(py);
     if let Some((observed, representation)) = observed {

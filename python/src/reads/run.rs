@@ -39,6 +39,8 @@ pub(crate) struct Run {
     /// The types that the schema of a stream was inferred from, and their storage.
     observed: OnceLock<(ObservedTypes, Representation)>,
     record: Option<Arc<OperationRecord>>,
+    /// The way in which the read was split, for its report.
+    plan: OnceLock<Arc<str>>,
 }
 
 enum ReaderState {
@@ -75,6 +77,7 @@ impl Run {
             report: Mutex::new(Report::default()),
             observed: OnceLock::new(),
             record,
+            plan: OnceLock::new(),
         }
     }
 
@@ -333,7 +336,14 @@ impl Run {
     }
 
     pub fn report(&self) -> Report {
-        lock(&self.report).clone()
+        let mut report = lock(&self.report).clone();
+        report.plan = self.plan.get().cloned();
+        report
+    }
+
+    /// Records the way in which the read was split, for its report; the first call counts.
+    pub fn record_plan(&self, plan: &str) {
+        self.plan.get_or_init(|| plan.into());
     }
 
     /// Records the types that the schema of `stream` was inferred from, once it is known.

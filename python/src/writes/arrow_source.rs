@@ -1,16 +1,18 @@
 //! `ArrowSource`: the batches of another library, taken one by one.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use arrow_schema::{DataType, Field, Schema as ArrowSchema, SchemaRef};
 use data_bridge::schema::{extension_name, STORED_TYPE_KEY};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 
-use crate::error::guarded;
+use crate::error::{guarded, to_pyerr};
 use crate::ffi::Batches;
 use crate::lock::lock;
 use crate::reads::arrow::{RecordBatch, Schema};
+use crate::reads::batches::BatchReader;
+use crate::reads::run::Run;
 use crate::reads::table_options::TableOptions;
 
 /// A table that is read once, batch by batch.
@@ -19,6 +21,8 @@ pub(crate) struct ArrowSource {
     pub(crate) schema: SchemaRef,
     /// `None` while a thread takes a batch, and after the end.
     batches: Mutex<Option<Batches>>,
+    /// The read that the batches come from, if it is one of this package.
+    run: Option<Arc<Run>>,
 }
 
 #[pymethods]
@@ -36,6 +40,10 @@ impl ArrowSource {
         Ok(ArrowSource {
             schema: batches.schema().clone(),
             batches: Mutex::new(Some(batches)),
+            run: object
+                .cast::<BatchReader>()
+                .ok()
+                .map(|reader| reader.get().run()),
         })
     }
 
@@ -49,7 +57,12 @@ impl ArrowSource {
         let Some(mut batches) = lock(&self.batches).take() else {
             return Ok(None);
         };
-        let batch = guarded(|| batches.next(py))?;
+        // A C stream passes on only the message of an error.
+        let typed = |untyped| match self.run.as_ref().and_then(|run| run.report().error) {
+            Some(error) => to_pyerr(py, error),
+            None => untyped,
+        };
+        let batch = guarded(|| batches.next(py)).map_err(typed)?;
         if batch.is_some() {
             *lock(&self.batches) = Some(batches);
         }

@@ -18,7 +18,7 @@ from bson import Int64, ObjectId
 from pymongo.database import Database
 
 import data_bridge
-from data_bridge import ArrowWriteError, AsyncMongoClient, InvalidOperation, InvalidQuery, MongoClient
+from data_bridge import ArrowWriteError, AsyncMongoClient, InvalidOperation, InvalidQuery, MongoClient, SchemaConflict
 from data_bridge.commands import batches
 
 Mongo = Database[dict[str, Any]]
@@ -104,7 +104,7 @@ def test_failed_rows(parallel: int, client: MongoClient, database: Mongo, monkey
     database.c.insert_many([{"_id": 20, "k": -1}, {"_id": -1, "k": 90}])
     data = {"_id": pa.array(range(100), pa.int64()), "k": pa.array(range(100), pa.int64())}
     collection = client[database.name].c
-    with pytest.raises(ArrowWriteError, match=r"row 20 failed: E11000 .* \(code 11000\); 1 more failed") as caught:
+    with pytest.raises(ArrowWriteError, match=r"row 20 failed: E11000 .*; 1 more failed \(code 11000\)$") as caught:
         collection.insert_arrow(pa.table(data), ordered=False, parallel=parallel)
     assert isinstance(caught.value, data_bridge.OperationFailure)
     assert caught.value.code == 11000
@@ -488,10 +488,29 @@ def test_an_awaited_query_that_fails(mongodb_uri: str, database: Mongo) -> None:
             source, collection = client[database.name].a, client[database.name].c
             with pytest.raises(data_bridge.OperationFailure, match=r"\$nothing"):
                 await collection.insert_arrow(source.find({"n": {"$nothing": 1}}))
-            with pytest.raises(ValueError, match="schema conflict: expected objectId, found int32 0"):
+            with pytest.raises(SchemaConflict, match="schema conflict: expected objectId, found int32 0") as raised:
                 await collection.insert_arrow(source.find(schema={"n": ObjectId}))
+            assert (raised.value.path, raised.value.id) == (("n",), 0)
+            with MongoClient(mongodb_uri) as plain, pytest.raises(SchemaConflict):
+                await collection.insert_arrow(plain[database.name].a.find(schema={"n": ObjectId}))
 
     asyncio.run(copy())
+    assert database.c.count_documents({}) == 0
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_a_query_that_fails(live: bool, client: MongoClient, mongodb_uri: str, database: Mongo) -> None:
+    """The errors of a query that is read live keep their types, through the C interface."""
+    database.a.insert_many([{"_id": each, "n": each} for each in range(10)])
+    with data_bridge.MongoClient(mongodb_uri) as blocking:
+        source, collection = blocking[database.name].a, client[database.name].c
+        failing = source.find({"n": {"$nothing": 1}}, schema={"n": int})
+        with pytest.raises(data_bridge.OperationFailure, match=r"\$nothing"):
+            collection.insert_arrow(failing.stream() if live else failing)
+        misfit = source.find(schema={"n": ObjectId})
+        with pytest.raises(SchemaConflict, match="expected objectId, found int32 0") as raised:
+            collection.insert_arrow(misfit.stream() if live else misfit)
+    assert (raised.value.path, raised.value.id, raised.value.write_result.rows) == (("n",), 0, 0)
     assert database.c.count_documents({}) == 0
 
 

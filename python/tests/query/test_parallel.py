@@ -188,4 +188,38 @@ def test_models(collection: Any, mongodb_uri: str, database: Database[Any]) -> N
 def test_a_filter_with_an_index_is_read_on_one_cursor(collection: MongoClient, database: Database[Any]) -> None:
     database.c.create_index("a")
     rows: Any = collection
-    assert [document["_id"] for document in rows.find({"a": 5}, parallel=4)] == [5]
+    query = rows.find({"a": 5}, parallel=4)
+    assert [document["_id"] for document in query] == [5]
+    reason = (
+        "one partition: the filter uses the index a_1, which reading by _id would not: partitions(force=True) splits "
+        "the result all the same"
+    )
+    assert query.report.plan == reason
+    assert f"plan: {reason}" in str(query.report)
+    assert query.read().report.plan == reason
+
+
+def test_the_report_has_the_plan(collection: Any, mongodb_uri: str, database: Database[Any]) -> None:
+    query = collection.find(parallel=2)
+    query.to_arrow()
+    ranges = query.report.plan
+    assert ranges.endswith("documents")
+    assert " ranges of _id, " in ranges
+    with query.stream() as stream:
+        assert sum(batch.num_rows for batch in stream) == ROWS + 1
+        assert " ranges of _id, " in stream.report.plan
+    assert collection.find().read().report.plan == ""
+    small = collection.database.small
+    database.small.insert_one({"_id": 1})
+    query = small.find(parallel=2)
+    assert len(query.to_list()) == 1
+    assert query.report.plan == "one partition: the collection is small (14 bytes, 1 documents)"
+    assert type(query.report).merged([query.report, query.report]).plan == query.report.plan
+
+    async def awaited() -> str:
+        async with AsyncMongoClient(mongodb_uri) as client:
+            query = client[database.name].c.find(parallel=2)
+            await query.to_arrow()
+            return query.report.plan
+
+    assert " ranges of _id, " in asyncio.run(awaited())

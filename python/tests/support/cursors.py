@@ -19,7 +19,7 @@ def script(code: str, *arguments: str) -> list[str]:
 
 
 def open_cursors(database: Mongo) -> list[Any]:
-    """Cursors on the database's collections, idle or at work; one that a getMore lays down just then is listed twice."""
+    """Cursors on the database's collections, idle or at work; the server may list one twice, as both."""
     found = _operations(database, {"cursor": {"$exists": True}})
     return list({each["cursor"]["cursorId"]: each for each in found}.values())
 
