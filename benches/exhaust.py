@@ -1,7 +1,7 @@
 """Replies that the server streams (exhaustAllowed) beside a getMore for each, on a bare socket.
 
-A proxy adds latency. The figures are the upper limit of the gain of an exhaust cursor: nothing is decoded. Why the client
-does not use one: docs/design/0024-exhaust-and-compression.md.
+A proxy adds latency. The figures are the upper limit of the gain of an exhaust cursor: nothing is decoded.
+docs/design/0024-exhaust-and-compression.md has the reason why the client does not use one.
 """
 
 from __future__ import annotations

@@ -29,18 +29,9 @@ PARTS = (1, 2, 3, 8, 40, 64)
 def ids(pymongo_client: Any) -> Iterator[Any]:
     """A database with documents whose ids have every type, stored in every way."""
     database = pymongo_client["data_bridge_partition_keys"]
-    pymongo_client.drop_database(database)
-    database.create_collection("clustered", clusteredIndex={"key": {"_id": 1}, "unique": True})
-    database.create_collection("capped", capped=True, size=1 << 20)
-    database.create_collection("collated", collation={"locale": "en", "strength": 1, "numericOrdering": True})
-    for name in ("plain", "clustered", "capped", "collated"):
-        # An index with a collation has no symbols.
-        keys.insert(database[name], symbols=name != "collated")
-    database.create_collection("view", viewOn="plain", pipeline=[{"$match": {"even": {"$ne": False}}}, {"$unset": "n"}])
+    keys.store(database)
     database.create_collection("view_of_view", viewOn="view", pipeline=[{"$set": {"more": 1}}])
-    database.create_collection(
-        "collated_view", viewOn="plain", pipeline=[], collation={"locale": "en", "strength": 1, "numericOrdering": True}
-    )
+    database.create_collection("collated_view", viewOn="plain", pipeline=[], collation=keys.COLLATION)
     yield database
     pymongo_client.drop_database(database)
 

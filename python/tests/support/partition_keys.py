@@ -14,6 +14,7 @@ from bson import Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Timestamp
 from bson.binary import Binary, UuidRepresentation
 from bson.raw_bson import RawBSONDocument
 from pymongo.collection import Collection
+from pymongo.database import Database
 
 START = dt.datetime(2024, 1, 1)
 
@@ -69,6 +70,22 @@ def insert(collection: Collection[Any], of_each: int = 65, *, symbols: bool = Tr
     documents += [raw(0x03, (len(twice) + 4).to_bytes(4, "little") + twice)]
     collection.insert_many(documents)
     return len(documents)
+
+
+COLLATION = {"locale": "en", "strength": 1, "numericOrdering": True}
+NAMES = ("plain", "clustered", "capped", "collated", "view")
+
+
+def store(database: Database[Any]) -> None:
+    """Store documents with ids of every type in each kind of collection; replaces the database."""
+    database.client.drop_database(database)
+    database.create_collection("clustered", clusteredIndex={"key": {"_id": 1}, "unique": True})
+    database.create_collection("capped", capped=True, size=1 << 20)
+    database.create_collection("collated", collation=COLLATION)
+    for name in ("plain", "clustered", "capped", "collated"):
+        # An index with a collation has no symbols.
+        insert(database[name], symbols=name != "collated")
+    database.create_collection("view", viewOn="plain", pipeline=[{"$match": {"even": {"$ne": False}}}, {"$unset": "n"}])
 
 
 def rows(documents: Iterable[Any]) -> Counter[str]:
