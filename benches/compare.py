@@ -45,7 +45,7 @@ def chosen_jobs(options: argparse.Namespace, shape: str) -> dict[tuple[str, str]
         for reader in group.jobs:
             if shape not in group.only.get(reader, (shape,)):
                 continue
-            asked = reader == "socket" or not options.readers or package(reader) in options.readers
+            asked = reader.startswith("socket") or not options.readers or package(reader) in options.readers
             python = interpreter(reader) if asked else None
             if python is not None:
                 chosen[name, reader] = python

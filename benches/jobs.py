@@ -7,12 +7,25 @@ from datetime import datetime
 from importlib import import_module
 from typing import Any
 
+import bson
 from bson import Int64, ObjectId
 
 from registry import Counted, Job, Target, Work, group, job
 from shapes import ALL, DATABASE
 
-for _name in ("drain", "read", "arrow", "polars", "pandas", "list", "dicts", "iterate 0", "iterate 1", "iterate all"):
+for _name in (
+    "drain",
+    "read",
+    "arrow",
+    "arrow, third read",
+    "polars",
+    "pandas",
+    "list",
+    "dicts",
+    "iterate 0",
+    "iterate 1",
+    "iterate all",
+):
     group(_name)
 group("stream")
 
@@ -54,6 +67,21 @@ def socket_drain(target: Target) -> Work:
     return drained(target, {"find": target.shape, "filter": {}})
 
 
+SIZED_REPLY_BYTES = 1 << 20
+
+
+@job("drain", "socket sized")
+def sized_drain(target: Target) -> Work:
+    """Request replies of about a megabyte: the server makes one while another one is received."""
+    from socket_drain import SocketDrain
+
+    drain = SocketDrain(target.uri)
+    size = bson.decode(drain.run(DATABASE, {"dataSize": f"{DATABASE}.{target.shape}", "estimate": True}))
+    drain.close()
+    documents = round(SIZED_REPLY_BYTES * size["numObjects"] / size["size"])
+    return drained(target, {"find": target.shape, "filter": {}, "batchSize": documents})
+
+
 # ---- PyMongo ---------------------------------------------------------------------------------------------------------
 
 
@@ -70,8 +98,6 @@ def pymongo_collection(target: Target, raw: bool = False) -> Any:
 
 @job("drain", "pymongo raw batches")
 def pymongo_raw_batches(target: Target) -> Work:
-    import bson
-
     collection, lazily = pymongo_collection(target), pymongo_collection(target, raw=True).codec_options
 
     def documents() -> int:
@@ -164,6 +190,15 @@ for _name, _method, _needs in (
     ("dicts", "to_dicts", None),
 ):
     job(_name, "data_bridge")(by_method(_method, _needs))
+
+
+@job("arrow, third read", "data_bridge")
+def our_third_arrow(target: Target) -> Work:
+    """Read into memory that the process has used before."""
+    collection = our_collection(target)
+    for _ in range(2):
+        collection.find().to_arrow()
+    return lambda: collection.find().to_arrow()
 
 
 @job("drain", "data_bridge raw")

@@ -53,11 +53,12 @@ class SocketDrain:
         The first key of `command` names it, and its value is the collection.
         """
         collection = next(iter(command.values()))
+        size = {"batchSize": command["batchSize"]} if "batchSize" in command else {}
         reply = self.run(database, command)
         cursor = cursor_id(reply)
         yield reply
         while cursor:
-            reply = self.run(database, {"getMore": bson.Int64(cursor), "collection": collection})
+            reply = self.run(database, {"getMore": bson.Int64(cursor), "collection": collection, **size})
             cursor = cursor_id(reply)
             yield reply
 

@@ -69,9 +69,9 @@ def test_where_a_timeout_is_set(admin: Admin, faulty_uri: str) -> None:
 
 def test_an_eager_read_is_bounded_as_a_whole_and_a_live_one_by_each_wait(admin: Admin, faulty_uri: str) -> None:
     with MongoClient(faulty_uri, appName=servers.NAME) as client:
-        query = client.slow.c.find({"_id": {"$lt": 12}}, batch_size=2, projection=["_id"], timeout=0.4)
-        # Six replies, each of them late.
-        with failing(admin, "alwaysOn", failCommands=["find", "getMore"], blockConnection=True, blockTimeMS=120):
+        query = client.slow.c.find({"_id": {"$lt": 12}}, batch_size=2, projection=["_id"], timeout=1.6)
+        # Six replies, each of them late: 2.4 s, and 1.2 s to spare for each.
+        with failing(admin, "alwaysOn", failCommands=["find", "getMore"], blockConnection=True, blockTimeMS=400):
             with pytest.raises(ServerTimeout):
                 query.read()
             assert [row["_id"] for row in query] == list(range(12))
@@ -83,9 +83,9 @@ def test_an_eager_read_is_bounded_as_a_whole_and_a_live_one_by_each_wait(admin: 
 def test_the_consumers_time_does_not_count(admin: Admin, faulty_uri: str) -> None:
     assert admin.slow.c.estimated_document_count() == ROWS
     with MongoClient(faulty_uri) as client:
-        rows = iter(client.slow.c.find(batch_size=10, timeout=0.5))
+        rows = iter(client.slow.c.find(batch_size=10, timeout=2))
         next(rows)
-        time.sleep(1.0)
+        time.sleep(2.5)
         assert sum(1 for _ in rows) == ROWS - 1
 
 

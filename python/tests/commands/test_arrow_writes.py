@@ -15,6 +15,7 @@ import pyarrow as pa
 import pymongo
 import pytest
 from bson import Int64, ObjectId
+from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
 import data_bridge
@@ -22,6 +23,7 @@ from data_bridge import ArrowWriteError, AsyncMongoClient, InvalidOperation, Inv
 from data_bridge.commands import batches
 
 Mongo = Database[dict[str, Any]]
+RAW: bson.CodecOptions[Any] = bson.CodecOptions(document_class=RawBSONDocument)
 BOTH_SIDES = True
 
 IDS = [ObjectId() for _ in range(5)]
@@ -311,6 +313,57 @@ def test_loop_through_frames(consumer: str, client: MongoClient, database: Mongo
     found = stored(database)
     assert [each["_id"] for each in found] == sorted(IDS)
     assert [each["w"] for each in found] == [each["v"] * 2 for each in found]
+
+
+KEYS: dict[str, list[Any]] = {
+    "ObjectId": IDS,
+    "UUID": [bson.Binary.from_uuid(uuid.UUID(int=each)) for each in range(5)],
+    "binary": [bytes([each]) * 3 for each in range(5)],
+    "text": ["", "a", "ä", "5f5f5f5f5f5f5f5f5f5f5f5f", "1"],
+    "int32": [1, 2, 3, -4, 0],
+    "int64": [Int64(2**40 + each) for each in range(5)],
+    "double": [0.5, 1.0, -2.25, 1e300, float("inf")],
+    "decimal": [bson.Decimal128(each) for each in ("1.10", "2", "3.5", "-4", "1E+3")],
+    "date": [dt.datetime(2024, 1, 1) + dt.timedelta(milliseconds=each) for each in range(5)],
+    "bool": [True, False],
+    "document": [{"a": each, "b": str(each)} for each in range(5)],
+    "mixed": [1, "1", IDS[0], dt.datetime(2024, 1, 1), 2.5],
+}
+
+
+@pytest.mark.parametrize("types", ["plain", "exact"])
+@pytest.mark.parametrize("kind", KEYS)
+@pytest.mark.parametrize("consumer", ["polars", "pandas", "duckdb"])
+def test_loop_with_every_type_of_key(
+    consumer: str, kind: str, types: Any, client: MongoClient, database: Mongo
+) -> None:
+    """A frame is written by its `_id`, at once or with the schema that its error names; never as new documents."""
+    library = pytest.importorskip(consumer)
+    ids = KEYS[kind]
+    database.c.insert_many([{"_id": each, "v": position} for position, each in enumerate(ids)])
+    before = types_and_values(database)
+    ours = client[database.name].c
+    query = ours.find(types=types)
+    if consumer == "polars":
+        frame = query.to_polars()
+    elif consumer == "pandas":
+        frame = query.to_pandas()
+    else:
+        arrow = query.to_arrow()
+        assert arrow.num_rows == len(ids)
+        frame = library.sql("select * from arrow")
+    try:
+        result = ours.upsert_arrow(frame)
+    except InvalidQuery as error:
+        assert "schema=" in str(error)  # noqa: PT017
+        result = ours.upsert_arrow(frame, schema=query.schema())
+    assert counts(result) == {"matched": len(ids)}
+    assert types_and_values(database) == before
+
+
+def types_and_values(database: Mongo) -> list[str]:
+    ids = database.get_collection("c", RAW).distinct("_id")
+    return sorted(f"{type(each).__name__} {each!r}" for each in ids)
 
 
 # ---- checks before anything is sent ----------------------------------------------------------------------------------
