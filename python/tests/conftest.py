@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,9 @@ def _read_as_specified() -> None:
 
 if pymongo.version_tuple < (4, 20):
     _read_as_specified()
+
+# A shell starts background jobs with SIGINT ignored; Ctrl-C is tested there, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
