@@ -41,15 +41,15 @@ settings.load_profile("data_bridge")
 
 
 def _read_as_specified() -> None:
-    """Make an older PyMongo the oracle that later ones are: it raises for coefficients of more than 34 digits."""
+    """Make an older PyMongo the oracle that later ones are: it rounds coefficients of over 34 digits, or raises."""
     read = bson.Decimal128.to_decimal
 
     def to_decimal(self: bson.Decimal128) -> decimal.Decimal:
-        try:
-            return read(self)
-        except decimal.Inexact:
-            high = int.from_bytes(self.bid[8:], "little")
+        high = int.from_bytes(self.bid[8:], "little")
+        coefficient = (high & (1 << 49) - 1) << 64 | int.from_bytes(self.bid[:8], "little")
+        if high >> 61 & 3 != 3 and coefficient >= 10**34:
             return decimal.Decimal((high >> 63, (0,), (high >> 49 & 0x3FFF) - 6176))
+        return read(self)
 
     bson.Decimal128.to_decimal = to_decimal  # type: ignore[method-assign]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 from collections.abc import Coroutine
 from typing import Any
 
@@ -57,7 +58,8 @@ async def test_a_cancelled_task_ends_at_once_with_its_message(mongodb_uri: str, 
         task = asyncio.ensure_future(collection.find_one(SLOWLY))
         await asyncio.sleep(0.2)
         task.cancel("enough")
-        with pytest.raises(asyncio.CancelledError, match="enough"):
+        # Before Python 3.11, a task does not pass the message on to the one that awaits it.
+        with pytest.raises(asyncio.CancelledError, match="enough" if sys.version_info >= (3, 11) else None):
             await task
         # Cancelled before its first step, and in the turn in which it would end.
         task = asyncio.ensure_future(collection.find_one({"_id": 1}))

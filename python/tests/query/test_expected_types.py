@@ -120,4 +120,4 @@ def test_tweets() -> None:
     assert duckdb.sql(hashtags).fetchall() == [(expected,)]
     newest = tweets.to_pandas()["created_at"].max()
     assert pd.Timestamp(newest).to_pydatetime().replace(tzinfo=None) == max(d["created_at"] for d in tweets.to_dicts())
-    assert isinstance(newest.to_pydatetime(), datetime)
+    assert isinstance(newest, datetime)

@@ -325,14 +325,17 @@ def decimal128(value: decimal.Decimal) -> Decimal128:
         raise Mismatch("a Decimal of at most 34 digits", value) from None
 
 
+_COEFFICIENT_BITS = (1 << 113) - 1
+_MAX_COEFFICIENT = 10**34 - 1
+
+
 def to_decimal(stored: Decimal128) -> decimal.Decimal:
     """Return a stored value as a Decimal. A coefficient of more than 34 digits is 0, as BSON's specification says."""
-    try:
-        return stored.to_decimal()
-    except decimal.Inexact:  # PyMongo before 4.20
-        high = int.from_bytes(stored.bid[8:], "little")
-        exponent = (high >> 49 & 0x3FFF) - 6176
-        return decimal.Decimal((high >> 63, (0,), exponent))
+    bits = int.from_bytes(stored.bid, "little")
+    # PyMongo before 4.20 rounds such a coefficient, or raises. Two set bits behind the sign mean another layout.
+    if bits >> 125 & 3 != 3 and bits & _COEFFICIENT_BITS > _MAX_COEFFICIENT:
+        return decimal.Decimal((bits >> 127, (0,), (bits >> 113 & 0x3FFF) - 6176))
+    return stored.to_decimal()
 
 
 def each_of(convert: Any, pairs: Iterable[tuple[Any, Any]]) -> list[Any]:
