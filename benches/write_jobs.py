@@ -79,9 +79,11 @@ NUMBER = b"\x12txnNumber\0"
 
 
 def by_socket(
-    form: Callable[..., Iterator[bytes]], upsert: bool = False, numbered: bool = False
+    form: Callable[..., Iterator[bytes]], upsert: bool = False, numbered: bool = False, merging: bool = False
 ) -> Callable[[Target], Work]:
-    """`numbered`: each command has a session and a number, by which the server recognises one that is sent again."""
+    """`numbered`: each command has a session and a number, by which the server recognises one that is sent again.
+    `merging`: the statements of `upsert_arrow`, which set the leaves of embedded documents by their paths.
+    """
 
     def make(target: Target) -> Work:
         from socket_drain import SocketDrain
@@ -96,6 +98,8 @@ def by_socket(
             statements = [
                 bson.encode({"q": {"_id": each.pop("_id")}, "u": {"$set": each}, "upsert": True}) for each in found
             ]
+        if merging:
+            statements = merges(target)
         if numbered:
             head |= {"lsid": {"id": bson.Binary.from_uuid(uuid.uuid4())}, "txnNumber": bson.Int64(0)}
         messages = [bytearray(each) for each in form(head, key, statements)]
@@ -115,10 +119,24 @@ def by_socket(
     return make
 
 
+def merges(target: Target) -> list[bytes]:
+    from data_bridge._core import encode_arrow
+
+    encoded = encode_arrow(table(target), "update", on=[["_id"]], nulls="omit", upsert=True)
+    statements, start = [], 0
+    while start < len(encoded):
+        end = start + int.from_bytes(encoded[start : start + 4], "little")
+        statements.append(encoded[start:end])
+        start = end
+    return statements
+
+
 for _group, _upsert in (("insert dicts", False), ("insert arrow", False), ("upsert unchanged", True)):
     job(_group, "socket")(by_socket(lists, _upsert))
     job(_group, "socket sequences")(by_socket(sequences, _upsert))
     job(_group, "socket numbered")(by_socket(lists, _upsert, numbered=True))
+job("upsert unchanged", "socket merging")(by_socket(lists, upsert=True, merging=True))
+job("upsert unchanged", "socket merging, numbered")(by_socket(lists, upsert=True, numbered=True, merging=True))
 job("bulk_write dicts", "socket")(by_socket(lists))
 
 
