@@ -83,6 +83,19 @@ impl Plan {
     /// document that is too large; a decode error for a mixed cell that holds invalid BSON. The location has the row, counted
     /// in the stream, its `_id` if that can be read, and the path.
     pub fn encode(&self, batch: &RecordBatch, first_row: u64) -> Result<Encoded> {
+        self.encode_sparing(batch, first_row, 0)
+    }
+
+    /// Encodes as [`encode`](Self::encode), and leaves `spared` of the pool's threads alone: their cores have other work.
+    ///
+    /// # Errors
+    /// As `encode`.
+    pub fn encode_sparing(
+        &self,
+        batch: &RecordBatch,
+        first_row: u64,
+        spared: usize,
+    ) -> Result<Encoded> {
         let typed = self.typed(batch)?;
         let rows = typed.num_rows();
         let row_bytes = data_bytes(&typed) / rows.max(1);
@@ -107,7 +120,12 @@ impl Plan {
         };
         let pieces: Vec<Result<Piece>> = match &starts[..] {
             [] | [_] => starts.iter().map(encode).collect(),
-            starts => pool()?.install(|| starts.par_iter().map(encode).collect()),
+            starts => {
+                let pool = pool()?;
+                let threads = pool.current_num_threads().saturating_sub(spared).max(1);
+                let share = starts.len().div_ceil(threads);
+                pool.install(|| starts.par_iter().with_min_len(share).map(encode).collect())
+            }
         };
         Ok(Encoded {
             // The error of the first piece is that of the first row.

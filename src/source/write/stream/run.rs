@@ -225,8 +225,10 @@ impl Run {
         let first_row = self.taken;
         self.taken += slice.num_rows() as u64;
         let plan = Arc::clone(&self.plan);
+        // A server on this machine, which executes a command meanwhile, is the slower side of the pipeline: it keeps a core.
+        let spared = usize::from(self.busy.iter().any(|busy| *busy > 0));
         Some(spawn_blocking(move || {
-            let encoded = plan.encode(&slice, first_row)?;
+            let encoded = plan.encode_sparing(&slice, first_row, spared)?;
             Ok(EncodedSlice { encoded, first_row })
         }))
     }
