@@ -36,6 +36,7 @@ from ..converters.object_id import object_id_schema
 from ..converters.unions import UnionConverter
 from ..errors import Mismatch
 from .dump import Dump
+from .field import NO_MODELS
 from .link import LinkConverter
 
 Schema = Any
@@ -83,9 +84,13 @@ def schema_of(model: Any, handler: Any) -> Schema:
 def link_schema(converter: LinkConverter, handler: Any) -> Schema:
     """Return the core schema of a link in a model of pydantic."""
     schema = _Builder(handler).schema(converter)
-    shown = core_schema.plain_serializer_function_ser_schema(
-        lambda link, info: Dump(info.mode == "json", bool(info.by_alias)).value(link), info_arg=True
-    )
+    target = converter.target
+    declared = NO_MODELS if target.__odm__.in_tree else frozenset({target})
+
+    def serialized(link: Any, info: Any) -> Any:
+        return Dump(info.mode == "json", bool(info.by_alias), declared=declared).value(link)
+
+    shown = core_schema.plain_serializer_function_ser_schema(serialized, info_arg=True)
     return {**schema, "serialization": shown}
 
 
@@ -134,8 +139,11 @@ class _Builder:
             of_instance,
             schema,
             ref=reference,
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                _serialized, info_arg=True, return_schema=self._returned(info.serializers.of_model)
+            serialization=core_schema.wrap_serializer_function_ser_schema(
+                _serializer(model),
+                info_arg=True,
+                schema=_of_class(model),
+                return_schema=self._returned(info.serializers.of_model),
             ),
         )
 
@@ -364,11 +372,27 @@ def _from_extended(value: Any) -> Any:
     return json_util.object_hook(value) if isinstance(value, dict) else value
 
 
-def _serialized(value: Any, info: Any) -> Any:
-    if not hasattr(type(value), "__odm__"):
-        return value  # assigned to a field of another library without validation
-    dump = Dump(info.mode == "json", bool(info.by_alias), info.exclude_unset, info.exclude_defaults, info.exclude_none)
-    return dump.model(value, info.include, info.exclude)
+def _serializer(model: Any) -> Callable[[Any, Any, Any], Any]:
+    """Return the serializer of a model: the model's own dump, of the fields of this class."""
+
+    def serialized(value: Any, check: Any, info: Any) -> Any:
+        kind: Any = type(value)
+        if kind is not model:
+            # Among the members of a union, pydantic looks for the class itself first, then for one above it.
+            check(value)
+            if not hasattr(kind, "__odm__"):
+                return value  # assigned to a field of another library without validation
+            if issubclass(kind, model) and not getattr(info, "serialize_as_any", False):
+                kind = model
+        switches = (bool(info.by_alias), info.exclude_unset, info.exclude_defaults, info.exclude_none)
+        return Dump(info.mode == "json", *switches).model(value, info.include, info.exclude, kind)
+
+    return serialized
+
+
+def _of_class(model: Any) -> Schema:
+    """Return a schema whose serializer only refuses values of other classes, as far as pydantic refuses them."""
+    return core_schema.dataclass_schema(model, core_schema.dataclass_args_schema(model.__name__, []), [])
 
 
 # ---- JSON schemas ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from ..._core import FieldSlot
 from ..converters.annotations import converter_of, evaluated
 from ..converters.checks import Accept, Check, FunctionCheck, ValidationInfo, checked, has_checks
 from ..converters.constraints import Constraints
-from ..converters.converter import Converter, root_and_path
+from ..converters.converter import Converter, embedded_models, linked_models, root_and_path
 from ..converters.metadata import checks_of, is_declaration, is_index, is_pydantic_field, pydantic_options
 from ..converters.nulls import without_nulls
 from ..errors import Mismatch, NotFetched, ValidationError
@@ -25,6 +25,7 @@ from .instance_state import MISSING
 
 _DEFAULTS = {"exclude": False, "frozen": False, "index": False, "repr": True, "sparse": False, "unique": False}
 """Defaults of options; None for all others."""
+NO_MODELS: frozenset[Any] = frozenset()
 
 
 class FieldOptions:
@@ -307,6 +308,12 @@ class FieldInfo:
     def stored(self) -> bool:
         """The value is stored."""
         return not self.options.exclude and not self.converter.virtual
+
+    @cached_property
+    def models_below(self) -> frozenset[Any]:
+        """The models in the values, also of linked documents, without those that store the name of their class."""
+        found = [*embedded_models(self.converter), *linked_models(self.converter)]
+        return frozenset(each for each in found if not each.__odm__.in_tree) or NO_MODELS
 
     @cached_property
     def has_checks(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -14,7 +14,7 @@ from ..._typing import Timeout
 from ...asynchronous.database import AsyncDatabase
 from ...commands.operations import IndexModel
 from ...synchronous.database import Database
-from ..converters.converter import Converter
+from ..converters.converter import embedded_models
 from ..converters.unions import check_unions
 from ..errors import NotInitialized
 from ..filters import linked_paths
@@ -113,14 +113,6 @@ def resolve_names(models: Iterable[Any]) -> None:
         for field in model.__odm__.fields.values():
             if (converter := field.resolved_among(names)) is not None:
                 rest += embedded_models(converter)
-
-
-def embedded_models(converter: Converter) -> Iterator[Any]:
-    """Yield the models of embedded documents in the values of a converter, without those below them."""
-    if converter.model is not None:
-        yield converter.model
-    for each in converter.parts():
-        yield from embedded_models(each)
 
 
 def check_model(database: Any, model: Any) -> None:
