@@ -128,6 +128,9 @@ class CheckedConverter(Converter):
     def operand(self, value: object) -> Any:
         return self.plain.operand(value)
 
+    def unchecked(self) -> Converter:
+        return self.plain.unchecked()
+
     def for_field(self, field: object) -> Converter:
         return checked(self.plain.for_field(field), self.checks).annotated(self.annotation)
 

@@ -167,6 +167,10 @@ class Converter:
         """Return the value of a filter or update as it is stored."""
         return self.dump(self.accept(value))
 
+    def unchecked(self) -> Converter:
+        """Return the converter of the same values without constraints and validators."""
+        return self
+
     def exact(self, value: object) -> bool:
         """Return whether a union tries this converter before others."""
         return False

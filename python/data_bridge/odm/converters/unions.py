@@ -61,6 +61,10 @@ class UnionConverter(Converter):
     def for_field(self, field: object) -> Converter:
         return UnionConverter([each.for_field(field) for each in self.members]).annotated(self.annotation)
 
+    def unchecked(self) -> Converter:
+        members = [each.unchecked() for each in self.members]
+        return self if members == self.members else UnionConverter(members).annotated(self.annotation)
+
     def attribute(self, name: str) -> tuple[str, Any] | None:
         """Return the attribute of one model, if all models that declare it have the same key and type."""
         if self._alone is not None:
