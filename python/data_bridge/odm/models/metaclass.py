@@ -15,6 +15,7 @@ from .declarations import ModelConfig, add_private, check_members, declared_in, 
 from .field import Field, FieldInfo, FieldOptions, options_of
 from .hooks import Hooks
 from .instance_state import MISSING
+from .option_checks import ADVICE, check_options, has_rule
 from .serializers import NONE, ModelSerializers
 from .settings import ModelSettings
 from .validators import ModelValidators
@@ -264,6 +265,8 @@ def _declare(
         options = options_of(default, annotation, names)
     except TypeError as error:
         raise TypeError(f"{cls.__name__}.{name}: {error}") from None
+    if has_rule(options) and (info.is_view or not info.is_collection):
+        raise TypeError(f"{cls.__name__}.{name} has a delete_rule: {ADVICE}")
     if options.alias is None and name != "id":
         options.alias = info.config.alias_of(name)
     field = FieldInfo(cls.__name__, name, annotation, options, names)
@@ -360,6 +363,7 @@ def _resolve_early(info: ModelInfo) -> None:
         try:
             check_unions(converter)
             field.check_default()
+            check_options(field)
         except NameError:
             continue
         except TypeError as error:

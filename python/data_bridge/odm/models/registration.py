@@ -20,6 +20,7 @@ from ..errors import NotInitialized
 from ..filters import linked_paths
 from ..filters.expressions import Sort, mapping_of
 from ..filters.lookup import sort_keys
+from .option_checks import check_options
 from .time_series import time_series_options
 
 
@@ -134,6 +135,10 @@ def check_model(database: Any, model: Any) -> None:
         raise TypeError(f"{name} is a {kind}: use a database of a {client}")
     for field in model.__odm__.fields.values():
         check_unions(field.converter)
+        try:
+            check_options(field)
+        except TypeError as error:
+            raise TypeError(f"{name}.{field.name}: {error}") from None
     indexes_of(model)
     collection_options(model)
 
