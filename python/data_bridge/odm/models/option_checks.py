@@ -29,7 +29,7 @@ def check_options(field: Any) -> None:
     """
     if has_rule(field.options):
         _check_rule(field)
-    _check_expiry(field)
+    check_expiry(field.options, field.converter)
     _check_below(field.converter, set())
 
 
@@ -67,17 +67,24 @@ def _check_below(converter: Converter, seen: set[Any]) -> None:
 ADVICE = "it has no effect in an embedded document; declare the link in the Document that has a collection"
 
 
-def _check_expiry(field: Any) -> None:
-    seconds = field.options.expire_after_seconds
+def check_expiry(options: Any, converter: Converter) -> None:
+    """Refuse the option `expire_after_seconds` where the server would never delete a document.
+
+    Raises
+    ------
+    TypeError
+        For values that are no dates, and for another number of seconds than the server takes.
+    """
+    seconds = options.expire_after_seconds
     if seconds is None:
-        seconds = field.options.index_options.get("expireAfterSeconds")
+        seconds = options.index_options.get("expireAfterSeconds")
     if seconds is None:
         return
     if not isinstance(seconds, (int, float)) or isinstance(seconds, bool) or not 0 <= seconds <= _LONGEST:
         raise TypeError(f"expire_after_seconds is a number of seconds from 0 to {_LONGEST}, got {seconds!r}")
-    if not _may_be_date(field.converter):
+    if not _may_be_date(converter):
         raise TypeError(
-            f"expire_after_seconds is for a datetime, a date, or a list of these, got {field.converter.name}: the "
+            f"expire_after_seconds is for a datetime, a date, or a list of these, got {converter.name}: the "
             "server never deletes documents with another value"
         )
 

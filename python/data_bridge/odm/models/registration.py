@@ -20,6 +20,7 @@ from ..errors import NotInitialized
 from ..filters import linked_paths
 from ..filters.expressions import Sort, mapping_of
 from ..filters.lookup import sort_keys
+from .embedded_indexes import field_indexes
 from .option_checks import check_options
 from .time_series import time_series_options
 
@@ -172,11 +173,11 @@ def indexes_of(model: Any) -> list[Any]:
     TypeError, AttributeError
         For an object that is no index, and for an undeclared field.
     """
-    indexes = []
-    for field in model.__odm__.fields.values():
-        if field.options.is_indexed:
-            kind = 1 if field.options.index in (True, False) else field.options.index
-            indexes.append(IndexModel([(field.key, kind)], **_index_options(field.options)))
+    indexes: list[Any] = []
+    for index in field_indexes(model.__odm__):
+        # Members of a union may have the same key.
+        if all(index.document != other.document for other in indexes):
+            indexes.append(index)
     for index in model.__odm__.settings.indexes:
         if hasattr(index, "document"):  # an IndexModel, this package's or PyMongo's
             indexes.append(index)
@@ -187,15 +188,6 @@ def indexes_of(model: Any) -> list[Any]:
         else:
             raise TypeError(f"{model.__name__}.Settings.indexes: {index!r} is no index")
     return indexes
-
-
-def _index_options(options: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"unique": options.unique}
-    if options.sparse:
-        given["sparse"] = True
-    if options.expire_after_seconds is not None:
-        given["expireAfterSeconds"] = options.expire_after_seconds
-    return {**given, **options.index_options}
 
 
 def _is_pairs(index: object) -> bool:
