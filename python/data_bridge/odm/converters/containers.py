@@ -264,6 +264,8 @@ class EmbeddedConverter(Converter):
         if isinstance(value, Mapping):
             model = self.named(value.get(CLASS_KEY)) if self.in_tree else self.model
             return model._of_mapping(value)
+        if self.model._takes_attributes(value):
+            return self.model._of_mapping(self.model._attributes(value))
         raise self.fail(value)
 
     def dump(self, value: object) -> dict[str, Any]:

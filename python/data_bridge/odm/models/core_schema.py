@@ -14,7 +14,7 @@ import inspect
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import bson
 import pydantic
@@ -25,7 +25,7 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 from pydantic_core import core_schema
 
-from ..converters.checks import CheckedConverter, FunctionCheck, ValidationInfo
+from ..converters.checks import PASSIVE, CheckedConverter, Discriminated, FunctionCheck, Strict, ValidationInfo
 from ..converters.choice_converter import ChoiceConverter
 from ..converters.constraints import Constraints
 from ..converters.containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter
@@ -133,7 +133,8 @@ class _Builder:
             if isinstance(value, model):
                 return value
             # A view of another model, such as a response with fewer fields.
-            return validate(model._attributes(value) if hasattr(type(value), "__odm__") else value)
+            by_attributes = hasattr(type(value), "__odm__") or model._takes_attributes(value)
+            return validate(model._attributes(value) if by_attributes else value)
 
         return core_schema.no_info_wrap_validator_function(
             of_instance,
@@ -188,16 +189,22 @@ class _Builder:
         return core_schema.no_info_after_validator_function(_raw(converter.accept), schema)
 
     def _checked(self, converter: CheckedConverter) -> Schema:
-        schema, checks = None, list(converter.checks)
-        if isinstance(checks[0], Constraints) and _is_leaf(converter.plain):
+        schema = None
+        strict = any(isinstance(each, Strict) for each in converter.checks)
+        checks = [each for each in converter.checks if not isinstance(each, PASSIVE)]
+        first = checks[0] if checks and isinstance(checks[0], Constraints) else Constraints()
+        if (strict or first.given()) and _is_leaf(converter.plain):
             # pydantic's own errors.
-            arguments = checks[0].given()
+            arguments = {**first.given(), "strict": strict or None}
             arguments.pop("choices", None)
             annotation: Any = converter.plain.annotation
             # Patterns are Python's, as in constructors: others would be refused or mean something else.
             text = {"pattern": re.compile(arguments["pattern"])} if "pattern" in arguments else {}
             schema = self._generate(Annotated[annotation, pydantic.Field(**{**arguments, **text})])
-            checks[0] = Constraints(choices=checks[0].choices)
+            checks[:1] = [Constraints(choices=first.choices)] if first.given() else checks[:1]
+        for each in converter.checks:
+            if isinstance(each, Discriminated):
+                schema = self._tagged(converter.plain, each.key)
         if schema is None:
             schema = self.schema(converter.plain)
         for check in checks:
@@ -272,6 +279,27 @@ class _Builder:
                 lambda value, other: value if any(each.exact(value) for each in converter.embedded) else other(value),
                 schema,
             )
+        return core_schema.nullable_schema(schema) if converter.nullable else schema
+
+    def _tagged(self, converter: Any, key: str) -> Schema:
+        """Return the schema of a union of models with a discriminator."""
+        if converter.embedded:
+            keys: dict[str, None] = {}
+            choices: dict[Any, Any] = {}
+            for each in converter.embedded:
+                info = each.model.__odm__
+                field = info.fields.get(key) or info.by_key[key]
+                keys.update({field.key: None, field.name: None})
+                choices.update(dict.fromkeys(field.converter.stored, self.schema(each)))
+            by: Any = [[each] for each in keys] if len(keys) > 1 else key
+            tagged = core_schema.tagged_union_schema(choices, by)
+            schema = core_schema.no_info_wrap_validator_function(
+                lambda value, other: value if any(each.exact(value) for each in converter.embedded) else other(value),
+                tagged,
+            )
+        else:
+            union: Any = Union[tuple(each.cls for each in converter.members if not isinstance(each, NoneConverter))]  # noqa: UP007
+            schema = self._generate(Annotated[union, pydantic.Field(discriminator=key)])
         return core_schema.nullable_schema(schema) if converter.nullable else schema
 
     def _custom(self, converter: CustomConverter) -> Schema:

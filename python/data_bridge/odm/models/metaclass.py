@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..._core import FieldSlot, ModelClass
 from ..converters.annotations import is_class_variable, own_annotations
 from ..converters.unions import check_unions
-from .declarations import ModelConfig, add_private, check_members, declared_in, mixins_of, private_options
+from .declarations import ModelConfig, add_private, check_members, check_mixin, declared_in, mixins_of, private_options
 from .field import Field, FieldInfo, FieldOptions, options_of
 from .hooks import Hooks
 from .instance_state import MISSING
@@ -204,6 +204,7 @@ class ModelMeta(type):
         models = [base for base in bases if isinstance(base, ModelMeta)]
         # Classes that are no models have fields too, as with pydantic.
         for mixin in mixins_of(cls, models) if models else ():
+            check_mixin(name, mixin, namespace, info.fields)
             names = ChainMap({mixin.__name__: mixin}, sys.modules[mixin.__module__].__dict__)
             for field_name, (annotation, default) in declared_in(mixin).items():
                 if field_name not in own_annotations(cls):
