@@ -82,7 +82,9 @@ EXCEPTIONS = [
     ),
     Exceptions(
         "Model",
-        frozenset({"_attributes", "_dump", "_embedded", "_fits", "_of_mapping", "_unknown", "_validated"}),
+        frozenset(
+            {"_attributes", "_dump", "_embedded", "_fits", "_of_mapping", "_takes_attributes", "_unknown", "_validated"}
+        ),
         ("odm/converters/", "odm/models/"),
         "the conversions of a model, for converters and writes; models have no public names beside their fields",
     ),

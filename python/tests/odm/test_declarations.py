@@ -153,11 +153,104 @@ def test_indexed_of_beanie(ours: data_bridge.Database) -> None:
         ({"x": int}, {"x": dataclasses.field(default=1)}, r"write Field\(...\) of data_bridge.odm"),
         ({"model_validate": int}, {}, "Model.model_validate would hide Document.model_validate"),
         ({"to_extended_json": int}, {}, r"write to_extended_json_: ... = Field\(alias='to_extended_json'\)"),
+        (
+            {},
+            {"model_post_init": lambda self, context: None},
+            r"Model.model_post_init is never called.*write @model_validator\(\)",
+        ),
+        ({}, {"clean": lambda self: None}, r"Model.clean is never called: write @model_validator\(\)"),
     ],
 )
 def test_declarations_that_are_refused(annotations: dict[str, Any], members: dict[str, Any], message: str) -> None:
     with pytest.raises(TypeError, match=message):
         model(annotations, **members)
+
+
+def test_methods_with_the_name_of_a_hook_of_mongoengine() -> None:
+    class Cleaned(Document):
+        seen: int = 0
+
+        @odm.before_event(odm.Event.INSERT)
+        def clean(self) -> None:
+            self.seen += 1
+
+    class Checked(EmbeddedDocument):
+        seen: int = 0
+
+        @odm.model_validator()
+        def clean(self) -> None:
+            assert self.seen < 5
+
+        def model_dump_all(self) -> None:
+            pass
+
+    assert Cleaned().seen == 0
+    with pytest.raises(ValidationError):
+        Checked(seen=5)
+    made = model({}, clean=lambda self, text: text.strip())
+    assert made().clean(" a ") == "a"
+    assert model({"clean": bool}, clean=True)().clean is True
+
+
+def mixin(**members: Any) -> type:
+    return type("Mixin", (), {"__module__": __name__, **members})
+
+
+@pytest.mark.parametrize("base", [Document, odm.AsyncDocument, EmbeddedDocument])
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ({"Settings": type("Settings", (), {"name": "x"})}, r"write class Settings\(Mixin.Settings\) in Model"),
+        ({"model_config": {"extra": "ignore"}}, r"write model_config = \{\*\*Mixin.model_config\} in Model"),
+        ({"model_post_init": lambda self, context: None}, "Mixin.model_post_init is never called"),
+        ({"clean": lambda self: None}, "Mixin.clean is never called"),
+        ({"meta": {"collection": "x"}}, "Mixin.meta has no effect"),
+    ],
+)
+def test_declarations_of_a_mixin_that_would_have_no_effect(base: Any, members: dict[str, Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        type(base)("Model", (mixin(**members), base), {"__module__": __name__})
+
+
+def test_settings_of_a_mixin_are_taken_by_name() -> None:
+    above: Any = mixin(
+        Settings=type("Settings", (), {"name": "shared", "use_revision": True}), model_config={"title": "T"}
+    )
+    made = type(Document)(
+        "Model",
+        (above, Document),
+        {
+            "__module__": __name__,
+            "Settings": type("Settings", (above.Settings,), {}),
+            "model_config": {**above.model_config, "extra": "ignore"},
+        },
+    )
+    assert made.__odm__.settings.name == "shared"
+    assert made.__odm__.settings.use_revision
+    assert made.__odm__.config.title == "T"
+
+
+def test_settings_that_a_derived_class_inherits(ours: data_bridge.Database) -> None:
+    class Base(Document):
+        class Settings:
+            name = "bases"
+            indexes = ["_id"]
+            use_revision = True
+            keep_nulls = False
+
+    class Derived(Base):
+        pass
+
+    class Same(Base):
+        class Settings(Base.Settings):
+            pass
+
+    def of(made: Any) -> tuple[Any, ...]:
+        settings = made.__odm__.settings
+        return settings.name, settings.indexes, settings.use_revision, settings.keep_nulls
+
+    assert of(Derived) == ("Derived", (), True, False)
+    assert of(Same) == ("bases", ["_id"], True, False)
 
 
 def test_hooks_of_beanie_are_refused() -> None:

@@ -610,17 +610,69 @@ def test_deletions_that_cannot_follow_rules_are_refused(stories: Any) -> None:
         bulk.delete(ada)
 
 
-def test_a_rule_without_a_link_is_refused(ours: data_bridge.Database) -> None:
-    class NoLink(Document):
-        n: int = Field(default=0, delete_rule=OnDelete.CASCADE)
+RULES_WITHOUT_EFFECT: list[tuple[Any, Any, OnDelete, str]] = [
+    (Document, int, OnDelete.CASCADE, "for a Link or a list of Links"),
+    (Document, dict[str, Link[Author]], OnDelete.DENY, "for a Link or a list of Links"),
+    (Document, dict[str, Link[Author]], OnDelete.CASCADE, "for a Link or a list of Links"),
+    (Document, list[list[Link[Author]]], OnDelete.PULL, "for a Link or a list of Links"),
+    (Document, list[dict[str, Link[Author]]], OnDelete.PULL, "for a Link or a list of Links"),
+    (Document, tuple[Link[Author], int], OnDelete.DENY, "for a Link or a list of Links"),
+    (Document, Link[Author], OnDelete.PULL, "PULL is for a list of Links"),
+    # The document would have no link, which its annotation does not allow.
+    (Document, Link[Author], OnDelete.NULLIFY, r"write Link\[Author\] \| None"),
+    (Document, list[Link[Author]], OnDelete.NULLIFY, "NULLIFY removes the link"),
+    (AsyncDocument, Link[Author], OnDelete.NULLIFY, "NULLIFY removes the link"),
+    (EmbeddedDocument, Link[Author], OnDelete.DENY, "declare the link in the Document"),
+    (EmbeddedDocument, list[Link[Author]], OnDelete.CASCADE, "declare the link in the Document"),
+    (odm.View, Link[Author], OnDelete.CASCADE, "declare the link in the Document"),
+    (odm.AsyncView, Link[Author], OnDelete.CASCADE, "declare the link in the Document"),
+]
 
-    class NoList(Document):
-        author: Link[Author] = Field(delete_rule=OnDelete.PULL)
 
-    with pytest.raises(TypeError, match="Link or a list of Links"):
-        odm.init(ours, [NoLink])
-    with pytest.raises(TypeError, match="list of Links"):
-        odm.init(ours, [Author, NoList])
+@pytest.mark.parametrize(("base", "annotation", "rule", "message"), RULES_WITHOUT_EFFECT)
+def test_a_rule_without_effect_is_refused_in_the_class_statement(
+    base: Any, annotation: Any, rule: OnDelete, message: str
+) -> None:
+    with pytest.raises(TypeError, match=f"Made.*link.*{message}"):
+        type(base)("Made", (base,), {"__annotations__": {"link": annotation}, "link": Field(delete_rule=rule)})
+
+
+def test_a_rule_of_a_document_that_is_embedded_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match=r"Shelf\.stories: Story\.author has a delete_rule: it has no effect in an embedded"
+    ):
+
+        class Shelf(Document):
+            stories: list[Story] = []
+
+
+def test_a_rule_of_a_class_that_is_defined_later_is_refused_by_init(ours: data_bridge.Database) -> None:
+    class Owned(Document):
+        owner: Link[LaterOwner] = Field(delete_rule=OnDelete.NULLIFY)
+
+    class LaterOwner(Document):
+        pass
+
+    with pytest.raises(TypeError, match=r"Owned\.owner: the delete_rule NULLIFY removes the link"):
+        odm.init(ours, [LaterOwner, Owned])
+
+
+def test_optional_lists_of_links_have_rules(ours: data_bridge.Database, database: Any) -> None:
+    class Person(Document):
+        name: str
+
+    class Team(Document):
+        authors: list[Link[Person]] | None = Field(default=None, delete_rule=OnDelete.PULL)
+
+    odm.init(ours, [Person, Team])
+    one, other = Person(name="one").insert(), Person(name="other").insert()
+    Team(authors=[one, other]).insert()
+    Team().insert()
+    one.delete()
+    assert [team.authors and [each.id for each in team.authors] for team in Team.find().sort("_id")] == [
+        [other.id],
+        None,
+    ]
 
 
 async def test_rules_of_async_models(mongodb_uri: str, database: Any) -> None:

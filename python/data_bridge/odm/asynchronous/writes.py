@@ -157,7 +157,7 @@ async def update(
         finally:
             sent = changed_fields(instance)
         found_by = guarded(instance, options.ignore_revision)
-        change = update_of(model, [*updates, *unsent(instance)])
+        change = update_of(model, [*updates, *unsent(instance)], instance)
         found = await collection_of(model, options.timeout).find_one_and_update(
             found_by,
             change,

@@ -29,7 +29,7 @@ from .conversions import CustomConverter
 from .converter import DIRECT, AnyConverter, Converter, NoneConverter, ScalarConverter
 from .custom_types import custom_type_of
 from .dict_keys import TypedKeysConverter, key_type
-from .metadata import checks_of, is_index
+from .metadata import check_library, checks_of, is_index
 from .objects import object_converter
 from .stored_values import STORED
 from .text_types import PYTHON_TYPES
@@ -115,6 +115,7 @@ def _converter_of(annotation: Any, names: Namespace) -> Converter:
 def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotation: Any) -> Converter:
     if is_index(kind):  # Beanie's `Indexed(str)`, a class derived from `str`
         return converter_of(kind.__bases__[0], names)
+    check_library(kind)
     # Models and links have their own converters.
     own = getattr(kind, "_converter_of", None)
     if own is not None:

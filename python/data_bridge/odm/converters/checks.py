@@ -11,10 +11,11 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
+from uuid import UUID
 
 from ..._core import NativeConverter
 from ..errors import Mismatch
-from .converter import Converter
+from .converter import Converter, NoneConverter
 
 Accept = Callable[[object], Any]
 
@@ -66,6 +67,39 @@ class FunctionCheck(NamedTuple):
         return validated
 
 
+class TextCheck(FunctionCheck):
+    """A change of a text, at its place among the constraints: pydantic strips, checks, then changes the case."""
+
+    @property
+    def place(self) -> int:
+        """The order among constraints, which have the place 1."""
+        return 0 if self.function is stripped else 2
+
+
+def _of_text(change: Callable[[str], str]) -> Callable[[Any], Any]:
+    return lambda value: change(value) if isinstance(value, str) else value
+
+
+stripped, upper, lower = _of_text(str.strip), _of_text(str.upper), _of_text(str.lower)
+
+
+def ordered(checks: Iterable[Check]) -> list[Check]:
+    """Return checks in the order of pydantic, which has one place for each constraint of a text, between validators."""
+    result: list[Check] = []
+    group: list[Check] = []
+    for check in checks:
+        if hasattr(check, "place"):
+            group.append(check)
+        else:
+            result += [*_sorted(group), check]
+            group = []
+    return [*result, *_sorted(group)]
+
+
+def _sorted(group: list[Any]) -> list[Any]:
+    return sorted(group, key=lambda check: check.place)
+
+
 @lru_cache(maxsize=512)
 def takes_info(function: Callable[..., Any], own: int) -> bool:
     """Return whether a function takes an argument more than its `own` ones."""
@@ -95,6 +129,67 @@ def run(function: Callable[..., Any], *arguments: object) -> Any:
         raise
     except (ValueError, AssertionError) as error:
         raise Mismatch("a valid value", arguments[0], reason=str(error) or type(error).__name__) from error
+
+
+class Strict(NamedTuple):
+    """No conversion, also in bodies: the conversions of the types that may have it are exact."""
+
+    strict: bool = True
+
+    def around(self, accept: Accept) -> Accept:
+        return accept
+
+    def check_fits(self, converter: Converter) -> None:
+        """Refuse annotations whose values are converted.
+
+        Raises
+        ------
+        TypeError
+            With the form to write instead.
+        """
+        for leaf in leaves(converter):
+            if getattr(leaf, "kind", None) not in _EXACT:
+                raise TypeError(
+                    f"strict=True is for str, int, float, bool, bytes and UUID, got {leaf.name}: write "
+                    "it for the items, or a BeforeValidator that checks the type"
+                )
+
+
+_EXACT = frozenset({str, int, float, bool, bytes, UUID})
+"""Types that JSON has itself, or whose text pydantic takes in JSON within a validator too."""
+
+
+def leaves(converter: Converter) -> Iterable[Converter]:
+    """Yield the members of a union but None, or the converter itself."""
+    members = getattr(converter, "members", None)
+    if members is None:
+        yield converter
+        return
+    for each in members:
+        if not isinstance(each, NoneConverter):
+            yield from leaves(each)
+
+
+class Discriminated(NamedTuple):
+    """The field that tells the models of a union apart, for schemas; a union finds the model without it too."""
+
+    key: str
+
+    def around(self, accept: Accept) -> Accept:
+        return accept
+
+    def check_fits(self, converter: Converter) -> None:
+        """Refuse another annotation than a union of models, and a field that does not tell them apart.
+
+        Raises
+        ------
+        TypeError
+            With the form to write instead.
+        """
+        check = getattr(converter, "check_discriminator", None)
+        if check is None:
+            raise TypeError(f"discriminator={self.key!r} is for a union of models, got {converter.name}")
+        check(self.key)
 
 
 class CheckedConverter(Converter):
@@ -128,6 +223,9 @@ class CheckedConverter(Converter):
     def operand(self, value: object) -> Any:
         return self.plain.operand(value)
 
+    def unchecked(self) -> Converter:
+        return self.plain.unchecked()
+
     def for_field(self, field: object) -> Converter:
         return checked(self.plain.for_field(field), self.checks).annotated(self.annotation)
 
@@ -147,7 +245,7 @@ def checked(converter: Converter, checks: Iterable[Check]) -> Converter:
         if (fits := getattr(check, "check_fits", None)) is not None:
             fits(converter)
     if isinstance(converter, CheckedConverter):
-        checks = (*converter.checks, *checks)
+        checks = tuple(ordered((*converter.checks, *checks)))
         converter = converter.plain
     made = copy.copy(converter)
     kind = type(converter)
@@ -162,6 +260,10 @@ _classes: dict[type[Converter], type[Converter]] = {}
 """Classes of converters with checks, by those without."""
 
 
+PASSIVE: tuple[type[Any], ...] = (Discriminated, Strict)
+"""Checks that are for schemas: the conversion of the annotation refuses the same values."""
+
+
 def has_checks(converter: Converter, seen: frozenset[Any] = frozenset()) -> bool:
     """Return whether a value, or one below it, has checks.
 
@@ -171,7 +273,9 @@ def has_checks(converter: Converter, seen: frozenset[Any] = frozenset()) -> bool
         The models above, which may contain themselves.
     """
     if isinstance(converter, CheckedConverter):
-        return True
+        if not all(isinstance(each, PASSIVE) for each in converter.checks):
+            return True
+        converter = converter.plain
     if converter.model is not None and converter.links is None:
         info = converter.model.__odm__
         # In a tree, the class may be one that is not defined yet.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import decimal
 import math
 import re
-from collections.abc import Callable, Iterable, Sized
+from collections.abc import Callable, Sized
 from typing import Any, NamedTuple
 
 from ..errors import Mismatch
+from .checks import leaves
 from .choice_converter import ChoiceConverter, is_same
 from .containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter
-from .converter import AnyConverter, Converter, NoneConverter, ScalarConverter
+from .converter import AnyConverter, Converter, ScalarConverter
 
 _BOUNDS = {"gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _COMPARED: dict[str, Callable[[Any, Any], bool]] = {
@@ -40,6 +41,11 @@ class Constraints(NamedTuple):
     max_digits: int | None = None
     decimal_places: int | None = None
     allow_inf_nan: bool | None = None
+
+    @property
+    def place(self) -> int:
+        """The order among changes of texts: see `TextCheck`."""
+        return 1
 
     @classmethod
     def of(cls, options: dict[str, Any]) -> Constraints | None:
@@ -127,7 +133,7 @@ class Constraints(NamedTuple):
             With the name of the constraint.
         """
         for name in self.given():
-            for leaf in _leaves(converter):
+            for leaf in leaves(converter):
                 if not _applies(name, leaf):
                     raise TypeError(f"the constraint {name} does not apply to {leaf.name}")
         for choice in self.choices or ():
@@ -135,17 +141,6 @@ class Constraints(NamedTuple):
                 converter.accept(choice)
             except (Mismatch, ValueError):
                 raise TypeError(f"the choice {choice!r} is no {converter.name}: choices are values") from None
-
-
-def _leaves(converter: Converter) -> Iterable[Converter]:
-    """Yield the members of a union, or the converter itself."""
-    members = getattr(converter, "members", None)
-    if members is None:
-        yield converter
-        return
-    for each in members:
-        if not isinstance(each, NoneConverter):
-            yield from _leaves(each)
 
 
 def _applies(name: str, converter: Converter) -> bool:

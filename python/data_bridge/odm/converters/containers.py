@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -50,6 +51,9 @@ class ListConverter(Converter):
     def for_field(self, field: object) -> Converter:
         return ListConverter(self.kind, self.item.for_field(field)).annotated(self.annotation)
 
+    def unchecked(self) -> Converter:
+        return _with_item(self, self.item.unchecked())
+
     def _make(self, items: list[Any]) -> Any:
         if self.kind is list:
             return items
@@ -95,6 +99,10 @@ class TupleConverter(Converter):
 
     def parts(self) -> list[Converter]:
         return self.items
+
+    def unchecked(self) -> Converter:
+        items = [each.unchecked() for each in self.items]
+        return self if items == self.items else TupleConverter(items).annotated(self.annotation)
 
     def _all(self, value: object, convert: Any) -> list[Any]:
         if not isinstance(value, (list, tuple)) or len(value) != len(self.items):
@@ -161,6 +169,9 @@ class DictConverter(Converter):
     def dump(self, value: object) -> dict[str, Any]:
         values = self._checked(value)
         return dict(zip(values, each_of(self.item.dump, values.items()), strict=True))
+
+    def unchecked(self) -> Converter:
+        return _with_item(self, self.item.unchecked())
 
     def _checked(self, value: object) -> Mapping[str, Any]:
         if not isinstance(value, Mapping):
@@ -253,6 +264,8 @@ class EmbeddedConverter(Converter):
         if isinstance(value, Mapping):
             model = self.named(value.get(CLASS_KEY)) if self.in_tree else self.model
             return model._of_mapping(value)
+        if self.model._takes_attributes(value):
+            return self.model._of_mapping(self.model._attributes(value))
         raise self.fail(value)
 
     def dump(self, value: object) -> dict[str, Any]:
@@ -264,6 +277,15 @@ class EmbeddedConverter(Converter):
 
     def exact(self, value: object) -> bool:
         return type(value) is self.model or (self.in_tree and isinstance(value, self.model))
+
+
+def _with_item(converter: ListConverter | DictConverter, item: Converter) -> Converter:
+    """Return a converter with another converter of its items."""
+    if item is converter.item:
+        return converter
+    made = copy.copy(converter)
+    made.item = item
+    return made
 
 
 def _holds_fields_only(model: Any) -> bool:

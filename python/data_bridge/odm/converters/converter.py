@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bson.decimal128 import Decimal128
@@ -73,6 +73,8 @@ class Converter:
     """Any keys and items may be below: no field is declared."""
     links: Any = None
     """The converter of the links that the values are or contain."""
+    target: Any = None
+    """The model of the documents that a link leads to."""
 
     def is_cyclic(self, above: frozenset[Any] = frozenset()) -> bool:
         """Return whether a value may refer to objects that refer to it, as far as the annotation says.
@@ -165,6 +167,10 @@ class Converter:
         """Return the value of a filter or update as it is stored."""
         return self.dump(self.accept(value))
 
+    def unchecked(self) -> Converter:
+        """Return the converter of the same values without constraints and validators."""
+        return self
+
     def exact(self, value: object) -> bool:
         """Return whether a union tries this converter before others."""
         return False
@@ -186,6 +192,22 @@ def models_of(converters: Iterable[Converter]) -> list[Any] | None:
     """Return the models of several converters, like `Converter.models`."""
     found = [each.models() for each in converters]
     return None if None in found else [model for models in found for model in models or ()]
+
+
+def embedded_models(converter: Converter) -> Iterator[Any]:
+    """Yield the models of embedded documents in the values of a converter, without those below them."""
+    if converter.model is not None:
+        yield converter.model
+    for each in converter.parts():
+        yield from embedded_models(each)
+
+
+def linked_models(converter: Converter) -> Iterator[Any]:
+    """Yield the models of the documents that the links in the values of a converter lead to."""
+    if converter.target is not None:
+        yield converter.target
+    for each in converter.parts():
+        yield from linked_models(each)
 
 
 class NoneConverter(Converter):

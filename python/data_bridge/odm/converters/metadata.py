@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from .checks import Check, FunctionCheck
+from .checks import Check, Discriminated, FunctionCheck, Strict, TextCheck, lower, ordered, stripped, upper
 from .constraints import Constraints
 
 LIBRARIES = frozenset(
@@ -24,14 +24,14 @@ _VALIDATORS = {
     "WrapValidator": "wrap",
 }
 _DECLARATIONS = frozenset({"Field", "FieldInfo", "ModelPrivateAttr", "_CountingAttr"})
-_WITHOUT_EFFECT = frozenset({"Discriminator", "DocInfo", "FailFast", "Strict", "Unit"})
-"""Metadata that states what models of this package do in any case, or nothing about values."""
-_TEXT: dict[str, Callable[[str], str]] = {
-    "strip_whitespace": str.strip,
-    "to_upper": str.upper,
-    "to_lower": str.lower,
+_WITHOUT_EFFECT = frozenset({"DocInfo", "Unit"})
+"""Metadata that states nothing about values."""
+_TEXT: dict[str, Callable[[Any], Any]] = {"strip_whitespace": stripped, "to_upper": upper, "to_lower": lower}
+_ADVICE = {
+    "coerce_numbers_to_str": "write a BeforeValidator that makes a text of a number",
+    "fail_fast": "remove it: a list has one error for each call",
+    "union_mode": "remove it: the first member that fits exactly is used, else the first that fits",
 }
-_IGNORED_OPTIONS = frozenset({"coerce_numbers_to_str", "fail_fast", "strict", "union_mode"})
 _REFUSED_OPTIONS = {
     "exclude_if": "write a property, or leave the value out in model_dump(exclude=...)",
     "field_title_generator": "write title=...",
@@ -65,6 +65,20 @@ def is_index(value: object) -> bool:
     return isinstance(getattr(value, "_indexed", None), tuple)
 
 
+def check_library(kind: type) -> None:
+    """Refuse the links of Beanie, whose documents are not those of this package.
+
+    Raises
+    ------
+    TypeError
+        With the class to import instead.
+    """
+    if kind.__module__.partition(".")[0] == "beanie" and kind.__name__ in ("Link", "BackLink"):
+        raise TypeError(
+            f"beanie.{kind.__name__} leads to documents of Beanie: import {kind.__name__} from data_bridge.odm"
+        )
+
+
 def checks_of(metadata: Iterable[Any]) -> list[Check]:
     """Return the checks in the metadata of an annotation.
 
@@ -79,10 +93,10 @@ def checks_of(metadata: Iterable[Any]) -> list[Check]:
         if isinstance(own, tuple):  # the `Field(...)` of this package
             checks += own
         elif is_pydantic_field(each):
-            checks += checks_of(each.metadata)
+            checks += [*checks_of(each.metadata), *_discriminators(each.discriminator)]
         elif not is_index(each) and library_of(each) is not None:
             checks += _checks_of_library(each)
-    return _merged(checks)
+    return _merged(ordered(checks))
 
 
 def _checks_of_library(each: Any) -> list[Check]:
@@ -95,6 +109,14 @@ def _checks_of_library(each: Any) -> list[Check]:
         return [FunctionCheck(partial(_of_version, each.uuid_version), "after")]
     if name in _WITHOUT_EFFECT:
         return []
+    if name == "Discriminator":
+        return _discriminators(each)
+    if name == "Strict":
+        return [Strict()] if each.strict else []
+    if name == "FailFast" and each.fail_fast:
+        raise TypeError(f"fail_fast=True is not supported: {_ADVICE['fail_fast']}")
+    if name == "FailFast":
+        return []
     options = _options(each)
     if options is None:
         if isinstance(each, Iterable):  # a group, such as Interval and Len
@@ -103,13 +125,32 @@ def _checks_of_library(each: Any) -> list[Check]:
             f"{each!r} in Annotated is not supported: write a constraint of Field(...), a field_validator, a "
             "field_serializer, or register_type(...) for a type with its own form in BSON"
         )
-    checks: list[Check] = [FunctionCheck(_TEXT[key], "after") for key in _TEXT if options.get(key)]
-    unknown = {key for key, value in options.items() if value is not None} - _IGNORED_OPTIONS
-    unknown -= {*_TEXT, *Constraints._fields}
+    checks: list[Check] = [TextCheck(_TEXT[key], "after") for key in _TEXT if options.get(key)]
+    if options.get("strict"):
+        checks.append(Strict())
+    unknown = {key for key, value in options.items() if value not in (None, False)}
+    unknown -= {*_TEXT, *Constraints._fields, "strict"}
+    if options.get("union_mode") == "smart":
+        unknown.remove("union_mode")
+    for key in unknown & _ADVICE.keys():
+        raise TypeError(f"{key}={options[key]!r} is not supported: {_ADVICE[key]}")
     if unknown:
         raise TypeError(f"{', '.join(sorted(unknown))} in {each!r} is not supported: write a field_validator")
     constraints = Constraints.of(options)
     return checks if constraints is None else [*checks, constraints]
+
+
+def _discriminators(discriminator: Any) -> list[Check]:
+    """Return the check of pydantic's `discriminator`, a name or a Discriminator; an empty list for None."""
+    key = getattr(discriminator, "discriminator", discriminator)
+    if key is None:
+        return []
+    if not isinstance(key, str):
+        raise TypeError(
+            "a discriminator that is a function is not supported: give each model a field with a Literal of its own, "
+            "and write its name"
+        )
+    return [Discriminated(key)]
 
 
 def _options(each: Any) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ import weakref
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
-from typing import Any, NamedTuple, get_origin
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 from uuid import UUID
 
 from bson.objectid import ObjectId
@@ -28,6 +28,8 @@ class ObjectField(NamedTuple):
     key: str
     """The key in documents."""
     converter: Converter
+    declarations: tuple[Any, ...] = ()
+    """The annotation, and the metadata of it."""
 
 
 class ObjectConverter(Converter):
@@ -68,14 +70,18 @@ class ObjectConverter(Converter):
     def _declare(self, names: Mapping[str, Any], converter_of: ConverterOf) -> None:
         module = sys.modules.get(self.cls.__module__)
         own = ChainMap({self.cls.__name__: self.cls}, dict(vars(module)) if module is not None else {}, dict(names))
-        for name, key, annotation in _pydantic_fields(self.cls) if self._pydantic else _dataclass_fields(self.cls):
+        fields = _pydantic_fields(self.cls) if self._pydantic else _dataclass_fields(self.cls)
+        for name, key, annotation, metadata in fields:
             converter = converter_of(annotation, own)
             if _holds_models(converter):
                 raise TypeError(
                     f"{self.name}.{name}: a model or a Link of this package cannot be a field of a pydantic model or "
                     f"dataclass: derive {self.name} from EmbeddedDocument"
                 )
-            self.fields[name] = ObjectField(key, converter)
+            declared = (
+                get_args(converter.annotation) if get_origin(converter.annotation) is Annotated else (annotation,)
+            )
+            self.fields[name] = ObjectField(key, converter, (*declared, *metadata))
             self.by_key[key] = (name, converter)
 
     def is_cyclic(self, above: frozenset[Any] = frozenset()) -> bool:
@@ -219,20 +225,20 @@ def is_pydantic(cls: object) -> bool:
     return isinstance(cls, type) and "pydantic" in sys.modules and hasattr(cls, "__pydantic_validator__")
 
 
-def _pydantic_fields(cls: Any) -> Iterable[tuple[str, str, Any]]:
+def _pydantic_fields(cls: Any) -> Iterable[tuple[str, str, Any, Iterable[Any]]]:
     if hasattr(cls, "model_rebuild"):
         cls.model_rebuild()
     fields = getattr(cls, "__pydantic_fields__", None)  # since 2.10
     for name, field in (cls.model_fields if fields is None else fields).items():
         alias = field.alias or field.validation_alias
-        yield name, alias if isinstance(alias, str) else name, field.annotation
+        yield name, alias if isinstance(alias, str) else name, field.annotation, field.metadata
 
 
-def _dataclass_fields(cls: Any) -> Iterable[tuple[str, str, Any]]:
+def _dataclass_fields(cls: Any) -> Iterable[tuple[str, str, Any, Iterable[Any]]]:
     for field in dataclasses.fields(cls):
         if not field.init:
             continue
-        yield field.name, field.metadata.get("alias", field.name), field.type
+        yield field.name, field.metadata.get("alias", field.name), field.type, ()
 
 
 def _holds_models(converter: Converter) -> bool:

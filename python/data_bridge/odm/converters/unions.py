@@ -18,6 +18,7 @@ from bson.int64 import Int64
 
 from ..._core import Document, NativeConverter
 from ..errors import Mismatch
+from .checks import CheckedConverter
 from .choice_converter import ChoiceConverter
 from .containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter, check_stored
 from .conversions import DateConverter, DecimalConverter, UuidConverter
@@ -37,7 +38,9 @@ class UnionConverter(Converter):
     def __init__(self, members: list[Converter]) -> None:
         self.members: list[Converter] = []
         for each in members:
-            self.members += each.members if isinstance(each, UnionConverter) else [each]
+            # One with checks stays a member, as its members have none.
+            flat = isinstance(each, UnionConverter) and not isinstance(each, CheckedConverter)
+            self.members += each.members if flat else [each]  # type: ignore[attr-defined]
         members = self.members
         self.name = " | ".join(each.name for each in members)
         self.keeps = any(each.keeps for each in members)
@@ -55,11 +58,20 @@ class UnionConverter(Converter):
             self.free, self.links = self._alone.free, self._alone.links
             return
         check_stored(members)
+        if any(isinstance(each, UnionConverter) and (each.embedded or each._objects) for each in others):
+            raise TypeError(
+                f"{self.name}: a part of a union of models has constraints, validators or a discriminator of its own: "
+                "write Annotated for the whole union, or for one model"
+            )
         if all(isinstance(each, (NoneConverter, ScalarConverter)) or each.keeps for each in members):
             self.direct = reduce(or_, (each.direct for each in members))
 
     def for_field(self, field: object) -> Converter:
         return UnionConverter([each.for_field(field) for each in self.members]).annotated(self.annotation)
+
+    def unchecked(self) -> Converter:
+        members = [each.unchecked() for each in self.members]
+        return self if members == self.members else UnionConverter(members).annotated(self.annotation)
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
         """Return the attribute of one model, if all models that declare it have the same key and type."""
@@ -211,6 +223,27 @@ class UnionConverter(Converter):
     def exact(self, value: object) -> bool:
         return any(each.exact(value) for each in self.members)
 
+    # ---- discriminators ---------------------------------------------------------------------------------------------
+
+    def check_discriminator(self, key: str) -> None:
+        """Refuse a field that does not tell the models of the union apart.
+
+        Raises
+        ------
+        TypeError
+            For a member that is no model, and for a field without values of its own in each model.
+        """
+        others = [each for each in self.members if not isinstance(each, NoneConverter)]
+        one_kind = self.embedded == others or self._objects == others
+        choices = [found for each in others if (found := choice_of(each, key)) is not None]
+        if not one_kind or len(choices) < max(2, len(others)):
+            raise TypeError(
+                f"discriminator={key!r}: {self.name} must be a union of models in which the field {key!r} is a Literal "
+                "or an Enum"
+            )
+        if not all(_apart(*pair) for pair in combinations(choices, 2)):
+            raise TypeError(f"discriminator={key!r}: two models of {self.name} have one value of it")
+
     # ---- distinguishable members ------------------------------------------------------------------------------------
 
     def check_distinct(self) -> None:
@@ -238,6 +271,18 @@ class UnionConverter(Converter):
         for one, other in combinations(plain, 2):
             if _covers(one, other) or _covers(other, one):
                 raise TypeError(f"{one.name} | {other.name}: a document of one may be one of the other; {_ADVICE}")
+
+
+def choice_of(converter: Converter, key: str) -> ChoiceConverter | None:
+    """Return the converter of a field of a model, by its name or key; None if it is no choice of values."""
+    found: Any = None
+    if isinstance(converter, EmbeddedConverter):
+        info = converter.model.__odm__
+        found = info.fields.get(key) or info.by_key.get(key)
+    elif isinstance(converter, ObjectConverter):
+        found = converter.fields.get(key)
+    choice = getattr(found, "converter", None)
+    return choice if isinstance(choice, ChoiceConverter) else None
 
 
 _ADVICE = (

@@ -7,15 +7,19 @@ Python operator are in `operators`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NoReturn, TypeAlias
 
 from bson.regex import Regex
 
 from ...errors import InvalidQuery
+from ..converters.checks import Accept, ValidationInfo
 from ..converters.converter import AnyConverter, Converter, not_stored
 from ..errors import Mismatch, describe
 from . import mappings, trust
+
+Others: TypeAlias = Callable[[str], Mapping[str, Any]]
+"""Gives the values of an instance for validators: those of the other fields, by the name of one."""
 
 
 class Sort:
@@ -197,7 +201,7 @@ class FieldPath(mappings.StoredKey):
         if value is None:
             return None
         try:
-            return self._converter.operand(value)
+            return self._converter.unchecked().operand(value)
         except Mismatch as mismatch:
             raise invalid_operand(self._label, mismatch) from None
 
@@ -261,6 +265,18 @@ def converter_at(field: FieldPath) -> Converter:
     return field._converter
 
 
+def accept_at(model: Any, field: FieldPath, others: Others | None) -> Accept:
+    """Return the conversion of a value that an update of `model` stores in a field, with constraints and validators."""
+    source, accept = field._source, field._converter.accept
+    if field._parent is None:
+        # The path may be that of a class above, which has fewer validators.
+        source = model.__odm__.fields.get(source.name, source)
+    for validator in getattr(source, "validators", ()):
+        data = others(source.name) if others is not None and field._parent is None else {}
+        accept = validator.around(accept, ValidationInfo(data, source.name))
+    return accept
+
+
 def root_of(field: FieldPath) -> FieldPath:
     """Return the field of the model that a path starts with."""
     return field._root
@@ -308,7 +324,8 @@ def operand_of(field: FieldPath, value: object) -> Any:
 def invalid_operand(label: str, mismatch: Mismatch) -> InvalidQuery:
     """Return the error of a value that does not fit the field with this label."""
     place = "".join(f"[{step!r}]" for step in mismatch.path)
-    return InvalidQuery(f"{label}{place}: expected {mismatch.expected}, got {mismatch.found}")
+    fault = mismatch.reason or f"expected {mismatch.expected}, got {mismatch.found}"
+    return InvalidQuery(f"{label}{place}: {fault}")
 
 
 def path(field: object) -> Any:

@@ -5,15 +5,26 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 from bson.regex import Regex
 
 from ...errors import InvalidQuery
+from ..converters.checks import Accept
 from ..converters.converter import Converter
 from ..errors import Mismatch
 from . import linked_paths, mappings, trust
-from .expressions import Expression, FieldPath, converter_at, invalid_operand, key_of, mapping_of, roots_of
+from .expressions import (
+    Expression,
+    FieldPath,
+    Others,
+    accept_at,
+    converter_at,
+    invalid_operand,
+    key_of,
+    mapping_of,
+    roots_of,
+)
 from .lookup import check_fields, check_items, resolve
 
 _MISSING: Any = object()
@@ -28,6 +39,8 @@ class Update:
     """
 
     operator: str
+    stores: ClassVar[bool] = False
+    """The values are those that the fields get: constraints and validators are for these only."""
 
     @overload
     def __init__(self, changes: Mapping[Any, Any], /) -> None: ...
@@ -40,12 +53,18 @@ class Update:
             raise TypeError(f"{type(self).__name__} takes a mapping of fields to values, or a field and a value")
         self.changes = dict(changes)
 
-    def document(self, model: Any) -> dict[str, Any]:
-        """Return {operator: {key: value}} with the keys of `model`."""
+    def document(self, model: Any, others: Others | None = None) -> dict[str, Any]:
+        """Return {operator: {key: value}} with the keys of `model`.
+
+        Parameters
+        ----------
+        others
+            The values of the instance that is updated, for validators; None for an update of a query.
+        """
         changes = {}
         for field, value in self.changes.items():
             found = resolve(model, field)
-            changes[key_of(found)] = self._value(found, value)
+            changes[key_of(found)] = _stored(model, found, value, others) if self.stores else self._value(found, value)
         return {self.operator: changes}
 
     def _value(self, field: FieldPath, value: object) -> Any:
@@ -59,22 +78,27 @@ class Set(Update):
     """Sets fields to values."""
 
     operator = "$set"
+    stores = True
 
 
 class SetOnInsert(Update):
     """Sets fields when an upsert inserts."""
 
     operator = "$setOnInsert"
+    stores = True
 
 
 class Inc(Update):
-    """Adds to numbers. The operand must be a value of the field: an int plus 1.5 is no int."""
+    """Adds to numbers. The operand must have the type of the field, as an int plus 1.5 is no int.
+
+    The constraints of the field are for its values, not for the operand.
+    """
 
     operator = "$inc"
 
 
 class Mul(Inc):
-    """Multiplies numbers by a value that the field can have."""
+    """Multiplies numbers by a value of the field's type."""
 
     operator = "$mul"
 
@@ -83,12 +107,14 @@ class Min(Update):
     """Sets fields to values that are less than the stored ones."""
 
     operator = "$min"
+    stores = True
 
 
 class Max(Update):
     """Sets fields to values that are greater than the stored ones."""
 
     operator = "$max"
+    stores = True
 
 
 class Unset(Update):
@@ -204,7 +230,7 @@ class Pull(Update):
                 for key in linked_paths.keys_of(value.document):
                     linked_paths.check_stored(model, key)
             return value.document
-        item = _item(field, value)
+        item = _item(field, value, checked=False)
         if isinstance(item, Mapping) and any(str(key).startswith("$") for key in item):
             raise InvalidQuery(f"Pull takes a value or an expression, got a mapping with operators: {value!r}")
         if isinstance(item, (Regex, re.Pattern)):
@@ -218,11 +244,11 @@ class PullAll(Update):
     operator = "$pullAll"
 
     def _value(self, field: FieldPath, value: object) -> Any:
-        return [_item(field, item) for item in _listed("PullAll", value)]
+        return [_item(field, item, checked=False) for item in _listed("PullAll", value)]
 
 
-def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
-    """Return one update of several operators and mappings.
+def update_document(model: Any, updates: Iterable[Any], others: Others | None = None) -> dict[str, Any]:
+    """Return one update of several operators and mappings; `others` as for `Update.document`.
 
     Raises
     ------
@@ -234,7 +260,7 @@ def update_document(model: Any, updates: Iterable[Any]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for update in updates:
         if isinstance(update, Update):
-            document: Mapping[str, Any] = update.document(model)
+            document: Mapping[str, Any] = update.document(model, others)
             for changes in document.values():
                 linked_paths.check_changes(model, changes)
         elif isinstance(update, Mapping):
@@ -293,20 +319,32 @@ def _listed(what: str, items: object) -> list[Any]:
     return list(items)
 
 
+def _stored(model: Any, field: FieldPath, value: object, others: Others | None) -> Any:
+    """Return a value that the field itself gets, not one of its items."""
+    _check_null(field, value)
+    return _converted(field, converter_at(field), accept_at(model, field, others), value)
+
+
 def _whole(field: FieldPath, value: object) -> Any:
-    """Return a value of the field itself, not of one of its items."""
+    """Return an operand of the type of the field itself, not of one of its items."""
+    _check_null(field, value)
+    converter = converter_at(field).unchecked()
+    return _converted(field, converter, converter.accept, value)
+
+
+def _check_null(field: FieldPath, value: object) -> None:
     if value is None and not converter_at(field).nullable:
         raise InvalidQuery(f"{field!r}: expected {converter_at(field).name}, got None")
-    return _checked(field, converter_at(field), value)
 
 
-def _item(field: FieldPath, value: object) -> Any:
+def _item(field: FieldPath, value: object, *, checked: bool = True) -> Any:
     converter = converter_at(field)
-    if converter.item is None or converter.keyed:
-        if converter.free:
-            return _checked(field, converter, value)
+    if converter.item is not None and not converter.keyed:
+        converter = converter.item
+    elif not converter.free:
         raise InvalidQuery(f"{field!r} ({converter.name}) is no list")
-    return _checked(field, converter.item, value)
+    converter = converter if checked else converter.unchecked()
+    return _converted(field, converter, converter.accept, value)
 
 
 def _item_sort(field: FieldPath, sort: object) -> Any:
@@ -323,8 +361,8 @@ def _item_sort(field: FieldPath, sort: object) -> Any:
     return keys
 
 
-def _checked(field: FieldPath, converter: Converter, value: object) -> Any:
+def _converted(field: FieldPath, converter: Converter, accept: Accept, value: object) -> Any:
     try:
-        return converter.dump(converter.accept(value))
+        return converter.dump(accept(value))
     except Mismatch as mismatch:
-        raise invalid_operand(repr(field), mismatch) from None
+        raise invalid_operand(repr(field), mismatch) from mismatch.__cause__

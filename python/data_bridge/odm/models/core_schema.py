@@ -14,7 +14,7 @@ import inspect
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Annotated, Any
+from typing import Annotated, Any, Union
 
 import bson
 import pydantic
@@ -25,7 +25,7 @@ from bson.decimal128 import Decimal128
 from bson.objectid import ObjectId
 from pydantic_core import core_schema
 
-from ..converters.checks import CheckedConverter, FunctionCheck, ValidationInfo
+from ..converters.checks import PASSIVE, CheckedConverter, Discriminated, FunctionCheck, Strict, ValidationInfo
 from ..converters.choice_converter import ChoiceConverter
 from ..converters.constraints import Constraints
 from ..converters.containers import DictConverter, EmbeddedConverter, ListConverter, TupleConverter
@@ -36,6 +36,7 @@ from ..converters.object_id import object_id_schema
 from ..converters.unions import UnionConverter
 from ..errors import Mismatch
 from .dump import Dump
+from .field import NO_MODELS
 from .link import LinkConverter
 
 Schema = Any
@@ -83,9 +84,13 @@ def schema_of(model: Any, handler: Any) -> Schema:
 def link_schema(converter: LinkConverter, handler: Any) -> Schema:
     """Return the core schema of a link in a model of pydantic."""
     schema = _Builder(handler).schema(converter)
-    shown = core_schema.plain_serializer_function_ser_schema(
-        lambda link, info: Dump(info.mode == "json", bool(info.by_alias)).value(link), info_arg=True
-    )
+    target = converter.target
+    declared = NO_MODELS if target.__odm__.in_tree else frozenset({target})
+
+    def serialized(link: Any, info: Any) -> Any:
+        return Dump(info.mode == "json", bool(info.by_alias), declared=declared).value(link)
+
+    shown = core_schema.plain_serializer_function_ser_schema(serialized, info_arg=True)
     return {**schema, "serialization": shown}
 
 
@@ -128,14 +133,18 @@ class _Builder:
             if isinstance(value, model):
                 return value
             # A view of another model, such as a response with fewer fields.
-            return validate(model._attributes(value) if hasattr(type(value), "__odm__") else value)
+            by_attributes = hasattr(type(value), "__odm__") or model._takes_attributes(value)
+            return validate(model._attributes(value) if by_attributes else value)
 
         return core_schema.no_info_wrap_validator_function(
             of_instance,
             schema,
             ref=reference,
-            serialization=core_schema.plain_serializer_function_ser_schema(
-                _serialized, info_arg=True, return_schema=self._returned(info.serializers.of_model)
+            serialization=core_schema.wrap_serializer_function_ser_schema(
+                _serializer(model),
+                info_arg=True,
+                schema=_of_class(model),
+                return_schema=self._returned(info.serializers.of_model),
             ),
         )
 
@@ -180,16 +189,22 @@ class _Builder:
         return core_schema.no_info_after_validator_function(_raw(converter.accept), schema)
 
     def _checked(self, converter: CheckedConverter) -> Schema:
-        schema, checks = None, list(converter.checks)
-        if isinstance(checks[0], Constraints) and _is_leaf(converter.plain):
+        schema = None
+        strict = any(isinstance(each, Strict) for each in converter.checks)
+        checks = [each for each in converter.checks if not isinstance(each, PASSIVE)]
+        first = checks[0] if checks and isinstance(checks[0], Constraints) else Constraints()
+        if (strict or first.given()) and _is_leaf(converter.plain):
             # pydantic's own errors.
-            arguments = checks[0].given()
+            arguments = {**first.given(), "strict": strict or None}
             arguments.pop("choices", None)
             annotation: Any = converter.plain.annotation
             # Patterns are Python's, as in constructors: others would be refused or mean something else.
             text = {"pattern": re.compile(arguments["pattern"])} if "pattern" in arguments else {}
             schema = self._generate(Annotated[annotation, pydantic.Field(**{**arguments, **text})])
-            checks[0] = Constraints(choices=checks[0].choices)
+            checks[:1] = [Constraints(choices=first.choices)] if first.given() else checks[:1]
+        for each in converter.checks:
+            if isinstance(each, Discriminated):
+                schema = self._tagged(converter.plain, each.key)
         if schema is None:
             schema = self.schema(converter.plain)
         for check in checks:
@@ -264,6 +279,27 @@ class _Builder:
                 lambda value, other: value if any(each.exact(value) for each in converter.embedded) else other(value),
                 schema,
             )
+        return core_schema.nullable_schema(schema) if converter.nullable else schema
+
+    def _tagged(self, converter: Any, key: str) -> Schema:
+        """Return the schema of a union of models with a discriminator."""
+        if converter.embedded:
+            keys: dict[str, None] = {}
+            choices: dict[Any, Any] = {}
+            for each in converter.embedded:
+                info = each.model.__odm__
+                field = info.fields.get(key) or info.by_key[key]
+                keys.update({field.key: None, field.name: None})
+                choices.update(dict.fromkeys(field.converter.stored, self.schema(each)))
+            by: Any = [[each] for each in keys] if len(keys) > 1 else key
+            tagged = core_schema.tagged_union_schema(choices, by)
+            schema = core_schema.no_info_wrap_validator_function(
+                lambda value, other: value if any(each.exact(value) for each in converter.embedded) else other(value),
+                tagged,
+            )
+        else:
+            union: Any = Union[tuple(each.cls for each in converter.members if not isinstance(each, NoneConverter))]  # noqa: UP007
+            schema = self._generate(Annotated[union, pydantic.Field(discriminator=key)])
         return core_schema.nullable_schema(schema) if converter.nullable else schema
 
     def _custom(self, converter: CustomConverter) -> Schema:
@@ -364,11 +400,27 @@ def _from_extended(value: Any) -> Any:
     return json_util.object_hook(value) if isinstance(value, dict) else value
 
 
-def _serialized(value: Any, info: Any) -> Any:
-    if not hasattr(type(value), "__odm__"):
-        return value  # assigned to a field of another library without validation
-    dump = Dump(info.mode == "json", bool(info.by_alias), info.exclude_unset, info.exclude_defaults, info.exclude_none)
-    return dump.model(value, info.include, info.exclude)
+def _serializer(model: Any) -> Callable[[Any, Any, Any], Any]:
+    """Return the serializer of a model: the model's own dump, of the fields of this class."""
+
+    def serialized(value: Any, check: Any, info: Any) -> Any:
+        kind: Any = type(value)
+        if kind is not model:
+            # Among the members of a union, pydantic looks for the class itself first, then for one above it.
+            check(value)
+            if not hasattr(kind, "__odm__"):
+                return value  # assigned to a field of another library without validation
+            if issubclass(kind, model) and not getattr(info, "serialize_as_any", False):
+                kind = model
+        switches = (bool(info.by_alias), info.exclude_unset, info.exclude_defaults, info.exclude_none)
+        return Dump(info.mode == "json", *switches).model(value, info.include, info.exclude, kind)
+
+    return serialized
+
+
+def _of_class(model: Any) -> Schema:
+    """Return a schema whose serializer only refuses values of other classes, as far as pydantic refuses them."""
+    return core_schema.dataclass_schema(model, core_schema.dataclass_args_schema(model.__name__, []), [])
 
 
 # ---- JSON schemas ---------------------------------------------------------------------------------------------------

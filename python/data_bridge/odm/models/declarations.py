@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any, NamedTuple
 
 from ..converters.annotations import is_class_variable, own_annotations
 from ..converters.metadata import library_of, private_default, refuse_declaration
 from .field import FieldOptions
+from .hooks import is_hook
 from .instance_state import MISSING
 from .serializers import is_serializer
 from .validators import is_validator
@@ -149,6 +152,46 @@ def check_members(model: str, namespace: Mapping[str, Any], fields: Mapping[str,
     for name, value in namespace.items():
         if name not in fields and not is_validator(value) and not is_serializer(value):
             refuse_declaration(model, name, value)
+    if callable(namespace.get("model_post_init")) and "model_post_init" not in fields:
+        raise TypeError(
+            f"{model}.model_post_init is never called, as a read calls no code for an instance: write "
+            "@model_validator(), which runs in constructors and before writes, or a private attribute with a "
+            "default_factory"
+        )
+    if _is_method(namespace.get("clean")):
+        raise TypeError(
+            f"{model}.clean is never called: write @model_validator(), which runs in constructors and before writes, "
+            "or @before_event(Event.INSERT, Event.SAVE); a method of another meaning needs another name"
+        )
+
+
+def check_mixin(model: str, mixin: type, namespace: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Refuse declarations of a class that is no model where they would have no effect.
+
+    Raises
+    ------
+    TypeError
+        With the form to write instead.
+    """
+    check_members(mixin.__name__, mixin.__dict__, fields)
+    if isinstance(mixin.__dict__.get("Settings"), type) and "Settings" not in namespace:
+        raise TypeError(
+            f"{mixin.__name__}.Settings has no effect, as the class is no model: write "
+            f"class Settings({mixin.__name__}.Settings) in {model}"
+        )
+    config, own = mixin.__dict__.get("model_config"), namespace.get("model_config", {})
+    if isinstance(config, Mapping) and not config.keys() <= own.keys():
+        raise TypeError(
+            f"{mixin.__name__}.model_config has no effect, as the class is no model: write "
+            f"model_config = {{**{mixin.__name__}.model_config}} in {model}"
+        )
+
+
+def _is_method(value: object) -> bool:
+    """Return whether a class member is a method without arguments that is neither a hook nor a validator."""
+    if not isinstance(value, FunctionType) or is_hook(value) or is_validator(value):
+        return False
+    return len(inspect.signature(value).parameters) == 1
 
 
 def _is(*values: object) -> Callable[[object], bool]:
@@ -164,14 +207,14 @@ _CONFIG: dict[str, tuple[Callable[[object], bool], str]] = {
     "arbitrary_types_allowed": (lambda _: True, ""),
     "extra": (_is("forbid", "ignore"), "declare the fields: undeclared keys of stored documents are kept in any case"),
     "frozen": (lambda value: isinstance(value, bool), "write True or False"),
-    "from_attributes": (lambda _: True, ""),
+    "from_attributes": (lambda value: isinstance(value, bool), "write True or False"),
     "json_encoders": (_is(None), "write a field_serializer"),
     "json_schema_extra": (lambda value: isinstance(value, dict), "write a dict"),
     "populate_by_name": (_is(True), "constructors take names and aliases"),
     "protected_namespaces": (lambda _: True, ""),
     "revalidate_instances": (_is("never"), "call validate()"),
     "str_strip_whitespace": (_is(False), "write Annotated[str, StringConstraints(strip_whitespace=True)]"),
-    "strict": (_is(True), "remove it: conversions are exact"),
+    "strict": (_is(False, None), "write StrictInt, StrictStr or Annotated[..., Strict()] for the fields"),
     "title": (lambda value: isinstance(value, str), "write a text"),
     "use_enum_values": (_is(False), "read the attribute `value` of a member"),
     "validate_assignment": (_is(True), "assignments are checked"),
@@ -187,6 +230,8 @@ class ModelConfig(NamedTuple):
 
     extra: str = "forbid"
     frozen: bool = False
+    from_attributes: bool = False
+    """Values may be objects with the attributes of fields."""
     alias_generator: Callable[[str], str] | None = None
     """Makes the keys of fields that state none."""
     title: str | None = None

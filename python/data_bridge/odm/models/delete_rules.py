@@ -6,8 +6,7 @@ import enum
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from ..converters.containers import ListConverter
-from .link import LinkConverter
+from .option_checks import has_rule
 
 
 class OnDelete(str, enum.Enum):
@@ -52,20 +51,13 @@ def register_rules(model: Any) -> None:
 
     Raises
     ------
-    TypeError
-        For a rule of a field that is no stored link, and for PULL of a single link.
+    ValueError
+        For a rule that is no OnDelete.
     """
     for field in model.__odm__.fields.values():
-        rule = field.options.delete_rule
-        if rule is None or OnDelete(rule) is OnDelete.DO_NOTHING:
-            continue
-        converter = field.converter.links
-        if not isinstance(converter, LinkConverter) or converter.virtual:
-            raise TypeError(f"{model.__name__}.{field.name}: a delete_rule is for a Link or a list of Links")
-        if OnDelete(rule) is OnDelete.PULL and not isinstance(field.converter, ListConverter):
-            raise TypeError(f"{model.__name__}.{field.name}: the delete_rule PULL is for a list of Links")
-        referrers = converter.target.__odm__.referrers
-        referrers[model, field.name] = Referrer(model, field.key, OnDelete(rule))
+        if has_rule(field.options):
+            referrers = field.converter.links.target.__odm__.referrers
+            referrers[model, field.name] = Referrer(model, field.key, OnDelete(field.options.delete_rule))
 
 
 def has_rules(model: Any) -> bool:

@@ -12,8 +12,9 @@ from ...query.plain_json import is_scalar, key_json, scalar_json
 from ..converters.converter import CLASS_KEY, dump_any, plain
 from ..converters.custom_types import custom_type_of
 from . import instance_state as state
+from .field import NO_MODELS
 from .link import Link, fetched
-from .serializers import SerializationInfo
+from .serializers import SerializationInfo, Serializer
 
 _SAME = frozenset({str, int, bool, type(None)})
 """Types of values that are alike in Python and in JSON."""
@@ -36,35 +37,39 @@ class Dump(NamedTuple):
     exclude_none: bool = False
     finite: bool = False
     """NaN and infinity become None, as JSON text has neither."""
+    declared: frozenset[Any] = NO_MODELS
+    """Models that the annotation of the value names: instances of classes derived from them are dumped as these."""
 
-    def model(self, instance: Any, include: Selection | None, exclude: Selection | None) -> dict[str, Any]:
-        """Return the fields of an instance.
+    def model(
+        self, instance: Any, include: Selection | None, exclude: Selection | None, model: Any = None
+    ) -> dict[str, Any]:
+        """Return the fields of an instance: those of its class, or of `model`, a class above it.
 
         Raises
         ------
         TypeError
             For a text as a selection, and in JSON for a value that has no form there.
         """
-        return self._model(instance, _checked(include), _checked(exclude), ())
+        return self._model(instance, model or type(instance), _checked(include), _checked(exclude), ())
 
     def value(self, value: Any) -> Any:
         """Return the dump of one value."""
         return self._value(value, None, None, ())
 
     def _model(
-        self, instance: Any, include: Selection | None, exclude: Selection | None, above: tuple[Any, ...]
+        self, instance: Any, model: Any, include: Selection | None, exclude: Selection | None, above: tuple[Any, ...]
     ) -> dict[str, Any]:
-        serializer = type(instance).__odm__.serializers.of_model
+        serializer = model.__odm__.serializers.of_model
         if serializer is None or not serializer.applies(instance, json=self.json):
-            return self._plainly(instance, include, exclude, above)
+            return self._plainly(instance, model, include, exclude, above)
         info = self._info(None, include, exclude)
-        made = serializer.run(instance, [], lambda each: self._plainly(each, include, exclude, above), info)
+        made = serializer.run(instance, [], lambda each: self._plainly(each, model, include, exclude, above), info)
         return self._value(made, None, None, above)  # type: ignore[no-any-return]
 
     def _plainly(
-        self, instance: Any, include: Selection | None, exclude: Selection | None, above: tuple[Any, ...]
+        self, instance: Any, model: Any, include: Selection | None, exclude: Selection | None, above: tuple[Any, ...]
     ) -> dict[str, Any]:
-        info = type(instance).__odm__
+        info = model.__odm__
         serializers = info.serializers
         result: dict[str, Any] = {}
         above = (*above, instance)
@@ -80,23 +85,27 @@ class Dump(NamedTuple):
             if self.exclude_defaults and not field.required and value == field.default():
                 continue
             key = field.key if self.by_alias else name
-            if name in serializers.of_fields:
-                result[key] = self._serialized(instance, name, value, part, above)
+            models = field.models_below
+            within = self if models is self.declared else self._replace(declared=models)
+            if (serializer := serializers.of_fields.get(name)) is not None:
+                result[key] = within._serialized(instance, serializer, name, value, part, above)
             else:
-                result[key] = self._value(value, *part, above)
+                result[key] = within._value(value, *part, above)
         for name, computed in serializers.computed.items():
             part = _part(name, include, exclude)
             if part is None or ((value := getattr(instance, name)) is None and self.exclude_none):
                 continue
             key = computed.alias if self.by_alias and computed.alias else name
-            result[key] = self._serialized(instance, name, value, part, above)
+            serializer = serializers.of_fields.get(name)
+            result[key] = self._serialized(instance, serializer, name, value, part, above)
         if info.in_tree and not info.is_collection:
             result[CLASS_KEY] = info.class_id
         return result
 
-    def _serialized(self, instance: Any, name: str, value: Any, part: Part, above: tuple[Any, ...]) -> Any:
+    def _serialized(
+        self, instance: Any, serializer: Serializer | None, name: str, value: Any, part: Part, above: tuple[Any, ...]
+    ) -> Any:
         """Return the dump of the value of a field, by its serializer if it has one."""
-        serializer = type(instance).__odm__.serializers.of_fields.get(name)
         if serializer is None or not serializer.applies(value, json=self.json):
             return self._value(value, *part, above)
         made = serializer.run(instance, [value], lambda each: self._value(each, *part, above), self._info(name, *part))
@@ -114,7 +123,7 @@ class Dump(NamedTuple):
         if self.json and is_scalar(kind) and custom_type_of(kind) is None:
             return None if self.finite and kind is float and not math.isfinite(value) else scalar_json(value)
         if hasattr(kind, "__odm__") and not isinstance(value, type):
-            return self._model(value, include, exclude, above)
+            return self._model(value, self._shown_as(kind), include, exclude, above)
         if isinstance(value, Link):
             return self._link(value, include, exclude, above)
         if isinstance(value, Mapping):
@@ -145,7 +154,13 @@ class Dump(NamedTuple):
         # A document that links to one above it is shown once.
         if document is None or any(document is each for each in above):
             return self._value(link.id, None, None, above)
-        return self._model(document, include, exclude, above)
+        return self._model(document, self._shown_as(type(document)), include, exclude, above)
+
+    def _shown_as(self, kind: Any) -> Any:
+        """Return the model whose fields are dumped of an instance of a class."""
+        if not self.declared or kind in self.declared:
+            return kind
+        return next((each for each in kind.__mro__ if each in self.declared), kind)
 
     def _mapping(
         self, value: Mapping[Any, Any], include: Selection | None, exclude: Selection | None, above: tuple[Any, ...]

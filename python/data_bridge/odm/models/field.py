@@ -14,7 +14,7 @@ from ..._core import FieldSlot
 from ..converters.annotations import converter_of, evaluated
 from ..converters.checks import Accept, Check, FunctionCheck, ValidationInfo, checked, has_checks
 from ..converters.constraints import Constraints
-from ..converters.converter import Converter, root_and_path
+from ..converters.converter import Converter, embedded_models, linked_models, root_and_path
 from ..converters.metadata import checks_of, is_declaration, is_index, is_pydantic_field, pydantic_options
 from ..converters.nulls import without_nulls
 from ..errors import Mismatch, NotFetched, ValidationError
@@ -25,6 +25,9 @@ from .instance_state import MISSING
 
 _DEFAULTS = {"exclude": False, "frozen": False, "index": False, "repr": True, "sparse": False, "unique": False}
 """Defaults of options; None for all others."""
+_INDEXES = {"delete_rule", "expire_after_seconds", "index", "index_options", "sparse", "unique"}
+"""Options that belong to the whole field."""
+NO_MODELS: frozenset[Any] = frozenset()
 
 
 class FieldOptions:
@@ -309,6 +312,12 @@ class FieldInfo:
         return not self.options.exclude and not self.converter.virtual
 
     @cached_property
+    def models_below(self) -> frozenset[Any]:
+        """The models in the values, also of linked documents, without those that store the name of their class."""
+        found = [*embedded_models(self.converter), *linked_models(self.converter)]
+        return frozenset(each for each in found if not each.__odm__.in_tree) or NO_MODELS
+
+    @cached_property
     def has_checks(self) -> bool:
         """A value of the field, or one below it, has constraints or validators."""
         return bool(self.validators) or has_checks(self.converter)
@@ -437,10 +446,15 @@ def options_of(default: Any, annotation: Any, names: Mapping[str, Any]) -> Field
     TypeError
         For a declaration of another library that models do not support.
     """
-    if isinstance(annotation, str) and ("Annotated" in annotation or "Indexed" in annotation):
-        annotation = evaluated(annotation, names)
+    if isinstance(annotation, str):
+        try:
+            annotation = evaluated(annotation, names)
+        except (AttributeError, NameError, TypeError):
+            if "Annotated" in annotation or "Indexed" in annotation:
+                raise
     metadata = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
     bare = get_args(annotation)[0] if metadata else annotation
+    _check_parts(bare)
     given: dict[str, Any] = {}
     # The constraints in the annotation are those of its converter.
     for each in (*metadata, bare):
@@ -460,6 +474,26 @@ def options_of(default: Any, annotation: Any, names: Mapping[str, Any]) -> Field
     options = {**given, **own}
     options.pop("default", None)
     return FieldOptions(value, checks=checks, **options)
+
+
+def _check_parts(annotation: Any) -> None:
+    """Refuse options of a field that are stated for a part of its annotation.
+
+    Raises
+    ------
+    TypeError
+        For the options of an index, and for a delete rule.
+    """
+    for part in get_args(annotation):
+        declared = get_args(part)[1:] if get_origin(part) is Annotated else ()
+        for each in (*declared, part):
+            found = _INDEXES & (_options_in(each).keys() if is_index(each) or isinstance(each, FieldOptions) else set())
+            if found:
+                raise TypeError(
+                    f"{', '.join(sorted(found))} in a part of the annotation has no effect: write it for the whole "
+                    "field, as Field(...) or Annotated[T | None, Indexed(...)]"
+                )
+        _check_parts(part)
 
 
 def _options_in(declaration: Any) -> dict[str, Any]:

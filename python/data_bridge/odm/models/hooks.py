@@ -46,6 +46,11 @@ def _mark(when: str, events: tuple[Event | str | Iterable[Event | str], ...]) ->
     return mark
 
 
+def is_hook(member: object) -> bool:
+    """Return whether a class member is a method that runs around writes."""
+    return hasattr(member, "_odm_events")
+
+
 class Hooks:
     """The hooks of a model class in the order of their definition, those of base classes first."""
 

@@ -211,6 +211,9 @@ class LinkConverter(Converter):
         if isinstance(value, Link) and value.model.__odm__.settings.name == self.target.__odm__.settings.name:
             return value
         if isinstance(value, self.target):
+            if value.__odm__.settings.name != self.target.__odm__.settings.name:
+                found = f"a {type(value).__name__}, whose documents are in another collection"
+                raise Mismatch(self.name, value, found=found)
             return Link(value)
         if value is None:
             raise self.fail(value)

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..._core import FieldSlot, ModelClass
 from ..converters.annotations import is_class_variable, own_annotations
 from ..converters.unions import check_unions
-from .declarations import ModelConfig, add_private, check_members, declared_in, mixins_of, private_options
+from .declarations import ModelConfig, add_private, check_members, check_mixin, declared_in, mixins_of, private_options
 from .field import Field, FieldInfo, FieldOptions, options_of
 from .hooks import Hooks
 from .instance_state import MISSING
+from .option_checks import ADVICE, check_options, has_rule
 from .serializers import NONE, ModelSerializers
 from .settings import ModelSettings
 from .validators import ModelValidators
@@ -203,6 +204,7 @@ class ModelMeta(type):
         models = [base for base in bases if isinstance(base, ModelMeta)]
         # Classes that are no models have fields too, as with pydantic.
         for mixin in mixins_of(cls, models) if models else ():
+            check_mixin(name, mixin, namespace, info.fields)
             names = ChainMap({mixin.__name__: mixin}, sys.modules[mixin.__module__].__dict__)
             for field_name, (annotation, default) in declared_in(mixin).items():
                 if field_name not in own_annotations(cls):
@@ -264,6 +266,8 @@ def _declare(
         options = options_of(default, annotation, names)
     except TypeError as error:
         raise TypeError(f"{cls.__name__}.{name}: {error}") from None
+    if has_rule(options) and (info.is_view or not info.is_collection):
+        raise TypeError(f"{cls.__name__}.{name} has a delete_rule: {ADVICE}")
     if options.alias is None and name != "id":
         options.alias = info.config.alias_of(name)
     field = FieldInfo(cls.__name__, name, annotation, options, names)
@@ -360,6 +364,7 @@ def _resolve_early(info: ModelInfo) -> None:
         try:
             check_unions(converter)
             field.check_default()
+            check_options(field)
         except NameError:
             continue
         except TypeError as error:

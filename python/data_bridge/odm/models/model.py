@@ -168,7 +168,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         Parameters
         ----------
         from_attributes
-            Take the attributes of any other object.
+            Take the attributes of any other object, as `model_config = {"from_attributes": True}` does.
 
         Raises
         ------
@@ -179,7 +179,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             return obj
         if isinstance(obj, Mapping):
             return cls(**obj)
-        if isinstance(obj, Model) or from_attributes:
+        if isinstance(obj, Model) or from_attributes or cls._takes_attributes(obj):
             return cls(**cls._attributes(obj))
         raise Mismatch("a mapping", obj).error(model=cls.__name__)
 
@@ -213,9 +213,21 @@ class Model(CopiedView, metaclass=ModelMeta):
 
     @classmethod
     def _attributes(cls, obj: object) -> dict[str, Any]:
-        """Return the attributes of an object that are names of fields."""
-        fields = cls.__odm__.fields
-        return {name: getattr(obj, name) for name in fields if hasattr(obj, name)}
+        """Return the attributes of an object that are names of fields, or their keys."""
+        found = {}
+        for name, field in cls.__odm__.fields.items():
+            for attribute in (name, field.key):
+                if name not in found and hasattr(obj, attribute):
+                    found[name] = getattr(obj, attribute)
+        return found
+
+    @classmethod
+    def _takes_attributes(cls, obj: object) -> bool:
+        """Return whether the attributes of an object are values, as the settings of the model say."""
+        if not cls.__odm__.config.from_attributes or isinstance(obj, (type, dict, Mapping)):
+            return False
+        # As pydantic: the attributes of texts, numbers and lists are no values.
+        return type(obj).__module__ != "builtins"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:

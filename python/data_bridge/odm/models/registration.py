@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -14,12 +14,14 @@ from ..._typing import Timeout
 from ...asynchronous.database import AsyncDatabase
 from ...commands.operations import IndexModel
 from ...synchronous.database import Database
-from ..converters.converter import Converter
+from ..converters.converter import embedded_models
 from ..converters.unions import check_unions
 from ..errors import NotInitialized
 from ..filters import linked_paths
 from ..filters.expressions import Sort, mapping_of
 from ..filters.lookup import sort_keys
+from .embedded_indexes import field_indexes
+from .option_checks import check_options
 from .time_series import time_series_options
 
 
@@ -115,14 +117,6 @@ def resolve_names(models: Iterable[Any]) -> None:
                 rest += embedded_models(converter)
 
 
-def embedded_models(converter: Converter) -> Iterator[Any]:
-    """Yield the models of embedded documents in the values of a converter, without those below them."""
-    if converter.model is not None:
-        yield converter.model
-    for each in converter.parts():
-        yield from embedded_models(each)
-
-
 def check_model(database: Any, model: Any) -> None:
     """Refuse a database and a model of different sides, and a model with faulty declarations.
 
@@ -142,6 +136,10 @@ def check_model(database: Any, model: Any) -> None:
         raise TypeError(f"{name} is a {kind}: use a database of a {client}")
     for field in model.__odm__.fields.values():
         check_unions(field.converter)
+        try:
+            check_options(field)
+        except TypeError as error:
+            raise TypeError(f"{name}.{field.name}: {error}") from None
     indexes_of(model)
     collection_options(model)
 
@@ -175,11 +173,11 @@ def indexes_of(model: Any) -> list[Any]:
     TypeError, AttributeError
         For an object that is no index, and for an undeclared field.
     """
-    indexes = []
-    for field in model.__odm__.fields.values():
-        if field.options.is_indexed:
-            kind = 1 if field.options.index in (True, False) else field.options.index
-            indexes.append(IndexModel([(field.key, kind)], **_index_options(field.options)))
+    indexes: list[Any] = []
+    for index in field_indexes(model.__odm__):
+        # Members of a union may have the same key.
+        if all(index.document != other.document for other in indexes):
+            indexes.append(index)
     for index in model.__odm__.settings.indexes:
         if hasattr(index, "document"):  # an IndexModel, this package's or PyMongo's
             indexes.append(index)
@@ -190,15 +188,6 @@ def indexes_of(model: Any) -> list[Any]:
         else:
             raise TypeError(f"{model.__name__}.Settings.indexes: {index!r} is no index")
     return indexes
-
-
-def _index_options(options: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"unique": options.unique}
-    if options.sparse:
-        given["sparse"] = True
-    if options.expire_after_seconds is not None:
-        given["expireAfterSeconds"] = options.expire_after_seconds
-    return {**given, **options.index_options}
 
 
 def _is_pairs(index: object) -> bool:

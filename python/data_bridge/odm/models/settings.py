@@ -10,6 +10,9 @@ from ..converters.converter import CLASS_KEY
 _INHERITED = ("use_revision", "read_whole", "keep_nulls", "read_preference", "read_concern", "write_concern")
 """Settings of a tree that derived classes have too."""
 
+_OF_COLLECTIONS = {"indexes", "timeseries"}
+"""Settings of models whose documents have a collection of their own."""
+
 
 class ModelSettings(NamedTuple):
     """The settings of a model, from its `class Settings`.
@@ -84,6 +87,12 @@ class ModelSettings(NamedTuple):
             if key not in cls._fields:
                 raise TypeError(f"{model.__name__}.Settings.{key} is no setting; there are {', '.join(cls._fields)}")
             values[key] = value
+        if not getattr(model, "_is_collection", False):
+            for key in _OF_COLLECTIONS & own.keys():
+                raise TypeError(
+                    f"{model.__name__}.Settings.{key}: an embedded model has no collection; declare it in the Settings "
+                    "of the Document" + (", with the whole key: ['address.city']" if key == "indexes" else "")
+                )
         if "class_id" in own and not getattr(model, "_is_collection", False):
             raise TypeError(f"{model.__name__}.Settings.class_id: embedded models have the key {CLASS_KEY!r}")
         if inherited is not None and inherited.is_root and values["class_id"] != inherited.class_id:

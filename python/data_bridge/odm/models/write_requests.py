@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from bson.objectid import ObjectId
@@ -99,10 +100,15 @@ def id_of(instance: Any) -> Any:
     return type(instance).__odm__.fields["id"].dump(instance.id)
 
 
-def update_of(model: type[Model], updates: Iterable[Any]) -> Any:
+def update_of(model: type[Model], updates: Iterable[Any], instance: Model | None = None) -> Any:
     """Return one update of operators and mappings, with a new revision where the model uses revisions.
 
     An update that is a list is an aggregation pipeline.
+
+    Parameters
+    ----------
+    instance
+        The instance that is updated, whose values the validators of fields see.
 
     Raises
     ------
@@ -112,7 +118,7 @@ def update_of(model: type[Model], updates: Iterable[Any]) -> Any:
     updates = list(updates)
     if updates and isinstance(updates[0], (list, tuple)):
         return _pipeline_of(model, *updates)
-    update = update_document(model, updates)
+    update = update_document(model, updates, None if instance is None else partial(state.OtherValues, instance))
     if model.__odm__.settings.use_revision:
         update["$set"] = {**update.get("$set", {}), REVISION: new_revision(model)}
     return update

@@ -106,11 +106,11 @@ class BulkWriter:
         self._check(instance)
         # Check the operators in the call that passes them.
         model = self._model_of(instance)
-        update_of(model, updates)
+        update_of(model, updates, instance)
         found_by = guarded(instance)
 
         def request(by_hooks: list[Any]) -> Request:
-            update = update_of(model, [*updates, *by_hooks])
+            update = update_of(model, [*updates, *by_hooks], instance)
             return Request(UpdateOne(found_by, update), found_by, written_by(update))
 
         self._add(Event.UPDATE, instance, request)
