@@ -8,7 +8,7 @@ import enum
 import sys
 import weakref
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any, NamedTuple, get_origin
 from uuid import UUID
@@ -18,6 +18,7 @@ from bson.objectid import ObjectId
 from ..._core import Document
 from ..errors import Mismatch
 from .converter import Converter, dump_any, each_of, plain
+from .object_fields import fields_of, is_pydantic
 
 ConverterOf = Callable[[Any, Mapping[str, Any]], Converter]
 
@@ -68,7 +69,7 @@ class ObjectConverter(Converter):
     def _declare(self, names: Mapping[str, Any], converter_of: ConverterOf) -> None:
         module = sys.modules.get(self.cls.__module__)
         own = ChainMap({self.cls.__name__: self.cls}, dict(vars(module)) if module is not None else {}, dict(names))
-        for name, key, annotation in _pydantic_fields(self.cls) if self._pydantic else _dataclass_fields(self.cls):
+        for name, key, annotation, *_ in fields_of(self.cls):
             converter = converter_of(annotation, own)
             if _holds_models(converter):
                 raise TypeError(
@@ -212,27 +213,6 @@ def object_converter(
     if "pydantic" in sys.modules and hasattr(get_origin(annotation) or kind, "__get_pydantic_core_schema__"):
         return PydanticConverter(annotation)
     return None
-
-
-def is_pydantic(cls: object) -> bool:
-    """Return whether pydantic 2 validates the class: its models, its dataclasses."""
-    return isinstance(cls, type) and "pydantic" in sys.modules and hasattr(cls, "__pydantic_validator__")
-
-
-def _pydantic_fields(cls: Any) -> Iterable[tuple[str, str, Any]]:
-    if hasattr(cls, "model_rebuild"):
-        cls.model_rebuild()
-    fields = getattr(cls, "__pydantic_fields__", None)  # since 2.10
-    for name, field in (cls.model_fields if fields is None else fields).items():
-        alias = field.alias or field.validation_alias
-        yield name, alias if isinstance(alias, str) else name, field.annotation
-
-
-def _dataclass_fields(cls: Any) -> Iterable[tuple[str, str, Any]]:
-    for field in dataclasses.fields(cls):
-        if not field.init:
-            continue
-        yield field.name, field.metadata.get("alias", field.name), field.type
 
 
 def _holds_models(converter: Converter) -> bool:

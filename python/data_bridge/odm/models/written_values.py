@@ -100,6 +100,8 @@ def _with_times(value: Any, options: CodecOptions[Any], *, may_be_any: bool) -> 
                 value[position] = settled
         return value
     if kind is dict:
+        if may_be_any and any(type(key) is not str for key in value):
+            raise _NeedsRead
         for key, each in list(value.items()):
             if (settled := _with_times(each, options, may_be_any=may_be_any)) is not each:
                 value[key] = settled
