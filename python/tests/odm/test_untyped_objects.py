@@ -167,3 +167,54 @@ def test_other_values_are_refused(users: Any) -> None:
             User.find({"a": value}).to_list()
         with pytest.raises(data_bridge.InvalidQuery):
             User(a=value).insert()
+
+
+class Login(pydantic.BaseModel):
+    user: str
+    seen: dt.datetime | None = None
+    pw: str = pydantic.Field(default="", exclude=True, alias="password")
+
+    model_config = pydantic.ConfigDict(populate_by_name=True)
+
+
+class Account(Document):
+    login: Login
+    logins: list[Login] = []
+    a: Any = None
+
+
+def test_an_excluded_field_of_a_pydantic_model_is_not_stored(ours: data_bridge.Database, database: Any) -> None:
+    odm.init(ours, [Account])
+    login = Login(user="u", seen=dt.datetime(2024, 5, 6, 7, 8, 9, 123456), pw="SECRET")
+    account = Account(login=login.model_copy(), logins=[login], a=login).insert()
+    stored = {"user": "u", "seen": dt.datetime(2024, 5, 6, 7, 8, 9, 123000)}
+    expected = {"_id": account.id, "login": stored, "logins": [stored], "a": stored}
+    assert database["Account"].find_one() == expected
+    assert account.login.pw == "SECRET"  # in memory, as in Beanie and in fields of models
+    account.login.pw = "other"
+    account.save()
+    account.login.user = "v"
+    account.save()
+    path: Any = Account
+    account.update(op.Push(Account.logins, login))
+    account.update({"$push": {"logins": {"$each": [login]}}})
+    account.replace()
+    assert database["Account"].find_one() == {**expected, "login": {**stored, "user": "v"}, "logins": [stored] * 3}
+    again = Account.find_one()
+    assert again is not None
+    assert again.login.pw == ""
+    assert Account(login={"user": "u", "password": "x"}).login.pw == "x"
+    for name in ("pw", "password"):
+        with pytest.raises(data_bridge.InvalidQuery, match="not stored"):
+            Account.find(getattr(path.login, name) == "SECRET")
+        with pytest.raises(data_bridge.InvalidQuery, match="not stored"):
+            Account.find().update(op.Set(f"login.{name}", "SECRET"))
+    assert "SECRET" not in str(account.model_dump()) + account.model_dump_json()
+
+
+def test_an_excluded_field_without_a_default_is_refused() -> None:
+    class Lost(pydantic.BaseModel):
+        pw: str = pydantic.Field(exclude=True)
+
+    with pytest.raises(TypeError, match=r"Lost\.pw is not stored.* needs a default"):
+        type(Document)("Holder", (Document,), {"__annotations__": {"x": Lost}, "__module__": __name__})

@@ -81,6 +81,12 @@ def plain_object(value: Any) -> Any:
     return value
 
 
-def unstored_fields(cls: type) -> frozenset[str]:
-    """Return the names of the fields of a pydantic class that are not stored."""
-    return frozenset(field.name for field in fields_of(cls) if not field.stored) if is_pydantic(cls) else frozenset()
+def unstored_fields(value: object) -> frozenset[str]:
+    """Return the names of the fields of a pydantic object that are not stored."""
+    kind: Any = type(value)
+    return _unstored_fields(kind) if is_pydantic(kind) else frozenset()
+
+
+@lru_cache(maxsize=512)
+def _unstored_fields(cls: type) -> frozenset[str]:
+    return frozenset(field.name for field in fields_of(cls) if not field.stored)

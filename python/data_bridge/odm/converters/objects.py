@@ -23,12 +23,25 @@ from .object_fields import fields_of, is_pydantic
 ConverterOf = Callable[[Any, Mapping[str, Any]], Converter]
 
 
+class ObjectOptions(NamedTuple):
+    """The options of a field of such a class."""
+
+    exclude: bool
+    """The field is not stored."""
+
+
 class ObjectField(NamedTuple):
     """A field of such a class."""
 
     key: str
     """The key in documents."""
     converter: Converter
+    options: ObjectOptions
+
+    @property
+    def source(self) -> Any:
+        """The owner of the converter for a path, which refuses a field that is not stored."""
+        return self if self.options.exclude else self.converter
 
 
 class ObjectConverter(Converter):
@@ -69,14 +82,19 @@ class ObjectConverter(Converter):
     def _declare(self, names: Mapping[str, Any], converter_of: ConverterOf) -> None:
         module = sys.modules.get(self.cls.__module__)
         own = ChainMap({self.cls.__name__: self.cls}, dict(vars(module)) if module is not None else {}, dict(names))
-        for name, key, annotation, *_ in fields_of(self.cls):
+        for name, key, annotation, stored, required in fields_of(self.cls):
             converter = converter_of(annotation, own)
+            if required and not stored:
+                raise TypeError(
+                    f"{self.name}.{name} is not stored, as Field(exclude=True) says, so it needs a default: without "
+                    f"one no stored {self.name} can be read"
+                )
             if _holds_models(converter):
                 raise TypeError(
                     f"{self.name}.{name}: a model or a Link of this package cannot be a field of a pydantic model or "
                     f"dataclass: derive {self.name} from EmbeddedDocument"
                 )
-            self.fields[name] = ObjectField(key, converter)
+            self.fields[name] = ObjectField(key, converter, ObjectOptions(not stored))
             self.by_key[key] = (name, converter)
 
     def is_cyclic(self, above: frozenset[Any] = frozenset()) -> bool:
@@ -88,10 +106,10 @@ class ObjectConverter(Converter):
         return any(field.converter.read_differs(above | {self}) for field in self.fields.values())
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
+        if name in self.by_key and name not in self.fields:
+            name = self.by_key[name][0]
         field = self.fields.get(name)
-        if field is not None:
-            return field.key, field.converter
-        return (name, self.by_key[name][1]) if name in self.by_key else None
+        return None if field is None else (field.key, field.source)
 
     def load(self, stored: object, place: object) -> Any:
         if not isinstance(stored, Document):
@@ -134,7 +152,7 @@ class ObjectConverter(Converter):
 
     def dump(self, value: object) -> dict[str, Any]:
         accepted = self.accept(value)
-        fields = self.fields.items()
+        fields = [(name, field) for name, field in self.fields.items() if not field.options.exclude]
         values = each_of(
             lambda pair: pair[0].dump(pair[1]),
             ((field.key, (field.converter, getattr(accepted, name))) for name, field in fields),
@@ -153,10 +171,10 @@ class ObjectConverter(Converter):
 
     def differing(self, stored: Document) -> set[str]:
         """Return the keys that only the stored document or only the class has; a write stores all keys of the class."""
-        return {*stored} ^ {*self.by_key}
+        return {*stored} ^ {*self.keys_below()}
 
     def keys_below(self) -> Mapping[str, Converter]:
-        return {key: converter for key, (_, converter) in self.by_key.items()}
+        return {field.key: field.converter for field in self.fields.values() if not field.options.exclude}
 
 
 class PydanticConverter(Converter):
