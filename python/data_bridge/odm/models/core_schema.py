@@ -33,6 +33,7 @@ from ..converters.conversions import CustomConverter, PythonTypeConverter
 from ..converters.converter import CLASS_KEY, AnyConverter, Converter, NoneConverter, ScalarConverter
 from ..converters.dict_keys import TypedKeysConverter
 from ..converters.object_id import object_id_schema
+from ..converters.objects import ObjectConverter
 from ..converters.unions import UnionConverter
 from ..errors import Mismatch
 from .dump import Dump
@@ -57,6 +58,9 @@ _KEYWORDS = {
 }
 """Keywords of JSON schemas for constraints that pydantic does not check."""
 
+_LABEL = "pydantic_internal_union_tag_key"
+"""The key of pydantic's metadata for the name of a union's member in the locations of errors."""
+
 _building: ContextVar[frozenset[str]] = ContextVar("building", default=frozenset())
 """References of the models whose schemas are being made: a model may contain itself."""
 
@@ -71,11 +75,12 @@ def schema_of(model: Any, handler: Any) -> Schema:
     """
     reference = f"{model.__module__}.{model.__qualname__}:{id(model)}"
     building = _building.get()
+    named = core_schema.definition_reference_schema(reference, metadata={_LABEL: model.__name__})
     if reference in building:
-        return core_schema.definition_reference_schema(reference)
+        return named
     token = _building.set(building | {reference})
     try:
-        return _Builder(handler).model(model, reference)
+        return core_schema.definitions_schema(named, [_Builder(handler).model(model, reference)])
     finally:
         _building.reset(token)
 
@@ -130,6 +135,7 @@ class _Builder:
             # A view of another model, such as a response with fewer fields.
             return validate(model._attributes(value) if hasattr(type(value), "__odm__") else value)
 
+        of_instance.__name__ = model.__name__  # pydantic shows it in the title of errors
         return core_schema.no_info_wrap_validator_function(
             of_instance,
             schema,
@@ -257,7 +263,9 @@ class _Builder:
     def _union(self, converter: UnionConverter) -> Schema:
         others = [each for each in converter.members if not isinstance(each, NoneConverter)]
         schemas = [self.schema(each) for each in others]
-        schema = schemas[0] if len(schemas) == 1 else core_schema.union_schema(schemas)
+        labels = map(_label, others)
+        labelled = [(each, label) if label is not None else each for each, label in zip(schemas, labels, strict=True)]
+        schema = schemas[0] if len(schemas) == 1 else core_schema.union_schema(labelled)
         if len(converter.embedded) > 1:
             # An instance is its own class, whatever other models could be made of its attributes.
             schema = core_schema.no_info_wrap_validator_function(
@@ -297,6 +305,20 @@ _BUILDERS: dict[type[Converter], Callable[[Any, Any], Schema]] = {
     LinkConverter: _Builder._link,
 }
 _OF_OTHER: dict[type, Any] = {bson.Int64: int, Code: str, DatetimeMS: dt.datetime, Decimal128: decimal.Decimal}
+
+
+def _label(converter: Converter) -> str | None:
+    """Return the name of a union's member in the locations of errors, as pydantic's; None for pydantic's own."""
+    if isinstance(converter, (EmbeddedConverter, ObjectConverter)):
+        return converter.name
+    item = None if converter.item is None or isinstance(converter, (UnionConverter, LinkConverter)) else converter.item
+    if item is None or (below := _label(item)) is None:
+        return None
+    if isinstance(converter, DictConverter):
+        return f"dict[str,{below}]"
+    if isinstance(converter, ListConverter):
+        return f"tuple[{below}, ...]" if converter.kind is tuple else f"{converter.kind.__name__}[{below}]"
+    return None
 
 
 def _is_leaf(converter: Converter) -> bool:
