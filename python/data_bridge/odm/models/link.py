@@ -11,11 +11,11 @@ from bson.dbref import DBRef
 
 from ..._typing import Timeout
 from ...connection.session_state import SessionState
-from ..converters.converter import Converter, plain
+from ..converters.converter import Converter, dump_any, plain
 from ..errors import Mismatch, NotFetched, ValidationError
 from ..filters.linked_paths import links_below
 from .database_variants import model_at
-from .registration import is_collection
+from .registration import is_collection, view_of
 
 T = TypeVar("T")
 
@@ -131,7 +131,10 @@ class Link(_LinkState[T]):
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        try:
+            return hash(self.id)
+        except TypeError:
+            return hash(id_key(self.id))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model.__name__}, {self.id!r})"
@@ -200,6 +203,9 @@ class LinkConverter(Converter):
             if stored.collection != target.__odm__.settings.name or stored.database not in (None, _database(target)):
                 raise self.fail(stored)
             key = stored.id
+            if isinstance(key, dict):  # an `_id` that is a document, which PyMongo decodes within a reference
+                place = view_of(target, {"_id": key})
+                key, place = place["_id"], (place, "_id")
         try:
             found = self._id_converter.load(key, place)
             # Kept to be written back unchanged: other programs may need a bare _id, or more keys in the reference.
@@ -245,6 +251,15 @@ class BackLinkConverter(LinkConverter):
         if field.options.original_field is None:
             raise TypeError("a BackLink needs the field that contains the link: Field(original_field=...)")
         return BackLinkConverter(self.target, field.options.original_field)
+
+
+def id_key(id: object) -> Any:
+    """Return an `_id` as a key of a dict, also where it is a document. True is no 1, as for the server."""
+    try:
+        hash(id)
+    except TypeError:
+        return repr(dump_any(id))
+    return (bool, id) if isinstance(id, bool) else id
 
 
 def held_documents(value: Any) -> Iterator[tuple[Link[Any], Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -12,7 +12,9 @@ from ..._core import Document as StoredDocument
 from ..._core import _document_from_bson
 from ..._typing import Timeout
 from ...asynchronous.database import AsyncDatabase
+from ...commands import encode
 from ...commands.operations import IndexModel
+from ...connection.codec import DEFAULT, native
 from ...synchronous.database import Database
 from ..converters.converter import Converter
 from ..converters.unions import check_unions
@@ -62,6 +64,20 @@ def collection_of(model: Any, timeout: Timeout = ...) -> Any:
         above = info.parent if info.in_tree else None
         info = above if above is not None and above.settings.name == info.settings.name else None
     raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
+
+
+def codec_options_of(model: Any) -> CodecOptions[Any]:
+    """Return the codec options of a model's collection; the default ones before `init`."""
+    try:
+        return collection_of(model).codec_options  # type: ignore[no-any-return]
+    except NotInitialized:
+        return with_uuids(DEFAULT)
+
+
+def view_of(model: Any, document: Mapping[str, Any]) -> StoredDocument:
+    """Return the view of a document that is held as a dict, with the codec options of a model."""
+    options = codec_options_of(model)
+    return _document_from_bson(encode.document(document, options, "value", encode.STORED_DEPTH), native(options))
 
 
 def read_bson(collection: Any, data: bytes) -> StoredDocument:
