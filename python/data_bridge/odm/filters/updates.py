@@ -14,6 +14,7 @@ from ..converters.converter import Converter
 from ..errors import Mismatch
 from . import linked_paths, mappings, trust
 from .expressions import Expression, FieldPath, converter_at, invalid_operand, key_of, mapping_of, roots_of
+from .linked_stages import stages_of
 from .lookup import check_fields, check_items, resolve
 
 _MISSING: Any = object()
@@ -265,7 +266,7 @@ def update_pipeline(model: Any, stages: Iterable[Any]) -> list[Any]:
     TypeError
         For a stage that is no mapping.
     InvalidQuery
-        For a pipeline without stages, and for a stage that sets keys of linked documents.
+        For a pipeline without stages, and for a stage that sets or reads keys of linked documents.
     """
     pipeline: list[Any] = []
     for stage in stages:
@@ -277,7 +278,7 @@ def update_pipeline(model: Any, stages: Iterable[Any]) -> list[Any]:
         pipeline.append(document)
     if not pipeline:
         raise InvalidQuery("the update pipeline has no stages")
-    return pipeline
+    return stages_of(model, pipeline)
 
 
 def _of_caller(model: Any, update: Mapping[Any, Any]) -> Mapping[str, Any]:

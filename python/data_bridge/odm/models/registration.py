@@ -21,6 +21,7 @@ from ..converters.unions import check_unions
 from ..errors import NotInitialized
 from ..filters import linked_paths
 from ..filters.expressions import Sort, mapping_of
+from ..filters.linked_stages import stages_of
 from ..filters.lookup import sort_keys
 from .time_series import time_series_options
 
@@ -169,6 +170,8 @@ def collection_options(model: Any) -> dict[str, Any] | None:
     ------
     TypeError
         For a view without a source or a pipeline, and for these settings of another model.
+    InvalidQuery
+        For a pipeline that names keys of linked documents before a `$lookup`.
     """
     settings, name = model.__odm__.settings, model.__name__
     if model.__odm__.is_view:
@@ -176,8 +179,10 @@ def collection_options(model: Any) -> dict[str, Any] | None:
             raise TypeError(
                 f"{name} is a View: give it Settings.source, a model or a name, and Settings.pipeline, a list"
             )
-        source = settings.source if isinstance(settings.source, str) else settings.source.__odm__.settings.name
-        return {"viewOn": source, "pipeline": mapping_of("pipeline", list(settings.pipeline))}
+        pipeline = mapping_of("pipeline", list(settings.pipeline))
+        if isinstance(settings.source, str):
+            return {"viewOn": settings.source, "pipeline": pipeline}
+        return {"viewOn": settings.source.__odm__.settings.name, "pipeline": stages_of(settings.source, pipeline)}
     if settings.source is not None or settings.pipeline is not None:
         raise TypeError(f"{name}.Settings: source and pipeline are settings of a View")
     return None if settings.timeseries is None else time_series_options(model, settings.timeseries)
