@@ -385,7 +385,7 @@ def dump_any(value: object) -> Any:
     return value if plain_value is value else dump_any(plain_value)
 
 
-def key_texts(value: Mapping[Any, Any]) -> list[Any]:
+def key_texts(given: Iterable[Any]) -> list[Any]:
     """Return the keys of a mapping without a declared type as they are stored: those of `dict[K, T]` as their text.
 
     Raises
@@ -393,10 +393,10 @@ def key_texts(value: Mapping[Any, Any]) -> list[Any]:
     Mismatch
         For two keys with one text.
     """
-    keys = [key if type(key) is str else _key_text(key) for key in value]
+    keys = [key if type(key) is str else _key_text(key) for key in given]
     if len(set(keys)) < len(keys):
         twice = next(key for position, key in enumerate(keys) if key in keys[:position])
-        raise Mismatch("keys that are stored under different names", value, found=f"{twice!r} twice")
+        raise Mismatch("keys that are stored under different names", given, found=f"{twice!r} twice")
     return keys
 
 

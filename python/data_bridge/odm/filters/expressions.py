@@ -226,8 +226,9 @@ class FieldPath(mappings.StoredKey):
     def __ge__(self, value: object) -> Expression:
         return self._compared("$gte", value)
 
-    def __hash__(self) -> int:
-        return hash(self._stored_key)
+    # By identity, also in dicts: comparisons have no truth value, so a field and its key, or two fields with one key,
+    # are two keys of a dict, and `mappings.stored` refuses them together.
+    __hash__ = object.__hash__
 
     def __neg__(self) -> Sort:
         return Sort(self._key, -1, self._root)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from ...errors import InvalidQuery
 from ..converters.converter import AS_STORED, dump_any, key_texts
 from ..errors import Mismatch
 from .trust import Trusted, check_code
@@ -40,16 +41,14 @@ def stored(value: object) -> Any:
     Raises
     ------
     InvalidQuery
-        For a BackLink as a key.
+        For a BackLink as a key, and for a key that a mapping has twice, as a field and as text.
     Mismatch
         For a value that cannot be stored, such as a Decimal of 40 digits, and for a Document, to which links refer.
     """
     if type(value) in AS_STORED:
         return value
     if isinstance(value, Mapping) and not isinstance(getattr(value, "raw", None), bytes):
-        # A dict cannot hold a field and its key: both have one hash, and a comparison of them has no truth value.
-        own = {key._key if isinstance(key, StoredKey) else key: below for key, below in value.items()}
-        copy = dict(zip(key_texts(own), map(stored, own.values()), strict=True))
+        copy = {key: stored(below) for key, below in _stored_items(value)}
         return Trusted(copy) if isinstance(value, Trusted) else copy
     if isinstance(value, (list, tuple, set, frozenset)):
         return [stored(each) for each in value]
@@ -60,6 +59,14 @@ def stored(value: object) -> Any:
         # A link to the document is stored, never the document.
         raise Mismatch("a Link or an _id", value)
     return _document_of(value, dump_any(value))
+
+
+def _stored_items(value: Mapping[Any, Any]) -> Iterator[tuple[Any, Any]]:
+    keys = [key._key if isinstance(key, StoredKey) else key for key in value]
+    if len(set(keys)) < len(keys):
+        twice = next(key for position, key in enumerate(keys) if key in keys[:position])
+        raise InvalidQuery(f"a mapping has the key {twice!r} twice: as a field and as text, or as two fields")
+    return zip(key_texts(keys), value.values(), strict=True)
 
 
 def _document_of(value: object, document: Any) -> Any:

@@ -42,11 +42,19 @@ class Update:
         self.changes = dict(changes)
 
     def document(self, model: Any) -> dict[str, Any]:
-        """Return {operator: {key: value}} with the keys of `model`."""
-        changes = {}
+        """Return {operator: {key: value}} with the keys of `model`.
+
+        Raises
+        ------
+        InvalidQuery
+            For a value that does not fit its field, and for two changes of one key.
+        """
+        changes: dict[str, Any] = {}
         for field, value in self.changes.items():
             found = resolve(model, field)
-            changes[key_of(found)] = self._value(found, value)
+            if (key := key_of(found)) in changes:
+                raise InvalidQuery(f"{self.operator} names {key!r} twice")
+            changes[key] = self._value(found, value)
         return {self.operator: changes}
 
     def _value(self, field: FieldPath, value: object) -> Any:
@@ -319,6 +327,8 @@ def _item_sort(field: FieldPath, sort: object) -> Any:
     if not isinstance(sort, Mapping) or item is None or item.model is None:
         return sort
     keys = {key_of(resolve(item.model, key)): direction for key, direction in sort.items()}
+    if len(keys) < len(sort):
+        raise InvalidQuery(f"{field!r}: a key to sort by is named twice: {', '.join(keys)}")
     for key in keys:
         linked_paths.check_stored(item.model, key)
     return keys
