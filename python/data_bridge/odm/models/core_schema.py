@@ -390,6 +390,9 @@ def _serialized(value: Any, info: Any) -> Any:
     if not hasattr(type(value), "__odm__"):
         return value  # assigned to a field of another library without validation
     dump = Dump(info.mode == "json", bool(info.by_alias), info.exclude_unset, info.exclude_defaults, info.exclude_none)
+    leaves_out = getattr(info, "exclude_computed_fields", False)  # since pydantic 2.12
+    context = getattr(info, "context", None)  # since pydantic 2.7
+    dump = dump._replace(context=context, round_trip=info.round_trip, exclude_computed_fields=leaves_out)
     return dump.model(value, info.include, info.exclude)
 
 
