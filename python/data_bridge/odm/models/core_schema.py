@@ -14,7 +14,8 @@ import inspect
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, Union
 
 import bson
 import pydantic
@@ -37,7 +38,7 @@ from ..converters.objects import ObjectConverter
 from ..converters.unions import UnionConverter
 from ..errors import Mismatch
 from .dump import Dump
-from .link import LinkConverter
+from .link import Link, LinkConverter
 
 Schema = Any
 """A core schema, or a JSON schema."""
@@ -133,7 +134,9 @@ class _Builder:
             if isinstance(value, model):
                 return value
             # A view of another model, such as a response with fewer fields.
-            return validate(model._attributes(value) if hasattr(type(value), "__odm__") else value)
+            if hasattr(type(value), "__odm__"):
+                value = model._attributes(value)
+            return validate(info.without_derived(value) if isinstance(value, dict) else value)
 
         of_instance.__name__ = model.__name__  # pydantic shows it in the title of errors
         return core_schema.no_info_wrap_validator_function(
@@ -283,8 +286,18 @@ class _Builder:
         )
 
     def _link(self, converter: LinkConverter) -> Schema:
+        def of_link(value: Any, key: Any) -> Any:
+            try:
+                return _raw(converter.accept)(value if converter.exact(value) else key(value))
+            except ValueError:
+                if not isinstance(value, dict):
+                    raise
+            # A dump of a fetched link, or a document to write with `link_rule`.
+            classes = tuple(each.cls for each in converter.target.__odm__.descendants())
+            return Link(_adapter_of(classes).validate_python(value))
+
         return core_schema.no_info_wrap_validator_function(
-            lambda value, key: _raw(converter.accept)(value if converter.exact(value) else key(value)),
+            of_link,
             self.schema(converter.target.__odm__.fields["id"].converter),
             metadata={"pydantic_js_functions": [_link_description]},
         )
@@ -305,6 +318,12 @@ _BUILDERS: dict[type[Converter], Callable[[Any, Any], Schema]] = {
     LinkConverter: _Builder._link,
 }
 _OF_OTHER: dict[type, Any] = {bson.Int64: int, Code: str, DatetimeMS: dt.datetime, Decimal128: decimal.Decimal}
+
+
+@lru_cache(maxsize=256)
+def _adapter_of(classes: tuple[Any, ...]) -> Any:
+    """Return the adapter of linked documents of one of the classes; made on use, as models link to each other."""
+    return pydantic.TypeAdapter(Union[classes])  # noqa: UP007
 
 
 def _label(converter: Converter) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
@@ -11,6 +11,7 @@ from bson.dbref import DBRef
 
 from ..._typing import Timeout
 from ...connection.session_state import SessionState
+from ..converters.containers import EmbeddedConverter
 from ..converters.converter import Converter, dump_any, plain
 from ..errors import Mismatch, NotFetched, ValidationError
 from ..filters.linked_paths import links_below
@@ -214,6 +215,31 @@ class LinkConverter(Converter):
             raise self.fail(stored) from None
 
     def accept(self, value: object) -> Link[Any]:
+        try:
+            return self._reference(value)
+        except Mismatch:
+            declared = self.target.__odm__
+            # A mapping that names no field is no document.
+            if not isinstance(value, Mapping) or not (value.keys() & {*declared.fields, *declared.by_key}):
+                raise
+        return Link(self._document_of(value))
+
+    def _document_of(self, value: Mapping[str, Any]) -> Any:
+        """Return the linked document of a dump, also one of a class below the target's."""
+        first: Mismatch | None = None
+        for info in self.target.__odm__.descendants():
+            try:
+                return EmbeddedConverter(info.cls).accept(value)
+            except Mismatch as mismatch:
+                first = first or mismatch
+        assert first is not None
+        raise first
+
+    def operand(self, value: object) -> Any:
+        # A condition takes no document, whose other values would have no effect.
+        return self._reference(value)._dump()
+
+    def _reference(self, value: object) -> Link[Any]:
         if isinstance(value, Link) and value.model.__odm__.settings.name == self.target.__odm__.settings.name:
             return value
         if isinstance(value, self.target):

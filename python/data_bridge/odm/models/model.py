@@ -131,7 +131,7 @@ class Model(CopiedView, metaclass=ModelMeta):
     @classmethod
     def _of_mapping(cls, values: Mapping[str, Any]) -> Self:
         try:
-            return cls(**values)
+            return cls(**cls.__odm__.without_derived(values))
         except ValidationError as error:
             first = error.errors[0]
             mismatch = Mismatch(first.expected, None, found=first.found, reason=first.reason)
@@ -172,8 +172,9 @@ class Model(CopiedView, metaclass=ModelMeta):
     ) -> Self:
         """Return an instance of a mapping with names or stored keys, or of another model's instance.
 
-        An instance of the model is returned unchanged. Values are those that the constructor takes: texts of JSON, such
-        as dates, are converted by `pydantic.TypeAdapter(Model).validate_json(...)`.
+        The mapping may be a dump: keys of computed fields and back links are left out, and a link may be the document
+        that it leads to. An instance of the model is returned unchanged. Values are those that the constructor takes:
+        texts of JSON, such as dates, are converted by `pydantic.TypeAdapter(Model).validate_json(...)`.
 
         Parameters
         ----------
@@ -191,7 +192,7 @@ class Model(CopiedView, metaclass=ModelMeta):
         TypeError
             For `strict=True`, which `pydantic.TypeAdapter(Model).validate_python(obj, strict=True)` has.
         ValueError
-            Where neither stored keys nor names are taken.
+            For `by_alias=False` together with `by_name=False`, which leave no keys.
         """
         if strict:
             raise TypeError(
@@ -208,6 +209,7 @@ class Model(CopiedView, metaclass=ModelMeta):
             values = cls._attributes(obj)
         else:
             raise Mismatch("a mapping", obj).error(model=cls.__name__)
+        values = cls.__odm__.without_derived(values)
         if context is None:
             return cls(**values)
         token = CONTEXT.set(context)
@@ -229,7 +231,8 @@ class Model(CopiedView, metaclass=ModelMeta):
         taken, other = (info.fields, info.by_key) if by_name else (info.by_key, info.fields)
         refused = [key for key in values if key not in taken and key in other]
         if info.config.extra != "ignore":
-            raise_all([Mismatch("a declared field", values[key]).under(key).error(model=cls.__name__) for key in refused])
+            faults = [Mismatch("a declared field", values[key]).under(key) for key in refused]
+            raise_all([each.error(model=cls.__name__) for each in faults])
         return {key: value for key, value in values.items() if key not in refused}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
