@@ -220,10 +220,19 @@ _STORED = (str, int, float, bytes, ObjectId, date, decimal.Decimal, UUID, enum.E
 """Types that are stored without the help of pydantic."""
 
 
+_REFUSED = {
+    "BaseModel": "it declares no fields; name the class of the values, or write dict[str, Any]",
+    "Json": "declare the type of the parsed value, such as dict[str, Any], and a BeforeValidator(json.loads) for texts",
+}
+"""Classes of pydantic that cannot be annotations, and the form to write."""
+
+
 def object_converter(
     kind: type, annotation: Any, names: Mapping[str, Any], converter_of: ConverterOf
 ) -> Converter | None:
     """Return the converter of a class of another library; None for any other class."""
+    if kind.__module__.partition(".")[0] == "pydantic" and kind.__name__ in _REFUSED:
+        raise TypeError(f"{kind.__name__} of pydantic is not supported: {_REFUSED[kind.__name__]}")
     if is_pydantic(kind) and not getattr(kind, "__pydantic_root_model__", False):
         return ObjectConverter.of(kind, names, converter_of)
     if dataclasses.is_dataclass(kind):

@@ -295,6 +295,21 @@ def path_below(field: FieldPath, name: str) -> FieldPath:
     return field._named(name)
 
 
+def path_of_items(field: FieldPath, position: str) -> FieldPath:
+    """Return the path of items of a list that an update names by `$`, `$[]` or `$[name]`.
+
+    Raises
+    ------
+    TypeError
+        For a field that is no list.
+    """
+    converter = field._converter
+    item = converter if converter.free else converter.below(0)
+    if item is None:
+        raise TypeError(f"{field!r} ({converter.name}) has no positions such as {position!r}")
+    return FieldPath(f"{field._label}.{position}", position, item, field)
+
+
 def operand_of(field: FieldPath, value: object) -> Any:
     """Return a value of a condition on a field, as it is stored.
 

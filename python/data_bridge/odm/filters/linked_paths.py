@@ -14,7 +14,8 @@ from ..converters.containers import DictConverter, EmbeddedConverter, ListConver
 from ..converters.converter import Converter, NoneConverter, in_linked, not_stored
 from ..converters.unions import UnionConverter
 from ..filters import trust
-from ..filters.expressions import Expression, as_filter, expression_of, roots_of
+from ..filters.expressions import Expression, as_filter, declaration_of, expression_of, root_of, roots_of
+from ..filters.lookup import resolve
 
 LOGICAL = ("$and", "$or", "$nor")
 _ID = ("id", "_id")
@@ -82,6 +83,20 @@ def _leading(model: Any) -> Mapping[str, list[Converter]]:
     if not unresolved:
         info.leading = (info.made, found)
     return found
+
+
+def linked_field(model: Any, field: object) -> str:
+    """Return the name of the field of the model that a path to links starts with.
+
+    Raises
+    ------
+    TypeError
+        For a field without links.
+    """
+    declared = declaration_of(root_of(resolve(model, field)))
+    if not links_below(declared.converter):
+        raise TypeError(f"{declared.path!r} ({declared.converter.name}) has no links to fetch")
+    return str(declared.name)
 
 
 def condition(model: Any, filter: object) -> Any:

@@ -51,7 +51,7 @@ class Update:
         """
         changes: dict[str, Any] = {}
         for field, value in self.changes.items():
-            found = resolve(model, field)
+            found = resolve(model, field, positional=True)
             if (key := key_of(found)) in changes:
                 raise InvalidQuery(f"{self.operator} names {key!r} twice")
             changes[key] = self._value(found, value)
