@@ -34,13 +34,15 @@ def to_model(self: Document, model: type[M]) -> M:
 class _Blocks:
     """The blocks of documents of one iteration, and the objects made of the last one."""
 
-    def __init__(self, target: Any) -> None:
+    def __init__(self, documents: Any, target: Any) -> None:
+        self._documents = documents
         self._target = target
         self._size = 1
         self._made = 0
         self._block: list[dict[str, Any]] = []
         self._ready: deque[Any] = deque()
         self._error: BaseException | None = None
+        self._has_ended = False
 
     def _wants(self, document: Document) -> bool:
         """Add a document; return whether the block is not full."""
@@ -50,19 +52,24 @@ class _Blocks:
     def _make(self) -> None:
         block, self._block = self._block, []
         self._size = min(self._size * 2, _LARGEST)
-        if not block:
-            return
-        try:
-            self._ready.extend(self._target.make(block))
-        except ConversionError as error:
-            raise error.moved(self._made) from error.__cause__
+        error: BaseException | None = None
+        while block:
+            try:
+                self._ready.extend(self._target.make(block))
+                break
+            except ConversionError as refused:
+                # The documents before it fit: their objects come first, then this error ends the iteration.
+                block = block[: min(refused.document, len(block) - 1)]
+                error = refused.moved(self._made)
+                error.__cause__ = refused.__cause__
         self._made += len(block)
+        self._error = self._error if error is None else error
 
     def _next(self) -> Any:
         if self._ready:
             return self._ready.popleft()
-        # The run's own error is raised after the objects before it.
-        error, self._error = self._error, None
+        # An error is raised after the objects before it, and ends the iteration.
+        error, self._error, self._has_ended, self._documents = self._error, None, True, None
         assert error is not None
         raise error
 
@@ -71,13 +78,14 @@ class LiveModels(_Blocks):
     """The objects of a synchronous query."""
 
     def __init__(self, documents: Iterator[Document], target: Any) -> None:
-        super().__init__(target)
-        self._documents = documents
+        super().__init__(documents, target)
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> Any:
+        if self._has_ended:
+            raise StopIteration
         if not self._ready and self._error is None:
             try:
                 while self._wants(next(self._documents)):
@@ -85,8 +93,6 @@ class LiveModels(_Blocks):
             except Exception as error:  # noqa: BLE001
                 self._error = error
             self._make()
-        if not self._ready and self._error is None:
-            raise StopIteration
         return self._next()
 
 
@@ -94,13 +100,14 @@ class AsyncLiveModels(_Blocks):
     """The objects of an asynchronous query."""
 
     def __init__(self, documents: AsyncIterator[Document], target: Any) -> None:
-        super().__init__(target)
-        self._documents = documents
+        super().__init__(documents, target)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
+        if self._has_ended:
+            raise StopAsyncIteration
         if not self._ready and self._error is None:
             try:
                 while self._wants(await self._documents.__anext__()):
@@ -108,6 +115,4 @@ class AsyncLiveModels(_Blocks):
             except Exception as error:  # noqa: BLE001
                 self._error = error
             self._make()
-        if not self._ready and self._error is None:
-            raise StopAsyncIteration
         return self._next()

@@ -414,6 +414,45 @@ def test_a_time_series_is_created(ours: data_bridge.Database, database: Any) -> 
         odm.init(ours, [Wrong])
 
 
+def test_a_time_series_has_beanies_settings_and_times(ours: data_bridge.Database, database: Any) -> None:
+    config = pytest.importorskip("beanie").TimeSeriesConfig
+
+    class Theirs(Document):
+        ts: dt.datetime = Field(alias="t")
+        meta: str
+
+        class Settings:
+            timeseries = config(time_field="ts", meta_field="meta", granularity="hours", expire_after_seconds=100_000)
+
+    odm.init(ours, [Theirs])
+    (options,) = [each["options"] for each in database.list_collections() if each["name"] == "Theirs"]
+    assert options["expireAfterSeconds"] == 100_000
+    series = options["timeseries"]
+    assert (series["timeField"], series["metaField"], series["granularity"]) == ("t", "meta", "hours")
+
+    for kind, fits in (
+        (dt.datetime, True),
+        (dt.datetime | None, True),
+        (dt.date, True),
+        (Any, True),
+        (pydantic.AwareDatetime, True),
+        (pydantic.PastDatetime, True),
+        (pydantic.FutureDatetime, True),
+        (str, False),
+        (int, False),
+        (ObjectId, False),
+        (list[str], False),
+    ):
+        settings = type("Settings", (), {"timeseries": {"time_field": "ts"}, "name": "other"})
+        names = {"__annotations__": {"ts": kind}, "__module__": __name__, "Settings": settings}
+        model: Any = type(Document)("Other", (Document,), names)
+        if fits:
+            odm.init(ours, [model])
+        else:
+            with pytest.raises(TypeError, match="time_field 'ts' is"):
+                odm.init(ours, [model])
+
+
 class Concerned(Document):
     n: int = 0
 

@@ -252,7 +252,7 @@ def test_arguments_that_are_refused() -> None:
     with pytest.raises(TypeError, match="take a set of names or a mapping, got 'city'"):
         Place().model_dump(include="city")
     with pytest.raises(TypeError, match="unexpected keyword"):
-        Place().model_dump(round_trip=True)  # type: ignore[call-arg]
+        Place().model_dump(nothing=True)  # type: ignore[call-arg]
 
 
 class Writer(Document):

@@ -255,3 +255,42 @@ def test_what_is_no_update_is_refused(updates: list[Any], error: type[Exception]
 def test_operators_take_a_mapping_or_a_field_and_a_value(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(TypeError):
         operators.Set(*arguments)
+
+
+@pytest.mark.parametrize(
+    "twice",
+    [
+        lambda: {F.age: 1, "age": 2},
+        lambda: {"age": 2, F.age: 1},
+        lambda: {F.name: "a", "name": "b"},
+        lambda: {F.age: 1, "age": 5},
+        lambda: {F.items[0].name: "a", "items.0.name": "b"},
+        lambda: {F.homes["a"]: 1, F.homes["a"]: 2},
+        lambda: {F.mail: "a", "e-mail": "b"},
+    ],
+)
+def test_a_key_that_a_mapping_has_twice_is_named(twice: Any) -> None:
+    for make in (
+        lambda: Expression(twice()),
+        lambda: update_document(User, [{"$set": twice()}]),
+        lambda: all_of([{"$or": [twice()]}]),
+    ):
+        with pytest.raises(InvalidQuery, match=r"has the key '[\w.-]+' twice: as a field and as text"):
+            make()
+
+
+def test_a_key_that_an_operator_has_twice_is_named() -> None:
+    for changes in ({F.age: 1, "age": 2}, {F.mail: "a", "mail": "b"}, {F.mail: "a", "e-mail": "b"}):
+        with pytest.raises(InvalidQuery, match=r"\$set names '[\w-]+' twice"):
+            update_document(User, [operators.Set(changes)])
+    each = operators.Each([], sort={"count_": 1, "count": -1})
+    with pytest.raises(InvalidQuery, match="sort by is named twice"):
+        update_document(User, [operators.Push(F.items, each)])
+
+
+def test_fields_and_texts_are_different_keys_of_dicts() -> None:
+    keys: dict[Any, int] = {F.age: 1, F.name: 2, F.items[0]: 3}
+    assert (keys[F.age], keys.get("age"), keys.pop("name", None), keys.get(F.tags)) == (1, None, None, None)
+    assert F.age in keys
+    assert "age" not in keys
+    assert User.age in {User.age}

@@ -448,3 +448,96 @@ def test_an_update_takes_a_pipeline_and_array_filters(shops: Any) -> None:
         Counted.find().update([])
     with pytest.raises(data_bridge.InvalidQuery, match="trusted"):
         Counted.find().update([{"$set": {"n": {"$function": {"body": "", "args": [], "lang": "js"}}}}])
+
+
+class Access(enum.IntFlag):
+    READ = 1
+    WRITE = 2
+
+
+class Mark(enum.Flag):
+    BOLD = enum.auto()
+    ITALIC = enum.auto()
+
+
+class Flagged(Document):
+    access: Access = Access.READ
+    marks: list[Mark] = []
+    maybe: Mark | None = None
+    wait: dt.timedelta = dt.timedelta()
+
+
+def test_flags_combine(ours: data_bridge.Database, database: Any) -> None:
+    odm.init(ours, [Flagged])
+    both = Access.READ | Access.WRITE
+    made = Flagged(access=both, marks=[Mark.BOLD, Mark.BOLD | Mark.ITALIC], maybe=Mark(0)).insert()
+    stored = database["Flagged"].find_one({}, {"_id": 0, "wait": 0})
+    assert stored == {"access": 3, "marks": [1, 3], "maybe": 0}
+    again = Flagged.find_one(Flagged.access == both)
+    assert again == made
+    assert type(again.access) is Access
+    assert again.marks == [Mark.BOLD, Mark.BOLD | Mark.ITALIC]
+    assert Flagged(access=3).access == both  # type: ignore[arg-type]
+    again.update(op.Set(Flagged.access, Access.WRITE))
+    assert (again.access, database["Flagged"].find_one()["access"]) == (Access.WRITE, 2)
+    assert Flagged.model_validate(again.model_dump(mode="json", exclude={"wait"}) | {"id": again.id}) == again
+    assert pydantic.TypeAdapter(Flagged).validate_json('{"access": 3}').access == both
+    for wrong in ({"maybe": 8}, {"access": "x"}, {"access": True}, {"marks": [1.5]}):
+        with pytest.raises(ValidationError, match=next(iter(wrong))):
+            Flagged(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_timedelta_that_no_double_holds_is_refused(ours: data_bridge.Database) -> None:
+    odm.init(ours, [Flagged])
+    for value in (dt.timedelta.max, dt.timedelta.max - dt.timedelta(days=1)):
+        with pytest.raises(ValidationError, match="timedelta"):
+            Flagged(wait=value).insert()
+        with pytest.raises(data_bridge.InvalidQuery, match="timedelta"):
+            Flagged.find({"wait": value})
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        (pydantic.BaseModel, "declares no fields"),
+        (pydantic.BaseModel | None, "declares no fields"),
+        (list[pydantic.BaseModel], "declares no fields"),
+        (pydantic.Json, "type of the parsed value"),
+        (pydantic.Json[int], "Annotated is not supported"),
+    ],
+)
+def test_classes_of_pydantic_that_are_no_values_are_refused(annotation: Any, message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        type(Document)("Bad", (Document,), {"__annotations__": {"x": annotation}, "__module__": __name__})
+
+
+def test_positions_in_operators_and_bulks(ours: data_bridge.Database, database: Any) -> None:
+    class Row(EmbeddedDocument):
+        num: int = 0
+        tags: list[str] = []
+
+    class Board(Document):
+        rows: list[Row] = []
+        free: Any = None
+        name: str = ""
+
+    odm.init(ours, [Board])
+    board = Board(rows=[Row(num=1), Row(num=2)], free=[1, 2]).insert()
+    board.update(op.Inc({"rows.$[e].num": 10}), array_filters=[{"e.num": 2}])
+    board.update(op.Push("rows.$[].tags", "x"), op.Set({"free.$[f]": 5}), array_filters=[{"f": 1}])
+    assert board.rows == [Row(num=1, tags=["x"]), Row(num=12, tags=["x"])]
+    assert board.free == [5, 2]
+    Board.find({"rows.num": 12}).update(op.Set({"rows.$.num": 13}))
+    with Board.bulk_writer() as bulk:
+        bulk.update(board, op.Inc({"rows.$[e].num": 1}), array_filters=[{"e.num": {"$gte": 13}}])
+        bulk.update(board, {"$inc": {"rows.$[e].num": 1}}, array_filters=[{"e.num": 1}])
+    assert [each["num"] for each in database["Board"].find_one()["rows"]] == [2, 14]
+    for wrong in ({"rows.$[e].num": "x"}, {"rows.$[]": 5}):
+        with pytest.raises(data_bridge.InvalidQuery):
+            board.update(op.Set(wrong), array_filters=[{"e.num": 1}])
+    with pytest.raises(AttributeError, match="nope"):
+        board.update(op.Set({"rows.$[].nope": 1}))
+    with pytest.raises(TypeError, match="no positions"):
+        board.update(op.Set({"name.$[]": 1}))
+    with pytest.raises(AttributeError):
+        Board.find().sort("rows.$[].num")

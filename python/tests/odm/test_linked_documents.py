@@ -410,6 +410,9 @@ def test_links_of_an_instance_are_fetched(houses: Any) -> None:
     assert [each.name for each in house.owners] == ["Ada", "Bob"]
     with pytest.raises(AttributeError, match="nothing"):
         house.fetch_link("nothing")
+    for name in ("id", "name"):
+        with pytest.raises(TypeError, match="has no links to fetch"):
+            house.fetch_link(name)
 
 
 # ---- writes ----------------------------------------------------------------------------------------------------------

@@ -303,3 +303,79 @@ async def test_async_tables_refuse_to_fetch_links(mongodb_uri: str, database: An
         with pytest.raises(data_bridge.InvalidQuery, match="fetch_links"):
             await query.delete()
         assert await query.count() == 0
+
+
+LOOKUP = {"$lookup": {"from": "writers", "localField": "w.$id", "foreignField": "_id", "as": "w"}}
+WITHOUT_LOOKUP: list[list[dict[Any, Any]]] = [
+    [{"$match": N.writer.name == "Ada"}],
+    [{"$match": {N.writer.name: "Ada"}}],
+    [{"$match": {"w.name": "Ada"}}],
+    [{"$match": {"$or": [{"readers.name": "Ada"}, {"title": "t"}]}}],
+    [{"$match": {"$expr": {"$eq": ["$w.name", "Ada"]}}}],
+    [{"$limit": 5}, {"$unwind": "$readers"}, {"$match": {"readers.name": "Ada"}}],
+    [{"$set": {"n": 1}}, {"$match": {N.credit.by.name: "Ada"}}],
+    [{"$sort": {N.writer.name: 1}}],
+    [{"$sort": {"w.name": -1}}],
+    [{"$group": {"_id": "$w.name"}}],
+    [{"$project": {"name": "$w.name"}}],
+    [{"$project": {"w.name": 1}}],
+    [{"$sortByCount": "$w.name"}],
+    [{"$addFields": {"name": {"$toUpper": "$w.name"}}}],
+    [{"$lookup": {**LOOKUP["$lookup"], "localField": "w.name"}}],
+]
+
+
+@pytest.mark.parametrize("stages", WITHOUT_LOOKUP)
+def test_pipelines_name_no_linked_documents_before_a_lookup(ours: data_bridge.Database, stages: Any) -> None:
+    odm.init(ours, [Writer, Novel])
+    for call in (Novel.aggregate, Novel.find(N.title == "t").aggregate):
+        with pytest.raises(data_bridge.InvalidQuery, match=r"is not stored.*\$lookup before the stage"):
+            call(stages)
+    with pytest.raises(data_bridge.InvalidQuery, match=r"BackLink\[Novel\].*\$lookup before the stage"):
+        Writer.aggregate([{"$match": {"novels.title": "t"}}])
+
+
+async def test_awaited_pipelines_name_no_linked_documents(mongodb_uri: str, database: Any) -> None:
+    client = data_bridge.AsyncMongoClient(mongodb_uri)
+    await odm.init(client[database.name], [AsyncNovel, AsyncWriter])
+    path: Any = AsyncNovel
+    for call in (AsyncNovel.aggregate, AsyncNovel.find().aggregate):
+        with pytest.raises(data_bridge.InvalidQuery, match=r"\$lookup before the stage"):
+            call([{"$match": path.writer.name == "Ada"}])
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    "stages",
+    [
+        [LOOKUP, {"$match": {N.writer.name: "Ada"}}],
+        [LOOKUP, {"$match": N.writer.name == "Ada"}, {"$sort": {"w.name": 1}}],
+        [{"$match": {"title": "t"}}, LOOKUP, {"$unwind": "$w"}, {"$match": {"w.name": "Ada"}}],
+        [{"$match": {"w": {"$exists": True}}}, {"$match": {"w.$ref": "writers"}}],
+        [{"$match": {N.writer.id: "ada"}}],
+        [{"$match": {"w.id": "ada"}}],
+        [{"$match": {"w._id": "ada"}}, {"$sort": {"w.$id": 1}}],
+        [{"$set": {"w": {"name": "Ada"}}}, {"$match": {"w.name": "Ada"}}],
+        [{"$group": {"_id": "$w.$id", "w": {"$first": {"name": "Ada"}}}}, {"$match": {"w.name": "Ada"}}],
+        [{"$project": {"w": {"name": {"$literal": "$w.name"}}}}, {"$match": {"w.name": {"$exists": True}}}],
+    ],
+)
+def test_pipelines_with_links(ours: data_bridge.Database, database: Any, stages: Any) -> None:
+    odm.init(ours, [Writer, Novel])
+    database["writers"].insert_one({"_id": "ada", "name": "Ada"})
+    database["novels"].insert_one({"title": "t", "w": DBRef("writers", "ada"), "_class_id": "Novel"})
+    assert len(Novel.aggregate(stages).to_dicts()) == 1
+
+
+def test_views_and_updates_by_pipelines_with_links(ours: data_bridge.Database) -> None:
+    class Names(odm.View):
+        name: str
+
+        class Settings:
+            source = Novel
+            pipeline = [{"$project": {"name": "$w.name"}}]
+
+    with pytest.raises(data_bridge.InvalidQuery, match=r"\$lookup before the stage"):
+        odm.init(ours, [Writer, Novel, Names])
+    with pytest.raises(data_bridge.InvalidQuery, match="is not stored"):
+        Novel.find().update([{"$set": {"title": "$w.name"}}])

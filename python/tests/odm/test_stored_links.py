@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import uuid
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from shop import Address
 
 import data_bridge
 from data_bridge import odm
-from data_bridge.odm import BackLink, Document, EmbeddedDocument, Field, Link, ValidationError
+from data_bridge.odm import AsyncDocument, BackLink, Document, EmbeddedDocument, Field, Link, ValidationError
 from data_bridge.odm import operators as op
 
 A, B, C = ObjectId("a" * 24), ObjectId("b" * 24), ObjectId("c" * 24)
@@ -238,3 +240,71 @@ def test_true_is_no_1(ours: data_bridge.Database, database: Any) -> None:
         None,
         "zero",
     ]
+
+
+class Place(EmbeddedDocument):
+    row: int
+    at: dt.datetime
+    key: uuid.UUID = Field(default=uuid.UUID(int=5), repr=False)
+
+
+class Lot(Document):
+    id: Place
+    size: int = 0
+    cars: list[BackLink[Car]] = Field(default_factory=list, original_field="lot")
+
+
+class Car(Document):
+    lot: Link[Lot] | None = None
+    others: list[Link[Lot]] = []
+
+
+class AsyncLot(AsyncDocument):
+    id: Place
+    size: int = 0
+
+    class Settings:
+        name = "Lot"
+
+
+class AsyncCar(AsyncDocument):
+    lot: Link[AsyncLot] | None = None
+
+    class Settings:
+        name = "Car"
+
+
+def test_links_to_documents_whose_id_is_a_document(ours: data_bridge.Database, database: Any) -> None:
+    odm.init(ours, [Lot, Car])
+    places = [Place(row=1, at=dt.datetime(2024, 5, 6), key=uuid.UUID(int=each)) for each in range(3)]
+    lots = Lot.insert_many([Lot(id=place, size=each) for each, place in enumerate(places)])
+    made = Car(lot=lots[0], others=[*lots, lots[0]]).insert()  # type: ignore[arg-type]
+    assert database["Car"].find_one()["lot"] == DBRef("Lot", database["Lot"].find_one({"size": 0})["_id"])
+    car = Car.get(made.id)
+    assert car is not None
+    assert car == made
+    assert [type(car.lot), car.lot.id] == [Link, places[0]]  # type: ignore[union-attr]
+    assert len({*car.others, car.lot}) == 3
+    car.others.append(car.others[2])
+    car.save()
+    assert database["Car"].find_one()["others"][4].id == database["Lot"].find_one({"size": 2})["_id"]
+    path: Any = Car
+    for condition in (path.lot.id == places[0], path.lot == lots[0], path.lot.size == 0):
+        assert [each.id for each in Car.find(condition)] == [car.id]
+    assert Car.find(path.lot.id == places[1]).count() == 0
+    (fetched,) = Car.find(fetch_links=True)
+    assert [each.size for each in fetched.others] == [0, 1, 2, 0, 2]
+    assert car.lot.fetch() == lots[0]  # type: ignore[union-attr]
+    assert [[each.id for each in lot.cars] for lot in Lot.find(fetch_links=True).sort("size")] == [[car.id], [], []]
+    Car.find().validate()
+
+
+async def test_awaited_links_to_documents_whose_id_is_a_document(mongodb_uri: str, database: Any) -> None:
+    client = data_bridge.AsyncMongoClient(mongodb_uri)
+    await odm.init(client[database.name], [AsyncLot, AsyncCar])
+    lot = await AsyncLot(id=Place(row=1, at=dt.datetime(2024, 5, 6)), size=3).insert()
+    await AsyncCar(lot=lot).insert()  # type: ignore[arg-type]
+    (car,) = await AsyncCar.find(fetch_links=True).to_list()
+    assert car.lot is not None
+    assert (car.lot.id, car.lot.size) == (lot.id, 3)
+    await client.close()

@@ -115,17 +115,24 @@ class AsyncBulkWriter:
         found_by = {"_id": id_of(instance)}
         self._add(Event.DELETE, instance, lambda _: Request(DeleteOne(found_by), found_by, {}))
 
-    def update(self, instance: CollectionModel, *updates: object) -> None:
+    def update(
+        self,
+        instance: CollectionModel,
+        *updates: object,
+        array_filters: Iterable[Mapping[str, Any]] | None = None,
+    ) -> None:
         """Queue update operators for the document of an instance, which is not read again."""
         self._check(instance)
         # Check the operators in the call that passes them.
         model = self._model_of(instance)
         update_of(model, updates, instance)
         found_by = guarded(instance)
+        chosen = array_filters_of(array_filters)
 
         def request(by_hooks: list[Any]) -> Request:
             update = update_of(model, [*updates, *by_hooks], instance)
-            return Request(UpdateOne(found_by, update), found_by, written_by(update))
+            operation = UpdateOne(found_by, update, array_filters=chosen)
+            return Request(operation, found_by, written_by(update))
 
         self._add(Event.UPDATE, instance, request)
 

@@ -14,7 +14,7 @@ from ..models import instance_state as state
 from ..models.database_variants import DatabaseVariants
 from ..models.field import FieldInfo
 from ..models.id_chunks import id_chunks
-from ..models.link import BackLink, Link, is_fetched, make_links, restored, set_document
+from ..models.link import BackLink, Link, id_key, is_fetched, make_links, restored, set_document
 from ..models.model import Model, models_in
 from ..queries.query_options import LINK_OPTIONS
 from ..queries.query_spec import ONE_LEVEL, Depths, QuerySpec
@@ -126,9 +126,9 @@ async def _fetch_forward(
     # A document that a link holds may have changes.
     links = [link for link in every if not is_fetched(link)]
     found = await _find(target, ["_id"], [_stored_id(target, link.id) for link in links], options)
-    by_id = {_key(each.id): each for each in found}
+    by_id = {id_key(each.id): each for each in found}
     for link in links:
-        set_document(link, by_id.get(_key(link.id)))
+        set_document(link, by_id.get(id_key(link.id)))
     return [link.document for link in every if link.document is not None]
 
 
@@ -147,16 +147,16 @@ async def _fetch_back(
     for each in found:
         # An invalid link raises: without it, the back links would be incomplete.
         for link in _links_in(getattr(each, converter.original)):
-            by_id.setdefault(_key(link.id), []).append(each)
+            by_id.setdefault(id_key(link.id), []).append(each)
     several = isinstance(field.converter, ListConverter)
     for instance in instances:
-        back = [restored(BackLink, target, each.id, each, True) for each in by_id.get(_key(instance.id), ())]
+        back = [restored(BackLink, target, each.id, each, True) for each in by_id.get(id_key(instance.id), ())]
         state.keep(instance, field.name, back if several else (back[0] if back else None))
     return found
 
 
 async def _find(model: Any, keys: list[str], ids: list[Any], options: Mapping[str, Any]) -> list[Any]:
-    wanted = list({_key(each): each for each in ids if each is not None}.values())
+    wanted = list({id_key(each): each for each in ids if each is not None}.values())
     found: list[Any] = []
     for chunk in id_chunks(wanted):
         conditions = [{key: {"$in": chunk}} for key in keys]
@@ -176,12 +176,3 @@ def _links_in(value: object) -> Iterator[Link[Any]]:
         make_links(value)
         for each in value.values() if isinstance(value, dict) else value:
             yield from _links_in(each)
-
-
-def _key(id: object) -> Any:
-    """Return `id` as a key of a dict, also where it is a document. True is no 1, as for the server."""
-    try:
-        hash(id)
-    except TypeError:
-        return repr(id)
-    return (bool, id) if isinstance(id, bool) else id

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._typing import Timeout
-from ..filters.expressions import declaration_of, root_of
-from ..filters.lookup import resolve
+from ..filters.linked_paths import linked_field
 from ..queries.collection_model import CollectionModel
 
 # async only:
@@ -97,8 +96,14 @@ class AsyncReadModel(CollectionModel):
         return cls._aggregated(pipeline, options)  # type: ignore[no-any-return]
 
     async def fetch_link(self, field: object, *, session: Session = None, timeout: Timeout = ...) -> None:
-        """Fetch the linked documents of one field, `book.fetch_link(Book.author)`, as `fetch_all_links` does."""
-        name = declaration_of(root_of(resolve(type(self), field))).name
+        """Fetch the linked documents of one field, `book.fetch_link(Book.author)`, as `fetch_all_links` does.
+
+        Raises
+        ------
+        TypeError
+            For a field without links.
+        """
+        name = linked_field(type(self), field)
         await fetch_of(self, {"session": session, "timeout": timeout}, name)
 
     async def fetch_all_links(self, *, session: Session = None, timeout: Timeout = ...) -> None:

@@ -23,7 +23,7 @@ from bson.regex import Regex
 from bson.timestamp import Timestamp
 
 from .checks import checked
-from .choice_converter import ChoiceConverter
+from .choice_converter import ChoiceConverter, FlagConverter
 from .containers import DictConverter, ListConverter, TupleConverter
 from .conversions import CustomConverter
 from .converter import DIRECT, AnyConverter, Converter, NoneConverter, ScalarConverter
@@ -132,6 +132,8 @@ def _of_class(kind: type, arguments: tuple[Any, ...], names: Namespace, annotati
         return _of_dict(arguments, names, annotation)
     if kind in PYTHON_TYPES:
         return PYTHON_TYPES[kind]()
+    if issubclass(kind, enum.Flag):
+        return FlagConverter(kind)
     if issubclass(kind, enum.Enum):
         return ChoiceConverter.of_enum(kind)
     if kind in _SCALARS:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 from uuid import UUID
@@ -38,6 +39,10 @@ class ValidationInfo(NamedTuple):
     config: Any = None
 
 
+CONTEXT: ContextVar[Any] = ContextVar("context", default=None)
+"""The `context` of the `model_validate` that runs."""
+
+
 class FunctionCheck(NamedTuple):
     """A validator: a function of the value, and of a ValidationInfo if it takes one.
 
@@ -55,9 +60,10 @@ class FunctionCheck(NamedTuple):
 
     def around(self, accept: Accept, info: ValidationInfo | None = None) -> Accept:
         """Return a conversion that also validates the value."""
-        rest = (info or ValidationInfo({}),) if self.takes_info else ()
+        takes_info = self.takes_info
 
         def validated(value: object) -> Any:
+            rest = ((info or ValidationInfo({}))._replace(context=CONTEXT.get()),) if takes_info else ()
             if self.mode == "after":
                 return run(self.function, accept(value), *rest)
             if self.mode == "wrap":

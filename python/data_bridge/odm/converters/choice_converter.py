@@ -62,3 +62,34 @@ def is_same(known: object, value: object) -> bool:
 
 def _options(values: Any) -> str:
     return ", ".join(repr(each) for each in values)
+
+
+class FlagConverter(Converter):
+    """An enum.Flag or IntFlag: the int of its members, which combine."""
+
+    def __init__(self, kind: type[enum.Flag]) -> None:
+        self.kind = kind
+        self.name = f"{kind.__name__} ({_options(each.value for each in kind)} and their combinations)"
+
+    def load(self, stored: object, place: object) -> enum.Flag:
+        if isinstance(stored, self.kind):
+            return stored
+        if not isinstance(stored, int) or isinstance(stored, bool):
+            raise self.fail(stored)
+        try:
+            made = self.kind(int(stored))
+        except ValueError:
+            raise self.fail(stored) from None
+        # An IntFlag keeps bits without a member as a plain int.
+        if not isinstance(made, self.kind):
+            raise self.fail(stored)
+        return made
+
+    def accept(self, value: object) -> enum.Flag:
+        return self.load(value, None)
+
+    def dump(self, value: object) -> int:
+        return int(self.accept(value).value)
+
+    def exact(self, value: object) -> bool:
+        return isinstance(value, self.kind)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import enum
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -22,6 +23,7 @@ from ..._core import Document, ListView, NativeConverter
 from ...commands import encode
 from ..errors import Mismatch
 from .custom_types import custom_type_of
+from .object_fields import plain_object
 
 CLASS_KEY = "_class_id"
 """The key that names the class of a document in a tree of models."""
@@ -379,7 +381,10 @@ AS_STORED = frozenset({str, int, float, bool, bytes, type(None), dt.datetime, Ob
 
 
 def dump_any(value: object) -> Any:
-    """Return a value without a declared type as it is stored: models as documents, enums as their values."""
+    """Return a value without a declared type as it is stored: models as documents, enums as their values.
+
+    The models are those of this package and of pydantic, and dataclasses.
+    """
     if type(value) in AS_STORED:
         return value
     dump = getattr(type(value), "_dump", None)
@@ -390,7 +395,8 @@ def dump_any(value: object) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, Mapping) and not isinstance(getattr(value, "raw", None), bytes):
-        return dict(zip(value, each_of(dump_any, value.items()), strict=True))
+        keys = key_texts(value)
+        return dict(zip(keys, each_of(dump_any, zip(keys, value.values(), strict=True)), strict=True))
     if isinstance(value, (list, tuple)):
         return each_of(dump_any, enumerate(value))
     if isinstance(value, (set, frozenset)):
@@ -398,4 +404,30 @@ def dump_any(value: object) -> Any:
     if isinstance(value, dt.datetime):
         return value
     convert = next((DUMPED[each] for each in type(value).__mro__ if each in DUMPED), None)
-    return value if convert is None else convert(value)
+    if convert is not None:
+        return convert(value)
+    plain_value = plain_object(value)
+    return value if plain_value is value else dump_any(plain_value)
+
+
+def key_texts(given: Iterable[Any]) -> list[Any]:
+    """Return the keys of a mapping without a declared type as they are stored: those of `dict[K, T]` as their text.
+
+    Raises
+    ------
+    Mismatch
+        For two keys with one text.
+    """
+    keys = [key if type(key) is str else _key_text(key) for key in given]
+    if len(set(keys)) < len(keys):
+        twice = next(key for position, key in enumerate(keys) if key in keys[:position])
+        raise Mismatch("keys that are stored under different names", given, found=f"{twice!r} twice")
+    return keys
+
+
+def _key_text(key: object) -> Any:
+    if isinstance(key, enum.Enum):
+        key = key.value
+    if type(key) in (int, uuid.UUID, ObjectId):
+        return str(key)
+    return key.isoformat() if type(key) is dt.date else key

@@ -8,7 +8,7 @@ import enum
 import sys
 import weakref
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Annotated, Any, NamedTuple, get_args, get_origin
 from uuid import UUID
@@ -18,8 +18,16 @@ from bson.objectid import ObjectId
 from ..._core import Document
 from ..errors import Mismatch
 from .converter import Converter, dump_any, each_of, plain
+from .object_fields import fields_of, is_pydantic
 
 ConverterOf = Callable[[Any, Mapping[str, Any]], Converter]
+
+
+class ObjectOptions(NamedTuple):
+    """The options of a field of such a class."""
+
+    exclude: bool
+    """The field is not stored."""
 
 
 class ObjectField(NamedTuple):
@@ -28,8 +36,14 @@ class ObjectField(NamedTuple):
     key: str
     """The key in documents."""
     converter: Converter
+    options: ObjectOptions
     declarations: tuple[Any, ...] = ()
     """The annotation, and the metadata of it."""
+
+    @property
+    def source(self) -> Any:
+        """The owner of the converter for a path, which refuses a field that is not stored."""
+        return self if self.options.exclude else self.converter
 
 
 class ObjectConverter(Converter):
@@ -70,9 +84,13 @@ class ObjectConverter(Converter):
     def _declare(self, names: Mapping[str, Any], converter_of: ConverterOf) -> None:
         module = sys.modules.get(self.cls.__module__)
         own = ChainMap({self.cls.__name__: self.cls}, dict(vars(module)) if module is not None else {}, dict(names))
-        fields = _pydantic_fields(self.cls) if self._pydantic else _dataclass_fields(self.cls)
-        for name, key, annotation, metadata in fields:
+        for name, key, annotation, stored, required, metadata in fields_of(self.cls):
             converter = converter_of(annotation, own)
+            if required and not stored:
+                raise TypeError(
+                    f"{self.name}.{name} is not stored, as Field(exclude=True) says, so it needs a default: without "
+                    f"one no stored {self.name} can be read"
+                )
             if _holds_models(converter):
                 raise TypeError(
                     f"{self.name}.{name}: a model or a Link of this package cannot be a field of a pydantic model or "
@@ -81,7 +99,7 @@ class ObjectConverter(Converter):
             declared = (
                 get_args(converter.annotation) if get_origin(converter.annotation) is Annotated else (annotation,)
             )
-            self.fields[name] = ObjectField(key, converter, (*declared, *metadata))
+            self.fields[name] = ObjectField(key, converter, ObjectOptions(not stored), (*declared, *metadata))
             self.by_key[key] = (name, converter)
 
     def is_cyclic(self, above: frozenset[Any] = frozenset()) -> bool:
@@ -93,10 +111,10 @@ class ObjectConverter(Converter):
         return any(field.converter.read_differs(above | {self}) for field in self.fields.values())
 
     def attribute(self, name: str) -> tuple[str, Any] | None:
+        if name in self.by_key and name not in self.fields:
+            name = self.by_key[name][0]
         field = self.fields.get(name)
-        if field is not None:
-            return field.key, field.converter
-        return (name, self.by_key[name][1]) if name in self.by_key else None
+        return None if field is None else (field.key, field.source)
 
     def load(self, stored: object, place: object) -> Any:
         if not isinstance(stored, Document):
@@ -139,7 +157,7 @@ class ObjectConverter(Converter):
 
     def dump(self, value: object) -> dict[str, Any]:
         accepted = self.accept(value)
-        fields = self.fields.items()
+        fields = [(name, field) for name, field in self.fields.items() if not field.options.exclude]
         values = each_of(
             lambda pair: pair[0].dump(pair[1]),
             ((field.key, (field.converter, getattr(accepted, name))) for name, field in fields),
@@ -158,10 +176,10 @@ class ObjectConverter(Converter):
 
     def differing(self, stored: Document) -> set[str]:
         """Return the keys that only the stored document or only the class has; a write stores all keys of the class."""
-        return {*stored} ^ {*self.by_key}
+        return {*stored} ^ {*self.keys_below()}
 
     def keys_below(self) -> Mapping[str, Converter]:
-        return {key: converter for key, (_, converter) in self.by_key.items()}
+        return {field.key: field.converter for field in self.fields.values() if not field.options.exclude}
 
 
 class PydanticConverter(Converter):
@@ -207,10 +225,19 @@ _STORED = (str, int, float, bytes, ObjectId, date, decimal.Decimal, UUID, enum.E
 """Types that are stored without the help of pydantic."""
 
 
+_REFUSED = {
+    "BaseModel": "it declares no fields; name the class of the values, or write dict[str, Any]",
+    "Json": "declare the type of the parsed value, such as dict[str, Any], and a BeforeValidator(json.loads) for texts",
+}
+"""Classes of pydantic that cannot be annotations, and the form to write."""
+
+
 def object_converter(
     kind: type, annotation: Any, names: Mapping[str, Any], converter_of: ConverterOf
 ) -> Converter | None:
     """Return the converter of a class of another library; None for any other class."""
+    if kind.__module__.partition(".")[0] == "pydantic" and kind.__name__ in _REFUSED:
+        raise TypeError(f"{kind.__name__} of pydantic is not supported: {_REFUSED[kind.__name__]}")
     if is_pydantic(kind) and not getattr(kind, "__pydantic_root_model__", False):
         return ObjectConverter.of(kind, names, converter_of)
     if dataclasses.is_dataclass(kind):
@@ -218,27 +245,6 @@ def object_converter(
     if "pydantic" in sys.modules and hasattr(get_origin(annotation) or kind, "__get_pydantic_core_schema__"):
         return PydanticConverter(annotation)
     return None
-
-
-def is_pydantic(cls: object) -> bool:
-    """Return whether pydantic 2 validates the class: its models, its dataclasses."""
-    return isinstance(cls, type) and "pydantic" in sys.modules and hasattr(cls, "__pydantic_validator__")
-
-
-def _pydantic_fields(cls: Any) -> Iterable[tuple[str, str, Any, Iterable[Any]]]:
-    if hasattr(cls, "model_rebuild"):
-        cls.model_rebuild()
-    fields = getattr(cls, "__pydantic_fields__", None)  # since 2.10
-    for name, field in (cls.model_fields if fields is None else fields).items():
-        alias = field.alias or field.validation_alias
-        yield name, alias if isinstance(alias, str) else name, field.annotation, field.metadata
-
-
-def _dataclass_fields(cls: Any) -> Iterable[tuple[str, str, Any, Iterable[Any]]]:
-    for field in dataclasses.fields(cls):
-        if not field.init:
-            continue
-        yield field.name, field.metadata.get("alias", field.name), field.type, ()
 
 
 def _holds_models(converter: Converter) -> bool:

@@ -26,7 +26,10 @@ class TimedeltaConverter(PythonTypeConverter):
     def dump(self, value: object) -> float:
         accepted = self.accept(value)
         seconds: float = accepted.total_seconds()
-        if dt.timedelta(seconds=seconds) != accepted:
+        again = None
+        with suppress(OverflowError):  # the seconds of timedelta.max are rounded up
+            again = dt.timedelta(seconds=seconds)
+        if again != accepted:
             raise Mismatch("a timedelta whose microseconds a double holds (up to 270 years)", value)
         return seconds
 

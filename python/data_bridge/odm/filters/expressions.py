@@ -230,8 +230,9 @@ class FieldPath(mappings.StoredKey):
     def __ge__(self, value: object) -> Expression:
         return self._compared("$gte", value)
 
-    def __hash__(self) -> int:
-        return hash(self._stored_key)
+    # By identity, also in dicts: comparisons have no truth value, so a field and its key, or two fields with one key,
+    # are two keys of a dict, and `mappings.stored` refuses them together.
+    __hash__ = object.__hash__
 
     def __neg__(self) -> Sort:
         return Sort(self._key, -1, self._root)
@@ -308,6 +309,21 @@ def step_of(field: FieldPath) -> int | str:
 def path_below(field: FieldPath, name: str) -> FieldPath:
     """Return the path below a field, by the name of a declared field or by a stored key."""
     return field._named(name)
+
+
+def path_of_items(field: FieldPath, position: str) -> FieldPath:
+    """Return the path of items of a list that an update names by `$`, `$[]` or `$[name]`.
+
+    Raises
+    ------
+    TypeError
+        For a field that is no list.
+    """
+    converter = field._converter
+    item = converter if converter.free else converter.below(0)
+    if item is None:
+        raise TypeError(f"{field!r} ({converter.name}) has no positions such as {position!r}")
+    return FieldPath(f"{field._label}.{position}", position, item, field)
 
 
 def operand_of(field: FieldPath, value: object) -> Any:

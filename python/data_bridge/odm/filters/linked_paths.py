@@ -14,7 +14,8 @@ from ..converters.containers import DictConverter, EmbeddedConverter, ListConver
 from ..converters.converter import Converter, NoneConverter, in_linked, not_stored
 from ..converters.unions import UnionConverter
 from ..filters import trust
-from ..filters.expressions import Expression, as_filter, expression_of, roots_of
+from ..filters.expressions import Expression, as_filter, declaration_of, expression_of, root_of, roots_of
+from ..filters.lookup import resolve
 
 LOGICAL = ("$and", "$or", "$nor")
 _ID = ("id", "_id")
@@ -84,6 +85,20 @@ def _leading(model: Any) -> Mapping[str, list[Converter]]:
     return found
 
 
+def linked_field(model: Any, field: object) -> str:
+    """Return the name of the field of the model that a path to links starts with.
+
+    Raises
+    ------
+    TypeError
+        For a field without links.
+    """
+    declared = declaration_of(root_of(resolve(model, field)))
+    if not links_below(declared.converter):
+        raise TypeError(f"{declared.path!r} ({declared.converter.name}) has no links to fetch")
+    return str(declared.name)
+
+
 def condition(model: Any, filter: object) -> Any:
     """Return a filter in which `a.id` and `a._id` of a link `a` are `a.$id`, the key that is stored.
 
@@ -140,6 +155,55 @@ def check_changes(model: Any, changes: Mapping[Any, Any]) -> None:
                 raise _error(model, str(key).split("."), blocked)
 
 
+def check_expression(model: Any, value: object) -> None:
+    """Refuse an aggregation expression that reads a key of a linked document.
+
+    Raises
+    ------
+    InvalidQuery
+        For such a key.
+    """
+    if isinstance(value, str):
+        head, _, rest = value.partition(".")
+        if head in ("$$ROOT", "$$CURRENT") and rest:
+            path = rest.split(".")
+        elif value.startswith("$") and not value.startswith("$$"):
+            path = value[1:].split(".")
+        else:
+            return
+        blocked = _blocked(model, path)
+        if blocked is not None:
+            raise _error(model, path, blocked)
+    elif isinstance(value, Mapping):
+        for operator, below in value.items():
+            if operator != "$literal":
+                check_expression(model, below)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            check_expression(model, each)
+
+
+def stored_filter(model: Any, filter: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a filter document as `condition` does. Raises as `condition`."""
+    return _filter(model, filter, ())
+
+
+def stored_keys(model: Any, keys: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an order with the stored keys of links.
+
+    Raises
+    ------
+    InvalidQuery
+        For a key of a linked document.
+    """
+    return _like(keys, {".".join(_stored(model, tuple(str(key).split(".")))): value for key, value in keys.items()})
+
+
+def leads_to_link(model: Any, key: str) -> bool:
+    """Return whether links are at a key, or below its first step."""
+    return key.partition(".")[0] in _leading(model)
+
+
 def _filter(model: Any, document: Mapping[str, Any], prefix: tuple[str, ...]) -> Mapping[str, Any]:
     changed: dict[str, Any] = {}
     for key, value in document.items():
@@ -147,7 +211,7 @@ def _filter(model: Any, document: Mapping[str, Any], prefix: tuple[str, ...]) ->
         if key in LOGICAL and isinstance(value, (list, tuple)):
             below = _each(value, lambda each: _filter(model, each, prefix))
         elif key == "$expr":
-            _check_expression(model, value)
+            check_expression(model, value)
         elif isinstance(key, str) and not key.startswith("$"):
             path = (*prefix, *key.split("."))
             name = ".".join(_stored(model, path, into=not prefix)[len(prefix) :])
@@ -186,35 +250,13 @@ def _projection(model: Any, keys: Mapping[str, Any], prefix: tuple[str, ...]) ->
             if isinstance(value, Mapping) and isinstance(value.get("$elemMatch"), Mapping):
                 below = _operators(model, value, path)
             else:
-                _check_expression(model, value)
+                check_expression(model, value)
         else:
             below = _projection(model, value, path)
         if name in changed:
             raise InvalidQuery(f"a projection names {name!r} twice")
         changed[name] = below
     return _like(keys, changed)
-
-
-def _check_expression(model: Any, value: object) -> None:
-    """Refuse an aggregation expression that reads a key of a linked document."""
-    if isinstance(value, str):
-        head, _, rest = value.partition(".")
-        if head in ("$$ROOT", "$$CURRENT") and rest:
-            path = rest.split(".")
-        elif value.startswith("$") and not value.startswith("$$"):
-            path = value[1:].split(".")
-        else:
-            return
-        blocked = _blocked(model, path)
-        if blocked is not None:
-            raise _error(model, path, blocked)
-    elif isinstance(value, Mapping):
-        for operator, below in value.items():
-            if operator != "$literal":
-                _check_expression(model, below)
-    elif isinstance(value, (list, tuple)):
-        for each in value:
-            _check_expression(model, each)
 
 
 def _each(values: Iterable[Any], convert: Any) -> list[Any]:

@@ -7,7 +7,17 @@ from typing import Any
 
 from ...errors import InvalidQuery
 from ..errors import describe
-from .expressions import FieldPath, Sort, converter_at, declaration_of, key_of, path_below, root_of, root_of_sort
+from .expressions import (
+    FieldPath,
+    Sort,
+    converter_at,
+    declaration_of,
+    key_of,
+    path_below,
+    path_of_items,
+    root_of,
+    root_of_sort,
+)
 
 
 def check_fields(model: Any, roots: Iterable[FieldPath]) -> None:
@@ -51,8 +61,13 @@ def _has(model: Any, field: Any) -> bool:
     return related or bool(other.settings.name == info.settings.name)
 
 
-def resolve(model: Any, field: object) -> FieldPath:
+def resolve(model: Any, field: object, *, positional: bool = False) -> FieldPath:
     """Return a field of `model` by its path or dotted name.
+
+    Parameters
+    ----------
+    positional
+        A name may have the server's positions of updates, `$`, `$[]` and `$[name]`.
 
     Raises
     ------
@@ -72,7 +87,9 @@ def resolve(model: Any, field: object) -> FieldPath:
     found: FieldPath = model.__odm__.path(first)
     for step in rest:
         converter = converter_at(found)
-        if step.isdigit() and not converter.keyed:
+        if positional and step.startswith("$"):
+            found = path_of_items(found, step)
+        elif step.isdigit() and not converter.keyed:
             found = found[int(step)]
         elif converter.keyed or converter.free:
             found = found[step]

@@ -25,6 +25,7 @@ from .expressions import (
     mapping_of,
     roots_of,
 )
+from .linked_stages import stages_of
 from .lookup import check_fields, check_items, resolve
 
 _MISSING: Any = object()
@@ -60,11 +61,18 @@ class Update:
         ----------
         others
             The values of the instance that is updated, for validators; None for an update of a query.
+
+        Raises
+        ------
+        InvalidQuery
+            For a value that does not fit its field, and for two changes of one key.
         """
-        changes = {}
+        changes: dict[str, Any] = {}
         for field, value in self.changes.items():
-            found = resolve(model, field)
-            changes[key_of(found)] = _stored(model, found, value, others) if self.stores else self._value(found, value)
+            found = resolve(model, field, positional=True)
+            if (key := key_of(found)) in changes:
+                raise InvalidQuery(f"{self.operator} names {key!r} twice")
+            changes[key] = _stored(model, found, value, others) if self.stores else self._value(found, value)
         return {self.operator: changes}
 
     def _value(self, field: FieldPath, value: object) -> Any:
@@ -291,7 +299,7 @@ def update_pipeline(model: Any, stages: Iterable[Any]) -> list[Any]:
     TypeError
         For a stage that is no mapping.
     InvalidQuery
-        For a pipeline without stages, and for a stage that sets keys of linked documents.
+        For a pipeline without stages, and for a stage that sets or reads keys of linked documents.
     """
     pipeline: list[Any] = []
     for stage in stages:
@@ -303,7 +311,7 @@ def update_pipeline(model: Any, stages: Iterable[Any]) -> list[Any]:
         pipeline.append(document)
     if not pipeline:
         raise InvalidQuery("the update pipeline has no stages")
-    return pipeline
+    return stages_of(model, pipeline)
 
 
 def _of_caller(model: Any, update: Mapping[Any, Any]) -> Mapping[str, Any]:
@@ -356,6 +364,8 @@ def _item_sort(field: FieldPath, sort: object) -> Any:
     if not isinstance(sort, Mapping) or item is None or item.model is None:
         return sort
     keys = {key_of(resolve(item.model, key)): direction for key, direction in sort.items()}
+    if len(keys) < len(sort):
+        raise InvalidQuery(f"{field!r}: a key to sort by is named twice: {', '.join(keys)}")
     for key in keys:
         linked_paths.check_stored(item.model, key)
     return keys

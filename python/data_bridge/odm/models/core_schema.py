@@ -14,6 +14,7 @@ import inspect
 import re
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Annotated, Any, Union
 
 import bson
@@ -33,11 +34,12 @@ from ..converters.conversions import CustomConverter, PythonTypeConverter
 from ..converters.converter import CLASS_KEY, AnyConverter, Converter, NoneConverter, ScalarConverter
 from ..converters.dict_keys import TypedKeysConverter
 from ..converters.object_id import object_id_schema
+from ..converters.objects import ObjectConverter
 from ..converters.unions import UnionConverter
 from ..errors import Mismatch
 from .dump import Dump
 from .field import NO_MODELS
-from .link import LinkConverter
+from .link import Link, LinkConverter
 
 Schema = Any
 """A core schema, or a JSON schema."""
@@ -58,6 +60,9 @@ _KEYWORDS = {
 }
 """Keywords of JSON schemas for constraints that pydantic does not check."""
 
+_LABEL = "pydantic_internal_union_tag_key"
+"""The key of pydantic's metadata for the name of a union's member in the locations of errors."""
+
 _building: ContextVar[frozenset[str]] = ContextVar("building", default=frozenset())
 """References of the models whose schemas are being made: a model may contain itself."""
 
@@ -72,11 +77,12 @@ def schema_of(model: Any, handler: Any) -> Schema:
     """
     reference = f"{model.__module__}.{model.__qualname__}:{id(model)}"
     building = _building.get()
+    named = core_schema.definition_reference_schema(reference, metadata={_LABEL: model.__name__})
     if reference in building:
-        return core_schema.definition_reference_schema(reference)
+        return named
     token = _building.set(building | {reference})
     try:
-        return _Builder(handler).model(model, reference)
+        return core_schema.definitions_schema(named, [_Builder(handler).model(model, reference)])
     finally:
         _building.reset(token)
 
@@ -133,9 +139,11 @@ class _Builder:
             if isinstance(value, model):
                 return value
             # A view of another model, such as a response with fewer fields.
-            by_attributes = hasattr(type(value), "__odm__") or model._takes_attributes(value)
-            return validate(model._attributes(value) if by_attributes else value)
+            if hasattr(type(value), "__odm__") or model._takes_attributes(value):
+                value = model._attributes(value)
+            return validate(info.without_derived(value) if isinstance(value, dict) else value)
 
+        of_instance.__name__ = model.__name__  # pydantic shows it in the title of errors
         return core_schema.no_info_wrap_validator_function(
             of_instance,
             schema,
@@ -272,7 +280,9 @@ class _Builder:
     def _union(self, converter: UnionConverter) -> Schema:
         others = [each for each in converter.members if not isinstance(each, NoneConverter)]
         schemas = [self.schema(each) for each in others]
-        schema = schemas[0] if len(schemas) == 1 else core_schema.union_schema(schemas)
+        labels = map(_label, others)
+        labelled = [(each, label) if label is not None else each for each, label in zip(schemas, labels, strict=True)]
+        schema = schemas[0] if len(schemas) == 1 else core_schema.union_schema(labelled)
         if len(converter.embedded) > 1:
             # An instance is its own class, whatever other models could be made of its attributes.
             schema = core_schema.no_info_wrap_validator_function(
@@ -286,13 +296,16 @@ class _Builder:
         if converter.embedded:
             keys: dict[str, None] = {}
             choices: dict[Any, Any] = {}
+            fields_of: dict[Any, Any] = {}
             for each in converter.embedded:
                 info = each.model.__odm__
-                field = info.fields.get(key) or info.by_key[key]
+                field = fields_of[each.model] = info.fields.get(key) or info.by_key[key]
                 keys.update({field.key: None, field.name: None})
                 choices.update(dict.fromkeys(field.converter.stored, self.schema(each)))
             by: Any = [[each] for each in keys] if len(keys) > 1 else key
-            tagged = core_schema.tagged_union_schema(choices, by)
+            shown = {fields_of[each.model].key for each in converter.embedded}
+            describe = _shown_discriminator(shown.pop() if len(shown) == 1 else _no_discriminator)
+            tagged = core_schema.tagged_union_schema(choices, by, metadata={"pydantic_js_functions": [describe]})
             schema = core_schema.no_info_wrap_validator_function(
                 lambda value, other: value if any(each.exact(value) for each in converter.embedded) else other(value),
                 tagged,
@@ -311,8 +324,18 @@ class _Builder:
         )
 
     def _link(self, converter: LinkConverter) -> Schema:
+        def of_link(value: Any, key: Any) -> Any:
+            try:
+                return _raw(converter.accept)(value if converter.exact(value) else key(value))
+            except ValueError:
+                if not isinstance(value, dict):
+                    raise
+            # A dump of a fetched link, or a document to write with `link_rule`.
+            classes = tuple(each.cls for each in converter.target.__odm__.descendants())
+            return Link(_adapter_of(classes).validate_python(value))
+
         return core_schema.no_info_wrap_validator_function(
-            lambda value, key: _raw(converter.accept)(value if converter.exact(value) else key(value)),
+            of_link,
             self.schema(converter.target.__odm__.fields["id"].converter),
             metadata={"pydantic_js_functions": [_link_description]},
         )
@@ -333,6 +356,42 @@ _BUILDERS: dict[type[Converter], Callable[[Any, Any], Schema]] = {
     LinkConverter: _Builder._link,
 }
 _OF_OTHER: dict[type, Any] = {bson.Int64: int, Code: str, DatetimeMS: dt.datetime, Decimal128: decimal.Decimal}
+
+
+@lru_cache(maxsize=256)
+def _adapter_of(classes: tuple[Any, ...]) -> Any:
+    """Return the adapter of linked documents of one of the classes; made on use, as models link to each other."""
+    return pydantic.TypeAdapter(Union[classes])  # noqa: UP007
+
+
+def _label(converter: Converter) -> str | None:
+    """Return the name of a union's member in the locations of errors, as pydantic's; None for pydantic's own."""
+    if isinstance(converter, (EmbeddedConverter, ObjectConverter)):
+        return converter.name
+    item = None if converter.item is None or isinstance(converter, (UnionConverter, LinkConverter)) else converter.item
+    if item is None or (below := _label(item)) is None:
+        return None
+    if isinstance(converter, DictConverter):
+        return f"dict[str,{below}]"
+    if isinstance(converter, ListConverter):
+        return f"tuple[{below}, ...]" if converter.kind is tuple else f"{converter.kind.__name__}[{below}]"
+    return None
+
+
+def _no_discriminator(_: Any) -> None:
+    """Show no discriminator: the models have it under different keys."""
+
+
+def _shown_discriminator(key: Any) -> Callable[[Schema, Any], Schema]:
+    """Return the description of a tagged union by the key of its models, whose own schemas may be made later."""
+
+    def describe(schema: Schema, handler: Any) -> Schema:
+        shown: Schema = handler(
+            {**{name: each for name, each in schema.items() if name != "metadata"}, "discriminator": key}
+        )
+        return shown
+
+    return describe
 
 
 def _is_leaf(converter: Converter) -> bool:
@@ -413,7 +472,11 @@ def _serializer(model: Any) -> Callable[[Any, Any, Any], Any]:
             if issubclass(kind, model) and not getattr(info, "serialize_as_any", False):
                 kind = model
         switches = (bool(info.by_alias), info.exclude_unset, info.exclude_defaults, info.exclude_none)
-        return Dump(info.mode == "json", *switches).model(value, info.include, info.exclude, kind)
+        dump = Dump(info.mode == "json", *switches)
+        leaves_out = getattr(info, "exclude_computed_fields", False)  # since pydantic 2.12
+        context = getattr(info, "context", None)  # since pydantic 2.7
+        dump = dump._replace(context=context, round_trip=info.round_trip, exclude_computed_fields=leaves_out)
+        return dump.model(value, info.include, info.exclude, kind)
 
     return serialized
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 from ...query.plain_json import is_scalar, key_json, scalar_json
@@ -19,6 +19,8 @@ from .serializers import SerializationInfo, Serializer
 _SAME = frozenset({str, int, bool, type(None)})
 """Types of values that are alike in Python and in JSON."""
 _EVERYTHING = (None, None)
+_ARGUMENTS = ("by_alias", "exclude_unset", "exclude_defaults", "exclude_none", "round_trip")
+_LATER_ARGUMENTS = ("context", "fallback", "serialize_as_any", "exclude_computed_fields")
 
 Selection: TypeAlias = Iterable[Any] | Mapping[Any, Any]
 """Names of fields; or a mapping of names to True or to a selection below. `__all__` stands for all items of a list."""
@@ -37,6 +39,15 @@ class Dump(NamedTuple):
     exclude_none: bool = False
     finite: bool = False
     """NaN and infinity become None, as JSON text has neither."""
+    exclude_computed_fields: bool = False
+    round_trip: bool = False
+    """Leave out computed fields, which constructors refuse."""
+    context: Any = None
+    """The `context` of serializers."""
+    fallback: Callable[[Any], Any] | None = None
+    """The function of values that have no form in JSON."""
+    serialize_as_any: bool = False
+    """Dump objects within those of other libraries by their own classes."""
     declared: frozenset[Any] = NO_MODELS
     """Models that the annotation of the value names: instances of classes derived from them are dumped as these."""
 
@@ -91,7 +102,8 @@ class Dump(NamedTuple):
                 result[key] = within._serialized(instance, serializer, name, value, part, above)
             else:
                 result[key] = within._value(value, *part, above)
-        for name, computed in serializers.computed.items():
+        leaves_out = self.exclude_computed_fields or self.round_trip
+        for name, computed in () if leaves_out else serializers.computed.items():
             part = _part(name, include, exclude)
             if part is None or ((value := getattr(instance, name)) is None and self.exclude_none):
                 continue
@@ -114,7 +126,8 @@ class Dump(NamedTuple):
     def _info(self, name: str | None, include: Selection | None, exclude: Selection | None) -> SerializationInfo:
         mode = "json" if self.json else "python"
         switches = (self.by_alias, self.exclude_unset, self.exclude_defaults, self.exclude_none)
-        return SerializationInfo(mode, *switches, name, include, exclude)
+        more = (self.context, self.round_trip, self.exclude_computed_fields, self.serialize_as_any)
+        return SerializationInfo(mode, *switches, name, include, exclude, *more)
 
     def _value(self, value: Any, include: Selection | None, exclude: Selection | None, above: tuple[Any, ...]) -> Any:
         kind = type(value)
@@ -133,13 +146,13 @@ class Dump(NamedTuple):
         if (custom := custom_type_of(kind)) is not None:
             return self._value(custom.to_bson(value), include, exclude, above) if self.json else plain(value)
         if hasattr(kind, "model_dump"):  # pydantic's models
-            mode = "json" if self.json else "python"
-            return value.model_dump(mode=mode, by_alias=self.by_alias, include=include, exclude=exclude)
+            return value.model_dump(include=include, exclude=exclude, **self._pydantic_arguments())
         if dataclasses.is_dataclass(kind):
             fields = {each.name: getattr(value, each.name) for each in dataclasses.fields(kind)}
             return self._mapping(fields, include, exclude, above)
         if not self.json:
-            return plain(value)
+            known = self.fallback is None or dump_any(value) is not value
+            return plain(value) if known else self._or_fallback(value, above)
         if self.finite and isinstance(value, float) and not math.isfinite(value):
             return None
         if hasattr(kind, "__get_pydantic_core_schema__"):  # pydantic's types of values, such as URLs
@@ -147,7 +160,23 @@ class Dump(NamedTuple):
 
             return to_jsonable_python(value)
         stored = dump_any(value)
-        return scalar_json(value) if stored is value else self._value(stored, include, exclude, above)
+        return self._or_fallback(value, above) if stored is value else self._value(stored, include, exclude, above)
+
+    def _or_fallback(self, value: Any, above: tuple[Any, ...]) -> Any:
+        """Return a value that is no document, list or model, or what `fallback` makes of it."""
+        try:
+            made = scalar_json(value)
+            return made if self.json else plain(value)
+        except TypeError:
+            if self.fallback is None:
+                raise
+        return self._value(self.fallback(value), None, None, above)
+
+    def _pydantic_arguments(self) -> dict[str, Any]:
+        """Return the arguments of pydantic's `model_dump`; older versions lack the last ones."""
+        given = {name: getattr(self, name) for name in _LATER_ARGUMENTS if getattr(self, name)}
+        arguments = {name: getattr(self, name) for name in _ARGUMENTS}
+        return {"mode": "json" if self.json else "python", **arguments, **given}
 
     def _link(self, link: Any, include: Selection | None, exclude: Selection | None, above: tuple[Any, ...]) -> Any:
         document = fetched(link)
@@ -158,7 +187,7 @@ class Dump(NamedTuple):
 
     def _shown_as(self, kind: Any) -> Any:
         """Return the model whose fields are dumped of an instance of a class."""
-        if not self.declared or kind in self.declared:
+        if self.serialize_as_any or not self.declared or kind in self.declared:
             return kind
         return next((each for each in kind.__mro__ if each in self.declared), kind)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, get_args
 
@@ -11,11 +11,12 @@ from bson.dbref import DBRef
 
 from ..._typing import Timeout
 from ...connection.session_state import SessionState
-from ..converters.converter import Converter, plain
+from ..converters.containers import EmbeddedConverter
+from ..converters.converter import Converter, dump_any, plain
 from ..errors import Mismatch, NotFetched, ValidationError
 from ..filters.linked_paths import links_below
 from .database_variants import model_at
-from .registration import is_collection
+from .registration import is_collection, view_of
 
 T = TypeVar("T")
 
@@ -131,7 +132,10 @@ class Link(_LinkState[T]):
         return NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self.id)
+        try:
+            return hash(self.id)
+        except TypeError:
+            return hash(id_key(self.id))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model.__name__}, {self.id!r})"
@@ -200,6 +204,9 @@ class LinkConverter(Converter):
             if stored.collection != target.__odm__.settings.name or stored.database not in (None, _database(target)):
                 raise self.fail(stored)
             key = stored.id
+            if isinstance(key, dict):  # an `_id` that is a document, which PyMongo decodes within a reference
+                place = view_of(target, {"_id": key})
+                key, place = place["_id"], (place, "_id")
         try:
             found = self._id_converter.load(key, place)
             # Kept to be written back unchanged: other programs may need a bare _id, or more keys in the reference.
@@ -208,6 +215,31 @@ class LinkConverter(Converter):
             raise self.fail(stored) from None
 
     def accept(self, value: object) -> Link[Any]:
+        try:
+            return self._reference(value)
+        except Mismatch:
+            declared = self.target.__odm__
+            # A mapping that names no field is no document.
+            if not isinstance(value, Mapping) or not (value.keys() & {*declared.fields, *declared.by_key}):
+                raise
+        return Link(self._document_of(value))
+
+    def _document_of(self, value: Mapping[str, Any]) -> Any:
+        """Return the linked document of a dump, also one of a class below the target's."""
+        first: Mismatch | None = None
+        for info in self.target.__odm__.descendants():
+            try:
+                return EmbeddedConverter(info.cls).accept(value)
+            except Mismatch as mismatch:
+                first = first or mismatch
+        assert first is not None
+        raise first
+
+    def operand(self, value: object) -> Any:
+        # A condition takes no document, whose other values would have no effect.
+        return self._reference(value)._dump()
+
+    def _reference(self, value: object) -> Link[Any]:
         if isinstance(value, Link) and value.model.__odm__.settings.name == self.target.__odm__.settings.name:
             return value
         if isinstance(value, self.target):
@@ -248,6 +280,15 @@ class BackLinkConverter(LinkConverter):
         if field.options.original_field is None:
             raise TypeError("a BackLink needs the field that contains the link: Field(original_field=...)")
         return BackLinkConverter(self.target, field.options.original_field)
+
+
+def id_key(id: object) -> Any:
+    """Return an `_id` as a key of a dict, also where it is a document. True is no 1, as for the server."""
+    try:
+        hash(id)
+    except TypeError:
+        return repr(dump_any(id))
+    return (bool, id) if isinstance(id, bool) else id
 
 
 def held_documents(value: Any) -> Iterator[tuple[Link[Any], Any]]:

@@ -91,6 +91,19 @@ class ModelInfo:
         """Fields by their stored keys."""
         return {field.key: field for field in self.fields.values()}
 
+    @cached_property
+    def derived(self) -> frozenset[str]:
+        """The keys of computed fields and back links, which dumps have and constructors refuse."""
+        computed = self.serializers.computed
+        back = [field for field in self.fields.values() if field.converter.virtual]
+        aliases = {each.alias for each in computed.values() if each.alias is not None}
+        found = {*computed, *aliases, *(field.name for field in back), *(field.key for field in back)}
+        return frozenset(found - {name for name, field in self.fields.items() if field not in back})
+
+    def without_derived(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the values of a dump without those of computed fields and back links, which follow from others."""
+        return {key: value for key, value in values.items() if key not in self.derived} if self.derived else values
+
     def stores_null(self, key: str) -> bool:
         """Return whether None is stored for a key; else the document does not have the key."""
         return key != "_id" and self.settings.keep_nulls

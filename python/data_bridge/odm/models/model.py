@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..._core import Document as StoredDocument
+from ..converters.checks import CONTEXT
 from ..converters.containers import EmbeddedConverter
 from ..converters.converter import Converter, plain, root_and_path
 from ..errors import Mismatch, ValidationError, raise_all
@@ -130,7 +131,7 @@ class Model(CopiedView, metaclass=ModelMeta):
     @classmethod
     def _of_mapping(cls, values: Mapping[str, Any]) -> Self:
         try:
-            return cls(**values)
+            return cls(**cls.__odm__.without_derived(values))
         except ValidationError as error:
             first = error.errors[0]
             mismatch = Mismatch(first.expected, None, found=first.found, reason=first.reason)
@@ -159,29 +160,80 @@ class Model(CopiedView, metaclass=ModelMeta):
         return arrow_rows.instances(cls, data)
 
     @classmethod
-    def model_validate(cls, obj: Any, *, from_attributes: bool = False) -> Self:
+    def model_validate(
+        cls,
+        obj: Any,
+        *,
+        strict: bool | None = None,
+        from_attributes: bool | None = None,
+        context: Any = None,
+        by_alias: bool | None = None,
+        by_name: bool | None = None,
+    ) -> Self:
         """Return an instance of a mapping with names or stored keys, or of another model's instance.
 
-        An instance of the model is returned unchanged. Values are those that the constructor takes: texts of JSON, such
-        as dates, are converted by `pydantic.TypeAdapter(Model).validate_json(...)`.
+        The mapping may be a dump: keys of computed fields and back links are left out, and a link may be the document
+        that it leads to. An instance of the model is returned unchanged. Values are those that the constructor takes:
+        texts of JSON, such as dates, are converted by `pydantic.TypeAdapter(Model).validate_json(...)`.
 
         Parameters
         ----------
         from_attributes
             Take the attributes of any other object, as `model_config = {"from_attributes": True}` does.
+        context
+            The `context` of the argument `info` of validators.
+        by_alias, by_name
+            With False, take no stored keys that are aliases, or no names of fields that have an alias.
 
         Raises
         ------
         ValidationError
             As for the constructor, and for an object of another type.
+        TypeError
+            For `strict=True`, which `pydantic.TypeAdapter(Model).validate_python(obj, strict=True)` has.
+        ValueError
+            For `by_alias=False` together with `by_name=False`, which leave no keys.
         """
+        if strict:
+            raise TypeError(
+                f"model_validate takes no strict=True: write pydantic.TypeAdapter({cls.__name__}).validate_python(obj, "
+                "strict=True); without it, model_validate converts as the constructor does"
+            )
+        if by_alias is False and by_name is False:
+            raise ValueError("by_alias=False and by_name=False leave no keys: leave one of them out")
         if isinstance(obj, cls):
             return obj
         if isinstance(obj, Mapping):
-            return cls(**obj)
-        if isinstance(obj, Model) or from_attributes or cls._takes_attributes(obj):
-            return cls(**cls._attributes(obj))
-        raise Mismatch("a mapping", obj).error(model=cls.__name__)
+            values = obj if by_alias is not False and by_name is not False else cls._keys_of(obj, by_name is not False)
+        elif isinstance(obj, Model) or from_attributes or cls._takes_attributes(obj):
+            values = cls._attributes(obj)
+        else:
+            raise Mismatch("a mapping", obj).error(model=cls.__name__)
+        values = cls.__odm__.without_derived(values)
+        if context is None:
+            return cls(**values)
+        token = CONTEXT.set(context)
+        try:
+            return cls(**values)
+        finally:
+            CONTEXT.reset(token)
+
+    @classmethod
+    def _keys_of(cls, values: Mapping[str, Any], by_name: bool) -> dict[str, Any]:
+        """Return the values by names of fields, or by stored keys.
+
+        Raises
+        ------
+        ValidationError
+            For values by the other ones, unless the model ignores undeclared keys.
+        """
+        info = cls.__odm__
+        taken, other = (info.fields, info.by_key) if by_name else (info.by_key, info.fields)
+        refused = [key for key in values if key not in taken and key in other]
+        if info.config.extra != "ignore":
+            faults = [Mismatch("a declared field", values[key]).under(key) for key in refused]
+            raise_all([each.error(model=cls.__name__) for each in faults])
+        return {key: value for key, value in values.items() if key not in refused}
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy, with other values of fields.
@@ -368,10 +420,16 @@ class Model(CopiedView, metaclass=ModelMeta):
         mode: str = "python",
         include: Selection | None = None,
         exclude: Selection | None = None,
+        context: Any = None,
         by_alias: bool | None = False,
         exclude_unset: bool = False,
         exclude_defaults: bool = False,
         exclude_none: bool = False,
+        exclude_computed_fields: bool = False,
+        round_trip: bool = False,
+        warnings: bool | str = True,
+        fallback: Callable[[Any], Any] | None = None,
+        serialize_as_any: bool = False,
     ) -> dict[str, Any]:
         """Return the fields as a dict of copies.
 
@@ -394,6 +452,15 @@ class Model(CopiedView, metaclass=ModelMeta):
             Leave out values that equal the default.
         exclude_none
             Leave out values that are None.
+        context
+            The `context` of the argument `info` of serializers.
+        exclude_computed_fields, round_trip
+            Leave out computed fields.
+        fallback
+            A function of the values that have no form in JSON; the result is dumped in their place.
+        warnings, serialize_as_any
+            As for pydantic's models within this one: a dump of this package gives no warnings, and dumps each value
+            by its own class.
 
         Raises
         ------
@@ -404,7 +471,8 @@ class Model(CopiedView, metaclass=ModelMeta):
         """
         if mode not in ("python", "json"):
             raise ValueError(f"there is no mode {mode!r}; there are 'python' and 'json'")
-        dump = Dump(mode == "json", bool(by_alias), exclude_unset, exclude_defaults, exclude_none)
+        switches = (bool(by_alias), exclude_unset, exclude_defaults, exclude_none, False, exclude_computed_fields)
+        dump = Dump(mode == "json", *switches, round_trip, context, fallback, serialize_as_any)
         return dump.model(self, include, exclude)
 
     def model_dump_json(
@@ -414,14 +482,20 @@ class Model(CopiedView, metaclass=ModelMeta):
         ensure_ascii: bool = False,
         include: Selection | None = None,
         exclude: Selection | None = None,
+        context: Any = None,
         by_alias: bool | None = False,
         exclude_unset: bool = False,
         exclude_defaults: bool = False,
         exclude_none: bool = False,
+        exclude_computed_fields: bool = False,
+        round_trip: bool = False,
+        warnings: bool | str = True,
+        fallback: Callable[[Any], Any] | None = None,
+        serialize_as_any: bool = False,
     ) -> str:
         """Return the text of `model_dump(mode="json", ...)`. As with pydantic, NaN and infinity are null.
 
-        `to_extended_json` keeps the types of BSON.
+        `to_extended_json` keeps the types of BSON. All other arguments are those of `model_dump`.
 
         Parameters
         ----------
@@ -429,10 +503,9 @@ class Model(CopiedView, metaclass=ModelMeta):
             Spaces for each level; None for one line.
         ensure_ascii
             Escape all characters beyond ASCII.
-        include, exclude, by_alias, exclude_unset, exclude_defaults, exclude_none
-            As for `model_dump`.
         """
-        dump = Dump(True, bool(by_alias), exclude_unset, exclude_defaults, exclude_none, finite=True)
+        switches = (bool(by_alias), exclude_unset, exclude_defaults, exclude_none, True, exclude_computed_fields)
+        dump = Dump(True, *switches, round_trip, context, fallback, serialize_as_any)
         values = dump.model(self, include, exclude)
         if indent is None and not ensure_ascii:
             return _COMPACT.encode(values)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bson.binary import UuidRepresentation
@@ -12,13 +12,16 @@ from ..._core import Document as StoredDocument
 from ..._core import _document_from_bson
 from ..._typing import Timeout
 from ...asynchronous.database import AsyncDatabase
+from ...commands import encode
 from ...commands.operations import IndexModel
+from ...connection.codec import DEFAULT, native
 from ...synchronous.database import Database
 from ..converters.converter import embedded_models
 from ..converters.unions import check_unions
 from ..errors import NotInitialized
 from ..filters import linked_paths
 from ..filters.expressions import Sort, mapping_of
+from ..filters.linked_stages import stages_of
 from ..filters.lookup import sort_keys
 from .embedded_indexes import field_indexes
 from .option_checks import check_options
@@ -64,6 +67,20 @@ def collection_of(model: Any, timeout: Timeout = ...) -> Any:
         above = info.parent if info.in_tree else None
         info = above if above is not None and above.settings.name == info.settings.name else None
     raise NotInitialized(f"{model.__name__} has no collection: call init(database, [{model.__name__}]) first")
+
+
+def codec_options_of(model: Any) -> CodecOptions[Any]:
+    """Return the codec options of a model's collection; the default ones before `init`."""
+    try:
+        return collection_of(model).codec_options  # type: ignore[no-any-return]
+    except NotInitialized:
+        return with_uuids(DEFAULT)
+
+
+def view_of(model: Any, document: Mapping[str, Any]) -> StoredDocument:
+    """Return the view of a document that is held as a dict, with the codec options of a model."""
+    options = codec_options_of(model)
+    return _document_from_bson(encode.document(document, options, "value", encode.STORED_DEPTH), native(options))
 
 
 def read_bson(collection: Any, data: bytes) -> StoredDocument:
@@ -151,6 +168,8 @@ def collection_options(model: Any) -> dict[str, Any] | None:
     ------
     TypeError
         For a view without a source or a pipeline, and for these settings of another model.
+    InvalidQuery
+        For a pipeline that names keys of linked documents before a `$lookup`.
     """
     settings, name = model.__odm__.settings, model.__name__
     if model.__odm__.is_view:
@@ -158,8 +177,10 @@ def collection_options(model: Any) -> dict[str, Any] | None:
             raise TypeError(
                 f"{name} is a View: give it Settings.source, a model or a name, and Settings.pipeline, a list"
             )
-        source = settings.source if isinstance(settings.source, str) else settings.source.__odm__.settings.name
-        return {"viewOn": source, "pipeline": mapping_of("pipeline", list(settings.pipeline))}
+        pipeline = mapping_of("pipeline", list(settings.pipeline))
+        if isinstance(settings.source, str):
+            return {"viewOn": settings.source, "pipeline": pipeline}
+        return {"viewOn": settings.source.__odm__.settings.name, "pipeline": stages_of(settings.source, pipeline)}
     if settings.source is not None or settings.pipeline is not None:
         raise TypeError(f"{name}.Settings: source and pipeline are settings of a View")
     return None if settings.timeseries is None else time_series_options(model, settings.timeseries)

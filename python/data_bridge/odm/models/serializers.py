@@ -24,6 +24,8 @@ class SerializationInfo(NamedTuple):
     exclude: Any = None
     context: Any = None
     round_trip: bool = False
+    exclude_computed_fields: bool = False
+    serialize_as_any: bool = False
 
     def mode_is_json(self) -> bool:
         """Return whether the values are those of JSON."""

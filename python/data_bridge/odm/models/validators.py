@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from ..converters.checks import FunctionCheck, ValidationInfo, run, takes_info
+from ..converters.checks import CONTEXT, FunctionCheck, ValidationInfo, run, takes_info
 from ..converters.metadata import library_of
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -148,7 +148,8 @@ class ModelValidators(NamedTuple):
         """
         for name in self.after:
             method = getattr(type(instance), name)
-            made = run(method, instance, *((ValidationInfo({}),) if takes_info(method, 1) else ()))
+            rest = (ValidationInfo({}, context=CONTEXT.get()),) if takes_info(method, 1) else ()
+            made = run(method, instance, *rest)
             if made is not None and made is not instance:
                 raise TypeError(f"{type(instance).__name__}.{name} must return the instance, or None")
 

@@ -22,6 +22,7 @@ from bson.tz_util import utc
 from ..._core import Document as StoredDocument
 from ..._core import ModelView
 from ..converters.converter import Converter
+from ..converters.object_fields import unstored_fields
 from ..errors import ValidationError
 from . import instance_state as state
 from .diff import contains
@@ -100,6 +101,8 @@ def _with_times(value: Any, options: CodecOptions[Any], *, may_be_any: bool) -> 
                 value[position] = settled
         return value
     if kind is dict:
+        if may_be_any and any(type(key) is not str for key in value):
+            raise _NeedsRead
         for key, each in list(value.items()):
             if (settled := _with_times(each, options, may_be_any=may_be_any)) is not each:
                 value[key] = settled
@@ -164,6 +167,8 @@ def _settle_attributes(held: Any, read: Any) -> bool:
         return False
     if getattr(held, "model_extra", None):
         return False  # pydantic keeps undeclared values elsewhere
+    unstored = unstored_fields(held)
     for name, value in list(attributes.items()):
-        attributes[name] = _settled(value, vars(read)[name])
+        if name not in unstored:
+            attributes[name] = _settled(value, vars(read)[name])
     return True

@@ -17,6 +17,7 @@ from ..errors import Mismatch
 from ..filters import linked_paths, mappings, trust
 from ..filters.expressions import Expression, all_of, key_of, mapping_of, roots_of
 from ..filters.linked_lookups import LinkedLookups, Source
+from ..filters.linked_stages import stages_of
 from ..filters.lookup import check_fields, resolve, sort_keys
 from ..models.database_variants import VariantRoot
 from ..models.model import Model
@@ -290,13 +291,12 @@ class QuerySpec(NamedTuple):
         Raises
         ------
         InvalidQuery
-            For operators that run code and are not trusted.
+            For operators that run code and are not trusted, and for keys of linked documents before a `$lookup`.
         """
         stages = list(stages)
         trust.check_code(stages, "pipeline")
         check_fields(self.model, mappings.roots_in(stages))
-        stages = mapping_of("pipeline", stages)
-        return [*self._selection(), *stages]
+        return [*self._selection(), *stages_of(self.model, mapping_of("pipeline", stages))]
 
     @property
     def is_linked(self) -> bool:
