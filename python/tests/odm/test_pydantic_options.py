@@ -231,6 +231,15 @@ def test_discriminators_of_pydantics_models() -> None:
         adapter.validate_python({"pet": {"kind": "bird"}})
 
 
+def test_discriminators_of_pydantics_models_over_ours() -> None:
+    cat, dog, _ = pets(EmbeddedDocument)
+    holder = pydantic.create_model("Holder", pet=(cat | dog, pydantic.Field(discriminator="kind")))
+    assert holder(pet={"kind": "puppy"}).pet == dog(kind="puppy")
+    assert holder.model_json_schema()["properties"]["pet"]["discriminator"]["propertyName"] == "kind"
+    with pytest.raises(pydantic.ValidationError, match="does not match any of the expected tags"):
+        holder(pet={"kind": "bird"})
+
+
 def test_a_discriminator_that_does_not_tell_the_models_apart_is_refused() -> None:
     cat, dog, _ = pets(EmbeddedDocument)
 

@@ -177,7 +177,8 @@ class _Builder:
         return core_schema.typed_dict_field(
             schema,
             required=field.required,
-            validation_alias=[[field.key], [field.name]],
+            # A discriminator of pydantic's own models must be one key.
+            validation_alias=None if field.key == field.name else [[field.key], [field.name]],
             serialization_alias=field.key,
             serialization_exclude=field.options.exclude or None,
             metadata={"pydantic_js_functions": [_field_description(field)]},
