@@ -30,9 +30,11 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX
 
-# Two processes of pytest where there are two cores. Each starts a mongod of its own, whose cursors and sessions tests count; so
-# a server that is given is for one process. ARGS="-n 0" runs the tests in one process as well, for a debugger say.
-PROCESSES = $(if $(MONGODB_URI),,-n auto --maxprocesses 2 --dist loadfile)
+# Three processes of pytest, also on two cores: half of the time, tests wait. Each starts a mongod of its own, whose cursors and
+# sessions tests count; so a server that is given is for one process. ARGS="-n 0" runs the tests in one process as well, for a
+# debugger say.
+TEST_PROCESSES ?= 3
+PROCESSES = $(if $(MONGODB_URI),,-n $(TEST_PROCESSES) --dist loadfile)
 
 # One profile for the demo and all tests: cargo test, clippy and the extension share one build of each dependency.
 FASTDEV := --profile fastdev
