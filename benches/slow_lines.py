@@ -7,14 +7,16 @@ its own, and includes connecting and planning.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import queue
 import random
 import socket
 import subprocess
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, TypeAlias
 
 from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
@@ -22,6 +24,12 @@ from pymongo.uri_parser import parse_uri
 RATE = 12_500_000
 """Bytes per second of a connection: 100 Mbit/s."""
 CHUNK = 32 << 10
+FAST_CHUNK = 1 << 20
+"""The bytes that are passed on at once where no rate is given: smaller ones would limit it."""
+LATE_CHUNKS = 1 << 8
+"""The most chunks on their way."""
+Late: TypeAlias = "queue.Queue[tuple[float, bytes]]"
+"""Chunks with the time at which they are due."""
 DATABASE = "data_bridge_bench"
 DOCUMENT_BYTES = 2_000
 
@@ -45,39 +53,58 @@ print(rows, time.perf_counter() - begun)
 
 
 class SlowProxy:
-    """Passes connections on; each receives at most RATE bytes per second."""
+    """Passes connections on.
 
-    def __init__(self, address: tuple[str, int]) -> None:
-        self._address = address
+    Parameters
+    ----------
+    rate
+        The most bytes per second that a connection receives; None for as many as there are.
+    round_trip
+        Seconds that are added to a request and its reply.
+    """
+
+    def __init__(self, address: tuple[str, int], rate: int | None = RATE, round_trip: float = 0.0) -> None:
+        self._address, self._rate, self._delay = address, rate, round_trip / 2
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
+        self.uri = f"mongodb://127.0.0.1:{self._listener.getsockname()[1]}/?directConnection=true"
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
         while True:
             client, _ = self._listener.accept()
             server = socket.create_connection(self._address)
-            for source, sink, rate in ((client, server, None), (server, client, RATE)):
-                threading.Thread(target=_pass, args=(source, sink, rate), daemon=True).start()
+            for source, sink, rate in ((client, server, None), (server, client, self._rate)):
+                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                late: Late = queue.Queue(LATE_CHUNKS)
+                threading.Thread(target=self._receive, args=(source, late, rate), daemon=True).start()
+                threading.Thread(target=_send, args=(source, sink, late), daemon=True).start()
 
-
-def _pass(source: socket.socket, sink: socket.socket, rate: int | None) -> None:
-    due = time.monotonic()
-    try:
-        while data := source.recv(CHUNK):
+    def _receive(self, source: socket.socket, late: Late, rate: int | None) -> None:
+        due = time.monotonic()
+        size = FAST_CHUNK if rate is None else CHUNK
+        data = b"first"
+        while data:
+            try:
+                data = source.recv(size)
+            except OSError:
+                data = b""
             if rate is not None:
                 # An idle connection saves up nothing.
                 due = max(due, time.monotonic() - CHUNK / rate) + len(data) / rate
                 time.sleep(max(0.0, due - time.monotonic()))
+            late.put((time.monotonic() + self._delay, data))
+
+
+def _send(source: socket.socket, sink: socket.socket, late: Late) -> None:
+    with contextlib.suppress(OSError):
+        at, data = late.get()
+        while data:
+            time.sleep(max(0.0, at - time.monotonic()))
             sink.sendall(data)
-    except OSError:
-        pass
-    finally:
-        for each in (source, sink):
-            try:
-                each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                continue
+            at, data = late.get()
+    for each in (source, sink):
+        with contextlib.suppress(OSError):
+            each.shutdown(socket.SHUT_RDWR)
 
 
 def load(client: MongoClient[dict[str, Any]], size: float) -> int:
@@ -118,7 +145,7 @@ def main() -> None:
     address = parse_uri(uri)["nodelist"][0]
     with MongoClient[dict[str, Any]](uri) as client:
         count = load(client, options.gigabytes * 1e9)
-    slow = f"mongodb://127.0.0.1:{SlowProxy((address[0], address[1])).port}/?directConnection=true"
+    slow = SlowProxy((address[0], address[1])).uri
     print(f"{count:,} documents of {DOCUMENT_BYTES:,} bytes, 100 Mbit/s for each connection")
     for read in options.reads:
         if read == "to_lazy":

@@ -16,6 +16,9 @@ from pymongo.uri_parser import parse_uri
 
 OP_MSG = 2013
 HEADER = struct.Struct("<iiii")  # length, request id, response to, opcode
+FLAGS = struct.Struct("<I")
+MORE_TO_COME = 1 << 1
+EXHAUST_ALLOWED = 1 << 16
 LENGTH = struct.Struct("<i")
 CURSOR_ID = struct.Struct("<q")
 # MongoDB's largest message; replies to a find stay near 16 MB.
@@ -43,14 +46,15 @@ class SocketDrain:
     def close(self) -> None:
         self._socket.close()
 
-    def drain(self, database: str, command: dict[str, Any]) -> int:
+    def drain(self, database: str, command: dict[str, Any], exhaust: bool = False) -> int:
         """Run a find or an aggregate, and drop its replies; return the number of bytes received."""
-        return sum(len(reply) for reply in self.replies(database, command))
+        return sum(len(reply) for reply in self.replies(database, command, exhaust))
 
-    def replies(self, database: str, command: dict[str, Any]) -> Iterator[memoryview]:
+    def replies(self, database: str, command: dict[str, Any], exhaust: bool = False) -> Iterator[memoryview]:
         """Yield the replies to a find or an aggregate and its getMores, each valid until the next one.
 
-        The first key of `command` names it, and its value is the collection.
+        The first key of `command` names it, and its value is the collection. With `exhaust`, the server streams the
+        replies to one getMore.
         """
         collection = next(iter(command.values()))
         size = {"batchSize": command["batchSize"]} if "batchSize" in command else {}
@@ -58,25 +62,32 @@ class SocketDrain:
         cursor = cursor_id(reply)
         yield reply
         while cursor:
-            reply = self.run(database, {"getMore": bson.Int64(cursor), "collection": collection, **size})
-            cursor = cursor_id(reply)
-            yield reply
+            more = {"getMore": bson.Int64(cursor), "collection": collection, **size, "$db": database}
+            for reply in self._streamed(message(more, EXHAUST_ALLOWED)) if exhaust else [self.send(message(more))]:
+                cursor = cursor_id(reply)
+                yield reply
 
     def run(self, database: str, command: dict[str, Any]) -> memoryview:
         """Return the reply to one command, valid until the next one."""
-        return self._command({**command, "$db": database})
-
-    def _command(self, command: dict[str, Any]) -> memoryview:
-        # Flag bits 0, then one section of kind 0: the command.
-        return self.send(b"\0\0\0\0\0" + bson.encode(command))
+        return self.send(message({**command, "$db": database}))
 
     def send(self, body: bytes | bytearray) -> memoryview:
         """Send a message, from its flag bits on; return the reply, valid until the next one."""
         self._requests += 1
         self._socket.sendall(HEADER.pack(HEADER.size + len(body), self._requests, 0, OP_MSG) + body)
+        return self._reply(self._requests)
+
+    def _streamed(self, body: bytes) -> Iterator[memoryview]:
+        """Send a message; yield the reply, and those that the server sends without a further request."""
+        yield self.send(body)
+        while FLAGS.unpack_from(self._buffer, HEADER.size)[0] & MORE_TO_COME:
+            # It answers the reply before it.
+            yield self._reply(HEADER.unpack_from(self._buffer)[1])
+
+    def _reply(self, request: int) -> memoryview:
         self._receive(0, HEADER.size)
         length, _, response_to, opcode = HEADER.unpack_from(self._buffer)
-        if opcode != OP_MSG or response_to != self._requests or not HEADER.size + 5 < length <= BUFFER_BYTES:
+        if opcode != OP_MSG or response_to != request or not HEADER.size + 5 < length <= BUFFER_BYTES:
             raise ConnectionError(f"not a reply to what was asked: {length} bytes, opcode {opcode}")
         self._receive(HEADER.size, length)
         return self._view[HEADER.size + 5 : length]
@@ -87,6 +98,11 @@ class SocketDrain:
             if not received:
                 raise ConnectionError("the server closed the connection")
             start += received
+
+
+def message(command: dict[str, Any], flags: int = 0) -> bytes:
+    """Return a message from its flag bits on, with one section of kind 0: the command."""
+    return FLAGS.pack(flags) + b"\0" + bson.encode(command)
 
 
 def elements(document: memoryview) -> Iterator[tuple[bytes, int, int, int]]:

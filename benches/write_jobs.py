@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any
 
 import bson
+from bson.raw_bson import RawBSONDocument
 
 from jobs import pymongo_collection
 from registry import Counted, Target, Work, group, job
@@ -78,31 +79,43 @@ def parts(statements: list[bytes], most: int, extra: int) -> Iterator[list[bytes
 NUMBER = b"\x12txnNumber\0"
 
 
+Statements = Callable[[Target, list[dict[str, Any]], Any], list[bytes]]
+"""Prepares an empty collection, and returns the statements that write the documents to it."""
+
+
+def inserts(target: Target, found: list[dict[str, Any]], collection: Any) -> list[bytes]:
+    return [bson.encode(each) for each in found]
+
+
+def upserts(target: Target, found: list[dict[str, Any]], collection: Any) -> list[bytes]:
+    collection.insert_many(found)
+    return [bson.encode({"q": {"_id": each.pop("_id")}, "u": {"$set": each}, "upsert": True}) for each in found]
+
+
+def merges(target: Target, found: list[dict[str, Any]], collection: Any) -> list[bytes]:
+    """Those of `upsert_arrow`, which set the leaves of embedded documents by their paths."""
+    from data_bridge._core import encode_arrow
+
+    collection.insert_many(found)
+    encoded = encode_arrow(table(target), "update", on=[["_id"]], nulls="omit", upsert=True)
+    return [bytes(each.raw) for each in bson.decode_all(encoded, bson.CodecOptions(RawBSONDocument))]
+
+
 def by_socket(
-    form: Callable[..., Iterator[bytes]], upsert: bool = False, numbered: bool = False, merging: bool = False
+    form: Callable[..., Iterator[bytes]], statements: Statements = inserts, numbered: bool = False
 ) -> Callable[[Target], Work]:
-    """`numbered`: each command has a session and a number, by which the server recognises one that is sent again.
-    `merging`: the statements of `upsert_arrow`, which set the leaves of embedded documents by their paths.
-    """
+    """`numbered`: each command has a session and a number, by which the server recognises one that is sent again."""
 
     def make(target: Target) -> Work:
         from socket_drain import SocketDrain
 
         found = documents(target)
         collection = fresh(target)
-        key = "updates" if upsert else "documents"
-        head: dict[str, Any] = {"update" if upsert else "insert": COPY}
-        statements = [bson.encode(each) for each in found]
-        if upsert:
-            collection.insert_many(found)
-            statements = [
-                bson.encode({"q": {"_id": each.pop("_id")}, "u": {"$set": each}, "upsert": True}) for each in found
-            ]
-        if merging:
-            statements = merges(target)
+        command, key = ("insert", "documents") if statements is inserts else ("update", "updates")
+        head: dict[str, Any] = {command: COPY}
         if numbered:
             head |= {"lsid": {"id": bson.Binary.from_uuid(uuid.uuid4())}, "txnNumber": bson.Int64(0)}
-        messages = [bytearray(each) for each in form(head, key, statements)]
+        messages = [bytearray(each) for each in form(head, key, statements(target, found, collection))]
         numbers = itertools.count(1)
         drain = SocketDrain(target.uri)
 
@@ -119,24 +132,12 @@ def by_socket(
     return make
 
 
-def merges(target: Target) -> list[bytes]:
-    from data_bridge._core import encode_arrow
-
-    encoded = encode_arrow(table(target), "update", on=[["_id"]], nulls="omit", upsert=True)
-    statements, start = [], 0
-    while start < len(encoded):
-        end = start + int.from_bytes(encoded[start : start + 4], "little")
-        statements.append(encoded[start:end])
-        start = end
-    return statements
-
-
-for _group, _upsert in (("insert dicts", False), ("insert arrow", False), ("upsert unchanged", True)):
-    job(_group, "socket")(by_socket(lists, _upsert))
-    job(_group, "socket sequences")(by_socket(sequences, _upsert))
-    job(_group, "socket numbered")(by_socket(lists, _upsert, numbered=True))
-job("upsert unchanged", "socket merging")(by_socket(lists, upsert=True, merging=True))
-job("upsert unchanged", "socket merging, numbered")(by_socket(lists, upsert=True, numbered=True, merging=True))
+for _group, _statements in (("insert dicts", inserts), ("insert arrow", inserts), ("upsert unchanged", upserts)):
+    job(_group, "socket")(by_socket(lists, _statements))
+    job(_group, "socket sequences")(by_socket(sequences, _statements))
+    job(_group, "socket numbered")(by_socket(lists, _statements, numbered=True))
+job("upsert unchanged", "socket merging")(by_socket(lists, merges))
+job("upsert unchanged", "socket merging, numbered")(by_socket(lists, merges, numbered=True))
 job("bulk_write dicts", "socket")(by_socket(lists))
 
 
