@@ -93,6 +93,17 @@ fn rows(chunk: &Chunk) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// The input, its documents decoded as a whole, and the limits of its tables; `None` for documents that are refused.
+fn decoded(data: &[u8]) -> Option<(Input, Chunk, Limits)> {
+    let input = input(data)?;
+    let whole = chunk(&input.documents, &input.options).ok()?;
+    let limits = Limits {
+        nested: input.options.limits,
+        ..Limits::default()
+    };
+    Some((input, whole, limits))
+}
+
 /// Decoding accepts the documents that the exact check accepts, returns their normal form, and reports the first
 /// other document.
 pub fn check_decode(data: &[u8]) {
@@ -194,13 +205,8 @@ fn read(
 
 /// Decoded documents make a valid table, whose schema and cells do not depend on the split.
 pub fn check_table(data: &[u8]) {
-    let Some(input) = input(data) else { return };
-    let Ok(whole) = chunk(&input.documents, &input.options) else {
+    let Some((input, whole, limits)) = decoded(data) else {
         return;
-    };
-    let limits = Limits {
-        nested: input.options.limits,
-        ..Limits::default()
     };
     let observed = ObservedTypes::of(&whole, 0);
     let views = Representation {
@@ -319,13 +325,8 @@ fn rebuilt_list(list: &ListCell<'_>) -> Vec<u8> {
 
 /// Encoding is the inverse of the table: it gives the documents that are read from it, to the byte with shapes.
 pub fn check_encode(data: &[u8]) {
-    let Some(input) = input(data) else { return };
-    let Ok(whole) = chunk(&input.documents, &input.options) else {
+    let Some((_, whole, limits)) = decoded(data) else {
         return;
-    };
-    let limits = Limits {
-        nested: input.options.limits,
-        ..Limits::default()
     };
     let observed = ObservedTypes::of(&whole, 0);
     for representation in [Representation::exact(), Representation::plain()] {

@@ -12,23 +12,13 @@ use arrow_array::*;
 use arrow_buffer::{i256, NullBuffer, OffsetBuffer};
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
-use data_bridge::chunk::{encode_cell, encode_document, Cell, Chunk, DocumentCell, Values};
+use data_bridge::chunk::{encode_cell, Cell, Chunk, DocumentCell, Values};
 use data_bridge::conform::{
     add_shapes, chunk_from_batch, chunks_from_batch, conform, with_shapes, Nulls, Policy,
 };
 use data_bridge::error::{Error, ErrorKind, Step};
 use data_bridge::schema::{Kind, Limits, Representation, TableSchema};
 use schema_documents::*;
-
-fn bson(chunk: &Chunk) -> Vec<Vec<u8>> {
-    let documents = &chunk.documents;
-    let row = |row| {
-        let mut bytes = Vec::new();
-        encode_document(&DocumentCell::Row { documents, row }, &mut bytes).unwrap();
-        bytes
-    };
-    (0..chunk.rows()).map(row).collect()
-}
 
 #[test]
 fn documents_with_shapes_round_trip_at_any_batch_size() {

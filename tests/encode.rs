@@ -11,7 +11,6 @@ use arrow_buffer::i256;
 use arrow_cast::cast;
 use arrow_schema::{DataType, Field, Schema};
 use bson::{bson, doc, Bson, Document};
-use data_bridge::chunk::{encode_document, Chunk, DocumentCell};
 use data_bridge::conform::{add_shapes, chunks_from_batch, conform, with_shapes, Policy};
 use data_bridge::encode::*;
 use data_bridge::error::{Error, ErrorKind, Step};
@@ -20,16 +19,6 @@ use data_bridge::schema::{
     DecimalForm, Limits, MixedForm, Representation, StorageForm, StringLayout,
 };
 use schema_documents::*;
-
-fn bson(chunk: &Chunk) -> Vec<Vec<u8>> {
-    let documents = &chunk.documents;
-    let row = |row| {
-        let mut bytes = Vec::new();
-        encode_document(&DocumentCell::Row { documents, row }, &mut bytes).unwrap();
-        bytes
-    };
-    (0..chunk.rows()).map(row).collect()
-}
 
 fn encode(batch: &RecordBatch, options: EncodeOptions) -> Result<Vec<Vec<u8>>, Error> {
     let plan = Plan::new(&batch.schema(), options)?;

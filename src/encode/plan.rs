@@ -123,7 +123,11 @@ impl Plan {
             starts => {
                 let pool = pool()?;
                 let threads = pool.current_num_threads().saturating_sub(spared).max(1);
-                let share = starts.len().div_ceil(threads);
+                // As many shares as threads; without a spared one, threads take pieces from each other.
+                let share = match spared {
+                    0 => 1,
+                    _ => starts.len().div_ceil(threads),
+                };
                 pool.install(|| starts.par_iter().with_min_len(share).map(encode).collect())
             }
         };

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow_array::{Array, RecordBatch};
-use data_bridge::chunk::Chunk;
+use data_bridge::chunk::{encode_document, Chunk, DocumentCell};
 use data_bridge::conform::{conform, Policy};
 use data_bridge::decode::{decode, DecodeOptions};
 use data_bridge::schema::{Kind, Limits, ObservedTypes, Representation, TableSchema};
@@ -265,4 +265,15 @@ impl Random {
             })
             .collect()
     }
+}
+
+/// The documents of a chunk.
+pub fn bson(chunk: &Chunk) -> Vec<Vec<u8>> {
+    let documents = &chunk.documents;
+    let row = |row| {
+        let mut bytes = Vec::new();
+        encode_document(&DocumentCell::Row { documents, row }, &mut bytes).unwrap();
+        bytes
+    };
+    (0..chunk.rows()).map(row).collect()
 }
