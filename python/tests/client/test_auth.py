@@ -9,8 +9,8 @@ from urllib.parse import quote, quote_plus
 
 import pymongo
 import pytest
+from configured import prefetch_bytes
 
-import data_bridge
 import mongod
 from data_bridge import AsyncMongoClient, ConnectionFailure, MongoClient, OperationFailure
 
@@ -128,10 +128,8 @@ def test_no_rights(guarded: str, admin: Admin) -> None:
 @pytest.fixture
 def little_ahead() -> Iterator[None]:
     """Replies are requested one after the other, as they are read."""
-    before = data_bridge.config()["prefetch_bytes"]
-    data_bridge.config(prefetch_bytes=1)
-    yield
-    data_bridge.config(prefetch_bytes=before)
+    with prefetch_bytes(1):
+        yield
 
 
 def revoke(admin: Admin, name: str) -> None:

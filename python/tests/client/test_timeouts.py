@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import servers
+from configured import prefetch_bytes
 from servers import Admin, failing, wait_until
 
-import data_bridge
 import mongod
 from data_bridge import ConnectionFailure, MongoClient, OperationFailure, ServerTimeout, _core
 
@@ -30,10 +30,8 @@ def admin(faulty_uri: str) -> Iterator[Admin]:
 @pytest.fixture
 def narrow() -> Iterator[None]:
     """Nothing is fetched ahead."""
-    before = data_bridge.config()["prefetch_bytes"]
-    data_bridge.config(prefetch_bytes=1)
-    yield
-    data_bridge.config(prefetch_bytes=before)
+    with prefetch_bytes(1):
+        yield
 
 
 @pytest.fixture

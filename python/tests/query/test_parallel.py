@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from configured import prefetch_bytes
 from cursors import open_cursors, wait_until_closed
 from pymongo.database import Database
 
@@ -25,11 +26,9 @@ ROWS = 5000
 
 @pytest.fixture(autouse=True)
 def small_ranges() -> Iterator[None]:
-    """A limit of bytes with which small collections have many ranges."""
-    before = data_bridge.config()["prefetch_bytes"]
-    data_bridge.config(prefetch_bytes=64 << 10)
-    yield
-    data_bridge.config(prefetch_bytes=int(before))
+    """A limit with which small collections have many ranges."""
+    with prefetch_bytes(64 << 10):
+        yield
 
 
 @pytest.fixture

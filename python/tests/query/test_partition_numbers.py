@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
+from configured import prefetch_bytes
 
-import data_bridge
 from data_bridge import AsyncMongoClient, from_arrow
 
 RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)
@@ -63,11 +63,9 @@ def ids(pymongo_client: Any) -> Iterator[Any]:
 
 @pytest.fixture
 def small_ranges() -> Iterator[None]:
-    """A limit of bytes with which small collections have many ranges."""
-    before = data_bridge.config()["prefetch_bytes"]
-    data_bridge.config(prefetch_bytes=64 << 10)
-    yield
-    data_bridge.config(prefetch_bytes=int(before))
+    """A limit with which small collections have many ranges."""
+    with prefetch_bytes(64 << 10):
+        yield
 
 
 def expected(ids: Any, name: str, pipeline: bool) -> Counter[str]:

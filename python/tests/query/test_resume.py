@@ -14,13 +14,13 @@ import proxy as wire
 import pytest
 from bson import Code, Decimal128, MaxKey, MinKey, ObjectId, Timestamp
 from bson.binary import Binary, UuidRepresentation
+from configured import prefetch_bytes
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from proxy import Proxy, Spoil
 from pymongo.read_concern import ReadConcern
 from servers import WAYS, Admin, Reader, failing, wait_until_at_rest
 
-import data_bridge
 from data_bridge import ConnectionFailure, InvalidQuery, MongoClient, OperationFailure, ServerTimeout
 
 IDS: list[Any] = [
@@ -352,21 +352,17 @@ def test_a_bound_that_is_deleted_meanwhile(admin: Admin, proxy: Proxy, reader: R
 
 
 def test_parallel_reads_resume_on_request(admin: Admin, reader: Reader) -> None:
-    before = data_bridge.config()["prefetch_bytes"]
-    data_bridge.config(prefetch_bytes=2048)
-    try:
-        rows = admin.resume.many
-        rows.insert_many([{"_id": n, "x": "x" * 50} for n in range(400)])
-        query = reader.client.resume.many.find(batch_size=3, parallel=3, resume=True)
+    rows = admin.resume.many
+    rows.insert_many([{"_id": n, "x": "x" * 50} for n in range(400)])
+    query = reader.client.resume.many.find(batch_size=3, parallel=3, resume=True)
+    with prefetch_bytes(2048):
         with failing(admin, {"skip": 2}, failCommands=["getMore"], errorCode=43):
             assert [row["_id"] for row in query.read()] == [*range(400)]
         assert query.report is not None
         assert query.report.resumed > 3
         with failing(admin, {"skip": 2}, failCommands=["getMore"], errorCode=43), pytest.raises(OperationFailure):
             reader.client.resume.many.find(batch_size=3, parallel=3).read()
-        rows.drop()
-    finally:
-        data_bridge.config(prefetch_bytes=int(before))
+    rows.drop()
 
 
 def test_partitions_that_cannot_resume(admin: Admin, reader: Reader) -> None:
