@@ -134,12 +134,15 @@ def test_items_that_were_appended_are_dumped_as_the_field_says() -> None:
         "users": [{"name": "a"}],
         "named": {"x": {"name": "a"}},
         "mixed": [{"meows": True}, {"name": "a"}],
-        # What is declared as any value, or stores the name of its class, is shown as it is.
+        # A field of type Any, and an item that stores the name of its class, have the fields of their own class.
         "anything": {"name": "a", "password": "secret"},
         "shapes": [{"label": "", "points": 5, "_class_id": "Shape.Star"}],
     }
     assert team.model_dump() == expected
     assert TypeAdapter(Team).dump_python(team) == expected
+    secret = {"name": "a", "password": "secret"}
+    own = {**expected, "users": [secret], "named": {"x": secret}, "mixed": [{"meows": True}, secret]}
+    assert team.model_dump(serialize_as_any=True) == own
 
 
 def test_serializers_are_those_of_the_declared_class() -> None:

@@ -472,11 +472,16 @@ def _serializer(model: Any) -> Callable[[Any, Any, Any], Any]:
                 return value  # assigned to a field of another library without validation
             if issubclass(kind, model) and not getattr(info, "serialize_as_any", False):
                 kind = model
-        switches = (bool(info.by_alias), info.exclude_unset, info.exclude_defaults, info.exclude_none)
-        dump = Dump(info.mode == "json", *switches)
-        leaves_out = getattr(info, "exclude_computed_fields", False)  # since pydantic 2.12
-        context = getattr(info, "context", None)  # since pydantic 2.7
-        dump = dump._replace(context=context, round_trip=info.round_trip, exclude_computed_fields=leaves_out)
+        dump = Dump(
+            json=info.mode == "json",
+            by_alias=bool(info.by_alias),
+            exclude_unset=info.exclude_unset,
+            exclude_defaults=info.exclude_defaults,
+            exclude_none=info.exclude_none,
+            exclude_computed_fields=getattr(info, "exclude_computed_fields", False),  # since pydantic 2.12
+            round_trip=info.round_trip,
+            context=getattr(info, "context", None),  # since pydantic 2.7
+        )
         return dump.model(value, info.include, info.exclude, kind)
 
     return serialized

@@ -47,7 +47,7 @@ class Dump(NamedTuple):
     fallback: Callable[[Any], Any] | None = None
     """The function of values that have no form in JSON."""
     serialize_as_any: bool = False
-    """Dump objects within those of other libraries by their own classes."""
+    """Dump values by their own classes, whatever the annotations name."""
     declared: frozenset[Any] = NO_MODELS
     """Models that the annotation of the value names: instances of classes derived from them are dumped as these."""
 

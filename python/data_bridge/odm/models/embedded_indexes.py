@@ -40,6 +40,20 @@ class _Options(NamedTuple):
         return cls()
 
 
+class _Place(NamedTuple):
+    """The place of a value in a Document."""
+
+    field: str
+    """The field of the Document, for errors."""
+    key: str
+    classes: tuple[tuple[Any, bool], ...] = ()
+    """The classes that contain the value, each with True if a field of it has an index."""
+    in_list: bool = False
+    """The value is an item of a list."""
+    fault: str | None = None
+    """The reason for which values here have no key that an index could have."""
+
+
 def field_indexes(info: Any) -> Iterator[IndexModel]:
     """Yield the indexes of the fields of a Document, and of those in its embedded documents.
 
@@ -54,7 +68,7 @@ def field_indexes(info: Any) -> Iterator[IndexModel]:
         if field.options.is_indexed:
             yield _index(field.key, field.options)
         if field.stored:
-            yield from _below(field.converter, f"{info.cls.__name__}.{field.name}", field.key, ())
+            yield from _below(field.converter, _Place(f"{info.cls.__name__}.{field.name}", field.key))
 
 
 def _index(key: str, options: Any) -> IndexModel:
@@ -67,8 +81,8 @@ def _index(key: str, options: Any) -> IndexModel:
     return IndexModel([(key, kind)], **{**given, **options.index_options})
 
 
-def _below(converter: Converter, place: str, key: str, above: tuple[Any, ...]) -> Iterator[IndexModel]:
-    """Yield the indexes in the values of a converter; `above` are the classes that contain them, and the lists."""
+def _below(converter: Converter, place: _Place) -> Iterator[IndexModel]:
+    """Yield the indexes in the values of a converter."""
     if isinstance(converter, EmbeddedConverter):
         info = converter.model.__odm__
         for each in () if info.is_collection else info.descendants() if info.in_tree else [info]:
@@ -77,46 +91,40 @@ def _below(converter: Converter, place: str, key: str, above: tuple[Any, ...]) -
                 for field in each.fields.values()
                 if field.stored
             ]
-            yield from _of_class(each, fields, place, key, above)
+            yield from _of_class(each, fields, place)
     elif isinstance(converter, ObjectConverter):
         fields = [
             (f"{converter.name}.{name}", field.key, _Options.of(field.declarations), field.converter)
             for name, field in converter.fields.items()
         ]
-        yield from _of_class(converter, fields, place, key, above)
+        yield from _of_class(converter, fields, place)
     else:
         is_list = isinstance(converter, (ListConverter, TupleConverter))
-        if converter.keyed or (is_list and above[-1:] == (list,)):
+        if converter.keyed or (is_list and place.in_list):
             inside = "values of a dict" if converter.keyed else "lists within lists"
-            above = (*above, f"{place}: {inside}")
+            place = place._replace(in_list=False, fault=place.fault or f"{place.field}: {inside}")
         elif is_list:
-            above = (*above, list)
+            place = place._replace(in_list=True)
         for each in converter.parts():
-            yield from _below(each, place, key, above)
+            yield from _below(each, place)
 
 
-def _of_class(
-    cls: Any, fields: list[tuple[str, str, Any, Converter]], place: str, key: str, above: tuple[Any, ...]
-) -> Iterator[IndexModel]:
-    indexed = [name for name, _, options, _ in fields if options.is_indexed]
+def _of_class(cls: Any, fields: list[tuple[str, str, Any, Converter]], place: _Place) -> Iterator[IndexModel]:
+    has_index = any(options.is_indexed for _, _, options, _ in fields)
+    above = [each for each, _ in place.classes]
     if cls in above:
-        below = above[above.index(cls) :]
-        if indexed or any(isinstance(each, _Indexed) for each in below):
+        if has_index or any(indexed for _, indexed in place.classes[above.index(cls) :]):
             raise TypeError(
-                f"{place}: {fields[0][0].partition('.')[0]} contains itself, so that its indexes have no end: "
+                f"{place.field}: {fields[0][0].partition('.')[0]} contains itself, so that its indexes have no end: "
                 "write those that you need in Settings.indexes of the Document"
             )
         return
-    above = (*above, cls, *(_Indexed(name) for name in indexed))
+    place = place._replace(classes=(*place.classes, (cls, has_index)), in_list=False)
     for name, own, options, converter in fields:
+        key = f"{place.key}.{own}"
         if options.is_indexed:
-            fault = next((each for each in above if type(each) is str), None)
-            if fault is not None:
-                raise TypeError(f"{fault} have no keys that an index could have: remove the index of {name}")
+            if place.fault is not None:
+                raise TypeError(f"{place.fault} have no keys that an index could have: remove the index of {name}")
             check_expiry(options, converter)
-            yield _index(f"{key}.{own}", options)
-        yield from _below(converter, place, f"{key}.{own}", above)
-
-
-class _Indexed(str):
-    """The name of a field with an index."""
+            yield _index(key, options)
+        yield from _below(converter, place._replace(key=key))

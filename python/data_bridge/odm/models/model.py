@@ -458,9 +458,10 @@ class Model(CopiedView, metaclass=ModelMeta):
             Leave out computed fields.
         fallback
             A function of the values that have no form in JSON; the result is dumped in their place.
-        warnings, serialize_as_any
-            As for pydantic's models within this one: a dump of this package gives no warnings, and dumps each value
-            by its own class.
+        serialize_as_any
+            Show the fields of the class of each value, also where an annotation names a class above it.
+        warnings
+            As for pydantic's models within this one: a dump of this package gives no warnings.
 
         Raises
         ------
@@ -471,8 +472,18 @@ class Model(CopiedView, metaclass=ModelMeta):
         """
         if mode not in ("python", "json"):
             raise ValueError(f"there is no mode {mode!r}; there are 'python' and 'json'")
-        switches = (bool(by_alias), exclude_unset, exclude_defaults, exclude_none, False, exclude_computed_fields)
-        dump = Dump(mode == "json", *switches, round_trip, context, fallback, serialize_as_any)
+        dump = Dump(
+            json=mode == "json",
+            by_alias=bool(by_alias),
+            exclude_unset=exclude_unset,
+            exclude_defaults=exclude_defaults,
+            exclude_none=exclude_none,
+            exclude_computed_fields=exclude_computed_fields,
+            round_trip=round_trip,
+            context=context,
+            fallback=fallback,
+            serialize_as_any=serialize_as_any,
+        )
         return dump.model(self, include, exclude)
 
     def model_dump_json(
@@ -504,8 +515,19 @@ class Model(CopiedView, metaclass=ModelMeta):
         ensure_ascii
             Escape all characters beyond ASCII.
         """
-        switches = (bool(by_alias), exclude_unset, exclude_defaults, exclude_none, True, exclude_computed_fields)
-        dump = Dump(True, *switches, round_trip, context, fallback, serialize_as_any)
+        dump = Dump(
+            json=True,
+            by_alias=bool(by_alias),
+            exclude_unset=exclude_unset,
+            exclude_defaults=exclude_defaults,
+            exclude_none=exclude_none,
+            finite=True,
+            exclude_computed_fields=exclude_computed_fields,
+            round_trip=round_trip,
+            context=context,
+            fallback=fallback,
+            serialize_as_any=serialize_as_any,
+        )
         values = dump.model(self, include, exclude)
         if indent is None and not ensure_ascii:
             return _COMPACT.encode(values)
