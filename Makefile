@@ -30,11 +30,11 @@ export PIP_QUIET := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport CONDA_PREFIX
 
-# Three processes of pytest, also on two cores: half of the time, tests wait. Each starts a mongod of its own, whose cursors and
-# sessions tests count; so a server that is given is for one process. ARGS="-n 0" runs the tests in one process as well, for a
-# debugger say.
-TEST_PROCESSES ?= 3
-PROCESSES = $(if $(MONGODB_URI),,-n $(TEST_PROCESSES) --dist loadfile)
+# Five processes of pytest, also on two cores: more than half of the time, tests wait. Each starts a mongod of its own, whose
+# cursors and sessions tests count; so a server that is given is for one process. ARGS="-n 0" runs the tests in one process as well,
+# for a debugger say. The order of files is not by their number of tests: the files of the longest tests have few.
+TEST_PROCESSES ?= 5
+PROCESSES = $(if $(MONGODB_URI),,-n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder)
 
 # One profile for the demo and all tests: cargo test, clippy and the extension share one build of each dependency.
 FASTDEV := --profile fastdev
