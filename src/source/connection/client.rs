@@ -62,13 +62,14 @@ pub struct Client(Arc<Inner>);
 
 struct Inner {
     id: u64,
-    address: Address,
+    address: Arc<Address>,
     closed: AtomicBool,
     native: PerProcess<Connected>,
 }
 
 /// The state of a client in one process.
 struct Connected {
+    address: Arc<Address>,
     driver: OnceCell<mongodb::Client>,
     heartbeats: HeartbeatFailures,
     write_sessions: WriteSessions,
@@ -93,7 +94,11 @@ impl Drop for Connected {
     fn drop(&mut self) {
         if let (Some(driver), false) = (self.driver.take(), self.killed_cursors.is_empty()) {
             if let Ok(handle) = io_threads::handle() {
-                handle.spawn(shut_down(driver, Arc::clone(&self.killed_cursors)));
+                handle.spawn(shut_down(
+                    driver,
+                    Arc::clone(&self.address),
+                    Arc::clone(&self.killed_cursors),
+                ));
             }
         }
     }
@@ -101,14 +106,26 @@ impl Drop for Connected {
 
 /// Ends sessions, then connections, in a few attempts: the driver waits for the reply to the end of sessions, which may be lost. Each
 /// attempt takes another connection.
-async fn shut_down(driver: mongodb::Client, killed_cursors: Arc<KilledCursors>) {
+async fn shut_down(
+    driver: mongodb::Client,
+    address: Arc<Address>,
+    killed_cursors: Arc<KilledCursors>,
+) {
+    // During a shutdown, the driver's monitor does not pause between attempts to connect. An attempt at such a socket fails without a
+    // wait, so no other task of the thread would run. There is nothing to end either.
+    if !address.is_local_and_down().await {
+        attempt_shutdown(driver).await;
+    }
+    killed_cursors.clear();
+}
+
+async fn attempt_shutdown(driver: mongodb::Client) {
     for within in SHUTDOWN_LIMITS {
         let shutdown = driver.clone().shutdown().immediate(true);
         if timeout(within, shutdown).await.is_ok() {
             break;
         }
     }
-    killed_cursors.clear();
 }
 
 impl Client {
@@ -119,7 +136,7 @@ impl Client {
     pub fn new(uri: &str) -> Result<Self> {
         Ok(Client(Arc::new(Inner {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            address: uri::parse(uri)?,
+            address: Arc::new(uri::parse(uri)?),
             closed: AtomicBool::new(false),
             native: PerProcess::new(),
         })))
@@ -188,6 +205,7 @@ impl Client {
                 // The shutdown continues after the wait.
                 let closing = tokio::spawn(shut_down(
                     driver.clone(),
+                    Arc::clone(&this.0.address),
                     Arc::clone(&connected.killed_cursors),
                 ));
                 let _ = timeout(left, closing).await;
@@ -340,6 +358,7 @@ impl Client {
     fn connected(&self) -> Result<&Connected> {
         self.0.native.get_or_try_init(|| {
             Ok(Connected {
+                address: Arc::clone(&self.0.address),
                 driver: OnceCell::new(),
                 heartbeats: HeartbeatFailures::default(),
                 write_sessions: WriteSessions::default(),

@@ -3,7 +3,11 @@
 use std::future::IntoFuture;
 
 use futures_util::FutureExt;
+#[cfg(unix)]
+use mongodb::options::ServerAddress;
 use mongodb::options::{ClientOptions, ConnectionString, HostInfo};
+#[cfg(unix)]
+use tokio::net::UnixStream;
 
 use super::failure;
 use crate::error::{Error, ErrorKind, Result};
@@ -16,6 +20,23 @@ pub(crate) struct Address {
     pub(crate) uri: String,
     /// Hosts and replica set.
     pub(crate) summary: String,
+}
+
+impl Address {
+    /// Returns whether a host is a Unix socket that accepts no connection now.
+    pub(crate) async fn is_local_and_down(&self) -> bool {
+        #[cfg(unix)]
+        if let HostInfo::HostIdentifiers(hosts) = &self.connection.host_info {
+            for host in hosts {
+                if let ServerAddress::Unix { path } = host {
+                    if UnixStream::connect(path).await.is_err() {
+                        return true;
+                    }
+                }
+            }
+        }
+        false
+    }
 }
 
 /// Reads a connection string. It does not block, as it looks up no names: `mongodb+srv` is resolved on first use.
