@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-FLOOR = ("drain", "socket")
+FLOOR = ("drain", "socket sized")
 """(group, reader) of the floor of groups without their own socket."""
+SOCKET = "socket"
+"""The reader that is the floor of its own group."""
 
 
 class Target(NamedTuple):
