@@ -72,11 +72,20 @@ def failing(admin: Admin, mode: Any, point: str = "failCommand", **data: Any) ->
         admin.admin.command("configureFailPoint", point, mode="off")
 
 
+def _state(task: Path) -> str:
+    """Of a thread, on Linux; "T" is stopped."""
+    try:
+        return (task / "stat").read_text().rpartition(") ")[2][:1]
+    except FileNotFoundError:  # it has ended
+        return "T"
+
+
 @contextmanager
 def stopped(process: int) -> Iterator[None]:
-    """SIGSTOP for the block."""
+    """SIGSTOP for the block, which begins when all threads have stopped: until then, one may answer."""
     os.kill(process, signal.SIGSTOP)
     try:
+        wait_until(lambda: all(_state(task) == "T" for task in Path(f"/proc/{process}/task").glob("*")))
         yield
     finally:
         with contextlib.suppress(ProcessLookupError):
