@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from measure import Measurement
-from registry import FLOOR, SOCKET, interpreter
+from registry import FLOOR, interpreter, is_floor
 
 PACKAGES = ("pymongo", "pymongoarrow", "pyarrow", "polars", "pandas", "beanie", "mongoengine", "xlr8")
 Key = tuple[str, str]  # group, reader
@@ -46,8 +46,8 @@ class ShapeFigures:
 
     def floor(self, group: str) -> Measurement:
         """Return the group's own socket, or the one that drains the collection."""
-        own = None if group == FLOOR[0] else self.medians(group).get(SOCKET)
-        return own or self.medians(FLOOR[0])[FLOOR[1]]
+        own = (each for reader, each in self.medians(group).items() if is_floor(group, reader))
+        return next(own, None) or self.medians(FLOOR[0])[FLOOR[1]]
 
     def spread(self, group: str, reader: str) -> float:
         walls = [each.wall for each in self.measurements[group, reader]]

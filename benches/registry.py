@@ -20,6 +20,11 @@ SOCKET = "socket"
 """The reader that is the floor of its own group."""
 
 
+def is_floor(group: str, reader: str) -> bool:
+    """Return whether the reader is the floor of its group."""
+    return reader == (FLOOR[1] if group == FLOOR[0] else SOCKET)
+
+
 class Target(NamedTuple):
     """The input of a job: a server, a shape loaded there, and the number of calls of the work."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from figures import Figures, ShapeFigures, provenance
-from registry import FLOOR, SOCKET
+from registry import is_floor
 
 OURS = "data_bridge"
 
@@ -71,7 +71,7 @@ def summary(figures: Figures) -> list[str]:
     order = list(dict.fromkeys(group for group, _ in keys))
     lines = []
     for group, reader in sorted(keys, key=lambda key: (order.index(key[0]), not key[1].startswith(OURS), key[1])):
-        if (group, reader) == FLOOR or (reader == SOCKET and group != FLOOR[0]):
+        if is_floor(group, reader):
             continue
         cells = []
         for shape in shapes:
