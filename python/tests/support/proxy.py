@@ -11,7 +11,9 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import bson
 
@@ -77,9 +79,9 @@ class _Rule(NamedTuple):
 
 
 class Proxy:
-    """Listens on a loopback port for one server at a time; `target` may change."""
+    """Listens on a loopback port, or on a Unix socket at `path`, for one server at a time; `target` may change."""
 
-    def __init__(self, target: tuple[str, int]) -> None:
+    def __init__(self, target: tuple[str, int], path: Path | None = None) -> None:
         self.target = target
         self.requests: list[bytes] | None = None
         """A list that gets each request; none are kept without it."""
@@ -89,13 +91,16 @@ class Proxy:
         self._count = 0
         self._lock = threading.Lock()
         self._links: list[Link] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
+        if path is None:
+            self._listener = socket.create_server(("127.0.0.1", 0))
+            host = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        else:
+            self._listener = socket.socket(socket.AF_UNIX)
+            self._listener.bind(str(path))
+            self._listener.listen()
+            host = quote(str(path), safe="")
+        self.uri = f"mongodb://{host}/?directConnection=true"
         threading.Thread(target=self._accept, daemon=True).start()
-
-    @property
-    def uri(self) -> str:
-        return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
 
     def spoil(self, command: str, nth: int | Iterable[int], spoil: Spoil) -> None:
         """Spoil the nth replies to a command, or "" for any, counted from 1, of requests that are sent from now on."""
@@ -113,6 +118,8 @@ class Proxy:
             link.close()
 
     def close(self) -> None:
+        # Wakes the accepting thread: until it returns, the system accepts connections.
+        _shut_down(self._listener, socket.SHUT_RDWR)
         self._listener.close()
         self.cut()
 
